@@ -1,0 +1,123 @@
+"""Register names and their ``KVM_GET_ONE_REG`` ids.
+
+A system register's id carries its encoding (op0, op1, CRn, CRm, op2); a core register's is the
+offset of its field in ``struct kvm_regs`` in units of 32 bits
+(``arch/arm64/include/uapi/asm/kvm.h``).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+KVM_REG_ARM64: Final = 0x6000_0000_0000_0000
+KVM_REG_SIZE_U64: Final = 0x0030_0000_0000_0000
+KVM_REG_ARM_CORE: Final = 0x0010 << 16
+KVM_REG_ARM64_SYSREG: Final = 0x0013 << 16
+KVM_REG_ARM_FW: Final = 0x0014 << 16
+
+KVM_REG_ARM_PSCI_VERSION: Final = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_FW
+
+
+def core_reg(byte_offset: int) -> int:
+    """The id of the core register at ``byte_offset`` in ``struct kvm_regs``."""
+    return KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | byte_offset // 4
+
+
+def sys_reg(op0: int, op1: int, crn: int, crm: int, op2: int) -> int:
+    """``ARM64_SYS_REG``: the id of a system register."""
+    encoding = op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2
+    return KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG | encoding
+
+
+def encoding_of(reg_id: int) -> tuple[int, int, int, int, int]:
+    """(op0, op1, CRn, CRm, op2) of a system register's id."""
+    return (
+        reg_id >> 14 & 3,
+        reg_id >> 11 & 7,
+        reg_id >> 7 & 15,
+        reg_id >> 3 & 15,
+        reg_id & 7,
+    )
+
+
+# struct kvm_regs: regs[31], sp (SP_EL0), pc, pstate; sp_el1; elr_el1; spsr[5] (SPSR_EL1 first).
+CORE_REGISTERS: Final = {
+    **{f"x{n}": core_reg(8 * n) for n in range(31)},
+    "sp_el0": core_reg(248),
+    "pc": core_reg(256),
+    "pstate": core_reg(264),
+    "sp_el1": core_reg(272),
+    "elr_el1": core_reg(280),
+    "spsr_el1": core_reg(288),
+}
+
+SYSTEM_REGISTERS: Final = {
+    "mdscr_el1": (2, 0, 0, 2, 2),
+    "mdccint_el1": (2, 0, 0, 2, 0),
+    "osdtrrx_el1": (2, 0, 0, 0, 2),
+    "osdtrtx_el1": (2, 0, 0, 3, 2),
+    "oslar_el1": (2, 0, 1, 0, 4),
+    "oslsr_el1": (2, 0, 1, 1, 4),
+    "osdlr_el1": (2, 0, 1, 3, 4),
+    **{f"dbgbvr{n}_el1": (2, 0, 0, n, 4) for n in range(16)},
+    **{f"dbgbcr{n}_el1": (2, 0, 0, n, 5) for n in range(16)},
+    **{f"dbgwvr{n}_el1": (2, 0, 0, n, 6) for n in range(16)},
+    **{f"dbgwcr{n}_el1": (2, 0, 0, n, 7) for n in range(16)},
+    "midr_el1": (3, 0, 0, 0, 0),
+    "mpidr_el1": (3, 0, 0, 0, 5),
+    "revidr_el1": (3, 0, 0, 0, 6),
+    "id_aa64pfr0_el1": (3, 0, 0, 4, 0),
+    "id_aa64pfr1_el1": (3, 0, 0, 4, 1),
+    "id_aa64dfr0_el1": (3, 0, 0, 5, 0),
+    "id_aa64dfr1_el1": (3, 0, 0, 5, 1),
+    "id_aa64isar0_el1": (3, 0, 0, 6, 0),
+    "id_aa64isar1_el1": (3, 0, 0, 6, 1),
+    "id_aa64mmfr0_el1": (3, 0, 0, 7, 0),
+    "id_aa64mmfr1_el1": (3, 0, 0, 7, 1),
+    "id_aa64mmfr2_el1": (3, 0, 0, 7, 2),
+    "sctlr_el1": (3, 0, 1, 0, 0),
+    "actlr_el1": (3, 0, 1, 0, 1),
+    "cpacr_el1": (3, 0, 1, 0, 2),
+    "ttbr0_el1": (3, 0, 2, 0, 0),
+    "ttbr1_el1": (3, 0, 2, 0, 1),
+    "tcr_el1": (3, 0, 2, 0, 2),
+    "afsr0_el1": (3, 0, 5, 1, 0),
+    "afsr1_el1": (3, 0, 5, 1, 1),
+    "esr_el1": (3, 0, 5, 2, 0),
+    "far_el1": (3, 0, 6, 0, 0),
+    "par_el1": (3, 0, 7, 4, 0),
+    "mair_el1": (3, 0, 10, 2, 0),
+    "amair_el1": (3, 0, 10, 3, 0),
+    "vbar_el1": (3, 0, 12, 0, 0),
+    "contextidr_el1": (3, 0, 13, 0, 1),
+    "tpidr_el1": (3, 0, 13, 0, 4),
+    "cntkctl_el1": (3, 0, 14, 1, 0),
+    "csselr_el1": (3, 2, 0, 0, 0),
+    "ctr_el0": (3, 3, 0, 0, 1),
+    "tpidr_el0": (3, 3, 13, 0, 2),
+    "tpidrro_el0": (3, 3, 13, 0, 3),
+}
+"""Name to (op0, op1, CRn, CRm, op2), for the registers that scenarios name."""
+
+ALIASES: Final = {"sp": "sp_el1", "lr": "x30", "fp": "x29"}
+
+_GENERIC = re.compile(r"s([23])_([0-7])_c(\d+)_c(\d+)_([0-7])\Z")
+
+
+def reg_id(name: str) -> int | None:
+    """The id of the register ``name``, or None where no register is called so.
+
+    Takes core registers, named system registers, the aliases ``sp`` ``lr`` ``fp``, and the
+    assembler's generic form ``s3_0_c15_c0_0``.
+    """
+    name = ALIASES.get(name, name)
+    if (core := CORE_REGISTERS.get(name)) is not None:
+        return core
+    if (encoding := SYSTEM_REGISTERS.get(name)) is not None:
+        return sys_reg(*encoding)
+    if match := _GENERIC.match(name):
+        op0, op1, crn, crm, op2 = map(int, match.groups())
+        if crn < 16 and crm < 16:
+            return sys_reg(op0, op1, crn, crm, op2)
+    return None

@@ -1,0 +1,219 @@
+"""Kernel releases: their names, their order, and ranges of them.
+
+A release is named as ``uname -r`` begins, ``6.12`` or ``6.12.107``; ``5.0-v2trap`` is a
+*variant* of release 5.0, the same kernel booted with an option that changes what a vCPU sees.
+A range compares at the precision in which it is written: ``5.10`` is the whole series, and
+``<6.1`` leaves out all of 6.1.y.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+KNOWN_RELEASES: Final = (
+    "4.14",
+    "4.15",
+    "4.16",
+    "4.17",
+    "4.18",
+    "4.19",
+    "5.0",
+    "5.3",
+    "5.4",
+    "5.5",
+    "5.6",
+    "5.10",
+    "5.11",
+    "5.12",
+    "5.13",
+    "5.18",
+    "5.19",
+    "6.0",
+    "6.1",
+    "6.2",
+    "6.3",
+    "6.4",
+    "6.12",
+    "6.13",
+    "6.14",
+    "6.15",
+    "6.16",
+    "6.17",
+    "6.19",
+    "7.1",
+    "7.2",
+    "7.3",
+)
+"""The rows of the kernel table, oldest first."""
+
+VARIANTS: Final = ("v2trap",)
+"""``v2trap``: accesses to the GICv2 CPU interface trap and are emulated in hyp."""
+
+_NAME = re.compile(r"(\d{1,4}(?:\.\d{1,4}){0,3})(?:-([A-Za-z][A-Za-z0-9_]*))?\Z")
+_COMPARATOR = re.compile(r"(>=|<=|>|<)")
+
+
+class RangeError(ValueError):
+    """A release or a range that cannot be read; ``text`` is the part at fault."""
+
+    def __init__(self, message: str, text: str, expected: str = "") -> None:
+        super().__init__(message)
+        self.text = text
+        self.expected = expected
+
+
+class Release(NamedTuple):
+    """A release in the order of releases; a variant comes right after the release itself."""
+
+    numbers: tuple[int, ...]
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.numbers)) + (f"-{self.variant}" if self.variant else "")
+
+
+@lru_cache(maxsize=1024)
+def parse_release(name: str) -> Release:
+    """Reads ``6.12``, ``6.12.107`` or ``5.0-v2trap``; raises :class:`RangeError`."""
+    match = _NAME.match(name)
+    if match is None:
+        raise RangeError(
+            f"`{name}` is not a kernel release", name, "a release such as 6.12 or 6.12.107"
+        )
+    numbers, variant = match.groups()
+    return Release(tuple(map(int, numbers.split("."))), variant or "")
+
+
+class _Bound(NamedTuple):
+    """Compares a release, cut or padded to the precision of ``numbers``, by ``relation``."""
+
+    relation: str
+    numbers: tuple[int, ...]
+
+    def admits(self, release: tuple[int, ...]) -> bool:
+        precision = len(self.numbers)
+        cut = (release + (0,) * precision)[:precision]
+        return _OPERATORS[self.relation](cut, self.numbers)
+
+
+_OPERATORS: Final[Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+    "==": operator.eq,
+}
+
+
+class _Term(NamedTuple):
+    """Bounds that hold together, for releases of one variant."""
+
+    bounds: tuple[_Bound, ...]
+    variant: str
+
+    def admits(self, release: Release) -> bool:
+        return release.variant == self.variant and all(
+            bound.admits(release.numbers) for bound in self.bounds
+        )
+
+    def named(self) -> Iterable[Release]:
+        return (
+            Release(bound.numbers, self.variant)
+            for bound in self.bounds
+            if bound.relation == "==" and len(bound.numbers) > 1
+        )
+
+
+class KernelRange(NamedTuple):
+    """A union of terms such as ``>=6.1 <6.14``, ``5.0..5.10`` or ``4.14``.
+
+    It matches a variant only where the term itself names it (``>=4.14-v2trap``).
+    """
+
+    terms: tuple[_Term, ...]
+
+    def matches(self, kernel: str) -> bool:
+        """Whether the release named ``kernel`` is in the range; raises :class:`RangeError`."""
+        return self.admits(parse_release(kernel))
+
+    def admits(self, release: Release) -> bool:
+        return any(term.admits(release) for term in self.terms)
+
+    def rows(self) -> tuple[str, ...]:
+        """What a run over this range covers, oldest first.
+
+        These are the known releases in it, known releases as variants where it names variants,
+        and releases between known ones that it names itself (``5.4``).
+        """
+        candidates = {Release(numbers) for numbers in _KNOWN}
+        for term in self.terms:
+            if term.variant:
+                candidates |= {Release(numbers, term.variant) for numbers in _KNOWN}
+            candidates |= {
+                release
+                for release in term.named()
+                if _KNOWN[0] <= release.numbers[:2] <= _KNOWN[-1]
+            }
+        return tuple(str(release) for release in sorted(candidates) if self.admits(release))
+
+
+_KNOWN = tuple(parse_release(name).numbers for name in KNOWN_RELEASES)
+
+ALL_RELEASES: Final = KernelRange((_Term((), ""),))
+"""Every release, and no variant."""
+
+
+def parse_range(texts: str | Iterable[str]) -> KernelRange:
+    """Reads one range, or several as their union; raises :class:`RangeError`."""
+    if isinstance(texts, str):
+        texts = (texts,)
+    return KernelRange(tuple(_term(text) for text in texts))
+
+
+def _term(text: str) -> _Term:
+    parts = _COMPARATOR.sub(r" \1", text).split()
+    bounds: list[_Bound] = []
+    variants: set[str] = set()
+    waiting = ""
+    for part in parts:
+        if part in _OPERATORS:
+            waiting += part
+            continue
+        for relation, release in _bounds(waiting + part):
+            bounds.append(_Bound(relation, release.numbers))
+            variants.add(release.variant)
+        waiting = ""
+    if waiting or not bounds:
+        raise RangeError(f"`{text}` is not a range of kernels", text, EXPECTED)
+    if len(variants) > 1:
+        raise RangeError(f"`{text}` mixes a variant with plain releases", text)
+    variant = variants.pop()
+    if variant and variant not in VARIANTS:
+        raise RangeError(f"no variant is called `{variant}`", variant, " or ".join(VARIANTS))
+    return _Term(tuple(bounds), variant)
+
+
+EXPECTED: Final = 'a range such as ">=5.11", "<6.1", "5.0..5.10", "4.14" or ">=6.1 <6.14"'
+
+
+def _bounds(part: str) -> list[tuple[str, Release]]:
+    match = _COMPARATOR.match(part)
+    relation = match.group() if match else "=="
+    rest = part[len(relation) :] if match else part
+    if ".." not in rest:
+        return [(relation, _bound(rest))]
+    low, _, high = rest.partition("..")
+    if match or not low or not high:
+        raise RangeError(f"`{part}` is not a range of kernels", part, EXPECTED)
+    return [(">=", _bound(low)), ("<=", _bound(high))]
+
+
+def _bound(name: str) -> Release:
+    try:
+        return parse_release(name)
+    except RangeError as error:
+        raise RangeError(str(error), name or "", EXPECTED) from None
