@@ -1,0 +1,1 @@
+"""Machines: KVM as the VMM sees it, emulated or real, behind one small interface."""

@@ -1,0 +1,73 @@
+"""What a kernel release does, as one switch for each rule of :mod:`.rules`.
+
+The machine asks for behaviour, never for a version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """The rules of one kernel; each field is the name of a rule."""
+
+    # Single-step over emulated instructions.
+    step_exit_faked: bool = False
+    hyp_skip_faked: bool = False
+    skip_clears_ss: bool = False
+    pc_adjusted_at_entry: bool = False
+    pc_committed_on_return: bool = False
+    active_pending_kept: bool = False
+    step_state_swapped_at_load: bool = False
+    # MMIO.
+    mmio_skip_at_completion: bool = False
+    mmio_completed_once: bool = False
+    mmio_completion_from_esr: bool = False
+    mmio_not_completed_over_exception: bool = False
+    mmio_sign_extends: bool = False
+    nisv_to_user: bool = False
+    vcpu_events: bool = False
+    external_abort_from_user: bool = False
+    user_aborts_committed_at_once: bool = False
+    coalesced_ring_filled: bool = False
+    ipa_beyond_limit_aborts: bool = False
+    injected_esr_sign_extended: bool = False
+    injected_il_set: bool = False
+    # Exit records.
+    debug_hsr_high: bool = False
+    system_event_data: bool = False
+    watchpoint_far: bool = False
+    # Hypercalls.
+    smc_undefined: bool = False
+    smc_not_advanced: bool = False
+    smc_is_smccc: bool = False
+    smccc_results_in_x0_to_x3: bool = False
+    smccc_1_1: bool = False
+    smccc_workaround_1_in_hyp: bool = False
+    psci_1_0: bool = False
+    psci_1_1: bool = False
+    psci_system_suspend: bool = False
+    psci_1_3: bool = False
+    smccc_features_32bit: bool = False
+    smccc_trng: bool = False
+    smccc_vendor_hyp: bool = False
+    # Trapped registers.
+    id_registers_trapped: bool = False
+    id_csv3_reported: bool = False
+    id_gic_hidden: bool = False
+    id_pmu_hidden: bool = False
+    implementation_id_trapped: bool = False
+    ctr_trapped: bool = False
+    os_lock_emulated: bool = False
+    pmu_undefined: bool = False
+    icc_undefined_without_gic: bool = False
+    # vGIC.
+    vgic_sgi_sources_in_turn: bool = False
+    vgic_lr_state_separate: bool = False
+    vgic_groups_writable: bool = False
+    vgic_wfi_heeds_priority: bool = False
+    vgic_redistributor_one_region: bool = False
+    vgic_revision_3: bool = False
+    vgic_lr_overflow: bool = False
+    gicv_trapped: bool = False

@@ -1,0 +1,204 @@
+"""The hardware: a Cortex-A57 with EL2, up to the exceptions that it takes to EL2.
+
+Unicorn executes EL1 and EL0, with its own MMU, software step, breakpoints, virtual interrupts
+and the traps that HCR_EL2 and MDCR_EL2 ask for. What it leaves to its host is done here and in
+the modules beside, below KVM: vectoring exceptions to EL1 (:mod:`.hardware`), the syndrome of
+stage-2 aborts (:mod:`.aborts`), the virtual GIC's CPU interface and DC ZVA (:mod:`.native`),
+watchpoints (:mod:`.debugunit`), traps of SIMD&FP (:mod:`.wordhooks`).
+
+KVM above sees :meth:`Cpu.enter` return an exception class, and reads ``hsr``, ``far`` and ``ipa``
+as it would read ESR_EL2, FAR_EL2 and HPFAR_EL2.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Final
+
+from runner.machine.emulated import aborts, esr, native, uc
+from runner.machine.emulated.debugunit import DebugRegisters, DebugUnit
+from runner.machine.emulated.hardware import HCR_EL2, HCR_TDZ, SCTLR_EL1, Hardware
+from runner.machine.emulated.regfile import SS, Encoding
+from runner.machine.emulated.walk import unmapped_table
+from runner.machine.emulated.wordhooks import WordHooks
+from runner.machine.interface import Unsupported
+
+EXIT_BUDGET: Final = -1
+"""``enter`` ended because the instruction budget ran out: the time limit's signal."""
+
+EXCEPTION_COST: Final = 100
+"""What an exception settled here is charged against the instruction budget."""
+
+_SINGLE_COST: Final = 20
+"""The same of an instruction that is run by itself."""
+
+_MDCR_TDE: Final = 1 << 8
+_NO_MONITOR: Final = (1 << 64) - 1
+_ABORTS: Final = (esr.EC_IABT_LOW, esr.EC_IABT_CUR, esr.EC_DABT_LOW, esr.EC_DABT_CUR)
+
+_A64: Final = 1 << 32
+_IL: Final = 1 << 20
+_STATE: Final = 0xFFFF_FFFF << 32 | _IL | 1 << 4 | 1 << 3
+"""AArch64 or not, an illegal state, AArch32's modes, EL2 and above."""
+
+
+def _strange_state(state: int) -> str:
+    """What the guest got into by an exception return that Unicorn does not do as the hardware."""
+    if state & _IL:
+        return "the guest made an illegal exception return, which is not modelled"
+    return "the guest went to AArch32 state, which is not modelled"
+
+
+class Cpu(Hardware):
+    """One vCPU's hardware."""
+
+    def __init__(self) -> None:
+        self._word_hooks = WordHooks(self)
+        self.left = 0
+        super().__init__(self._word_hooks.scan)
+        self.debug: Final = DebugUnit(self)
+        self.watchpoints = self.debug
+        self.engine.save_context()
+        self._pristine = bytes(self.engine.context_bytes)
+
+    def reset(self) -> None:
+        """Makes the CPU as good as new, for another VM: nothing of the last one is left."""
+        # First the breakpoints: Unicorn's context points to them and must not be restored over.
+        self.debug.load(DebugRegisters())
+        self.debug.forget_hit()
+        self._word_hooks.clear()
+        self.stage2.clear()
+        self.engine.flush_translations()
+        self.engine.flush_tlb()
+        context = self.engine.context_bytes
+        ctypes.memmove(context, self._pristine, len(self._pristine))
+        uc.uc_context_restore(self.engine.handle, self.engine.context)
+        self.clear_state()
+
+    def write_sys(self, encoding: Encoding, value: int) -> None:
+        super().write_sys(encoding, value)
+        if encoding == SCTLR_EL1:
+            self.debug.translation_changed()
+
+    # -- running -----------------------------------------------------------------------------
+
+    def enter(self, budget: int) -> int:
+        """Runs the guest until an exception is taken to EL2, and returns its class, or
+        ``EXIT_BUDGET`` after ``budget`` instructions without one.
+
+        What is ``left`` of the budget then counts what was settled here; not what Unicorn ran
+        at the last, which it does not tell.
+        """
+        if self.gic is not None and (self.gic.cpuif.lrs or self.interrupt_lines):
+            self.sync_interrupt_lines()
+        if self.exclusive.value != _NO_MONITOR:
+            self._clear_monitor()
+        if self._ss_written and not self._mdscr & 1:
+            # An exception return takes PSTATE.SS along only while software step is enabled.
+            self._ss_written = False
+            self._write_pstate(self.pstate & ~SS)
+        if self.vserror is not None or (self._mdscr & 1 and not self._mdcr & _MDCR_TDE):
+            return self._enter_one_by_one(budget)
+        while budget > 0:
+            outcome = self._run(budget)
+            if outcome is not None:
+                self.left = budget
+                return outcome
+            budget -= EXCEPTION_COST
+        self.left = 0
+        return EXIT_BUDGET
+
+    def _enter_one_by_one(self, budget: int) -> int:
+        """Unicorn knows no virtual SErrors, and misses that unmasking debug exceptions starts
+        the guest's own step: looks after each instruction."""
+        while budget > 0:
+            self.take_pending_serror()
+            self.rebuild_flags()
+            outcome = self._run(1)
+            if outcome is not None and outcome != EXIT_BUDGET:
+                self.left = budget
+                return outcome
+            budget -= _SINGLE_COST
+        self.left = 0
+        return EXIT_BUDGET
+
+    def _run(self, budget: int) -> int | None:
+        """One run of Unicorn: the exception it ended with, None where that was settled."""
+        if self.untrap_dc_zva:
+            return self._run_untrapped()
+        if self._pstate_written:
+            self.flush_pstate()
+        engine = self.engine
+        status = uc.uc_emu_start(engine.handle, self.regs[32], 0, 0, budget)
+        uc.uc_context_save(engine.handle, engine.context)
+        self._pstate = None
+        if self.state.value & _STATE != _A64:
+            raise Unsupported(_strange_state(self.state.value))
+        if status and self.debug.watch_hit is not None:
+            self.debug.forget_hit()
+        if status != uc.UC_ERR_EXCEPTION:
+            return _ON_STATUS[status](self)
+        self.hsr = hsr = self.syndrome.value
+        if self.target_el.value == 1:
+            return self._exception_to_el1()
+        exception = hsr >> esr.EC_SHIFT
+        settle = native.BELOW_KVM.get(exception)
+        return exception if settle is None else settle(self)
+
+    def _clear_monitor(self) -> None:
+        """An exception return clears the local exclusive monitor."""
+        pc = self.pc
+        self.flush_pstate()
+        self.engine.save_context()  # with what was written since the last exit
+        self.pc = pc
+        self.exclusive.value = _NO_MONITOR
+        uc.uc_context_restore(self.engine.handle, self.engine.context)
+        self.reassert_hcr()
+
+    def _run_untrapped(self) -> int | None:
+        """Runs the DC ZVA at pc, for Unicorn to raise its stage-1 fault."""
+        self.untrap_dc_zva = False
+        self.engine.write_sys(HCR_EL2, self.hcr_value & ~HCR_TDZ)
+        outcome = self._run(1)
+        self.reassert_hcr()
+        return outcome
+
+    def _exception_to_el1(self) -> int | None:
+        exception = self.hsr >> esr.EC_SHIFT
+        if exception == esr.EC_UNKNOWN:
+            try:
+                return native.undefined(self)
+            except native.NotHandled:
+                pass
+        if exception not in _ABORTS:
+            self.take_to_el1(self.hsr)
+            return None
+        va = self.vaddress.value
+        if self.mmu_on and (table := unmapped_table(self, va)) is not None:
+            return aborts.table_walk_abort(self, exception, va, table)
+        self.take_to_el1(self.hsr, va)
+        return None
+
+    def _stopped(self) -> int | None:
+        """emu_start came back without an exception: a watchpoint stopped it, a trap of SIMD&FP,
+        or the budget is spent."""
+        if self.debug.watch_hit is not None:
+            return self.debug.watchpoint_exit()
+        if self._word_hooks.hit:
+            return self._word_hooks.take()
+        return EXIT_BUDGET
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+_ON_STATUS: Final = {
+    uc.UC_ERR_OK: Cpu._stopped,
+    uc.UC_ERR_READ_UNMAPPED: aborts.data_abort,
+    uc.UC_ERR_WRITE_UNMAPPED: aborts.data_abort,
+    uc.UC_ERR_READ_PROT: aborts.data_abort,
+    uc.UC_ERR_WRITE_PROT: aborts.data_abort,
+    uc.UC_ERR_FETCH_UNMAPPED: aborts.fetch_abort,
+    uc.UC_ERR_FETCH_PROT: aborts.fetch_abort,
+    uc.UC_ERR_INSN_INVALID: native.invalid,
+}

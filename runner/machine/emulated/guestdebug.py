@@ -1,0 +1,173 @@
+"""Guest debug: what KVM programs into the CPU for it, and who keeps the step's state.
+
+The Arm software step is a small state machine in PSTATE.SS: 1 is active-not-pending (execute one
+instruction), 0 is active-pending (take the step exception at once). The generations of KVM differ
+in who remembers which of the two a vCPU was in when it left the guest.
+"""
+
+from __future__ import annotations
+
+from errno import EINVAL
+
+from runner.kvm import abi
+from runner.machine.emulated.debugunit import BREAKPOINTS, MDE, WATCHPOINTS, DebugRegisters
+from runner.machine.emulated.regfile import SS
+from runner.machine.emulated.vcpu import USE_HW, Vcpu
+from runner.machine.interface import KvmError
+
+_VALID = (
+    abi.KVM_GUESTDBG_ENABLE
+    | abi.KVM_GUESTDBG_SINGLESTEP
+    | abi.KVM_GUESTDBG_USE_SW_BP
+    | abi.KVM_GUESTDBG_USE_HW
+)
+_MDSCR_SS = 1
+_KDE = 1 << 13
+_OSLK = 1 << 1
+_MDCR_TDE = 1 << 8
+_MDCR_TRAPS = 1 << 9 | 1 << 10 | 1 << 11 | 1 << 6 | 1 << 5  # TDA, TDOSA, TDRA, TPM, TPMCR
+_NO_REGISTERS = DebugRegisters()
+
+
+def set_guest_debug(vcpu: Vcpu, debug: abi.kvm_guest_debug) -> None:
+    """``KVM_SET_GUEST_DEBUG``."""
+    if debug.control & ~_VALID:
+        raise KvmError(EINVAL, "KVM_SET_GUEST_DEBUG")
+    if not debug.control & abi.KVM_GUESTDBG_ENABLE:
+        vcpu.guest_debug = 0
+        vcpu.host_ss_active_pending = False
+    else:
+        vcpu.guest_debug = debug.control
+        if debug.control & USE_HW:
+            arch = debug.arch
+            vcpu.external_debug = DebugRegisters(
+                tuple(arch.dbg_bcr[:BREAKPOINTS]),
+                tuple(arch.dbg_bvr[:BREAKPOINTS]),
+                tuple(arch.dbg_wcr[:WATCHPOINTS]),
+                tuple(arch.dbg_wvr[:WATCHPOINTS]),
+            )
+    vcpu.stepping = bool(vcpu.guest_debug & abi.KVM_GUESTDBG_SINGLESTEP)
+    vcpu.debug_changed = True
+
+
+def program(vcpu: Vcpu) -> None:
+    """Brings MDCR_EL2, MDSCR_EL1 and the debug registers to what the guest will run with."""
+    vcpu.debug_changed = False
+    cpu = vcpu.cpu
+    guest_mdscr = vcpu.guest_mdscr
+    if vcpu.oslsr & _OSLK:
+        vcpu.shape("os_lock_emulated")
+        guest_mdscr &= ~(MDE | _KDE | _MDSCR_SS)
+    mdscr, registers = guest_mdscr, _NO_REGISTERS
+    if vcpu.guest_debug:
+        cpu.set_mdcr(_MDCR_TRAPS | _MDCR_TDE)
+        mdscr = mdscr | _MDSCR_SS if vcpu.stepping else mdscr & ~_MDSCR_SS
+        if vcpu.guest_debug & USE_HW:
+            mdscr |= MDE
+            registers = vcpu.external_debug
+        elif guest_mdscr & (MDE | _KDE):
+            registers = _guest_registers(vcpu)
+    else:
+        cpu.set_mdcr(_MDCR_TRAPS)
+        if guest_mdscr & (MDE | _KDE):
+            registers = _guest_registers(vcpu)
+    cpu.set_mdscr(mdscr)
+    cpu.debug.load(registers)
+
+
+def _guest_registers(vcpu: Vcpu) -> DebugRegisters:
+    return DebugRegisters(
+        tuple(vcpu.guest_bcr[:BREAKPOINTS]),
+        tuple(vcpu.guest_bvr[:BREAKPOINTS]),
+        tuple(vcpu.guest_wcr[:WATCHPOINTS]),
+        tuple(vcpu.guest_wvr[:WATCHPOINTS]),
+    )
+
+
+# -- the step's state, each way that a generation of KVM has kept it -----------------------------
+
+
+class StepState:
+    """Up to 6.0: every entry starts a new step, whatever became of the last one.
+
+    All but :meth:`step_taken` are called while single-step is asked for, and only then.
+    """
+
+    def load(self, vcpu: Vcpu) -> None:
+        """At the start of ``KVM_RUN``."""
+
+    def setup(self, vcpu: Vcpu) -> None:
+        """Before each entry."""
+        vcpu.cpu.set_ss()
+
+    def clear(self, vcpu: Vcpu) -> None:
+        """After each exit."""
+
+    def step_taken(self, vcpu: Vcpu) -> None:
+        """A step exception goes out to userspace."""
+
+    def put(self, vcpu: Vcpu) -> None:
+        """At the end of ``KVM_RUN``."""
+
+
+class ActivePendingKept(StepState):
+    """6.1 to 6.13: a step that was pending when the guest exited stays pending at the next
+    entry, and the guest's own PSTATE.SS comes back after each exit."""
+
+    def setup(self, vcpu: Vcpu) -> None:
+        cpu = vcpu.cpu
+        vcpu.guest_ss = cpu.pstate & SS
+        if vcpu.host_ss_active_pending:
+            vcpu.shape("active_pending_kept")
+            cpu.clear_ss()
+        else:
+            cpu.set_ss()
+
+    def clear(self, vcpu: Vcpu) -> None:
+        cpu = vcpu.cpu
+        if not cpu.pstate & SS:
+            vcpu.host_ss_active_pending = True
+        if vcpu.guest_ss:
+            cpu.set_ss()
+        else:
+            cpu.clear_ss()
+
+    def step_taken(self, vcpu: Vcpu) -> None:
+        vcpu.host_ss_active_pending = False
+
+
+class SwappedAtLoad(StepState):
+    """Since 6.14: host and guest each have a state of their own, swapped where the vCPU is
+    loaded and put, so that a pending step survives a return to userspace."""
+
+    def load(self, vcpu: Vcpu) -> None:
+        cpu = vcpu.cpu
+        vcpu.guest_ss_active_pending = not cpu.pstate & SS
+        if vcpu.host_ss_active_pending:
+            vcpu.shape("step_state_swapped_at_load")
+            cpu.clear_ss()
+        else:
+            cpu.set_ss()
+
+    def setup(self, vcpu: Vcpu) -> None:
+        pass
+
+    def step_taken(self, vcpu: Vcpu) -> None:
+        vcpu.cpu.set_ss()
+
+    def put(self, vcpu: Vcpu) -> None:
+        cpu = vcpu.cpu
+        vcpu.host_ss_active_pending = not cpu.pstate & SS
+        if vcpu.guest_ss_active_pending:
+            cpu.clear_ss()
+        else:
+            cpu.set_ss()
+
+
+def step_state(vcpu: Vcpu) -> StepState:
+    """The way that this vCPU's kernel keeps the step's state."""
+    if vcpu.behaviour.step_state_swapped_at_load:
+        return SwappedAtLoad()
+    if vcpu.behaviour.active_pending_kept:
+        return ActivePendingKept()
+    return StepState()

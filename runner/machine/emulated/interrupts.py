@@ -1,0 +1,91 @@
+"""Joins a vGIC to the vCPU: its regions on the bus, its CPU interface to the hardware."""
+
+from __future__ import annotations
+
+from errno import EINVAL, ENXIO
+from typing import Literal
+
+from runner.case import Gic
+from runner.kvm import abi
+from runner.machine.emulated import vgic
+from runner.machine.emulated.behaviour import Behaviour
+from runner.machine.emulated.vcpu import Vcpu
+from runner.machine.emulated.vgic import VgicFeatures
+from runner.machine.emulated.vgic.icv import ICC_SRE_EL1
+
+
+class _Region:
+    def __init__(self, gic: vgic.Vgic) -> None:
+        self._gic = gic
+
+    def read(self, ipa: int, length: int) -> int | None:
+        return self._gic.mmio(ipa, length, False, 0)
+
+    def write(self, ipa: int, length: int, value: int) -> bool:
+        return self._gic.mmio(ipa, length, True, value) is not None
+
+
+def create_gic(vcpu: Vcpu, gic: Gic) -> None:
+    """``KVM_CREATE_DEVICE`` and ``KVM_DEV_ARM_VGIC_CTRL_INIT``."""
+    created = vgic.create(gic, features(vcpu.behaviour))
+    vcpu.gic = created
+    vcpu.cpu.gic = created
+    if isinstance(created, vgic.VgicV2) and not vcpu.behaviour.gicv_trapped:
+        vcpu.cpu.gicv = created
+        vcpu.cpu.stage2.note_mapping(*created.mapped())
+    region = _Region(created)
+    for base, size in created.regions():
+        vcpu.bus.register(base, size, region)
+
+
+def irq_line(vcpu: Vcpu, irq: int, level: int) -> int:
+    """``KVM_IRQ_LINE``: 0, or the negative errno.
+
+    Without a vGIC only the CPU's own lines can be raised, ``KVM_ARM_IRQ_TYPE_CPU``, and only
+    without one (``kvm_vm_ioctl_irq_line``, ``vcpu_interrupt_line``).
+    """
+    if vcpu.gic is not None:
+        return vcpu.gic.irq_line(irq, level)
+    if irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT & 0xF != abi.KVM_ARM_IRQ_TYPE_CPU:
+        return -ENXIO
+    if irq & 0xFFFFFF not in (0, 1):
+        return -EINVAL
+    vcpu.cpu.raise_line(irq & 1, level)
+    return 0
+
+
+class _SreOnly(vgic.VgicV3):
+    """What a VM without a vGIC sees where KVM traps the CPU interface: ICC_SRE_EL1 reads."""
+
+    def icc_read(self, encoding: vgic.Encoding) -> int | Literal[vgic.Undefined.UNDEF]:
+        return super().icc_read(encoding) if encoding == ICC_SRE_EL1 else vgic.UNDEF
+
+    def icc_write(self, encoding: vgic.Encoding, value: int) -> bool:
+        return False
+
+    def traps(self, encoding: vgic.Encoding) -> bool:
+        return False
+
+
+def bare_interface(behaviour: Behaviour) -> vgic.Vgic:
+    """The hardware's CPU interface in a VM without a vGIC."""
+    kind = _SreOnly if behaviour.icc_undefined_without_gic else vgic.VgicV3
+    return kind(Gic(3, 0, 0), features(behaviour))
+
+
+def features(behaviour: Behaviour) -> VgicFeatures:
+    """What the rules say of the vGIC. The recorded VMM asked for 64 interrupts, as ours does."""
+    revision = 3 if behaviour.vgic_revision_3 else 2 if behaviour.vgic_groups_writable else 0
+    return VgicFeatures(
+        implementation_revision=revision,
+        groups_writable=behaviour.vgic_groups_writable,
+        group0_sgi_registers=behaviour.vgic_groups_writable,
+        level_active_and_pending=not behaviour.vgic_lr_state_separate,
+        sgi_sources_together=not behaviour.vgic_sgi_sources_in_turn,
+        sgi_active_source=behaviour.vgic_lr_state_separate,
+        lr_overflow=behaviour.vgic_lr_overflow,
+        traps_dir_with_spis=behaviour.vgic_lr_overflow,
+        gicv_dir_page_trapped=behaviour.vgic_lr_overflow,
+        redistributor_is_one_device=behaviour.vgic_redistributor_one_region,
+        wfi_heeds_priority=behaviour.vgic_wfi_heeds_priority,
+    )

@@ -1,0 +1,157 @@
+"""Stage-2 aborts: memory faults, MMIO in the kernel and in userspace, and its completion."""
+
+from __future__ import annotations
+
+from errno import ENOSYS
+from functools import lru_cache
+
+from runner.kvm import abi
+from runner.machine.emulated import decode, esr
+from runner.machine.emulated.inject import inject_abort, skip_instruction
+from runner.machine.emulated.stage2 import PAGE
+from runner.machine.emulated.vcpu import MmioDecode, Vcpu
+
+_EE = 1 << 25
+_E0E = 1 << 24
+_EE_OR_E0E = _EE | _E0E
+_SSE = 1 << 21
+_SF = 1 << 15
+_NISV_ISS = decode.CM | decode.WNR | 0x3F
+_IPA_LIMIT = 1 << 40
+
+
+def handle_guest_abort(vcpu: Vcpu) -> int:
+    """``kvm_handle_guest_abort``."""
+    cpu = vcpu.cpu
+    vcpu.fault_far = cpu.far
+    fetch = cpu.hsr >> esr.EC_SHIFT == esr.EC_IABT_LOW
+    write = not fetch and bool(cpu.hsr & decode.WNR)
+    if vcpu.behaviour.ipa_beyond_limit_aborts and cpu.ipa >= _IPA_LIMIT:
+        vcpu.shape("ipa_beyond_limit_aborts")
+        inject_abort(vcpu, far=cpu.far, fetch=fetch)
+        return 1
+    slot = cpu.stage2.slot_at(cpu.ipa)
+    if slot is not None and not (write and slot.slot.readonly):
+        if slot.slot.size < 2 * PAGE or not vcpu.sees_stage2_faults:
+            cpu.stage2.map_slot(slot)
+        else:
+            cpu.stage2.map_page(slot, cpu.ipa)
+        return 1
+    if fetch:
+        inject_abort(vcpu, far=cpu.far, fetch=True)
+        return 1
+    return _io_mem_abort(vcpu, cpu.ipa | cpu.far & PAGE - 1)
+
+
+def _io_mem_abort(vcpu: Vcpu, ipa: int) -> int:
+    """``io_mem_abort``: emulates the access in the kernel or hands it to userspace."""
+    hsr = vcpu.cpu.hsr
+    if not hsr & decode.ISV:
+        return _no_valid_syndrome(vcpu, ipa, hsr)
+    access = _decode(hsr & 0x1FFFFFF)
+    vcpu.mmio_decode = access
+    if not vcpu.behaviour.mmio_skip_at_completion:
+        skip_instruction(vcpu)
+    if access.is_write:
+        value = _guest_to_host(vcpu, access)
+        handled = vcpu.bus.write(ipa, access.length, value)
+    else:
+        found = vcpu.bus.read(ipa, access.length)
+        handled, value = found is not None, found or 0
+    mmio, data = vcpu.mmio_exit, vcpu.mmio_data
+    mmio.phys_addr, mmio.len, mmio.is_write = ipa, access.length, access.is_write
+    vcpu.mmio_needed = True
+    if access.is_write is not handled:
+        # A write that leaves the kernel or a read that it answered: the rest of data[] is stale.
+        data.value = data.value & ~access.mask | value & access.mask
+    if handled:
+        complete(vcpu)
+        return 1
+    vcpu.run.exit_reason = abi.KVM_EXIT_MMIO
+    return 0
+
+
+@lru_cache(maxsize=1024)
+def _decode(iss: int) -> MmioDecode:
+    length = 1 << (iss >> 22 & 3)
+    return MmioDecode(
+        rt=iss >> 16 & 31,
+        length=length,
+        is_write=bool(iss & decode.WNR),
+        sign_extend=bool(iss & _SSE),
+        sixty_four=bool(iss & _SF),
+        mask=(1 << 8 * length) - 1,
+    )
+
+
+def _no_valid_syndrome(vcpu: Vcpu, ipa: int, hsr: int) -> int:
+    if "arm_nisv_to_user" not in vcpu.caps:
+        return -ENOSYS
+    vcpu.shape("nisv_to_user")
+    run = vcpu.run
+    run.exit_reason = abi.KVM_EXIT_ARM_NISV
+    run.arm_nisv.esr_iss = hsr & _NISV_ISS
+    run.arm_nisv.fault_ipa = ipa
+    return 0
+
+
+def complete(vcpu: Vcpu) -> None:
+    """``kvm_handle_mmio_return``: writes a load's result, and skips the instruction where that
+    was not done before the exit."""
+    behaviour = vcpu.behaviour
+    if vcpu.mmio_decode is None or (behaviour.mmio_completed_once and not vcpu.mmio_needed):
+        return
+    vcpu.mmio_needed = False
+    pending = vcpu.pending_exception is not None
+    if pending and behaviour.mmio_not_completed_over_exception:
+        vcpu.shape("mmio_not_completed_over_exception")
+        return
+    _write_result(vcpu, vcpu.mmio_decode)
+    if pending:
+        # Both are noted in the same flags of the vCPU: the skip spoils the exception, and then
+        # neither is done.
+        vcpu.pending_exception = None
+    elif behaviour.mmio_skip_at_completion:
+        skip_instruction(vcpu)
+
+
+def _write_result(vcpu: Vcpu, access: MmioDecode) -> None:
+    is_write, length, mask = access.is_write, access.length, access.mask
+    if not vcpu.behaviour.mmio_completion_from_esr:
+        mmio = vcpu.mmio_exit
+        is_write, length = bool(mmio.is_write), min(mmio.len, 8)
+        mask = (1 << 8 * length) - 1
+    if not is_write:
+        value = vcpu.mmio_data.value & mask
+        if access.sign_extend or big_endian(vcpu):
+            value = _host_to_guest(vcpu, access, value, length)
+        vcpu.cpu.set_x(access.rt, value)
+
+
+def _host_to_guest(vcpu: Vcpu, access: MmioDecode, value: int, length: int) -> int:
+    if big_endian(vcpu):
+        value = int.from_bytes(value.to_bytes(length, "little"), "big")
+    if access.sign_extend and vcpu.behaviour.mmio_sign_extends:
+        vcpu.shape("mmio_sign_extends")
+        sign = 1 << 8 * length - 1
+        value = (value ^ sign) - sign & (1 << 64) - 1
+        if not access.sixty_four:
+            value &= 0xFFFF_FFFF
+    # Before that rule the extension is made and then masked off again with the access's width.
+    return value
+
+
+def _guest_to_host(vcpu: Vcpu, access: MmioDecode) -> int:
+    value = 0 if access.rt == 31 else vcpu.cpu.x(access.rt)
+    value &= access.mask
+    if big_endian(vcpu):
+        value = int.from_bytes(value.to_bytes(access.length, "little"), "big")
+    return value
+
+
+def big_endian(vcpu: Vcpu) -> bool:
+    """``kvm_vcpu_is_be``: SCTLR_EL1.EE at EL1, E0E at EL0."""
+    either = vcpu.cpu.sctlr & _EE_OR_E0E
+    if not either:
+        return False
+    return bool(either & (_EE if vcpu.cpu.current_el else _E0E))

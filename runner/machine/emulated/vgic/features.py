@@ -1,0 +1,54 @@
+"""What differs between releases in KVM's virtual interrupt controller, as values.
+
+The model reads nothing but this record; which release has which value is the business of the
+table of rules. The defaults are those of the newest release.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class VgicFeatures:
+    """One kernel's vGIC on one host."""
+
+    implementation_revision: int = 3
+    """``GICD_IIDR.Revision``: 0, 2 or 3."""
+    groups_writable: bool = True
+    """Interrupt groups are the guest's to configure. Before, a GICv3's interrupts were all in
+    group 1 and a GICv2's in group 0, while the group registers of both read as group 1."""
+    group0_sgi_registers: bool = True
+    """``ICC_SGI0R_EL1`` and ``ICC_ASGI1R_EL1`` are emulated; before, they were undefined."""
+    level_active_and_pending: bool = False
+    """A level interrupt may sit in a list register active and pending at once, and its soft
+    pending state is gone as soon as the guest acknowledges it."""
+    sgi_sources_together: bool = False
+    """A GICv2 SGI from several sources takes one list register for each source at once."""
+    sgi_active_source: bool = True
+    """The source of an active GICv2 SGI survives an exit."""
+    lr_overflow: bool = True
+    """Interrupts beyond the list registers: pending ones go before active ones, undeliverable
+    ones last, ``EOIcount`` deactivates those that are outside, and a group that is enabled or
+    disabled raises a maintenance interrupt."""
+    traps_dir_with_spis: bool = True
+    """``ICC_DIR_EL1`` traps once an SPI has been queued or an active interrupt is outside the
+    list registers."""
+    gicv_dir_page_trapped: bool = True
+    """The second page of a GICv2 CPU interface (``GICV_DIR``) is emulated, not mapped."""
+    redistributor_is_one_device: bool = True
+    """The two frames of a redistributor are one region of 128 KiB, not two of 64 KiB."""
+    wfi_heeds_priority: bool = True
+    """A pending interrupt that is active or masked by priority does not end a WFI."""
+    irq_line_vcpu2: bool = True
+    """``KVM_IRQ_LINE`` takes bits 31:28 as ``vcpu2_index``, no longer as part of the type."""
+    pendbaser_52bit: bool = True
+    """``GICR_PENDBASER`` and ``GICR_PROPBASER`` keep bits 51:48 of an address."""
+    outer_cacheability_same_as_inner: bool = True
+    """An outer cacheability that is not supported becomes same-as-inner, not non-cacheable."""
+    pendbaser_hides_ptz: bool = True
+    """``GICR_PENDBASER.PTZ`` reads as zero."""
+    nr_irqs: int = 64
+    """``KVM_DEV_ARM_VGIC_GRP_NR_IRQS``: SGIs, PPIs and SPIs together."""
+    list_registers: int = 4
+    """What ``ICH_VTR_EL2.ListRegs`` or ``GICH_VTR`` says, plus one."""

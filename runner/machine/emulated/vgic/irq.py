@@ -1,0 +1,62 @@
+"""The state that KVM keeps for one virtual interrupt (``struct vgic_irq``)."""
+
+from __future__ import annotations
+
+NR_SGIS = 16
+NR_PRIVATE_IRQS = 32
+TIMER_PPIS = (27, 30)
+"""The virtual and the physical timer's."""
+
+
+class VgicIrq:
+    """One interrupt of the only vCPU, or an SPI."""
+
+    __slots__ = (
+        "active",
+        "active_source",
+        "edge",
+        "enabled",
+        "group",
+        "intid",
+        "line_level",
+        "mpidr",
+        "on_lr",
+        "owned",
+        "pending_latch",
+        "priority",
+        "queued",
+        "source",
+        "targeted",
+        "targets",
+    )
+
+    def __init__(self, intid: int, *, group: int, targets: int) -> None:
+        self.intid = intid
+        self.group = group
+        # Only PPIs start out level-triggered: the state of an SPI is zeroed memory, and zero
+        # says edge.
+        self.edge = not NR_SGIS <= intid < NR_PRIVATE_IRQS
+        self.enabled = intid < NR_SGIS
+        self.pending_latch = False
+        self.line_level = False
+        self.active = False
+        self.priority = 0
+        self.mpidr = 0
+        self.targets = targets
+        self.targeted = True
+        """Whether its routing leads to the only vCPU."""
+        self.source = 0
+        self.active_source = 0
+        self.queued = False
+        """Whether it is on the list of interrupts that are active or pending (``ap_list``)."""
+        self.on_lr = False
+        self.owned = False
+        """Whether a device inside the kernel drives it, so that userspace cannot."""
+
+    @property
+    def is_sgi(self) -> bool:
+        return self.intid < NR_SGIS
+
+    @property
+    def pending(self) -> bool:
+        return self.pending_latch or (not self.edge and self.line_level)
