@@ -1,0 +1,34 @@
+"""The lab: real KVM for everyone, an arm64 kernel under QEMU with EL2 and the real machine in it.
+
+``run_cases("6.12", cases)`` is all that is needed to ask a real kernel; a :class:`Lab` keeps its
+guest between cases. From a shell::
+
+    python -m runner.machine.real.lab fetch 5.10 6.12
+    python -m runner.machine.real.lab run 6.12 cases.jsonl > traces.jsonl
+    python -m runner.machine.real.lab conform 6.12 recordings.json
+
+where ``cases.jsonl`` holds a line of :func:`runner.machine.real.wire.dump_case` for each case.
+"""
+
+from runner.machine.real.lab.errors import BootError, LabError, LabUnavailableError
+from runner.machine.real.lab.kernels import Kernel, Listed, fetch, list_kernels, path
+from runner.machine.real.lab.lab import Lab, Lost, Result, Skipped, boot, run_cases
+from runner.machine.real.lab.options import LabOptions
+
+__all__ = [
+    "BootError",
+    "Kernel",
+    "Lab",
+    "LabError",
+    "LabOptions",
+    "LabUnavailableError",
+    "Listed",
+    "Lost",
+    "Result",
+    "Skipped",
+    "boot",
+    "fetch",
+    "list_kernels",
+    "path",
+    "run_cases",
+]

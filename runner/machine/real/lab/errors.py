@@ -1,0 +1,26 @@
+"""What can go wrong around a lab, as opposed to what a kernel does in it."""
+
+from __future__ import annotations
+
+
+class LabError(Exception):
+    """The lab failed; the text says at what, and what to do."""
+
+
+class LabUnavailableError(LabError):
+    """What the lab needs is not to be had here: QEMU, apt, a package. A reason to skip it."""
+
+
+class BootError(LabError):
+    """The kernel did not get as far as running cases; ``console`` is what it printed."""
+
+    def __init__(self, reason: str, console: str) -> None:
+        super().__init__(reason, console)
+        self.reason = reason
+        self.console = console
+
+    def __str__(self) -> str:
+        if not self.console.strip():
+            return f"{self.reason}; its console stayed empty"
+        tail = "\n".join(f"  | {line}" for line in self.console.rstrip().splitlines()[-60:])
+        return f"{self.reason}; the last lines of its console:\n{tail}"
