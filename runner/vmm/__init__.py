@@ -1,0 +1,1 @@
+"""The userspace side: sets a VM up, drives ``KVM_RUN``, answers exits. Standard library only."""
