@@ -1,0 +1,1 @@
+"""Expected against actual: aligns the two and names every difference."""
