@@ -1,0 +1,1 @@
+"""Reports: one small module for each format, pure functions of results."""
