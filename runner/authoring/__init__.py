@@ -1,0 +1,1 @@
+"""Help for authors of scenarios: formatting, templates, the schema and its reference."""
