@@ -1,0 +1,65 @@
+"""``scenario merge``: one report on what was run in several places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from runner.cli.loading import tell
+from runner.cli.output import complain
+from runner.cli.reports import Reports, Told
+from runner.cli.run import status_of
+from runner.cli.status import Status, UsageError
+from runner.merge import Document, Joined, MergeError, join, read
+from runner.report.read import Reader, Unreadable
+from runner.result import Result
+from runner.source import InvalidScenario
+
+
+def merge(files: Sequence[str], formats: Sequence[str], outputs: Sequence[str]) -> Status:
+    """Joins the JSON reports in ``files`` into the reports that ``formats`` name.
+
+    A shard that is missing is told of and makes the status that of a run that was interrupted;
+    reports that do not belong together are a usage error, and nothing is written.
+    """
+    reports = Reports(formats, outputs)
+    try:
+        joined = _joined(files)
+        results = _results(joined)
+    except BaseException as error:
+        reports.discard()
+        if isinstance(error, InvalidScenario):
+            tell(error.diagnostics)
+            complain("\nthe scenarios are needed to tell what was found; nothing was merged")
+            return Status.USAGE
+        raise
+    reports.write(Told(results, None, joined.note, joined.not_run))
+    if joined.note and "text" not in (formats or ["text"]):
+        complain(joined.note)
+    return status_of(results, complete=not joined.not_run)
+
+
+def _joined(files: Sequence[str]) -> Joined:
+    try:
+        return join([_document(file) for file in files])
+    except MergeError as error:
+        raise UsageError(str(error)) from None
+
+
+def _document(file: str) -> Document:
+    try:
+        return read(file, Path(file).read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is no JSON report of scenario run: not UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _results(joined: Joined) -> list[Result]:
+    from runner.scenario import load
+
+    reader = Reader(load)
+    try:
+        return [reader.result(case) for case in joined.cases]
+    except Unreadable as error:
+        raise UsageError(str(error)) from None

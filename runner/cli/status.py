@@ -1,0 +1,28 @@
+"""Exit statuses, those of pytest."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """What the process tells its caller."""
+
+    OK = 0
+    MISMATCH = 1
+    INTERRUPTED = 2
+    INTERNAL_ERROR = 3
+    USAGE = 4
+    NOTHING_SELECTED = 5
+
+
+class UsageError(ValueError):
+    """The command line asks for what cannot be: told in one message, status 4."""
+
+
+class CannotWrite(Exception):
+    """The report cannot be written to where it should go."""
+
+
+class NoMachine(Exception):
+    """A real kernel does not come up, or its lab fails: nothing can be run on it. Status 3."""
