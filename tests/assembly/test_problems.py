@@ -1,0 +1,96 @@
+"""What is wrong with a source is said at its place, all of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.scenario.assemblers import Assembler
+from runner.scenario.assembly import AssemblerError, Problem, assemble_with
+
+BASE = 0x4000_0000
+
+
+def problems(assembler: Assembler, source: str, base: int = BASE) -> tuple[Problem, ...]:
+    with pytest.raises(AssemblerError) as raised:
+        assemble_with(assembler, source, base)
+    return raised.value.problems
+
+
+def places(found: tuple[Problem, ...]) -> list[tuple[int, int]]:
+    return [(problem.line, problem.column) for problem in found]
+
+
+def test_every_unknown_mnemonic_is_reported_at_its_own_column(assembler: Assembler) -> None:
+    source = 'nop\n  foo x1; bar x2 // c\nlab: zork\n  .asciz "ü; é" ; quux x1\n'
+    found = problems(assembler, source)
+    assert places(found) == [(2, 3), (2, 11), (3, 6), (4, 19)]
+    assert all("mnemonic" in problem.message for problem in found)
+
+
+def test_an_operand_that_does_not_fit_is_within_its_statement(assembler: Assembler) -> None:
+    (found,) = problems(assembler, "nop\nnop; add x0, x0, #99999\n")
+    assert found.line == 2
+    assert 6 <= found.column <= 18
+
+
+def test_an_undefined_symbol_is_named_where_it_is_used(assembler: Assembler) -> None:
+    source = "start: nop; bl strat\n ldr x0, =nowhere\n .quad start, other\n"
+    assert problems(assembler, source) == (
+        Problem(1, 16, "`strat` is not defined", "did you mean `start`?"),
+        Problem(2, 11, "`nowhere` is not defined"),
+        Problem(3, 15, "`other` is not defined"),
+    )
+
+
+def test_an_undefined_numeric_label_is_found(assembler: Assembler) -> None:
+    assert places(problems(assembler, "3: nop\n b 3b\n b 3f\n")) == [(3, 4)]
+
+
+def test_a_bad_literal_is_reported_at_its_expression(assembler: Assembler) -> None:
+    (found,) = problems(assembler, "nop\n ldr x0, =1 2\n nop\n")
+    assert (found.line, found.column) == (2, 11)
+
+
+def test_a_fault_in_a_macro_is_placed_in_the_macro_or_at_its_use(assembler: Assembler) -> None:
+    found = problems(assembler, ".macro m\n  zork\n.endm\nnop\n  m\n")
+    assert places(found) in ([(2, 3)], [(5, 3)])
+
+
+def test_files_are_not_included(assembler: Assembler) -> None:
+    found = problems(assembler, '.include "x"\n nop; .incbin "y"\n')
+    assert places(found) == [(1, 1), (2, 7)]
+    assert "`.incbin` is not supported" in found[1].message
+
+
+def test_an_address_less_aligned_than_the_code_is_refused(assembler: Assembler) -> None:
+    (found,) = problems(assembler, "nop\n  .balign 2048\nret\n", BASE + 0x400)
+    assert (found.line, found.column) == (2, 3)
+    assert "0x40000400, which is not a multiple of 2048" in found.message
+    (found,) = problems(assembler, "ldr x0, =0x123456789\n", BASE + 4)
+    assert "not a multiple of 8" in found.message
+
+
+def test_a_length_beyond_reason_is_refused(assembler: Assembler) -> None:
+    for length in ("0x2000000", "0x100000000"):
+        (found,) = problems(assembler, f"nop\n.space {length}\n")
+        assert "larger than" in found.message
+
+
+def test_a_target_out_of_reach_is_refused(assembler: Assembler) -> None:
+    (found,) = problems(assembler, ".global far\nnop\ntbz x0, #1, far\n.space 0x10000\nfar: ret\n")
+    assert found.line == 3
+
+
+def test_a_datum_that_does_not_fit_is_refused(assembler: Assembler) -> None:
+    found = problems(assembler, ".byte 255\n.long 0x100000000\n  .byte 256\n")
+    assert [problem.line for problem in found] == [2, 3]
+
+
+def test_an_unfinished_block_is_an_error(assembler: Assembler) -> None:
+    assert problems(assembler, "nop\n.if 1\nnop\n")
+    assert problems(assembler, ".macro m\nnop\n")
+
+
+def test_the_message_of_the_error_holds_them_all(assembler: Assembler) -> None:
+    with pytest.raises(AssemblerError, match=r"1:1: .*mnemonic.*; 2:2: .*mnemonic"):
+        assemble_with(assembler, "foo\n bar\n", BASE)

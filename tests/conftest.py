@@ -1,0 +1,41 @@
+"""Golden files: what a command prints, kept beside the test that looks at it.
+
+pytest --regenerate-golden     writes them anew; look at the difference before committing it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REGENERATE = "--regenerate-golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        REGENERATE, action="store_true", help="write the golden files anew instead of comparing"
+    )
+    parser.addoption(
+        "--fuzz", type=int, default=300, help="inputs that each fuzzer runs (default: 300)"
+    )
+    parser.addoption(
+        "--random-cases", type=int, default=200, help="random cases for invariants (default: 200)"
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """``golden(name, text)``: ``text`` is what ``golden/<name>`` beside the test holds."""
+
+    def compare(name: str, text: str) -> None:
+        path = Path(request.path).parent / "golden" / name
+        if request.config.getoption(REGENERATE):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            return
+        assert path.exists(), f"no golden file {path}: run pytest {REGENERATE} and look at it"
+        assert text == path.read_text(encoding="utf-8"), f"differs from {path} ({REGENERATE})"
+
+    return compare

@@ -1,0 +1,80 @@
+"""Cases as JSON."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner import casefile
+from runner.case import Case, Memslot
+from runner.casefile import case_from_json, case_to_json
+from runner.oracle import jobs
+from tests.language.build import EVERYTHING, scenario
+
+RECORDED = sorted((Path(__file__).parents[1] / "recorded").glob("*.json.xz"))
+
+
+def travelled(case: Case) -> Case:
+    return case_from_json(json.loads(json.dumps(case_to_json(case))))
+
+
+@given(st.from_type(Case))
+@settings(max_examples=100, deadline=None)
+def test_any_case_comes_back_as_it_went(case: Case) -> None:
+    assert travelled(case) == case
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name)
+def test_recorded_jobs_come_back_as_they_went(path: Path) -> None:
+    cases = [job.case for job in jobs(path)]
+    assert [travelled(case) for case in cases] == cases
+    assert cases
+
+
+def test_a_scenario_comes_back_as_it_went() -> None:
+    for case in scenario(EVERYTHING).cases():
+        assert travelled(case.case) == case.case
+
+
+def test_defaults_are_left_out() -> None:
+    assert case_to_json(Case((Memslot(0, 4096),))) == {"slots": [{"base": 0, "size": 4096}]}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"slots": [{"base": 0}]},
+        {"slots": [], "slot": 1},
+        {"slots": [], "before": [{"do": "Nothing"}]},
+        {"slots": [], "before": [{}]},
+        {"slots": [], "loads": [{"addr": 0, "data": "0"}]},
+        {"slots": [], "limits": 3},
+    ],
+)
+def test_what_is_no_case_is_refused(document: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"not a case|hexadecimal"):
+        case_from_json(document)
+
+
+def test_it_needs_nothing_but_the_standard_library() -> None:
+    tree = ast.parse(Path(casefile.__file__).read_text())
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+    }
+    assert imported <= {*sys.stdlib_module_names, "runner"}

@@ -1,0 +1,192 @@
+"""The matrix, its parameters, and which clause is for which case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from runner.case import SetRegister
+from runner.kvm.release import KNOWN_RELEASES, RangeError
+from runner.scenario import ScenarioCase
+from tests.language.build import SMALL, scenario, small
+
+
+def ids(text: str, kernels: list[str] | None = None, vmms: list[str] | None = None) -> list[str]:
+    return [case.id for case in small(text).cases(kernels, vmms)]
+
+
+def value(case: ScenarioCase) -> Any:
+    (action,) = case.case.before
+    assert isinstance(action, SetRegister)
+    return action.value
+
+
+def test_a_mapping_makes_a_case_of_every_combination() -> None:
+    assert ids("matrix: {width: [1, 0x4], op: [a b, ldr]}\n", ["6.12"]) == [
+        "made[width=1,op=a_b]@6.12/plain",
+        "made[width=1,op=ldr]@6.12/plain",
+        "made[width=0x4,op=a_b]@6.12/plain",
+        "made[width=0x4,op=ldr]@6.12/plain",
+    ]
+
+
+def test_a_list_makes_a_case_of_each_row() -> None:
+    text = "matrix: [{op: ldrb, len: 1}, {len: 4, op: ldr}]\n"
+    assert ids(text, ["6.12"]) == [
+        "made[op=ldrb,len=1]@6.12/plain",
+        "made[op=ldr,len=4]@6.12/plain",
+    ]
+
+
+def test_ids_differ_where_the_values_look_alike() -> None:
+    found = ids("matrix: {op: [a b, a_b, a/b]}\n", ["6.12"])
+    assert found == [
+        "made[op=a_b]@6.12/plain",
+        "made[op=a_b,#2]@6.12/plain",
+        "made[op=a_b,#3]@6.12/plain",
+    ]
+
+
+def test_ids_do_not_depend_on_what_else_is_run() -> None:
+    text = "vmm: [qemu, plain]\nmatrix: {width: [1, 2]}\nexpect: [{kernels: '>=6.0', exits: []}]\n"
+    every = ids(text)
+    assert len(every) == len(set(every))
+    assert set(ids(text, ["6.12", "7.3"], ["plain"])) < set(every)
+
+
+@pytest.mark.parametrize(
+    ("values", "text", "expected"),
+    [
+        ("[7]", "'${p}'", [7]),
+        ("[0x10, 1MiB]", "'${p}'", [16, 1 << 20]),
+        ("[1, 2]", "0x${p}0", [0x10, 0x20]),
+        ("[start, done+4]", "'${p}'", [0x40000000, 0x40000008]),
+        ("[start, done]", "'${p}+8'", [0x40000008, 0x4000000C]),
+        ("['0x1']", "${p}", [1]),
+    ],
+)
+def test_a_parameter_stands_for_its_value(values: str, text: str, expected: list[int]) -> None:
+    found = small(f"matrix: {{p: {values}}}\nbefore:\n- set:\n    x0: {text}\n").cases(["6.12"])
+    assert [value(case) for case in found] == expected
+
+
+def test_a_parameter_may_stand_in_a_key() -> None:
+    (found,) = small('matrix: {n: [7]}\nbefore: [{set: {"x${n}": 1}}]\n').cases(["6.12"])
+    assert found.case.before == (SetRegister("x7", 1),)
+
+
+def test_a_parameter_alone_is_a_boolean_too() -> None:
+    found = small('matrix: {on: [true, false]}\nfeatures: []\ndebug: {enable: "${on}"}\n')
+    controls = [case.case.debug for case in found.cases(["6.12"])]
+    assert [debug.control for debug in controls if debug is not None] == [1, 0]
+
+
+def test_two_dollars_are_one() -> None:
+    found = small("matrix: {p: [1]}\ndata: [{at: 0x40001000, text: 'a $${p} ${p} $$ $'}]\n").cases(
+        ["6.12"]
+    )
+    assert found[0].case.loads[1].data == b"a ${p} 1 $$ $"
+
+
+def test_parameters_stand_in_code() -> None:
+    text = (
+        "title: x\n"
+        "matrix: {n: [1, 2]}\n"
+        "guest:\n"
+        "  code: |\n"
+        "    start: mov x0, #${n}\n"
+        "    end: b end\n"
+    )
+    one, two = scenario(text).cases(["6.12"])
+    assert one.case.loads[0].data == bytes.fromhex("200080d2 00000014")
+    assert two.case.loads[0].data == bytes.fromhex("400080d2 00000014")
+    assert [span.line for span in two.lines.values()] == [5, 6]
+    assert len(two.scenario.sources) == 2
+
+
+CLAUSES = """
+matrix: {width: [1, 2, 4], op: [read, write]}
+vmm: [plain, qemu]
+expect:
+- kernels: "4.14"
+  about: old
+- when: {width: [1, 0x2], op: read}
+  about: narrow reads
+- vmm: [qemu]
+  when: {width: 4}
+  about: wide in qemu
+- kernels: ">=5.0"
+  about: else
+"""
+
+
+@pytest.mark.parametrize(
+    ("kernel", "vmm", "params", "about"),
+    [
+        ("4.14", "plain", {"width": 1, "op": "read"}, "old"),
+        ("4.14", "qemu", {"width": 4, "op": "write"}, "old"),
+        ("6.12", "plain", {"width": 2, "op": "read"}, "narrow reads"),
+        ("6.12", "plain", {"width": 2, "op": "write"}, "else"),
+        ("6.12", "qemu", {"width": 4, "op": "write"}, "wide in qemu"),
+        ("6.12", "plain", {"width": 4, "op": "write"}, "else"),
+        ("4.19", "plain", {"width": 4, "op": "write"}, None),
+        ("4.19", "qemu", {"width": 4, "op": "write"}, "wide in qemu"),
+    ],
+)
+def test_the_first_clause_that_fits_is_the_expectation(
+    kernel: str, vmm: str, params: dict[str, Any], about: str | None
+) -> None:
+    (found,) = [case for case in small(CLAUSES).cases([kernel], [vmm]) if case.params == params]
+    assert (found.expectation.about if found.expectation else None) == about
+
+
+def test_without_kernels_it_runs_where_something_is_expected() -> None:
+    found = small(CLAUSES).cases()
+    kernels = {case.kernel for case in found if case.params == {"width": 4, "op": "write"}}
+    assert "4.19" in {case.kernel for case in found if case.vmm == "qemu"}
+    assert kernels == set(KNOWN_RELEASES)
+    assert all(case.expectation for case in found)
+
+
+def test_without_a_clause_nothing_runs_unless_a_kernel_is_named() -> None:
+    assert ids("") == []
+    assert ids("", ["6.12"]) == ["made@6.12/plain"]
+
+
+def test_a_clause_for_all_is_for_every_known_release_and_no_variant() -> None:
+    found = small("expect: [{exits: []}]\n").cases()
+    assert [case.kernel for case in found] == list(KNOWN_RELEASES)
+
+
+def test_a_variant_runs_where_it_is_named() -> None:
+    text = 'expect: [{kernels: "5.0-v2trap", exits: []}, {exits: []}]\n'
+    found = {case.kernel: case for case in small(text).cases()}
+    assert set(found) == {*KNOWN_RELEASES, "5.0-v2trap"}
+    assert ids("expect: [{exits: []}]\n", ["5.0-v2trap"]) == []
+    whole = 'kernels: [">=7.2", "7.2-v2trap"]\nexpect: [{exits: []}]\n'
+    assert ids(whole, ["7.2-v2trap"]) == ["made@7.2-v2trap/plain"]
+
+
+def test_a_release_between_known_ones_runs_where_it_is_named() -> None:
+    found = small('expect: [{kernels: "4.17", exits: []}]\n').cases()
+    assert [case.kernel for case in found] == ["4.17"]
+    stable = small('expect: [{kernels: ">=6.1", exits: []}]\n').cases(["6.1.176"])
+    assert [case.id for case in stable] == ["made@6.1.176/plain"]
+
+
+def test_a_scenario_runs_only_on_what_it_is_for() -> None:
+    text = 'kernels: "5.0..5.10"\nvmm: [qemu]\nexpect: [{exits: []}]\n'
+    assert ids(text, ["4.19", "5.10", "5.11"]) == ["made@5.10/qemu"]
+    assert ids(text, ["5.10"], ["plain"]) == []
+
+
+def test_what_is_no_kernel_is_refused() -> None:
+    with pytest.raises(RangeError):
+        small().cases(["six"])
+
+
+def test_combinations_share_what_they_have_in_common() -> None:
+    text = SMALL + "matrix: {n: [1, 2, 3]}\nexpect: [{exits: [any: {}]}]\n"
+    cases = scenario(text).cases()
+    assert len({id(case.case) for case in cases}) == 3

@@ -1,0 +1,222 @@
+"""What the machine refuses, and what bounds it where a guest tries to get round its limits."""
+
+from __future__ import annotations
+
+import struct
+from errno import EEXIST, EFAULT, EINTR, EINVAL, ENOMEM
+
+import pytest
+
+from runner.case import Case, Limits, Load, Memslot, SetVcpuEvents
+from runner.execute import execute
+from runner.generate import words as w
+from runner.kvm.registers import CORE_REGISTERS
+from runner.machine.emulated import wordhooks
+from runner.machine.emulated.machine import create
+from runner.machine.interface import KvmError, Unsupported
+from runner.scenario import loads
+from runner.trace import Trace
+from runner.vmm.loop import run_case
+
+BASE = 0x4000_0000
+RAM = Memslot(BASE, 1 << 20)
+
+
+def run(case: Case, kernel: str = "6.12") -> Trace:
+    machine = create(kernel)
+    try:
+        return run_case(machine, case)
+    finally:
+        machine.close()
+
+
+def code(*words: int, **more: object) -> Case:
+    data = struct.pack(f"<{len(words)}I", *words)
+    limits = Limits(exits=4, instructions=100_000, seconds=60)
+    case = {"loads": (Load(BASE, data),), "regs": (("pc", BASE),), "limits": limits, **more}
+    return Case(slots=(RAM,), **case)  # type: ignore[arg-type]
+
+
+# -- states that Unicorn does not run as the hardware would ----------------------------------------
+
+AARCH32_USER = 0x10
+ERET_TO_X1 = (
+    w.msr(1, (3, 0, 4, 0, 0)),
+    w.adr(2, 12),
+    w.msr(2, (3, 0, 4, 0, 1)),
+    w.ERET,
+)
+
+
+@pytest.mark.parametrize("debug", [0, 3])
+def test_a_guest_that_goes_to_aarch32_is_not_run_any_further(debug: int) -> None:
+    # 0xE3A00001 is `mov r0, #1` of A32, and no instruction of A64.
+    guest = code(w.movz(1, AARCH32_USER), *ERET_TO_X1, 0xE3A00001, 0xE3A00001, 0xEAFFFFFE)
+    if debug:
+        from dataclasses import replace
+
+        from runner.case import GuestDebug
+
+        guest = replace(guest, debug=GuestDebug(debug), limits=Limits(exits=20))
+    with pytest.raises(Unsupported, match="the guest went to AArch32 state"):
+        run(guest)
+
+
+@pytest.mark.parametrize("mode", [0x8, 0x9, 0xC, 0xD, 0x13, 0x1F, 0x2])
+def test_an_illegal_exception_return_is_not_run_any_further(mode: int) -> None:
+    guest = code(w.movz(1, mode), *ERET_TO_X1, w.b(0))
+    with pytest.raises(Unsupported, match="illegal exception return"):
+        run(guest)
+
+
+def test_a_scenario_that_does_so_is_skipped_with_the_reason() -> None:
+    words = ", ".join(hex(word) for word in (w.movz(1, 0x10), *ERET_TO_X1, 0xE3A00001, 0xEAFFFFFE))
+    text = f"title: t\nguest: {{words: [{words}]}}\nexpect: [{{exits: [{{any: {{}}}}]}}]\n"
+    (case,) = loads(text, "t.vcpu.yaml").cases(["6.12"])
+    result = execute(case, create)
+    assert result.verdict == "skip"
+    assert result.reason == "the guest went to AArch32 state, which is not modelled"
+
+
+@pytest.mark.parametrize("mode", [0x0, 0x4, 0x5])
+def test_the_modes_of_el1_and_el0_can_be_set(mode: int) -> None:
+    machine = create("6.12")
+    machine.set_one_reg(CORE_REGISTERS["pstate"], 0x3C0 | mode)
+    assert machine.get_one_reg(CORE_REGISTERS["pstate"]) == 0x3C0 | mode
+    machine.close()
+
+
+@pytest.mark.parametrize("mode", [0x1, 0x8, 0x9, 0xC, 0xD])
+def test_modes_beyond_are_refused(mode: int) -> None:
+    machine = create("6.12")
+    with pytest.raises(KvmError) as refused:
+        machine.set_one_reg(CORE_REGISTERS["pstate"], 0x3C0 | mode)
+    assert refused.value.errno == EINVAL
+    machine.close()
+
+
+@pytest.mark.parametrize("mode", [0x10, 0x13, 0x1F])
+def test_modes_of_aarch32_are_not_modelled(mode: int) -> None:
+    machine = create("6.12")
+    with pytest.raises(Unsupported, match="AArch32"):
+        machine.set_one_reg(CORE_REGISTERS["pstate"], mode)
+    machine.close()
+
+
+# -- memory ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("slot", "errno"),
+    [
+        (Memslot(BASE, 0x1000), EEXIST),
+        (Memslot(BASE - 0x1000, 0x2000), EEXIST),
+        (Memslot(BASE + RAM.size - 0x1000, 0x2000, readonly=True), EEXIST),
+        (Memslot(0, 0), EINVAL),
+        (Memslot(0, -0x1000), EINVAL),
+        (Memslot(-0x1000, 0x2000), EINVAL),
+        (Memslot(0, 0x1001), EINVAL),
+        (Memslot(1, 0x1000), EINVAL),
+        (Memslot((1 << 40) - 0x1000, 0x2000), EFAULT),
+        (Memslot(1 << 63, 0x1000), EFAULT),
+        (Memslot(0x1_0000_0000, 1 << 39), ENOMEM),
+    ],
+)
+def test_a_slot_that_no_kernel_takes_is_refused(slot: Memslot, errno: int) -> None:
+    trace = run(Case(slots=(RAM, slot)))
+    assert (trace.ended, trace.errno) == ("refused", errno)
+
+
+def test_slots_that_touch_are_two_slots() -> None:
+    above = Memslot(BASE + RAM.size, 0x1000)
+    below = Memslot(BASE - 0x1000, 0x1000, readonly=True)
+    machine = create("6.12")
+    for slot in (RAM, above, below):
+        machine.set_user_memory_region(slot)
+    machine.close()
+
+
+# -- budgets -------------------------------------------------------------------------------------
+
+
+def interrupted(trace: Trace) -> bool:
+    return trace.exits[-1].errno == EINTR
+
+
+def test_calls_that_hyp_answers_are_bounded() -> None:
+    """Each is answered without an exit to the host, and could go on for ever."""
+    workaround = w.mov(0, 0x8000_8000)
+    assert interrupted(run(code(*workaround, w.hvc(), w.b(-12)), "4.18"))
+
+
+def test_accesses_that_hyp_emulates_are_bounded() -> None:
+    from runner.case import Gic
+
+    guest = code(
+        w.access(w.WORD, w.LOAD, 1, 0, 1),
+        w.b(-4),
+        gic=Gic(2, 0x0800_0000, cpu=0x0801_0000),
+        regs=(("pc", BASE), ("x0", 0x0801_0000)),
+    )
+    assert interrupted(run(guest, "5.0-v2trap"))
+
+
+def test_exceptions_and_exits_share_one_budget() -> None:
+    """Each entry would have a budget of its own: a few exits, and the sum is without bound."""
+    svc_loop = (w.svc(0),)
+    guest = code(*svc_loop, *[w.NOP] * 0x7F, w.hvc(), w.ERET, regs=(("pc", BASE),))
+    assert interrupted(run(guest))
+    vectors = code(w.msr(0, (2, 0, 0, 1, 4)), w.udf(0), regs=(("pc", BASE), ("vbar_el1", BASE)))
+    assert interrupted(run(vectors))
+
+
+def test_a_pending_serror_that_stays_masked_is_bounded() -> None:
+    guest = code(w.b(0), before=(SetVcpuEvents(serror=True),))
+    assert interrupted(run(guest))
+
+
+@pytest.mark.parametrize("byte", [0x0E, 0x0F, 0x4C, 0xD5])
+def test_memory_full_of_what_could_be_simd_takes_few_hooks(byte: int) -> None:
+    data = bytes([byte]) * (RAM.size - 0x1000)
+    guest = code(w.b(0))
+    machine = create("6.12")
+    trace = run_case(
+        machine,
+        Case(
+            slots=guest.slots,
+            loads=(*guest.loads, Load(BASE + 0x1000, data)),
+            regs=guest.regs,
+            limits=guest.limits,
+        ),
+    )
+    assert interrupted(trace)
+    assert len(machine._cpu._word_hooks._hooks) <= wordhooks._MOST_RANGES
+    machine.close()
+
+
+def test_scattered_simd_still_traps_where_hooks_were_joined() -> None:
+    fadd = 0x1E622820  # fadd d0, d1, d2
+    words = [w.NOP, fadd] * 4096
+    vector = [w.NOP] * 0x80 + [w.b(0)]
+    registers = (("pc", BASE + 4 * 8191), ("vbar_el1", BASE + 0x8000))
+    trace = run(code(*words, *vector, regs=registers, observe=("esr_el1", "elr_el1")))
+    assert trace.exits[-1].regs["esr_el1"] >> 26 == 7
+    assert trace.exits[-1].regs["elr_el1"] == BASE + 4 * 8191
+
+
+def test_many_small_writes_of_code_keep_the_hooks_few() -> None:
+    machine = create("6.12")
+    machine.set_user_memory_region(RAM)
+    simd = (0x1E622820).to_bytes(4, "little")
+    for n in range(3000):
+        machine.write_memory(BASE + 8 * n, simd)
+    assert len(machine._cpu._word_hooks._hooks) <= wordhooks._MOST_HOOKS
+    machine.close()
+
+
+def test_writing_nothing_is_nothing() -> None:
+    machine = create("6.12")
+    machine.set_user_memory_region(RAM)
+    machine.write_memory(BASE, b"")
+    machine.write_memory(BASE + RAM.size - 4, b"")
+    machine.close()

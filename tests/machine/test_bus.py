@@ -1,0 +1,64 @@
+"""``kvm_io_bus_cmp``: an access has to lie within a device, or to hit one without a size."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from runner.case import Case, CoalescedZone, Ioeventfd, Limits, Load, Memslot
+from runner.generate import words as w
+from runner.machine.emulated.machine import create
+from runner.trace import Trace
+from runner.vmm.loop import run_case
+
+BASE, DEVICE = 0x4000_0000, 0x0900_0000
+
+
+def write(size: int, offset: int = 0, **devices: object) -> Trace:
+    store = w.access_indexed(size, w.STORE, w.UNSCALED, 1, 10, offset)
+    case = Case(
+        slots=(Memslot(BASE, 1 << 20),),
+        loads=(Load(BASE, struct.pack("<2I", store, w.b(0))),),
+        regs=(("pc", BASE), ("x10", DEVICE), ("x1", 1)),
+        limits=Limits(exits=1, instructions=100_000),
+        **devices,  # type: ignore[arg-type]
+    )
+    machine = create("6.12")
+    try:
+        return run_case(machine, case)
+    finally:
+        machine.close()
+
+
+def was_coalesced(trace: Trace) -> bool:
+    assert trace.ring is not None
+    assert (trace.exits[0].exit == "INTR") == bool(trace.ring.entries)
+    return bool(trace.ring.entries)
+
+
+@pytest.mark.parametrize(
+    ("zone", "size", "offset", "taken"),
+    [
+        (8, w.DOUBLE, 0, True),
+        (8, w.WORD, 4, True),
+        (4, w.DOUBLE, 0, False),
+        (1, w.WORD, 0, False),
+        (4, w.WORD, 1, False),
+        (4, w.WORD, -1, False),
+        (0, w.BYTE, 0, False),
+    ],
+)
+def test_a_zone_takes_what_lies_within_it(zone: int, size: int, offset: int, taken: bool) -> None:
+    trace = write(size, offset, coalesced=(CoalescedZone(DEVICE, zone),))
+    assert was_coalesced(trace) is taken
+
+
+@pytest.mark.parametrize(
+    ("length", "size", "signals"),
+    [(0, w.BYTE, 1), (0, w.DOUBLE, 1), (4, w.WORD, 1), (4, w.DOUBLE, 0), (4, w.HALF, 0)],
+)
+def test_an_ioeventfd_takes_its_width_or_any(length: int, size: int, signals: int) -> None:
+    trace = write(size, ioeventfds=(Ioeventfd(DEVICE, length),))
+    assert trace.eventfd == (signals,)
+    assert trace.exits[0].exit == ("INTR" if signals else "MMIO")

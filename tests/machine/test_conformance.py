@@ -1,0 +1,36 @@
+"""The emulated machine gives, exit for exit, what real kernels gave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runner.conform import check
+from runner.machine.emulated.kernels import kernel
+from runner.machine.emulated.machine import create
+from runner.oracle import RecordedJob, jobs
+
+RECORDED = Path(__file__).parents[1] / "recorded"
+
+WITH_HOST_INTERRUPT = {("rnd-1024", "5.0"): 0}
+"""Traces recorded with a host interrupt: (job, kernel) to the exit after which it came. The
+interrupt fell between the entry with a step pending and the step exception, where generations up
+to 6.0 start the step over; with it at that place the machine gives the recorded trace."""
+
+
+def all_jobs() -> list[RecordedJob]:
+    return [job for path in sorted(RECORDED.glob("*.json.xz")) for job in jobs(path)]
+
+
+def test_all_recorded_jobs_are_here() -> None:
+    assert len(all_jobs()) == 359
+
+
+@pytest.mark.parametrize("job", all_jobs(), ids=lambda job: job.name)
+def test_a_recorded_job_gives_the_recorded_exits_on_every_kernel(job: RecordedJob) -> None:
+    for recorded in job.traces:
+        for name in recorded.kernels:
+            outcome = check(job, name, create, swallows_steps=lambda name: kernel(name).loses_steps)
+            assert outcome.difference is None, f"{name}: {outcome.difference}"
+            assert outcome.host_interrupt == WITH_HOST_INTERRUPT.get((job.name, name))

@@ -1,0 +1,93 @@
+"""The CPU's own interrupt lines, which userspace raises in a VM without a vGIC."""
+
+from __future__ import annotations
+
+import struct
+from errno import EINTR, EINVAL, ENXIO
+
+import pytest
+
+from runner.case import Case, Gic, GuestDebug, Limits, Load, Memslot, SetIrqLine
+from runner.generate import words as w
+from runner.kvm import abi
+from runner.machine.emulated.machine import create
+from runner.trace import Trace
+from runner.vmm.loop import run_case
+
+BASE = 0x4000_0000
+VECTORS = BASE + 0x800
+IRQ, FIQ = 0, 1
+DONE, TOOK_IRQ, TOOK_FIQ = 1, 2, 3
+
+
+def run(
+    *lines: SetIrqLine, wait: bool = False, step: bool = False, gic: Gic | None = None
+) -> Trace:
+    main = [w.daifclr(3), w.WFI if wait else w.NOP, w.brk(DONE)]
+    words = [w.NOP] * 0x300
+    words[: len(main)] = main
+    words[(0x800 + 0x280) // 4] = w.brk(TOOK_IRQ)
+    words[(0x800 + 0x300) // 4] = w.brk(TOOK_FIQ)
+    control = abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_SINGLESTEP * step
+    case = Case(
+        slots=(Memslot(BASE, 1 << 20),),
+        loads=(Load(BASE, struct.pack(f"<{len(words)}I", *words)),),
+        regs=(("pc", BASE), ("vbar_el1", VECTORS)),
+        debug=GuestDebug(control),
+        before=lines,
+        gic=gic,
+        skip_brk="never",
+        limits=Limits(exits=4, repeats=1),
+    )
+    machine = create("6.12")
+    try:
+        return run_case(machine, case)
+    finally:
+        machine.close()
+
+
+def stopped_at(trace: Trace) -> int:
+    hsr: int = trace.exits[-1].fields["hsr"]
+    return hsr & 0xFFFF
+
+
+def test_a_line_that_is_raised_is_taken_once_it_is_unmasked() -> None:
+    assert stopped_at(run()) == DONE
+    assert stopped_at(run(SetIrqLine(IRQ, 1))) == TOOK_IRQ
+    assert stopped_at(run(SetIrqLine(FIQ, 1))) == TOOK_FIQ
+
+
+def test_a_line_that_is_lowered_again_is_not_taken() -> None:
+    assert stopped_at(run(SetIrqLine(IRQ, 1), SetIrqLine(IRQ, 0))) == DONE
+    assert stopped_at(run(SetIrqLine(IRQ, 1), SetIrqLine(FIQ, 1), SetIrqLine(IRQ, 0))) == TOOK_FIQ
+
+
+def test_a_wfi_waits_for_a_line() -> None:
+    assert run(wait=True).exits[-1].errno == EINTR
+    assert stopped_at(run(SetIrqLine(IRQ, 1), wait=True)) == TOOK_IRQ
+
+
+def test_a_step_ends_at_the_vector_of_a_line() -> None:
+    steps = run(SetIrqLine(IRQ, 1), step=True)
+    assert [exit_.pc for exit_ in steps.exits[:2]] == [BASE + 4, VECTORS + 0x280]
+
+
+@pytest.mark.parametrize(
+    ("irq", "gic", "errno"),
+    [
+        (2, None, EINVAL),
+        (0x10000, None, EINVAL),
+        (0x0100_0021, None, ENXIO),
+        (0x0200_001B, None, ENXIO),
+        (IRQ, Gic(3, 0x0800_0000, redist=0x080A_0000), ENXIO),
+    ],
+    ids=["number", "vcpu", "spi", "ppi", "with-a-vgic"],
+)
+def test_other_lines_are_refused(irq: int, gic: Gic | None, errno: int) -> None:
+    trace = run(SetIrqLine(irq, 1), gic=gic)
+    assert (trace.ended, trace.errno) == ("refused", errno)
+
+
+def test_the_next_machine_starts_with_its_lines_low() -> None:
+    assert stopped_at(run(SetIrqLine(IRQ, 1))) == TOOK_IRQ
+    assert stopped_at(run()) == DONE

@@ -1,0 +1,111 @@
+"""With the guest's MMU on, KVM sees IPAs, and table walks fault at stage 2 like any access."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from runner.case import Case, GuestDebug, Load, Memslot
+from runner.kvm.release import KNOWN_RELEASES
+from runner.machine.emulated.machine import create
+from runner.trace import Trace
+from runner.vmm.loop import run_case
+
+RAM = 0x4000_0000
+UART = 0x0900_0000
+LEVEL1, LEVEL2_LOW, LEVEL2_RAM, LEVEL3 = (RAM + 0x40000 + 0x1000 * n for n in range(4))
+LOAD, STORE = RAM + 0x34, RAM + 0x38
+TABLE, PAGE, BLOCK, ACCESSED, DEVICE = 3, 3, 1, 1 << 10, 1 << 2
+
+# Sets TCR, MAIR and TTBR0, turns MMU and cache on; then reads VA 0x200008 and writes 0x200010,
+# which are the UART's page, reads RAM and calls SYSTEM_OFF.
+CODE = (
+    0x580002C0,
+    0xD5182040,
+    0xD2889FE0,
+    0xD518A200,
+    0x58000280,
+    0xD5182000,
+    0xD5033FDF,
+    0xD5381001,
+    0xD28000A2,
+    0xAA020021,
+    0xD5181001,
+    0xD5033FDF,
+    0xD2A0040A,
+    0xB9400943,
+    0xB9001143,
+    0xD2A8000B,
+    0xF282000B,
+    0xF9400164,
+    0x52800100,
+    0x72B08000,
+    0xD4000002,
+    0x00000000,
+    0x00993519,
+    0x00000002,
+    0x40040000,
+    0x00000000,
+)
+
+
+def entries(**at: int) -> bytes:
+    page = bytearray(4096)
+    for index, descriptor in at.items():
+        struct.pack_into("<Q", page, 8 * int(index[1:]), descriptor)
+    return bytes(page)
+
+
+def run(kernel: str, *, stepping: bool) -> Trace:
+    case = Case(
+        slots=(Memslot(RAM, 1 << 20),),
+        loads=(
+            Load(RAM, struct.pack(f"<{len(CODE)}I", *CODE)),
+            Load(RAM + 0x1000, bytes(range(8))),
+            Load(LEVEL1, entries(_0=LEVEL2_LOW | TABLE, _1=LEVEL2_RAM | TABLE)),
+            Load(LEVEL2_LOW, entries(_1=LEVEL3 | TABLE)),
+            Load(LEVEL2_RAM, entries(_0=RAM | BLOCK | ACCESSED)),
+            Load(LEVEL3, entries(_0=UART | PAGE | ACCESSED | DEVICE)),
+        ),
+        regs=(("pc", RAM),),
+        observe=("x3", "x4"),
+        debug=GuestDebug(3) if stepping else None,
+    )
+    machine = create(kernel)
+    try:
+        return run_case(machine, case)
+    finally:
+        machine.close()
+
+
+@pytest.mark.parametrize("stepping", [False, True], ids=["free", "stepped"])
+@pytest.mark.parametrize("kernel", KNOWN_RELEASES)
+def test_accesses_exit_with_their_ipa_and_ram_is_read(kernel: str, stepping: bool) -> None:
+    exits = run(kernel, stepping=stepping).exits
+    mmio = [exit_ for exit_ in exits if exit_.exit == "MMIO"]
+    assert [(exit_.fields["addr"], exit_.fields["is_write"]) for exit_ in mmio] == [
+        (UART + 8, 0),
+        (UART + 16, 1),
+    ]
+    assert exits[-1].exit == "SYSTEM_EVENT"
+    last: dict[str, int] = {}
+    for exit_ in exits[:-1]:
+        last.update(exit_.regs)
+    assert last["x3"] == 0x44332211
+    assert {**last, **exits[-1].regs}["x4"] == 0x0706050403020100
+
+
+def test_each_page_of_the_tables_faults_once_where_faults_show() -> None:
+    """4.15 to 4.20 report a handled stage-2 fault as a step: KVM's ``handle_trap_exceptions``
+    cannot tell it from an emulation."""
+    faked = [
+        exit_.pc
+        for exit_ in run("4.18", stepping=True).exits
+        if exit_.exit == "DEBUG" and exit_.fields["hsr"] == 0xC8000000
+    ]
+    behind_sctlr = RAM + 0x2C
+    # The trapped MSR itself, then the walk of the next fetch: level 1 and the RAM's level 2.
+    assert faked.count(behind_sctlr) == 3
+    # The walk of the load: level 2 for low addresses and level 3; then the device's completion.
+    assert faked.count(LOAD) == 2

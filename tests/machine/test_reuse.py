@@ -1,0 +1,54 @@
+"""A CPU that is used again carries nothing over from one case to the next."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from runner.case import Case
+from runner.machine.emulated import pool
+from runner.machine.emulated.machine import create
+from runner.oracle import jobs
+from runner.vmm.loop import run_case
+from tests.machine.test_conformance import RECORDED
+
+CASES = [
+    (job.name, kernel, job.case)
+    for name in ("core", "protocols", "gicv2")
+    for job in jobs(RECORDED / f"{name}.json.xz")
+    for kernel in job.traces[-1].kernels[-1:]
+]
+
+
+def trace_of(kernel: str, case: Case) -> dict[str, Any]:
+    machine = create(kernel)
+    try:
+        return run_case(machine, case).to_json()
+    finally:
+        machine.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_of_cases_makes_no_difference(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_free", [])
+    alone = {}
+    for name, kernel, case in CASES:
+        alone[name] = trace_of(kernel, case)
+        pool._free.clear()  # the next case gets a new CPU
+    shuffled = CASES * 2
+    random.Random(seed).shuffle(shuffled)
+    for name, kernel, case in shuffled:
+        assert trace_of(kernel, case) == alone[name], name
+
+
+def test_a_cpu_that_failed_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_free", [])
+    _, kernel, case = CASES[0]
+    machine = create(kernel)
+    monkeypatch.setattr(machine._cpu, "enter", lambda budget: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_case(machine, case)
+    machine.close()
+    assert pool._free == []

@@ -1,0 +1,46 @@
+"""A case that uses every field, and one of every action."""
+
+from __future__ import annotations
+
+from runner import case as c
+
+ACTIONS: tuple[c.Action, ...] = (
+    c.SetGuestDebug(c.GuestDebug(3, (0x4000_0000,), (c.Watchpoint(0x4000_0100, 4, "rw"),))),
+    c.SetRegister("x5", 2**64 - 1),
+    c.WriteMemory(0x4000_0010, b"\x00\xff"),
+    c.SetIrqLine(0x0100_0020, 1),
+    c.ImmediateExit(),
+    c.SetMmioData(0x8877_6655_4433_2211),
+    c.SetRunField("mmio.is_write", 1),
+    c.SkipInstruction(),
+    c.SetVcpuEvents(serror=True, serror_esr=7),
+    c.SetMpState(5),
+    c.AddMemslot(c.Memslot(0x5000_0000, 0x1000, readonly=True)),
+    c.HostInterrupt(),
+)
+
+FULL = c.Case(
+    slots=(c.Memslot(0x4000_0000, 0x10000), c.Memslot(0x4800_0000, 0x1000, readonly=True)),
+    loads=(c.Load(0x4000_0000, bytes(range(16))),),
+    regs=(("pc", 0x4000_0000), ("x0", 0)),
+    caps=("arm_nisv_to_user",),
+    gic=c.Gic(3, 0x0800_0000, redist=0x080A_0000),
+    ioeventfds=(c.Ioeventfd(0x0A00_0000, 0), c.Ioeventfd(0x0A00_0000, 4, 0)),
+    coalesced=(c.CoalescedZone(0x0B00_0000, 0x100),),
+    devices=(
+        c.Device("uart", 0x0900_0000, 0x1000, "pl011", input=b"hi"),
+        c.Device("disk", 0x0901_0000, 8, "scripted", ((0, 1),), ((4, (1, 2)),)),
+    ),
+    debug=c.GuestDebug(1),
+    before=ACTIONS,
+    on=((0, ACTIONS), (3, ())),
+    observe=("x1",),
+    peek=((0x4000_0000, 8),),
+    final_regs=("sp",),
+    skip_brk="never",
+    psci_0_2=False,
+    limits=c.Limits(exits=7, seconds=0.05, repeats=3, stop_on_intr=False),
+)
+
+GICV2 = c.Case(slots=(), gic=c.Gic(2, 0x0800_0000, cpu=0x0801_0000))
+PLAIN = c.Case(slots=())

@@ -1,0 +1,94 @@
+"""Stands in for QEMU: takes the same arguments and plays a guest as its last argument says."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+
+from runner.machine.real.mailbox import SIZE, Mailbox
+from runner.machine.real.wire import dump_trace, load_case
+from runner.trace import Trace
+
+
+def main() -> None:
+    arguments = sys.argv[1:]
+    behave, *parameters = arguments[-1].split(":")
+    memory = next(word for word in arguments if word.startswith("memory-backend-file"))
+    console = arguments[arguments.index("-serial") + 1].removeprefix("file:")
+    with open(console, "w") as out:
+        out.write("[    0.000000] Booting Linux\r\n")
+    shared = re.search(r"mem-path=(\S+?),", memory)
+    assert shared
+    fd = os.open(shared[1], os.O_RDWR)
+    box = Mailbox(mmap.mmap(fd, SIZE), host=False)
+    PLAYS[behave](box, console, *parameters)
+
+
+def complains(box: Mailbox, console: str) -> None:
+    os.truncate(console, 0)
+    sys.exit("qemu: could not load kernel")
+
+
+def silent(box: Mailbox, console: str) -> None:
+    os.truncate(console, 0)
+    time.sleep(600)
+
+
+def panics(box: Mailbox, console: str) -> None:
+    with open(console, "a") as out:
+        out.write("Kernel panic - not syncing: No working init found.\r\n")
+
+
+def has_no_kvm(box: Mailbox, console: str) -> None:
+    box.send("failed", "no KVM to offer: cannot open /dev/kvm")
+    time.sleep(600)
+
+
+def works(box: Mailbox, console: str, log: str) -> None:
+    """Answers with a trace whose ``ended`` tells how it was booted; some exit limits are special:
+    101 panics, 102 hangs, 103 skips, 104 is a failure of the agent's own."""
+    with open(log, "a") as out:
+        gic = next(word for word in sys.argv if "gic-version" in word)
+        out.write(json.dumps({"pid": os.getpid(), "gic": gic[-1], "arguments": sys.argv}) + "\n")
+    box.send("ready", "6.12.0-fake")
+    while True:
+        while (message := box.receive()) is None:
+            time.sleep(0.001)
+        case = load_case(message[1])
+        special = SPECIAL.get(case.limits.exits)
+        if special is not None:
+            special(box, console)
+        else:
+            box.send("trace", dump_trace(Trace(ended=f"gic {gic[-1]}, {case.limits.exits}")))
+
+
+def dies(box: Mailbox, console: str) -> None:
+    with open(console, "a") as out:
+        out.write("Kernel panic - not syncing: Oops\r\n")
+    sys.exit(0)
+
+
+def hangs(box: Mailbox, console: str) -> None:
+    time.sleep(600)
+
+
+def skips(box: Mailbox, console: str) -> None:
+    box.send("skip", "not on real KVM")
+
+
+def fails(box: Mailbox, console: str) -> None:
+    box.send("failed", "Traceback: ZeroDivisionError")
+
+
+SPECIAL: dict[int, Callable[[Mailbox, str], None]] = {101: dies, 102: hangs, 103: skips, 104: fails}
+PLAYS: dict[str, Callable[..., None]] = {
+    play.__name__: play for play in (complains, silent, panics, has_no_kvm, works)
+}
+
+if __name__ == "__main__":
+    main()

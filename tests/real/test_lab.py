@@ -1,0 +1,211 @@
+"""A lab answers for each case by itself, whatever its guest does."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.case import Case, Limits
+from runner.machine.real.lab import (
+    BootError,
+    Lab,
+    LabError,
+    LabOptions,
+    LabUnavailableError,
+    Lost,
+    Skipped,
+    boot,
+    run_cases,
+)
+from runner.trace import Trace
+
+from .cases import GICV2, PLAIN
+
+ROOT = Path(__file__).parents[2]
+PANICS, HANGS, SKIPS, FAILS = 101, 102, 103, 104
+
+
+def case(number: int, base: Case = PLAIN) -> Case:
+    return replace(base, limits=Limits(exits=number, seconds=0))
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Callable[..., LabOptions]:
+    qemu = tmp_path / "qemu"
+    qemu.write_text(
+        f"#!{sys.executable}\n"
+        f"import sys\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        f"from tests.real.fake_qemu import main\n"
+        f"main()\n"
+    )
+    qemu.chmod(0o755)
+    initrd = tmp_path / "initrd"
+    initrd.write_bytes(b"")
+
+    def make(play: str = f"works:{tmp_path}/log", **more: Any) -> LabOptions:
+        return LabOptions(
+            qemu=str(qemu), kernel_image=Path("kernel"), initrd=initrd, extra=(play,), **more
+        )
+
+    return make
+
+
+@pytest.fixture
+def boots(tmp_path: Path) -> Callable[[], list[dict[str, Any]]]:
+    log = tmp_path / "log"
+    return lambda: [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+Options = Callable[..., LabOptions]
+Boots = Callable[[], list[dict[str, Any]]]
+
+
+def test_one_boot_serves_all_cases_in_their_order(options: Options, boots: Boots) -> None:
+    results = run_cases("6.12", [case(1), case(2), case(3)], options())
+    assert [result.ended for result in results if isinstance(result, Trace)] == [
+        "gic 3, 1",
+        "gic 3, 2",
+        "gic 3, 3",
+    ]
+    assert len(boots()) == 1
+
+
+def test_nothing_is_booted_for_no_cases(options: Options, tmp_path: Path) -> None:
+    assert run_cases("6.12", [], options()) == []
+    assert not (tmp_path / "log").exists()
+
+
+def test_a_case_with_a_gicv2_runs_where_there_is_one(options: Options, boots: Boots) -> None:
+    results = run_cases("6.12", [case(1), case(2, GICV2), case(3)], options())
+    assert [result.ended for result in results if isinstance(result, Trace)] == [
+        "gic 3, 1",
+        "gic 2, 2",
+        "gic 3, 3",
+    ]
+    assert [entry["gic"] for entry in boots()] == ["3", "2"]
+
+
+@pytest.mark.parametrize(
+    ("special", "reason"), [(PANICS, "the guest ended"), (HANGS, "no answer within")]
+)
+def test_a_panic_or_a_hang_loses_only_its_own_case(
+    options: Options, boots: Boots, special: int, reason: str
+) -> None:
+    chosen = options(case_seconds=3)
+    first, lost, last = run_cases("6.12", [case(1), case(special), case(3)], chosen)
+    assert isinstance(first, Trace)
+    assert isinstance(last, Trace)
+    assert isinstance(lost, Lost)
+    assert reason in lost.reason
+    assert "Booting Linux" in lost.console
+    assert len(boots()) == 2
+    assert all(gone(entry["pid"]) for entry in boots())
+
+
+def test_a_lost_case_shows_the_panic(options: Options) -> None:
+    (lost,) = run_cases("6.12", [case(PANICS)], options())
+    assert isinstance(lost, Lost)
+    assert lost.console.endswith("Kernel panic - not syncing: Oops")
+
+
+def test_what_real_kvm_cannot_do_is_skipped_with_its_reason(options: Options) -> None:
+    assert run_cases("6.12", [case(SKIPS)], options()) == [Skipped("not on real KVM")]
+
+
+def test_a_fault_of_the_agent_is_an_error(options: Options) -> None:
+    with pytest.raises(LabError, match="ZeroDivisionError"):
+        run_cases("6.12", [case(FAILS)], options())
+
+
+def test_closing_ends_the_guest(options: Options, boots: Boots) -> None:
+    with Lab("6.12", options()) as lab:
+        lab.run(case(1))
+        assert not gone(boots()[0]["pid"])
+    assert gone(boots()[0]["pid"])
+
+
+def test_an_interrupted_case_ends_its_guest(
+    options: Options, boots: Boots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(line: str) -> Trace:
+        raise KeyboardInterrupt
+
+    with Lab("6.12", options()) as lab:
+        lab.run(case(1))
+        with monkeypatch.context() as patched:
+            patched.setattr("runner.machine.real.wire.load_trace", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                lab.run(case(2))
+        assert gone(boots()[0]["pid"])
+        assert isinstance(lab.run(case(3)), Trace)
+
+
+def test_a_booted_lab_knows_its_release(options: Options) -> None:
+    with boot("6.12", options()) as lab:
+        assert lab.release() == "6.12.0-fake"
+
+
+def test_the_options_reach_qemu(options: Options, boots: Boots) -> None:
+    chosen = options(cpu="cortex-a76", memory=300, append="quiet", icount=5, nice=1)
+    run_cases("6.12", [case(1)], chosen)
+    arguments = boots()[0]["arguments"]
+    given = dict(pairwise(arguments))
+    assert given["-cpu"] == "cortex-a76"
+    assert given["-m"] == "300"
+    assert given["-icount"] == "shift=5"
+    assert given["-kernel"] == "kernel"
+    assert " quiet " in given["-append"]
+    assert given["-M"] == "virt,virtualization=on,gic-version=3"
+
+
+def test_without_icount_the_hosts_clock_counts(options: Options, boots: Boots) -> None:
+    run_cases("6.12", [case(1)], options(icount=None))
+    assert "-icount" not in boots()[0]["arguments"]
+
+
+@pytest.mark.parametrize(
+    ("play", "told"),
+    [
+        ("complains", "could not load kernel"),
+        ("panics", "No working init found"),
+        ("has_no_kvm", "no KVM to offer"),
+    ],
+)
+def test_a_kernel_that_does_not_come_up_is_told(options: Options, play: str, told: str) -> None:
+    with pytest.raises(BootError, match=told):
+        boot("6.12", options(play))
+
+
+def test_a_kernel_that_prints_nothing_is_given_up(options: Options) -> None:
+    with pytest.raises(BootError, match="no answer within 1 s; its console stayed empty"):
+        boot("6.12", options("silent", boot_seconds=1))
+
+
+def test_without_qemu_it_says_what_to_install(options: Options) -> None:
+    chosen = replace(options(), qemu="no-such-qemu")
+    with pytest.raises(LabUnavailableError, match="qemu-system-arm"):
+        Lab("6.12", chosen)
+
+
+def test_the_time_a_case_may_take_grows_with_its_limits(options: Options) -> None:
+    hanging = replace(case(HANGS), limits=Limits(exits=HANGS, seconds=0.02))
+    (lost,) = run_cases("6.12", [hanging], options(case_seconds=0.5))
+    assert isinstance(lost, Lost)
+    assert lost.reason == "no answer within 3 s"

@@ -1,0 +1,136 @@
+"""Every rule is held by a scenario that ships: take it from a kernel and one no longer passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from itertools import pairwise
+from typing import Final
+
+import pytest
+
+from runner.execute import execute
+from runner.kvm.release import KNOWN_RELEASES, VARIANTS, parse_release
+from runner.machine.emulated.behaviour import Behaviour
+from runner.machine.emulated.kernels import kernel, with_rules
+from runner.machine.emulated.machine import EmulatedMachine
+from runner.machine.emulated.rules import BY_NAME, RULES, Rule
+from runner.scenario import ScenarioCase
+from tests.scenarios.recordings import shipped
+
+MAINLINE: Final = (
+    *(f"4.{minor}" for minor in range(14, 21)),
+    *(f"5.{minor}" for minor in range(20)),
+    *(f"6.{minor}" for minor in range(20)),
+    *(f"7.{minor}" for minor in range(4)),
+)
+"""Every release of Linux that the table speaks of."""
+
+ECLIPSED: Final = {
+    ("active_pending_kept", "6.14"): "step_state_swapped_at_load",
+    ("mmio_not_completed_over_exception", "6.17"): "user_aborts_committed_at_once",
+    ("smc_not_advanced", "4.14"): "smc_undefined",
+}
+"""Where a rule would change nothing, beside another that the kernel has in its place."""
+
+every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+
+
+@every_rule
+def test_no_kernel_passes_without_a_rule_of_its_own(rule: Rule) -> None:
+    rows = [row for row in KNOWN_RELEASES if has(rule, row)]
+    assert rows, f"no kernel of the table has the rule {rule.name}"
+    missed = [row for row in rows if not is_noticed(rule, row)]
+    assert not missed, (
+        f"without {rule.name} every scenario still passes on {', '.join(missed)}; "
+        f"tagged with it: {tagged(rule)}"
+    )
+
+
+@every_rule
+def test_no_kernel_passes_with_a_rule_of_its_neighbours(rule: Rule) -> None:
+    """The ends of a rule's range are held from outside as well."""
+    outside = [
+        row
+        for one, other in pairwise(KNOWN_RELEASES)
+        for row, inside in ((one, other), (other, one))
+        if not has(rule, row) and has(rule, inside)
+    ]
+    missed = [
+        row
+        for row in outside
+        if not is_noticed(rule, row) and ECLIPSED.get((rule.name, row)) not in kernel(row).rules
+    ]
+    assert not missed, (
+        f"with {rule.name} added every scenario still passes on {', '.join(missed)}; "
+        f"tagged with it: {tagged(rule)}"
+    )
+
+
+@pytest.mark.parametrize(("name", "row"), ECLIPSED)
+def test_an_eclipsed_rule_changes_nothing(name: str, row: str) -> None:
+    assert ECLIPSED[name, row] in kernel(row).rules
+    assert name not in kernel(row).rules
+    assert not is_noticed(BY_NAME[name], row)
+
+
+def has(rule: Rule, row: str) -> bool:
+    """Whether the release has the rule, as a variant for a rule that belongs to variants."""
+    names = (row,) if rule.kernels else tuple(f"{row}-{variant}" for variant in VARIANTS)
+    return any(rule.name in kernel(name).rules for name in names)
+
+
+def is_noticed(rule: Rule, row: str) -> bool:
+    """Whether a scenario that passes on the release, or on a variant of it, fails once the rule
+    is taken away there, or added where it is not."""
+    for case in cases(rule, row):
+        rules = kernel(case.kernel).rules
+        if not passes(case, rules ^ {rule.name}) and passes(case, rules):
+            return True
+    return False
+
+
+def cases(rule: Rule, row: str) -> Iterator[ScenarioCase]:
+    """What ships for the release and its variants; scenarios tagged with the rule come first."""
+    names = [row, *(f"{row}-{variant}" for variant in VARIANTS)]
+    for scenario in sorted(shipped(), key=lambda found: rule.name not in found.tags):
+        for case in scenario.cases(names):
+            if case.expectation is not None:
+                yield case
+
+
+def passes(case: ScenarioCase, rules: frozenset[str]) -> bool:
+    result = execute(case, lambda name: EmulatedMachine(with_rules(name, rules)))
+    assert result.verdict in ("pass", "fail"), f"{case.id}: {result.reason}"
+    return result.verdict == "pass"
+
+
+def tagged(rule: Rule) -> str:
+    return ", ".join(found.name for found in shipped() if rule.name in found.tags) or "none"
+
+
+def test_a_tag_that_looks_like_a_rule_is_one() -> None:
+    known = {rule.name for rule in RULES}
+    for scenario in shipped():
+        unknown = {tag for tag in scenario.tags if "_" in tag} - known
+        assert not unknown, f"{scenario.name}: {', '.join(sorted(unknown))}"
+
+
+def test_each_rule_is_a_switch_of_the_machine() -> None:
+    names = [rule.name for rule in RULES]
+    assert len(names) == len(set(names))
+    assert set(names) == {field.name for field in fields(Behaviour)}
+
+
+def test_each_release_at_which_a_rule_begins_or_ends_is_a_row() -> None:
+    """So a release between two rows is like the earlier of them."""
+    known = [parse_release(name) for name in KNOWN_RELEASES]
+    for name in MAINLINE:
+        row = max(release for release in known if release <= parse_release(name))
+        differing = kernel(name).rules ^ kernel(str(row)).rules
+        assert not differing, f"{', '.join(sorted(differing))}: {name} needs a row of its own"
+
+
+def test_the_table_has_the_first_and_the_last_release_and_none_that_never_was() -> None:
+    assert set(KNOWN_RELEASES) <= set(MAINLINE)
+    assert (KNOWN_RELEASES[0], KNOWN_RELEASES[-1]) == (MAINLINE[0], MAINLINE[-1])
