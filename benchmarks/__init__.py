@@ -1,0 +1,1 @@
+"""Benchmarks: what the emulated machine costs, beside the floor that Unicorn sets."""

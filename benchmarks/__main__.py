@@ -1,0 +1,173 @@
+"""``python -m benchmarks``: prints what the machine costs, as ratios to the floor of this run."""
+
+from __future__ import annotations
+
+import resource
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from benchmarks import floor
+from runner.case import Case, GuestDebug, Ioeventfd, Load, Memslot
+from runner.kvm import abi
+from runner.machine.emulated.machine import EmulatedMachine, create
+from runner.oracle import jobs
+from runner.vmm.loop import run_case
+from runner.vmm.setup import set_up
+
+KERNEL = "6.12"
+COUNT = 20_000
+ROUNDS = 5
+RECORDED = Path(__file__).parents[1] / "tests/recorded/core.json.xz"
+SCENARIO = """\
+title: one load that the VMM emulates, stepped
+guest:
+  at: 0x40000000
+  words: [0xd2a12000, 0xb9401801, 0x91000442, 0xd4200000]
+debug: {single_step: true}
+expect:
+  - exits:
+      - debug: {step: 0x40000004}
+      - mmio: {read: 0x09000018, len: 4, reply: 0x90}
+      - debug: {step: 0x40000008, after_emulation: true}
+"""
+
+
+def machine(
+    code: tuple[int, ...], *, stepping: bool = False, bell: bool = False
+) -> EmulatedMachine:
+    """A machine whose guest loops over ``code``."""
+    made = create(KERNEL)
+    step = GuestDebug(abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_SINGLESTEP)
+    case = Case(
+        slots=(Memslot(floor.BASE, 1 << 20),),
+        loads=(Load(floor.BASE, struct.pack(f"<{len(code)}I", *code)),),
+        regs=(("pc", floor.BASE), ("x0", floor.HOLE)),
+        ioeventfds=(Ioeventfd(floor.HOLE, 4),) if bell else (),
+        debug=step if stepping else None,
+    )
+    set_up(made, case)
+    return made
+
+
+def runs(made: EmulatedMachine, count: int) -> float:
+    """Seconds for one KVM_RUN."""
+    run = made.kvm_run
+    for _ in range(200):
+        run(instructions=1_000_000, seconds=10)
+    start = perf_counter()
+    for _ in range(count):
+        run(instructions=1_000_000, seconds=10)
+    return (perf_counter() - start) / count
+
+
+def handled(code: tuple[int, ...], exits: int, *, bell: bool = False) -> float:
+    """Seconds for one exit that the kernel handles: a run of so many, ended by its budget."""
+    from runner.machine.emulated.machine import EXIT_COST
+
+    made = machine(code, bell=bell)
+    made.kvm_run(instructions=EXIT_COST * 50, seconds=10)
+    start = perf_counter()
+    made.kvm_run(instructions=EXIT_COST * exits, seconds=60)
+    return (perf_counter() - start) / exits
+
+
+def exceptions(count: int) -> float:
+    """Seconds for an exception to the guest's own vector and its return."""
+    from runner.machine.emulated.cpu import EXCEPTION_COST
+
+    vector = 0x200 // 4
+    code = [0xD4000001, 0x17FFFFFF] + [0] * (vector - 2) + [0xD69F03E0]  # svc; b .-4; eret
+    made = machine(tuple(code))
+    made.set_one_reg(vbar(), floor.BASE)
+    made.kvm_run(instructions=EXCEPTION_COST * 50, seconds=10)
+    start = perf_counter()
+    made.kvm_run(instructions=EXCEPTION_COST * count, seconds=60)
+    return (perf_counter() - start) / count
+
+
+def vbar() -> int:
+    from runner.vmm.setup import id_of
+
+    return id_of("vbar_el1")
+
+
+def cases_per_second() -> float:
+    recorded = list(jobs(RECORDED))
+    start, done = perf_counter(), 0
+    while perf_counter() - start < 2:
+        for job in recorded:
+            made = create(KERNEL)
+            run_case(made, job.case)
+            made.close()
+        done += len(recorded)
+    return done / (perf_counter() - start)
+
+
+def cold_start() -> float:
+    """Seconds from the command to the verdict of one scenario."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "one.vcpu.yaml"
+        path.write_text(SCENARIO)
+        command = [sys.executable, "-m", "runner", "run", str(path), "--kernel", KERNEL]
+        times = []
+        for _ in range(ROUNDS):
+            start = perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            times.append(perf_counter() - start)
+    return median(times)
+
+
+def main() -> None:
+    rows: list[tuple[str, Callable[[], float], Callable[[], float]]] = [
+        (
+            "debug step",
+            lambda: runs(machine(floor.STEP, stepping=True), COUNT),
+            lambda: floor.step(COUNT),
+        ),
+        (
+            "MMIO exit, read",
+            lambda: runs(machine(floor.READ), COUNT),
+            lambda: floor.access(floor.READ, COUNT),
+        ),
+        (
+            "MMIO exit, write",
+            lambda: runs(machine(floor.WRITE), COUNT),
+            lambda: floor.access(floor.WRITE, COUNT),
+        ),
+        (
+            "in-kernel write (ioeventfd)",
+            lambda: handled(floor.WRITE, COUNT, bell=True),
+            lambda: floor.access(floor.WRITE, COUNT),
+        ),
+        (
+            "hypercall in the kernel",
+            lambda: handled(floor.HYPERCALL, COUNT),
+            lambda: floor.trap(floor.HYPERCALL, COUNT),
+        ),
+        (
+            "guest exception and return",
+            lambda: exceptions(COUNT),
+            lambda: floor.trap(floor.EXCEPTION, COUNT),
+        ),
+    ]
+    print(f"kernel {KERNEL}, median of {ROUNDS} rounds, machine and floor in turn")
+    print(f"{'':30}{'machine us':>12}{'floor us':>12}{'ratio':>8}")
+    for name, ours, bare in rows:
+        pairs = [(ours(), bare()) for _ in range(ROUNDS)]
+        cost, least = median(a for a, _ in pairs), median(b for _, b in pairs)
+        ratio = median(a / b for a, b in pairs)
+        print(f"{name:30}{cost * 1e6:12.2f}{least * 1e6:12.2f}{ratio:8.2f}")
+    print(f"{'whole cases, one core':30}{cases_per_second():12.0f} a second")
+    print(f"{'cold start to the verdict':30}{cold_start():12.3f} s")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{'peak memory':30}{peak:12.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

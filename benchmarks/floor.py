@@ -1,0 +1,126 @@
+"""The floor: bare loops on Unicorn through ctypes that make the same steps and exits.
+
+They do what no machine can go without (start, save the context, write a result) and nothing of
+KVM. A ratio to them is what the emulation adds, whatever the host's speed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import struct
+from collections.abc import Callable
+from ctypes import c_uint64
+from time import perf_counter
+
+from runner.machine.emulated import uc
+from runner.machine.emulated.layout import context_layout
+
+BASE = 0x4000_0000
+HOLE = 0x0900_0000
+_SCR_EL3 = (3, 6, 1, 1, 0)
+_HCR_EL2 = (3, 4, 1, 1, 0)
+_MDCR_EL2 = (3, 4, 1, 1, 1)
+_MDSCR_EL1 = (2, 0, 0, 2, 2)
+_BUDGET = 1_000_000
+
+STEP = (0x91000421, 0x17FFFFFF)  # add x1,x1,#1; b .-4
+READ = (0xB9400002, 0x17FFFFFF)  # ldr w2,[x0]; b .-4
+WRITE = (0xB9000002, 0x17FFFFFF)  # str w2,[x0]; b .-4
+HYPERCALL = (0xD4000002, 0x17FFFFFF)  # hvc #0; b .-4
+EXCEPTION = (0xD4000001, 0x17FFFFFF)  # svc #0; b .-4
+
+
+class Bare:
+    """A Unicorn with one page of code and a hook that notes unmapped accesses."""
+
+    def __init__(self, code: tuple[int, ...]) -> None:
+        self.engine = uc.Engine()
+        self._page = mmap.mmap(-1, 4096)
+        self._page[: 4 * len(code)] = struct.pack(f"<{len(code)}I", *code)
+        host = ctypes.addressof(ctypes.c_char.from_buffer(self._page))
+        self.engine.map_ptr(BASE, 4096, uc.UC_PROT_ALL, host)
+        self.engine.write_sys(_SCR_EL3, 0x531)
+        self.engine.write_sys(_HCR_EL2, 1 << 31)
+        self.fault = 0
+        self._hook = uc.MEM_INVALID_HOOK(self._on_fault)
+        self.engine.add_hook(uc.UC_HOOK_MEM_UNMAPPED, self._hook)
+        self.engine.write(uc.UC_ARM64_REG_X0, HOLE)
+        self.engine.write(uc.UC_ARM64_REG_PSTATE, 0x3C5)
+        layout = context_layout()
+        context = self.engine.context.value or 0
+        self.regs = (c_uint64 * 33).from_address(context + layout.x0)
+
+    def _on_fault(
+        self, _uc: int, _kind: int, address: int, _size: int, _value: int, _data: int
+    ) -> bool:
+        self.fault = address
+        return False
+
+
+def _timed(loop: Callable[[int], None], count: int) -> float:
+    loop(200)
+    start = perf_counter()
+    loop(count)
+    return (perf_counter() - start) / count
+
+
+def step(count: int) -> float:
+    """Seconds for a software step: PSTATE.SS, run, context."""
+    bare = Bare(STEP)
+    engine, regs = bare.engine, bare.regs
+    engine.write_sys(_MDCR_EL2, 1 << 8)
+    engine.write_sys(_MDSCR_EL1, 1)
+    pstate = c_uint64(0x2003C5)
+    pstate_ref = ctypes.byref(pstate)
+    start, save, write = uc.uc_emu_start, uc.uc_context_save, uc.uc_reg_write
+
+    def loop(n: int) -> None:
+        handle, context, pc = engine.handle, engine.context, BASE
+        for _ in range(n):
+            write(handle, uc.UC_ARM64_REG_PSTATE, pstate_ref)
+            start(handle, pc, 0, 0, _BUDGET)
+            save(handle, context)
+            pc = regs[32]
+
+    return _timed(loop, count)
+
+
+def access(code: tuple[int, ...], count: int) -> float:
+    """Seconds for an access that exits: run, context, decode, its result, pc."""
+    bare = Bare(code)
+    engine, regs = bare.engine, bare.regs
+    value = c_uint64(0x55)
+    value_ref = ctypes.byref(value)
+    start, save, write = uc.uc_emu_start, uc.uc_context_save, uc.uc_reg_write
+    word = code[0]
+
+    def loop(n: int) -> None:
+        handle, context, pc = engine.handle, engine.context, BASE
+        for _ in range(n):
+            start(handle, pc, 0, 0, _BUDGET)
+            save(handle, context)
+            rt, address, width = word & 31, bare.fault, 1 << (word >> 30)
+            if word >> 22 & 1:
+                write(handle, uc.UC_ARM64_REG_X0 + rt, value_ref)
+            else:
+                _ = (regs[rt] & (1 << 8 * width) - 1, address)
+            pc = regs[32] + 4
+
+    return _timed(loop, count)
+
+
+def trap(code: tuple[int, ...], count: int) -> float:
+    """Seconds for an exception that ends a run, and going on behind it."""
+    bare = Bare(code)
+    engine, regs = bare.engine, bare.regs
+    start, save = uc.uc_emu_start, uc.uc_context_save
+
+    def loop(n: int) -> None:
+        handle, context, pc = engine.handle, engine.context, BASE
+        for _ in range(n):
+            start(handle, pc, 0, 0, _BUDGET)
+            save(handle, context)
+            pc = regs[32]
+
+    return _timed(loop, count)
