@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
-from runner.case import Action, Case, HostInterrupt, ImmediateExit, SetIrqLine
+from runner.case import Action, Case, HostInterrupt, ImmediateExit
 from runner.shrink import shrunk
 from runner.target import Lost, Skipped, Target
 from runner.trace import Trace
@@ -43,7 +43,7 @@ class Outcome:
 def attempt(seed: int, case: Case, real: Target, emulated: Target, *, shrink: bool) -> Outcome:
     """Runs ``case`` on both machines; ``real`` has a kernel of its own, which both are."""
     kernel = real.kernel or ""
-    case = _comparable(case)
+    case = replace(case, limits=replace(case.limits, seconds=SECONDS))
     expected = _run(case, emulated, kernel)
     if not isinstance(expected, Trace):
         return Outcome(seed, "skipped", "the emulated machine cannot run it", case)
@@ -89,18 +89,6 @@ def kind_of(difference: Difference) -> str:
 def _run(case: Case, emulated: Target, kernel: str) -> Trace | None:
     found = emulated.run(case, kernel)
     return found if isinstance(found, Trace) else None
-
-
-def _comparable(case: Case) -> Case:
-    """``case`` without what is known to be different; see README.md."""
-
-    def kept(actions: tuple[Action, ...]) -> tuple[Action, ...]:
-        # Lines of the CPU itself, which a VM without a vGIC has, are not modelled.
-        return tuple(action for action in actions if case.gic or not isinstance(action, SetIrqLine))
-
-    on = tuple((index, actions) for index, old in case.on if (actions := kept(old)))
-    limits = replace(case.limits, seconds=SECONDS)
-    return replace(case, before=kept(case.before), on=on, limits=limits)
 
 
 def _spins_at(case: Case, trace: Trace) -> int | None:

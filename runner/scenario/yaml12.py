@@ -21,6 +21,7 @@ from runner.source import Diagnostic, Span, quoted, split_lines
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 MAX_DEPTH: Final = 64
+_TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH} levels"
 MAX_NODES: Final = 100_000
 """Nodes after every alias has been replaced by what it stands for, and long texts as several."""
 _NODE_OF_TEXT: Final = 128
@@ -158,9 +159,7 @@ class _Builder:
         if event.tag not in _COLLECTION_TAGS:
             self._refuse_tag(event.tag, self._span(event))
         if len(self._stack) == MAX_DEPTH:
-            raise _LimitError(
-                Diagnostic(f"nested deeper than {MAX_DEPTH} levels", self._span(event))
-            )
+            raise _LimitError(Diagnostic(_TOO_DEEP, self._span(event)))
         self._stack.append(_Open(event, self._count))
         self._charge(1, event)
         if event.anchor is not None:
@@ -245,6 +244,9 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> Diagnost
     if context and where is not None and where.line + 1 < number:
         context += f" that starts at line {where.line + 1}"
     problem = error.problem or context
+    if "nesting depth" in problem:
+        # Newer versions of libyaml have a limit of their own, and scan ahead of what they give.
+        return Diagnostic(_TOO_DEEP, Span(file, number, column, number, column + 1))
     return Diagnostic(
         f"not YAML: {problem}",
         Span(file, number, column, number, column + 1),

@@ -143,8 +143,9 @@ def test_a_byte_order_mark_is_no_text() -> None:
 def test_nesting_up_to_the_limit_is_read() -> None:
     deep = "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)
     assert parse(f"a: {deep}", "made.yaml")[1] == []
-    _, problems = parse(f"a: [{deep}]", "made.yaml")
-    assert [problem.message for problem in problems] == [f"nested deeper than {MAX_DEPTH} levels"]
+    for deeper in (f"[{deep}]", "[" * 50_000):
+        _, problems = parse(f"a: {deeper}", "made.yaml")
+        assert [each.message for each in problems] == [f"nested deeper than {MAX_DEPTH} levels"]
 
 
 def test_as_many_nodes_as_the_limit_are_read() -> None:
