@@ -112,11 +112,13 @@ class Emulated(_Target):
 
     real = False
 
-    def __init__(self, release: str = "") -> None:
+    def __init__(self, release: str = "", cpu: str = "cortex-a57") -> None:
+        """``cpu`` is what a lab calls the CPU that this one is to be compared with."""
         from runner.machine.emulated.kernels import UnknownKernel, kernel
 
         self.name = f"emulated:{release}" if release else "emulated"
         self.kernel = release or None
+        self._cpu = cpu
         try:
             if release:
                 kernel(release)
@@ -126,7 +128,7 @@ class Emulated(_Target):
     def run(self, case: Case, kernel: str) -> Found:
         from runner.machine.emulated.machine import create
 
-        machine = create(self.kernel or kernel)
+        machine = create(self.kernel or kernel, self._cpu)
         try:
             return run_case(machine, case)
         except Unsupported as reason:
@@ -222,7 +224,7 @@ def _kvm(release: str, options: LabOptions | None) -> Target:
 
 
 _KINDS: Final[dict[str, _Make]] = {
-    "emulated": lambda release, _: Emulated(release),
+    "emulated": lambda release, lab: Emulated(release, lab.cpu) if lab else Emulated(release),
     "kvm": _kvm,
     "lab": InLab,
 }

@@ -36,7 +36,10 @@ def compare(
     if scenarios is None:
         return Status.USAGE
     with ExitStack() as both:
-        one, other = (both.enter_context(machine(name, _for(name, lab))) for name in names)
+        beside_lab = any(name.startswith("lab:") for name in names)
+        one, other = (
+            both.enter_context(machine(name, lab, beside_lab=beside_lab)) for name in names
+        )
         pairs = list(_pairs(selection, scenarios, one, other))
         if not pairs:
             complain("no case is selected")
@@ -54,10 +57,6 @@ def compare(
     say(f"{count(len(pairs), 'case')}: {differing} differ between {names[0]} and {names[1]}")
     say(f"{left_out}\n")
     return Status.MISMATCH if differing else Status.OK
-
-
-def _for(name: str, lab: LabArguments) -> LabArguments:
-    return lab if name.startswith("lab:") else LabArguments()
 
 
 def _on(target: Target, case: ScenarioCase) -> Found:

@@ -46,7 +46,7 @@ def fuzz(
     with machine(name, lab) as real:
         if not real.real or real.kernel is None:
             raise UsageError("--machine: fuzzing compares a real kernel: lab:6.12, or kvm")
-        with target(f"emulated:{real.kernel}") as emulated:
+        with target(f"emulated:{real.kernel}", lab.options()) as emulated:
             stop = Stop()
             found = _outcomes(range(seed, seed + programs), real, emulated, jobs, stop, known)
             outcomes, interrupted = collect(found, programs, stop)

@@ -73,9 +73,14 @@ def _file(name: str, value: str) -> Path:
     return path.resolve()
 
 
-def machine(name: str, lab: LabArguments = NO_LAB, *, option: str = "--machine") -> Target:
-    """The machine called ``name``. Raises :class:`UsageError` or :class:`NoMachine`."""
-    if name.partition(":")[0] == "emulated" and lab != NO_LAB:
+def machine(
+    name: str, lab: LabArguments = NO_LAB, *, option: str = "--machine", beside_lab: bool = False
+) -> Target:
+    """The machine called ``name``. Raises :class:`UsageError` or :class:`NoMachine`.
+
+    An emulated machine ``beside_lab`` calls its CPU as the lab does.
+    """
+    if name.partition(":")[0] == "emulated" and lab != NO_LAB and not beside_lab:
         raise UsageError(f"{option}: {name} is no lab; its options are for lab:RELEASE")
     from runner.target import BadTarget, target
 

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from runner.case import Case, CoalescedZone, Ioeventfd, Limits, Load, Memslot
+from runner.case import Case, CoalescedZone, Gic, Ioeventfd, Limits, Load, Memslot
 from runner.generate import words as w
 from runner.machine.emulated.machine import create
 from runner.trace import Trace
@@ -62,3 +62,14 @@ def test_an_ioeventfd_takes_its_width_or_any(length: int, size: int, signals: in
     trace = write(size, ioeventfds=(Ioeventfd(DEVICE, length),))
     assert trace.eventfd == (signals,)
     assert trace.exits[0].exit == ("INTR" if signals else "MMIO")
+
+
+def test_a_search_among_zones_that_overlap_may_miss_the_one_that_would_take_the_write() -> None:
+    """With a vGIC's two regions before them the search by halves passes by; without, it does not.
+    As Debian's kernels from 5.10 to 7.2 have it."""
+    zones = CoalescedZone(DEVICE + 8, 4), CoalescedZone(DEVICE, 20)
+    assert was_coalesced(write(w.HALF, coalesced=zones))
+    gic = Gic(3, 0x0800_0000, 0x080A_0000)
+    trace = write(w.HALF, coalesced=zones, gic=gic)
+    assert trace.ring is not None
+    assert (trace.exits[0].exit, trace.ring.entries) == ("MMIO", ())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from runner.machine.emulated import decode, esr, uc
+from runner.machine.emulated.alignment import misaligned
 from runner.machine.emulated.hardware import Hardware
 from runner.machine.emulated.vgic import VgicV2
 
@@ -51,9 +52,13 @@ def table_walk_abort(cpu: Hardware, exception: int, va: int, descriptor: int) ->
     return esr.EC_IABT_LOW if fetch else esr.EC_DABT_LOW
 
 
-def fetch_abort(cpu: Hardware) -> int:
+def fetch_abort(cpu: Hardware) -> int | None:
     """An instruction fetch that stage 2 does not let through."""
-    return fetch_abort_at(cpu, cpu.take_fault()[1])
+    ipa = cpu.take_fault()[1]
+    if cpu.pc & 3 and not ipa & _PAGE_OFFSET:
+        # Unicorn fetches on to the next page. The fault of the address is the first page's alone.
+        return misaligned(cpu)
+    return fetch_abort_at(cpu, ipa)
 
 
 def fetch_abort_at(cpu: Hardware, ipa: int) -> int:

@@ -20,6 +20,8 @@ class Behaviour:
     pc_committed_on_return: bool = False
     active_pending_kept: bool = False
     step_state_swapped_at_load: bool = False
+    guest_mdscr_kept_short: bool = False
+    guest_debug_owns_registers: bool = False
     # MMIO.
     mmio_skip_at_completion: bool = False
     mmio_completed_once: bool = False
@@ -48,6 +50,8 @@ class Behaviour:
     psci_1_0: bool = False
     psci_1_1: bool = False
     psci_system_suspend: bool = False
+    psci_arguments_narrowed: bool = False
+    psci_affinity_checked: bool = False
     psci_1_3: bool = False
     smccc_features_32bit: bool = False
     smccc_trng: bool = False
@@ -61,6 +65,7 @@ class Behaviour:
     ctr_trapped: bool = False
     os_lock_emulated: bool = False
     pmu_undefined: bool = False
+    sgi_undefined_without_gic: bool = False
     icc_undefined_without_gic: bool = False
     # vGIC.
     vgic_sgi_sources_in_turn: bool = False

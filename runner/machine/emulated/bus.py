@@ -1,15 +1,32 @@
 """The in-kernel MMIO bus: vGIC regions, ioeventfds, coalesced zones.
 
-A device serves an access that lies wholly inside its range; the first that takes it wins, one
-that declines (an ioeventfd whose width or value does not match) passes it on.
+The kernel keeps the bus sorted, searches it by halves for a range that the access lies in, and
+offers the access to that device and its neighbours, as far as they serve it too, until one takes
+it (``kvm_io_bus_get_first_dev``). Where ranges overlap the order is no order, and the search may
+miss a device that would have taken the access: so do the kernels that are emulated.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from runner.case import Ioeventfd
 from runner.kvm import abi
+
+Range: TypeAlias = tuple[int, int]
+"""Address and size."""
+
+
+def _compare(one: Range, other: Range) -> int:
+    """``kvm_io_bus_cmp``: 0 where ``one`` lies in ``other``, or begins where that is, if that has
+    no size."""
+    start, end = one[0], other[0]
+    if start < end:
+        return -1
+    if other[1]:
+        start += one[1]
+        end += other[1]
+    return 1 if start > end else 0
 
 
 class BusDevice(Protocol):
@@ -26,19 +43,41 @@ class IoBus:
     """``KVM_MMIO_BUS`` of one VM."""
 
     def __init__(self) -> None:
-        self._devices: list[tuple[int, int, BusDevice]] = []
+        self._devices: list[tuple[Range, BusDevice]] = []
 
     def register(self, base: int, size: int, device: BusDevice) -> None:
-        self._devices.append((base, size, device))
-        # The kernel keeps the bus sorted by address; among equals the first one stays first.
-        self._devices.sort(key=lambda entry: entry[0])
+        new = (base, size)
+        at = next(
+            (n for n, (old, _) in enumerate(self._devices) if _compare(old, new) > 0),
+            len(self._devices),
+        )
+        self._devices.insert(at, (new, device))
 
     def _serving(self, ipa: int, length: int) -> list[BusDevice]:
-        return [
-            device
-            for base, size, device in self._devices
-            if (base <= ipa and ipa + length <= base + size) or (base == ipa and not size)
-        ]
+        access, devices = (ipa, length), self._devices
+        found = self._find(access)
+        if found is None:
+            return []
+        first = end = found
+        while first and not _compare(access, devices[first - 1][0]):
+            first -= 1
+        while end < len(devices) and not _compare(access, devices[end][0]):
+            end += 1
+        return [device for _, device in devices[first:end]]
+
+    def _find(self, access: Range) -> int | None:
+        """The index of some device that serves ``access``."""
+        base, number = 0, len(self._devices)
+        while number:
+            middle = base + number // 2
+            order = _compare(access, self._devices[middle][0])
+            if not order:
+                return middle
+            if order > 0:
+                base = middle + 1
+                number -= 1
+            number //= 2
+        return None
 
     def read(self, ipa: int, length: int) -> int | None:
         for device in self._serving(ipa, length):

@@ -4,7 +4,8 @@ Unicorn executes EL1 and EL0, with its own MMU, software step, breakpoints, virt
 and the traps that HCR_EL2 and MDCR_EL2 ask for. What it leaves to its host is done here and in
 the modules beside, below KVM: vectoring exceptions to EL1 (:mod:`.hardware`), the syndrome of
 stage-2 aborts (:mod:`.aborts`), the virtual GIC's CPU interface and DC ZVA (:mod:`.native`),
-watchpoints (:mod:`.debugunit`), traps of SIMD&FP (:mod:`.wordhooks`).
+watchpoints (:mod:`.debugunit`), traps of SIMD&FP (:mod:`.wordhooks`), PC alignment faults
+(:mod:`.alignment`).
 
 KVM above sees :meth:`Cpu.enter` return an exception class, and reads ``hsr``, ``far`` and ``ipa``
 as it would read ESR_EL2, FAR_EL2 and HPFAR_EL2.
@@ -16,6 +17,7 @@ import ctypes
 from typing import Final
 
 from runner.machine.emulated import aborts, esr, native, uc
+from runner.machine.emulated.alignment import Alignment
 from runner.machine.emulated.debugunit import DebugRegisters, DebugUnit
 from runner.machine.emulated.hardware import HCR_EL2, HCR_TDZ, SCTLR_EL1, Hardware
 from runner.machine.emulated.regfile import SS, Encoding
@@ -58,7 +60,9 @@ class Cpu(Hardware):
         super().__init__(self._word_hooks.scan)
         self.debug: Final = DebugUnit(self)
         self.watchpoints = self.debug
+        self._alignment: Final = Alignment(self)
         self.engine.save_context()
+        self.debug.write_breakpoints(DebugRegisters())  # the first code, which no hook is told of
         self._pristine = bytes(self.engine.context_bytes)
 
     def reset(self) -> None:
@@ -114,7 +118,10 @@ class Cpu(Hardware):
         while budget > 0:
             self.take_pending_serror()
             self.rebuild_flags()
-            outcome = self._run(1)
+            if self.vserror is not None and native.reads_isr(self):
+                outcome = self.finish_natively()
+            else:
+                outcome = self._run(1)
             if outcome is not None and outcome != EXIT_BUDGET:
                 self.left = budget
                 return outcome
@@ -181,11 +188,13 @@ class Cpu(Hardware):
 
     def _stopped(self) -> int | None:
         """emu_start came back without an exception: a watchpoint stopped it, a trap of SIMD&FP,
-        or the budget is spent."""
+        a misaligned pc, or the budget is spent."""
         if self.debug.watch_hit is not None:
             return self.debug.watchpoint_exit()
         if self._word_hooks.hit:
             return self._word_hooks.take()
+        if self._alignment.hit:
+            return self._alignment.take()
         return EXIT_BUDGET
 
     def close(self) -> None:

@@ -2,7 +2,8 @@
 
 Unicorn arms DBGBVR/DBGBCR only when the guest writes them, so a trampoline of MSR instructions
 writes them at EL1 with traps off. Its watchpoints are stubs: accesses near a watched range are
-hooked, and the instruction that hits is undone from a context saved before its effect.
+hooked, and the access that hits is undone from a context saved before its effect. What the same
+instruction wrote before that, to the first half of a pair, stays, as on the recorded CPU.
 """
 
 from __future__ import annotations
@@ -29,8 +30,6 @@ _HVC: Final = 0xD4000002
 _EL1H_MASKED: Final = 0x3C5
 _SCTLR_EL1: Final = (3, 0, 1, 0, 0)
 _LARGEST_ACCESS: Final = 64
-_MOST_PARTS: Final = 64
-"""Calls of the hook that one instruction can make before its last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +76,6 @@ class DebugUnit:
         self._hooks_all = False
         self._callback = uc.MEM_HOOK(self._on_access)
         self._saved = c_void_p()
-        self._pending: list[tuple[int, bytes]] = []
-        self._pending_pc = -1
         self.watch_hit: _Hit | None = None
 
     def load(self, registers: DebugRegisters) -> None:
@@ -86,7 +83,7 @@ class DebugUnit:
         if registers is self._loaded or registers == self._loaded:
             return
         if registers.breakpoints != self._loaded.breakpoints:
-            self._write_breakpoints(registers)
+            self.write_breakpoints(registers)
         if (registers.wcr, registers.wvr) != (self._loaded.wcr, self._loaded.wvr):
             self._watches = _watches(registers)
             self._hook_accesses()
@@ -94,7 +91,7 @@ class DebugUnit:
 
     # -- breakpoints -------------------------------------------------------------------------
 
-    def _write_breakpoints(self, registers: DebugRegisters) -> None:
+    def write_breakpoints(self, registers: DebugRegisters) -> None:
         cpu, engine = self._cpu, self._cpu.engine
         values = [v for pair in zip(registers.bvr, registers.bcr, strict=True) for v in pair]
         pstate, mdcr, mdscr = cpu.pstate, cpu.mdcr, cpu.mdscr
@@ -172,19 +169,14 @@ class DebugUnit:
             return
         engine = cpu.engine
         engine.save_context()
-        if cpu.pc != self._pending_pc:
-            self._pending_pc, self._pending = cpu.pc, []
         va = self._virtual(ipa)
         watch = self._hit_by(va, size, is_write)
         if watch is None:
-            self._pending = [*self._pending[-_MOST_PARTS:], *undo]
             return
         if not self._saved.value:
             self._saved = engine.new_context()
         uc.uc_context_save(engine.handle, self._saved)
-        undo = [*self._earlier_parts(ipa), *undo]
-        self.watch_hit = _Hit(max(va, watch.start), is_write, undo)
-        self._pending, self._pending_pc = [], -1
+        self.watch_hit = _Hit(_far(watch, va, size, is_write=is_write), is_write, undo)
         uc.uc_emu_stop(engine.handle)
 
     def _virtual(self, ipa: int) -> int:
@@ -203,27 +195,9 @@ class DebugUnit:
         ipa = translate(cpu, cpu.pc)
         return None if ipa is None else decode.access_of(cpu.stage2.word(ipa), cpu.pc, cpu.x)
 
-    def _earlier_parts(self, ipa: int) -> list[tuple[int, bytes]]:
-        """What the instruction at pc has written before its part at ``ipa``.
-
-        The same instruction may have written in earlier rounds of a loop, which stays.
-        """
-        access = self._access()
-        if access is None:
-            return []
-        offset = (ipa - access.address) & 0xFFF
-        parts: list[tuple[int, bytes]] = []
-        written = 0
-        while offset < access.length and written < offset and self._pending:
-            at, data = self._pending.pop()
-            parts.insert(0, (at, data))
-            written += len(data)
-        return parts
-
     def forget_hit(self) -> None:
         """The access that hit did not come to an end: what it met on the way comes first."""
         self.watch_hit = None
-        self._pending, self._pending_pc = [], -1
 
     def watchpoint_exit(self) -> int | None:
         """Undoes the instruction that hit and raises its exception."""
@@ -248,6 +222,14 @@ class DebugUnit:
         same_el = 1 if cpu.pstate & 0xC else 0
         cpu.take_to_el1((esr.EC_WATCHPT_LOW + same_el) << esr.EC_SHIFT | syndrome, far)
         return None
+
+
+def _far(watch: _Watch, va: int, size: int, *, is_write: bool) -> int:
+    """FAR of a hit. Of an access that is not aligned the recorded CPU makes two loads that are;
+    for a store it tells where the watchpoint begins."""
+    if va % size:
+        va = watch.start if is_write else va - va % size
+    return max(va, watch.start)
 
 
 def _watches(registers: DebugRegisters) -> tuple[_Watch, ...]:

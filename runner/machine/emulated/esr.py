@@ -15,6 +15,7 @@ EC_SMC64: Final = 0x17
 EC_SYS64: Final = 0x18
 EC_IABT_LOW: Final = 0x20
 EC_IABT_CUR: Final = 0x21
+EC_PC_ALIGNMENT: Final = 0x22
 EC_DABT_LOW: Final = 0x24
 EC_DABT_CUR: Final = 0x25
 EC_SERROR: Final = 0x2F

@@ -54,6 +54,10 @@ def program(vcpu: Vcpu) -> None:
     """Brings MDCR_EL2, MDSCR_EL1 and the debug registers to what the guest will run with."""
     vcpu.debug_changed = False
     cpu = vcpu.cpu
+    if vcpu.guest_debug and vcpu.guest_mdscr >> 32 and vcpu.behaviour.guest_mdscr_kept_short:
+        # KVM sets it aside while its own is in force, in 32 bits.
+        vcpu.shape("guest_mdscr_kept_short")
+        vcpu.guest_mdscr &= 0xFFFF_FFFF
     guest_mdscr = vcpu.guest_mdscr
     if vcpu.oslsr & _OSLK:
         vcpu.shape("os_lock_emulated")
@@ -61,18 +65,27 @@ def program(vcpu: Vcpu) -> None:
     mdscr, registers = guest_mdscr, _NO_REGISTERS
     if vcpu.guest_debug:
         cpu.set_mdcr(_MDCR_TRAPS | _MDCR_TDE)
+        if vcpu.behaviour.guest_debug_owns_registers and mdscr & (MDE | _KDE):
+            vcpu.shape("guest_debug_owns_registers")
+            mdscr &= ~(MDE | _KDE)
         mdscr = mdscr | _MDSCR_SS if vcpu.stepping else mdscr & ~_MDSCR_SS
-        if vcpu.guest_debug & USE_HW:
-            mdscr |= MDE
-            registers = vcpu.external_debug
-        elif guest_mdscr & (MDE | _KDE):
-            registers = _guest_registers(vcpu)
     else:
         cpu.set_mdcr(_MDCR_TRAPS)
-        if guest_mdscr & (MDE | _KDE):
-            registers = _guest_registers(vcpu)
+    if vcpu.guest_debug & USE_HW:
+        mdscr |= MDE
+        registers = vcpu.external_debug
+    elif mdscr & (MDE | _KDE):
+        registers = _guest_registers(vcpu)
     cpu.set_mdscr(mdscr)
     cpu.debug.load(registers)
+
+
+def guest_registers_in_use(vcpu: Vcpu) -> bool:
+    """Whether the CPU holds the guest's own debug registers, once it writes any, and not the
+    VMM's."""
+    if vcpu.behaviour.guest_debug_owns_registers:
+        return not vcpu.guest_debug
+    return not vcpu.guest_debug & USE_HW
 
 
 def _guest_registers(vcpu: Vcpu) -> DebugRegisters:

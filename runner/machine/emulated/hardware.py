@@ -216,6 +216,11 @@ class Hardware(RegisterFile):
         self.hsr = esr.STEP_COMPLETE
         return esr.EC_SOFTSTP_LOW
 
+    @property
+    def step_due(self) -> bool:
+        """Whether software step is in its active-pending state: the next thing is its exception."""
+        return bool(self._mdscr & 1) and not self.pstate & SS
+
     def step_is_pending(self, exception: int) -> bool:
         """Whether ``exception`` is a step that was pending: nothing was executed."""
         return exception == esr.EC_SOFTSTP_LOW and self.hsr == esr.STEP_PENDING

@@ -13,6 +13,10 @@ from runner.machine.emulated.wait import block
 _NOT_SUPPORTED: Final = (1 << 64) - 1
 _INTERNAL_FAILURE: Final = (1 << 64) - 6
 _INVALID_PARAMETERS: Final = (1 << 64) - 2
+_ALREADY_ON: Final = (1 << 64) - 4
+_AFFINITY: Final = 0xFF_00FF_FFFF
+"""MPIDR_EL1's affinity fields."""
+_AFFINITY_LEVELS: Final = 4
 _PSCI_TRUSTED_OS_NOT_PRESENT: Final = 2
 
 PSCI_VERSION: Final = 0x8400_0000
@@ -190,15 +194,31 @@ def _system_reset2(vcpu: Vcpu) -> int:
 
 
 def _affinity_info(vcpu: Vcpu) -> int:
-    """0 (ON) for this vCPU, invalid for others: a VM has one."""
-    target = vcpu.cpu.x(1) & 0xFF_00FF_FFFF
-    return _answer(vcpu, (_INVALID_PARAMETERS if target else 0, 0, 0, 0))
+    """0 (ON) for this vCPU, invalid for others: a VM has one. x2 is the level from which on the
+    affinities must be the same."""
+    target, level = _argument(vcpu, 1), _argument(vcpu, 2)
+    valid = level < _AFFINITY_LEVELS and _names_this_vcpu(vcpu, target, level)
+    return _answer(vcpu, (0 if valid else _INVALID_PARAMETERS, 0, 0, 0))
 
 
 def _cpu_on(vcpu: Vcpu) -> int:
-    target = vcpu.cpu.x(1) & 0xFF_00FF_FFFF
-    already_on = (1 << 64) - 4
-    return _answer(vcpu, (_INVALID_PARAMETERS if target else already_on, 0, 0, 0))
+    this = _names_this_vcpu(vcpu, _argument(vcpu, 1))
+    return _answer(vcpu, (_ALREADY_ON if this else _INVALID_PARAMETERS, 0, 0, 0))
+
+
+def _argument(vcpu: Vcpu, n: int) -> int:
+    value = vcpu.cpu.x(n)
+    if vcpu.behaviour.psci_arguments_narrowed and not vcpu.cpu.x(0) & SMCCC_64:
+        vcpu.shape("psci_arguments_narrowed")
+        value &= 0xFFFF_FFFF
+    return value
+
+
+def _names_this_vcpu(vcpu: Vcpu, affinity: int, level: int = 0) -> bool:
+    if vcpu.behaviour.psci_affinity_checked and affinity & ~_AFFINITY:
+        vcpu.shape("psci_affinity_checked")
+        return False
+    return not affinity & _AFFINITY & -1 << 8 * level
 
 
 def _features(vcpu: Vcpu) -> int:

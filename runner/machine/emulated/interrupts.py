@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from errno import EINVAL, ENXIO
-from typing import Literal
 
 from runner.case import Gic
 from runner.kvm import abi
@@ -11,7 +10,7 @@ from runner.machine.emulated import vgic
 from runner.machine.emulated.behaviour import Behaviour
 from runner.machine.emulated.vcpu import Vcpu
 from runner.machine.emulated.vgic import VgicFeatures
-from runner.machine.emulated.vgic.icv import ICC_SRE_EL1
+from runner.machine.emulated.vgic.icv import ICC_SRE_EL1, READS, SGI_REGISTERS, WRITES
 
 
 class _Region:
@@ -54,22 +53,20 @@ def irq_line(vcpu: Vcpu, irq: int, level: int) -> int:
     return 0
 
 
-class _SreOnly(vgic.VgicV3):
-    """What a VM without a vGIC sees where KVM traps the CPU interface: ICC_SRE_EL1 reads."""
+class _Trapped(vgic.VgicV3):
+    """The CPU interface of a VM without a vGIC where KVM traps it: all but ICC_SRE_EL1."""
 
-    def icc_read(self, encoding: vgic.Encoding) -> int | Literal[vgic.Undefined.UNDEF]:
-        return super().icc_read(encoding) if encoding == ICC_SRE_EL1 else vgic.UNDEF
-
-    def icc_write(self, encoding: vgic.Encoding, value: int) -> bool:
-        return False
-
-    def traps(self, encoding: vgic.Encoding) -> bool:
-        return False
+    def traps(self, encoding: vgic.Encoding, *, is_read: bool = False) -> bool:
+        if encoding == ICC_SRE_EL1:
+            return False
+        if is_read:
+            return encoding in READS
+        return encoding in WRITES or encoding in SGI_REGISTERS
 
 
 def bare_interface(behaviour: Behaviour) -> vgic.Vgic:
     """The hardware's CPU interface in a VM without a vGIC."""
-    kind = _SreOnly if behaviour.icc_undefined_without_gic else vgic.VgicV3
+    kind = _Trapped if behaviour.icc_undefined_without_gic else vgic.VgicV3
     return kind(Gic(3, 0, 0), features(behaviour))
 
 

@@ -20,6 +20,7 @@ from runner.machine.emulated.exits import (
     fixup_guest_exit,
     handle_exit,
 )
+from runner.machine.emulated.idregs import CORTEX_A57, MIDR, hardware_id_registers
 from runner.machine.emulated.inject import adjust_pc
 from runner.machine.emulated.interrupts import bare_interface, create_gic, irq_line
 from runner.machine.emulated.kernels import Kernel, kernel
@@ -42,11 +43,11 @@ many times the seconds that a real machine is given."""
 class EmulatedMachine:
     """One VM with one vCPU, as KVM of ``kernel`` would run it."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, midr: int = CORTEX_A57) -> None:
         self.kernel = kernel
         self._run = abi.kvm_run()
         self._cpu = pool.take()
-        self._vcpu = Vcpu(self._cpu, self._run, kernel.behaviour)
+        self._vcpu = Vcpu(self._cpu, self._run, kernel.behaviour, midr)
         self._step: Final = guestdebug.step_state(self._vcpu)
         reset_system_registers(self._vcpu)
         self._ioeventfds: list[Ioeventfd] = []
@@ -54,6 +55,12 @@ class EmulatedMachine:
         self._sound = True
         self._cpu.gic = bare_interface(kernel.behaviour)
         self._cpu.pstate = DAIF | EL1H
+        self._identify()
+
+    def _identify(self) -> None:
+        """Lets the guest read the hardware's ID registers where nothing traps that."""
+        if not self.kernel.behaviour.id_registers_trapped:
+            self._cpu.id_registers = hardware_id_registers(self._vcpu.gic)
 
     @property
     def run(self) -> abi.kvm_run:
@@ -79,6 +86,7 @@ class EmulatedMachine:
 
     def create_gic(self, gic: Gic) -> None:
         create_gic(self._vcpu, gic)
+        self._identify()
 
     def vcpu_init(self, *, psci_0_2: bool) -> None:
         self._vcpu.psci_0_2 = psci_0_2
@@ -235,12 +243,13 @@ class EmulatedMachine:
             return exception
 
 
-def create(name: str) -> EmulatedMachine:
+def create(name: str, cpu: str = "cortex-a57") -> EmulatedMachine:
     """The emulated machine of a kernel, by its release (``6.12``, ``5.0-v2trap``).
 
+    It calls itself ``cpu``, one of :data:`~runner.machine.emulated.idregs.MIDR`, or the default.
     Raises :class:`~runner.machine.emulated.kernels.UnknownKernel`.
     """
-    return EmulatedMachine(kernel(name))
+    return EmulatedMachine(kernel(name), MIDR.get(cpu, CORTEX_A57))
 
 
 def _collide(one: Ioeventfd, other: Ioeventfd) -> bool:

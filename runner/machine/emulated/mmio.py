@@ -32,10 +32,7 @@ def handle_guest_abort(vcpu: Vcpu) -> int:
         return 1
     slot = cpu.stage2.slot_at(cpu.ipa)
     if slot is not None and not (write and slot.slot.readonly):
-        if slot.slot.size < 2 * PAGE or not vcpu.sees_stage2_faults:
-            cpu.stage2.map_slot(slot)
-        else:
-            cpu.stage2.map_page(slot, cpu.ipa)
+        cpu.stage2.map_page(slot, cpu.ipa)
         return 1
     if fetch:
         inject_abort(vcpu, far=cpu.far, fetch=True)
@@ -101,11 +98,14 @@ def complete(vcpu: Vcpu) -> None:
     behaviour = vcpu.behaviour
     if vcpu.mmio_decode is None or (behaviour.mmio_completed_once and not vcpu.mmio_needed):
         return
-    vcpu.mmio_needed = False
     pending = vcpu.pending_exception is not None
     if pending and behaviour.mmio_not_completed_over_exception:
+        # It stays needed: should the exception be taken without the guest running, as under
+        # immediate_exit, then the next KVM_RUN completes the access, and skips what is at the
+        # vector.
         vcpu.shape("mmio_not_completed_over_exception")
         return
+    vcpu.mmio_needed = False
     _write_result(vcpu, vcpu.mmio_decode)
     if pending:
         # Both are noted in the same flags of the vCPU: the skip spoils the exception, and then

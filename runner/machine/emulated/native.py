@@ -12,7 +12,7 @@ from typing import Final
 from runner.machine.emulated import esr
 from runner.machine.emulated.aborts import block_abort, fetch_abort_at
 from runner.machine.emulated.hardware import Hardware
-from runner.machine.emulated.regfile import SS, Encoding
+from runner.machine.emulated.regfile import Encoding
 from runner.machine.emulated.vgic import UNDEF
 
 _MSR_OR_MRS: Final = 0b1101010100
@@ -21,6 +21,9 @@ _BLOCK: Final = 64
 _TRAPPED_DEBUG: Final = {(2, 3, 0, 1, 0)}
 """Debug registers that the recorded CPU has, and traps for KVM, and Unicorn lacks:
 MDCCSR_EL0."""
+_ISR_EL1: Final = (3, 0, 12, 1, 0)
+_MRS_ISR_EL1: Final = 0xD538_C100
+_ISR_A: Final = 1 << 8
 _SYS64: Final = esr.EC_SYS64 << esr.EC_SHIFT | esr.IL
 _ONE_WAY: Final[dict[bool, frozenset[Encoding]]] = {
     True: frozenset({(2, 0, 1, 0, 4)}),  # OSLAR_EL1
@@ -51,7 +54,7 @@ def undefined(cpu: Hardware) -> int | None:
     if encoding in _ONE_WAY[is_read]:
         raise NotHandled
     gic = cpu.gic
-    if encoding in _TRAPPED_DEBUG or (gic is not None and not is_read and gic.traps(encoding)):
+    if encoding in _TRAPPED_DEBUG or (gic is not None and gic.traps(encoding, is_read=is_read)):
         return _report_trap(cpu, word, encoding)
     if gic is None:
         raise NotHandled
@@ -72,6 +75,16 @@ def _report_trap(cpu: Hardware, word: int, encoding: Encoding) -> int:
     iss = op0 << 20 | op2 << 17 | op1 << 14 | crn << 10 | (word & 31) << 5 | crm << 1
     cpu.hsr = _SYS64 | iss | word >> 21 & 1
     return esr.EC_SYS64
+
+
+def reads_isr(cpu: Hardware) -> bool:
+    """Reads ISR_EL1, if that is what the instruction at pc does, with the virtual SError that
+    Unicorn knows nothing of."""
+    word = cpu.word_at_pc()
+    if word & ~31 != _MRS_ISR_EL1 or not cpu.current_el or cpu.step_due:
+        return False
+    cpu.set_x(word & 31, cpu.read_sys(_ISR_EL1) | _ISR_A)
+    return True
 
 
 def system_trap(cpu: Hardware) -> int | None:
@@ -115,7 +128,7 @@ def software_step(cpu: Hardware) -> int | None:
 
 def breakpoint_hit(cpu: Hardware) -> int:
     """A pending step comes before a breakpoint on the same instruction."""
-    if cpu.mdscr & 1 and not cpu.pstate & SS:
+    if cpu.step_due:
         cpu.hsr = esr.STEP_PENDING
         return esr.EC_SOFTSTP_LOW
     return esr.EC_BREAKPT_LOW

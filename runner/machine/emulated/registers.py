@@ -8,7 +8,8 @@ from typing import Final
 
 from runner.kvm.registers import CORE_REGISTERS, KVM_REG_ARM_PSCI_VERSION, sys_reg
 from runner.machine.emulated.hypercalls import psci_version
-from runner.machine.emulated.sysregs import HARDWARE_ID_REGISTERS, RESET_VALUES
+from runner.machine.emulated.idregs import HARDWARE_ID_REGISTERS, MPIDR
+from runner.machine.emulated.sysregs import RESET_VALUES
 from runner.machine.emulated.vcpu import Vcpu
 from runner.machine.interface import KvmError, Unsupported
 
@@ -108,8 +109,8 @@ _REGISTERS: Final[dict[int, tuple[Read, Write]]] = {
         if encoding not in (_ELR_EL1, _SPSR_EL1)
     },
     **{sys_reg(*encoding): _id_register(encoding) for encoding in HARDWARE_ID_REGISTERS},
-    sys_reg(3, 0, 0, 0, 5): (lambda _vcpu: 0x8000_0000, _read_only),
-    sys_reg(3, 0, 0, 0, 0): (lambda _vcpu: 0x411F_D070, _read_only),
+    sys_reg(3, 0, 0, 0, 5): (lambda _vcpu: MPIDR, _read_only),
+    sys_reg(3, 0, 0, 0, 0): (lambda vcpu: vcpu.midr, _read_only),
     sys_reg(2, 0, 0, 2, 2): (lambda vcpu: vcpu.guest_mdscr, _set_mdscr),
     **{sys_reg(2, 0, 0, n, op2): _bank(of, n) for op2, of in _BANKS for n in range(16)},
 }

@@ -128,6 +128,29 @@ _STEPPING: Final[tuple[Rule, ...]] = (
         _recorded("6.12 against 6.14, imm-exit-completes-ss"),
         (Commit("2ca3f03bf524", "KVM: arm64: Manage software step state at load/put", "6.14"),),
     ),
+    Rule(
+        "guest_debug_owns_registers",
+        (">=6.14",),
+        "while the VMM debugs, the guest's own breakpoints and watchpoints are off; before, only "
+        "hardware breakpoints of the VMM took their place",
+        _recorded("Debian's 6.12 against 7.2, a guest's breakpoint under KVM_GUESTDBG_USE_SW_BP"),
+        (
+            Commit(
+                "58db67e9accc",
+                "KVM: arm64: Select debug state to save/restore based on debug owner",
+                "6.14",
+            ),
+        ),
+    ),
+    Rule(
+        "guest_mdscr_kept_short",
+        ("<=6.13",),
+        "under guest debug the upper half of the guest's MDSCR_EL1 is lost",
+        _recorded(
+            "6.12 against 6.16; guest_debug_preserved.mdscr_el1 is a u32 in the trees of 5.10, "
+            "6.1 and 6.12"
+        ),
+    ),
 )
 
 _MMIO: Final[tuple[Rule, ...]] = (
@@ -396,6 +419,26 @@ _HYPERCALLS: Final[tuple[Rule, ...]] = (
         (Commit("bfbab4456877", "KVM: arm64: Implement PSCI SYSTEM_SUSPEND", "5.19"),),
     ),
     Rule(
+        "psci_arguments_narrowed",
+        (">=5.7",),
+        "32-bit functions of PSCI read the low halves of their arguments",
+        _source("kvm_psci_narrow_to_32bit in the tree of 5.10; the KVM/arm fixes pulled for 5.7"),
+    ),
+    Rule(
+        "psci_affinity_checked",
+        (">=5.15",),
+        "CPU_ON and AFFINITY_INFO refuse an affinity with other bits set; before, those are "
+        "ignored",
+        _source("kvm_psci_valid_affinity in the trees of 6.1 and 6.12, not in that of 5.10"),
+        (
+            Commit(
+                "e10ecb4d6c07",
+                "KVM: arm64: Enforce reserved bits for PSCI target affinities",
+                "5.15",
+            ),
+        ),
+    ),
+    Rule(
         "psci_1_3",
         (">=6.13",),
         "PSCI_VERSION answers 1.3, and there is SYSTEM_OFF2",
@@ -491,6 +534,20 @@ _REGISTERS: Final[tuple[Rule, ...]] = (
         (
             Commit("f24adc65c556", "KVM: arm64: Allow guest to set the OSLK bit", "5.18"),
             Commit("7dabf02f43a1", "KVM: arm64: Emulate the OS Lock", "5.18"),
+        ),
+    ),
+    Rule(
+        "sgi_undefined_without_gic",
+        ("6.1", ">=6.11"),
+        "writing ICC_SGI1R_EL1 in a VM without a GICv3 is undefined (also in stable kernels of "
+        "August 2024 and later); before, the SGI goes nowhere",
+        _recorded("Debian's 5.10.223 against 6.1.192 and 6.12"),
+        (
+            Commit(
+                "3e6245ebe7ef",
+                "KVM: arm64: Make ICC_*SGI*_EL1 undef in the absence of a vGICv3",
+                "6.11",
+            ),
         ),
     ),
     Rule(

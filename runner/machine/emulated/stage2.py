@@ -32,7 +32,6 @@ class HostSlot:
     """Keeps the mapping's address valid."""
     address: int
     pages: set[int] = field(default_factory=set)
-    whole: bool = False
 
     def release(self) -> None:
         """Gives the memory back. Nothing may use ``address`` any more."""
@@ -41,7 +40,7 @@ class HostSlot:
 
     def maps(self, ipa: int) -> bool:
         """Whether stage 2 maps the page of ``ipa``."""
-        return self.whole or ipa & ~(PAGE - 1) in self.pages
+        return ipa & ~(PAGE - 1) in self.pages
 
 
 class Stage2:
@@ -67,8 +66,6 @@ class Stage2:
     def clear(self) -> None:
         """Takes all slots away, with what they hold."""
         for host in self._slots:
-            if host.whole:
-                self._engine.unmap(host.base, host.end - host.base)
             for page in host.pages:
                 self._engine.unmap(page, PAGE)
             host.release()
@@ -107,20 +104,11 @@ class Stage2:
     def map_page(self, host: HostSlot, ipa: int) -> None:
         """Maps the page of ``ipa``, as ``user_mem_abort`` does."""
         page = ipa & ~(PAGE - 1)
-        self._map(host, page, PAGE)
-        host.pages.add(page)
-
-    def map_slot(self, host: HostSlot) -> None:
-        """Maps a whole slot at once, where nobody can see the single faults."""
-        if not host.whole:
-            self._map(host, host.base, host.slot.size)
-            host.whole = True
-
-    def _map(self, host: HostSlot, base: int, size: int) -> None:
         readonly = host.slot.readonly
         prot = uc.UC_PROT_READ | uc.UC_PROT_EXEC if readonly else uc.UC_PROT_ALL
-        self._engine.map_ptr(base, size, prot, host.address + base - host.base)
-        self.note_mapping(base, size)
+        self._engine.map_ptr(page, PAGE, prot, host.address + page - host.base)
+        host.pages.add(page)
+        self.note_mapping(page, PAGE)
 
     def note_mapping(self, base: int, size: int) -> None:
         """Records that stage 2 has tables for this range, for the level of later faults."""

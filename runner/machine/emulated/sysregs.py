@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from runner.machine.emulated.guestdebug import guest_registers_in_use
 from runner.machine.emulated.hardware import HCR_TID1, HCR_TID2, HCR_TVM
+from runner.machine.emulated.idregs import MPIDR, id_register
 from runner.machine.emulated.inject import inject_undefined, skip_instruction
 from runner.machine.emulated.native import iss_encoding
 from runner.machine.emulated.regfile import Encoding
 from runner.machine.emulated.vcpu import Vcpu
-from runner.machine.emulated.vgic import UNDEF, VgicV3
+from runner.machine.emulated.vgic import UNDEF
+from runner.machine.emulated.vgic.icv import SGI_REGISTERS
 
 UNKNOWN_RESET: Final = 0x1DE7_EC7E_DBAD_C0DE
 """What KVM resets architecturally UNKNOWN registers to (``reset_unknown``)."""
@@ -45,52 +48,9 @@ RESET_VALUES: Final[dict[Encoding, int]] = {
     (3, 2, 0, 0, 0): UNKNOWN_RESET,  # CSSELR_EL1
 }
 
-_MIDR_A57: Final = 0x411F_D070
-_MPIDR_VCPU0: Final = 0x8000_0000
-
-HARDWARE_ID_REGISTERS: Final[dict[Encoding, int]] = {
-    (3, 0, 0, 4, 0): 0x0100_0222,  # ID_AA64PFR0_EL1
-    (3, 0, 0, 4, 1): 0,
-    (3, 0, 0, 4, 4): 0,  # ID_AA64ZFR0_EL1
-    (3, 0, 0, 5, 0): 0x1030_5106,  # ID_AA64DFR0_EL1
-    (3, 0, 0, 5, 1): 0,
-    (3, 0, 0, 5, 4): 0,  # ID_AA64AFR0_EL1
-    (3, 0, 0, 5, 5): 0,
-    (3, 0, 0, 6, 0): 0x0001_1120,  # ID_AA64ISAR0_EL1
-    (3, 0, 0, 6, 1): 0,
-    (3, 0, 0, 7, 0): 0x0000_1124,  # ID_AA64MMFR0_EL1
-    (3, 0, 0, 7, 1): 0,
-    (3, 0, 0, 7, 2): 0,
-    (3, 0, 0, 1, 0): 0x0000_0131,  # ID_PFR0_EL1
-    (3, 0, 0, 1, 1): 0x1001_1001,  # ID_PFR1_EL1
-    (3, 0, 0, 1, 2): 0x0301_0006,  # ID_DFR0_EL1
-    (3, 0, 0, 1, 3): 0,  # ID_AFR0_EL1
-    (3, 0, 0, 1, 4): 0x1010_1105,  # ID_MMFR0_EL1
-    (3, 0, 0, 1, 5): 0x4000_0000,  # ID_MMFR1_EL1
-    (3, 0, 0, 1, 6): 0x0126_0000,  # ID_MMFR2_EL1
-    (3, 0, 0, 1, 7): 0x0210_2211,  # ID_MMFR3_EL1
-    (3, 0, 0, 2, 0): 0x0210_1110,  # ID_ISAR0_EL1
-    (3, 0, 0, 2, 1): 0x1311_2111,
-    (3, 0, 0, 2, 2): 0x2123_2042,
-    (3, 0, 0, 2, 3): 0x0111_2131,
-    (3, 0, 0, 2, 4): 0x0001_1142,
-    (3, 0, 0, 2, 5): 0x0001_1121,
-    (3, 0, 0, 2, 6): 0,  # ID_MMFR4_EL1
-    (3, 0, 0, 2, 7): 0,
-    (3, 0, 0, 3, 0): 0x1011_0222,  # MVFR0_EL1
-    (3, 0, 0, 3, 1): 0x1211_1111,
-    (3, 0, 0, 3, 2): 0x0000_0043,
-}
-"""What the hardware under KVM reports: a Cortex-A57 without EL3, with a GICv3."""
-
 OSLSR_RESET: Final = 1 << 3
 """OSLSR_EL1.OSLM: there is an OS lock, and it is open."""
 _OSLK: Final = 1 << 1
-
-_PFR0: Final = (3, 0, 0, 4, 0)
-_CSV3: Final = 1 << 60
-_CSV2: Final = 1 << 56
-_GIC: Final = 0xF << 24
 
 
 def reset_system_registers(vcpu: Vcpu) -> None:
@@ -98,16 +58,14 @@ def reset_system_registers(vcpu: Vcpu) -> None:
     cpu = vcpu.cpu
     for encoding, value in RESET_VALUES.items():
         cpu.engine.write_sys(encoding, value)
-    cpu.engine.write_sys(_VPIDR_EL2, _MIDR_A57)
-    cpu.engine.write_sys(_VMPIDR_EL2, _MPIDR_VCPU0)
+    cpu.engine.write_sys(_VPIDR_EL2, vcpu.midr)
+    cpu.engine.write_sys(_VMPIDR_EL2, MPIDR)
     traps = HCR_TVM
     if vcpu.behaviour.ctr_trapped:
         traps |= HCR_TID2
     if vcpu.behaviour.implementation_id_trapped:
         traps |= HCR_TID1
     cpu.set_hcr(traps)
-    if not vcpu.behaviour.id_registers_trapped:
-        cpu.id_registers = HARDWARE_ID_REGISTERS
 
 
 def handle_sys64(vcpu: Vcpu) -> int:
@@ -141,11 +99,11 @@ def _by_range(vcpu: Vcpu, encoding: Encoding) -> Access | None:
     if op0 == 2 and op1 == 0 and crn == 0 and encoding[4] >= 4:
         return _DEBUG_BANKS[encoding[4]]
     if (op0, op1, crn) == (3, 0, 0) and crm:
-        return _id_register
+        return id_register
     if op0 == 3 and (crn, crm) in _PMU_GROUPS:
         return _pmu
-    if vcpu.gic is not None and op0 == 3 and crn in (4, 12):
-        return _gic
+    if op0 == 3 and crn in (4, 12):
+        return _without_vgic if vcpu.gic is None else _gic
     return None
 
 
@@ -156,21 +114,36 @@ def _mdscr(vcpu: Vcpu, _encoding: Encoding, value: int | None) -> int | None:
     return vcpu.guest_mdscr
 
 
-def _bank(of: Callable[[Vcpu], list[int]]) -> Access:
+def _bank(
+    of: Callable[[Vcpu], list[int]], held: Callable[[int], int] = lambda value: value
+) -> Access:
+    """Registers of one kind; ``held`` is what the CPU makes of a value."""
+
     def access(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
         registers = of(vcpu)
         if value is not None:
-            registers[encoding[3]] = value
+            registers[encoding[3]] = held(value) if guest_registers_in_use(vcpu) else value
             vcpu.debug_changed = True
         return registers[encoding[3]]
 
     return access
 
 
+def _held_bcr(value: int) -> int:
+    """BAS counts in halfwords: its odd bits are copies of the even ones."""
+    even = value & 0b0101 << 5
+    return value & ~(0b1111 << 5) | even | even << 1
+
+
+def _held_wvr(value: int) -> int:
+    """The address of a word."""
+    return value & ~3
+
+
 _DEBUG_BANKS: Final[dict[int, Access]] = {
     4: _bank(lambda vcpu: vcpu.guest_bvr),
-    5: _bank(lambda vcpu: vcpu.guest_bcr),
-    6: _bank(lambda vcpu: vcpu.guest_wvr),
+    5: _bank(lambda vcpu: vcpu.guest_bcr, _held_bcr),
+    6: _bank(lambda vcpu: vcpu.guest_wvr, _held_wvr),
     7: _bank(lambda vcpu: vcpu.guest_wcr),
 }
 
@@ -205,48 +178,6 @@ def _vm_register(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | Non
     if encoding == SCTLR_EL1 and value & _SCTLR_M_C == _SCTLR_M_C:
         vcpu.cpu.set_hcr(vcpu.cpu.hcr & ~HCR_TVM)
     return None
-
-
-def _id_register(vcpu: Vcpu, encoding: Encoding, _value: int | None) -> int | None:
-    vcpu.shape("id_registers_trapped")
-    value = HARDWARE_ID_REGISTERS.get(encoding, 0)
-    sanitise = _SANITISED.get(encoding)
-    return value if sanitise is None else sanitise(vcpu, value)
-
-
-def _sanitised_pfr0(vcpu: Vcpu, value: int) -> int:
-    if vcpu.behaviour.id_csv3_reported:
-        vcpu.shape("id_csv3_reported")
-        value |= _CSV3
-    return _without_gic(_GIC)(vcpu, value)
-
-
-def _without_gic(field: int) -> Callable[[Vcpu, int], int]:
-    def sanitise(vcpu: Vcpu, value: int) -> int:
-        if not vcpu.behaviour.id_gic_hidden or isinstance(vcpu.gic, VgicV3):
-            return value
-        vcpu.shape("id_gic_hidden")
-        return value & ~field
-
-    return sanitise
-
-
-def _without_pmu(field: int) -> Callable[[Vcpu, int], int]:
-    def sanitise(vcpu: Vcpu, value: int) -> int:
-        if not vcpu.behaviour.id_pmu_hidden:
-            return value
-        vcpu.shape("id_pmu_hidden")
-        return value & ~field
-
-    return sanitise
-
-
-_SANITISED: Final[dict[Encoding, Callable[[Vcpu, int], int]]] = {
-    _PFR0: _sanitised_pfr0,
-    (3, 0, 0, 1, 1): _without_gic(0xF << 28),  # ID_PFR1_EL1.GIC
-    (3, 0, 0, 5, 0): _without_pmu(0xF << 8),  # ID_AA64DFR0_EL1.PMUVer
-    (3, 0, 0, 1, 2): _without_pmu(0xF << 24),  # ID_DFR0_EL1.PerfMon
-}
 
 
 def _implementation_id(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
@@ -319,6 +250,17 @@ def _gic(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
         found = vcpu.gic.icc_read(encoding)
         return None if found is UNDEF else found
     vcpu.gic.icc_write(encoding, value)
+    return None
+
+
+def _without_vgic(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
+    """``access_gic_sgi`` and the rest of a CPU interface that the VM does not have."""
+    is_sgi = encoding in SGI_REGISTERS
+    if is_sgi and not vcpu.behaviour.sgi_undefined_without_gic:
+        return None  # it is sent to nobody
+    vcpu.shape("sgi_undefined_without_gic" if is_sgi else "icc_undefined_without_gic")
+    if value is not None:
+        inject_undefined(vcpu)
     return None
 
 

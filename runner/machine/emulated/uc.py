@@ -43,6 +43,7 @@ UC_HOOK_MEM_UNMAPPED: Final = 0x70
 UC_HOOK_MEM_PROT: Final = 0x380
 UC_HOOK_MEM_READ: Final = 1 << 10
 UC_HOOK_MEM_WRITE: Final = 1 << 11
+UC_HOOK_EDGE_GENERATED: Final = 1 << 15
 
 UC_CTL_UC_PAGE_SIZE: Final = 1
 UC_CTL_UC_USE_EXITS: Final = 4
@@ -85,6 +86,9 @@ MEM_INVALID_HOOK: Final = ctypes.CFUNCTYPE(
 MEM_HOOK: Final = ctypes.CFUNCTYPE(None, c_void_p, c_int, c_uint64, c_int, ctypes.c_int64, c_void_p)
 
 CODE_HOOK: Final = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_uint32, c_void_p)
+EDGE_HOOK: Final = ctypes.CFUNCTYPE(None, c_void_p, c_void_p, c_void_p, c_void_p)
+"""Takes two ``uc_tb``, which begin with their pc: the code that is new, and where it was come from.
+Is not called for the first code that an engine ever runs."""
 
 
 class UnicornError(Exception):

@@ -53,8 +53,9 @@ class Timer:
 class Vcpu:
     """State of one vCPU. The modules beside this one act on it."""
 
-    def __init__(self, cpu: Cpu, run: abi.kvm_run, behaviour: Behaviour) -> None:
+    def __init__(self, cpu: Cpu, run: abi.kvm_run, behaviour: Behaviour, midr: int) -> None:
         self.cpu: Final = cpu
+        self.midr: Final = midr
         self.run: Final = run
         self.behaviour: Final = behaviour
         # Views of the union in kvm_run: going through the structure costs more than a step may.
@@ -94,8 +95,6 @@ class Vcpu:
         self.oslsr = 8
         self.csselr = 0x1DE7_EC7E_DBAD_C0DE
         self.timer: Final = Timer()
-        # Only kernels that fake a step exit, or leave a stale FAR, let a stage-2 fault be seen.
-        self.sees_stage2_faults: Final = behaviour.step_exit_faked or not behaviour.watchpoint_far
         self.shaped: list[str] = []
 
     def shape(self, rule: str) -> None:

@@ -22,8 +22,11 @@ _DCZID_64_BYTES: Final = 4
 
 def _is_simd_top(top: int) -> bool:
     """Bits 28:25 of a word: x111 is SIMD&FP data processing; loads and stores (x1x0) are SIMD
-    where bit 26 is set."""
-    return top >> 1 & 7 == 7 or (top >> 1 & 5 == 4 and bool(top >> 2 & 1))
+    where bit 26 is set. With bit 31 set the former are conversions to and from x registers, and
+    else nothing that a Cortex-A57 has."""
+    if top >> 1 & 7 == 7:
+        return top < 0x80 or top == 0x9E
+    return top >> 1 & 5 == 4 and bool(top >> 2 & 1)
 
 
 def _is_simd(word: int) -> bool:

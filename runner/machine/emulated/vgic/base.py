@@ -58,9 +58,9 @@ class Vgic(Interrupts, ABC):
         exits, KVM syncs and flushes, and enters again."""
         return self.cpuif.maintenance()
 
-    def traps(self, encoding: Encoding) -> bool:
-        """Whether an MSR of this register exits to KVM rather than reach the hardware. Reading
-        such a register is undefined and does not exit."""
+    def traps(self, encoding: Encoding, *, is_read: bool = False) -> bool:
+        """Whether an MSR or MRS of this register exits to KVM rather than reach the hardware. What
+        is undefined in that direction does not exit."""
         return False
 
     def icc_read(self, encoding: Encoding) -> Value:

@@ -56,7 +56,9 @@ class VgicV3(Vgic):
     def as_fiq(self, lr: ListRegister) -> bool:
         return not lr.group
 
-    def traps(self, encoding: Encoding) -> bool:
+    def traps(self, encoding: Encoding, *, is_read: bool = False) -> bool:
+        if is_read:
+            return False
         if encoding == icv.ICC_DIR_EL1:
             return self.features.traps_dir_with_spis and self.deactivation_traps
         return encoding in icv.SGI_REGISTERS
