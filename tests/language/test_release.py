@@ -89,10 +89,10 @@ def test_every_variant_can_be_named() -> None:
 
 
 def test_a_release_between_known_ones_is_a_row_where_it_is_named_itself() -> None:
-    assert "5.7" not in KNOWN_RELEASES
-    assert parse_range("5.7").rows() == ("5.7",)
-    assert parse_range(["5.6", "5.7.3"]).rows() == ("5.6", "5.7.3")
-    assert parse_range("5.6..5.7").rows() == ("5.6",)
+    assert "5.8" not in KNOWN_RELEASES
+    assert parse_range("5.8").rows() == ("5.8",)
+    assert parse_range(["5.6", "5.8.3"]).rows() == ("5.6", "5.8.3")
+    assert parse_range("5.7..5.8").rows() == ("5.7",)
 
 
 @pytest.mark.parametrize("text", ["4.9", "9.0", ">7.3", "<4.14", "5.10..5.0"])
