@@ -78,7 +78,8 @@ def judged(scenario_case: ScenarioCase, trace: Trace) -> Result:
     guest = guest_of(scenario_case)
     expectation = scenario_case.expectation
     assert expectation is not None
-    mismatches = judge(expectation, trace, stops, guest, case.limits)
+    found = findings(case, trace.exits, stops, guest)
+    mismatches = judge(expectation, trace, stops, guest, case.limits, found)
     verdict: Verdict = "fail" if mismatches else "pass"
     reason = ""
     if (known := expectation.xfail) is not None:
@@ -90,7 +91,7 @@ def judged(scenario_case: ScenarioCase, trace: Trace) -> Result:
         trace,
         stops,
         mismatches,
-        findings(case, stops, guest),
+        found,
         reason,
         cut=ending(trace, case.limits) if was_cut(trace) else "",
     )
