@@ -10,6 +10,7 @@ from runner.result import Result, Verdict, guest_of
 from runner.target import Lost, Skipped, lacks_capability
 from runner.trace import Trace
 from runner.verdict.judge import ending, judge, unexpected_pass, was_cut
+from runner.verdict.overrun import without_overrun
 from runner.verdict.stops import findings
 from runner.vmm.loop import run_case
 from runner.vmm.personality import stops_of
@@ -74,10 +75,11 @@ def _run(scenario_case: ScenarioCase, create: Create) -> Result:
 def judged(scenario_case: ScenarioCase, trace: Trace) -> Result:
     """The result of a case that expects something, of which ``trace`` is the run."""
     case = scenario_case.case
-    stops = stops_of(scenario_case.vmm, case, trace)
-    guest = guest_of(scenario_case)
     expectation = scenario_case.expectation
     assert expectation is not None
+    trace = without_overrun(expectation, trace, case.limits)
+    stops = stops_of(scenario_case.vmm, case, trace)
+    guest = guest_of(scenario_case)
     found = findings(case, trace.exits, stops, guest)
     mismatches = judge(expectation, trace, stops, guest, case.limits, found)
     verdict: Verdict = "fail" if mismatches else "pass"

@@ -91,7 +91,7 @@ class _Ladder:
         # Then KVM does the access at pc itself, which is behind the vCPU when it is entered.
         at_access = completes and self.pc_stays and before is not None and before.pc == pc
         if exit_.errno == EINTR:
-            path = () if _at_once(actions) else None
+            path: tuple[int, ...] | None = () if _at_once(actions) else None
         elif pc != exit_.pc or self._is_behind(exit_):
             path = self._way(pc, exit_)
         else:

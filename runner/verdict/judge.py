@@ -8,7 +8,7 @@ from dataclasses import replace
 from runner.case import Limits
 from runner.scenario.expectation import Check, Expectation, Xfail
 from runner.trace import Stop, Trace
-from runner.verdict.exits import compare_exits, compare_never
+from runner.verdict.exits import NO_FURTHER, compare_exits, compare_never
 from runner.verdict.final import compare_final
 from runner.verdict.guest import Guest
 from runner.verdict.records import Mismatch, StopFinding
@@ -62,13 +62,11 @@ def was_cut(trace: Trace) -> bool:
 
 
 def _with_ending(mismatches: list[Mismatch], trace: Trace, limits: Limits) -> list[Mismatch]:
-    """Says with the last missing exit why no further one came."""
+    """Says with the last missing exit why no further one came, if none did."""
     words = ending(trace, limits)
-    for n in range(len(mismatches) - 1, -1, -1):
-        if mismatches[n].kind == "missing" and words:
-            notes = (*mismatches[n].notes, words)
-            mismatches[n] = replace(mismatches[n], notes=notes)
-            break
+    last = mismatches[-1] if mismatches else None
+    if words and last is not None and last.kind == "missing" and NO_FURTHER in last.notes:
+        mismatches[-1] = replace(last, notes=(*last.notes, words))
     return mismatches
 
 
