@@ -16,6 +16,7 @@ from runner.machine.emulated.kernels import kernel, with_rules
 from runner.machine.emulated.rules import RULES
 from runner.machine.interface import Unsupported
 from runner.trace import Trace
+from runner.verdict.overrun import up_to_its_last_brk
 from runner.verdict.traces import Comparison, compare_traces
 from runner.vmm.loop import run_case
 
@@ -82,7 +83,7 @@ def emulated(case: ScenarioCase, rules: Rules) -> Trace:
 
     machine = EmulatedMachine(with_rules(case.kernel, rules))
     try:
-        return run_case(machine, case.case)
+        return up_to_its_last_brk(case.case, run_case(machine, case.case))
     finally:
         machine.close()
 

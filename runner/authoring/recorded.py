@@ -11,9 +11,7 @@ from runner.scenario import yaml12
 from runner.scenario.expecting import Unwritable
 from runner.scenario.nodes import Map, Node, Scalar, Sequence, Value
 from runner.scenario.notation import Decimal, flow
-from runner.trace import Exit, Trace
-from runner.verdict.guest import Guest
-from runner.verdict.words import EC_BRK, EC_SHIFT
+from runner.trace import Trace
 
 
 def with_clause(
@@ -74,16 +72,6 @@ def _is_for(clause: Node, kernel: str, params: Mapping[str, Value]) -> bool:
     values = {key.text: value.value for key, value in entries if isinstance(value, Scalar)}
     alone = len(values) == len(entries)
     return isinstance(kernels, Scalar) and kernels.text == kernel and alone and values == params
-
-
-def up_to_the_end_of_its_code(case: Case, exits: tuple[Exit, ...]) -> tuple[Exit, ...]:
-    """Without what a guest does that runs on behind the BRK at the end of its code."""
-    guest = Guest(case, {})
-    last = len(exits)
-    while last and guest.word(exits[last - 1].pc) is None:
-        last -= 1
-    hsr = exits[last - 1].fields.get("hsr", 0) if last else 0
-    return exits[:last] if hsr >> EC_SHIFT == EC_BRK else exits
 
 
 def _dash(line: str) -> int | None:

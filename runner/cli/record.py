@@ -73,9 +73,10 @@ def _scenarios(cases: Sequence[ScenarioCase], target: Target, *, yes: bool) -> S
 
 def _file(path: Path, cases: Sequence[ScenarioCase], target: Target, *, yes: bool) -> bool:
     """Records one scenario; tells whether its file says now what the kernel gives."""
-    from runner.authoring.recorded import up_to_the_end_of_its_code, with_clause
+    from runner.authoring.recorded import with_clause
     from runner.execute import judged
     from runner.scenario.expecting import Unwritable
+    from runner.verdict.overrun import up_to_its_last_brk
 
     text = path.read_text(encoding="utf-8")
     fresh, written = text, []
@@ -86,7 +87,7 @@ def _file(path: Path, cases: Sequence[ScenarioCase], target: Target, *, yes: boo
                 return False
             if case.expectation is not None and judged(case, as_it_is).verdict == "pass":
                 continue
-            trace = replace(trace, exits=up_to_the_end_of_its_code(case.case, trace.exits))
+            trace = up_to_its_last_brk(case.case, trace)
             kernel = target.kernel or ""
             fresh = with_clause(fresh, path, kernel, case.case, trace, case.symbols, case.params)
             written.append((case, trace))

@@ -10,14 +10,31 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from runner.case import Limits
+from runner.case import Case, Limits
 from runner.scenario.expectation import Expectation, ExpectedExit
 from runner.trace import Trace
 from runner.verdict import match
 from runner.verdict.align import GAP, Alignment, Cost, align
+from runner.verdict.guest import Guest
+from runner.verdict.words import EC_BRK, EC_SHIFT
 
 ENDED: Final = "last exit expected"
 """What :attr:`runner.trace.Trace.ended` says of a trace that was shortened."""
+
+
+def up_to_its_last_brk(case: Case, trace: Trace) -> Trace:
+    """The trace without what a guest does that runs on behind the BRK at the end of its code, as
+    if that exit had been the last one allowed."""
+    if trace.ended not in ("exit limit", "interrupted", "repeats"):
+        return trace
+    guest = Guest(case, {})
+    last = len(trace.exits)
+    while last and guest.word(trace.exits[last - 1].pc) is None:
+        last -= 1
+    hsr = trace.exits[last - 1].fields.get("hsr", 0) if last else 0
+    if last == len(trace.exits) or hsr >> EC_SHIFT != EC_BRK:
+        return trace
+    return replace(trace, exits=trace.exits[:last], ended="exit limit")
 
 
 def without_overrun(expectation: Expectation, trace: Trace, limits: Limits) -> Trace:

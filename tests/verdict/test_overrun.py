@@ -9,9 +9,9 @@ import pytest
 from runner.case import Limits
 from runner.scenario.expectation import ExpectedExit
 from runner.trace import Exit, Trace
-from runner.verdict.overrun import ENDED, without_overrun
+from runner.verdict.overrun import ENDED, up_to_its_last_brk, without_overrun
 
-from .build import BRK_7, SYMBOLS, clause, expected, failed, has_read, read, step, stepped
+from .build import BRK_7, CASE, SYMBOLS, clause, expected, failed, has_read, read, step, stepped
 
 
 def brk(line: int) -> ExpectedExit:
@@ -83,3 +83,26 @@ def test_what_ended_the_run_stays(ended: str) -> None:
 def test_without_expected_exits_nothing_is_over() -> None:
     trace = Trace(SHORT, ended="exit limit")
     assert without_overrun(clause(), trace, Limits(exits=4)) is trace
+
+
+NOWHERE = stepped("poll")._replace(pc=0x200)
+
+
+@pytest.mark.parametrize("more", [(NOWHERE,), (NOWHERE, NOWHERE)])
+def test_what_runs_on_behind_the_last_brk_goes(more: tuple[Exit, ...]) -> None:
+    trace = up_to_its_last_brk(CASE, Trace((*SHORT, *more), ended="interrupted"))
+    assert trace == Trace(SHORT, ended="exit limit")
+
+
+@pytest.mark.parametrize(
+    "exits",
+    [SHORT, SHORT[:3], (*SHORT[:3], NOWHERE), (*SHORT, NOWHERE, stepped("start")), (NOWHERE,), ()],
+)
+def test_a_run_that_does_not_end_behind_a_brk_is_left_as_it_is(exits: tuple[Exit, ...]) -> None:
+    trace = Trace(exits, ended="interrupted")
+    assert up_to_its_last_brk(CASE, trace) is trace
+
+
+def test_what_a_brk_is_followed_by_in_the_end_stays() -> None:
+    trace = Trace((*SHORT, NOWHERE), ended="system event")
+    assert up_to_its_last_brk(CASE, trace) is trace
