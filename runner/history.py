@@ -16,6 +16,7 @@ from runner.machine.emulated.kernels import kernel, with_rules
 from runner.machine.emulated.rules import RULES
 from runner.machine.interface import Unsupported
 from runner.trace import Trace
+from runner.verdict.overrun import up_to_its_last_brk
 from runner.verdict.traces import Comparison, compare_traces
 from runner.vmm.loop import run_case
 
@@ -82,7 +83,7 @@ def emulated(case: ScenarioCase, rules: Rules) -> Trace:
 
     machine = EmulatedMachine(with_rules(case.kernel, rules))
     try:
-        return run_case(machine, case.case)
+        return up_to_its_last_brk(case.case, run_case(machine, case.case))
     finally:
         machine.close()
 
@@ -154,31 +155,31 @@ _ORDER: Final[Mapping[str, int]] = {rule.name: place for place, rule in enumerat
 def _change(before: Group, case: ScenarioCase, comparison: Comparison, run: Run) -> Change:
     old, new = kernel(before.kernels[-1]).rules, kernel(case.kernel).rules
     changed = sorted(old ^ new, key=lambda name: (name in old, _ORDER.get(name, 0), name))
-    with_all = _tried(run, case, new)
+    with_all = tried(run, case, new)
     needed = list(changed)
     for name in changed:
         without = frozenset(needed) - {name}
-        if with_all is not None and _agree(_tried(run, case, old ^ without), with_all):
+        if with_all is not None and _agree(tried(run, case, old ^ without), with_all):
             needed.remove(name)
     causes = sorted(needed, key=lambda name: not _makes_the_first(name, before, comparison, run))
     told = tuple(Cause(name, name in new) for name in causes)
     other_vmm = before.case.case != case.case
     if other_vmm and with_all is not None:
-        other_vmm = not _agree(_tried(run, before.case, new), with_all)
+        other_vmm = not _agree(tried(run, before.case, new), with_all)
     return Change(comparison, told, other_vmm)
 
 
 def _makes_the_first(name: str, before: Group, comparison: Comparison, run: Run) -> bool:
     """Whether the rule alone makes the first exit differ that differs."""
     rules = kernel(before.kernels[-1]).rules
-    alone = _tried(run, before.case, rules ^ {name})
+    alone = tried(run, before.case, rules ^ {name})
     if alone is None:
         return False
     differences = compare_traces(before.trace, alone).differences
     return bool(differences) and differences[0].exits == comparison.differences[0].exits
 
 
-def _tried(run: Run, case: ScenarioCase, rules: Rules) -> Trace | None:
+def tried(run: Run, case: ScenarioCase, rules: Rules) -> Trace | None:
     """The run under rules that no kernel has together; None where they make no machine."""
     try:
         return run(case, rules)

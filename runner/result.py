@@ -48,6 +48,11 @@ def tally(results: Iterable[Result]) -> dict[Verdict, int]:
     return counts
 
 
+def only_skips(results: Iterable[Result]) -> bool:
+    """Whether nothing at all was run, for all that there may be results."""
+    return all(result.verdict == "skip" for result in results)
+
+
 def guest_of(case: ScenarioCase) -> Guest:
     """The guest's code under the names that the scenario gives it."""
     return Guest(case.case, case.symbols, case.lines)

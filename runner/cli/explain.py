@@ -38,11 +38,14 @@ def explain(path: str, selection: Selection) -> Status:
         complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
         return Status.NOTHING_SELECTED
     done = run_cases([_with_expectation(case) for case in cases])
+    from runner.later import not_yet
     from runner.report.ladder import ladder
 
     lines: list[Line] = []
     for result in done.results:
-        lines += [*([((("", ""),))] if lines else []), *ladder(result, max(width(), _LEAST_WIDTH))]
+        later = not_yet(result.case, result.trace) if result.trace is not None else None
+        lines += [*([((("", ""),))] if lines else [])]
+        lines += ladder(result, max(width(), _LEAST_WIDTH), later)
     say(paint(lines, colour=wants_colour(COMMON.colour, to_file=False)))
     if more := len({case.kernel for case in selected} - {case.kernel for case in cases}):
         complain(f"{count(more, 'more kernel')}: --kernel K shows another")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runner.cli.loading import tell
 from runner.cli.output import complain
-from runner.cli.reports import Reports, Told
+from runner.cli.reports import NOTHING, SKIPPED, Reports, Told
 from runner.cli.run import status_of
 from runner.cli.status import Status, UsageError
 from runner.merge import Document, Joined, MergeError, join, read
@@ -34,9 +34,13 @@ def merge(files: Sequence[str], formats: Sequence[str], outputs: Sequence[str]) 
             return Status.USAGE
         raise
     reports.write(Told(results, None, joined.note, joined.not_run))
-    if joined.note and "text" not in (formats or ["text"]):
-        complain(joined.note)
-    return status_of(results, complete=not joined.not_run)
+    status = status_of(results, complete=not joined.not_run)
+    if not (results and reports.in_words):
+        if joined.note:
+            complain(joined.note)
+        elif status == Status.NOTHING_SELECTED:
+            complain(SKIPPED if results else NOTHING)
+    return status
 
 
 def _joined(files: Sequence[str]) -> Joined:

@@ -73,30 +73,33 @@ def _scenarios(cases: Sequence[ScenarioCase], target: Target, *, yes: bool) -> S
 
 def _file(path: Path, cases: Sequence[ScenarioCase], target: Target, *, yes: bool) -> bool:
     """Records one scenario; tells whether its file says now what the kernel gives."""
+    from runner.authoring.recorded import with_clause
     from runner.execute import judged
     from runner.scenario.expecting import Unwritable
-    from runner.scenario.recorded import with_clause
+    from runner.verdict.overrun import up_to_its_last_brk
 
-    if len({case.id.partition("@")[0] for case in cases}) > 1:
-        complain(f"{path}: a matrix of cases: record them with --format oracle, or -k one of them")
+    text = path.read_text(encoding="utf-8")
+    fresh, written = text, []
+    try:
+        for case in reversed(_one_of_each_combination(cases)):  # each comes before the last one
+            trace, as_it_is = _trace(_to_its_end(case), target), _trace(case, target)
+            if trace is None or as_it_is is None:
+                return False
+            if case.expectation is not None and judged(case, as_it_is).verdict == "pass":
+                continue
+            trace = up_to_its_last_brk(case.case, trace)
+            kernel = target.kernel or ""
+            fresh = with_clause(fresh, path, kernel, case.case, trace, case.symbols, case.params)
+            written.append((case, trace))
+        for case, trace in written:
+            _check(fresh, case, trace)
+    except Unwritable as reason:
+        where = f"{path}:{reason.line}" if reason.line else str(path)
+        complain(f"{where}: cannot be recorded: {reason}")
         return False
-    case = cases[0]
-    trace = _trace(_to_its_end(case), target)
-    if trace is None:
-        return False
-    if (as_it_is := _trace(case, target)) is None:
-        return False
-    if case.expectation is not None and judged(case, as_it_is).verdict == "pass":
+    if not written:
         say(f"{path}: expects already what {target.name} gives\n")
         return True
-    text = path.read_text(encoding="utf-8")
-    kernel = target.kernel or ""
-    try:
-        fresh = with_clause(text, path, kernel, case.case, trace, case.symbols)
-        _check(fresh, case, trace)
-    except Unwritable as reason:
-        complain(f"{path}: cannot be recorded: {reason}")
-        return False
     old, new = (whole.splitlines(keepends=True) for whole in (text, fresh))
     say("".join(difflib.unified_diff(old, new, str(path), f"{path} (as on {target.name})")))
     if not yes and not _agreed(path):
@@ -109,10 +112,20 @@ def _file(path: Path, cases: Sequence[ScenarioCase], target: Target, *, yes: boo
     return True
 
 
+def _one_of_each_combination(cases: Sequence[ScenarioCase]) -> list[ScenarioCase]:
+    """Of each combination of parameters the first case: the VMM makes no difference to exits."""
+    found: dict[str, ScenarioCase] = {}
+    for case in cases:
+        found.setdefault(case.id.partition("@")[0], case)
+    return list(found.values())
+
+
 def _to_its_end(case: ScenarioCase) -> ScenarioCase:
-    """``case`` with the exits of no clause as its limit, until an exit comes again as it was."""
+    """``case`` with the exits of no clause as its limit, until an exit comes again as it was
+    and the VMM has nothing more to do."""
     whole = next(one.case for one in case.scenario.combinations if one.params == case.params)
-    limits = replace(whole.limits, repeats=whole.limits.repeats or 1)
+    acts = max((index for index, _ in whole.on), default=0)
+    limits = replace(whole.limits, repeats=whole.limits.repeats or 1 + acts)
     return replace(case, case=replace(whole, limits=limits))
 
 
@@ -126,8 +139,9 @@ def _check(text: str, case: ScenarioCase, trace: Trace) -> None:
     try:
         scenario = loads(text, case.scenario.path)
     except InvalidScenario as error:
-        raise Unwritable(f"the scenario would be invalid: {error.diagnostics[0].message}") from None
-    (again,) = (
+        first = error.diagnostics[0]
+        raise Unwritable(f"the scenario would be invalid: {first.message}") from None
+    again = next(
         one for one in scenario.cases([case.kernel], [case.vmm]) if one.params == case.params
     )
     if again.expectation is None or judged(again, trace).mismatches:

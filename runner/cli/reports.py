@@ -10,7 +10,7 @@ from typing import Final
 from runner.cli.options import COMMON
 from runner.cli.output import LOG_WIDTH, Destination, destination, paint, wants_colour, width
 from runner.cli.status import CannotWrite, UsageError
-from runner.result import Result
+from runner.result import Result, only_skips
 from runner.shards import Share
 
 STREAMS: Final = frozenset({"text", "github"})
@@ -20,6 +20,7 @@ WITH_TRACES: Final = frozenset({"json", "html"})
 """Forms that tell more of a run than its verdict and its differences."""
 
 NOTHING: Final = "no case is selected"
+SKIPPED: Final = "nothing was run: every case was skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ class Reports:
         except UsageError:
             self.discard()
             raise
+
+    @property
+    def in_words(self) -> bool:
+        """Whether one of the reports is for who sits at the terminal."""
+        return any(form == "text" and not to_file for form, _, to_file in self._open)
 
     @property
     def with_traces(self) -> bool:
@@ -109,7 +115,7 @@ def _text(told: Told, to_file: bool) -> str | None:
         seconds=told.seconds,
         width=LOG_WIDTH if to_file else width(),
         debug=COMMON.debug,
-        note=told.note,
+        note=_note(told),
     )
     return paint(lines, colour=wants_colour(COMMON.colour, to_file=to_file))
 
@@ -157,8 +163,10 @@ def _append(path: str, text: str) -> None:
 
 
 def _note(told: Told) -> str:
-    # These are read by machines, for which an empty report is a good one.
-    return told.note or ("" if told.results else NOTHING)
+    # For what reads most of them, a report that is empty or holds nothing but skips is a good one.
+    if told.note or not only_skips(told.results):
+        return told.note
+    return SKIPPED if told.results else NOTHING
 
 
 _FORMS: Final[Mapping[str, Callable[[Told, bool], str | None]]] = {

@@ -12,10 +12,10 @@ from runner.cli.collect import collect
 from runner.cli.loading import scenarios_of
 from runner.cli.machines import NO_LAB, LabArguments, failing, kernels_for, machine
 from runner.cli.output import complain
-from runner.cli.reports import Reports, Told
+from runner.cli.reports import SKIPPED, Reports, Told
 from runner.cli.select import Selection
 from runner.cli.status import NoMachine, Status, UsageError
-from runner.result import Result, tally
+from runner.result import Result, only_skips, tally
 from runner.shards import WHOLE, Shard, ShardError, Share, parse_shard, take
 from runner.workers import Lost, Stop
 
@@ -63,7 +63,7 @@ def status_of(results: Sequence[Result], *, complete: bool) -> Status:
     counts = tally(results)
     if counts["fail"] or counts["error"]:
         return Status.MISMATCH
-    return Status.OK if counts["pass"] or counts["xfail"] else Status.NOTHING_SELECTED
+    return Status.NOTHING_SELECTED if only_skips(results) else Status.OK
 
 
 def run(
@@ -108,7 +108,7 @@ def run(
         raise
     told = Told(done.results, done.seconds, done.note, done.not_run)
     reports.write(told if shard is None else replace(told, share=share))
-    if done.status == Status.NOTHING_SELECTED:
+    if done.status == Status.NOTHING_SELECTED and not (done.results and reports.in_words):
         complain(_why_nothing(done, share, any_scenario=bool(scenarios)))
     return done.status
 
@@ -122,7 +122,7 @@ def _shard(text: str | None) -> Shard:
 
 def _why_nothing(done: Run, share: Share, *, any_scenario: bool) -> str:
     if done.results:
-        return "nothing was run: every case was skipped"
+        return SKIPPED
     if share.cases:
         return f"no case is in shard {share.shard}"
     return "no case is selected" if any_scenario else "no scenario (*.vcpu.yaml) was found"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from runner.report.cite import Citations
 from runner.report.difference import difference_lines, finding_words
@@ -15,6 +15,9 @@ from runner.result import Result
 from runner.scenario.expectation import Expectation
 from runner.verdict.records import Place
 
+if TYPE_CHECKING:
+    from runner.later import NotYet
+
 Cell: TypeAlias = list[tuple[str, str]]
 """Lines of one column, each with its style."""
 
@@ -22,8 +25,11 @@ _MARGIN: Final = 4
 _MOST_INSTRUCTIONS: Final = 8
 
 
-def ladder(result: Result, width: int = 100) -> list[Line]:
-    """One case: its heading, a rung for each entry and exit, and what differs."""
+def ladder(result: Result, width: int = 100, later: NotYet | None = None) -> list[Line]:
+    """One case: its heading, a rung for each entry and exit, and what differs.
+
+    ``later`` tells which of the exits is another one on later releases.
+    """
     case = result.case
     lines = [
         line((case.scenario.title, "title")),
@@ -44,7 +50,7 @@ def ladder(result: Result, width: int = 100) -> list[Line]:
     if climbed:
         lines += columns.heading()
     for rung in climbed:
-        lines += columns.rung(rung)
+        lines += columns.rung(rung, later if later and later.exit == rung.index else None)
     if result.cut:
         lines += [line(), line((result.cut, "skip"))]
     for mismatch in result.mismatches:
@@ -73,7 +79,7 @@ class _Columns:
         yield from self._row("", names)
         yield self._separator()
 
-    def rung(self, rung: Rung) -> Iterator[Line]:
+    def rung(self, rung: Rung, later: NotYet | None) -> Iterator[Line]:
         yield from self._row(
             str(rung.index),
             [
@@ -82,7 +88,8 @@ class _Columns:
                 list(_instructions(rung)),
             ],
         )
-        yield from self._row("", [list(_told(rung)), list(self._shaped(rung)), list(_state(rung))])
+        shaped = [*self._shaped(rung), *self._not_yet(later)]
+        yield from self._row("", [list(_told(rung)), shaped, list(_state(rung))])
         for mismatch in rung.mismatches:
             yield line(" " * _MARGIN, (f"✗ {mismatch.message}", "fail"))
         yield self._separator()
@@ -91,7 +98,12 @@ class _Columns:
         if rung.syndrome:
             yield f"hsr {rung.exit.fields['hsr']:#x}: {rung.syndrome}", ""
         for name, words in self.citations.of(rung.exit.rules):
-            yield f"rule {name}" + (f": {words}" if words else ""), "rule"
+            yield f"rule {name}" + _after_colon(words), "rule"
+
+    def _not_yet(self, later: NotYet | None) -> Iterator[tuple[str, str]]:
+        for name, words in self.citations.of(later.rules if later else ()):
+            assert later is not None
+            yield f"not yet, but from {later.kernel} on: {name}" + _after_colon(words), "rule"
 
     def _separator(self) -> Line:
         total = _MARGIN + sum(self.widths) + 6
@@ -108,6 +120,10 @@ class _Columns:
                     parts.append((" │ ", "dim"))
                 parts.append((f"{text:<{width}}" if column < 2 else text, style))
             yield _stripped(line(*parts))
+
+
+def _after_colon(words: str) -> str:
+    return f": {words}" if words else ""
 
 
 def _stripped(parts: Line) -> Line:

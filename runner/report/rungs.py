@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from errno import EINTR
 from typing import Any, Final
 
 from runner import case as c
@@ -13,8 +14,15 @@ from runner.trace import Exit, Stop
 from runner.verdict.exits import describe_exit
 from runner.verdict.guest import Guest
 from runner.verdict.records import Mismatch, Place, StopFinding
-from runner.verdict.words import hsr_words
+from runner.verdict.words import (
+    EC_SHIFT,
+    EC_SOFTWARE_STEP,
+    EC_WATCHPOINT,
+    executed_one,
+    hsr_words,
+)
 from runner.vmm.devices import Bus
+from runner.vmm.personality import stepped_entries
 
 _CONTROL: Final = (
     (abi.KVM_GUESTDBG_ENABLE, "enable"),
@@ -61,6 +69,7 @@ class _Ladder:
         self.guest = guest_of(result.case)
         self.bus = Bus(self.case)
         self.on = dict(self.case.on)
+        self.stepped = stepped_entries(self.case)
         self.pc_stays = _pc_stays_at_an_access(result.case.kernel)
 
     def climb(self) -> Iterator[Rung]:
@@ -77,11 +86,18 @@ class _Ladder:
         self, index: int, vmm: tuple[str, ...], pc: int, before: Exit | None, exit_: Exit
     ) -> Rung:
         guest = self.guest
-        path = guest.path(pc, exit_.pc)
         actions = self.on.get(index - 1, ()) if index else self.case.before
         completes = before is not None and _completes(before, actions)
-        if completes and self.pc_stays and path and before is not None and before.pc == pc:
-            path = path[1:]  # KVM has done that one itself
+        # Then KVM does the access at pc itself, which is behind the vCPU when it is entered.
+        at_access = completes and self.pc_stays and before is not None and before.pc == pc
+        if exit_.errno == EINTR:
+            path: tuple[int, ...] | None = () if _at_once(actions) else None
+        elif pc != exit_.pc or self._is_behind(exit_):
+            path = self._way(pc, exit_)
+        else:
+            path = self._way_back(pc, exit_, at_access, self.stepped(index))
+        if path and at_access:
+            path = path[1:]
         hsr = exit_.fields.get("hsr")
         stops = [(n, stop) for n, stop in enumerate(self.result.stops) if stop.exit == index]
         numbers = {n for n, _ in stops}
@@ -100,13 +116,45 @@ class _Ladder:
             tuple(mismatch for mismatch in self.result.mismatches if _is_at(mismatch, index)),
         )
 
+    def _is_behind(self, exit_: Exit) -> bool:
+        """Whether pc is behind the instruction that made the vCPU exit."""
+        if exit_.exit == "MMIO":
+            return not self.pc_stays
+        word = self.guest.word(exit_.pc - 4)
+        return exit_.exit in ("HYPERCALL", "SYSTEM_EVENT") and word is not None and _calls(word)
+
+    def _way(self, pc: int, exit_: Exit) -> tuple[int, ...] | None:
+        """The instructions from ``pc`` to the exit."""
+        if not self._is_behind(exit_):
+            return self.guest.path(pc, exit_.pc)
+        last = exit_.pc - 4
+        path = self.guest.path(pc, last)
+        return None if path is None else (*path, last)
+
+    def _way_back(
+        self, pc: int, exit_: Exit, at_access: bool, stepped: bool
+    ) -> tuple[int, ...] | None:
+        """The instructions from ``pc`` to an exit at the very same one: those of a loop where it
+        was left, none where it was not, and None where that cannot be told.
+
+        A trace does not count instructions. But after a step hsr says whether there was one, a
+        completed access is left behind, and what else exits at once does so at each entry.
+        """
+        hsr = exit_.fields.get("hsr", 0)
+        if executed_one(hsr) or (at_access and hsr >> EC_SHIFT != EC_SOFTWARE_STEP):
+            return self.guest.loop(pc)
+        # What a watchpoint makes of an access is a matter of its address, each time round.
+        if hsr >> EC_SHIFT == EC_WATCHPOINT and not stepped and self.guest.loop(pc):
+            return None
+        return ()
+
     def _kvm(
         self, pc: int, completes: bool, actions: Sequence[c.Action], exit_: Exit
     ) -> Iterator[str]:
         if completes:
             yield "completes the access"
         faked = completes and "step_exit_faked" in exit_.rules
-        if faked or (exit_.ret and any(isinstance(a, c.ImmediateExit) for a in actions)):
+        if faked or (exit_.ret and _at_once(actions)):
             yield "returns before it enters the guest"
         elif completes:
             yield "enters the guest"
@@ -158,6 +206,16 @@ def _completes(before: Exit, actions: Sequence[c.Action]) -> bool:
     """Whether KVM_RUN begins by completing the access of the exit before."""
     forged = any(isinstance(a, c.SetRunField) and a.field == "exit_reason" for a in actions)
     return before.exit == "MMIO" and before.ret == 0 and not forged
+
+
+def _at_once(actions: Sequence[c.Action]) -> bool:
+    """Whether KVM_RUN returns without entering the guest."""
+    return any(isinstance(action, c.ImmediateExit) for action in actions)
+
+
+def _calls(word: int) -> bool:
+    """Whether it is an HVC or an SMC."""
+    return word & 0xFFE0_001F in (0xD400_0002, 0xD400_0003)
 
 
 def _is_at(mismatch: Mismatch, index: int) -> bool:

@@ -14,7 +14,11 @@ BELL: Final = "bell"
 
 
 class Unwritable(ValueError):
-    """The language has no words for it."""
+    """The language has no words for it, or the text no place. ``line`` is where, 0 if nowhere."""
+
+    def __init__(self, reason: str, line: int = 0) -> None:
+        super().__init__(reason)
+        self.line = line
 
 
 def expectation_lines(case: Case, trace: Trace, kernel: str) -> Iterator[str]:

@@ -16,8 +16,14 @@ class Decimal(int):
     """A number that counts something, which nobody reads in hexadecimal."""
 
 
+class Verbatim(str):
+    """A text that needs no quotes, such as an address by its label."""
+
+
 def scalar(value: Any) -> str:
     """A number, a flag or a text."""
+    if isinstance(value, Verbatim):
+        return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal) or (isinstance(value, int) and 0 <= value < _SMALL):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from runner.scenario.expectation import Check, ExpectedExit, RegisterCheck
 from runner.source import Span
@@ -14,6 +14,8 @@ from runner.verdict.align import Pair, align
 from runner.verdict.guest import Guest
 from runner.verdict.records import Mismatch, Place
 from runner.verdict.words import describe, masked_words, value_words
+
+NO_FURTHER: Final = "no further exit came"
 
 
 def describe_exit(exit_: Exit, guest: Guest) -> str:
@@ -140,7 +142,7 @@ class _Comparison:
         if times > 1:
             what = f"{times} of {expected.least} times {what}"
         if instead is None:
-            notes, rules = ("no further exit came",), self._last_rules()
+            notes, rules = (NO_FURTHER,), self._last_rules()
         else:
             came = self.exits[instead]
             notes = (f"exit {instead} came next: {describe_exit(came, self.guest)}",)

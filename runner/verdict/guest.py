@@ -77,9 +77,14 @@ class Guest:
                     queue.append((successor, length + 1))
         return None
 
-    def branches_to_itself(self, pc: int) -> bool:
-        word = self.word(pc)
-        return word is not None and pc in successors(word, pc)
+    def loop(self, pc: int, limit: int = 64) -> tuple[int, ...] | None:
+        """The addresses executed on the shortest way from ``pc`` back to it, itself the first.
+
+        None where the code does not lead back within ``limit`` instructions, as for :meth:`path`.
+        """
+        ways = [self.path(successor, pc, limit - 1) for successor in self._successors(pc)]
+        shortest = min((way for way in ways if way is not None), key=len, default=None)
+        return None if shortest is None else (pc, *shortest)
 
     def _successors(self, pc: int) -> tuple[int, ...]:
         word = self.word(pc)

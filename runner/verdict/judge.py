@@ -8,10 +8,10 @@ from dataclasses import replace
 from runner.case import Limits
 from runner.scenario.expectation import Check, Expectation, Xfail
 from runner.trace import Stop, Trace
-from runner.verdict.exits import compare_exits, compare_never
+from runner.verdict.exits import NO_FURTHER, compare_exits, compare_never
 from runner.verdict.final import compare_final
 from runner.verdict.guest import Guest
-from runner.verdict.records import Mismatch
+from runner.verdict.records import Mismatch, StopFinding
 from runner.verdict.stops import compare_stops
 from runner.verdict.words import ENDINGS, errno_name
 
@@ -22,8 +22,12 @@ def judge(
     stops: Sequence[Stop],
     guest: Guest,
     limits: Limits | None = None,
+    found: Sequence[StopFinding] = (),
 ) -> tuple[Mismatch, ...]:
-    """Every difference between ``expectation`` and the run; none where all is as expected."""
+    """Every difference between ``expectation`` and the run; none where all is as expected.
+
+    ``found`` is what goes wrong in the stops whatever is expected of them.
+    """
     if expectation.refused is not None or trace.error is not None:
         return tuple(_refusal(expectation, trace))
     mismatches = list(_refused_action(expectation, trace))
@@ -32,7 +36,7 @@ def judge(
         mismatches += _with_ending(list(exits), trace, limits or Limits())
     mismatches += compare_never(expectation.never, trace.exits, guest)
     if expectation.stops is not None:
-        mismatches += compare_stops(expectation.stops, stops, guest, expectation.span)
+        mismatches += compare_stops(expectation.stops, stops, guest, expectation.span, found)
     mismatches += compare_final(expectation.final, trace, guest)
     return tuple(mismatches)
 
@@ -58,13 +62,11 @@ def was_cut(trace: Trace) -> bool:
 
 
 def _with_ending(mismatches: list[Mismatch], trace: Trace, limits: Limits) -> list[Mismatch]:
-    """Says with the last missing exit why no further one came."""
+    """Says with the last missing exit why no further one came, if none did."""
     words = ending(trace, limits)
-    for n in range(len(mismatches) - 1, -1, -1):
-        if mismatches[n].kind == "missing" and words:
-            notes = (*mismatches[n].notes, words)
-            mismatches[n] = replace(mismatches[n], notes=notes)
-            break
+    last = mismatches[-1] if mismatches else None
+    if words and last is not None and last.kind == "missing" and NO_FURTHER in last.notes:
+        mismatches[-1] = replace(last, notes=(*last.notes, words))
     return mismatches
 
 

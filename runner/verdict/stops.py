@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -10,10 +10,11 @@ from typing import Final
 from runner.case import Case
 from runner.scenario.expectation import ExpectedStop, RegisterCheck
 from runner.source import Span
-from runner.trace import Stop
+from runner.trace import Exit, Stop
 from runner.verdict.align import GAP, Pair, align
 from runner.verdict.guest import Guest
 from runner.verdict.records import Mismatch, StopFinding
+from runner.verdict.words import executed_one
 from runner.vmm.personality import stepped_entries
 
 _REASONS: Final = {
@@ -22,32 +23,44 @@ _REASONS: Final = {
     "hardware_breakpoint": "hardware breakpoint",
     "watchpoint": "watchpoint",
 }
+_SVC: Final = 0xD400_0001
+_SVC_MASK: Final = 0xFFE0_001F
 
 
-def findings(case: Case, stops: Sequence[Stop], guest: Guest) -> tuple[StopFinding, ...]:
+def findings(
+    case: Case, exits: Sequence[Exit], stops: Sequence[Stop], guest: Guest
+) -> tuple[StopFinding, ...]:
     """The instructions that the stops skip and those that they report twice.
 
     An instruction is skipped where the code leads over it from one stop to the next, the vCPU
     was stepped all the way, and no stop was at its address. A stop is reported twice where it
-    repeats without progress; to arrive at a breakpoint by a step and then hit it is progress.
+    repeats without progress; to arrive at a breakpoint by a step and then hit it is progress,
+    and so is to come round a loop.
     """
     stepped = stepped_entries(case)
     out: list[StopFinding] = []
     for n, (earlier, later) in enumerate(pairwise(stops), start=1):
         if not all(map(stepped, range(earlier.exit + 1, later.exit + 1))):
             continue
-        if earlier.pc == later.pc:
+        if earlier.pc != later.pc:
+            path = guest.path(earlier.pc, later.pc)
+        elif executed_one(exits[later.exit].fields.get("hsr", 0)):
+            path = guest.loop(later.pc)
+        else:
             if _repeats(earlier, later) and _stays(guest, later.pc):
                 out.append(StopFinding("twice", guest.place(later.pc), n))
-        elif later.reason == "step" and (path := guest.path(earlier.pc, later.pc)):
+            continue
+        if later.reason == "step" and path:
             out += [StopFinding("skipped", guest.place(pc), n) for pc in path[1:]]
     return tuple(out)
 
 
 def _stays(guest: Guest, pc: int) -> bool:
-    """Whether to be at ``pc`` again means that nothing was executed: not for a branch to itself,
-    and not where there is no code and each fetch takes the same exception again."""
-    return guest.word(pc) is not None and not guest.branches_to_itself(pc)
+    """Whether to be at ``pc`` again without an instruction that completed is no progress. It is
+    where there is no code, or an SVC: each fetch or call takes the same exception again, and the
+    architecture leaves open what ISV is after a step that took one."""
+    word = guest.word(pc)
+    return word is not None and word & _SVC_MASK != _SVC
 
 
 def _repeats(earlier: Stop, later: Stop) -> bool:
@@ -59,12 +72,18 @@ def describe_stop(stop: Stop, guest: Guest) -> str:
 
 
 def compare_stops(
-    pattern: Sequence[ExpectedStop], stops: Sequence[Stop], guest: Guest, clause: Span
+    pattern: Sequence[ExpectedStop],
+    stops: Sequence[Stop],
+    guest: Guest,
+    clause: Span,
+    found: Sequence[StopFinding] = (),
 ) -> Iterator[Mismatch]:
     """Yields what parts the stops expected from those told, in their order.
 
-    ``clause`` is the text to point at where there is no better one.
+    ``clause`` is the text to point at where there is no better one; ``found`` is what
+    :func:`findings` makes of the stops.
     """
+    twice = {finding.stop for finding in found if finding.kind == "twice"}
     units = [_Unit() for _ in pattern]
 
     def cost(expected: int, actual: int) -> int:
@@ -75,7 +94,7 @@ def compare_stops(
         if pair.actual is None:
             yield _missing(pattern, alignment.pairs[n:], stops, guest)
         elif pair.expected is None:
-            yield _extra(pattern, pair, stops, guest, clause)
+            yield _extra(pattern, pair, stops, guest, clause, twice)
         else:
             yield from _differences(pattern[pair.expected], pair.actual, stops, guest)
 
@@ -127,13 +146,14 @@ def _extra(
     stops: Sequence[Stop],
     guest: Guest,
     clause: Span,
+    twice: Collection[int],
 ) -> Mismatch:
     index = pair.actual
     assert index is not None
     stop = stops[index]
     due = pattern[pair.before] if pair.before < len(pattern) else None
     notes = [f"expected here: stop at {due.written}" if due else "nothing more was expected"]
-    if index and stops[index - 1].pc == stop.pc and _repeats(stops[index - 1], stop):
+    if index in twice:
         notes.append(f"reported twice: {guest.name(stop.pc)}, without progress in between")
     last = pattern[-1].span if pattern else clause
     return Mismatch(

@@ -37,6 +37,12 @@ def hsr_words(hsr: int) -> str:
     return describe(hsr) if describe is not None else ""
 
 
+def executed_one(hsr: int) -> bool:
+    """Whether the CPU itself says, by a software step with ISV=1, that it has executed an
+    instruction since it was entered."""
+    return hsr >> EC_SHIFT & 0x3F == EC_SOFTWARE_STEP and bool(hsr & _STEP_ISV)
+
+
 def _step(hsr: int) -> str:
     if not hsr & IL:
         return "software step, IL=0: made up by KVM, not reported by the CPU"

@@ -27,7 +27,7 @@ SETTINGS: Final = {
 
 
 def command() -> list[str] | None:
-    """How to start the server: the script that SCENARIO_YAMLLS names, the one that .ci/run
+    """How to start the server: the script that SCENARIO_YAMLLS names, the one that .ci/tools
     installs, or the one in the PATH."""
     node = shutil.which("node")
     named = os.environ.get("SCENARIO_YAMLLS")

@@ -137,16 +137,55 @@ def test_two_services_at_once_are_a_usage_error(scenario: Scenario) -> None:
     assert scenario("matrix", "s", "--github", "--gitlab").status == 4
 
 
-def test_a_run_of_which_every_case_was_skipped_is_not_green(scenario: Scenario) -> None:
-    outcome = scenario("run", "s/wrong.vcpu.yaml", "--kernel", "6.12", "--kernel", "6.14")
-    assert outcome.status == 1
-    Path("s/narrow.vcpu.yaml").write_text(
-        breakpoint(expect=[{"kernels": "6.12", "exits": [{"debug": {"brk": 0x40000004}}]}])
-    )
-    outcome = scenario("run", "s/narrow.vcpu.yaml", "--kernel", "5.10")
-    assert (outcome.status, outcome.err) == (5, "nothing was run: every case was skipped\n")
-    outcome = scenario("run", "s/narrow.vcpu.yaml", "--kernel", "5.10", "--kernel", "6.12")
-    assert outcome.status == 0
+SKIPPED = "nothing was run: every case was skipped"
+
+
+@pytest.fixture
+def narrow(scenario: Scenario) -> str:
+    """A scenario that expects nothing but of one kernel."""
+    path = Path("s/narrow.vcpu.yaml")
+    expect = [{"kernels": "6.12", "exits": [{"debug": {"brk": 0x40000004}}]}]
+    path.write_text(breakpoint(expect=expect))
+    return str(path)
+
+
+def test_a_run_of_which_every_case_was_skipped_is_not_green(
+    scenario: Scenario, narrow: str
+) -> None:
+    outcome = scenario("run", narrow, "--kernel", "5.10")
+    assert (outcome.status, outcome.err) == (5, "")
+    assert SKIPPED in outcome.out.splitlines()
+    outcome = scenario("run", narrow, "--kernel", "5.10", "--kernel", "6.12")
+    assert (outcome.status, SKIPPED in outcome.out) == (0, False)
+
+
+# What a service makes red of each form.
+RED = {
+    "junit": '<error type="incomplete" message="nothing was run: every case was skipped" />',
+    "ktap": "not ok 2 every case was run # ERROR nothing was run: every case was skipped",
+    "github": "::error title=vCPU scenarios::nothing was run: every case was skipped",
+    "html": SKIPPED,
+}
+
+
+@pytest.mark.parametrize("form", RED)
+def test_no_report_on_nothing_but_skipped_cases_is_green(
+    scenario: Scenario, narrow: str, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    scenario("run", narrow, "--kernel", "5.10", "--format", "json", "--output", "r.json")
+    for command in (("run", narrow, "--kernel", "5.10"), ("merge", "r.json")):
+        outcome = scenario(*command, "--format", form)
+        assert (outcome.status, outcome.err) == (5, f"{SKIPPED}\n")
+        assert RED[form] in outcome.out
+
+
+def test_a_report_in_a_file_leaves_the_terminal_to_say_that_nothing_was_run(
+    scenario: Scenario, narrow: str
+) -> None:
+    outcome = scenario("run", narrow, "--kernel", "5.10", "--output", "report.txt")
+    assert (outcome.status, outcome.err) == (5, f"{SKIPPED}\n")
+    assert SKIPPED in Path("report.txt").read_text().splitlines()
 
 
 def test_shards_are_the_same_in_another_process(scenario: Scenario, folder: Path) -> None:

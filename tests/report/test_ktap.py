@@ -1,7 +1,8 @@
 """KTAP, as the kernel's own parser reads it where it is at hand.
 
 KUNIT_PARSER names that parser: tools/testing/kunit/kunit_parser.py of a kernel's source, with
-kunit_printer.py beside it. No library for KTAP is kept well enough to stand in for it.
+kunit_printer.py beside it. Without it, it is the one that .ci/tools has fetched. No library for
+KTAP is kept well enough to stand in for it.
 """
 
 from __future__ import annotations
@@ -21,18 +22,23 @@ from runner.kvm.release import parse_release
 from runner.report.ktap import report
 from runner.result import Result
 
-PARSER = os.environ.get("KUNIT_PARSER", "")
+FETCHED = Path(__file__).parents[2] / ".cache/kunit/kunit_parser.py"
+PARSER = os.environ.get("KUNIT_PARSER", str(FETCHED))
 
 PRINT_TREE = """
-import contextlib, importlib.util, io, json, os, sys
+import importlib.util, inspect, io, json, os, sys
 path = sys.argv[1]
 sys.path.insert(0, os.path.dirname(path))
 spec = importlib.util.spec_from_file_location("kunit_parser", path)
 parser = importlib.util.module_from_spec(spec)
 sys.modules["kunit_parser"] = parser
 spec.loader.exec_module(parser)
-parser.stdout._output = io.StringIO()
-test = parser.parse_run_tests(sys.stdin.read().splitlines())
+import kunit_printer
+kunit_printer.stdout._output = io.StringIO()
+# Newer ones are told whom to print to.
+wanted = inspect.signature(parser.parse_run_tests).parameters
+printer = [kunit_printer.stdout] * ("printer" in wanted)
+test = parser.parse_run_tests(sys.stdin.read().splitlines(), *printer)
 def tree(test):
     return [test.name, test.status.name, [tree(each) for each in test.subtests]]
 print(json.dumps([test.counts.errors, tree(test)]))
@@ -48,7 +54,7 @@ class Parsed(NamedTuple):
 def parsed(text: str) -> Parsed:
     """What the kernel's parser makes of ``text``, against which it has no complaint."""
     if not Path(PARSER).is_file():
-        pytest.skip("KUNIT_PARSER does not name a kernel's tools/testing/kunit/kunit_parser.py")
+        pytest.skip(f"no {PARSER}: .ci/tools fetches it, or KUNIT_PARSER names a kernel's")
     done = subprocess.run(
         [sys.executable, "-c", PRINT_TREE, PARSER],
         input=text,

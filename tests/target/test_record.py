@@ -46,6 +46,141 @@ def test_what_is_recorded_passes_and_all_else_stays(scenario: Path, kernel: str)
     assert [line for line in kept if line in left] == left
 
 
+POLL = """\
+title: a device is polled
+guest:
+  words: [0xd2a12000, 0xb9401801, 0x372fffe1, 0xb9000001, 0xd42000e0]
+  symbols: {start: 0x40000000, poll: 0x40000004, write: 0x4000000c, done: 0x40000010}
+devices:
+  uart: {handled_by: userspace, model: scripted, at: 0x09000000, replies: {0x18: [0x20, 0]}}
+debug: {single_step: true, software_breakpoints: true}
+observe: [x1]
+"""
+
+
+def recorded(text: str, kernel: str, tmp_path: Path) -> str:
+    """What is added to a scenario that expects nothing."""
+    path = tmp_path / "poll.vcpu.yaml"
+    path.write_text(text)
+    assert main(["record", str(path), "--machine", f"emulated:{kernel}", "--yes"]) == 0
+    assert main(["run", str(path), "--kernel", kernel]) == 0
+    return path.read_text().removeprefix(text)
+
+
+@pytest.mark.usefixtures("scenario")
+def test_exits_are_written_as_an_author_would(tmp_path: Path) -> None:
+    assert (
+        recorded(POLL, "6.12", tmp_path)
+        == """
+expect:
+  - kernels: "6.12"
+    exits:
+      - debug: {step: poll, regs: {x1: 0}}
+      - mmio: {read: uart+0x18, len: 4, pc: poll}
+      - debug: {step: poll+4, after_emulation: true, regs: {x1: 0x20}}
+      - debug: {step: poll}
+      - mmio: {read: uart+0x18, len: 4, pc: poll}
+      - debug: {step: poll+4, after_emulation: true, regs: {x1: 0}}
+      - debug: {step: write}
+      - mmio: {write: uart, len: 4, data: 0, pc: write}
+      - debug: {step: done, after_emulation: true}
+      - debug: {brk: done, imm: 7}
+"""
+    )
+
+
+@pytest.mark.usefixtures("scenario")
+def test_a_syndrome_that_no_short_form_says_is_written_beside_it(tmp_path: Path) -> None:
+    lines = recorded(POLL, "4.18", tmp_path).splitlines()
+    first = "      - debug: {step: start, after_emulation: true, hsr: 0xc8000000, regs: {x1: 0}}"
+    assert lines[4] == first
+
+
+WATCH = """\
+title: a watchpoint, a breakpoint and the end
+guest:
+  words: [0xb9000002, 0xd503201f, 0x52800100, 0x72b08000, 0xd4000002]
+  symbols: {store: 0x40000000, next: 0x40000004, data: 0x40000800}
+  registers: {x0: 0x40000800}
+debug:
+  hardware_breakpoints: [next]
+  watchpoints: [{at: 0x40000800, len: 4, access: write}]
+observe: [x0]
+on:
+  - {exit: 0, do: [debug: {hardware_breakpoints: [next]}]}
+  - {exit: 1, do: [debug: {}]}
+"""
+
+
+@pytest.mark.usefixtures("scenario")
+def test_every_kind_of_exit_has_its_short_form(tmp_path: Path) -> None:
+    exits = recorded(WATCH, "6.12", tmp_path).splitlines()[4:]
+    assert exits == [
+        "      - debug: {watchpoint: store, access: write, far: 0x40000800,"
+        " regs: {x0: 0x40000800}}",
+        "      - debug: {hardware_breakpoint: next}",
+        "      - system_event: {type: shutdown, ndata: 1, data: [0], pc: next+0x10,"
+        " regs: {x0: 0xfffffffffffffffa}}",
+    ]
+
+
+@pytest.mark.usefixtures("scenario")
+def test_what_runs_on_behind_the_code_is_not_recorded(tmp_path: Path) -> None:
+    text = "title: t\nguest: {words: [0xd42000e0]}\ndebug: {software_breakpoints: true}\n"
+    (line,) = recorded(text, "6.12", tmp_path).splitlines()[4:]
+    assert line.startswith("      - debug: {brk: 0x40000000, imm: 7")
+
+
+MATRIX = """\
+title: two widths
+matrix: {load: [0xb9400001, 0x39400001]}
+guest:
+  words: [0xd2a12000, "${load}", 0xd42000e0]
+devices:
+  uart: {handled_by: userspace, at: 0x09000000}
+debug: {software_breakpoints: true}
+observe: []
+"""
+
+
+@pytest.mark.usefixtures("scenario")
+def test_a_matrix_gets_a_clause_for_each_combination(tmp_path: Path) -> None:
+    added = recorded(MATRIX, "6.12", tmp_path)
+    assert [line.strip() for line in added.splitlines() if "when" in line or "mmio" in line] == [
+        "when: {load: 0xb9400001}",
+        "- mmio: {read: uart, len: 4, pc: 0x40000004}",
+        "when: {load: 0x39400001}",
+        "- mmio: {read: uart, len: 1, pc: 0x40000004}",
+    ]
+
+
+@pytest.mark.usefixtures("scenario")
+def test_a_clause_for_the_same_parameters_is_replaced_and_no_other(tmp_path: Path) -> None:
+    added = recorded(MATRIX, "6.12", tmp_path)
+    path = tmp_path / "poll.vcpu.yaml"
+    path.write_text(MATRIX + added.replace("len: 1", "len: 2"))
+    assert main(["record", str(path), "--machine", "emulated:6.12", "--yes"]) == 0
+    assert path.read_text() == MATRIX + added
+
+
+@pytest.mark.usefixtures("scenario")
+@pytest.mark.parametrize(
+    ("expect", "why"),
+    [
+        ("expect: []\n", "9: cannot be recorded: `expect:` is empty or no list"),
+        ("expect: [exits: [interrupted: {}]]\n", "9: cannot be recorded: `expect:` is written in"),
+    ],
+)
+def test_where_there_is_no_place_for_a_clause_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], expect: str, why: str
+) -> None:
+    path = tmp_path / "poll.vcpu.yaml"
+    path.write_text(POLL + expect)
+    assert main(["record", str(path), "--machine", "emulated:6.12", "--yes"]) == 1
+    assert f"{path}:{why}" in capsys.readouterr().err
+    assert path.read_text() == POLL + expect
+
+
 def test_nothing_is_written_unasked(scenario: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["record", str(scenario), "--machine", "emulated:6.12"]) == 1
     assert scenario.read_text() == TEXT

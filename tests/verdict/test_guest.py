@@ -102,8 +102,23 @@ def test_a_path_longer_than_its_limit_is_none() -> None:
     assert program(*[NOP] * 20).path(0, 40, limit=10) is not None
 
 
-def test_only_a_branch_to_itself_branches_to_itself() -> None:
-    guest = program(0x14000000, NOP)
-    assert guest.branches_to_itself(0)
-    assert not guest.branches_to_itself(4)
-    assert not guest.branches_to_itself(0x4000)
+B_MINUS_4 = 0x17FFFFFF
+B_MINUS_8 = 0x17FFFFFE
+
+
+def test_a_loop_leads_back_to_where_it_began() -> None:
+    assert program(0x14000000).loop(0) == (0,)
+    assert program(NOP, B_MINUS_4).loop(0) == (0, 4)
+    assert program(NOP, B_MINUS_4).loop(4) == (4, 0)
+
+
+def test_of_two_loops_the_shorter_is_taken() -> None:
+    leave_early = 0x54000040  # b.eq .+8
+    assert program(leave_early, B_MINUS_4, NOP, 0x17FFFFFD).loop(0) == (0, 4)
+
+
+def test_without_a_way_back_there_is_no_loop() -> None:
+    assert program(NOP, 0xD65F03C0, NOP).loop(0) is None
+    assert program(NOP).loop(0x4000) is None
+    assert program(NOP, NOP, B_MINUS_8).loop(0, limit=3) is not None
+    assert program(NOP, NOP, B_MINUS_8).loop(0, limit=2) is None

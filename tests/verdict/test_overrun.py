@@ -1,0 +1,108 @@
+"""What comes after the last exit expected, only because others did not come, is left out."""
+
+from __future__ import annotations
+
+from errno import EINTR
+
+import pytest
+
+from runner.case import Limits
+from runner.scenario.expectation import ExpectedExit
+from runner.trace import Exit, Trace
+from runner.verdict.overrun import ENDED, up_to_its_last_brk, without_overrun
+
+from .build import BRK_7, CASE, SYMBOLS, clause, expected, failed, has_read, read, step, stepped
+
+
+def brk(line: int) -> ExpectedExit:
+    return expected(line, exit="DEBUG", pc=SYMBOLS["done"], hsr=BRK_7)
+
+
+WANTED = (step(1, "poll"), read(2, "poll"), step(3, "next"), step(4, "done"), brk(5))
+HIT = stepped("done", BRK_7)
+SHORT = (stepped("poll"), has_read("poll"), stepped("done"), HIT)
+"""As from 5.0 to 5.10: `next` is skipped."""
+
+
+def shortened(*exits: Exit, ended: str = "exit limit", limit: int = len(WANTED)) -> Trace:
+    trace = Trace(exits, ended=ended)
+    return without_overrun(clause(WANTED), trace, Limits(exits=limit))
+
+
+@pytest.mark.parametrize(
+    ("more", "ended"),
+    [
+        (failed(EINTR, "done", "INTR"), "interrupted"),
+        (stepped("start"), "exit limit"),
+        (HIT, "exit limit"),
+    ],
+)
+def test_the_run_ends_with_the_last_exit_expected(more: Exit, ended: str) -> None:
+    trace = shortened(*SHORT, more, ended=ended)
+    assert trace.exits == SHORT
+    assert trace.ended == ENDED
+
+
+def test_all_that_is_over_goes() -> None:
+    exits = (stepped("poll"), stepped("done"), HIT)
+    more = (stepped("start"), stepped("start"))
+    assert shortened(*exits, *more).exits == exits
+
+
+def test_what_is_as_expected_stays() -> None:
+    whole = (stepped("poll"), has_read("poll"), stepped("next"), stepped("done"), HIT)
+    assert shortened(*whole) == Trace(whole, ended="exit limit")
+
+
+def test_what_comes_where_the_last_one_did_not_stays() -> None:
+    exits = (*SHORT[:3], failed(EINTR, "done", "INTR"))
+    assert shortened(*exits, ended="interrupted").exits == exits
+
+
+def test_what_came_too_late_stays() -> None:
+    exits = (*SHORT, stepped("next"))
+    assert shortened(*exits).exits == exits
+
+
+def test_an_extra_exit_before_the_last_one_stays() -> None:
+    exits = (stepped("poll"), has_read("poll"), stepped("start"), stepped("done"), HIT)
+    assert shortened(*exits).exits == exits
+
+
+def test_a_limit_of_the_scenarios_own_is_kept_to() -> None:
+    exits = (*SHORT, stepped("start"), stepped("start"))
+    assert shortened(*exits, limit=6).exits == exits
+
+
+@pytest.mark.parametrize("ended", ["error", "system event", "repeats", "refused: it"])
+def test_what_ended_the_run_stays(ended: str) -> None:
+    exits = (*SHORT, stepped("start"))
+    assert shortened(*exits, ended=ended).exits == exits
+
+
+def test_without_expected_exits_nothing_is_over() -> None:
+    trace = Trace(SHORT, ended="exit limit")
+    assert without_overrun(clause(), trace, Limits(exits=4)) is trace
+
+
+NOWHERE = stepped("poll")._replace(pc=0x200)
+
+
+@pytest.mark.parametrize("more", [(NOWHERE,), (NOWHERE, NOWHERE)])
+def test_what_runs_on_behind_the_last_brk_goes(more: tuple[Exit, ...]) -> None:
+    trace = up_to_its_last_brk(CASE, Trace((*SHORT, *more), ended="interrupted"))
+    assert trace == Trace(SHORT, ended="exit limit")
+
+
+@pytest.mark.parametrize(
+    "exits",
+    [SHORT, SHORT[:3], (*SHORT[:3], NOWHERE), (*SHORT, NOWHERE, stepped("start")), (NOWHERE,), ()],
+)
+def test_a_run_that_does_not_end_behind_a_brk_is_left_as_it_is(exits: tuple[Exit, ...]) -> None:
+    trace = Trace(exits, ended="interrupted")
+    assert up_to_its_last_brk(CASE, trace) is trace
+
+
+def test_what_a_brk_is_followed_by_in_the_end_stays() -> None:
+    trace = Trace((*SHORT, NOWHERE), ended="system event")
+    assert up_to_its_last_brk(CASE, trace) is trace
