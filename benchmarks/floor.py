@@ -10,11 +10,11 @@ import ctypes
 import mmap
 import struct
 from collections.abc import Callable
-from ctypes import c_uint64
+from ctypes import c_int, c_size_t, c_uint64, c_void_p
 from time import perf_counter
 
 from runner.machine.emulated import uc
-from runner.machine.emulated.layout import context_layout
+from runner.machine.emulated.layout import cpu_layout
 
 BASE = 0x4000_0000
 HOLE = 0x0900_0000
@@ -29,6 +29,10 @@ READ = (0xB9400002, 0x17FFFFFF)  # ldr w2,[x0]; b .-4
 WRITE = (0xB9000002, 0x17FFFFFF)  # str w2,[x0]; b .-4
 HYPERCALL = (0xD4000002, 0x17FFFFFF)  # hvc #0; b .-4
 EXCEPTION = (0xD4000001, 0x17FFFFFF)  # svc #0; b .-4
+
+# Declared as one declares functions for ctypes.
+_start = uc.prototype("uc_emu_start", c_void_p, c_uint64, c_uint64, c_uint64, c_size_t)
+_write = uc.prototype("uc_reg_write", c_void_p, c_int, c_void_p)
 
 
 class Bare:
@@ -47,9 +51,8 @@ class Bare:
         self.engine.add_hook(uc.UC_HOOK_MEM_UNMAPPED, self._hook)
         self.engine.write(uc.UC_ARM64_REG_X0, HOLE)
         self.engine.write(uc.UC_ARM64_REG_PSTATE, 0x3C5)
-        layout = context_layout()
-        context = self.engine.context.value or 0
-        self.regs = (c_uint64 * 33).from_address(context + layout.x0)
+        self.context = self.engine.new_context()
+        self.regs = (c_uint64 * 33).from_address((self.context.value or 0) + cpu_layout().x0)
 
     def _on_fault(
         self, _uc: int, _kind: int, address: int, _size: int, _value: int, _data: int
@@ -73,10 +76,10 @@ def step(count: int) -> float:
     engine.write_sys(_MDSCR_EL1, 1)
     pstate = c_uint64(0x2003C5)
     pstate_ref = ctypes.byref(pstate)
-    start, save, write = uc.uc_emu_start, uc.uc_context_save, uc.uc_reg_write
+    start, save, write = _start, uc.uc_context_save, _write
 
     def loop(n: int) -> None:
-        handle, context, pc = engine.handle, engine.context, BASE
+        handle, context, pc = engine.handle, bare.context, BASE
         for _ in range(n):
             write(handle, uc.UC_ARM64_REG_PSTATE, pstate_ref)
             start(handle, pc, 0, 0, _BUDGET)
@@ -92,11 +95,11 @@ def access(code: tuple[int, ...], count: int) -> float:
     engine, regs = bare.engine, bare.regs
     value = c_uint64(0x55)
     value_ref = ctypes.byref(value)
-    start, save, write = uc.uc_emu_start, uc.uc_context_save, uc.uc_reg_write
+    start, save, write = _start, uc.uc_context_save, _write
     word = code[0]
 
     def loop(n: int) -> None:
-        handle, context, pc = engine.handle, engine.context, BASE
+        handle, context, pc = engine.handle, bare.context, BASE
         for _ in range(n):
             start(handle, pc, 0, 0, _BUDGET)
             save(handle, context)
@@ -114,10 +117,10 @@ def trap(code: tuple[int, ...], count: int) -> float:
     """Seconds for an exception that ends a run, and going on behind it."""
     bare = Bare(code)
     engine, regs = bare.engine, bare.regs
-    start, save = uc.uc_emu_start, uc.uc_context_save
+    start, save = _start, uc.uc_context_save
 
     def loop(n: int) -> None:
-        handle, context, pc = engine.handle, engine.context, BASE
+        handle, context, pc = engine.handle, bare.context, BASE
         for _ in range(n):
             start(handle, pc, 0, 0, _BUDGET)
             save(handle, context)

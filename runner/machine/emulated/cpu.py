@@ -19,7 +19,8 @@ from typing import Final
 from runner.machine.emulated import aborts, esr, native, uc
 from runner.machine.emulated.alignment import Alignment
 from runner.machine.emulated.debugunit import DebugRegisters, DebugUnit
-from runner.machine.emulated.hardware import HCR_EL2, HCR_TDZ, SCTLR_EL1, Hardware
+from runner.machine.emulated.hardware import HCR_EL2, HCR_TDZ, Hardware
+from runner.machine.emulated.layout import SCTLR_EL1
 from runner.machine.emulated.regfile import SS, Encoding
 from runner.machine.emulated.walk import unmapped_table
 from runner.machine.emulated.wordhooks import WordHooks
@@ -58,12 +59,14 @@ class Cpu(Hardware):
         self._word_hooks = WordHooks(self)
         self.left = 0
         super().__init__(self._word_hooks.scan)
+        self._handle = self.engine.handle
+        self._count = ctypes.c_size_t()
         self.debug: Final = DebugUnit(self)
         self.watchpoints = self.debug
         self._alignment: Final = Alignment(self)
-        self.engine.save_context()
         self.debug.write_breakpoints(DebugRegisters())  # the first code, which no hook is told of
-        self._pristine = bytes(self.engine.context_bytes)
+        self._pristine = self.engine.new_context()
+        uc.uc_context_save(self.engine.handle, self._pristine)
 
     def reset(self) -> None:
         """Makes the CPU as good as new, for another VM: nothing of the last one is left."""
@@ -74,9 +77,7 @@ class Cpu(Hardware):
         self.stage2.clear()
         self.engine.flush_translations()
         self.engine.flush_tlb()
-        context = self.engine.context_bytes
-        ctypes.memmove(context, self._pristine, len(self._pristine))
-        uc.uc_context_restore(self.engine.handle, self.engine.context)
+        uc.uc_context_restore(self.engine.handle, self._pristine)
         self.clear_state()
 
     def write_sys(self, encoding: Encoding, value: int) -> None:
@@ -96,12 +97,13 @@ class Cpu(Hardware):
         if self.gic is not None and (self.gic.cpuif.lrs or self.interrupt_lines):
             self.sync_interrupt_lines()
         if self.exclusive.value != _NO_MONITOR:
-            self._clear_monitor()
-        if self._ss_written and not self._mdscr & 1:
+            self.exclusive.value = _NO_MONITOR  # an exception return clears it
+        if not self._mdscr & 1:
             # An exception return takes PSTATE.SS along only while software step is enabled.
-            self._ss_written = False
-            self._write_pstate(self.pstate & ~SS)
-        if self.vserror is not None or (self._mdscr & 1 and not self._mdcr & _MDCR_TDE):
+            self.state.value &= ~SS
+        elif not self._mdcr & _MDCR_TDE:
+            return self._enter_one_by_one(budget)
+        if self.vserror is not None:
             return self._enter_one_by_one(budget)
         while budget > 0:
             outcome = self._run(budget)
@@ -133,12 +135,8 @@ class Cpu(Hardware):
         """One run of Unicorn: the exception it ended with, None where that was settled."""
         if self.untrap_dc_zva:
             return self._run_untrapped()
-        if self._pstate_written:
-            self.flush_pstate()
-        engine = self.engine
-        status = uc.uc_emu_start(engine.handle, self.regs[32], 0, 0, budget)
-        uc.uc_context_save(engine.handle, engine.context)
-        self._pstate = None
+        self._count.value = budget
+        status = uc.uc_emu_start(self._handle, self.pc_cell, uc.ZERO, uc.ZERO, self._count)
         if self.state.value & _STATE != _A64:
             raise Unsupported(_strange_state(self.state.value))
         if status and self.debug.watch_hit is not None:
@@ -151,16 +149,6 @@ class Cpu(Hardware):
         exception = hsr >> esr.EC_SHIFT
         settle = native.BELOW_KVM.get(exception)
         return exception if settle is None else settle(self)
-
-    def _clear_monitor(self) -> None:
-        """An exception return clears the local exclusive monitor."""
-        pc = self.pc
-        self.flush_pstate()
-        self.engine.save_context()  # with what was written since the last exit
-        self.pc = pc
-        self.exclusive.value = _NO_MONITOR
-        uc.uc_context_restore(self.engine.handle, self.engine.context)
-        self.reassert_hcr()
 
     def _run_untrapped(self) -> int | None:
         """Runs the DC ZVA at pc, for Unicorn to raise its stage-1 fault."""

@@ -18,6 +18,7 @@ from typing import Final
 
 from runner.machine.emulated import decode, esr, uc
 from runner.machine.emulated.hardware import Hardware
+from runner.machine.emulated.layout import SCTLR_EL1
 from runner.machine.emulated.walk import translate
 
 BREAKPOINTS: Final = 6
@@ -28,7 +29,6 @@ _TRAMPOLINE: Final = 0xFF_FFFF_F000
 _MSR_DEBUG: Final = 0xD5100000
 _HVC: Final = 0xD4000002
 _EL1H_MASKED: Final = 0x3C5
-_SCTLR_EL1: Final = (3, 0, 1, 0, 0)
 _LARGEST_ACCESS: Final = 64
 
 
@@ -95,21 +95,19 @@ class DebugUnit:
         cpu, engine = self._cpu, self._cpu.engine
         values = [v for pair in zip(registers.bvr, registers.bcr, strict=True) for v in pair]
         pstate, mdcr, mdscr = cpu.pstate, cpu.mdcr, cpu.mdscr
-        sctlr = cpu.read_sys(_SCTLR_EL1)
+        sctlr = cpu.sctlr_el1.value
         page = _trampoline_page()
         engine.map_ptr(_TRAMPOLINE, 4096, uc.UC_PROT_ALL, page.address)
         cpu.set_mdcr(0)
         cpu.set_mdscr(0)
-        cpu.write_sys(_SCTLR_EL1, sctlr & ~1)
+        cpu.write_sys(SCTLR_EL1, sctlr & ~1)
         cpu.pstate = _EL1H_MASKED
-        for n, value in enumerate(values):
-            engine.write(uc.UC_ARM64_REG_X0 + n, value)
-        cpu.flush_pstate()
-        uc.uc_emu_start(engine.handle, _TRAMPOLINE, 0, 0, len(values) + 1)
-        for n in range(len(values)):
-            engine.write(uc.UC_ARM64_REG_X0 + n, cpu.x(n))
+        regs = cpu.regs[:]
+        cpu.regs[: len(values)] = values
+        engine.run(_TRAMPOLINE, len(values) + 1)
+        cpu.regs[:] = regs
         engine.unmap(_TRAMPOLINE, 4096)
-        cpu.write_sys(_SCTLR_EL1, sctlr)
+        cpu.write_sys(SCTLR_EL1, sctlr)
         cpu.pstate = pstate
         cpu.set_mdcr(mdcr)
         cpu.set_mdscr(mdscr)
@@ -168,7 +166,6 @@ class DebugUnit:
             self.watch_hit.undo.extend(undo)
             return
         engine = cpu.engine
-        engine.save_context()
         va = self._virtual(ipa)
         watch = self._hit_by(va, size, is_write)
         if watch is None:
@@ -205,8 +202,6 @@ class DebugUnit:
         assert hit is not None
         cpu, engine = self._cpu, self._cpu.engine
         uc.uc_context_restore(engine.handle, self._saved)
-        engine.save_context()
-        cpu.forget_pstate()
         for ipa, data in reversed(hit.undo):
             cpu.stage2.write(ipa, data)
         cpu.reassert_hcr()

@@ -43,12 +43,6 @@ _CNTHCTL_EL2: Final = (3, 4, 14, 1, 0)
 _EL1PCTEN: Final = 1
 """The guest may read the physical counter, and its timer traps."""
 _MDCR_EL2: Final = (3, 4, 1, 1, 1)
-SCTLR_EL1: Final = (3, 0, 1, 0, 0)
-_ELR_EL1: Final = (3, 0, 4, 0, 1)
-_SPSR_EL1: Final = (3, 0, 4, 0, 0)
-_ESR_EL1: Final = (3, 0, 5, 2, 0)
-_FAR_EL1: Final = (3, 0, 6, 0, 0)
-_VBAR_EL1: Final = (3, 0, 12, 0, 0)
 
 
 class Watchpoints(Protocol):
@@ -97,9 +91,7 @@ class Hardware(RegisterFile):
         self.untrap_dc_zva = False
         self.hsr = self.far = self.ipa = 0
         self._fault = None
-        self._sctlr: int | None = None
         self._mdcr = self._mdscr = self._hcr = 0
-        self.forget_pstate()
 
     # -- controls ----------------------------------------------------------------------------
 
@@ -108,7 +100,6 @@ class Hardware(RegisterFile):
 
     def write_sys(self, encoding: Encoding, value: int) -> None:
         self.engine.write_sys(encoding, value)
-        self._sctlr = None
         self.engine.flush_tlb()
 
     def set_hcr(self, extra: int) -> None:
@@ -117,7 +108,6 @@ class Hardware(RegisterFile):
         value = _HCR_GUEST | extra
         if value != self._hcr:
             self._hcr = value
-            self._sctlr = None
             self.engine.write_sys(HCR_EL2, value)
 
     @property
@@ -152,18 +142,8 @@ class Hardware(RegisterFile):
             self.engine.write_sys(MDSCR_EL1, value)
 
     @property
-    def sctlr(self) -> int:
-        """SCTLR_EL1. As long as HCR_EL2.TVM traps its writes, the last one is remembered."""
-        if self._sctlr is not None:
-            return self._sctlr
-        value = self.read_sys(SCTLR_EL1)
-        if self._hcr & HCR_TVM:
-            self._sctlr = value
-        return value
-
-    @property
     def mmu_on(self) -> bool:
-        return bool(self.sctlr & 1)
+        return bool(self.sctlr_el1.value & 1)
 
     @property
     def interrupt_lines(self) -> int:
@@ -189,15 +169,13 @@ class Hardware(RegisterFile):
     def take_to_el1(self, syndrome: int, far: int | None = None, offset: int = 0) -> None:
         """AArch64.TakeException to EL1: ``offset`` is 0 for synchronous, 0x180 for SError."""
         old = self.pstate
-        vector = self.read_sys(_VBAR_EL1) + _vector_offset(old) + offset
         self.pstate = DAIF | EL1H
-        write = self.engine.write_sys
-        write(_ELR_EL1, self.pc)
-        write(_SPSR_EL1, old)
-        write(_ESR_EL1, syndrome)
+        self.elr_el1.value = self.regs[32]
+        self.spsr_el1.value = old
+        self.esr_el1.value = syndrome
         if far is not None:
-            write(_FAR_EL1, far)
-        self.pc = vector
+            self.far_el1.value = far
+        self.regs[32] = self.vbar_el1.value + _vector_offset(old) + offset
 
     def take_pending_serror(self) -> None:
         """Takes a virtual SError, if one is pending and unmasked."""

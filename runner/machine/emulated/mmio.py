@@ -151,7 +151,7 @@ def _guest_to_host(vcpu: Vcpu, access: MmioDecode) -> int:
 
 def big_endian(vcpu: Vcpu) -> bool:
     """``kvm_vcpu_is_be``: SCTLR_EL1.EE at EL1, E0E at EL0."""
-    either = vcpu.cpu.sctlr & _EE_OR_E0E
+    either = vcpu.cpu.sctlr_el1.value & _EE_OR_E0E
     if not either:
         return False
     return bool(either & (_EE if vcpu.cpu.current_el else _E0E))

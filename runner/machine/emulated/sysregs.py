@@ -189,7 +189,7 @@ def _set_way(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
     """``access_dcsw``: KVM flushes the VM's memory and, while the caches are on, looks out again
     for when they are switched."""
     cpu = vcpu.cpu
-    if cpu.sctlr & _SCTLR_M_C == _SCTLR_M_C:
+    if cpu.sctlr_el1.value & _SCTLR_M_C == _SCTLR_M_C:
         cpu.set_hcr(cpu.hcr | HCR_TVM)
     return None
 

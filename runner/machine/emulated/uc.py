@@ -111,27 +111,31 @@ def _library() -> ctypes.CDLL:
 _lib: Final = _library()
 
 
-def _function(name: str, *argtypes: Any) -> Any:
-    function = getattr(_lib, name)
+def prototype(name: str, *argtypes: Any) -> Any:
+    """The function ``name`` as it takes ``argtypes``, for this caller alone."""
+    function = _lib[name]
     function.argtypes = argtypes
     function.restype = c_int
     return function
 
 
-_uc_open = _function("uc_open", c_int, c_int, POINTER(c_void_p))
-_uc_close = _function("uc_close", c_void_p)
-uc_emu_start = _function("uc_emu_start", c_void_p, c_uint64, c_uint64, c_uint64, c_size_t)
-uc_emu_stop = _function("uc_emu_stop", c_void_p)
-uc_reg_read = _function("uc_reg_read", c_void_p, c_int, c_void_p)
-uc_reg_write = _function("uc_reg_write", c_void_p, c_int, c_void_p)
-_uc_mem_map_ptr = _function("uc_mem_map_ptr", c_void_p, c_uint64, c_size_t, c_uint32, c_void_p)
-_uc_mem_unmap = _function("uc_mem_unmap", c_void_p, c_uint64, c_size_t)
-_uc_hook_del = _function("uc_hook_del", c_void_p, c_size_t)
-uc_context_save = _function("uc_context_save", c_void_p, c_void_p)
-uc_context_restore = _function("uc_context_restore", c_void_p, c_void_p)
-_uc_context_alloc = _function("uc_context_alloc", c_void_p, POINTER(c_void_p))
-_uc_context_free = _function("uc_context_free", c_void_p)
-_uc_vmem_translate = _function("uc_vmem_translate", c_void_p, c_uint64, c_int, POINTER(c_uint64))
+_uc_open = prototype("uc_open", c_int, c_int, POINTER(c_void_p))
+_uc_close = prototype("uc_close", c_void_p)
+_uc_mem_map_ptr = prototype("uc_mem_map_ptr", c_void_p, c_uint64, c_size_t, c_uint32, c_void_p)
+_uc_mem_unmap = prototype("uc_mem_unmap", c_void_p, c_uint64, c_size_t)
+_uc_hook_del = prototype("uc_hook_del", c_void_p, c_size_t)
+uc_context_save = prototype("uc_context_save", c_void_p, c_void_p)
+uc_context_restore = prototype("uc_context_restore", c_void_p, c_void_p)
+_uc_context_alloc = prototype("uc_context_alloc", c_void_p, POINTER(c_void_p))
+_uc_context_free = prototype("uc_context_free", c_void_p)
+_uc_vmem_translate = prototype("uc_vmem_translate", c_void_p, c_uint64, c_int, POINTER(c_uint64))
+uc_emu_stop = prototype("uc_emu_stop", c_void_p)
+# Called at every exit, and without argtypes: converting arguments costs as much as the calls. All
+# that they are passed is ctypes values of the right type, and register numbers.
+uc_emu_start = _lib.uc_emu_start
+uc_reg_read = _lib.uc_reg_read
+uc_reg_write = _lib.uc_reg_write
+ZERO: Final = c_uint64(0)
 _uc_strerror = _lib.uc_strerror
 _uc_strerror.restype = c_char_p
 # Variadic: no argtypes, so every argument is passed as an explicit ctypes value.
@@ -161,17 +165,19 @@ class Engine:
         self.ctl(UC_CTL_TCG_BUFFER_SIZE, c_uint32(tcg_buffer))
         # An `until` address raises WFx traps at EL0 and hides instructions; use none at all.
         self.ctl(UC_CTL_UC_USE_EXITS, c_int(1))
-        self.context: Final = self.new_context()
-        size = _uc_context_size(handle)
-        address = self.context.value or 0
-        self.context_bytes: Final = (ctypes.c_uint8 * size).from_address(address)
+        self._contexts: list[c_void_p] = []
         self._cell = c_uint64()
         self._cell_ref = byref(self._cell)
         self._cp_regs: dict[tuple[int, int, int, int, int], tuple[CpReg, Any]] = {}
+        self.read(UC_ARM64_REG_PC)  # only now does Unicorn make the CPU
 
     def ctl(self, kind: int, *args: Any) -> None:
         control = kind | len(args) << 26 | _UC_CTL_IO_WRITE << 30
         check(_uc_ctl(self.handle, c_uint32(control), *args), f"uc_ctl {kind}")
+
+    def run(self, pc: int, count: int) -> int:
+        """Runs ``count`` instructions from ``pc``, and returns Unicorn's status."""
+        return int(uc_emu_start(self.handle, c_uint64(pc), ZERO, ZERO, c_size_t(count)))
 
     def read(self, reg: int) -> int:
         uc_reg_read(self.handle, reg, self._cell_ref)
@@ -203,10 +209,14 @@ class Engine:
     def new_context(self) -> c_void_p:
         context = c_void_p()
         check(_uc_context_alloc(self.handle, byref(context)), "uc_context_alloc")
+        self._contexts.append(context)
         return context
 
-    def save_context(self) -> None:
-        uc_context_save(self.handle, self.context)
+    def saved_context(self) -> bytes:
+        """The CPU's state, copied to a context."""
+        context = self.new_context()
+        uc_context_save(self.handle, context)
+        return ctypes.string_at(context.value or 0, _uc_context_size(self.handle))
 
     def map_ptr(self, addr: int, size: int, prot: int, host: int) -> None:
         check(_uc_mem_map_ptr(self.handle, addr, size, prot, host), f"map {addr:#x}+{size:#x}")
@@ -247,5 +257,6 @@ class Engine:
         check(_uc_hook_del(self.handle, hook), "uc_hook_del")
 
     def close(self) -> None:
-        _uc_context_free(self.context)
+        for context in self._contexts:
+            _uc_context_free(context)
         _uc_close(self.handle)

@@ -129,7 +129,6 @@ class WordHooks:
 
     def _on_instruction(self, _uc: int, _address: int, _size: int, _data: int) -> None:
         cpu = self._cpu
-        cpu.engine.save_context()
         word = cpu.word_at_pc()
         if _reads_dczid(word) or (_is_simd(word) and not self._simd_enabled()):
             self._stopped_before = word
