@@ -17,13 +17,20 @@ _PAGE_OFFSET: Final = 0xFFF
 _DATA_ABORT: Final = esr.EC_DABT_LOW << esr.EC_SHIFT | esr.IL
 _FETCH_ABORT: Final = esr.EC_IABT_LOW << esr.EC_SHIFT | esr.IL
 _S1PTW: Final = 1 << 7
-_WRITES: Final = (uc.UC_MEM_WRITE_UNMAPPED, uc.UC_MEM_WRITE_PROT)
 
 
-def data_abort(cpu: Hardware) -> int | None:
-    """A load or store that stage 2 does not let through."""
-    kind, ipa = cpu.take_fault()
-    is_write = kind in _WRITES
+def read_abort(cpu: Hardware) -> int | None:
+    """A load that stage 2 does not let through."""
+    return _data_abort(cpu, is_write=False)
+
+
+def write_abort(cpu: Hardware) -> int | None:
+    """A store that stage 2 does not let through."""
+    return _data_abort(cpu, is_write=True)
+
+
+def _data_abort(cpu: Hardware, *, is_write: bool) -> int | None:
+    ipa = cpu.fault_ipa.value
     translated = cpu.mmu_on
     word = cpu.word_at_pc() if translated else cpu.stage2.word(cpu.pc)
     iss = decode.isv_syndrome(word)
@@ -54,7 +61,7 @@ def table_walk_abort(cpu: Hardware, exception: int, va: int, descriptor: int) ->
 
 def fetch_abort(cpu: Hardware) -> int | None:
     """An instruction fetch that stage 2 does not let through."""
-    ipa = cpu.take_fault()[1]
+    ipa = cpu.fault_ipa.value
     if cpu.pc & 3 and not ipa & _PAGE_OFFSET:
         # Unicorn fetches on to the next page. The fault of the address is the first page's alone.
         return misaligned(cpu)

@@ -191,10 +191,10 @@ class Cpu(Hardware):
 
 _ON_STATUS: Final = {
     uc.UC_ERR_OK: Cpu._stopped,
-    uc.UC_ERR_READ_UNMAPPED: aborts.data_abort,
-    uc.UC_ERR_WRITE_UNMAPPED: aborts.data_abort,
-    uc.UC_ERR_READ_PROT: aborts.data_abort,
-    uc.UC_ERR_WRITE_PROT: aborts.data_abort,
+    uc.UC_ERR_READ_UNMAPPED: aborts.read_abort,
+    uc.UC_ERR_WRITE_UNMAPPED: aborts.write_abort,
+    uc.UC_ERR_READ_PROT: aborts.read_abort,
+    uc.UC_ERR_WRITE_PROT: aborts.write_abort,
     uc.UC_ERR_FETCH_UNMAPPED: aborts.fetch_abort,
     uc.UC_ERR_FETCH_PROT: aborts.fetch_abort,
     uc.UC_ERR_INSN_INVALID: native.invalid,

@@ -75,9 +75,6 @@ class Hardware(RegisterFile):
         self.hsr: int
         self.far: int
         self.ipa: int
-        self._fault: tuple[int, int] | None
-        self._hook = uc.MEM_INVALID_HOOK(self._note_fault)
-        self.engine.add_hook(uc.UC_HOOK_MEM_UNMAPPED | uc.UC_HOOK_MEM_PROT, self._hook)
         self.engine.write_sys(_SCR_EL3, 0x531)
         self.engine.write_sys(_CNTHCTL_EL2, _EL1PCTEN)
         self.clear_state()
@@ -90,7 +87,6 @@ class Hardware(RegisterFile):
         self.id_registers = {}
         self.untrap_dc_zva = False
         self.hsr = self.far = self.ipa = 0
-        self._fault = None
         self._mdcr = self._mdscr = self._hcr = 0
 
     # -- controls ----------------------------------------------------------------------------
@@ -204,20 +200,6 @@ class Hardware(RegisterFile):
         return exception == esr.EC_SOFTSTP_LOW and self.hsr == esr.STEP_PENDING
 
     # -- memory ------------------------------------------------------------------------------
-
-    def _note_fault(
-        self, _uc: int, kind: int, address: int, _size: int, _value: int, _data: int
-    ) -> bool:
-        if self._fault is None:
-            self._fault = (kind, address)
-        return False
-
-    def take_fault(self) -> tuple[int, int]:
-        """(kind, IPA) of the access that Unicorn could not make."""
-        fault, self._fault = self._fault, None
-        if fault is None:
-            raise uc.UnicornError("an access failed without an address")
-        return fault
 
     def translate(self, va: int) -> int | None:
         """The IPA of ``va`` by the guest's stage 1; None where it does not map it."""

@@ -47,6 +47,7 @@ _SYSTEM_REGISTERS: Final = {
 }
 """Registers without a side effect, and the values to know them by."""
 
+_HOLES: Final = (0x5EED_BEEF_000, 0x5EE_BEEF_0000)
 _HANDLE_SIZE: Final = 8192
 _CPU_SIZE: Final = 65536
 """More than the pointer and the registers have ever been from the beginning."""
@@ -72,11 +73,16 @@ class Layout:
     system: Mapping[tuple[int, int, int, int, int], int]
     cpu: int
     state_of_cpu: int
+    fault: int
+    """In what the handle points to: the physical address that a run last failed to access (u64)."""
 
     def state_address(self, engine: uc.Engine) -> int:
         """Where the CPU of ``engine`` keeps its state; the offsets count from there."""
-        pointer = ctypes.c_uint64.from_address((engine.handle.value or 0) + self.cpu)
+        pointer = ctypes.c_uint64.from_address(engine.address + self.cpu)
         return pointer.value + self.state_of_cpu
+
+    def fault_address(self, engine: uc.Engine) -> int:
+        return engine.address + self.fault
 
 
 @cache
@@ -105,7 +111,9 @@ def cpu_layout() -> Layout:
     syndrome = after_svc.find(struct.pack("<I", 0x56000000 | _SVC_IMM))
     exclusive = _monitor(after_svc, after_ldxr)
     state = x0 + 33 * 8
-    cpu, x0_of_cpu = _live(engine)
+    handle = _Handle(engine)
+    cpu, x0_of_cpu = handle.live_registers()
+    fault = handle.fault_address()
     layout = Layout(
         x0,
         state,
@@ -116,12 +124,13 @@ def cpu_layout() -> Layout:
         system,
         cpu,
         x0_of_cpu - x0,
+        fault,
     )
     engine.close()
     hvc_ok = struct.pack("<I", 0x5A000000 | _HVC_IMM) == after_hvc[syndrome : syndrome + 4]
     targets = after_svc[layout.target_el], after_hvc[layout.target_el]
     state_ok = struct.unpack_from("<II", after_svc, state) == (_EL1H, 1)
-    found = min(x0, syndrome, exclusive, cpu, *system.values()) >= 0
+    found = min(x0, syndrome, exclusive, cpu, fault, *system.values()) >= 0
     if not found or pc_found != _PC + 4 or not hvc_ok or not state_ok or targets != (1, 2):
         raise uc.UnicornError(
             "this build of Unicorn keeps its CPU in an unknown layout; "
@@ -152,26 +161,43 @@ def _system_registers(engine: uc.Engine) -> dict[tuple[int, int, int, int, int],
     return found
 
 
-def _live(engine: uc.Engine) -> tuple[int, int]:
-    """The offset, in what the handle points to, of the pointer to the CPU, and that of x0 from
-    where it points; (-1, -1) where none leads to registers that follow Unicorn's own."""
-    sought = _mark_registers(engine, _X0)
-    handle = _peek(engine.handle.value or 0, _HANDLE_SIZE)
-    for at, (pointer,) in enumerate(struct.iter_unpack("<Q", handle)):
-        x0 = _peek(pointer, _CPU_SIZE).find(sought) if pointer and not pointer % 8 else -1
-        if x0 >= 0:
-            followed = _mark_registers(engine, _X0 + 8)
-            if _peek(pointer + x0, len(followed)) == followed:
-                return 8 * at, x0
-            _mark_registers(engine, _X0)
-    return -1, -1
+class _Handle:
+    """What the handle of an engine points to, where the CPU is found without a name."""
 
+    def __init__(self, engine: uc.Engine) -> None:
+        self._engine = engine
 
-def _mark_registers(engine: uc.Engine, first: int) -> bytes:
-    """Gives x0 to x7 values that follow on ``first``, and returns what they look like."""
-    for n in range(8):
-        engine.write(uc.UC_ARM64_REG_X0 + n, first + n)
-    return struct.pack("<8Q", *range(first, first + 8))
+    def _words(self) -> list[int]:
+        content = _peek(self._engine.address, _HANDLE_SIZE)
+        return [word for (word,) in struct.iter_unpack("<Q", content)]
+
+    def live_registers(self) -> tuple[int, int]:
+        """The offset of the pointer to the CPU, and that of x0 from where it points; (-1, -1)
+        where none leads to registers that follow Unicorn's own."""
+        sought = self._mark_registers(_X0)
+        for n, pointer in enumerate(self._words()):
+            x0 = _peek(pointer, _CPU_SIZE).find(sought) if pointer and not pointer % 8 else -1
+            if x0 >= 0:
+                followed = self._mark_registers(_X0 + 8)
+                if _peek(pointer + x0, len(followed)) == followed:
+                    return 8 * n, x0
+                self._mark_registers(_X0)
+        return -1, -1
+
+    def _mark_registers(self, first: int) -> bytes:
+        """Gives x0 to x7 values that follow on ``first``, and returns what they look like."""
+        for n in range(8):
+            self._engine.write(uc.UC_ARM64_REG_X0 + n, first + n)
+        return struct.pack("<8Q", *range(first, first + 8))
+
+    def fault_address(self) -> int:
+        """The offset of the address that a run failed to access; -1 where there is none."""
+        candidates: set[int] | None = None
+        for address in _HOLES:
+            self._engine.run(address, 1)
+            now = {8 * n for n, word in enumerate(self._words()) if word == address}
+            candidates = now if candidates is None else candidates & now
+        return candidates.pop() if candidates and len(candidates) == 1 else -1
 
 
 def _peek(address: int, size: int) -> bytes:

@@ -165,6 +165,7 @@ class Engine:
         self.ctl(UC_CTL_TCG_BUFFER_SIZE, c_uint32(tcg_buffer))
         # An `until` address raises WFx traps at EL0 and hides instructions; use none at all.
         self.ctl(UC_CTL_UC_USE_EXITS, c_int(1))
+        self.address: Final = handle.value or 0
         self._contexts: list[c_void_p] = []
         self._cell = c_uint64()
         self._cell_ref = byref(self._cell)
