@@ -19,7 +19,7 @@ from typing import Final
 from runner.machine.emulated import aborts, esr, native, uc
 from runner.machine.emulated.alignment import Alignment
 from runner.machine.emulated.debugunit import DebugRegisters, DebugUnit
-from runner.machine.emulated.hardware import HCR_EL2, HCR_TDZ, Hardware
+from runner.machine.emulated.hardware import HCR_EL2, HCR_LINES, HCR_TDZ, Hardware
 from runner.machine.emulated.layout import SCTLR_EL1
 from runner.machine.emulated.regfile import SS, Encoding
 from runner.machine.emulated.walk import unmapped_table
@@ -36,7 +36,6 @@ _SINGLE_COST: Final = 20
 """The same of an instruction that is run by itself."""
 
 _MDCR_TDE: Final = 1 << 8
-_NO_MONITOR: Final = (1 << 64) - 1
 _ABORTS: Final = (esr.EC_IABT_LOW, esr.EC_IABT_CUR, esr.EC_DABT_LOW, esr.EC_DABT_CUR)
 
 _A64: Final = 1 << 32
@@ -94,10 +93,9 @@ class Cpu(Hardware):
         What is ``left`` of the budget then counts what was settled here; not what Unicorn ran
         at the last, which it does not tell.
         """
-        if self.gic is not None and (self.gic.cpuif.lrs or self.interrupt_lines):
+        if self.gic is not None and (self.gic.cpuif.lrs or self._hcr & HCR_LINES):
             self.sync_interrupt_lines()
-        if self.exclusive.value != _NO_MONITOR:
-            self.exclusive.value = _NO_MONITOR  # an exception return clears it
+        self.exclusive.value = -1  # an exception return clears the local exclusive monitor
         if not self._mdscr & 1:
             # An exception return takes PSTATE.SS along only while software step is enabled.
             self.state.value &= ~SS

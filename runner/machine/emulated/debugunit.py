@@ -127,7 +127,7 @@ class DebugUnit:
         cpu = self._cpu
         if not self._watches or not cpu.mdscr & MDE:
             return None
-        level = 1 if cpu.pstate & 0xC else 2
+        level = 1 if cpu.current_el else 2
         for watch in self._watches:
             kind = watch.lsc & (2 if is_write else 1)
             if kind and watch.pac & level and va < watch.end and watch.start < va + length:
@@ -214,7 +214,7 @@ class DebugUnit:
         if cpu.mdcr & 1 << 8:
             cpu.hsr = esr.EC_WATCHPT_LOW << esr.EC_SHIFT | syndrome
             return esr.EC_WATCHPT_LOW
-        same_el = 1 if cpu.pstate & 0xC else 0
+        same_el = cpu.current_el
         cpu.take_to_el1((esr.EC_WATCHPT_LOW + same_el) << esr.EC_SHIFT | syndrome, far)
         return None
 

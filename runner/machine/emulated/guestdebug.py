@@ -103,23 +103,27 @@ def _guest_registers(vcpu: Vcpu) -> DebugRegisters:
 class StepState:
     """Up to 6.0: every entry starts a new step, whatever became of the last one.
 
-    All but :meth:`step_taken` are called while single-step is asked for, and only then.
+    All is called while single-step is asked for, and only then.
     """
 
-    def load(self, vcpu: Vcpu) -> None:
+    def __init__(self, vcpu: Vcpu) -> None:
+        self._vcpu = vcpu
+        self._pstate = vcpu.cpu.state
+
+    def load(self) -> None:
         """At the start of ``KVM_RUN``."""
 
-    def setup(self, vcpu: Vcpu) -> None:
+    def setup(self) -> None:
         """Before each entry."""
-        vcpu.cpu.set_ss()
+        self._pstate.value |= SS
 
-    def clear(self, vcpu: Vcpu) -> None:
+    def clear(self) -> None:
         """After each exit."""
 
-    def step_taken(self, vcpu: Vcpu) -> None:
+    def step_taken(self) -> None:
         """A step exception goes out to userspace."""
 
-    def put(self, vcpu: Vcpu) -> None:
+    def put(self) -> None:
         """At the end of ``KVM_RUN``."""
 
 
@@ -127,60 +131,57 @@ class ActivePendingKept(StepState):
     """6.1 to 6.13: a step that was pending when the guest exited stays pending at the next
     entry, and the guest's own PSTATE.SS comes back after each exit."""
 
-    def setup(self, vcpu: Vcpu) -> None:
-        cpu = vcpu.cpu
-        vcpu.guest_ss = cpu.pstate & SS
+    def setup(self) -> None:
+        vcpu, pstate = self._vcpu, self._pstate.value
+        vcpu.guest_ss = pstate & SS
         if vcpu.host_ss_active_pending:
             vcpu.shape("active_pending_kept")
-            cpu.clear_ss()
+            self._pstate.value = pstate & ~SS
         else:
-            cpu.set_ss()
+            self._pstate.value = pstate | SS
 
-    def clear(self, vcpu: Vcpu) -> None:
-        cpu = vcpu.cpu
-        if not cpu.pstate & SS:
+    def clear(self) -> None:
+        vcpu, pstate = self._vcpu, self._pstate.value
+        if not pstate & SS:
             vcpu.host_ss_active_pending = True
-        if vcpu.guest_ss:
-            cpu.set_ss()
-        else:
-            cpu.clear_ss()
+        self._pstate.value = pstate & ~SS | vcpu.guest_ss
 
-    def step_taken(self, vcpu: Vcpu) -> None:
-        vcpu.host_ss_active_pending = False
+    def step_taken(self) -> None:
+        self._vcpu.host_ss_active_pending = False
 
 
 class SwappedAtLoad(StepState):
     """Since 6.14: host and guest each have a state of their own, swapped where the vCPU is
     loaded and put, so that a pending step survives a return to userspace."""
 
-    def load(self, vcpu: Vcpu) -> None:
-        cpu = vcpu.cpu
-        vcpu.guest_ss_active_pending = not cpu.pstate & SS
+    def load(self) -> None:
+        vcpu, pstate = self._vcpu, self._pstate.value
+        vcpu.guest_ss_active_pending = not pstate & SS
         if vcpu.host_ss_active_pending:
             vcpu.shape("step_state_swapped_at_load")
-            cpu.clear_ss()
+            self._pstate.value = pstate & ~SS
         else:
-            cpu.set_ss()
+            self._pstate.value = pstate | SS
 
-    def setup(self, vcpu: Vcpu) -> None:
+    def setup(self) -> None:
         pass
 
-    def step_taken(self, vcpu: Vcpu) -> None:
-        vcpu.cpu.set_ss()
+    def step_taken(self) -> None:
+        self._pstate.value |= SS
 
-    def put(self, vcpu: Vcpu) -> None:
-        cpu = vcpu.cpu
-        vcpu.host_ss_active_pending = not cpu.pstate & SS
+    def put(self) -> None:
+        vcpu, pstate = self._vcpu, self._pstate.value
+        vcpu.host_ss_active_pending = not pstate & SS
         if vcpu.guest_ss_active_pending:
-            cpu.clear_ss()
+            self._pstate.value = pstate & ~SS
         else:
-            cpu.set_ss()
+            self._pstate.value = pstate | SS
 
 
 def step_state(vcpu: Vcpu) -> StepState:
     """The way that this vCPU's kernel keeps the step's state."""
     if vcpu.behaviour.step_state_swapped_at_load:
-        return SwappedAtLoad()
+        return SwappedAtLoad(vcpu)
     if vcpu.behaviour.active_pending_kept:
-        return ActivePendingKept()
-    return StepState()
+        return ActivePendingKept(vcpu)
+    return StepState(vcpu)

@@ -35,6 +35,8 @@ _HCR_GUEST: Final = (
 )
 _HCR_VI: Final = 1 << 7
 _HCR_VF: Final = 1 << 6
+HCR_LINES: Final = _HCR_VI | _HCR_VF
+"""The virtual interrupt lines."""
 SERROR_OFFSET: Final = 0x180
 
 HCR_EL2: Final = (3, 4, 1, 1, 0)
@@ -144,7 +146,7 @@ class Hardware(RegisterFile):
     @property
     def interrupt_lines(self) -> int:
         """The virtual interrupt lines that are asserted, as bits of HCR_EL2."""
-        return self._hcr & (_HCR_VI | _HCR_VF)
+        return self._hcr & HCR_LINES
 
     def sync_interrupt_lines(self) -> None:
         gic = self.gic
@@ -152,7 +154,7 @@ class Hardware(RegisterFile):
             return
         lines = (_HCR_VI if gic.virq() else 0) | (_HCR_VF if gic.vfiq() else 0) | self._raised
         if lines != self.interrupt_lines:
-            self.set_hcr(self.hcr & ~(_HCR_VI | _HCR_VF) | lines)
+            self.set_hcr(self.hcr & ~HCR_LINES | lines)
 
     def raise_line(self, line: int, level: int) -> None:
         """Userspace's own interrupt lines, where it has the interrupt controller."""
@@ -183,8 +185,7 @@ class Hardware(RegisterFile):
     def finish_natively(self) -> int | None:
         """The instruction at pc is done: moves on, with the step exception if one is due."""
         self.pc += 4
-        pstate = self.pstate
-        if not pstate & SS or not self._mdscr & 1:
+        if not self.state.value & SS or not self._mdscr & 1:
             return None
         self.clear_ss()
         self.hsr = esr.STEP_COMPLETE
@@ -193,7 +194,7 @@ class Hardware(RegisterFile):
     @property
     def step_due(self) -> bool:
         """Whether software step is in its active-pending state: the next thing is its exception."""
-        return bool(self._mdscr & 1) and not self.pstate & SS
+        return bool(self._mdscr & 1) and not self.state.value & SS
 
     def step_is_pending(self, exception: int) -> bool:
         """Whether ``exception`` is a step that was pending: nothing was executed."""

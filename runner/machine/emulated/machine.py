@@ -169,7 +169,7 @@ class EmulatedMachine:
                 return 0
         stepping = vcpu.stepping
         if stepping:
-            self._step.load(vcpu)
+            self._step.load()
         if run.immediate_exit:
             result = -EINTR
         else:
@@ -186,7 +186,7 @@ class EmulatedMachine:
             vcpu.shape("pc_committed_on_return")
             adjust_pc(vcpu)
         if stepping:
-            self._step.put(vcpu)
+            self._step.put()
         return result
 
     def _loop(self, budget: int, seconds: float) -> int:
@@ -202,18 +202,18 @@ class EmulatedMachine:
                 self._run.exit_reason = abi.KVM_EXIT_INTR
                 return -EINTR
             if stepping:
-                step.setup(vcpu)
+                step.setup()
             if vcpu.debug_changed:
                 guestdebug.program(vcpu)
             if vcpu.increment_pc or vcpu.pending_exception is not None:
                 adjust_pc(vcpu)
             exception = self._enter_guest(budget)
             if stepping:
-                step.clear(vcpu)
+                step.clear()
             if gic is not None:
                 gic.sync()
             if stepping and exception == EC_SOFTSTP_LOW:
-                step.step_taken(vcpu)
+                step.step_taken()
             result = handle_exit(vcpu, exception)
             if result <= 0:
                 return result
