@@ -31,8 +31,8 @@ def write_abort(cpu: Hardware) -> int | None:
 
 def _data_abort(cpu: Hardware, *, is_write: bool) -> int | None:
     ipa = cpu.fault_ipa.value
-    translated = cpu.mmu_on
-    word = cpu.word_at_pc() if translated else cpu.stage2.word(cpu.pc)
+    translated = cpu.sctlr_el1.value & 1
+    word = cpu.word_at_pc() if translated else cpu.stage2.word(cpu.regs[32])
     iss = decode.isv_syndrome(word)
     gicv = cpu.gicv
     if gicv is not None and iss and 0 <= ipa - gicv.mapped()[0] < gicv.mapped()[1]:

@@ -21,7 +21,7 @@ from runner.machine.emulated.alignment import Alignment
 from runner.machine.emulated.debugunit import DebugRegisters, DebugUnit
 from runner.machine.emulated.hardware import HCR_EL2, HCR_LINES, HCR_TDZ, Hardware
 from runner.machine.emulated.layout import SCTLR_EL1
-from runner.machine.emulated.regfile import SS, Encoding
+from runner.machine.emulated.regfile import EL0T, EL1H, EL1T, SS, Encoding
 from runner.machine.emulated.walk import unmapped_table
 from runner.machine.emulated.wordhooks import WordHooks
 from runner.machine.interface import Unsupported
@@ -40,8 +40,8 @@ _ABORTS: Final = (esr.EC_IABT_LOW, esr.EC_IABT_CUR, esr.EC_DABT_LOW, esr.EC_DABT
 
 _A64: Final = 1 << 32
 _IL: Final = 1 << 20
-_STATE: Final = 0xFFFF_FFFF << 32 | _IL | 1 << 4 | 1 << 3
-"""AArch64 or not, an illegal state, AArch32's modes, EL2 and above."""
+_MODELLED: Final = frozenset(_A64 | mode | ss for mode in (EL0T, EL1T, EL1H) for ss in (0, SS))
+"""The execution states that are: AArch64, at EL1 or EL0."""
 
 
 def _strange_state(state: int) -> str:
@@ -98,7 +98,7 @@ class Cpu(Hardware):
         self.exclusive.value = -1  # an exception return clears the local exclusive monitor
         if not self._mdscr & 1:
             # An exception return takes PSTATE.SS along only while software step is enabled.
-            self.state.value &= ~SS
+            self.clear_ss()
         elif not self._mdcr & _MDCR_TDE:
             return self._enter_one_by_one(budget)
         if self.vserror is not None:
@@ -135,7 +135,7 @@ class Cpu(Hardware):
             return self._run_untrapped()
         self._count.value = budget
         status = uc.uc_emu_start(self._handle, self.pc_cell, uc.ZERO, uc.ZERO, self._count)
-        if self.state.value & _STATE != _A64:
+        if self.state.value not in _MODELLED:
             raise Unsupported(_strange_state(self.state.value))
         if status and self.debug.watch_hit is not None:
             self.debug.forget_hit()

@@ -184,7 +184,7 @@ class Hardware(RegisterFile):
 
     def finish_natively(self) -> int | None:
         """The instruction at pc is done: moves on, with the step exception if one is due."""
-        self.pc += 4
+        self.regs[32] += 4
         if not self.state.value & SS or not self._mdscr & 1:
             return None
         self.clear_ss()

@@ -28,7 +28,7 @@ def skip_instruction(vcpu: Vcpu) -> None:
 
 def skip_now(vcpu: Vcpu) -> None:
     cpu = vcpu.cpu
-    cpu.pc += 4
+    cpu.regs[32] += 4
     if vcpu.behaviour.skip_clears_ss:
         cpu.clear_ss()
 
@@ -57,7 +57,7 @@ def adjust_pc(vcpu: Vcpu) -> None:
         take(vcpu, exception)
     elif vcpu.increment_pc:
         cpu = vcpu.cpu
-        cpu.pc += 4
+        cpu.regs[32] += 4
         cpu.clear_ss()
     vcpu.increment_pc = False
 

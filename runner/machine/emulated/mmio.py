@@ -23,26 +23,25 @@ _IPA_LIMIT = 1 << 40
 def handle_guest_abort(vcpu: Vcpu) -> int:
     """``kvm_handle_guest_abort``."""
     cpu = vcpu.cpu
-    vcpu.fault_far = cpu.far
-    fetch = cpu.hsr >> esr.EC_SHIFT == esr.EC_IABT_LOW
-    write = not fetch and bool(cpu.hsr & decode.WNR)
-    if vcpu.behaviour.ipa_beyond_limit_aborts and cpu.ipa >= _IPA_LIMIT:
+    hsr, ipa, far = cpu.hsr, cpu.ipa, cpu.far
+    vcpu.fault_far = far
+    fetch = hsr >> esr.EC_SHIFT == esr.EC_IABT_LOW
+    if ipa >= _IPA_LIMIT and vcpu.behaviour.ipa_beyond_limit_aborts:
         vcpu.shape("ipa_beyond_limit_aborts")
-        inject_abort(vcpu, far=cpu.far, fetch=fetch)
+        inject_abort(vcpu, far=far, fetch=fetch)
         return 1
-    slot = cpu.stage2.slot_at(cpu.ipa)
-    if slot is not None and not (write and slot.slot.readonly):
-        cpu.stage2.map_page(slot, cpu.ipa)
+    slot = cpu.stage2.slot_at(ipa)
+    if slot is not None and (fetch or not (hsr & decode.WNR and slot.slot.readonly)):
+        cpu.stage2.map_page(slot, ipa)
         return 1
     if fetch:
-        inject_abort(vcpu, far=cpu.far, fetch=True)
+        inject_abort(vcpu, far=far, fetch=True)
         return 1
-    return _io_mem_abort(vcpu, cpu.ipa | cpu.far & PAGE - 1)
+    return _io_mem_abort(vcpu, ipa | far & PAGE - 1, hsr)
 
 
-def _io_mem_abort(vcpu: Vcpu, ipa: int) -> int:
+def _io_mem_abort(vcpu: Vcpu, ipa: int, hsr: int) -> int:
     """``io_mem_abort``: emulates the access in the kernel or hands it to userspace."""
-    hsr = vcpu.cpu.hsr
     if not hsr & decode.ISV:
         return _no_valid_syndrome(vcpu, ipa, hsr)
     access = _decode(hsr & 0x1FFFFFF)
@@ -95,8 +94,8 @@ def _no_valid_syndrome(vcpu: Vcpu, ipa: int, hsr: int) -> int:
 def complete(vcpu: Vcpu) -> None:
     """``kvm_handle_mmio_return``: writes a load's result, and skips the instruction where that
     was not done before the exit."""
-    behaviour = vcpu.behaviour
-    if vcpu.mmio_decode is None or (behaviour.mmio_completed_once and not vcpu.mmio_needed):
+    behaviour, access = vcpu.behaviour, vcpu.mmio_decode
+    if access is None or (behaviour.mmio_completed_once and not vcpu.mmio_needed):
         return
     pending = vcpu.pending_exception is not None
     if pending and behaviour.mmio_not_completed_over_exception:
@@ -106,7 +105,8 @@ def complete(vcpu: Vcpu) -> None:
         vcpu.shape("mmio_not_completed_over_exception")
         return
     vcpu.mmio_needed = False
-    _write_result(vcpu, vcpu.mmio_decode)
+    if not (access.is_write and behaviour.mmio_completion_from_esr):
+        _write_result(vcpu, access)
     if pending:
         # Both are noted in the same flags of the vCPU: the skip spoils the exception, and then
         # neither is done.

@@ -17,6 +17,8 @@ Encoding: TypeAlias = tuple[int, int, int, int, int]
 
 SS: Final = 1 << 21
 PSR_A: Final = 1 << 8
+EL0T: Final = 0x0
+EL1T: Final = 0x4
 EL1H: Final = 0x5
 DAIF: Final = 0x3C0
 _MODE: Final = 0xF
@@ -99,7 +101,9 @@ class RegisterFile:
             self.rebuild_flags()
 
     def clear_ss(self) -> None:
-        self.state.value &= ~SS
+        state = self.state.value
+        if state & SS:
+            self.state.value = state ^ SS
 
     def set_ss(self) -> None:
         self.state.value |= SS

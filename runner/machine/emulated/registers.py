@@ -9,6 +9,7 @@ from typing import Final
 from runner.kvm.registers import CORE_REGISTERS, KVM_REG_ARM_PSCI_VERSION, sys_reg
 from runner.machine.emulated.hypercalls import psci_version
 from runner.machine.emulated.idregs import HARDWARE_ID_REGISTERS, MPIDR
+from runner.machine.emulated.regfile import EL0T, EL1H, EL1T
 from runner.machine.emulated.sysregs import RESET_VALUES
 from runner.machine.emulated.vcpu import Vcpu
 from runner.machine.interface import KvmError, Unsupported
@@ -17,7 +18,7 @@ Read = Callable[[Vcpu], int]
 Write = Callable[[Vcpu, int], None]
 
 _AARCH32 = 1 << 4
-_MODES = (0b0000, 0b0100, 0b0101)
+_MODES = (EL0T, EL1T, EL1H)
 """EL0t, EL1t and EL1h, the modes of AArch64 that a vCPU can be in."""
 
 _ELR_EL1 = (3, 0, 4, 0, 1)

@@ -31,11 +31,14 @@ class HostSlot:
     first: ctypes.c_char | None
     """Keeps the mapping's address valid."""
     address: int
+    words: memoryview[int]
+    """The mapping as instructions."""
     pages: set[int] = field(default_factory=set)
 
     def release(self) -> None:
         """Gives the memory back. Nothing may use ``address`` any more."""
         self.first = None
+        self.words.release()
         self.memory.close()
 
     def maps(self, ipa: int) -> bool:
@@ -61,7 +64,10 @@ class Stage2:
         memory = mmap.mmap(-1, slot.size, flags=_ANONYMOUS)
         first = ctypes.c_char.from_buffer(memory)
         end = slot.base + slot.size
-        self._slots.append(HostSlot(slot, slot.base, end, memory, first, ctypes.addressof(first)))
+        words = memoryview(memory).cast("I")
+        self._slots.append(
+            HostSlot(slot, slot.base, end, memory, first, ctypes.addressof(first), words)
+        )
 
     def clear(self) -> None:
         """Takes all slots away, with what they hold."""
@@ -88,6 +94,8 @@ class Stage2:
         for host in self._slots:
             if host.base <= ipa < host.end:
                 start = ipa - host.base
+                if not start & 3:
+                    return host.words[start >> 2]
                 return int.from_bytes(host.memory[start : start + 4], "little")
         return 0
 
