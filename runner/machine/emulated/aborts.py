@@ -17,19 +17,12 @@ _PAGE_OFFSET: Final = 0xFFF
 _DATA_ABORT: Final = esr.EC_DABT_LOW << esr.EC_SHIFT | esr.IL
 _FETCH_ABORT: Final = esr.EC_IABT_LOW << esr.EC_SHIFT | esr.IL
 _S1PTW: Final = 1 << 7
+_WRITES: Final = (uc.UC_ERR_WRITE_UNMAPPED, uc.UC_ERR_WRITE_PROT)
 
 
-def read_abort(cpu: Hardware) -> int | None:
-    """A load that stage 2 does not let through."""
-    return _data_abort(cpu, is_write=False)
-
-
-def write_abort(cpu: Hardware) -> int | None:
-    """A store that stage 2 does not let through."""
-    return _data_abort(cpu, is_write=True)
-
-
-def _data_abort(cpu: Hardware, *, is_write: bool) -> int | None:
+def data_abort(cpu: Hardware) -> int | None:
+    """A load or store that stage 2 does not let through."""
+    is_write = cpu.status in _WRITES
     ipa = cpu.fault_ipa.value
     translated = cpu.sctlr_el1.value & 1
     word = cpu.word_at_pc() if translated else cpu.stage2.word(cpu.regs[32])

@@ -98,7 +98,8 @@ class Cpu(Hardware):
         self.exclusive.value = -1  # an exception return clears the local exclusive monitor
         if not self._mdscr & 1:
             # An exception return takes PSTATE.SS along only while software step is enabled.
-            self.clear_ss()
+            if self.state.value & SS:
+                self.clear_ss()
         elif not self._mdcr & _MDCR_TDE:
             return self._enter_one_by_one(budget)
         if self.vserror is not None:
@@ -140,6 +141,7 @@ class Cpu(Hardware):
         if status and self.debug.watch_hit is not None:
             self.debug.forget_hit()
         if status != uc.UC_ERR_EXCEPTION:
+            self.status = status
             return _ON_STATUS[status](self)
         self.hsr = hsr = self.syndrome.value
         if self.target_el.value == 1:
@@ -189,10 +191,10 @@ class Cpu(Hardware):
 
 _ON_STATUS: Final = {
     uc.UC_ERR_OK: Cpu._stopped,
-    uc.UC_ERR_READ_UNMAPPED: aborts.read_abort,
-    uc.UC_ERR_WRITE_UNMAPPED: aborts.write_abort,
-    uc.UC_ERR_READ_PROT: aborts.read_abort,
-    uc.UC_ERR_WRITE_PROT: aborts.write_abort,
+    uc.UC_ERR_READ_UNMAPPED: aborts.data_abort,
+    uc.UC_ERR_WRITE_UNMAPPED: aborts.data_abort,
+    uc.UC_ERR_READ_PROT: aborts.data_abort,
+    uc.UC_ERR_WRITE_PROT: aborts.data_abort,
     uc.UC_ERR_FETCH_UNMAPPED: aborts.fetch_abort,
     uc.UC_ERR_FETCH_PROT: aborts.fetch_abort,
     uc.UC_ERR_INSN_INVALID: native.invalid,

@@ -6,6 +6,7 @@ from typing import Final
 
 from runner.kvm import abi
 from runner.machine.emulated import decode, esr
+from runner.machine.emulated.behaviour import Behaviour
 from runner.machine.emulated.hypercalls import SMCCC_WORKAROUND_1, handle_hvc, handle_smc
 from runner.machine.emulated.inject import skip_instruction
 from runner.machine.emulated.mmio import handle_guest_abort
@@ -91,7 +92,9 @@ _HANDLERS: Final[dict[int, Handler]] = {
 # -- what hyp settles before it returns to the host ----------------------------------------------
 
 
-MAYBE_SETTLED_IN_HYP: Final = frozenset((esr.EC_HVC64, esr.EC_DABT_LOW))
+def maybe_settled_in_hyp(behaviour: Behaviour) -> frozenset[int]:
+    """The exceptions that :func:`fixup_guest_exit` has to be shown."""
+    return frozenset((esr.EC_HVC64, esr.EC_DABT_LOW) if behaviour.gicv_trapped else (esr.EC_HVC64,))
 
 
 def fixup_guest_exit(vcpu: Vcpu, exception: int) -> int | None:
@@ -99,9 +102,7 @@ def fixup_guest_exit(vcpu: Vcpu, exception: int) -> int | None:
     into the guest."""
     if exception == esr.EC_HVC64:
         return _workaround_call(vcpu, exception)
-    if exception == esr.EC_DABT_LOW and vcpu.behaviour.gicv_trapped:
-        return _emulate_gicv(vcpu, exception)
-    return exception
+    return _emulate_gicv(vcpu, exception)
 
 
 def _workaround_call(vcpu: Vcpu, exception: int) -> int | None:

@@ -74,6 +74,8 @@ class Hardware(RegisterFile):
         self.id_registers: Mapping[Encoding, int]
         self.untrap_dc_zva: bool
         """The instruction at pc is a DC ZVA that stage 1 does not map: Unicorn is to run it."""
+        self.status: int
+        """How Unicorn's last run ended that did not with an exception: one of ``UC_ERR_*``."""
         self.hsr: int
         self.far: int
         self.ipa: int
@@ -88,7 +90,7 @@ class Hardware(RegisterFile):
         self._raised = 0
         self.id_registers = {}
         self.untrap_dc_zva = False
-        self.hsr = self.far = self.ipa = 0
+        self.status = self.hsr = self.far = self.ipa = 0
         self._mdcr = self._mdscr = self._hcr = 0
 
     # -- controls ----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from runner.machine.emulated import esr
 from runner.machine.emulated.hardware import SERROR_OFFSET
-from runner.machine.emulated.regfile import DAIF, EL1H
+from runner.machine.emulated.regfile import DAIF, EL1H, SS
 from runner.machine.emulated.vcpu import PendingException, Vcpu
 
 _NZCV = 0xF << 28
@@ -58,7 +58,8 @@ def adjust_pc(vcpu: Vcpu) -> None:
     elif vcpu.increment_pc:
         cpu = vcpu.cpu
         cpu.regs[32] += 4
-        cpu.clear_ss()
+        if cpu.state.value & SS:
+            cpu.clear_ss()
     vcpu.increment_pc = False
 
 

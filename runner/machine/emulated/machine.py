@@ -15,10 +15,10 @@ from runner.machine.emulated.esr import EC_SOFTSTP_LOW
 from runner.machine.emulated.events import set_vcpu_events
 from runner.machine.emulated.exits import (
     EXIT_IRQ,
-    MAYBE_SETTLED_IN_HYP,
     fake_step_exit,
     fixup_guest_exit,
     handle_exit,
+    maybe_settled_in_hyp,
 )
 from runner.machine.emulated.idregs import CORTEX_A57, MIDR, hardware_id_registers
 from runner.machine.emulated.inject import adjust_pc
@@ -49,6 +49,7 @@ class EmulatedMachine:
         self._cpu = pool.take()
         self._vcpu = Vcpu(self._cpu, self._run, kernel.behaviour, midr)
         self._step: Final = guestdebug.step_state(self._vcpu)
+        self._maybe_settled_in_hyp: Final = maybe_settled_in_hyp(kernel.behaviour)
         reset_system_registers(self._vcpu)
         self._ioeventfds: list[Ioeventfd] = []
         self._eventfds: list[EventfdDevice] = []
@@ -228,7 +229,7 @@ class EmulatedMachine:
         vcpu = self._vcpu
         while True:
             exception = vcpu.cpu.enter(budget)
-            if exception in MAYBE_SETTLED_IN_HYP:
+            if exception in self._maybe_settled_in_hyp:
                 left = fixup_guest_exit(vcpu, exception)
                 if left is None:
                     budget = vcpu.cpu.left - EXCEPTION_COST

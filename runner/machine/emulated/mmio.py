@@ -45,21 +45,23 @@ def _io_mem_abort(vcpu: Vcpu, ipa: int, hsr: int) -> int:
     if not hsr & decode.ISV:
         return _no_valid_syndrome(vcpu, ipa, hsr)
     access = _decode(hsr & 0x1FFFFFF)
+    length, is_write = access.length, access.is_write
     vcpu.mmio_decode = access
     if not vcpu.behaviour.mmio_skip_at_completion:
         skip_instruction(vcpu)
-    if access.is_write:
+    value: int | None
+    if is_write:
         value = _guest_to_host(vcpu, access)
-        handled = vcpu.bus.write(ipa, access.length, value)
+        handled = vcpu.bus.write(ipa, length, value)
     else:
-        found = vcpu.bus.read(ipa, access.length)
-        handled, value = found is not None, found or 0
-    mmio, data = vcpu.mmio_exit, vcpu.mmio_data
-    mmio.phys_addr, mmio.len, mmio.is_write = ipa, access.length, access.is_write
+        value = vcpu.bus.read(ipa, length)
+        handled = value is not None
+    mmio = vcpu.mmio_exit
+    mmio.phys_addr, mmio.len, mmio.is_write = ipa, length, is_write
     vcpu.mmio_needed = True
-    if access.is_write is not handled:
+    if is_write is not handled:
         # A write that leaves the kernel or a read that it answered: the rest of data[] is stale.
-        data.value = data.value & ~access.mask | value & access.mask
+        vcpu.mmio_data[length].value = value
     if handled:
         complete(vcpu)
         return 1
@@ -116,16 +118,19 @@ def complete(vcpu: Vcpu) -> None:
 
 
 def _write_result(vcpu: Vcpu, access: MmioDecode) -> None:
-    is_write, length, mask = access.is_write, access.length, access.mask
-    if not vcpu.behaviour.mmio_completion_from_esr:
+    if vcpu.behaviour.mmio_completion_from_esr:
+        length = access.length
+        value = vcpu.mmio_data[length].value
+    else:
         mmio = vcpu.mmio_exit
-        is_write, length = bool(mmio.is_write), min(mmio.len, 8)
-        mask = (1 << 8 * length) - 1
-    if not is_write:
-        value = vcpu.mmio_data.value & mask
-        if access.sign_extend or big_endian(vcpu):
-            value = _host_to_guest(vcpu, access, value, length)
-        vcpu.cpu.set_x(access.rt, value)
+        if mmio.is_write:
+            return
+        length = min(mmio.len, 8)
+        value = vcpu.mmio_data[8].value & (1 << 8 * length) - 1
+    if access.sign_extend or big_endian(vcpu):
+        value = _host_to_guest(vcpu, access, value, length)
+    if access.rt != 31:
+        vcpu.cpu.regs[access.rt] = value
 
 
 def _host_to_guest(vcpu: Vcpu, access: MmioDecode, value: int, length: int) -> int:
@@ -142,8 +147,8 @@ def _host_to_guest(vcpu: Vcpu, access: MmioDecode, value: int, length: int) -> i
 
 
 def _guest_to_host(vcpu: Vcpu, access: MmioDecode) -> int:
-    value = 0 if access.rt == 31 else vcpu.cpu.x(access.rt)
-    value &= access.mask
+    rt = access.rt
+    value = 0 if rt == 31 else vcpu.cpu.regs[rt] & access.mask
     if big_endian(vcpu):
         value = int.from_bytes(value.to_bytes(access.length, "little"), "big")
     return value

@@ -94,9 +94,9 @@ class Stage2:
         for host in self._slots:
             if host.base <= ipa < host.end:
                 start = ipa - host.base
-                if not start & 3:
-                    return host.words[start >> 2]
-                return int.from_bytes(host.memory[start : start + 4], "little")
+                if start & 3:
+                    return int.from_bytes(host.memory[start : start + 4], "little")
+                return host.words[start >> 2]
         return 0
 
     def fault_status(self, ipa: int) -> int:

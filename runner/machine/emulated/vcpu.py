@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
-from ctypes import c_uint64
+from ctypes import c_uint8, c_uint16, c_uint32, c_uint64
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from runner.kvm import abi
 from runner.machine.emulated.behaviour import Behaviour
@@ -14,13 +15,15 @@ from runner.machine.emulated.cpu import Cpu
 from runner.machine.emulated.debugunit import DebugRegisters
 from runner.machine.emulated.vgic import Vgic
 
+_WIDTHS: Final = (c_uint8, c_uint16, c_uint32, c_uint64)
 _MMIO_DATA: Final = abi.kvm_run.u.offset + abi.kvm_run_mmio.data.offset
 
 SINGLESTEP: Final = abi.KVM_GUESTDBG_SINGLESTEP
 USE_HW: Final = abi.KVM_GUESTDBG_USE_HW
 
 
-class MmioDecode(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MmioDecode:
     """What KVM keeps of an access between its exit and its completion."""
 
     rt: int
@@ -61,7 +64,9 @@ class Vcpu:
         # Views of the union in kvm_run: going through the structure costs more than a step may.
         self.debug_exit: Final = run.debug
         self.mmio_exit: Final = run.mmio
-        self.mmio_data: Final = c_uint64.from_buffer(run, _MMIO_DATA)
+        self.mmio_data: Final = {
+            ctypes.sizeof(width): width.from_buffer(run, _MMIO_DATA) for width in _WIDTHS
+        }
         self.bus: Final = IoBus()
         self.gic: Vgic | None = None
         self.ring: Final = abi.kvm_coalesced_mmio_ring()
