@@ -169,7 +169,7 @@ class Hardware(RegisterFile):
     def take_to_el1(self, syndrome: int, far: int | None = None, offset: int = 0) -> None:
         """AArch64.TakeException to EL1: ``offset`` is 0 for synchronous, 0x180 for SError."""
         old = self.pstate
-        self.pstate = DAIF | EL1H
+        self.change_pstate(old, DAIF | EL1H)
         self.elr_el1.value = self.regs[32]
         self.spsr_el1.value = old
         self.esr_el1.value = syndrome

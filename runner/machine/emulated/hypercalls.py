@@ -81,12 +81,11 @@ def _call(vcpu: Vcpu) -> int:
 
 def _answer(vcpu: Vcpu, answer: Answer) -> int:
     """``smccc_set_retval``: since SMCCC 1.1 came, x1 to x3 are written with x0."""
-    cpu = vcpu.cpu
-    cpu.set_x(0, answer[0])
     if vcpu.behaviour.smccc_results_in_x0_to_x3:
         vcpu.shape("smccc_results_in_x0_to_x3")
-        for n in (1, 2, 3):
-            cpu.set_x(n, answer[n])
+        vcpu.cpu.regs[:4] = answer
+    else:
+        vcpu.cpu.set_x(0, answer[0])
     return 1
 
 

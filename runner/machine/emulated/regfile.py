@@ -88,11 +88,12 @@ class RegisterFile:
 
     @pstate.setter
     def pstate(self, value: int) -> None:
+        self.change_pstate(self.pstate, value)
+
+    def change_pstate(self, old: int, value: int) -> None:
         """Unicorn neither swaps the SP bank nor rebuilds its flags when PSTATE is written, so
         both are done here where the mode or the masks change."""
-        old = self.pstate
-        before, after = _bank(old), _bank(value)
-        if before != after:
+        if (old ^ value) & _MODE and (before := _bank(old)) != (after := _bank(value)):
             self.engine.write(before, self.regs[_SP])
             self.regs[_SP] = self.engine.read(after)
         self._cell.value = value
