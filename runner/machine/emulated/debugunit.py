@@ -103,9 +103,9 @@ class DebugUnit:
         cpu.write_sys(SCTLR_EL1, sctlr & ~1)
         cpu.pstate = _EL1H_MASKED
         regs = cpu.regs[:]
-        cpu.regs[: len(values)] = values
+        cpu.regs[: len(values)] = [*values]
         engine.run(_TRAMPOLINE, len(values) + 1)
-        cpu.regs[:] = regs
+        cpu.regs[:] = [*regs]
         engine.unmap(_TRAMPOLINE, 4096)
         cpu.write_sys(SCTLR_EL1, sctlr)
         cpu.pstate = pstate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-from runner.machine.emulated import esr, uc
+from runner.machine.emulated import esr
 from runner.machine.emulated.regfile import (
     DAIF,
     EL1H,

@@ -83,7 +83,7 @@ def _answer(vcpu: Vcpu, answer: Answer) -> int:
     """``smccc_set_retval``: since SMCCC 1.1 came, x1 to x3 are written with x0."""
     if vcpu.behaviour.smccc_results_in_x0_to_x3:
         vcpu.shape("smccc_results_in_x0_to_x3")
-        vcpu.cpu.regs[:4] = answer
+        vcpu.cpu.regs[:4] = [*answer]
     else:
         vcpu.cpu.set_x(0, answer[0])
     return 1

@@ -12,7 +12,8 @@ import ctypes
 import mmap
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from ctypes import c_size_t, c_uint64, c_void_p
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -47,10 +48,17 @@ _SYSTEM_REGISTERS: Final = {
 }
 """Registers without a side effect, and the values to know them by."""
 
-_HOLES: Final = (0x5EED_BEEF_000, 0x5EE_BEEF_0000)
+_HOLE: Final = 0x5EE_DBEE_F000
+UNKNOWN_LAYOUT: Final = (
+    "this build of Unicorn keeps its CPU in an unknown layout; "
+    "install the pinned one: pip install unicorn==2.1.4"
+)
+
 _HANDLE_SIZE: Final = 8192
 _CPU_SIZE: Final = 65536
 """More than the pointer and the registers have ever been from the beginning."""
+
+_libc: Final = ctypes.CDLL(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +68,9 @@ class Layout:
     its fault address (u64) and target exception level (u32), the address that the exclusive
     monitor watches (u64, all ones where it is clear) and some system registers (u64 each).
 
-    A context is a copy of the CPU's own state: the pointer at ``cpu`` of what the handle points
-    to, and ``state_of_cpu`` bytes on, is where a context would begin to be that state itself.
+    What the handle points to has at ``fault`` the physical address that a run last failed to
+    access (u64), and at ``cpu`` a pointer. A context is a copy of the CPU's own state:
+    ``state_of_cpu`` bytes from where that points is where a context would begin to be it.
     """
 
     x0: int
@@ -71,15 +80,23 @@ class Layout:
     target_el: int
     exclusive: int
     system: Mapping[tuple[int, int, int, int, int], int]
+    fault: int
     cpu: int
     state_of_cpu: int
-    fault: int
-    """In what the handle points to: the physical address that a run last failed to access (u64)."""
 
     def state_address(self, engine: uc.Engine) -> int:
-        """Where the CPU of ``engine`` keeps its state; the offsets count from there."""
-        pointer = ctypes.c_uint64.from_address(engine.address + self.cpu)
-        return pointer.value + self.state_of_cpu
+        """Where the CPU of ``engine`` keeps its state; the offsets of a context count from there.
+
+        Raises :class:`~runner.machine.emulated.uc.UnicornError` if it does not.
+        """
+        pointer = c_uint64.from_address(engine.address + self.cpu)
+        address: int = pointer.value + self.state_of_cpu
+        x0 = c_uint64.from_address(address + self.x0)
+        engine.write(uc.UC_ARM64_REG_X0, _X0)
+        if x0.value != _X0:
+            raise uc.UnicornError(UNKNOWN_LAYOUT)
+        x0.value = 0
+        return address
 
     def fault_address(self, engine: uc.Engine) -> int:
         return engine.address + self.fault
@@ -102,6 +119,15 @@ def cpu_layout() -> Layout:
         engine.run(pc, 1)
         return engine.saved_context()
 
+    def fetch_fault() -> int:
+        engine.run(_HOLE, 1)
+        return _HOLE
+
+    def load_fault() -> int:
+        engine.write(uc.UC_ARM64_REG_X0, 2 * _HOLE)
+        engine.run(_PC + 8, 1)
+        return 2 * _HOLE
+
     after_svc, after_hvc = run(_PC), run(_PC + 4)
     engine.write(uc.UC_ARM64_REG_X0, _EXCLUSIVE)
     after_ldxr = run(_PC + 8)
@@ -112,8 +138,10 @@ def cpu_layout() -> Layout:
     exclusive = _monitor(after_svc, after_ldxr)
     state = x0 + 33 * 8
     handle = _Handle(engine)
-    cpu, x0_of_cpu = handle.live_registers()
-    fault = handle.fault_address()
+    fault = handle.fault_address(fetch_fault, load_fault)
+    cpu, x0_of_cpu = handle.live_registers(fault)
+    handle.close()
+    engine.close()
     layout = Layout(
         x0,
         state,
@@ -122,20 +150,16 @@ def cpu_layout() -> Layout:
         syndrome + 16,
         exclusive,
         system,
+        fault,
         cpu,
         x0_of_cpu - x0,
-        fault,
     )
-    engine.close()
     hvc_ok = struct.pack("<I", 0x5A000000 | _HVC_IMM) == after_hvc[syndrome : syndrome + 4]
     targets = after_svc[layout.target_el], after_hvc[layout.target_el]
     state_ok = struct.unpack_from("<II", after_svc, state) == (_EL1H, 1)
-    found = min(x0, syndrome, exclusive, cpu, fault, *system.values()) >= 0
+    found = min(x0, syndrome, exclusive, fault, cpu, *system.values()) >= 0
     if not found or pc_found != _PC + 4 or not hvc_ok or not state_ok or targets != (1, 2):
-        raise uc.UnicornError(
-            "this build of Unicorn keeps its CPU in an unknown layout; "
-            "install the pinned one: pip install unicorn==2.1.4"
-        )
+        raise uc.UnicornError(UNKNOWN_LAYOUT)
     return layout
 
 
@@ -166,48 +190,49 @@ class _Handle:
 
     def __init__(self, engine: uc.Engine) -> None:
         self._engine = engine
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
 
-    def _words(self) -> list[int]:
-        content = _peek(self._engine.address, _HANDLE_SIZE)
-        return [word for (word,) in struct.iter_unpack("<Q", content)]
+    def close(self) -> None:
+        os.close(self._reading)
+        os.close(self._writing)
 
-    def live_registers(self) -> tuple[int, int]:
-        """The offset of the pointer to the CPU, and that of x0 from where it points; (-1, -1)
-        where none leads to registers that follow Unicorn's own."""
+    def _peek(self, address: int, size: int) -> bytes:
+        """Up to ``size`` bytes from ``address``, which may lead nowhere: the kernel says so of
+        what it is asked to write to a pipe, where a load would crash."""
+        count = _libc.write(self._writing, c_void_p(address), c_size_t(size))
+        return os.read(self._reading, count) if count > 0 else b""
+
+    def fault_address(self, *failing: Callable[[], int]) -> int:
+        """The offset of the address that a run failed to access; -1 where there is none. Each of
+        ``failing`` makes a run fail and tells where."""
+        offsets: set[int] = set()
+        for fail in failing:
+            address = struct.pack("<Q", fail())
+            content = self._peek(self._engine.address, _HANDLE_SIZE)
+            now = {at for at in range(0, len(content), 8) if content[at : at + 8] == address}
+            offsets = offsets & now if offsets else now
+        return min(offsets, default=-1)
+
+    def live_registers(self, size: int) -> tuple[int, int]:
+        """The offset of the pointer to the CPU, in the first ``size`` bytes, and that of x0 from
+        where it points; (-1, -1) where none leads to registers that follow Unicorn's own.
+
+        Pointers to what happens to lie before the CPU lead there too, but from further away.
+        """
+        pointers = self._peek(self._engine.address, size)
+        leads = []
         sought = self._mark_registers(_X0)
-        for n, pointer in enumerate(self._words()):
-            x0 = _peek(pointer, _CPU_SIZE).find(sought) if pointer and not pointer % 8 else -1
+        for n, (pointer,) in enumerate(struct.iter_unpack("<Q", pointers)):
+            x0 = self._peek(pointer, _CPU_SIZE).find(sought) if pointer and not pointer % 8 else -1
             if x0 >= 0:
-                followed = self._mark_registers(_X0 + 8)
-                if _peek(pointer + x0, len(followed)) == followed:
-                    return 8 * n, x0
-                self._mark_registers(_X0)
-        return -1, -1
+                leads.append((x0, 8 * n, pointer))
+        x0, at, pointer = min(leads, default=(-1, -1, 0))
+        followed = self._mark_registers(_X0 + 8)
+        return (at, x0) if self._peek(pointer + x0, len(followed)) == followed else (-1, -1)
 
     def _mark_registers(self, first: int) -> bytes:
         """Gives x0 to x7 values that follow on ``first``, and returns what they look like."""
         for n in range(8):
             self._engine.write(uc.UC_ARM64_REG_X0 + n, first + n)
         return struct.pack("<8Q", *range(first, first + 8))
-
-    def fault_address(self) -> int:
-        """The offset of the address that a run failed to access; -1 where there is none."""
-        candidates: set[int] | None = None
-        for address in _HOLES:
-            self._engine.run(address, 1)
-            now = {8 * n for n, word in enumerate(self._words()) if word == address}
-            candidates = now if candidates is None else candidates & now
-        return candidates.pop() if candidates and len(candidates) == 1 else -1
-
-
-def _peek(address: int, size: int) -> bytes:
-    """Up to ``size`` bytes from ``address``, which may lead nowhere: the kernel says so of what it
-    is asked to write to a pipe, where a load would crash."""
-    reading, writing = os.pipe()
-    try:
-        os.set_blocking(writing, False)
-        count = ctypes.CDLL(None).write(writing, ctypes.c_void_p(address), ctypes.c_size_t(size))
-        return os.read(reading, count) if count > 0 else b""
-    finally:
-        os.close(reading)
-        os.close(writing)

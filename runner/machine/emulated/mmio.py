@@ -49,13 +49,12 @@ def _io_mem_abort(vcpu: Vcpu, ipa: int, hsr: int) -> int:
     vcpu.mmio_decode = access
     if not vcpu.behaviour.mmio_skip_at_completion:
         skip_instruction(vcpu)
-    value: int | None
     if is_write:
         value = _guest_to_host(vcpu, access)
         handled = vcpu.bus.write(ipa, length, value)
     else:
-        value = vcpu.bus.read(ipa, length)
-        handled = value is not None
+        found = vcpu.bus.read(ipa, length)
+        handled, value = found is not None, found or 0
     mmio = vcpu.mmio_exit
     mmio.phys_addr, mmio.len, mmio.is_write = ipa, length, is_write
     vcpu.mmio_needed = True
