@@ -87,7 +87,7 @@ def _version(value: bool) -> None:
 Paths = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="PATH",
+        metavar="PATH...",
         help="Scenarios, or folders of them. Default: this folder.",
         autocompletion=complete.paths,
     ),
@@ -95,7 +95,7 @@ Paths = Annotated[
 RequiredPaths = Annotated[
     list[str],
     typer.Argument(
-        metavar="PATH", help="Scenarios, or folders of them.", autocompletion=complete.paths
+        metavar="PATH...", help="Scenarios, or folders of them.", autocompletion=complete.paths
     ),
 ]
 Kernels = Annotated[
@@ -323,7 +323,7 @@ def matrix(
 def merge(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE", help="What run --shard K/N --format json wrote."),
+        typer.Argument(metavar="FILE...", help="What run --shard K/N --format json wrote."),
     ],
     format_: ReportFormats = None,
     output: ReportOutputs = None,
@@ -392,7 +392,9 @@ def explain(
 def conform(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE", help="Recorded traces, as JSON, also compressed with xz."),
+        typer.Argument(
+            metavar="FILE...", help="Recorded traces, as JSON, also compressed with xz."
+        ),
     ],
     kernel: Annotated[
         list[str] | None,

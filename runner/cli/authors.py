@@ -79,7 +79,7 @@ def fmt(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATH",
+            metavar="PATH...",
             help="Scenarios, or folders of them; - for standard input.",
             autocompletion=complete.paths,
         ),

@@ -166,7 +166,7 @@ def list_() -> Status:
 def fetch(
     kernels: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KERNEL", help="6.12 or 6.12.107. Default: all that are known."),
+        typer.Argument(metavar="KERNEL...", help="6.12 or 6.12.107. Default: all that are known."),
     ] = None,
     mirror: Mirror = None,
     update: Annotated[bool, typer.Option("--update", help="Even if one is kept.")] = False,
