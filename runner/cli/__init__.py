@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from copy import copy
+from typing import TYPE_CHECKING
 
 from runner.cli.options import COMMON
 from runner.cli.output import complain
 from runner.cli.status import CannotWrite, NoMachine, Status, UsageError
+
+if TYPE_CHECKING:
+    import typer
 
 _COMPLETION = "_SCENARIO_COMPLETE"
 """Set where a shell asks what could come next: it then runs the command without arguments."""
@@ -43,8 +48,6 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(args: Sequence[str]) -> int:
-    # Typer brings pydantic, which else searches every installed package for plugins: 10 ms.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     import typer
 
     import runner.cli.authors
@@ -52,8 +55,9 @@ def _dispatch(args: Sequence[str]) -> int:
     from runner.cli.app import app
 
     command_line_error = _command_line_error(typer.BadParameter)
+    command = typer.main.get_command(_with_one_command(app, args))
     try:
-        status = typer.main.get_command(app)(args=args, prog_name="scenario", standalone_mode=False)
+        status = command(args=args, prog_name="scenario", standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except command_line_error as error:
@@ -61,6 +65,21 @@ def _dispatch(args: Sequence[str]) -> int:
     if status == _TYPERS_INTERRUPT:
         raise KeyboardInterrupt
     return int(status or 0)
+
+
+def _with_one_command(app: typer.Typer, args: Sequence[str]) -> typer.Typer:
+    """``app`` with the command alone that ``args`` begin with, or as it is if with none: to build
+    one takes Typer a millisecond."""
+    from typer.main import get_command_name
+
+    for command in app.registered_commands:
+        function = command.callback
+        name = command.name or (get_command_name(function.__name__) if function else "")
+        if args and name == args[0]:
+            one = copy(app)
+            one.registered_commands, one.registered_groups = [command], []
+            return one
+    return app
 
 
 def _command_line_error(one_of_them: type[Exception]) -> type[Exception]:
