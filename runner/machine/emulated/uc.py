@@ -157,6 +157,8 @@ class Engine:
         check(_uc_open(UC_ARCH_ARM64, UC_MODE_ARM, byref(handle)), "uc_open")
         self.handle: Final = handle
         self.ctl(UC_CTL_CPU_MODEL, c_int(UC_CPU_ARM64_A57))
+        # Else its pages are 1 KiB, and to unmap a slot it looks at each of them.
+        self.ctl(UC_CTL_UC_PAGE_SIZE, c_uint32(4096))
         # Unicorn reserves 1 GB of address space an instance unless told what it needs.
         self.ctl(UC_CTL_TCG_BUFFER_SIZE, c_uint32(tcg_buffer))
         # An `until` address raises WFx traps at EL0 and hides instructions; use none at all.

@@ -16,7 +16,6 @@ from runner.machine.emulated.hardware import Hardware
 _CPACR_EL1: Final = (3, 0, 1, 0, 2)
 _EC_FP_ASIMD: Final = 0x07
 _TRAPPED: Final = _EC_FP_ASIMD << esr.EC_SHIFT | esr.IL | 0x1E0_0000
-_SYSTEM: Final = 0xD5
 _DCZID_64_BYTES: Final = 4
 
 
@@ -42,7 +41,12 @@ def _reads_dczid(word: int) -> bool:
 _SIMD_RUN: Final = re.compile(
     b"[" + b"".join(re.escape(bytes([top])) for top in range(256) if _is_simd_top(top)) + b"]+"
 )
-_SYSTEM_TOP: Final = re.compile(re.escape(bytes([_SYSTEM])))
+_SYSTEM_WORD: Final = re.compile(
+    rb"[\xe0-\xff]\x00\x3b\xd5"  # MRS of DCZID_EL0
+    rb"|[\x00-\x3f]\x44[\x1b\x3b]\xd5",  # MSR or MRS of FPCR or FPSR
+    re.DOTALL,
+)
+"""The system instructions among them, whole: code is full of others that begin like them."""
 
 _MOST_RANGES: Final = 64
 """Hooks for the bytes of one write. Unicorn looks through all of them at each instruction that it
@@ -62,11 +66,10 @@ def _ranges(address: int, data: bytes) -> list[Range]:
         (address + 4 * match.start(), address + 4 * match.end() - 4)
         for match in _SIMD_RUN.finditer(tops)
     ]
-    for match in _SYSTEM_TOP.finditer(tops):
-        offset = 4 * match.start()
-        word = int.from_bytes(data[offset : offset + 4], "little")
-        if _reads_dczid(word) or _is_simd(word):
-            found.append((address + offset, address + offset))
+    for match in _SYSTEM_WORD.finditer(data):
+        if not match.start() & 3:
+            at = address + match.start()
+            found.append((at, at))
     found.sort()
     gap = 4
     while len(found) > _MOST_RANGES:

@@ -8,7 +8,7 @@ vCPU, so that an interrupt is either routed to it or to nothing, and an interrup
 from __future__ import annotations
 
 import errno
-from functools import cmp_to_key
+from functools import cached_property, cmp_to_key
 
 from runner.machine.emulated.vgic.cpuif import CpuInterface, ListRegister
 from runner.machine.emulated.vgic.features import VgicFeatures
@@ -30,16 +30,21 @@ class Interrupts:
         self.cpuif = CpuInterface()
         self.enabled = False
         """``GICD_CTLR``: whether the distributor forwards interrupts."""
-        self.irqs = [
-            VgicIrq(intid, group=group, targets=int(intid < NR_PRIVATE_IRQS))
-            for intid in range(features.nr_irqs)
-        ]
+        self._group = group
         self.ap_list: list[VgicIrq] = []
         self._sgis_have_sources = sgis_have_sources
         self._last_in_lrs: VgicIrq | None = None
         self._spis_queued = 0
         self.active_outside_lrs = False
         self._watch_enables()
+
+    @cached_property
+    def irqs(self) -> list[VgicIrq]:
+        """By INTID. Not made before it is used: most VMs have no vGIC, only its CPU interface."""
+        return [
+            VgicIrq(intid, group=self._group, targets=int(intid < NR_PRIVATE_IRQS))
+            for intid in range(self.features.nr_irqs)
+        ]
 
     # -- routing and queueing -------------------------------------------------------------
 
