@@ -1,7 +1,9 @@
 """The floor: bare loops on Unicorn through ctypes that make the same steps and exits.
 
-They do what no machine can go without (start, save the context, write a result) and nothing of
-KVM. A ratio to them is what the emulation adds, whatever the host's speed.
+They do what a program has to that keeps to Unicorn's documented calls (start, save the context,
+write a result), declared as ctypes wants them, and nothing of KVM. A ratio to them is what the
+emulation adds, whatever the host's speed. The machine itself finds its way around some of these
+calls: :func:`alone` is the one that nothing gets around.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import mmap
 import struct
 from collections.abc import Callable
 from ctypes import c_int, c_size_t, c_uint64, c_void_p
-from time import perf_counter
+from time import process_time
 
 from runner.machine.emulated import uc
 from runner.machine.emulated.layout import cpu_layout
@@ -30,15 +32,14 @@ WRITE = (0xB9000002, 0x17FFFFFF)  # str w2,[x0]; b .-4
 HYPERCALL = (0xD4000002, 0x17FFFFFF)  # hvc #0; b .-4
 EXCEPTION = (0xD4000001, 0x17FFFFFF)  # svc #0; b .-4
 
-# Declared as one declares functions for ctypes.
 _start = uc.prototype("uc_emu_start", c_void_p, c_uint64, c_uint64, c_uint64, c_size_t)
 _write = uc.prototype("uc_reg_write", c_void_p, c_int, c_void_p)
 
 
 class Bare:
-    """A Unicorn with one page of code and a hook that notes unmapped accesses."""
+    """A Unicorn with one page of code and, if wanted, a hook that notes unmapped accesses."""
 
-    def __init__(self, code: tuple[int, ...]) -> None:
+    def __init__(self, code: tuple[int, ...], *, hook: bool = True) -> None:
         self.engine = uc.Engine()
         self._page = mmap.mmap(-1, 4096)
         self._page[: 4 * len(code)] = struct.pack(f"<{len(code)}I", *code)
@@ -48,7 +49,8 @@ class Bare:
         self.engine.write_sys(_HCR_EL2, 1 << 31)
         self.fault = 0
         self._hook = uc.MEM_INVALID_HOOK(self._on_fault)
-        self.engine.add_hook(uc.UC_HOOK_MEM_UNMAPPED, self._hook)
+        if hook:
+            self.engine.add_hook(uc.UC_HOOK_MEM_UNMAPPED, self._hook)
         self.engine.write(uc.UC_ARM64_REG_X0, HOLE)
         self.engine.write(uc.UC_ARM64_REG_PSTATE, 0x3C5)
         self.context = self.engine.new_context()
@@ -63,9 +65,9 @@ class Bare:
 
 def _timed(loop: Callable[[int], None], count: int) -> float:
     loop(200)
-    start = perf_counter()
+    start = process_time()
     loop(count)
-    return (perf_counter() - start) / count
+    return (process_time() - start) / count
 
 
 def step(count: int) -> float:
@@ -125,5 +127,25 @@ def trap(code: tuple[int, ...], count: int) -> float:
             start(handle, pc, 0, 0, _BUDGET)
             save(handle, context)
             pc = regs[32]
+
+    return _timed(loop, count)
+
+
+def alone(code: tuple[int, ...], count: int, *, stepping: bool = False) -> float:
+    """Seconds for ``uc_emu_start`` with arguments made before, and nothing around it."""
+    bare = Bare(code, hook=False)
+    engine = bare.engine
+    if stepping:
+        engine.write_sys(_MDCR_EL2, 1 << 8)
+        engine.write_sys(_MDSCR_EL1, 1)
+    state = c_uint64.from_address(cpu_layout().state_address(engine) + cpu_layout().state)
+    ready = state.value | stepping << 21  # PSTATE.SS
+    start, zero, budget = uc.uc_emu_start, uc.ZERO, c_size_t(_BUDGET)
+
+    def loop(n: int) -> None:
+        handle, pc = engine.handle, c_uint64(BASE)
+        for _ in range(n):
+            state.value = ready
+            start(handle, pc, zero, zero, budget)
 
     return _timed(loop, count)
