@@ -12,7 +12,7 @@ import ctypes
 import mmap
 import os
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ctypes import c_size_t, c_uint64, c_void_p
 from dataclasses import dataclass
 from functools import cache
@@ -57,6 +57,9 @@ UNKNOWN_LAYOUT: Final = (
 _HANDLE_SIZE: Final = 8192
 _CPU_SIZE: Final = 65536
 """More than the pointer and the registers have ever been from the beginning."""
+
+_USUAL: Final = (440, 41872)
+"""Where both are on 64-bit Linux, to look there first."""
 
 _libc: Final = ctypes.CDLL(None)
 
@@ -200,8 +203,14 @@ class _Handle:
     def _peek(self, address: int, size: int) -> bytes:
         """Up to ``size`` bytes from ``address``, which may lead nowhere: the kernel says so of
         what it is asked to write to a pipe, where a load would crash."""
-        count = _libc.write(self._writing, c_void_p(address), c_size_t(size))
-        return os.read(self._reading, count) if count > 0 else b""
+        found = b""
+        while len(found) < size:
+            start, left = c_void_p(address + len(found)), c_size_t(size - len(found))
+            count = _libc.write(self._writing, start, left)
+            if count <= 0:
+                break
+            found += os.read(self._reading, count)
+        return found
 
     def fault_address(self, *failing: Callable[[], int]) -> int:
         """The offset of the address that a run failed to access; -1 where there is none. Each of
@@ -220,16 +229,22 @@ class _Handle:
 
         Pointers to what happens to lie before the CPU lead there too, but from further away.
         """
-        pointers = self._peek(self._engine.address, size)
-        leads = []
+        content = self._peek(self._engine.address, size)
+        pointers = [pointer for (pointer,) in struct.iter_unpack("<Q", content)]
         sought = self._mark_registers(_X0)
-        for n, (pointer,) in enumerate(struct.iter_unpack("<Q", pointers)):
+        at, x0 = _USUAL
+        if at >= size or self._peek(pointers[at // 8] + x0, len(sought)) != sought:
+            x0, at = min(self._leads(pointers, sought), default=(-1, -1))
+        followed = self._mark_registers(_X0 + 8)
+        found = at >= 0 and self._peek(pointers[at // 8] + x0, len(followed)) == followed
+        return (at, x0) if found else (-1, -1)
+
+    def _leads(self, pointers: list[int], sought: bytes) -> Iterator[tuple[int, int]]:
+        """How far behind each pointer ``sought`` is, with the pointer's offset."""
+        for n, pointer in enumerate(pointers):
             x0 = self._peek(pointer, _CPU_SIZE).find(sought) if pointer and not pointer % 8 else -1
             if x0 >= 0:
-                leads.append((x0, 8 * n, pointer))
-        x0, at, pointer = min(leads, default=(-1, -1, 0))
-        followed = self._mark_registers(_X0 + 8)
-        return (at, x0) if self._peek(pointer + x0, len(followed)) == followed else (-1, -1)
+                yield x0, 8 * n
 
     def _mark_registers(self, first: int) -> bytes:
         """Gives x0 to x7 values that follow on ``first``, and returns what they look like."""

@@ -2,8 +2,8 @@
 
 The bindings cost 60 ms to import and several microseconds a call; a debug step costs two. Only
 what the emulated vCPU needs is declared here, under Unicorn's own names and numbers
-(``unicorn/unicorn.h`` and ``arm64.h`` of 2.1.4, the version that is pinned: the layout of its
-saved context is found by :mod:`runner.machine.emulated.layout`).
+(``unicorn/unicorn.h`` and ``arm64.h`` of 2.1.4, the version that is pinned: where it keeps the
+state of its CPU is found by :mod:`runner.machine.emulated.layout`).
 """
 
 from __future__ import annotations
