@@ -44,6 +44,8 @@ class IoBus:
 
     def __init__(self) -> None:
         self._devices: list[tuple[Range, BusDevice]] = []
+        self._known: dict[Range, list[BusDevice]] = {}
+        """What earlier searches found."""
 
     def register(self, base: int, size: int, device: BusDevice) -> None:
         new = (base, size)
@@ -52,9 +54,17 @@ class IoBus:
             len(self._devices),
         )
         self._devices.insert(at, (new, device))
+        self._known.clear()
 
     def _serving(self, ipa: int, length: int) -> list[BusDevice]:
-        access, devices = (ipa, length), self._devices
+        access = (ipa, length)
+        found = self._known.get(access)
+        if found is None:
+            found = self._known[access] = self._search(access)
+        return found
+
+    def _search(self, access: Range) -> list[BusDevice]:
+        devices = self._devices
         found = self._find(access)
         if found is None:
             return []
@@ -86,7 +96,10 @@ class IoBus:
         return None
 
     def write(self, ipa: int, length: int, value: int) -> bool:
-        return any(device.write(ipa, length, value) for device in self._serving(ipa, length))
+        for device in self._serving(ipa, length):  # noqa: SIM110  any() costs as much as all else
+            if device.write(ipa, length, value):
+                return True
+        return False
 
 
 class EventfdDevice:
