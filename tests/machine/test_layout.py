@@ -9,8 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+from runner.case import Case, Limits, Load, Memslot
 from runner.machine.emulated import layout, uc
+from runner.machine.emulated.machine import create
 from runner.machine.emulated.regfile import RegisterFile
+from runner.vmm.loop import run_case
 
 _X0, _PC = uc.UC_ARM64_REG_X0, uc.UC_ARM64_REG_PC
 
@@ -59,6 +62,24 @@ def test_the_address_of_a_failed_access_is_in_memory() -> None:
         assert engine.run(0x4000_0000, 1) == uc.UC_ERR_READ_UNMAPPED
         assert registers.fault_ipa.value == failed
     engine.close()
+
+
+@pytest.mark.parametrize("word", [0xF900_0001, 0xF940_0001], ids=["store", "load"])
+@pytest.mark.parametrize("before", [1, 2, 7])
+def test_an_access_that_leaves_ram_fails_where_ram_ends(word: int, before: int) -> None:
+    """FAR is then the first byte that is not there, which Unicorn's last word on a store is not."""
+    ram = Memslot(0x4000_0000, 0x10000)
+    end = ram.base + ram.size
+    case = Case(
+        slots=(ram,),
+        loads=(Load(ram.base, struct.pack("<I", word)),),
+        regs=(("pc", ram.base), ("x0", end - before)),
+        limits=Limits(exits=1),
+    )
+    machine = create("6.12")
+    (exit_,) = run_case(machine, case).exits
+    machine.close()
+    assert (exit_.exit, exit_.fields["addr"]) == ("MMIO", end)
 
 
 def test_another_layout_is_refused() -> None:

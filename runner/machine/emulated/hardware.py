@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-from runner.machine.emulated import esr
+from runner.machine.emulated import esr, uc
 from runner.machine.emulated.regfile import (
     DAIF,
     EL1H,
@@ -79,6 +79,9 @@ class Hardware(RegisterFile):
         self.hsr: int
         self.far: int
         self.ipa: int
+        self._failed_store: int | None
+        self._hook = uc.MEM_INVALID_HOOK(self._note_failed_store)
+        self.engine.add_hook(uc.UC_HOOK_MEM_WRITE_UNMAPPED | uc.UC_HOOK_MEM_WRITE_PROT, self._hook)
         self.engine.write_sys(_SCR_EL3, 0x531)
         self.engine.write_sys(_CNTHCTL_EL2, _EL1PCTEN)
         self.clear_state()
@@ -90,6 +93,7 @@ class Hardware(RegisterFile):
         self._raised = 0
         self.id_registers = {}
         self.untrap_dc_zva = False
+        self._failed_store = None
         self.status = self.hsr = self.far = self.ipa = 0
         self._mdcr = self._mdscr = self._hcr = 0
 
@@ -203,6 +207,26 @@ class Hardware(RegisterFile):
         return exception == esr.EC_SOFTSTP_LOW and self.hsr == esr.STEP_PENDING
 
     # -- memory ------------------------------------------------------------------------------
+
+    def _note_failed_store(
+        self, _uc: int, _kind: int, address: int, _size: int, _value: int, _data: int
+    ) -> bool:
+        if self._failed_store is None:
+            self._failed_store = address
+        return False
+
+    def failed_at(self, *, is_write: bool) -> int:
+        """The IPA of the load or store that Unicorn could not make.
+
+        A load ends there. A store that crosses into another page goes on byte by byte, and only a
+        hook tells where it failed first.
+        """
+        if not is_write:
+            return self.fault_ipa.value
+        failed, self._failed_store = self._failed_store, None
+        if failed is None:
+            raise uc.UnicornError("a store failed without an address")
+        return failed
 
     def translate(self, va: int) -> int | None:
         """The IPA of ``va`` by the guest's stage 1; None where it does not map it."""

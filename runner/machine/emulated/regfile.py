@@ -44,7 +44,7 @@ class RegisterFile:
         self.target_el: Final = c_uint32.from_address(base + at.target_el)
         self.exclusive: Final = c_uint64.from_address(base + at.exclusive)
         self.fault_ipa: Final = c_uint64.from_address(at.fault_address(self.engine))
-        """Where the access lay that Unicorn could not make."""
+        """Where the access lay that Unicorn could not make; of a store, where it failed last."""
         system = {encoding: base + offset for encoding, offset in at.system.items()}
         self.elr_el1: Final = c_uint64.from_address(system[layout.ELR_EL1])
         self.spsr_el1: Final = c_uint64.from_address(system[layout.SPSR_EL1])
