@@ -7,7 +7,6 @@ wrong with it is told with its place in the document, ``[3] (rnd-7): job.ram[0].
 from __future__ import annotations
 
 import json
-import lzma
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -49,6 +48,10 @@ def _decompressed(raw: bytes, *, compressed: bool) -> bytes:
         if compressed:
             raise BadRecording("not compressed with xz, as its name says")
         return raw
+    try:
+        import lzma
+    except ImportError:
+        raise BadRecording("this Python lacks lzma: decompress the file first") from None
     text, left = b"", raw
     while left:
         decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ)
