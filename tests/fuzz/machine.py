@@ -23,6 +23,9 @@ KERNELS: Final = (*KNOWN_RELEASES, "4.18-v2trap", "5.0-v2trap", "6.12-v2trap")
 BASE: Final = 0x4000_0000
 _SIZE: Final = 1 << 20
 
+_COUNTER: Final = 0xD53B_E000
+"""MRS of CNTFRQ_EL0, CNTPCT_EL0, CNTVCT_EL0 and their like."""
+
 NASTY: Final = (
     0x2ED80E5C,  # unallocated FP16 of the kind that aborts Unicorn's newest model
     0x0E512C4E,
@@ -372,3 +375,14 @@ _CHANGES: Final[tuple[Callable[[Case, Random], Case], ...]] = (
     _odd_actions,
     _odd_actions,
 )
+
+
+def reads_time(case: Case) -> bool:
+    """Whether the guest may read the counter, which goes on between two runs."""
+    actions = (*case.before, *(action for _, actions in case.on for action in actions))
+    written = [action.data for action in actions if isinstance(action, c.WriteMemory)]
+    return any(
+        word & ~0xFF == _COUNTER
+        for data in [*(load.data for load in case.loads), *written]
+        for (word,) in struct.iter_unpack("<I", data[: len(data) & ~3])
+    )

@@ -20,12 +20,18 @@ X1, X3 = 0x1111_1111_1111_1111, 0x3333_3333_3333_3333
 WATCHING = abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_USE_HW
 
 
-def run(*words: int, watch: Watchpoint, x2: int = DATA, exits: int = 2) -> Trace:
+def run(
+    *words: int,
+    watch: Watchpoint,
+    also: tuple[Watchpoint, ...] = (),
+    x2: int = DATA,
+    exits: int = 2,
+) -> Trace:
     case = Case(
         slots=(RAM,),
         loads=(Load(BASE, struct.pack(f"<{len(words)}I", *words)),),
         regs=(("pc", BASE), ("x1", X1), ("x2", x2), ("x3", X3), ("x4", 8)),
-        debug=GuestDebug(WATCHING, (), (watch,)),
+        debug=GuestDebug(WATCHING, (), (watch, *also)),
         skip_brk="never",
         limits=Limits(exits=exits),
         peek=((DATA, 64),),
@@ -79,6 +85,15 @@ def test_the_address_of_a_hit_that_is_not_aligned_is_the_recorded_cpus(
     """As Debian's 6.12 has it: rounded down for a load, the watchpoint's for a store."""
     trace = run(access, watch=Watchpoint(DATA, 8, "rw"), exits=1)
     assert (trace.exits[0].pc, trace.exits[0].fields["far"]) == (BASE, far)
+
+
+def test_of_two_watchpoints_that_an_access_hits_the_later_is_told() -> None:
+    """As Debian's 6.12 has it on the recorded CPU."""
+    zero = w.DC_ZVA | 2
+    first, second = Watchpoint(DATA + 48, 16, "rw"), Watchpoint(DATA + 32, 8, "rw")
+    exits = run(zero, watch=first, also=(second,), exits=1).exits
+    assert exits[0].fields["far"] == DATA + 32
+    assert run(zero, watch=second, also=(first,), exits=1).exits[0].fields["far"] == DATA + 48
 
 
 @pytest.mark.parametrize("kind", ["r", "rw"])

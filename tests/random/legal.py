@@ -183,14 +183,27 @@ def _mmio(fields: Fields, pc: int, vmm: _Vmm, rules: frozenset[str]) -> Iterator
     gic = vmm.case.gic
     for offset, size in _GIC_SIZES[gic.version] if gic is not None else ():
         base = gic.dist + offset if gic is not None else 0
-        if base <= addr and addr + length <= base + size and slot is None:
+        alone = slot is None and not _others_on_the_bus(vmm.case, base, size)
+        if alone and base <= addr and addr + length <= base + size:
             yield f"an access to the distributor at {addr:#x}"
     if is_write:
         data = int.from_bytes(bytes.fromhex(fields["data"])[:length], "little")
         for fd in vmm.case.ioeventfds:
             fits = fd.addr == addr and fd.len in (0, length)
-            if fits and fd.match in (None, data) and slot is None:
+            alone = slot is None and not _others_on_the_bus(vmm.case, fd.addr, length, fd)
+            if fits and fd.match in (None, data) and alone:
                 yield f"a write that an ioeventfd takes, at {addr:#x}"
+
+
+def _others_on_the_bus(case: Case, base: int, size: int, own: c.Ioeventfd | None = None) -> bool:
+    """Whether anything but the distributor, or ``own``, lies there: where devices overlap, KVM's
+    search of its bus may miss the one that would take an access."""
+    spans = [(zone.addr, zone.size) for zone in case.coalesced]
+    spans += [(fd.addr, fd.len) for fd in case.ioeventfds if fd is not own]
+    if case.gic is not None:
+        spans.append((case.gic.redist, 0x20000))
+        spans += [(case.gic.dist, 0x10000)] if own is not None else []
+    return any(start < base + size and base <= start + length for start, length in spans)
 
 
 def _system_event(fields: Fields, pc: int, vmm: _Vmm, rules: frozenset[str]) -> Iterator[str]:

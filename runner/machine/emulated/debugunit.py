@@ -233,7 +233,9 @@ def _watches(registers: DebugRegisters) -> tuple[_Watch, ...]:
         for control, value in zip(registers.wcr, registers.wvr, strict=True)
         if control & 1
     ]
-    return tuple(_watch(control, value) for control, value in enabled)
+    # KVM writes the registers from the last to the first, and the recorded CPU looks at its
+    # watchpoints in the order in which they were written.
+    return tuple(_watch(control, value) for control, value in reversed(enabled))
 
 
 def _watch(control: int, value: int) -> _Watch:
