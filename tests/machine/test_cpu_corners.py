@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import pytest
 
@@ -89,6 +90,20 @@ def test_a_step_onto_a_misaligned_address_comes_before_it() -> None:
     exits = run(guest(BR_X9, debug=STEP, exits=2)).exits
     assert [exit_.pc for exit_ in exits] == [ODD, BASE + HANDLER]
     assert [exit_.fields["hsr"] for exit_ in exits] == [0xCB00_0022, 0xCA00_0022]
+
+
+# -- accesses that begin in memory and end in none -----------------------------------------------
+
+
+@pytest.mark.parametrize("beyond", [1, 4, 7])
+def test_a_store_across_the_end_of_memory_writes_none_of_it(beyond: int) -> None:
+    store = w.access_indexed(w.DOUBLE, w.STORE, w.UNSCALED, 2, 9, 0)
+    end = BASE + (1 << 16)
+    case = guest(w.movz(2, 0x1234), store, EXIT, x9=end - 8 + beyond, exits=2)
+    trace = run(replace(case, peek=((end - 16, 16),)))
+    assert [exit_.fields["addr"] for exit_ in trace.exits] == [end, 0x0900_0000]
+    assert trace.exits[0].fields["data"] == "3412000000000000"
+    assert trace.memory[end - 16] == bytes(16)
 
 
 # -- registers -----------------------------------------------------------------------------------

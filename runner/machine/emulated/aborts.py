@@ -24,6 +24,8 @@ def data_abort(cpu: Hardware) -> int | None:
     """A load or store that stage 2 does not let through."""
     is_write = cpu.status in _WRITES
     ipa = cpu.failed_at(is_write=is_write)
+    if is_write:
+        cpu.stage2.undo_store(ipa)
     translated = cpu.sctlr_el1.value & 1
     word = cpu.word_at_pc() if translated else cpu.stage2.word(cpu.regs[32])
     iss = decode.isv_syndrome(word)

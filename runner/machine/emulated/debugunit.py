@@ -192,6 +192,12 @@ class DebugUnit:
         ipa = translate(cpu, cpu.pc)
         return None if ipa is None else decode.access_of(cpu.stage2.word(ipa), cpu.pc, cpu.x)
 
+    def hit_was_before(self, fault: int) -> bool:
+        """Whether the load that hit went on to a page that is not there: the recorded CPU makes
+        two of it. For a store it looks for both pages first."""
+        hit = self.watch_hit
+        return hit is not None and not hit.is_write and not fault & 0xFFF and hit.far & 0xFFF != 0
+
     def forget_hit(self) -> None:
         """The access that hit did not come to an end: what it met on the way comes first."""
         self.watch_hit = None

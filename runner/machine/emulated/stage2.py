@@ -18,6 +18,8 @@ PAGE = 4096
 _ANONYMOUS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
 _PERMISSION_FAULT_L3 = 0x0F
 _TRANSLATION_FAULT = 0x04
+_LARGEST_STORE = 8
+"""Of those that may cross into another page: larger ones are made in parts."""
 
 
 @dataclass(slots=True)
@@ -59,6 +61,9 @@ class Stage2:
         self._slots: list[HostSlot] = []
         self._blocks = set[int]()
         self._tables = set[int]()
+        self._end_hooks: list[int] = []
+        self._on_store = uc.MEM_HOOK(self._keep_end)
+        self._end = (0, b"")
 
     def add(self, slot: Memslot) -> None:
         memory = mmap.mmap(-1, slot.size, flags=_ANONYMOUS)
@@ -75,6 +80,9 @@ class Stage2:
             for page in host.pages:
                 self._engine.unmap(page, PAGE)
             host.release()
+        for hook in self._end_hooks:
+            self._engine.remove_hook(hook)
+        self._end_hooks.clear()
         self._slots.clear()
         self._blocks.clear()
         self._tables.clear()
@@ -117,6 +125,30 @@ class Stage2:
         self._engine.map_ptr(page, PAGE, prot, host.address + page - host.base)
         host.pages.add(page)
         self.note_mapping(page, PAGE)
+        if page + PAGE == host.end and not readonly:
+            self._watch_end(host)
+
+    # Unicorn writes what of a store lies on the first of two pages before it finds that the second
+    # one is not there. The hardware writes nothing.
+
+    def _watch_end(self, host: HostSlot) -> None:
+        first, last = host.end - _LARGEST_STORE + 1, host.end - 1
+        self._end_hooks.append(
+            self._engine.add_hook(uc.UC_HOOK_MEM_WRITE, self._on_store, first, last)
+        )
+        self._engine.flush_translations()  # which have no hooks
+
+    def _keep_end(self, _uc: int, _kind: int, ipa: int, size: int, _value: int, _data: int) -> None:
+        host = self.slot_at(ipa)
+        if host is not None and ipa + size > host.end:
+            self._end = ipa, host.memory[ipa - host.base :]
+
+    def undo_store(self, fault: int) -> None:
+        """A store could not be made for ``fault``: puts back what it wrote before."""
+        ipa, data = self._end
+        if data and ipa + len(data) == fault:
+            self.write(ipa, data)
+        self._end = 0, b""
 
     def note_mapping(self, base: int, size: int) -> None:
         """Records that stage 2 has tables for this range, for the level of later faults."""
