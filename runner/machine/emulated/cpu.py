@@ -139,9 +139,8 @@ class Cpu(Hardware):
         if self.state.value not in _MODELLED:
             raise Unsupported(_strange_state(self.state.value))
         if status and self.debug.watch_hit is not None:
-            if status == uc.UC_ERR_READ_UNMAPPED and self.debug.hit_was_before(
-                self.fault_ipa.value
-            ):
+            loading = status == uc.UC_ERR_READ_UNMAPPED
+            if loading and self.debug.hit_was_before(self.fault_ipa.value):
                 return self.debug.watchpoint_exit()
             self.debug.forget_hit()
         if status != uc.UC_ERR_EXCEPTION:
