@@ -25,7 +25,8 @@ BREAKPOINTS: Final = 6
 WATCHPOINTS: Final = 4
 
 MDE: Final = 1 << 15
-_TRAMPOLINE: Final = 0xFF_FFFF_F000
+_TRAMPOLINE: Final = 1 << 40
+"""Behind the guest's physical address space: no memslot can be there."""
 _MSR_DEBUG: Final = 0xD5100000
 _HVC: Final = 0xD4000002
 _EL1H_MASKED: Final = 0x3C5
