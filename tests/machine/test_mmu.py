@@ -6,7 +6,8 @@ import struct
 
 import pytest
 
-from runner.case import Case, GuestDebug, Load, Memslot
+from runner.case import Case, GuestDebug, Limits, Load, Memslot
+from runner.generate import words as w
 from runner.kvm.release import KNOWN_RELEASES
 from runner.machine.emulated.machine import create
 from runner.trace import Trace
@@ -109,3 +110,51 @@ def test_each_page_of_the_tables_faults_once_where_faults_show() -> None:
     assert faked.count(behind_sctlr) == 3
     # The walk of the load: level 2 for low addresses and level 3; then the device's completion.
     assert faked.count(LOAD) == 2
+
+
+DC_CISW = 0xD508_7E5F
+CONTEXTIDR, SCTLR = (3, 0, 13, 0, 1), (3, 0, 1, 0, 0)
+CACHES_ON, CACHES_OFF = 0x30D0_1805, 0x30D0_0800
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+def test_set_way_operations_trap_the_next_write_that_concerns_the_caches(kernel: str) -> None:
+    """As Debian's 6.1 and 6.12 have it. A step over an MSR tells whether KVM did it."""
+    write_other = w.msr(3, CONTEXTIDR)
+    steps = (
+        (w.msr(4, SCTLR), True),  # turns the caches on
+        (write_other, False),
+        (DC_CISW, True),
+        (write_other, True),  # any such register, with the caches on, ends the trapping
+        (write_other, False),
+        (w.msr(5, SCTLR), False),  # turns them off
+        (write_other, False),
+        (DC_CISW, True),
+        (write_other, True),
+        (write_other, True),
+    )
+    words = [word for word, _ in steps]
+    case = Case(
+        slots=(Memslot(RAM, 1 << 20),),
+        loads=(
+            Load(RAM, struct.pack(f"<{len(words)}I", *words)),
+            Load(LEVEL1, entries(_1=RAM | BLOCK | ACCESSED)),
+        ),
+        regs=(
+            ("pc", RAM),
+            ("ttbr0_el1", LEVEL1),
+            ("tcr_el1", 0x99_3519),
+            ("mair_el1", 0xFF),
+            ("x4", CACHES_ON),
+            ("x5", CACHES_OFF),
+        ),
+        debug=GuestDebug(3),
+        limits=Limits(exits=len(words)),
+    )
+    machine = create(kernel)
+    try:
+        exits = run_case(machine, case).exits
+    finally:
+        machine.close()
+    by_kvm = [not exit_.fields["hsr"] & 1 << 24 for exit_ in exits]
+    assert by_kvm == [trapped for _, trapped in steps]
