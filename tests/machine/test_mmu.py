@@ -6,8 +6,9 @@ import struct
 
 import pytest
 
-from runner.case import Case, GuestDebug, Limits, Load, Memslot
+from runner.case import Case, GuestDebug, Limits, Load, Memslot, SetGuestDebug, Watchpoint
 from runner.generate import words as w
+from runner.kvm import abi
 from runner.kvm.release import KNOWN_RELEASES
 from runner.machine.emulated.machine import create
 from runner.trace import Trace
@@ -158,3 +159,46 @@ def test_set_way_operations_trap_the_next_write_that_concerns_the_caches(kernel:
         machine.close()
     by_kvm = [not exit_.fields["hsr"] & 1 << 24 for exit_ in exits]
     assert by_kvm == [trapped for _, trapped in steps]
+
+
+def test_a_watchpoint_set_while_the_mmu_is_off_is_hit_when_it_is_on_again() -> None:
+    """Nothing traps then that would tell. As Debian's 6.12 has it."""
+    va = 0x8000_1000
+    words = (
+        w.msr(4, SCTLR),
+        w.msr(5, SCTLR),
+        w.access(w.DOUBLE, w.LOAD, 8, 7, 0),
+        w.msr(4, SCTLR),
+        w.access(w.DOUBLE, w.LOAD, 8, 6, 0),
+        w.brk(1),
+    )
+    watching = GuestDebug(
+        abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_USE_SW_BP | abi.KVM_GUESTDBG_USE_HW,
+        watch=(Watchpoint(va, 8, "r"),),
+    )
+    case = Case(
+        slots=(Memslot(RAM, 1 << 20),),
+        loads=(
+            Load(RAM, struct.pack(f"<{len(words)}I", *words)),
+            Load(LEVEL1, entries(_1=RAM | BLOCK | ACCESSED, _2=RAM | BLOCK | ACCESSED)),
+        ),
+        regs=(
+            ("pc", RAM),
+            ("ttbr0_el1", LEVEL1),
+            ("tcr_el1", 0x99_3519),
+            ("mair_el1", 0xFF),
+            ("x4", CACHES_ON),
+            ("x5", CACHES_OFF),
+            ("x6", va),
+            ("x7", UART),
+        ),
+        on=((0, (SetGuestDebug(watching),)),),
+        limits=Limits(exits=2),
+    )
+    machine = create("6.12")
+    try:
+        exits = run_case(machine, case).exits
+    finally:
+        machine.close()
+    assert exits[0].exit == "MMIO"
+    assert (exits[1].pc, exits[1].fields["far"]) == (RAM + 0x10, va)
