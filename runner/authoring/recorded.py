@@ -50,6 +50,9 @@ def with_clause(
     indent = dashes[0] or 0
     for number, item in enumerate(expect.items):
         if _is_for(item, kernel, params):
+            if isinstance(item, Map) and item.get("vmm") is not None:
+                what = "a clause for this release and some VMMs only: nothing can stand before it"
+                raise Unwritable(what, item.span.line)
             start = starts[number]
             end = item.span.end_line
             if end > start and not lines[end - 1].strip():

@@ -85,6 +85,28 @@ def align(pattern: Sequence[I], count: int, cost: Cost) -> Alignment:
     return Alignment(tuple(pairs), cut)
 
 
+def prefix_costs(pattern: Sequence[I], count: int, cost: Cost) -> list[int] | None:
+    """The least cost of aligning all of ``pattern`` with the first 0, 1, ... ``count`` things.
+
+    None where the table would have to be cut short.
+    """
+    units = _units(pattern, count)
+    if (len(units) + 1) * (count + 1) > _MOST_CELLS:
+        return None
+    row = [GAP * j for j in range(count + 1)]  # of the units so far: none, so all is extra
+    for item, use in units:
+        if use == _ANY:
+            for j in range(count):
+                row[j + 1] = min(row[j + 1], row[j] + min(cost(item, j), GAP))
+            continue
+        skip = GAP if use == _ONCE else 0
+        after = [row[0] + skip]
+        for j in range(count):
+            after.append(min(row[j] + cost(item, j), row[j + 1] + skip, after[j] + GAP))
+        row = after
+    return row
+
+
 def _due(units: Sequence[tuple[int, int]], at: int, pattern: Sequence[I]) -> int:
     return units[at][0] if at < len(units) else len(pattern)
 

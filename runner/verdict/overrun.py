@@ -14,7 +14,7 @@ from runner.case import Case, Limits
 from runner.scenario.expectation import Expectation, ExpectedExit
 from runner.trace import Trace
 from runner.verdict import match
-from runner.verdict.align import GAP, Alignment, Cost, align
+from runner.verdict.align import GAP, align, prefix_costs
 from runner.verdict.guest import Guest
 from runner.verdict.words import EC_BRK, EC_SHIFT
 
@@ -64,22 +64,17 @@ def _overrun(pattern: Sequence[ExpectedExit], trace: Trace) -> int:
         return match.cost(pattern[expected], exits[actual], states[actual])
 
     found = 0
-    whole = align(pattern, len(exits), cost)
-    missing = [pair.expected for pair in whole.pairs if pair.actual is None]
-    total = _total(whole, cost)
+    totals = prefix_costs(pattern, len(exits), cost)
+    if totals is None:
+        return 0
+    pairs = align(pattern, len(exits), cost).pairs
+    missing = [pair.expected for pair in pairs if pair.actual is None]
     for over in range(1, len(exits)):
         last = len(exits) - over
         if any(cost(one, last) == 0 for one in missing if one is not None):
             break
-        if _total(align(pattern, last, cost), cost) != total - GAP * over:
+        if totals[last] != totals[-1] - GAP * over:
             break
         if not cost(len(pattern) - 1, last - 1):
             found = over
     return found
-
-
-def _total(alignment: Alignment, cost: Cost) -> int:
-    return sum(
-        GAP if pair.expected is None or pair.actual is None else cost(pair.expected, pair.actual)
-        for pair in alignment.pairs
-    )

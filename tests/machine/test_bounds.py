@@ -7,9 +7,18 @@ from errno import EEXIST, EFAULT, EINTR, EINVAL, ENOMEM
 
 import pytest
 
-from runner.case import Case, Limits, Load, Memslot, SetVcpuEvents
+from runner.case import (
+    Case,
+    GuestDebug,
+    Limits,
+    Load,
+    Memslot,
+    SetGuestDebug,
+    SetVcpuEvents,
+)
 from runner.execute import execute
 from runner.generate import words as w
+from runner.kvm import abi
 from runner.kvm.registers import CORE_REGISTERS
 from runner.machine.emulated import wordhooks
 from runner.machine.emulated.machine import create
@@ -220,3 +229,17 @@ def test_writing_nothing_is_nothing() -> None:
     machine.write_memory(BASE, b"")
     machine.write_memory(BASE + RAM.size - 4, b"")
     machine.close()
+
+
+def test_a_breakpoint_can_be_set_where_memory_reaches_the_end_of_the_address_space() -> None:
+    """Once the last page is mapped there."""
+    last = (1 << 40) - 0x1000
+    enabled = abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_USE_HW
+    guest = Case(
+        slots=(Memslot(last, 0x1000),),
+        loads=(Load(last, struct.pack("<II", w.access(w.WORD, w.LOAD, 1, 0, 0), w.NOP)),),
+        regs=(("pc", last),),
+        on=((0, (SetGuestDebug(GuestDebug(enabled, (last + 4,))),)),),
+        limits=Limits(exits=2),
+    )
+    assert [exit_.exit for exit_ in run(guest).exits] == ["MMIO", "DEBUG"]

@@ -6,7 +6,9 @@ import struct
 
 import pytest
 
-from runner.case import Case, GuestDebug, Load, Memslot
+from runner.case import Case, GuestDebug, Limits, Load, Memslot, SetGuestDebug, Watchpoint
+from runner.generate import words as w
+from runner.kvm import abi
 from runner.kvm.release import KNOWN_RELEASES
 from runner.machine.emulated.machine import create
 from runner.trace import Trace
@@ -109,3 +111,94 @@ def test_each_page_of_the_tables_faults_once_where_faults_show() -> None:
     assert faked.count(behind_sctlr) == 3
     # The walk of the load: level 2 for low addresses and level 3; then the device's completion.
     assert faked.count(LOAD) == 2
+
+
+DC_CISW = 0xD508_7E5F
+CONTEXTIDR, SCTLR = (3, 0, 13, 0, 1), (3, 0, 1, 0, 0)
+CACHES_ON, CACHES_OFF = 0x30D0_1805, 0x30D0_0800
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+def test_set_way_operations_trap_the_next_write_that_concerns_the_caches(kernel: str) -> None:
+    """As Debian's 6.1 and 6.12 have it. A step over an MSR tells whether KVM did it."""
+    write_other = w.msr(3, CONTEXTIDR)
+    steps = (
+        (w.msr(4, SCTLR), True),  # turns the caches on
+        (write_other, False),
+        (DC_CISW, True),
+        (write_other, True),  # any such register, with the caches on, ends the trapping
+        (write_other, False),
+        (w.msr(5, SCTLR), False),  # turns them off
+        (write_other, False),
+        (DC_CISW, True),
+        (write_other, True),
+        (write_other, True),
+    )
+    words = [word for word, _ in steps]
+    case = Case(
+        slots=(Memslot(RAM, 1 << 20),),
+        loads=(
+            Load(RAM, struct.pack(f"<{len(words)}I", *words)),
+            Load(LEVEL1, entries(_1=RAM | BLOCK | ACCESSED)),
+        ),
+        regs=(
+            ("pc", RAM),
+            ("ttbr0_el1", LEVEL1),
+            ("tcr_el1", 0x99_3519),
+            ("mair_el1", 0xFF),
+            ("x4", CACHES_ON),
+            ("x5", CACHES_OFF),
+        ),
+        debug=GuestDebug(3),
+        limits=Limits(exits=len(words)),
+    )
+    machine = create(kernel)
+    try:
+        exits = run_case(machine, case).exits
+    finally:
+        machine.close()
+    by_kvm = [not exit_.fields["hsr"] & 1 << 24 for exit_ in exits]
+    assert by_kvm == [trapped for _, trapped in steps]
+
+
+def test_a_watchpoint_set_while_the_mmu_is_off_is_hit_when_it_is_on_again() -> None:
+    """Nothing traps then that would tell. As Debian's 6.12 has it."""
+    va = 0x8000_1000
+    words = (
+        w.msr(4, SCTLR),
+        w.msr(5, SCTLR),
+        w.access(w.DOUBLE, w.LOAD, 8, 7, 0),
+        w.msr(4, SCTLR),
+        w.access(w.DOUBLE, w.LOAD, 8, 6, 0),
+        w.brk(1),
+    )
+    watching = GuestDebug(
+        abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_USE_SW_BP | abi.KVM_GUESTDBG_USE_HW,
+        watch=(Watchpoint(va, 8, "r"),),
+    )
+    case = Case(
+        slots=(Memslot(RAM, 1 << 20),),
+        loads=(
+            Load(RAM, struct.pack(f"<{len(words)}I", *words)),
+            Load(LEVEL1, entries(_1=RAM | BLOCK | ACCESSED, _2=RAM | BLOCK | ACCESSED)),
+        ),
+        regs=(
+            ("pc", RAM),
+            ("ttbr0_el1", LEVEL1),
+            ("tcr_el1", 0x99_3519),
+            ("mair_el1", 0xFF),
+            ("x4", CACHES_ON),
+            ("x5", CACHES_OFF),
+            ("x6", va),
+            ("x7", UART),
+        ),
+        on=((0, (SetGuestDebug(watching),)),),
+        limits=Limits(exits=2),
+    )
+    machine = create("6.12")
+    try:
+        exits = run_case(machine, case).exits
+    finally:
+        machine.close()
+    assert exits[0].exit == "MMIO"
+    assert (exits[1].pc, exits[1].fields["far"]) == (RAM + 0x10, va)

@@ -219,3 +219,15 @@ def test_two_kernels_are_shown_side_by_side(
 def test_a_machine_compared_with_itself_does_not_differ(scenario: Path) -> None:
     machines = ["--machine", "emulated:6.12", "--machine", "emulated:6.12"]
     assert main(["compare", str(scenario), *machines]) == 0
+
+
+def test_a_clause_for_one_vmm_is_not_lost(
+    scenario: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may say of that VMM's stops what is not the kernel's to tell."""
+    for_one = '  - kernels: "6.12"\n    vmm: [qemu-2017]\n    exits: []\n'
+    text = TEXT.replace("debug:", "vmm: [plain, qemu-2017]\ndebug:", 1)
+    scenario.write_text(text := text.replace("  # new\n", for_one + "  # new\n"))
+    assert main(["record", str(scenario), "--machine", "emulated:6.12", "--yes"]) == 1
+    assert scenario.read_text() == text
+    assert f"{scenario}:13: cannot be recorded: a clause for" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from functools import cache
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.verdict.align import GAP, Alignment, align
+from runner.verdict.align import GAP, Alignment, align, prefix_costs
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,23 @@ ITEMS = st.builds(
 )
 
 
+def total(pattern: list[Letter], actual: str) -> int:
+    return sum(
+        GAP
+        if pair.expected is None or pair.actual is None
+        else cost_of(pattern[pair.expected].letter, actual[pair.actual])
+        for pair in aligned(pattern, actual).pairs
+    )
+
+
+@given(st.lists(ITEMS, max_size=4), st.text("abcABC", max_size=6))
+def test_the_costs_of_prefixes_are_those_of_aligning_each(
+    pattern: list[Letter], actual: str
+) -> None:
+    costs = prefix_costs(pattern, len(actual), lambda i, j: cost_of(pattern[i].letter, actual[j]))
+    assert costs == [total(pattern, actual[:n]) for n in range(len(actual) + 1)]
+
+
 @given(st.lists(ITEMS, max_size=4), st.text("abcABC", max_size=6))
 def test_no_alignment_costs_less(pattern: list[Letter], actual: str) -> None:
     """Against plain recursion over every way to use the items."""
@@ -134,13 +151,7 @@ def test_no_alignment_costs_less(pattern: list[Letter], actual: str) -> None:
         return min(ways)
 
     result = aligned(pattern, actual)
-    total = 0
-    for pair in result.pairs:
-        if pair.expected is None or pair.actual is None:
-            total += GAP
-        else:
-            total += cost_of(pattern[pair.expected].letter, actual[pair.actual])
-    assert total == least(0, 0, 0)
+    assert total(pattern, actual) == least(0, 0, 0)
     assert [pair.actual for pair in result.pairs if pair.actual is not None] == list(
         range(len(actual))
     )

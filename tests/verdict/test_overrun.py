@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from errno import EINTR
+from typing import Any
 
 import pytest
 
 from runner.case import Limits
 from runner.scenario.expectation import ExpectedExit
 from runner.trace import Exit, Trace
+from runner.verdict import match
 from runner.verdict.overrun import ENDED, up_to_its_last_brk, without_overrun
 
 from .build import BRK_7, CASE, SYMBOLS, clause, expected, failed, has_read, read, step, stepped
@@ -83,6 +85,24 @@ def test_what_ended_the_run_stays(ended: str) -> None:
 def test_without_expected_exits_nothing_is_over() -> None:
     trace = Trace(SHORT, ended="exit limit")
     assert without_overrun(clause(), trace, Limits(exits=4)) is trace
+
+
+def test_a_long_run_is_not_aligned_again_for_each_exit_that_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many, cost = 100, match.cost
+    asked = []
+
+    def counted(one: ExpectedExit, other: Exit, state: Any) -> int:
+        asked.append(one)
+        return cost(one, other, state)
+
+    monkeypatch.setattr(match, "cost", counted)
+    wanted = (step(1, "poll"), *[read(2, "poll")] * many, brk(3))
+    trace = Trace((stepped("poll"), HIT, *[stepped("start")] * many), ended="exit limit")
+    shorter = without_overrun(clause(wanted), trace, Limits(exits=len(wanted)))
+    assert shorter.exits == trace.exits[:2]
+    assert len(asked) < 5 * many**2
 
 
 NOWHERE = stepped("poll")._replace(pc=0x200)

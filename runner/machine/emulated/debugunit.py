@@ -17,7 +17,7 @@ from functools import cache
 from typing import Final
 
 from runner.machine.emulated import decode, esr, uc
-from runner.machine.emulated.hardware import Hardware
+from runner.machine.emulated.hardware import HCR_TVM, Hardware
 from runner.machine.emulated.layout import SCTLR_EL1
 from runner.machine.emulated.walk import translate
 
@@ -25,7 +25,8 @@ BREAKPOINTS: Final = 6
 WATCHPOINTS: Final = 4
 
 MDE: Final = 1 << 15
-_TRAMPOLINE: Final = 0xFF_FFFF_F000
+_TRAMPOLINE: Final = 1 << 40
+"""Behind the guest's physical address space: no memslot can be there."""
 _MSR_DEBUG: Final = 0xD5100000
 _HVC: Final = 0xD4000002
 _EL1H_MASKED: Final = 0x3C5
@@ -139,7 +140,7 @@ class DebugUnit:
         if self._hook is not None:
             engine.remove_hook(self._hook)
             self._hook = None
-        self._hooks_all = self._cpu.mmu_on
+        self._hooks_all = self._may_translate
         if self._watches:
             begin = min(watch.start for watch in self._watches) - _LARGEST_ACCESS
             end = max(watch.end for watch in self._watches)
@@ -150,9 +151,14 @@ class DebugUnit:
         # A hook added after translation is missed by what was translated before.
         engine.flush_translations()
 
+    @property
+    def _may_translate(self) -> bool:
+        """Stage 1 is on, or comes on without a trap that would tell."""
+        return self._cpu.mmu_on or not self._cpu.hcr & HCR_TVM
+
     def translation_changed(self) -> None:
         """Stage 1 may have been turned on or off."""
-        if self._watches and self._cpu.mmu_on is not self._hooks_all:
+        if self._watches and self._may_translate is not self._hooks_all:
             self._hook_accesses()
 
     def _on_access(self, _uc: int, kind: int, ipa: int, size: int, _value: int, _data: int) -> None:

@@ -171,12 +171,14 @@ def _mdccint(vcpu: Vcpu, _encoding: Encoding, value: int | None) -> int | None:
 
 
 def _vm_register(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
-    """Trapped by HCR_EL2.TVM until the guest turns its MMU and caches on."""
+    """Trapped by HCR_EL2.TVM until the guest writes one with its MMU and caches on
+    (``kvm_toggle_cache``)."""
+    cpu = vcpu.cpu
     if value is None:
-        return vcpu.cpu.read_sys(encoding)
-    vcpu.cpu.write_sys(encoding, value)
-    if encoding == SCTLR_EL1 and value & _SCTLR_M_C == _SCTLR_M_C:
-        vcpu.cpu.set_hcr(vcpu.cpu.hcr & ~HCR_TVM)
+        return cpu.read_sys(encoding)
+    cpu.write_sys(encoding, value)
+    if cpu.sctlr_el1.value & _SCTLR_M_C == _SCTLR_M_C:
+        cpu.set_hcr(cpu.hcr & ~HCR_TVM)
     return None
 
 
@@ -186,11 +188,10 @@ def _implementation_id(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> i
 
 
 def _set_way(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
-    """``access_dcsw``: KVM flushes the VM's memory and, while the caches are on, looks out again
-    for when they are switched."""
+    """``kvm_set_way_flush``: KVM flushes the VM's memory, and looks out again for when the caches
+    are switched."""
     cpu = vcpu.cpu
-    if cpu.sctlr_el1.value & _SCTLR_M_C == _SCTLR_M_C:
-        cpu.set_hcr(cpu.hcr | HCR_TVM)
+    cpu.set_hcr(cpu.hcr | HCR_TVM)
     return None
 
 
