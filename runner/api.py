@@ -212,7 +212,6 @@ def failure_text(*results: Result) -> str:
     >>> print(failure_text(*run(wrong, kernels="7.3")), end="")
     a breakpoint
     <text>@7.3/plain
-    the run was cut at its limit of 1 exits
     <BLANKLINE>
     <text>:6:43: field hsr: expected EC 0x3c (BRK #0x8), found 0xf2000007 (BRK #0x7)
        = in exit 0: debug exit, BRK #0x7 at 0x40000000

@@ -5,12 +5,16 @@ pytest --regenerate-golden     writes them anew; look at the difference before c
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 REGENERATE = "--regenerate-golden"
+
+# A shell ignores Ctrl-C for what it runs in the background, and so would all that is tested here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

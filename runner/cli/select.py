@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli.keyword import KeywordError, compile_keyword
+from runner.cli.output import complain
 from runner.cli.status import UsageError
-from runner.kvm.release import RangeError, parse_range, parse_release
+from runner.kvm.release import KNOWN_RELEASES, RangeError, parse_range, parse_release
 from runner.source import Diagnostic, InvalidScenario, did_you_mean
 from runner.vmm.personality import PERSONALITIES
 
@@ -75,6 +76,9 @@ def _expanded(name: str) -> tuple[str, ...]:
         kernel(release)
     except UnknownKernel as error:
         raise UsageError(f"--kernel: {error}") from None
+    newest = KNOWN_RELEASES[-1]
+    if parse_release(release).numbers[:2] > parse_release(newest).numbers:
+        complain(f"{release} is newer than {newest}, the newest that is known, and taken for it")
     return (release,)
 
 

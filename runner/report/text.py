@@ -26,6 +26,9 @@ _NAMES: Final[dict[Verdict, str]] = {
     "skip": "skipped",
     "xfail": "xfailed",
 }
+_VALUES: Final = ("field", "register", "final register", "memory", "eventfd", "ring", "output")
+"""Kinds of mismatch that say nothing of which exits came."""
+
 _WORST_FIRST: Final[tuple[Verdict, ...]] = ("fail", "error", "pass", "xfail", "skip")
 
 MOST_DIFFERENCES: Final = 8
@@ -111,7 +114,7 @@ def failure(group: Sequence[Result]) -> Iterator[Line]:
     expectation = first.case.expectation
     if expectation is not None and expectation.about:
         yield line((" ".join(expectation.about.split()), "dim"))
-    if first.cut and not any(first.cut in mismatch.notes for mismatch in first.mismatches):
+    if _cut_matters(first):
         yield line((first.cut, "skip"))
     for finding in first.findings:
         yield line((finding_words(finding), "guest"))
@@ -122,6 +125,14 @@ def failure(group: Sequence[Result]) -> Iterator[Line]:
     if more > 0:
         yield line()
         yield line((f"and {more} more difference{'s' if more > 1 else ''}", "dim"))
+
+
+def _cut_matters(result: Result) -> bool:
+    """Whether it has to be told that the run was cut: nothing more was to come where only values
+    differ, and a missing exit may say it already."""
+    told = any(result.cut in mismatch.notes for mismatch in result.mismatches)
+    of_values = all(mismatch.kind in _VALUES for mismatch in result.mismatches)
+    return bool(result.cut) and not told and not of_values
 
 
 def _error(result: Result, debug: bool) -> Iterator[Line]:

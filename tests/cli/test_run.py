@@ -16,6 +16,7 @@ from runner import execute as execution
 from runner.cli import main, progress
 from runner.cli.progress import Bar
 from runner.cli.status import Status
+from runner.kvm.release import KNOWN_RELEASES
 from runner.result import Result
 from runner.scenario.model import ScenarioCase
 
@@ -335,3 +336,12 @@ def test_main_takes_its_arguments_from_the_process(
     monkeypatch.setattr("sys.argv", ["scenario", "--version"])
     assert main() == 0
     assert capsys.readouterr().out.startswith("scenario ")
+
+
+def test_a_release_that_is_newer_than_any_known_is_taken_for_the_newest_with_a_note(
+    scenario: Scenario,
+) -> None:
+    outcome = scenario("run", "step", "--kernel", "9.9", "--kernel", KNOWN_RELEASES[-1])
+    assert outcome.status == 0
+    note = f"9.9 is newer than {KNOWN_RELEASES[-1]}, the newest that is known, and taken for it\n"
+    assert outcome.err == note
