@@ -40,7 +40,6 @@ class Alignment:
 def misaligned(cpu: Hardware) -> int | None:
     """The exception at a misaligned pc: a pending step comes before the fault, which is EL1's."""
     if cpu.step_due:
-        cpu.hsr = esr.STEP_PENDING
-        return esr.EC_SOFTSTP_LOW
+        return cpu.step_exception(esr.STEP_PENDING)
     cpu.take_to_el1(_SYNDROME, cpu.pc)
     return None

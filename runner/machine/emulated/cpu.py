@@ -19,7 +19,7 @@ from typing import Final
 from runner.machine.emulated import aborts, esr, native, uc
 from runner.machine.emulated.alignment import Alignment
 from runner.machine.emulated.debugunit import DebugRegisters, DebugUnit
-from runner.machine.emulated.hardware import HCR_EL2, HCR_LINES, HCR_TDZ, Hardware
+from runner.machine.emulated.hardware import HCR_EL2, HCR_LINES, HCR_TDZ, MDCR_TDE, Hardware
 from runner.machine.emulated.layout import SCTLR_EL1
 from runner.machine.emulated.regfile import EL0T, EL1H, EL1T, SS, Encoding
 from runner.machine.emulated.walk import unmapped_table
@@ -35,7 +35,6 @@ EXCEPTION_COST: Final = 100
 _SINGLE_COST: Final = 20
 """The same of an instruction that is run by itself."""
 
-_MDCR_TDE: Final = 1 << 8
 _ABORTS: Final = (esr.EC_IABT_LOW, esr.EC_IABT_CUR, esr.EC_DABT_LOW, esr.EC_DABT_CUR)
 
 _A64: Final = 1 << 32
@@ -100,7 +99,7 @@ class Cpu(Hardware):
             # An exception return takes PSTATE.SS along only while software step is enabled.
             if self.state.value & SS:
                 self.clear_ss()
-        elif not self._mdcr & _MDCR_TDE:
+        elif not self._mdcr & MDCR_TDE:
             return self._enter_one_by_one(budget)
         if self.vserror is not None:
             return self._enter_one_by_one(budget)

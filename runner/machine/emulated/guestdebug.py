@@ -11,6 +11,7 @@ from errno import EINVAL
 
 from runner.kvm import abi
 from runner.machine.emulated.debugunit import BREAKPOINTS, MDE, WATCHPOINTS, DebugRegisters
+from runner.machine.emulated.hardware import MDCR_TDE
 from runner.machine.emulated.regfile import SS
 from runner.machine.emulated.vcpu import USE_HW, Vcpu
 from runner.machine.interface import KvmError
@@ -24,7 +25,6 @@ _VALID = (
 _MDSCR_SS = 1
 _KDE = 1 << 13
 _OSLK = 1 << 1
-_MDCR_TDE = 1 << 8
 _MDCR_TRAPS = 1 << 9 | 1 << 10 | 1 << 11 | 1 << 6 | 1 << 5  # TDA, TDOSA, TDRA, TPM, TPMCR
 _NO_REGISTERS = DebugRegisters()
 
@@ -64,7 +64,7 @@ def program(vcpu: Vcpu) -> None:
         guest_mdscr &= ~(MDE | _KDE | _MDSCR_SS)
     mdscr, registers = guest_mdscr, _NO_REGISTERS
     if vcpu.guest_debug:
-        cpu.set_mdcr(_MDCR_TRAPS | _MDCR_TDE)
+        cpu.set_mdcr(_MDCR_TRAPS | MDCR_TDE)
         if vcpu.behaviour.guest_debug_owns_registers and mdscr & (MDE | _KDE):
             vcpu.shape("guest_debug_owns_registers")
             mdscr &= ~(MDE | _KDE)

@@ -38,6 +38,11 @@ _HCR_VF: Final = 1 << 6
 HCR_LINES: Final = _HCR_VI | _HCR_VF
 """The virtual interrupt lines."""
 SERROR_OFFSET: Final = 0x180
+MDCR_TDE: Final = 1 << 8
+"""Debug exceptions of the guest go to EL2."""
+_KDE: Final = 1 << 13
+"""MDSCR_EL1: debug exceptions are on at EL1 too."""
+_PSR_D: Final = 1 << 9
 
 HCR_EL2: Final = (3, 4, 1, 1, 0)
 _SCR_EL3: Final = (3, 6, 1, 1, 0)
@@ -194,13 +199,28 @@ class Hardware(RegisterFile):
         if not self.state.value & SS or not self._mdscr & 1:
             return None
         self.clear_ss()
-        self.hsr = esr.STEP_COMPLETE
-        return esr.EC_SOFTSTP_LOW
+        return self.step_exception(esr.STEP_COMPLETE)
+
+    def step_exception(self, syndrome: int) -> int | None:
+        """A software step exception: KVM's where MDCR_EL2.TDE says so, else the guest's own."""
+        if self._mdcr & MDCR_TDE:
+            self.hsr = syndrome
+            return esr.EC_SOFTSTP_LOW
+        if self._steps_itself:
+            self.take_to_el1(syndrome + (self.current_el << esr.EC_SHIFT))
+        return None
+
+    @property
+    def _steps_itself(self) -> bool:
+        """Whether debug exceptions are on for the guest where it is (Arm ARM D2.4)."""
+        return not self.current_el or (self._mdscr & _KDE != 0 and not self.pstate & _PSR_D)
 
     @property
     def step_due(self) -> bool:
         """Whether software step is in its active-pending state: the next thing is its exception."""
-        return bool(self._mdscr & 1) and not self.state.value & SS
+        if not self._mdscr & 1 or self.state.value & SS:
+            return False
+        return bool(self._mdcr & MDCR_TDE) or self._steps_itself
 
     def step_is_pending(self, exception: int) -> bool:
         """Whether ``exception`` is a step that was pending: nothing was executed."""
