@@ -136,7 +136,8 @@ def _step(hsr: int, pc: int, far: int, vmm: _Vmm, rules: frozenset[str]) -> Iter
 
 def _breakpoint(hsr: int, pc: int, far: int, vmm: _Vmm, rules: frozenset[str]) -> Iterator[str]:
     points = vmm.debug.hw_bp if vmm.debug is not None else ()
-    matches = any(point & ~3 == pc for point in points)
+    # A breakpoint has an address of 49 bits, and bit 48 is its sign.
+    matches = any((point & ~3 ^ pc) & (1 << 49) - 1 == 0 for point in points)
     if not vmm.asks(abi.KVM_GUESTDBG_USE_HW) or not matches or hsr != 0xC2000022:
         yield f"a breakpoint at {pc:#x} with hsr {hsr:#x}"
 
