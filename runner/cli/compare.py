@@ -42,7 +42,7 @@ def compare(
         )
         pairs = list(_pairs(selection, scenarios, one, other))
         if not pairs:
-            complain("no case is selected")
+            complain(_why_nothing(selection, scenarios, one.kernel or other.kernel))
             return Status.NOTHING_SELECTED
         differing = skipped = 0
         for first, second in pairs:
@@ -57,6 +57,12 @@ def compare(
     say(f"{count(len(pairs), 'case')}: {differing} differ between {names[0]} and {names[1]}")
     say(f"{left_out}\n")
     return Status.MISMATCH if differing else Status.OK
+
+
+def _why_nothing(selection: Selection, scenarios: Sequence[Scenario], kernel: str | None) -> str:
+    if kernel is not None and replace(selection, kernels=(kernel,)).cases(scenarios):
+        return f"no case is selected: nothing is expected on {kernel}"
+    return "no case is selected"
 
 
 def _on(target: Target, case: ScenarioCase) -> Found:

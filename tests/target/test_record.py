@@ -231,3 +231,17 @@ def test_a_clause_for_one_vmm_is_not_lost(
     assert main(["record", str(scenario), "--machine", "emulated:6.12", "--yes"]) == 1
     assert scenario.read_text() == text
     assert f"{scenario}:13: cannot be recorded: a clause for" in capsys.readouterr().err
+
+
+def test_a_comparison_on_a_release_of_which_nothing_is_expected_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "old.vcpu.yaml"
+    path.write_text(
+        "title: of an old release\nguest: {at: 0x40000000, words: [0xd4200000]}\n"
+        "debug: {software_breakpoints: true}\n"
+        'expect: [{kernels: "4.14", exits: [debug: {brk: 0x40000000}]}]\n'
+    )
+    machines = ["--machine", "emulated:6.12", "--machine", "emulated:7.2"]
+    assert main(["compare", str(path), *machines]) == 5
+    assert capsys.readouterr().err == "no case is selected: nothing is expected on 6.12\n"
