@@ -30,17 +30,6 @@ def sys_reg(op0: int, op1: int, crn: int, crm: int, op2: int) -> int:
     return KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG | encoding
 
 
-def encoding_of(reg_id: int) -> tuple[int, int, int, int, int]:
-    """(op0, op1, CRn, CRm, op2) of a system register's id."""
-    return (
-        reg_id >> 14 & 3,
-        reg_id >> 11 & 7,
-        reg_id >> 7 & 15,
-        reg_id >> 3 & 15,
-        reg_id & 7,
-    )
-
-
 # struct kvm_regs: regs[31], sp (SP_EL0), pc, pstate; sp_el1; elr_el1; spsr[5] (SPSR_EL1 first).
 CORE_REGISTERS: Final = {
     **{f"x{n}": core_reg(8 * n) for n in range(31)},

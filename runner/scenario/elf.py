@@ -12,7 +12,6 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -63,12 +62,6 @@ class ElfImage:
     def base(self) -> int:
         """The lowest address loaded."""
         return min(load.addr for load in self.loads)
-
-
-def load_elf(path: Path) -> ElfImage:
-    """:func:`read_elf` of a file. Raises :class:`NotAGuest` and :class:`OSError`."""
-    with path.open("rb") as file:
-        return read_elf(file.read(MAX_FILE + 1))
 
 
 def read_elf(data: bytes) -> ElfImage:

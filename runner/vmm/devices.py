@@ -107,7 +107,6 @@ class ByAddress:
 
     def __init__(self, device: Device) -> None:
         self._values = dict(device.registers)
-        self._default: int | None = None
 
     def read(self, offset: int, length: int) -> int:
         return self._values[offset]

@@ -91,3 +91,39 @@ def test_other_lines_are_refused(irq: int, gic: Gic | None, errno: int) -> None:
 def test_the_next_machine_starts_with_its_lines_low() -> None:
     assert stopped_at(run(SetIrqLine(IRQ, 1))) == TOOK_IRQ
     assert stopped_at(run()) == DONE
+
+
+PENDING = 0x080B_0200
+"""GICR_ISPENDR0."""
+
+
+@pytest.mark.parametrize(
+    ("ppi", "at_once", "pending"),
+    [(27, True, 0), (27, False, 0), (30, False, 0), (20, True, 1 << 20), (20, False, 1 << 20)],
+)
+def test_the_timers_have_their_lines_from_the_first_run_on(
+    ppi: int, at_once: bool, pending: int
+) -> None:
+    """As Debian's kernels from 5.10 to 7.2 have it: KVM_IRQ_LINE of those is taken and ignored."""
+    raised = (SetIrqLine(2 << 24 | ppi, 1),)
+    words = [
+        w.access(w.WORD, w.STORE, 1, 10, 0),
+        w.access(w.WORD, w.LOAD, 3, 11, 0),
+        w.access(w.WORD, w.STORE, 3, 10, 0),
+    ]
+    case = Case(
+        slots=(Memslot(BASE, 1 << 20),),
+        loads=(Load(BASE, struct.pack("<3I", *words)),),
+        regs=(("pc", BASE), ("x10", 0x0900_0000), ("x11", PENDING)),
+        before=raised if at_once else (),
+        on=() if at_once else ((0, raised),),
+        gic=Gic(3, 0x0800_0000, 0x080A_0000),
+        limits=Limits(exits=2),
+        observe=("x3",),
+    )
+    machine = create("6.12")
+    try:
+        trace = run_case(machine, case)
+    finally:
+        machine.close()
+    assert trace.exits[1].fields["data"] == pending.to_bytes(8, "little").hex()

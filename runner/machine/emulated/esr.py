@@ -31,10 +31,6 @@ STEP_PENDING: Final = EC_SOFTSTP_LOW << EC_SHIFT | IL | 0x22
 """A software step exception from active-pending: ISV 0, nothing was executed."""
 
 
-def exception_class(esr: int) -> int:
-    return esr >> EC_SHIFT & 0x3F
-
-
 def external_abort(from_el: int, *, fetch: bool = False) -> int:
     """The syndrome of a synchronous external abort taken to EL1 (DFSC 0x10)."""
     low = EC_IABT_LOW if fetch else EC_DABT_LOW

@@ -11,7 +11,7 @@ from errno import EINVAL
 
 from runner.kvm import abi
 from runner.machine.emulated.debugunit import BREAKPOINTS, MDE, WATCHPOINTS, DebugRegisters
-from runner.machine.emulated.hardware import MDCR_TDE
+from runner.machine.emulated.hardware import KDE, MDCR_TDE
 from runner.machine.emulated.regfile import SS
 from runner.machine.emulated.vcpu import USE_HW, Vcpu
 from runner.machine.interface import KvmError
@@ -23,7 +23,6 @@ _VALID = (
     | abi.KVM_GUESTDBG_USE_HW
 )
 _MDSCR_SS = 1
-_KDE = 1 << 13
 _OSLK = 1 << 1
 _MDCR_TRAPS = 1 << 9 | 1 << 10 | 1 << 11 | 1 << 6 | 1 << 5  # TDA, TDOSA, TDRA, TPM, TPMCR
 _NO_REGISTERS = DebugRegisters()
@@ -61,20 +60,20 @@ def program(vcpu: Vcpu) -> None:
     guest_mdscr = vcpu.guest_mdscr
     if vcpu.oslsr & _OSLK:
         vcpu.shape("os_lock_emulated")
-        guest_mdscr &= ~(MDE | _KDE | _MDSCR_SS)
+        guest_mdscr &= ~(MDE | KDE | _MDSCR_SS)
     mdscr, registers = guest_mdscr, _NO_REGISTERS
     if vcpu.guest_debug:
         cpu.set_mdcr(_MDCR_TRAPS | MDCR_TDE)
-        if vcpu.behaviour.guest_debug_owns_registers and mdscr & (MDE | _KDE):
+        if vcpu.behaviour.guest_debug_owns_registers and mdscr & (MDE | KDE):
             vcpu.shape("guest_debug_owns_registers")
-            mdscr &= ~(MDE | _KDE)
+            mdscr &= ~(MDE | KDE)
         mdscr = mdscr | _MDSCR_SS if vcpu.stepping else mdscr & ~_MDSCR_SS
     else:
         cpu.set_mdcr(_MDCR_TRAPS)
     if vcpu.guest_debug & USE_HW:
         mdscr |= MDE
         registers = vcpu.external_debug
-    elif mdscr & (MDE | _KDE):
+    elif mdscr & (MDE | KDE):
         registers = _guest_registers(vcpu)
     cpu.set_mdscr(mdscr)
     cpu.debug.load(registers)

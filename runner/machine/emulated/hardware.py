@@ -11,6 +11,7 @@ from runner.machine.emulated.regfile import (
     EL1H,
     MDSCR_EL1,
     PSR_A,
+    PSR_D,
     SS,
     Encoding,
     RegisterFile,
@@ -40,9 +41,8 @@ HCR_LINES: Final = _HCR_VI | _HCR_VF
 SERROR_OFFSET: Final = 0x180
 MDCR_TDE: Final = 1 << 8
 """Debug exceptions of the guest go to EL2."""
-_KDE: Final = 1 << 13
+KDE: Final = 1 << 13
 """MDSCR_EL1: debug exceptions are on at EL1 too."""
-_PSR_D: Final = 1 << 9
 
 HCR_EL2: Final = (3, 4, 1, 1, 0)
 _SCR_EL3: Final = (3, 6, 1, 1, 0)
@@ -213,7 +213,7 @@ class Hardware(RegisterFile):
     @property
     def _steps_itself(self) -> bool:
         """Whether debug exceptions are on for the guest where it is (Arm ARM D2.4)."""
-        return not self.current_el or (self._mdscr & _KDE != 0 and not self.pstate & _PSR_D)
+        return not self.current_el or (self._mdscr & KDE != 0 and not self.pstate & PSR_D)
 
     @property
     def step_due(self) -> bool:

@@ -54,6 +54,7 @@ class EmulatedMachine:
         self._ioeventfds: list[Ioeventfd] = []
         self._eventfds: list[EventfdDevice] = []
         self._sound = True
+        self._has_run = False
         self._cpu.gic = bare_interface(kernel.behaviour)
         self._cpu.pstate = DAIF | EL1H
         self._identify()
@@ -159,9 +160,17 @@ class EmulatedMachine:
 
     # -- KVM_RUN -----------------------------------------------------------------------------
 
+    def _first_run(self) -> None:
+        """``kvm_arch_vcpu_run_pid_change``."""
+        self._has_run = True
+        if self._vcpu.gic is not None:
+            self._vcpu.gic.first_run()
+
     def kvm_run(self, *, instructions: int, seconds: float) -> int:
         vcpu, run = self._vcpu, self._run
         behaviour = vcpu.behaviour
+        if not self._has_run:
+            self._first_run()
         if vcpu.shaped:
             vcpu.shaped.clear()
         if run.exit_reason == abi.KVM_EXIT_MMIO:

@@ -126,11 +126,10 @@ def software_step(cpu: Hardware) -> int | None:
     return fetch_abort_at(cpu, ipa)
 
 
-def breakpoint_hit(cpu: Hardware) -> int:
+def breakpoint_hit(cpu: Hardware) -> int | None:
     """A pending step comes before a breakpoint on the same instruction."""
     if cpu.step_due:
-        cpu.hsr = esr.STEP_PENDING
-        return esr.EC_SOFTSTP_LOW
+        return cpu.step_exception(esr.STEP_PENDING)
     return esr.EC_BREAKPT_LOW
 
 

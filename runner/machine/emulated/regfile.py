@@ -17,6 +17,7 @@ Encoding: TypeAlias = tuple[int, int, int, int, int]
 
 SS: Final = 1 << 21
 PSR_A: Final = 1 << 8
+PSR_D: Final = 1 << 9
 EL0T: Final = 0x0
 EL1T: Final = 0x4
 EL1H: Final = 0x5
@@ -105,9 +106,6 @@ class RegisterFile:
         state = self.state.value
         if state & SS:
             self.state.value = state ^ SS
-
-    def set_ss(self) -> None:
-        self.state.value |= SS
 
     def rebuild_flags(self) -> None:
         """Any system register written through the host makes Unicorn derive its flags anew."""

@@ -11,12 +11,9 @@ from runner.machine.emulated.idregs import MPIDR, id_register
 from runner.machine.emulated.inject import inject_undefined, skip_instruction
 from runner.machine.emulated.native import iss_encoding
 from runner.machine.emulated.regfile import Encoding
-from runner.machine.emulated.vcpu import Vcpu
+from runner.machine.emulated.vcpu import UNKNOWN_RESET, Vcpu
 from runner.machine.emulated.vgic import UNDEF
 from runner.machine.emulated.vgic.icv import SGI_REGISTERS
-
-UNKNOWN_RESET: Final = 0x1DE7_EC7E_DBAD_C0DE
-"""What KVM resets architecturally UNKNOWN registers to (``reset_unknown``)."""
 
 SCTLR_EL1: Final = (3, 0, 1, 0, 0)
 _VMPIDR_EL2: Final = (3, 4, 0, 0, 5)
@@ -48,8 +45,6 @@ RESET_VALUES: Final[dict[Encoding, int]] = {
     (3, 2, 0, 0, 0): UNKNOWN_RESET,  # CSSELR_EL1
 }
 
-OSLSR_RESET: Final = 1 << 3
-"""OSLSR_EL1.OSLM: there is an OS lock, and it is open."""
 _OSLK: Final = 1 << 1
 
 

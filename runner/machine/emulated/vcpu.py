@@ -22,6 +22,12 @@ SINGLESTEP: Final = abi.KVM_GUESTDBG_SINGLESTEP
 USE_HW: Final = abi.KVM_GUESTDBG_USE_HW
 
 
+UNKNOWN_RESET: Final = 0x1DE7_EC7E_DBAD_C0DE
+"""What KVM resets architecturally UNKNOWN registers to (``reset_unknown``)."""
+_OSLSR_RESET: Final = 1 << 3
+"""OSLSR_EL1.OSLM: there is an OS lock, and it is open."""
+
+
 @dataclass(frozen=True, slots=True)
 class MmioDecode:
     """What KVM keeps of an access between its exit and its completion."""
@@ -97,8 +103,8 @@ class Vcpu:
         self.mp_state = abi.KVM_MP_STATE_RUNNABLE
         self.host_interrupt = False
         self.mdccint = 0
-        self.oslsr = 8
-        self.csselr = 0x1DE7_EC7E_DBAD_C0DE
+        self.oslsr = _OSLSR_RESET
+        self.csselr = UNKNOWN_RESET
         self.timer: Final = Timer()
         self.shaped: list[str] = []
 

@@ -16,6 +16,7 @@ from runner.machine.emulated.vgic.irq import (
     NR_PRIVATE_IRQS,
     NR_SGIS,
     TIMER_PPIS,
+    VIRTUAL_TIMER_PPI,
     VgicIrq,
 )
 
@@ -300,7 +301,9 @@ class Interrupts:
 
     def first_run(self) -> None:
         """The first ``KVM_RUN`` gives the timers' PPIs to the timers (``kvm_timer_enable``):
-        from then on ``KVM_IRQ_LINE`` takes them and does nothing."""
+        from then on ``KVM_IRQ_LINE`` takes them and does nothing. The virtual timer's line is then
+        what the timer makes it: low."""
+        self.inject(VIRTUAL_TIMER_PPI, False)
         for intid in TIMER_PPIS:
             self.irqs[intid].owned = True
 

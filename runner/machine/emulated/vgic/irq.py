@@ -4,7 +4,8 @@ from __future__ import annotations
 
 NR_SGIS = 16
 NR_PRIVATE_IRQS = 32
-TIMER_PPIS = (27, 30)
+VIRTUAL_TIMER_PPI = 27
+TIMER_PPIS = (VIRTUAL_TIMER_PPI, 30)
 """The virtual and the physical timer's."""
 
 
