@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from runner.case import Gic
 from runner.machine.emulated.vgic import Undefined, VgicFeatures, VgicV2, VgicV3, icv
 from runner.machine.emulated.vgic.icv import Encoding
@@ -13,23 +15,6 @@ CPU = 0x0801_0000
 SPI_1 = 0x0100_0021
 """The word of ``KVM_IRQ_LINE`` for SPI 1, INTID 33, as the recorded jobs give it."""
 
-V4_14 = VgicFeatures(
-    implementation_revision=0,
-    groups_writable=False,
-    group0_sgi_registers=False,
-    level_active_and_pending=True,
-    sgi_sources_together=True,
-    sgi_active_source=False,
-    lr_overflow=False,
-    traps_dir_with_spis=False,
-    gicv_dir_page_trapped=False,
-    redistributor_is_one_device=False,
-    wfi_heeds_priority=False,
-    irq_line_vcpu2=False,
-    pendbaser_52bit=False,
-    outer_cacheability_same_as_inner=False,
-    pendbaser_hides_ptz=False,
-)
 V4_19 = VgicFeatures(
     implementation_revision=2,
     lr_overflow=False,
@@ -41,6 +26,15 @@ V4_19 = VgicFeatures(
     pendbaser_52bit=False,
     outer_cacheability_same_as_inner=False,
     pendbaser_hides_ptz=False,
+)
+V4_14 = replace(
+    V4_19,
+    implementation_revision=0,
+    groups_writable=False,
+    group0_sgi_registers=False,
+    level_active_and_pending=True,
+    sgi_sources_together=True,
+    sgi_active_source=False,
 )
 V6_12 = VgicFeatures(
     lr_overflow=False,

@@ -115,13 +115,12 @@ class DebugUnit:
 
     # -- watchpoints -------------------------------------------------------------------------
 
-    def watches(self, va: int, length: int, *, is_write: bool) -> bool:
-        return self._hit_by(va, length, is_write) is not None
-
-    def report_watchpoint(self, va: int, length: int, *, is_write: bool) -> int | None:
-        """The exception for an access that was caught before it took effect."""
+    def hit_at(self, va: int, length: int, *, is_write: bool) -> int | None:
         watch = self._hit_by(va, length, is_write)
-        far = va if watch is None else max(va, watch.start)
+        return None if watch is None else max(va, watch.start)
+
+    def report_hit(self, far: int, *, is_write: bool) -> int | None:
+        """The exception for an access that was caught before it took effect."""
         return self._raise(far, is_write)
 
     def _hit_by(self, va: int, length: int, is_write: bool) -> _Watch | None:

@@ -55,9 +55,11 @@ _MDCR_EL2: Final = (3, 4, 1, 1, 1)
 class Watchpoints(Protocol):
     """Watchpoints for accesses that Unicorn does not make itself."""
 
-    def watches(self, va: int, length: int, *, is_write: bool) -> bool: ...
+    def hit_at(self, va: int, length: int, *, is_write: bool) -> int | None:
+        """Where an access of ``length`` bytes hits, None where it does not."""
+        ...
 
-    def report_watchpoint(self, va: int, length: int, *, is_write: bool) -> int | None: ...
+    def report_hit(self, far: int, *, is_write: bool) -> int | None: ...
 
 
 class Hardware(RegisterFile):

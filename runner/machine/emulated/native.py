@@ -100,15 +100,17 @@ def system_trap(cpu: Hardware) -> int | None:
 
 def _zero_block(cpu: Hardware, rt: int) -> int | None:
     va = cpu.x_or_zero(rt)
-    ipa = cpu.translate(va & ~(_BLOCK - 1))
+    start = va & ~(_BLOCK - 1)
+    ipa = cpu.translate(start)
     if ipa is None:
         cpu.untrap_dc_zva = True
         return None
     slot = cpu.stage2.slot_at(ipa)
     if slot is None or slot.slot.readonly or not slot.maps(ipa):
         return block_abort(cpu, va, ipa)
-    if cpu.watchpoints.watches(va & ~(_BLOCK - 1), _BLOCK, is_write=True):
-        return cpu.watchpoints.report_watchpoint(va & ~(_BLOCK - 1), _BLOCK, is_write=True)
+    far = cpu.watchpoints.hit_at(start, _BLOCK, is_write=True)
+    if far is not None:
+        return cpu.watchpoints.report_hit(far, is_write=True)
     cpu.stage2.write(ipa, bytes(_BLOCK))
     return cpu.finish_natively()
 
