@@ -13,13 +13,14 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
 
+from vcpu_scenario.case import Case, GuestDebug, Ioeventfd, Load, Memslot
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
+from vcpu_scenario.oracle import jobs
+from vcpu_scenario.vmm.loop import run_case
+from vcpu_scenario.vmm.setup import set_up
+
 from benchmarks import floor
-from runner.case import Case, GuestDebug, Ioeventfd, Load, Memslot
-from runner.kvm import abi
-from runner.machine.emulated.machine import EmulatedMachine, create
-from runner.oracle import jobs
-from runner.vmm.loop import run_case
-from runner.vmm.setup import set_up
 
 KERNEL = "6.12"
 COUNT = 20_000
@@ -74,7 +75,7 @@ def runs(made: EmulatedMachine, count: int) -> float:
 
 def handled(code: tuple[int, ...], exits: int, *, bell: bool = False) -> float:
     """Seconds for one exit that the kernel handles: a run of so many, ended by its budget."""
-    from runner.machine.emulated.machine import EXIT_COST
+    from vcpu_scenario.machine.emulated.machine import EXIT_COST
 
     made = machine(code, bell=bell)
     made.kvm_run(instructions=EXIT_COST * 50, seconds=10)
@@ -85,7 +86,7 @@ def handled(code: tuple[int, ...], exits: int, *, bell: bool = False) -> float:
 
 def exceptions(count: int) -> float:
     """Seconds for an exception to the guest's own vector and its return."""
-    from runner.machine.emulated.cpu import EXCEPTION_COST
+    from vcpu_scenario.machine.emulated.cpu import EXCEPTION_COST
 
     vector = 0x200 // 4
     code = [0xD4000001, 0x17FFFFFF] + [0] * (vector - 2) + [0xD69F03E0]  # svc; b .-4; eret
@@ -98,7 +99,7 @@ def exceptions(count: int) -> float:
 
 
 def vbar() -> int:
-    from runner.vmm.setup import id_of
+    from vcpu_scenario.vmm.setup import id_of
 
     return id_of("vbar_el1")
 
@@ -130,7 +131,7 @@ def matrix() -> tuple[float, float]:
 def _command(scenario: str, folder: str, rounds: int) -> tuple[float, float]:
     path = Path(folder) / "one.vcpu.yaml"
     path.write_text(scenario)
-    command = [sys.executable, "-m", "runner", "run", str(path), "--kernel", KERNEL]
+    command = [sys.executable, "-m", "vcpu_scenario", "run", str(path), "--kernel", KERNEL]
     # As installed: with the modules compiled, which the first time does.
     env = {**os.environ, "PYTHONPYCACHEPREFIX": folder, "PYTHONDONTWRITEBYTECODE": ""}
     times = []

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from runner.machine.emulated.machine import EmulatedMachine, create
+from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
 
 DEADLY = "5.10"
 """The kernel whose machine takes its process along."""

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from runner.api import (
+from vcpu_scenario.api import (
     InvalidScenario,
     UsageError,
     dumps,
@@ -18,9 +17,9 @@ from runner.api import (
     loads,
     run,
 )
-from runner.cli import main
-from runner.machine.emulated.machine import EmulatedMachine, create
-from runner.machine.interface import Unsupported
+from vcpu_scenario.cli import main
+from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
+from vcpu_scenario.machine.interface import Unsupported
 
 BREAKPOINT: dict[str, Any] = {
     "title": "a breakpoint",

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from runner.api import Comparison, compare, run
-from runner.machine.interface import Unsupported
-from runner.trace import Exit, Ring, RingEntry, Trace
+from vcpu_scenario.api import Comparison, compare, run
+from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
 
 STEP = 0xCA000022
 BRK = 0xF2000007

@@ -18,7 +18,7 @@ def in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_examples_of_the_module() -> None:
-    found = doctest.testmod(importlib.import_module("runner.api"))
+    found = doctest.testmod(importlib.import_module("vcpu_scenario.api"))
     assert found.attempted > 0
     assert found.failed == 0
 
@@ -29,7 +29,7 @@ def test_examples_of_a_page(page: Path) -> None:
 
 
 def test_every_public_function_has_an_example() -> None:
-    api = importlib.import_module("runner.api")
+    api = importlib.import_module("vcpu_scenario.api")
     functions = [name for name in api.__all__ if name[0].islower()]
     assert functions
     for name in functions:
@@ -39,7 +39,7 @@ def test_every_public_function_has_an_example() -> None:
 def test_importing_the_package_imports_nothing_else() -> None:
     import subprocess
 
-    code = "import sys, runner; print([n for n in sys.modules if n.startswith('runner.')])"
+    code = "import sys, vcpu_scenario; print([n for n in sys.modules if 'vcpu_scenario.' in n])"
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from runner import batch
-from runner.api import Result, ScenarioCase, run
-from runner.batch import OtherVersion, run_batch, run_on
-from runner.cli.select import Selection, find, load_all
-from runner.execute import execute
-from runner.machine.emulated.machine import create
+from vcpu_scenario import batch
+from vcpu_scenario.api import Result, ScenarioCase, run
+from vcpu_scenario.batch import OtherVersion, run_batch, run_on
+from vcpu_scenario.cli.select import Selection, find, load_all
+from vcpu_scenario.execute import execute
+from vcpu_scenario.machine.emulated.machine import create
 
 from .machines import DEADLY, deadly
 

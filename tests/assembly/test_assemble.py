@@ -8,9 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from runner.scenario.assemblers import Assembler
-from runner.scenario.assembly import Assembled, AssemblerError, assemble_with
+from vcpu_scenario.scenario.assemblers import Assembler
+from vcpu_scenario.scenario.assembly import Assembled, AssemblerError, assemble_with
 
 BASE = 0x4000_0000
 

@@ -9,10 +9,9 @@ import stat
 from pathlib import Path
 
 import pytest
-
-from runner.scenario import assemblers
-from runner.scenario.assemblers import Assembler, choose, installed
-from runner.scenario.assembly import AssemblerError, NoAssembler, assemble, assemble_with
+from vcpu_scenario.scenario import assemblers
+from vcpu_scenario.scenario.assemblers import Assembler, choose, installed
+from vcpu_scenario.scenario.assembly import AssemblerError, NoAssembler, assemble, assemble_with
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-
-from runner.disassembly import disassemble
+from vcpu_scenario.disassembly import disassemble
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from runner.scenario.assemblers import Assembler
-from runner.scenario.assembly import AssemblerError, Problem, assemble_with
+from vcpu_scenario.scenario.assemblers import Assembler
+from vcpu_scenario.scenario.assembly import AssemblerError, Problem, assemble_with
 
 BASE = 0x4000_0000
 

@@ -6,8 +6,8 @@ import json
 import lzma
 from pathlib import Path
 
-from runner.scenario.assemblers import Assembler
-from runner.scenario.assembly import assemble_with
+from vcpu_scenario.scenario.assemblers import Assembler
+from vcpu_scenario.scenario.assembly import assemble_with
 
 RECORDED = Path(__file__).with_name("recorded.json.xz")
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-from runner.cli import main
+from vcpu_scenario.cli import main
 
 
 @dataclass(frozen=True)

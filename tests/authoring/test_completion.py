@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 import typer
-
-from runner.cli import main
-from runner.cli.app import app
-from runner.kvm.release import KNOWN_RELEASES
-from runner.vmm.personality import PERSONALITIES
+from vcpu_scenario.cli import main
+from vcpu_scenario.cli.app import app
+from vcpu_scenario.kvm.release import KNOWN_RELEASES
+from vcpu_scenario.vmm.personality import PERSONALITIES
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "broken.vcpu.yaml").write_text("tags: [")
     command = tmp_path / "bin/scenario"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m runner "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m vcpu_scenario "$@"\n')
     command.chmod(0o755)
     return tmp_path
 

@@ -10,12 +10,12 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vcpu_scenario.authoring import formatting
+from vcpu_scenario.authoring.concrete import Unusual, read
+from vcpu_scenario.authoring.formatting import MeaningChanged, formatted, without_places
+from vcpu_scenario.scenario import loads, yaml12
+from vcpu_scenario.scenario.nodes import to_plain
 
-from runner.authoring import formatting
-from runner.authoring.concrete import Unusual, read
-from runner.authoring.formatting import MeaningChanged, formatted, without_places
-from runner.scenario import loads, yaml12
-from runner.scenario.nodes import to_plain
 from tests.language.build import EVERYTHING, SMALL
 
 SHIPPED: Final = sorted((Path(__file__).parents[2] / "scenarios").glob("**/*.vcpu.yaml"))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from runner.authoring.concrete import Unusual
-from runner.authoring.formatting import formatted
+from vcpu_scenario.authoring.concrete import Unusual
+from vcpu_scenario.authoring.formatting import formatted
 
 TITLE = "title: a brk\n"
 GUEST = "\nguest:\n  words: [0xd4200000]\n"

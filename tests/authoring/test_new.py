@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from runner.authoring.formatting import formatted
-from runner.authoring.new import file_name, scenario_path
-from runner.authoring.template import templates
-from runner.kvm.release import KNOWN_RELEASES
-from runner.scenario import assembled, load
-from runner.scenario.schema import schema_text
+from vcpu_scenario.authoring.formatting import formatted
+from vcpu_scenario.authoring.new import file_name, scenario_path
+from vcpu_scenario.authoring.template import templates
+from vcpu_scenario.kvm.release import KNOWN_RELEASES
+from vcpu_scenario.scenario import assembled, load
+from vcpu_scenario.scenario.schema import schema_text
 
 from .conftest import Scenario
 
@@ -28,7 +27,7 @@ def no_assembler(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> None:
         raise assembled.NoAssembler("there is none")
 
-    monkeypatch.setattr("runner.scenario.wordcache.assemble", none)
+    monkeypatch.setattr("vcpu_scenario.scenario.wordcache.assemble", none)
 
 
 def test_there_is_something_to_start_from_for_each_kind_of_exit() -> None:

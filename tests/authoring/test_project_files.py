@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft7Validator
-
-from runner.authoring.template import MODELINE
-from runner.scenario import schema
+from vcpu_scenario.authoring.template import MODELINE
+from vcpu_scenario.scenario import schema
 
 from .conftest import Scenario
 
@@ -94,9 +93,9 @@ def test_a_hook_takes_the_files_of_a_commit(hook: dict[str, Any], tmp_path: Path
 
     def status(*files: Path) -> int:
         return subprocess.run(
-            [sys.executable, "-m", "runner", *arguments, *map(str, files)],
+            [sys.executable, "-m", "vcpu_scenario", *arguments, *map(str, files)],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT / "runner")},
             capture_output=True,
             check=False,
             timeout=60,

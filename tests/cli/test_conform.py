@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from runner import conform
-from runner.machine.emulated.machine import create
-from runner.oracle import jobs
+from vcpu_scenario import conform
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.oracle import jobs
 
 from .conftest import DATA, Scenario, children
 

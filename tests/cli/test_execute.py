@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
-from runner.execute import execute
-from runner.machine.emulated.machine import create as emulated
-from runner.machine.interface import Machine, Unsupported
-from runner.scenario import loads
-from runner.scenario.model import ScenarioCase
+from vcpu_scenario.execute import execute
+from vcpu_scenario.machine.emulated.machine import create as emulated
+from vcpu_scenario.machine.interface import Machine, Unsupported
+from vcpu_scenario.scenario import loads
+from vcpu_scenario.scenario.model import ScenarioCase
 
 TEXT = """\
 title: one brk

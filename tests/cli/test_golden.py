@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import pytest
 import typer
-
-from runner.machine.emulated.rules import Commit, Rule
-from runner.report import cite
+from vcpu_scenario.machine.emulated.rules import Commit, Rule
+from vcpu_scenario.report import cite
 
 from .conftest import Scenario
 

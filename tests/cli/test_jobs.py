@@ -10,10 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from runner import execute as execution
-from runner.result import Result
-from runner.scenario.model import ScenarioCase
+from vcpu_scenario import execute as execution
+from vcpu_scenario.result import Result
+from vcpu_scenario.scenario.model import ScenarioCase
 
 from .conftest import Scenario, children
 

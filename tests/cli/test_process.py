@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 DATA = Path(__file__).parent / "data"
-COMMAND = (sys.executable, "-m", "runner")
+COMMAND = (sys.executable, "-m", "vcpu_scenario")
 
 
 def environment(**more: str) -> dict[str, str]:
     plain = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "TERM")}
-    return plain | {"PYTHONPATH": str(Path(__file__).parents[2])} | more
+    return plain | {"PYTHONPATH": str(Path(__file__).parents[2] / "runner")} | more
 
 
 def shell(script: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -102,8 +102,8 @@ def on_a_terminal(**env: str) -> bytes:
 def test_the_command_needs_nothing_of_a_terminal_to_reach_its_verdict() -> None:
     """Libraries that are slow to import are for those who use them."""
     script = (
-        "import sys, typer, runner.cli; before = set(sys.modules);"
-        "runner.cli.main(['run', 'step', '--kernel', '6.12']);"
+        "import sys, typer, vcpu_scenario.cli; before = set(sys.modules);"
+        "vcpu_scenario.cli.main(['run', 'step', '--kernel', '6.12']);"
         "print({'rich', 'capstone', 'jsonschema'} & (set(sys.modules) - before) or 'none')"
     )
     done = subprocess.run(

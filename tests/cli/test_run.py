@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from runner import execute as execution
-from runner.cli import main, progress
-from runner.cli.progress import Bar
-from runner.cli.status import Status
-from runner.kvm.release import KNOWN_RELEASES
-from runner.result import Result
-from runner.scenario.model import ScenarioCase
+from vcpu_scenario import execute as execution
+from vcpu_scenario.cli import main, progress
+from vcpu_scenario.cli.progress import Bar
+from vcpu_scenario.cli.status import Status
+from vcpu_scenario.kvm.release import KNOWN_RELEASES
+from vcpu_scenario.result import Result
+from vcpu_scenario.scenario.model import ScenarioCase
 
 from .conftest import Scenario
 
@@ -220,7 +219,7 @@ def break_everything(*_: object, **__: object) -> None:
 def test_an_internal_error_is_told_without_a_traceback(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runner.report.text.report", break_everything)
+    monkeypatch.setattr("vcpu_scenario.report.text.report", break_everything)
     outcome = scenario("run", "step", "--kernel", "6.12")
     assert outcome.status == 3
     assert outcome.err.splitlines()[0] == ("scenario: internal error: RuntimeError: something new")
@@ -231,7 +230,7 @@ def test_an_internal_error_is_told_without_a_traceback(
 def test_an_internal_error_has_its_traceback_under_debug(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runner.report.text.report", break_everything)
+    monkeypatch.setattr("vcpu_scenario.report.text.report", break_everything)
     outcome = scenario("run", "step", "--kernel", "6.12", "--debug")
     assert outcome.status == 3
     assert "Traceback" in outcome.err

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from runner.cli.select import Selection, find, load_all
-from runner.cli.status import UsageError
-from runner.scenario import loads
+from vcpu_scenario.cli.select import Selection, find, load_all
+from vcpu_scenario.cli.status import UsageError
+from vcpu_scenario.scenario import loads
 
 TEXT = """\
 title: t

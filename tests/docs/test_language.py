@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vcpu_scenario.api import run
+from vcpu_scenario.authoring.formatting import formatted
+from vcpu_scenario.authoring.reference import reference
+from vcpu_scenario.authoring.template import MODELINE
+from vcpu_scenario.cli import main
+from vcpu_scenario.scenario import load
+from vcpu_scenario.scenario.schema import scenario_schema
+from vcpu_scenario.scenario.wordcache import cached
 
-from runner.api import run
-from runner.authoring.formatting import formatted
-from runner.authoring.reference import reference
-from runner.authoring.template import MODELINE
-from runner.cli import main
-from runner.scenario import load
-from runner.scenario.schema import scenario_schema
-from runner.scenario.wordcache import cached
 from tests.conftest import REGENERATE
 
 from .markdown import anchors, filled, regions

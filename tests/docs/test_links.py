@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 import typer
-
-from runner.cli import main
-from runner.cli.app import app
+from vcpu_scenario.cli import main
+from vcpu_scenario.cli.app import app
 
 from .markdown import anchors, code_spans, links
 

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from vcpu_scenario.scenario.assemblers import installed
+from vcpu_scenario.scenario.schema import schema_text
 
-from runner.scenario.assemblers import installed
-from runner.scenario.schema import schema_text
 from tests.conftest import REGENERATE
 from tests.editor.client import LanguageServer
 from tests.editor.marked import HEAD, cursor
@@ -81,7 +81,7 @@ def environment(folder: Path) -> dict[str, str]:
     """That of a shell with the project's environment activated."""
     command = folder / "bin/scenario"
     command.parent.mkdir(exist_ok=True)
-    command.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m runner "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m vcpu_scenario "$@"\n')
     command.chmod(0o755)
     person = {"NAME": "A Newcomer", "EMAIL": "newcomer@example.org"}
     return {

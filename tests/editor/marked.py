@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from runner.authoring.template import MODELINE
+from vcpu_scenario.authoring.template import MODELINE
 
 HEAD = f"{MODELINE}../schemas/scenario.schema.json\n"
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-
-from runner.scenario import schema, yaml12
-from runner.scenario.scope import Problems
+from vcpu_scenario.scenario import schema, yaml12
+from vcpu_scenario.scenario.scope import Problems
 
 from .client import LanguageServer
 from .conftest import ROOT

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
+from vcpu_scenario.authoring.concrete import Group, Leaf, read
+from vcpu_scenario.authoring.style import Place, root
 
-from runner.authoring.concrete import Group, Leaf, read
-from runner.authoring.style import Place, root
 from tests.language.build import EVERYTHING
 
 from .client import LanguageServer

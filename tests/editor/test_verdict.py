@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from vcpu_scenario.authoring.concrete import Group, Pos, read
+from vcpu_scenario.authoring.new import plan
+from vcpu_scenario.authoring.template import templates
+from vcpu_scenario.scenario import loads, schema, yaml12
+from vcpu_scenario.scenario.scope import Problems
+from vcpu_scenario.source import InvalidScenario
 
-from runner.authoring.concrete import Group, Pos, read
-from runner.authoring.new import plan
-from runner.authoring.template import templates
-from runner.scenario import loads, schema, yaml12
-from runner.scenario.scope import Problems
-from runner.source import InvalidScenario
 from tests.language.build import EVERYTHING, SMALL
 
 from .client import LanguageServer
@@ -63,7 +63,7 @@ def places(server: LanguageServer, found: Mapping[Path, str]) -> dict[Path, set[
 
 
 def test_good_files_have_no_faults(server: LanguageServer) -> None:
-    good = {**texts("scenarios"), **texts("docs"), **texts("runner/authoring")}
+    good = {**texts("scenarios"), **texts("docs"), **texts("runner/vcpu_scenario/authoring")}
     good[PATH] = EVERYTHING
     assert len(good) > 70
     assert {path: found for path, found in places(server, good).items() if found} == {}
@@ -192,7 +192,7 @@ ONLY_THE_EDITOR: Final = {
 @pytest.mark.parametrize("fault", ONLY_THE_EDITOR)
 def test_some_things_only_the_editor_minds(fault: str, server: LanguageServer) -> None:
     """``scenario fmt`` puts them in order."""
-    from runner.authoring.formatting import formatted
+    from vcpu_scenario.authoring.formatting import formatted
 
     text = HEAD + ONLY_THE_EDITOR[fault]
     assert is_valid(text)

@@ -14,7 +14,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from runner.workers import Lost, Stop, results
+from vcpu_scenario.workers import Lost, Stop, results
+
 from tests.fuzz.targets import TARGETS, Finding
 
 _PATIENCE: Final = 120.0

@@ -9,10 +9,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from runner.generate import generate
-from runner.scenario.expecting import Unwritable
-from runner.scenario.schema import scenario_schema
-from runner.scenario.writer import write
+from vcpu_scenario.generate import generate
+from vcpu_scenario.scenario.expecting import Unwritable
+from vcpu_scenario.scenario.schema import scenario_schema
+from vcpu_scenario.scenario.writer import write
 
 Schema = Mapping[str, Any]
 

@@ -11,13 +11,13 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from runner import case as c
-from runner.case import Case, Limits, Load, Memslot
-from runner.generate import generate
-from runner.kvm import abi
-from runner.kvm.registers import CORE_REGISTERS, SYSTEM_REGISTERS
-from runner.kvm.release import KNOWN_RELEASES
-from runner.machine.emulated.kernels import kernel
+from vcpu_scenario import case as c
+from vcpu_scenario.case import Case, Limits, Load, Memslot
+from vcpu_scenario.generate import generate
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.registers import CORE_REGISTERS, SYSTEM_REGISTERS
+from vcpu_scenario.kvm.release import KNOWN_RELEASES
+from vcpu_scenario.machine.emulated.kernels import kernel
 
 KERNELS: Final = (*KNOWN_RELEASES, "4.18-v2trap", "5.0-v2trap", "6.12-v2trap")
 BASE: Final = 0x4000_0000

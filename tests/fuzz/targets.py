@@ -11,20 +11,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
-from runner.case import Case
-from runner.casefile import case_to_json
-from runner.execute import execute
-from runner.machine.emulated.machine import create
-from runner.machine.interface import Unsupported
-from runner.report.json import report as json_report
-from runner.report.styled import plain
-from runner.report.text import report as text_report
-from runner.scenario import Scenario, load
-from runner.scenario.assemblers import VARIABLE
-from runner.scenario.wordcache import words_path
-from runner.source import InvalidScenario, render
-from runner.trace import Trace
-from runner.vmm.loop import run_case
+from vcpu_scenario.case import Case
+from vcpu_scenario.casefile import case_to_json
+from vcpu_scenario.execute import execute
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.report.json import report as json_report
+from vcpu_scenario.report.styled import plain
+from vcpu_scenario.report.text import report as text_report
+from vcpu_scenario.scenario import Scenario, load
+from vcpu_scenario.scenario.assemblers import VARIABLE
+from vcpu_scenario.scenario.wordcache import words_path
+from vcpu_scenario.source import InvalidScenario, render
+from vcpu_scenario.trace import Trace
+from vcpu_scenario.vmm.loop import run_case
+
 from tests.fuzz.documents import document, kept_words
 from tests.fuzz.machine import case_of, kernel_of, reads_time
 from tests.random.legal import faults

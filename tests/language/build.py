@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.scenario import Scenario, ScenarioCase, loads
-from runner.source import InvalidScenario
+from vcpu_scenario.scenario import Scenario, ScenarioCase, loads
+from vcpu_scenario.source import InvalidScenario
 
 EVERYTHING = """\
 title: everything that the language can say

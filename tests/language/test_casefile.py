@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vcpu_scenario import casefile
+from vcpu_scenario.case import Case, Memslot
+from vcpu_scenario.casefile import case_from_json, case_to_json
+from vcpu_scenario.oracle import jobs
 
-from runner import casefile
-from runner.case import Case, Memslot
-from runner.casefile import case_from_json, case_to_json
-from runner.oracle import jobs
 from tests.language.build import EVERYTHING, scenario
 
 RECORDED = sorted((Path(__file__).parents[1] / "recorded").glob("*.json.xz"))
@@ -77,4 +77,4 @@ def test_it_needs_nothing_but_the_standard_library() -> None:
             else []
         )
     }
-    assert imported <= {*sys.stdlib_module_names, "runner"}
+    assert imported <= {*sys.stdlib_module_names, "vcpu_scenario"}

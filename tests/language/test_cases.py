@@ -6,8 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
-
-from runner.case import (
+from vcpu_scenario.case import (
     AddMemslot,
     Case,
     CoalescedZone,
@@ -31,9 +30,10 @@ from runner.case import (
     Watchpoint,
     WriteMemory,
 )
-from runner.kvm import abi
-from runner.scenario import ScenarioCase, load
-from runner.vmm.devices import MODELS
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.scenario import ScenarioCase, load
+from vcpu_scenario.vmm.devices import MODELS
+
 from tests.language.build import EVERYTHING, case, messages, scenario, small
 
 U64 = (1 << 64) - 1

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from vcpu_scenario.scenario import load, wordcache
+from vcpu_scenario.scenario import loader as loading
+from vcpu_scenario.scenario.assembly import AssemblerError, NoAssembler, Problem
+from vcpu_scenario.scenario.wordcache import words_path
+from vcpu_scenario.source import InvalidScenario, render, split_lines
 
-from runner.scenario import load, wordcache
-from runner.scenario import loader as loading
-from runner.scenario.assembly import AssemblerError, NoAssembler, Problem
-from runner.scenario.wordcache import words_path
-from runner.source import InvalidScenario, render, split_lines
 from tests.language.build import scenario
 
 CODE = """\

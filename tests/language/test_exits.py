@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from runner.scenario.expectation import (
+from vcpu_scenario.scenario.expectation import (
     Check,
     EventfdCheck,
     Expectation,
@@ -15,7 +14,8 @@ from runner.scenario.expectation import (
     OutputCheck,
     RegisterCheck,
 )
-from runner.source import Span
+from vcpu_scenario.source import Span
+
 from tests.language.build import SMALL, case
 
 

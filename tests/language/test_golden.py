@@ -12,9 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from runner.scenario import load
-from runner.source import InvalidScenario
+from vcpu_scenario.scenario import load
+from vcpu_scenario.source import InvalidScenario
 
 FOLDER = Path(__file__).parent / "golden"
 SCENARIOS = sorted(path.name.removesuffix(".vcpu.yaml") for path in FOLDER.glob("*.vcpu.yaml"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from vcpu_scenario.case import SetRegister
+from vcpu_scenario.kvm.release import KNOWN_RELEASES, RangeError
+from vcpu_scenario.scenario import ScenarioCase
 
-from runner.case import SetRegister
-from runner.kvm.release import KNOWN_RELEASES, RangeError
-from runner.scenario import ScenarioCase
 from tests.language.build import SMALL, scenario, small
 
 

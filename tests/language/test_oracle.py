@@ -7,7 +7,7 @@ import lzma
 from pathlib import Path
 from typing import Any
 
-from runner.case import (
+from vcpu_scenario.case import (
     Case,
     CoalescedZone,
     Device,
@@ -25,10 +25,10 @@ from runner.case import (
     Watchpoint,
     WriteMemory,
 )
-from runner.kvm import abi
-from runner.kvm.registers import reg_id
-from runner.kvm.release import parse_release
-from runner.oracle import case_of, jobs
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.registers import reg_id
+from vcpu_scenario.kvm.release import parse_release
+from vcpu_scenario.oracle import case_of, jobs
 
 RECORDED = sorted((Path(__file__).parents[1] / "recorded").glob("*.json.xz"))
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vcpu_scenario.case import Case, Device
+from vcpu_scenario.oracle import case_of
+from vcpu_scenario.scenario import ScenarioCase
+from vcpu_scenario.trace import Exit
+from vcpu_scenario.verdict.match import failures, same_kind, states
 
-from runner.case import Case, Device
-from runner.oracle import case_of
-from runner.scenario import ScenarioCase
-from runner.trace import Exit
-from runner.verdict.match import failures, same_kind, states
 from tests.language.build import scenario
 
 Json = Mapping[str, Any]

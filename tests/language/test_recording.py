@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from runner import recording
-from runner.oracle import case_of
-from runner.recording import BadRecording, entries
+from vcpu_scenario import recording
+from vcpu_scenario.oracle import case_of
+from vcpu_scenario.recording import BadRecording, entries
 
 from .test_oracle import JOB
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from runner.kvm.release import (
+from vcpu_scenario.kvm.release import (
     ALL_RELEASES,
     KNOWN_RELEASES,
     VARIANTS,

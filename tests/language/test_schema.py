@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
+from vcpu_scenario.scenario import schema, yaml12
+from vcpu_scenario.scenario.nodes import to_plain
+from vcpu_scenario.scenario.scope import Problems
 
-from runner.scenario import schema, yaml12
-from runner.scenario.nodes import to_plain
-from runner.scenario.scope import Problems
 from tests.language.build import EVERYTHING, SMALL
 
 SCHEMA = schema.scenario_schema()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from runner.source import (
+from vcpu_scenario.source import (
     WIDTH,
     Diagnostic,
     InvalidScenario,

@@ -6,11 +6,11 @@ import math
 
 import pytest
 import yaml
+from vcpu_scenario.scenario import yaml12
+from vcpu_scenario.scenario.nodes import Map, Scalar, Sequence, resolve, to_plain
+from vcpu_scenario.scenario.yaml12 import MAX_DEPTH, MAX_NODES, parse
+from vcpu_scenario.source import split_lines
 
-from runner.scenario import yaml12
-from runner.scenario.nodes import Map, Scalar, Sequence, resolve, to_plain
-from runner.scenario.yaml12 import MAX_DEPTH, MAX_NODES, parse
-from runner.source import split_lines
 from tests.language.build import EVERYTHING, SMALL
 
 

@@ -6,8 +6,7 @@ import struct
 from errno import EEXIST, EFAULT, EINTR, EINVAL, ENOMEM
 
 import pytest
-
-from runner.case import (
+from vcpu_scenario.case import (
     Case,
     GuestDebug,
     Limits,
@@ -16,16 +15,16 @@ from runner.case import (
     SetGuestDebug,
     SetVcpuEvents,
 )
-from runner.execute import execute
-from runner.generate import words as w
-from runner.kvm import abi
-from runner.kvm.registers import CORE_REGISTERS
-from runner.machine.emulated import wordhooks
-from runner.machine.emulated.machine import create
-from runner.machine.interface import KvmError, Unsupported
-from runner.scenario import loads
-from runner.trace import Trace
-from runner.vmm.loop import run_case
+from vcpu_scenario.execute import execute
+from vcpu_scenario.generate import words as w
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.registers import CORE_REGISTERS
+from vcpu_scenario.machine.emulated import wordhooks
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.machine.interface import KvmError, Unsupported
+from vcpu_scenario.scenario import loads
+from vcpu_scenario.trace import Trace
+from vcpu_scenario.vmm.loop import run_case
 
 BASE = 0x4000_0000
 RAM = Memslot(BASE, 1 << 20)
@@ -64,7 +63,7 @@ def test_a_guest_that_goes_to_aarch32_is_not_run_any_further(debug: int) -> None
     if debug:
         from dataclasses import replace
 
-        from runner.case import GuestDebug
+        from vcpu_scenario.case import GuestDebug
 
         guest = replace(guest, debug=GuestDebug(debug), limits=Limits(exits=20))
     with pytest.raises(Unsupported, match="the guest went to AArch32 state"):
@@ -159,7 +158,7 @@ def test_calls_that_hyp_answers_are_bounded() -> None:
 
 
 def test_accesses_that_hyp_emulates_are_bounded() -> None:
-    from runner.case import Gic
+    from vcpu_scenario.case import Gic
 
     guest = code(
         w.access(w.WORD, w.LOAD, 1, 0, 1),

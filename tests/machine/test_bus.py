@@ -5,12 +5,11 @@ from __future__ import annotations
 import struct
 
 import pytest
-
-from runner.case import Case, CoalescedZone, Gic, Ioeventfd, Limits, Load, Memslot
-from runner.generate import words as w
-from runner.machine.emulated.machine import create
-from runner.trace import Trace
-from runner.vmm.loop import run_case
+from vcpu_scenario.case import Case, CoalescedZone, Gic, Ioeventfd, Limits, Load, Memslot
+from vcpu_scenario.generate import words as w
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.trace import Trace
+from vcpu_scenario.vmm.loop import run_case
 
 BASE, DEVICE = 0x4000_0000, 0x0900_0000
 

@@ -6,12 +6,11 @@ import struct
 from errno import EINTR
 
 import pytest
-
-from runner.case import Case, GuestDebug, Limits, Load, Memslot
-from runner.machine.emulated.kernels import UnknownKernel
-from runner.machine.emulated.machine import create
-from runner.trace import Trace
-from runner.vmm.loop import run_case
+from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot
+from vcpu_scenario.machine.emulated.kernels import UnknownKernel
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.trace import Trace
+from vcpu_scenario.vmm.loop import run_case
 
 BASE = 0x4000_0000
 KERNELS = ("4.14", "4.18", "5.10", "6.0", "6.12", "7.3")

@@ -8,12 +8,11 @@ from ctypes import addressof, c_char
 from dataclasses import replace
 
 import pytest
-
-from runner.case import Case, Limits, Load, Memslot
-from runner.machine.emulated import layout, uc
-from runner.machine.emulated.machine import create
-from runner.machine.emulated.regfile import RegisterFile
-from runner.vmm.loop import run_case
+from vcpu_scenario.case import Case, Limits, Load, Memslot
+from vcpu_scenario.machine.emulated import layout, uc
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.machine.emulated.regfile import RegisterFile
+from vcpu_scenario.vmm.loop import run_case
 
 _X0, _PC = uc.UC_ARM64_REG_X0, uc.UC_ARM64_REG_PC
 

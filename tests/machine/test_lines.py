@@ -6,13 +6,12 @@ import struct
 from errno import EINTR, EINVAL, ENXIO
 
 import pytest
-
-from runner.case import Case, Gic, GuestDebug, Limits, Load, Memslot, SetIrqLine
-from runner.generate import words as w
-from runner.kvm import abi
-from runner.machine.emulated.machine import create
-from runner.trace import Trace
-from runner.vmm.loop import run_case
+from vcpu_scenario.case import Case, Gic, GuestDebug, Limits, Load, Memslot, SetIrqLine
+from vcpu_scenario.generate import words as w
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.trace import Trace
+from vcpu_scenario.vmm.loop import run_case
 
 BASE = 0x4000_0000
 VECTORS = BASE + 0x800

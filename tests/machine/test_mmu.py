@@ -5,14 +5,13 @@ from __future__ import annotations
 import struct
 
 import pytest
-
-from runner.case import Case, GuestDebug, Limits, Load, Memslot, SetGuestDebug, Watchpoint
-from runner.generate import words as w
-from runner.kvm import abi
-from runner.kvm.release import KNOWN_RELEASES
-from runner.machine.emulated.machine import create
-from runner.trace import Trace
-from runner.vmm.loop import run_case
+from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot, SetGuestDebug, Watchpoint
+from vcpu_scenario.generate import words as w
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.release import KNOWN_RELEASES
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.trace import Trace
+from vcpu_scenario.vmm.loop import run_case
 
 RAM = 0x4000_0000
 UART = 0x0900_0000

@@ -6,12 +6,12 @@ import random
 from typing import Any
 
 import pytest
+from vcpu_scenario.case import Case
+from vcpu_scenario.machine.emulated import pool
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.oracle import jobs
+from vcpu_scenario.vmm.loop import run_case
 
-from runner.case import Case
-from runner.machine.emulated import pool
-from runner.machine.emulated.machine import create
-from runner.oracle import jobs
-from runner.vmm.loop import run_case
 from tests.machine.test_conformance import RECORDED
 
 CASES = [

@@ -6,13 +6,12 @@ import struct
 from typing import Literal
 
 import pytest
-
-from runner.case import Case, GuestDebug, Limits, Load, Memslot, Watchpoint
-from runner.generate import words as w
-from runner.kvm import abi
-from runner.machine.emulated.machine import create
-from runner.trace import Trace
-from runner.vmm.loop import run_case
+from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot, Watchpoint
+from vcpu_scenario.generate import words as w
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.trace import Trace
+from vcpu_scenario.vmm.loop import run_case
 
 BASE = 0x4000_0000
 RAM = Memslot(BASE, 1 << 20)

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from runner.api import dumps
-from runner.cli import main
+from vcpu_scenario.api import dumps
+from vcpu_scenario.cli import main
 
 
 @dataclass(frozen=True)

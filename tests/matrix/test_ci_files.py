@@ -42,12 +42,12 @@ class Job:
     def __init__(self, folder: Path) -> None:
         (folder / "bin").mkdir()
         scenario = folder / "bin" / "scenario"
-        scenario.write_text(f'#!/bin/sh\nexec {sys.executable} -m runner "$@"\n')
+        scenario.write_text(f'#!/bin/sh\nexec {sys.executable} -m vcpu_scenario "$@"\n')
         scenario.chmod(0o755)
         self.folder = folder
         self.environment = {
             "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(ROOT / "runner"),
             "SCENARIOS": "s",
         }
 

@@ -194,9 +194,9 @@ def test_shards_are_the_same_in_another_process(scenario: Scenario, folder: Path
     here = ran(scenario, "--shard", "2/5")
     for seed in ("1", "2"):
         outcome = subprocess.run(
-            [sys.executable, "-m", "runner", *ALL, "--shard", "2/5"],
+            [sys.executable, "-m", "vcpu_scenario", *ALL, "--shard", "2/5"],
             cwd=folder,
-            env={"PYTHONPATH": str(root), "PYTHONHASHSEED": seed, "PATH": ""},
+            env={"PYTHONPATH": str(root / "runner"), "PYTHONHASHSEED": seed, "PATH": ""},
             capture_output=True,
             text=True,
             check=False,

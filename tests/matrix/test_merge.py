@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from runner.cli.reports import FORMATS
+from vcpu_scenario.cli.reports import FORMATS
 
 from .conftest import Scenario, breakpoint
 

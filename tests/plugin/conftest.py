@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from runner.api import dumps
+from vcpu_scenario.api import dumps
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +27,7 @@ def breakpoint(imm: int = 7, **more: Any) -> dict[str, Any]:
     return scenario | more
 
 
-PLUGIN = ("-p", "runner.pytest_plugin")
+PLUGIN = ("-p", "vcpu_scenario.pytest_plugin")
 """Loads the plugin, installed with its entry point or not; others are not loaded by themselves."""
 
 
@@ -36,11 +35,11 @@ PLUGIN = ("-p", "runner.pytest_plugin")
 def everything_is_imported() -> None:
     """Pytester forgets what a run of pytest in this process imports, and only half of it where a
     package remembers its modules."""
-    import runner.pytest_plugin.fixture
-    import runner.pytest_plugin.nodes
+    import vcpu_scenario.pytest_plugin.fixture
+    import vcpu_scenario.pytest_plugin.nodes
 
-    wrong = runner.api.loads(dumps(breakpoint(imm=8)))
-    assert runner.api.failure_text(*runner.api.run(wrong))
+    wrong = vcpu_scenario.api.loads(dumps(breakpoint(imm=8)))
+    assert vcpu_scenario.api.failure_text(*vcpu_scenario.api.run(wrong))
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-
-from runner.api import dumps
+from vcpu_scenario.api import dumps
 
 from .conftest import PLUGIN, Run, breakpoint
 
@@ -133,7 +132,7 @@ def test_a_tag_that_means_something_else_to_pytest_means_no_such_thing(
 def test_a_file_that_is_no_scenario_is_told_as_on_the_command_line(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from runner.cli import main
+    from vcpu_scenario.cli import main
 
     Path("bad.vcpu.yaml").write_text(dumps(breakpoint(titel="x", debug={"single_stop": True})))
     main(["check", "bad.vcpu.yaml"])

@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-from runner.api import dumps
+from vcpu_scenario.api import dumps
 
 from .conftest import PLUGIN, ROOT, Run, breakpoint
 
@@ -102,7 +101,7 @@ def test_a_check_of_nothing_fails(project: pytest.Pytester) -> None:
 def test_a_check_of_what_cannot_be_run_is_skipped(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
-        from runner.machine.interface import Unsupported
+        from vcpu_scenario.machine.interface import Unsupported
 
         def machine(kernel):
             raise Unsupported("not here")

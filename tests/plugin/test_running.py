@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 from junitparser import JUnitXml, Properties
-
-from runner import pytest_plugin
-from runner.api import dumps
-from runner.cli import main
-from runner.machine.interface import Unsupported
-from runner.pytest_plugin import nodes
+from vcpu_scenario import pytest_plugin
+from vcpu_scenario.api import dumps
+from vcpu_scenario.cli import main
+from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.pytest_plugin import nodes
 
 from .conftest import PLUGIN, ROOT, Run, breakpoint
 
@@ -167,13 +166,13 @@ def test_a_test_of_another_kind_imports_nothing_of_the_package(project: pytest.P
         import json, sys
 
         def test_imports(request):
-            names = [name for name in sys.modules if name.partition(".")[0] == "runner"]
+            names = [name for name in sys.modules if name.partition(".")[0] == "vcpu_scenario"]
             json.dump(names, open("names.json", "w"))
         """
     )
     project.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=1)
     names = json.loads(Path("names.json").read_text())
-    assert sorted(names) == ["runner", "runner.pytest_plugin"]
+    assert sorted(names) == ["vcpu_scenario", "vcpu_scenario.pytest_plugin"]
 
 
 def test_only_the_public_interface_of_pytest_is_used() -> None:
@@ -195,8 +194,8 @@ def test_only_the_public_interface_of_pytest_is_used() -> None:
                 ), f"{file}:{node.lineno}"
     assert {name for name in used if "pytest" in name} == {
         "pytest",
-        "runner.pytest_plugin.fixture",
-        "runner.pytest_plugin.nodes",
+        "vcpu_scenario.pytest_plugin.fixture",
+        "vcpu_scenario.pytest_plugin.nodes",
     }
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from runner import case as c
-from runner.case import Case
-from runner.kvm import abi
-from runner.machine.emulated.kernels import kernel
-from runner.trace import Exit, Trace
+from vcpu_scenario import case as c
+from vcpu_scenario.case import Case
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.emulated.kernels import kernel
+from vcpu_scenario.trace import Exit, Trace
 
 _STEP: Final = 0x32
 _BREAKPOINT: Final = 0x30

@@ -11,17 +11,16 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-
-from runner import case as c
-from runner.casefile import case_from_json, case_to_json
-from runner.execute import execute
-from runner.generate import EVERYTHING, REAL, Profile, generate
-from runner.generate.blocks import BLOCKS
-from runner.generate.course import ACTIONS
-from runner.machine.emulated.machine import create
-from runner.scenario import loads
-from runner.scenario.writer import write
-from runner.vmm.loop import run_case
+from vcpu_scenario import case as c
+from vcpu_scenario.casefile import case_from_json, case_to_json
+from vcpu_scenario.execute import execute
+from vcpu_scenario.generate import EVERYTHING, REAL, Profile, generate
+from vcpu_scenario.generate.blocks import BLOCKS
+from vcpu_scenario.generate.course import ACTIONS
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.scenario import loads
+from vcpu_scenario.scenario.writer import write
+from vcpu_scenario.vmm.loop import run_case
 
 SEEDS = range(400)
 

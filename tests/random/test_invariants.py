@@ -12,20 +12,20 @@ from functools import cache
 from typing import Any, Final
 
 import pytest
+from vcpu_scenario.case import Case, GuestDebug, Limits
+from vcpu_scenario.generate import Profile, generate
+from vcpu_scenario.generate.blocks import BLOCKS
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.release import KNOWN_RELEASES, parse_release
+from vcpu_scenario.machine.emulated.kernels import kernel
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.scenario.expecting import Unwritable
+from vcpu_scenario.scenario.writer import write
+from vcpu_scenario.shrink import shrunk
+from vcpu_scenario.trace import Exit, Trace
+from vcpu_scenario.verdict.guest import successors
+from vcpu_scenario.vmm.loop import run_case
 
-from runner.case import Case, GuestDebug, Limits
-from runner.generate import Profile, generate
-from runner.generate.blocks import BLOCKS
-from runner.kvm import abi
-from runner.kvm.release import KNOWN_RELEASES, parse_release
-from runner.machine.emulated.kernels import kernel
-from runner.machine.emulated.machine import create
-from runner.scenario.expecting import Unwritable
-from runner.scenario.writer import write
-from runner.shrink import shrunk
-from runner.trace import Exit, Trace
-from runner.verdict.guest import successors
-from runner.vmm.loop import run_case
 from tests.random.legal import faults
 
 KERNELS: Final = (*KNOWN_RELEASES, "4.18-v2trap", "5.0-v2trap", "6.12-v2trap")

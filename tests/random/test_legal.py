@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
-from runner.case import (
+from vcpu_scenario.case import (
     AddMemslot,
     Case,
     CoalescedZone,
@@ -21,7 +20,8 @@ from runner.case import (
     SetGuestDebug,
     Watchpoint,
 )
-from runner.trace import Exit, Ring, RingEntry, Trace
+from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
+
 from tests.random.legal import faults
 
 BASE, UART = 0x4000_0000, 0x0900_0000

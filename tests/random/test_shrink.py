@@ -6,8 +6,7 @@ import struct
 from dataclasses import replace
 
 import pytest
-
-from runner.case import (
+from vcpu_scenario.case import (
     Case,
     GuestDebug,
     Load,
@@ -16,12 +15,13 @@ from runner.case import (
     SetRegister,
     WriteMemory,
 )
-from runner.compact import without_nops
-from runner.generate import generate
-from runner.generate import words as w
-from runner.scenario import loads
-from runner.scenario.writer import write
-from runner.shrink import shrunk
+from vcpu_scenario.compact import without_nops
+from vcpu_scenario.generate import generate
+from vcpu_scenario.generate import words as w
+from vcpu_scenario.scenario import loads
+from vcpu_scenario.scenario.writer import write
+from vcpu_scenario.shrink import shrunk
+
 from tests.random.test_invariants import check, run
 
 BASE = 0x4000_0000

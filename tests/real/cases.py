@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner import case as c
+from vcpu_scenario import case as c
 
 ACTIONS: tuple[c.Action, ...] = (
     c.SetGuestDebug(c.GuestDebug(3, (0x4000_0000,), (c.Watchpoint(0x4000_0100, 4, "rw"),))),

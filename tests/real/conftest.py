@@ -61,7 +61,7 @@ def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Debian:
     mirror.mkdir()
     keyring = tmp_path / "keyring.gpg"
     keyring.touch()
-    monkeypatch.setattr("runner.machine.real.lab.apt._KEYRING", keyring)
+    monkeypatch.setattr("vcpu_scenario.machine.real.lab.apt._KEYRING", keyring)
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("FAKE_APT", str(mirror))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

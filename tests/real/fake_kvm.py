@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from runner.machine.real import uapi
+from vcpu_scenario.machine.real import uapi
 
 NAMES = {
     value: name

@@ -10,9 +10,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from runner.machine.real.mailbox import SIZE, Mailbox
-from runner.machine.real.wire import dump_trace, load_case
-from runner.trace import Trace
+from vcpu_scenario.machine.real.mailbox import SIZE, Mailbox
+from vcpu_scenario.machine.real.wire import dump_trace, load_case
+from vcpu_scenario.trace import Trace
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 
-from runner.machine.real.lab.cpio import Archive
+from vcpu_scenario.machine.real.lab.cpio import Archive
 
 
 def entries(archive: bytes) -> Iterator[tuple[str, int, bytes, tuple[int, int]]]:

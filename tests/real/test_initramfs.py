@@ -9,21 +9,20 @@ import sysconfig
 from pathlib import Path, PurePosixPath
 
 import pytest
-
-import runner
-from runner.machine.real.lab import bytecode, initramfs, userland
-from runner.machine.real.lab.cpio import Archive
+import vcpu_scenario
+from vcpu_scenario.machine.real.lab import bytecode, initramfs, userland
+from vcpu_scenario.machine.real.lab.cpio import Archive
 
 from .conftest import Debian
 from .test_cpio import entries
 from .test_kernels import quiet
 
-PROJECT = Path(runner.__file__).parent
+PROJECT = Path(vcpu_scenario.__file__).parent
 
 _IMPORT = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-import runner.machine.real.agent
+import vcpu_scenario.machine.real.agent
 print(json.dumps([getattr(module, "__file__", None) for module in sys.modules.values()]))
 """
 
@@ -46,7 +45,7 @@ def test_the_projects_modules_are_all_taken(imported: list[Path], tmp_path: Path
     taken = names(initramfs.initramfs(base))
     ours = [file.relative_to(PROJECT) for file in imported if file.is_relative_to(PROJECT)]
     assert ours
-    assert {f"lab/runner/{file.as_posix()}" for file in ours} <= taken
+    assert {f"lab/vcpu_scenario/{file.as_posix()}" for file in ours} <= taken
     assert "lab/init.py" in taken
 
 

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from runner.case import Case, Limits
-from runner.machine.real.lab import (
+from vcpu_scenario.case import Case, Limits
+from vcpu_scenario.machine.real.lab import (
     BootError,
     Lab,
     LabError,
@@ -25,7 +24,7 @@ from runner.machine.real.lab import (
     boot,
     run_cases,
 )
-from runner.trace import Trace
+from vcpu_scenario.trace import Trace
 
 from .cases import GICV2, PLAIN
 
@@ -150,7 +149,7 @@ def test_an_interrupted_case_ends_its_guest(
     with Lab("6.12", options()) as lab:
         lab.run(case(1))
         with monkeypatch.context() as patched:
-            patched.setattr("runner.machine.real.wire.load_trace", interrupt)
+            patched.setattr("vcpu_scenario.machine.real.wire.load_trace", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 lab.run(case(2))
         assert gone(boots()[0]["pid"])

@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-
-from runner.machine.real import wire
-from runner.machine.real.lab.__main__ import main
-from runner.trace import Trace
+from vcpu_scenario.machine.real import wire
+from vcpu_scenario.machine.real.lab.__main__ import main
+from vcpu_scenario.trace import Trace
 
 from .cases import PLAIN
 from .conftest import Debian

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-from runner.case import Gic, Ioeventfd, Memslot
-from runner.kvm import abi
-from runner.kvm.registers import CORE_REGISTERS
-from runner.machine.interface import KvmError, Machine, Unsupported
-from runner.machine.real.machine import NoKvmError, RealMachine
+from vcpu_scenario.case import Gic, Ioeventfd, Memslot
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.registers import CORE_REGISTERS
+from vcpu_scenario.machine.interface import KvmError, Machine, Unsupported
+from vcpu_scenario.machine.real.machine import NoKvmError, RealMachine
 
 from .fake_kvm import FakeKvm
 
@@ -27,7 +26,7 @@ def kvm(monkeypatch: pytest.MonkeyPatch) -> FakeKvm:
     fake = FakeKvm()
     monkeypatch.setattr("fcntl.ioctl", fake.ioctl)
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
-    monkeypatch.setattr("runner.machine.real.caches.synchronise", lambda *_: None)
+    monkeypatch.setattr("vcpu_scenario.machine.real.caches.synchronise", lambda *_: None)
     return fake
 
 
@@ -109,7 +108,7 @@ def test_caches_are_told_of_every_piece(
 ) -> None:
     told: list[int] = []
     monkeypatch.setattr(
-        "runner.machine.real.caches.synchronise", lambda _, length: told.append(length)
+        "vcpu_scenario.machine.real.caches.synchronise", lambda _, length: told.append(length)
     )
     machine.set_user_memory_region(Memslot(0x4000_0000, 0x1000))
     machine.set_user_memory_region(Memslot(0x4000_1000, 0x1000))

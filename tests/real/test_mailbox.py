@@ -5,8 +5,7 @@ from __future__ import annotations
 import mmap
 
 import pytest
-
-from runner.machine.real.mailbox import SIZE, Mailbox
+from vcpu_scenario.machine.real.mailbox import SIZE, Mailbox
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from runner.machine.real.lab.process import bound_to_us
+from vcpu_scenario.machine.real.lab.process import bound_to_us
 
 ROOT = Path(__file__).parents[2]
 
 _PARENT = """
 import subprocess, sys, time
-from runner.machine.real.lab.process import bound_to_us
+from vcpu_scenario.machine.real.lab.process import bound_to_us
 child = subprocess.Popen(bound_to_us(["/bin/sleep", "600"]))
 print(child.pid, flush=True)
 time.sleep(600)

@@ -1,7 +1,7 @@
 """Real kernels in a lab: they give what was recorded from them, and what no recording asks.
 
-Needs QEMU and kernels that were fetched (``python -m runner.machine.real.lab fetch 5.10 7.2``).
-``LAB_KERNELS`` names others than one old and one new, or ``all``.
+Needs QEMU and kernels that were fetched (``python -m vcpu_scenario.machine.real.lab fetch 5.10
+7.2``). ``LAB_KERNELS`` names others than one old and one new, or ``all``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from runner.case import (
+from vcpu_scenario.case import (
     AddMemslot,
     Case,
     Device,
@@ -26,12 +25,12 @@ from runner.case import (
     SetVcpuEvents,
     WriteMemory,
 )
-from runner.conform import first_difference
-from runner.kvm import abi
-from runner.machine.real.lab import Lab, LabOptions, Result, Skipped, list_kernels
-from runner.machine.real.lab.kernels import CATALOGUE
-from runner.oracle import jobs
-from runner.trace import Trace
+from vcpu_scenario.conform import first_difference
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.real.lab import Lab, LabOptions, Result, Skipped, list_kernels
+from vcpu_scenario.machine.real.lab.kernels import CATALOGUE
+from vcpu_scenario.oracle import jobs
+from vcpu_scenario.trace import Trace
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 RAM = Memslot(0x4000_0000, 0x10000)

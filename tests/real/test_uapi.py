@@ -5,9 +5,8 @@ from __future__ import annotations
 import ctypes
 
 import pytest
-
-from runner.kvm import abi
-from runner.machine.real import uapi
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.real import uapi
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-
-from runner import case as c
-from runner.machine.real import wire
-from runner.oracle import jobs
-from runner.trace import Exit, Ring, RingEntry, Trace
+from vcpu_scenario import case as c
+from vcpu_scenario.machine.real import wire
+from vcpu_scenario.oracle import jobs
+from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
 
 from .cases import ACTIONS, FULL
 

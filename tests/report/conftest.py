@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from runner.cli.select import Selection, find, load_all
-from runner.execute import execute
-from runner.machine.emulated.machine import create
-from runner.machine.emulated.rules import Commit, Rule
-from runner.report import cite
-from runner.result import Result
+from vcpu_scenario.cli.select import Selection, find, load_all
+from vcpu_scenario.execute import execute
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.machine.emulated.rules import Commit, Rule
+from vcpu_scenario.report import cite
+from vcpu_scenario.result import Result
 
 DATA = Path(__file__).parent / "data"
 KERNELS = ("4.18", "5.10", "6.4", "6.12")

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from runner.report.html import report
-from runner.result import Result
+from vcpu_scenario.report.html import report
+from vcpu_scenario.result import Result
 
 pytest.importorskip("selenium", reason="needs selenium")
 

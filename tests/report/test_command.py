@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 from junitparser import JUnitXml
-
-from runner.cli import main
+from vcpu_scenario.cli import main
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -7,10 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from runner.report import github
-from runner.report.github import MOST_ANNOTATIONS, MOST_BYTES, every_annotation, report, summary
-from runner.result import Result
+from vcpu_scenario.report import github
+from vcpu_scenario.report.github import (
+    MOST_ANNOTATIONS,
+    MOST_BYTES,
+    every_annotation,
+    report,
+    summary,
+)
+from vcpu_scenario.result import Result
 
 
 def unescaped(text: str) -> str:

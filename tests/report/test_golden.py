@@ -6,9 +6,8 @@ import json
 from collections.abc import Callable
 
 import pytest
-
-from runner.report import github, html, junit, ktap
-from runner.result import Result
+from vcpu_scenario.report import github, html, junit, ktap
+from vcpu_scenario.result import Result
 
 NOTE = "interrupted: 3 of 20 cases were not run"
 

@@ -8,17 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
-from runner import history as module
-from runner.api import load
-from runner.cli import main
-from runner.history import Cause, History, Rules, emulated, histories
-from runner.machine.emulated.kernels import Kernel, kernel
-from runner.machine.interface import Unsupported
-from runner.report.history import WIDTH, document, markdown, text
-from runner.report.styled import plain
-from runner.scenario.model import ScenarioCase
-from runner.trace import Exit, Trace
+from vcpu_scenario import history as module
+from vcpu_scenario.api import load
+from vcpu_scenario.cli import main
+from vcpu_scenario.history import Cause, History, Rules, emulated, histories
+from vcpu_scenario.machine.emulated.kernels import Kernel, kernel
+from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.report.history import WIDTH, document, markdown, text
+from vcpu_scenario.report.styled import plain
+from vcpu_scenario.scenario.model import ScenarioCase
+from vcpu_scenario.trace import Exit, Trace
 
 Golden = Callable[[str, str], None]
 

@@ -9,10 +9,9 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-
-from runner.report import html, html_case
-from runner.report.html import document, report
-from runner.result import Result
+from vcpu_scenario.report import html, html_case
+from vcpu_scenario.report.html import document, report
+from vcpu_scenario.result import Result
 
 from .conftest import run
 

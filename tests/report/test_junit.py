@@ -5,9 +5,8 @@ from __future__ import annotations
 import junitparser
 import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped
-
-from runner.report.junit import report
-from runner.result import Result, tally
+from vcpu_scenario.report.junit import report
+from vcpu_scenario.result import Result, tally
 
 
 def cases(text: str) -> dict[str, junitparser.TestCase]:

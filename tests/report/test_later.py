@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
-
-from runner.execute import execute
-from runner.later import NotYet, not_yet
-from runner.machine.emulated.machine import create
-from runner.report.ladder import ladder
-from runner.report.styled import plain
-from runner.result import Result
-from runner.scenario import loads
+from vcpu_scenario.execute import execute
+from vcpu_scenario.later import NotYet, not_yet
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.report.ladder import ladder
+from vcpu_scenario.report.styled import plain
+from vcpu_scenario.result import Result
+from vcpu_scenario.scenario import loads
 
 # mov x0, #0x09000000; ldr w1, [x0, #0x18]; add x2, x2, #1; brk #7
 LOAD = """\

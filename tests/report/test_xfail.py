@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import pytest
-
-from runner.execute import execute
-from runner.machine.emulated.machine import create
-from runner.report.json import case_of
-from runner.report.ladder import ladder
-from runner.report.styled import plain
-from runner.report.text import report as text_report
-from runner.result import Result
-from runner.scenario import loads
-from runner.source import InvalidScenario
+from vcpu_scenario.execute import execute
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.report.json import case_of
+from vcpu_scenario.report.ladder import ladder
+from vcpu_scenario.report.styled import plain
+from vcpu_scenario.report.text import report as text_report
+from vcpu_scenario.result import Result
+from vcpu_scenario.scenario import loads
+from vcpu_scenario.source import InvalidScenario
 
 LINK = "https://lore.kernel.org/r/87k20bxm13.fsf@linaro.org"
 TEXT = f"""\

@@ -12,16 +12,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from runner.case import Action, Case, SetMmioData, SetRegister
-from runner.kvm.errnos import ERRNOS
-from runner.oracle import Json, RecordedJob, RecordedTrace, jobs
-from runner.result import guest_of
-from runner.scenario import SUFFIX, Scenario, ScenarioCase, load
-from runner.trace import Exit, Ring, RingEntry, Trace
-from runner.verdict.judge import judge
-from runner.verdict.records import Mismatch
-from runner.vmm.devices import Bus
-from runner.vmm.personality import stops_of
+from vcpu_scenario.case import Action, Case, SetMmioData, SetRegister
+from vcpu_scenario.kvm.errnos import ERRNOS
+from vcpu_scenario.oracle import Json, RecordedJob, RecordedTrace, jobs
+from vcpu_scenario.result import guest_of
+from vcpu_scenario.scenario import SUFFIX, Scenario, ScenarioCase, load
+from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
+from vcpu_scenario.verdict.judge import judge
+from vcpu_scenario.verdict.records import Mismatch
+from vcpu_scenario.vmm.devices import Bus
+from vcpu_scenario.vmm.personality import stops_of
 
 ROOT: Final = Path(__file__).parents[2]
 SCENARIOS: Final = ROOT / "scenarios"

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 import pytest
+from vcpu_scenario.oracle import RecordedTrace
+from vcpu_scenario.scenario import Scenario, ScenarioCase
 
-from runner.oracle import RecordedTrace
-from runner.scenario import Scenario, ScenarioCase
 from tests.scenarios.recordings import recorded_jobs, shipped
 
 JOBS: Final = {

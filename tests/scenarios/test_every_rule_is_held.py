@@ -8,14 +8,14 @@ from itertools import pairwise
 from typing import Final
 
 import pytest
+from vcpu_scenario.execute import execute
+from vcpu_scenario.kvm.release import KNOWN_RELEASES, VARIANTS, parse_release
+from vcpu_scenario.machine.emulated.behaviour import Behaviour
+from vcpu_scenario.machine.emulated.kernels import kernel, with_rules
+from vcpu_scenario.machine.emulated.machine import EmulatedMachine
+from vcpu_scenario.machine.emulated.rules import BY_NAME, RULES, Rule
+from vcpu_scenario.scenario import ScenarioCase
 
-from runner.execute import execute
-from runner.kvm.release import KNOWN_RELEASES, VARIANTS, parse_release
-from runner.machine.emulated.behaviour import Behaviour
-from runner.machine.emulated.kernels import kernel, with_rules
-from runner.machine.emulated.machine import EmulatedMachine
-from runner.machine.emulated.rules import BY_NAME, RULES, Rule
-from runner.scenario import ScenarioCase
 from tests.scenarios.recordings import shipped
 
 MAINLINE: Final = (

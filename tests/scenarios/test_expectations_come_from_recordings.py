@@ -6,8 +6,8 @@ from collections import defaultdict
 from itertools import combinations
 
 import pytest
+from vcpu_scenario.scenario import Scenario
 
-from runner.scenario import Scenario
 from tests.scenarios.recordings import (
     Pair,
     cases_as_recorded,

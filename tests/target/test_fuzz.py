@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
-from runner.case import Case, GuestDebug, HostInterrupt, Limits, Load, Memslot
-from runner.execute import execute_on
-from runner.fuzz import attempt
-from runner.kvm import abi
-from runner.scenario.loader import loads
-from runner.shrink import shrunk
-from runner.target import BadTarget, Emulated, Found, Lost, beyond_real_kvm, target
-from runner.trace import Trace
+from vcpu_scenario.case import Case, GuestDebug, HostInterrupt, Limits, Load, Memslot
+from vcpu_scenario.execute import execute_on
+from vcpu_scenario.fuzz import attempt
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.scenario.loader import loads
+from vcpu_scenario.shrink import shrunk
+from vcpu_scenario.target import BadTarget, Emulated, Found, Lost, beyond_real_kvm, target
+from vcpu_scenario.trace import Trace
 
 NOP, MOV, BRK = 0xD503_201F, 0xD280_0540, 0xD420_00E0
 RAM = Memslot(0x4000_0000, 0x10000)

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-
-from runner.cli import main
-from runner.oracle import jobs
+from vcpu_scenario.cli import main
+from vcpu_scenario.oracle import jobs
 
 TEXT = """\
 # above

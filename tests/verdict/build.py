@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.case import Case, Device, Gic, GuestDebug, Load, Memslot
-from runner.kvm import abi
-from runner.scenario.expectation import (
+from vcpu_scenario.case import Case, Device, Gic, GuestDebug, Load, Memslot
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.scenario.expectation import (
     Check,
     Expectation,
     ExpectedExit,
     ExpectedStop,
     RegisterCheck,
 )
-from runner.source import Span
-from runner.trace import Exit, Stop
-from runner.verdict.guest import Guest
+from vcpu_scenario.source import Span
+from vcpu_scenario.trace import Exit, Stop
+from vcpu_scenario.verdict.guest import Guest
 
 BASE = 0x4000_0000
 SYMBOLS = {"start": BASE, "poll": BASE + 4, "next": BASE + 8, "done": BASE + 12}

@@ -7,8 +7,7 @@ from functools import cache
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from runner.verdict.align import GAP, Alignment, align, prefix_costs
+from vcpu_scenario.verdict.align import GAP, Alignment, align, prefix_costs
 
 
 @dataclass(frozen=True)

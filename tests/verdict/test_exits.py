@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.scenario.expectation import ExpectedExit
-from runner.trace import Exit
-from runner.verdict.exits import compare_exits, compare_never
-from runner.verdict.records import Mismatch
+from vcpu_scenario.scenario.expectation import ExpectedExit
+from vcpu_scenario.trace import Exit
+from vcpu_scenario.verdict.exits import compare_exits, compare_never
+from vcpu_scenario.verdict.records import Mismatch
 
 from .build import (
     BRK_7,

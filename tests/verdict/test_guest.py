@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from runner.case import Case, Load, Memslot
-from runner.verdict.guest import Guest, successors
+from vcpu_scenario.case import Case, Load, Memslot
+from vcpu_scenario.verdict.guest import Guest, successors
 
 from .build import BASE, GUEST, LINES
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner.case import Limits
-from runner.scenario.expectation import (
+from vcpu_scenario.case import Limits
+from vcpu_scenario.scenario.expectation import (
     EventfdCheck,
     Expectation,
     Final,
@@ -14,9 +14,9 @@ from runner.scenario.expectation import (
     RegisterCheck,
     RingCheck,
 )
-from runner.trace import Ring, RingEntry, Trace
-from runner.verdict.judge import ending, judge, was_cut
-from runner.verdict.records import Mismatch
+from vcpu_scenario.trace import Ring, RingEntry, Trace
+from vcpu_scenario.verdict.judge import ending, judge, was_cut
+from vcpu_scenario.verdict.records import Mismatch
 
 from .build import GUEST, SYMBOLS, check, clause, expected, span, step, stepped, stop, wanted_stop
 

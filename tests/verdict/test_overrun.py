@@ -6,12 +6,11 @@ from errno import EINTR
 from typing import Any
 
 import pytest
-
-from runner.case import Limits
-from runner.scenario.expectation import ExpectedExit
-from runner.trace import Exit, Trace
-from runner.verdict import match
-from runner.verdict.overrun import ENDED, up_to_its_last_brk, without_overrun
+from vcpu_scenario.case import Limits
+from vcpu_scenario.scenario.expectation import ExpectedExit
+from vcpu_scenario.trace import Exit, Trace
+from vcpu_scenario.verdict import match
+from vcpu_scenario.verdict.overrun import ENDED, up_to_its_last_brk, without_overrun
 
 from .build import BRK_7, CASE, SYMBOLS, clause, expected, failed, has_read, read, step, stepped
 

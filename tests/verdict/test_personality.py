@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
-from runner.case import GuestDebug, SetGuestDebug
-from runner.kvm import abi
-from runner.trace import Exit, Trace
-from runner.vmm.personality import PERSONALITIES, stops_of
+from vcpu_scenario.case import GuestDebug, SetGuestDebug
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.trace import Exit, Trace
+from vcpu_scenario.vmm.personality import PERSONALITIES, stops_of
 
 from .build import BRK_7, CASE, PENDING, STEPPING, SYMBOLS, failed, has_read, stepped
 

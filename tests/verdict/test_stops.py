@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from runner.case import Case, GuestDebug, Load, Memslot, SetGuestDebug
-from runner.trace import Exit, Stop
-from runner.verdict.guest import Guest
-from runner.verdict.records import StopFinding
-from runner.verdict.stops import compare_stops, findings
+from vcpu_scenario.case import Case, GuestDebug, Load, Memslot, SetGuestDebug
+from vcpu_scenario.trace import Exit, Stop
+from vcpu_scenario.verdict.guest import Guest
+from vcpu_scenario.verdict.records import StopFinding
+from vcpu_scenario.verdict.stops import compare_stops, findings
 
 from .build import (
     BRK_7,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from runner.verdict.words import describe, hsr_words, masked_words, value_words
+from vcpu_scenario.verdict.words import describe, hsr_words, masked_words, value_words
 
 
 @pytest.mark.parametrize(

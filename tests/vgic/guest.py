@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner.case import Gic
-from runner.machine.emulated.vgic import Undefined, VgicFeatures, VgicV2, VgicV3, icv
-from runner.machine.emulated.vgic.icv import Encoding
+from vcpu_scenario.case import Gic
+from vcpu_scenario.machine.emulated.vgic import Undefined, VgicFeatures, VgicV2, VgicV3, icv
+from vcpu_scenario.machine.emulated.vgic.icv import Encoding
 
 DIST = 0x0800_0000
 REDIST = 0x080A_0000

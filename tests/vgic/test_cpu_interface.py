@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from vcpu_scenario.machine.emulated.vgic import UNDEF, VgicFeatures, icv
+from vcpu_scenario.machine.emulated.vgic.cpuif import CpuInterface
 
-from runner.machine.emulated.vgic import UNDEF, VgicFeatures, icv
-from runner.machine.emulated.vgic.cpuif import CpuInterface
 from tests.vgic.guest import (
     DIST,
     SGI_FRAME,

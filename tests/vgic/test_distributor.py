@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 
 import pytest
+from vcpu_scenario.machine.emulated.vgic import VgicFeatures, icv
 
-from runner.machine.emulated.vgic import VgicFeatures, icv
 from tests.vgic.guest import (
     DIST,
     REDIST,

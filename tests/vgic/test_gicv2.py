@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from vcpu_scenario.machine.emulated.vgic import VgicFeatures, VgicV2
 
-from runner.machine.emulated.vgic import VgicFeatures, VgicV2
 from tests.vgic.guest import CPU, DIST, SPI_1, V4_14, V4_19, V6_12, V7_2, Guest, gicv2
 
 RELEASES = pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from vcpu_scenario.machine.emulated.vgic import VgicFeatures, VgicV2, icv
 
-from runner.machine.emulated.vgic import VgicFeatures, VgicV2, icv
 from tests.vgic.guest import (
     CPU,
     DIST,

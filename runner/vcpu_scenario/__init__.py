@@ -1,0 +1,68 @@
+"""Run declarative vCPU scenarios against KVM/arm64, emulated or real.
+
+>>> from vcpu_scenario import load, run
+>>> {result.verdict for result in run(load("scenarios/thread/pl011-write-step.vcpu.yaml"))}
+{'pass'}
+
+What stands here is the public API, documented in :mod:`vcpu_scenario.api`. A name is imported when
+it is first asked for, so that the command line starts without what it does not need.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vcpu_scenario.api import (
+        Comparison,
+        Diagnostic,
+        Difference,
+        Exit,
+        InvalidScenario,
+        Mismatch,
+        Result,
+        Scenario,
+        ScenarioCase,
+        Stop,
+        Trace,
+        UsageError,
+        Verdict,
+        compare,
+        dumps,
+        failure_text,
+        load,
+        loads,
+        run,
+    )
+
+__version__ = "0.2.0"
+
+__all__ = [
+    "Comparison",
+    "Diagnostic",
+    "Difference",
+    "Exit",
+    "InvalidScenario",
+    "Mismatch",
+    "Result",
+    "Scenario",
+    "ScenarioCase",
+    "Stop",
+    "Trace",
+    "UsageError",
+    "Verdict",
+    "compare",
+    "dumps",
+    "failure_text",
+    "load",
+    "loads",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from vcpu_scenario import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,79 @@
+"""``scenario fmt``: a scenario in canonical style, with the proof that it means the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from vcpu_scenario.authoring.concrete import read
+from vcpu_scenario.authoring.layout import written
+from vcpu_scenario.scenario import loads, yaml12
+from vcpu_scenario.scenario.nodes import to_plain
+from vcpu_scenario.source import InvalidScenario, Span
+
+
+class MeaningChanged(Exception):
+    """The formatter would have changed what a scenario says: a fault of the formatter."""
+
+
+def formatted(text: str, path: str | Path) -> str:
+    """``text``, the content of ``path``, in canonical style.
+
+    Layout is the author's where there is a choice, and so is every comment. What the text means
+    is the same before and after: its YAML is compared, and where it is a valid scenario its cases
+    are. Raises :class:`vcpu_scenario.source.InvalidScenario` for what is not YAML,
+    :class:`vcpu_scenario.authoring.concrete.Unusual` for what has no canonical form, and
+    :class:`MeaningChanged`.
+    """
+    node, faults = yaml12.parse(text, str(path))
+    if node is None or faults:
+        raise InvalidScenario(faults)
+    result = written(read(text))
+    if result != text:
+        _check(text, result, Path(path))
+    return result
+
+
+def _check(before: str, after: str, path: Path) -> None:
+    if _plain(before) != _plain(after):
+        raise MeaningChanged("the values are not the same")
+    if _comments(before) != _comments(after):
+        raise MeaningChanged("the comments are not the same")
+    try:
+        scenario = loads(before, path)
+    except InvalidScenario:
+        return
+    try:
+        again = loads(after, path)
+    except InvalidScenario as invalid:
+        raise MeaningChanged(f"the scenario is not valid any more: {invalid}") from None
+    if without_places(scenario) != without_places(again):
+        raise MeaningChanged("the cases are not the same")
+
+
+def _plain(text: str) -> Any:
+    node, faults = yaml12.parse(text, "")
+    if node is None or faults:
+        raise MeaningChanged("the result cannot be read")
+    return to_plain(node)
+
+
+def _comments(text: str) -> Counter[str]:
+    return Counter(comment.text for comment in read(text).comments)
+
+
+def without_places(value: Any) -> Any:
+    """``value`` as something that compares equal wherever in a file it was written."""
+    if isinstance(value, Span):
+        return None
+    if isinstance(value, Mapping):
+        return [(key, without_places(item)) for key, item in value.items()]
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = (getattr(value, each.name) for each in fields(value))
+        return type(value), [without_places(part) for part in parts]
+    if isinstance(value, tuple | list):
+        return type(value), [without_places(item) for item in value]
+    return value

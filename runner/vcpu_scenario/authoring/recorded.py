@@ -1,0 +1,108 @@
+"""Writes what a kernel gave into a scenario's text: a clause for it, all else as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from vcpu_scenario.authoring.brief import brief, names
+from vcpu_scenario.case import Case
+from vcpu_scenario.scenario import yaml12
+from vcpu_scenario.scenario.expecting import Unwritable
+from vcpu_scenario.scenario.nodes import Map, Node, Scalar, Sequence, Value
+from vcpu_scenario.scenario.notation import Decimal, flow
+from vcpu_scenario.trace import Trace
+
+
+def with_clause(
+    text: str,
+    path: Path,
+    kernel: str,
+    case: Case,
+    trace: Trace,
+    symbols: Mapping[str, int],
+    params: Mapping[str, Value] | None = None,
+) -> str:
+    """``text`` with a clause that expects ``trace`` of ``kernel``.
+
+    ``params`` are the case's parameters, if there is a matrix. The clause takes the place of the
+    one that is for this very release and these values, or comes before the others. Raises
+    :class:`Unwritable` where the text leaves no place for it.
+    """
+    params = params or {}
+    clause = list(_clause(kernel, params, case, trace, symbols))
+    lines = text.splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    node, _ = yaml12.parse(text, str(path))
+    expect = node.get("expect") if isinstance(node, Map) else None
+    if not isinstance(expect, Sequence) or not expect.items:
+        if expect is not None:
+            raise Unwritable("`expect:` is empty or no list: take the key out", expect.span.line)
+        blank = "" if lines and not lines[-1].strip() else "\n"
+        return "".join([*lines, f"{blank}expect:\n", *_indented(clause, 2)])
+    starts = [item.span.line - 1 for item in expect.items]
+    dashes = [_dash(lines[start]) for start in starts]
+    if None in dashes or len(set(starts)) != len(starts):
+        raise Unwritable(
+            "`expect:` is written in brackets: write it as a list of lines", expect.span.line
+        )
+    indent = dashes[0] or 0
+    for number, item in enumerate(expect.items):
+        if _is_for(item, kernel, params):
+            if isinstance(item, Map) and item.get("vmm") is not None:
+                what = "a clause for this release and some VMMs only: nothing can stand before it"
+                raise Unwritable(what, item.span.line)
+            start = starts[number]
+            end = item.span.end_line
+            if end > start and not lines[end - 1].strip():
+                end -= 1
+            return "".join(
+                [*lines[:start], *_indented(clause, indent), *lines[max(end, start + 1) :]]
+            )
+    first = starts[0]
+    while first and lines[first - 1].lstrip().startswith("#"):
+        first -= 1
+    return "".join([*lines[:first], *_indented(clause, indent), *lines[first:]])
+
+
+def _is_for(clause: Node, kernel: str, params: Mapping[str, Value]) -> bool:
+    """Whether the clause is for this release and these values of parameters, and no others."""
+    if not isinstance(clause, Map):
+        return False
+    kernels, when = clause.get("kernels"), clause.get("when")
+    entries = when.entries if isinstance(when, Map) else ()
+    values = {key.text: value.value for key, value in entries if isinstance(value, Scalar)}
+    alone = len(values) == len(entries)
+    return isinstance(kernels, Scalar) and kernels.text == kernel and alone and values == params
+
+
+def _dash(line: str) -> int | None:
+    stripped = line.lstrip(" ")
+    return len(line) - len(stripped) if stripped.startswith("- ") else None
+
+
+def _indented(clause: list[str], indent: int) -> Iterator[str]:
+    return (f"{' ' * indent}{line}\n" for line in clause)
+
+
+def _clause(
+    kernel: str,
+    params: Mapping[str, Value],
+    case: Case,
+    trace: Trace,
+    symbols: Mapping[str, int],
+) -> Iterator[str]:
+    yield f'- kernels: "{kernel}"'
+    if params:
+        yield f"  when: {flow(params)}"
+    if trace.error is not None:
+        if not trace.errno:
+            raise Unwritable("a refusal of which the errno is not known")
+        yield f"  refused: {{errno: {Decimal(trace.errno)}}}"
+        return
+    yield "  exits:" if trace.exits else "  exits: []"
+    name = names(case, symbols)
+    for exit_ in trace.exits:
+        kind, body = brief(exit_, name)
+        yield f"    - {kind}: {flow(body)}"

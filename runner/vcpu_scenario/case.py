@@ -1,0 +1,226 @@
+"""A case: one run, compiled down to what a VMM and a machine need and nothing more.
+
+Scenarios compile to cases, recorded jobs are read as cases, and a case travels as JSON into a
+lab's guest, where only the standard library is at hand. Addresses are guest physical addresses
+(IPAs), sizes are bytes, register names are those of :mod:`vcpu_scenario.kvm.registers`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Memslot:
+    """RAM of the guest; a write to a ``readonly`` slot is an MMIO write."""
+
+    base: int
+    size: int
+    readonly: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Bytes that are in guest memory before the first ``KVM_RUN``."""
+
+    addr: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Gic:
+    """An in-kernel interrupt controller: ``redist`` for version 3, ``cpu`` for version 2."""
+
+    version: Literal[2, 3]
+    dist: int
+    redist: int = 0
+    cpu: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ioeventfd:
+    """``KVM_IOEVENTFD``: ``len`` 0 takes any width, ``match`` None any value."""
+
+    addr: int
+    len: int
+    match: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CoalescedZone:
+    """``KVM_REGISTER_COALESCED_MMIO``."""
+
+    addr: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watchpoint:
+    addr: int
+    len: int
+    type: Literal["r", "w", "rw"]
+
+
+@dataclass(frozen=True, slots=True)
+class GuestDebug:
+    """``KVM_SET_GUEST_DEBUG``: ``control`` holds ``KVM_GUESTDBG_*`` flags."""
+
+    control: int = 0
+    hw_bp: tuple[int, ...] = ()
+    watch: tuple[Watchpoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetGuestDebug:
+    debug: GuestDebug
+
+
+@dataclass(frozen=True, slots=True)
+class SetRegister:
+    reg: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteMemory:
+    addr: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SetIrqLine:
+    """``KVM_IRQ_LINE``: ``irq`` as the ioctl takes it, type and number in one word."""
+
+    irq: int
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImmediateExit:
+    """``run->immediate_exit`` is 1 for the next ``KVM_RUN`` alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetMmioData:
+    """Overwrites all 8 bytes of ``run->mmio.data``, little-endian."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetRunField:
+    """Forges a field of ``struct kvm_run`` between two runs."""
+
+    field: Literal["exit_reason", "mmio.is_write", "mmio.len"]
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class SkipInstruction:
+    """Adds 4 to the guest's pc."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetVcpuEvents:
+    """``KVM_SET_VCPU_EVENTS``."""
+
+    ext_dabt: bool = False
+    serror: bool = False
+    serror_esr: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetMpState:
+    state: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddMemslot:
+    slot: Memslot
+
+
+@dataclass(frozen=True, slots=True)
+class HostInterrupt:
+    """Makes a host interrupt arrive between two entries of the next ``KVM_RUN``.
+
+    On generation D kernels (5.11 to 6.0) it swallows a pending step. Only the emulated machine
+    can do this on request.
+    """
+
+
+Action: TypeAlias = (
+    SetGuestDebug
+    | SetRegister
+    | WriteMemory
+    | SetIrqLine
+    | ImmediateExit
+    | SetMmioData
+    | SetRunField
+    | SkipInstruction
+    | SetVcpuEvents
+    | SetMpState
+    | AddMemslot
+    | HostInterrupt
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device model that userspace runs.
+
+    ``model`` names one of :mod:`vcpu_scenario.vmm.devices`; ``registers`` maps offsets to values of
+    a register file, ``replies`` offsets to the values that successive reads get.
+    """
+
+    name: str
+    base: int
+    size: int
+    model: str = "registers"
+    registers: tuple[tuple[int, int], ...] = ()
+    replies: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    input: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where a run ends at the latest.
+
+    ``exits`` counts exits of the vCPU; ``repeats`` ends after that many repeats of an exit that
+    is the same in every field; ``instructions`` bounds the guest within one ``KVM_RUN`` on the
+    emulated machine and ``seconds`` does so on real KVM: either way the run is interrupted and
+    reports ``EINTR``, which ends the case unless ``stop_on_intr`` is off.
+    """
+
+    exits: int = 40
+    instructions: int = 1_000_000
+    seconds: float = 0.3
+    repeats: int | None = None
+    stop_on_intr: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything that one run needs. See the module's notes on units."""
+
+    slots: tuple[Memslot, ...]
+    loads: tuple[Load, ...] = ()
+    regs: tuple[tuple[str, int], ...] = ()
+    caps: tuple[str, ...] = ()
+    gic: Gic | None = None
+    ioeventfds: tuple[Ioeventfd, ...] = ()
+    coalesced: tuple[CoalescedZone, ...] = ()
+    devices: tuple[Device, ...] = ()
+    default_reply: int = 0x8877665544332211
+    debug: GuestDebug | None = None
+    before: tuple[Action, ...] = ()
+    on: tuple[tuple[int, tuple[Action, ...]], ...] = ()
+    observe: tuple[str, ...] = ("x0", "x1", "x2", "x3")
+    peek: tuple[tuple[int, int], ...] = ()
+    """(address, length) of memory to read at the end."""
+    final_regs: tuple[str, ...] = ()
+    """Registers to read at the end, beside those observed."""
+    skip_brk: Literal["without-actions", "always", "never"] = "without-actions"
+    """When pc is moved past a BRK that exited: where the exit has no actions, always, never."""
+    psci_0_2: bool = True
+    limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,110 @@
+"""A case as JSON: the form in which it travels into a lab's guest.
+
+Standard library only. Every record is an object of its fields, those with their default value
+left out; an action says in ``do`` which one it is; bytes are hexadecimal.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, Final, get_args, get_origin
+
+from vcpu_scenario import case as records
+from vcpu_scenario.case import Action, Case
+
+_ACTIONS: Final[Mapping[str, type]] = {kind.__name__: kind for kind in get_args(Action)}
+_MARK: Final = "do"
+
+
+def case_to_json(case: Case) -> dict[str, Any]:
+    """The case as what :func:`json.dumps` takes."""
+    return _encode_record(case)
+
+
+def case_from_json(document: Mapping[str, Any]) -> Case:
+    """The case that :func:`case_to_json` wrote; raises ValueError where it did not."""
+    try:
+        case: Case = _decode_record(Case, document)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not a case: {error}") from error
+    return case
+
+
+def _encode_record(record: Any) -> dict[str, Any]:
+    out: dict[str, Any] = {_MARK: type(record).__name__} if type(record) in _KINDS else {}
+    for name, default in _DEFAULTS[type(record)].items():
+        value = getattr(record, name)
+        if value != default:
+            out[name] = _encode(value)
+    return out
+
+
+_KINDS: Final = frozenset(_ACTIONS.values())
+_NO_DEFAULT: Final = object()
+
+
+def _defaults(kind: type) -> Mapping[str, Any]:
+    found = {}
+    for field in dataclasses.fields(kind):
+        made = field.default_factory
+        default = made() if made is not dataclasses.MISSING else field.default
+        found[field.name] = _NO_DEFAULT if default is dataclasses.MISSING else default
+    return found
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_encode(item) for item in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    return _encode_record(value) if dataclasses.is_dataclass(value) else value
+
+
+Decode = Callable[[Any], Any]
+
+
+def _decode_record(kind: type, document: Mapping[str, Any]) -> Any:
+    decoders = _DECODERS[kind]
+    given = {name: value for name, value in document.items() if name != _MARK}
+    return kind(**{name: decoders[name](value) for name, value in given.items()})
+
+
+def _decoders(kind: type) -> Mapping[str, Decode]:
+    hints = typing.get_type_hints(kind, vars(records))
+    return {field.name: _decoder(hints[field.name]) for field in dataclasses.fields(kind)}
+
+
+def _decoder(hint: Any) -> Decode:
+    if hint is bytes:
+        return bytes.fromhex
+    if hint == Action:
+        return lambda value: _decode_record(_ACTIONS[value[_MARK]], value)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return lambda value: _decode_record(hint, value)
+    if get_origin(hint) is tuple:
+        return _tuple_decoder(get_args(hint))
+    if get_origin(hint) is types.UnionType:
+        return _optional_decoder(get_args(hint))
+    return lambda value: value
+
+
+def _tuple_decoder(parts: tuple[Any, ...]) -> Decode:
+    if parts[-1] is Ellipsis:
+        decode = _decoder(parts[0])
+        return lambda value: tuple(map(decode, value))
+    decoders = tuple(map(_decoder, parts))
+    return lambda value: tuple(decode(item) for decode, item in zip(decoders, value, strict=True))
+
+
+def _optional_decoder(parts: tuple[Any, ...]) -> Decode:
+    (inner,) = (part for part in parts if part is not type(None))
+    decode = _decoder(inner)
+    return lambda value: None if value is None else decode(value)
+
+
+_RECORDS: Final = [kind for kind in vars(records).values() if dataclasses.is_dataclass(kind)]
+_DEFAULTS: Final = {kind: _defaults(kind) for kind in _RECORDS if isinstance(kind, type)}
+_DECODERS: Final = {kind: _decoders(kind) for kind in _RECORDS if isinstance(kind, type)}

@@ -1,0 +1,120 @@
+"""``scenario``: the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from copy import copy
+from typing import TYPE_CHECKING
+
+from vcpu_scenario.cli.options import COMMON
+from vcpu_scenario.cli.output import complain
+from vcpu_scenario.cli.status import CannotWrite, NoMachine, Status, UsageError
+
+if TYPE_CHECKING:
+    import typer
+
+_COMPLETION = "_SCENARIO_COMPLETE"
+"""Set where a shell asks what could come next: it then runs the command without arguments."""
+
+_TYPERS_INTERRUPT = 130
+"""What Typer makes of a KeyboardInterrupt that passes through it."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the command line ``args``, by default the process's own; returns the exit status."""
+    args = sys.argv[1:] if args is None else args
+    completing = _COMPLETION in os.environ
+    if not args and not completing:
+        # Who knows no command yet is helped, but what was asked for has not been done.
+        return main(["--help"]) or Status.USAGE
+    _forgiving_streams()
+    COMMON.debug, COMMON.colour = False, "auto"
+    try:
+        return _dispatch(args)
+    except UsageError as error:
+        complain(f"scenario: {error}")
+        return Status.USAGE
+    except (CannotWrite, NoMachine) as error:
+        complain(f"scenario: {error}")
+        return Status.INTERNAL_ERROR
+    except KeyboardInterrupt:
+        complain("scenario: interrupted")
+        return Status.INTERRUPTED
+    except Exception as error:  # the last resort: nobody shall see a traceback unasked
+        # Nor may a prompt be spoilt because Tab found no answer.
+        return Status.INTERNAL_ERROR if completing else _internal_error(error)
+
+
+def _dispatch(args: Sequence[str]) -> int:
+    import typer
+
+    import vcpu_scenario.cli.authors
+    import vcpu_scenario.cli.real  # noqa: F401 - both add their commands to the application
+    from vcpu_scenario.cli.app import app
+
+    command_line_error = _command_line_error(typer.BadParameter)
+    command = typer.main.get_command(_with_one_command(app, args))
+    try:
+        status = command(args=args, prog_name="scenario", standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except command_line_error as error:
+        return _usage(error)
+    if status == _TYPERS_INTERRUPT:
+        raise KeyboardInterrupt
+    return int(status or 0)
+
+
+def _with_one_command(app: typer.Typer, args: Sequence[str]) -> typer.Typer:
+    """``app`` with the command alone that ``args`` begin with, or as it is if with none: to build
+    one takes Typer a millisecond."""
+    from typer.main import get_command_name
+
+    for command in app.registered_commands:
+        function = command.callback
+        name = command.name or (get_command_name(function.__name__) if function else "")
+        if args and name == args[0]:
+            one = copy(app)
+            one.registered_commands, one.registered_groups = [command], []
+            return one
+    return app
+
+
+def _command_line_error(one_of_them: type[Exception]) -> type[Exception]:
+    """The class of all complaints about arguments: Typer's own, and Click's before it had any."""
+    return next(cls for cls in one_of_them.__mro__ if cls.__base__ is Exception)
+
+
+def _usage(error: BaseException) -> int:
+    """Tells what is wrong with the arguments."""
+    context = getattr(error, "ctx", None)
+    message = error.format_message()  # type: ignore[attr-defined]
+    if context is not None:
+        complain(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n")
+    complain(f"scenario: {message}")
+    return Status.USAGE
+
+
+def _internal_error(error: Exception) -> int:
+    if COMMON.debug:
+        import traceback
+
+        complain("".join(traceback.format_exception(error)))
+    what = str(error).partition("\n")[0]
+    complain(f"scenario: internal error: {type(error).__name__}{f': {what}' if what else ''}")
+    if not COMMON.debug:
+        complain(
+            "This is a fault of the runner, not of your scenario: please report it, with what"
+            " the same command prints under --debug."
+        )
+    return Status.INTERNAL_ERROR
+
+
+def _forgiving_streams() -> None:
+    """What a terminal's encoding lacks is shown as something else instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

@@ -1,0 +1,124 @@
+"""The commands for authors of scenarios: new, fmt, schema."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from vcpu_scenario.cli import complete
+from vcpu_scenario.cli.app import Colour, ColourOption, Debug, app
+from vcpu_scenario.cli.status import Status
+
+
+class SchemaFormat(StrEnum):
+    """Forms of the schema."""
+
+    json = "json"
+    markdown = "markdown"
+
+
+@app.command()
+def new(
+    path: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PATH",
+            help="The scenario to write, or the folder for it. Without it you are asked.",
+            autocompletion=complete.paths,
+        ),
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "--template",
+            metavar="NAME",
+            help="What to start from: mmio, step-over-mmio (the default), in-kernel-device,"
+            " breakpoint or hypercall.",
+            autocompletion=complete.templates,
+        ),
+    ] = None,
+    title: Annotated[
+        str | None, typer.Option("--title", metavar="TEXT", help="What the scenario shows.")
+    ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag",
+            metavar="T",
+            help="A tag of it. Again for more.",
+            autocompletion=complete.tags,
+        ),
+    ] = None,
+    schema: Annotated[
+        str,
+        typer.Option(
+            "--schema",
+            metavar="WHERE",
+            help="The schema that its first line names for your editor, a path or a URL. Default:"
+            " the one in a folder above, or a copy beside the scenario.",
+            show_default=False,
+        ),
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    color: ColourOption = Colour.auto,
+    debug: Debug = False,
+) -> Status:
+    """Write a scenario to start from.
+
+    It passes on every kernel, and needs no assembler until its code is changed.
+    """
+    from vcpu_scenario.cli import new as command
+
+    return command.new(command.Request(path, template, title, tag or [], schema, force))
+
+
+@app.command()
+def fmt(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="Scenarios, or folders of them; - for standard input.",
+            autocompletion=complete.paths,
+        ),
+    ],
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; fail if anything would change.")
+    ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="As --check, and show what would change.")
+    ] = False,
+    color: ColourOption = Colour.auto,
+    debug: Debug = False,
+) -> Status:
+    """Bring scenarios into the one style.
+
+    That is the order of keys, quotes, blocks, blank lines and the width of lines. Comments and
+    line breaks stay, and what the scenarios mean: their cases are compared.
+    """
+    from vcpu_scenario.cli import fmt as command
+
+    return command.fmt(paths, check, diff)
+
+
+@app.command()
+def schema(
+    format_: Annotated[
+        SchemaFormat, typer.Option("--format", metavar="json|markdown", help="Form of the output.")
+    ] = SchemaFormat.json,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", metavar="FILE", help="Write it there. Default: stdout."),
+    ] = None,
+    color: ColourOption = Colour.auto,
+    debug: Debug = False,
+) -> Status:
+    """Print the schema of scenarios.
+
+    As JSON it is for editors, as Markdown it is the reference of the language.
+    """
+    from vcpu_scenario.cli import schema as command
+
+    return command.schema(format_.value, output)

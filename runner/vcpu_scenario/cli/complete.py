@@ -1,0 +1,110 @@
+"""What the shell offers at a press of Tab: kernels, VMMs, tags, templates and paths."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from vcpu_scenario.cli.select import SUFFIX
+
+_MOST_FILES: Final = 500
+"""Scenarios whose tags are looked up: who waits for Tab does not wait for more."""
+
+
+def kernels(incomplete: str) -> list[str]:
+    """Releases of the table, newest last."""
+    from vcpu_scenario.kvm.release import KNOWN_RELEASES
+
+    return _starting(incomplete, KNOWN_RELEASES)
+
+
+def vmms(incomplete: str) -> list[str]:
+    """VMM personalities."""
+    from vcpu_scenario.vmm.personality import PERSONALITIES
+
+    return _starting(incomplete, PERSONALITIES)
+
+
+def templates(incomplete: str) -> list[tuple[str, str]]:
+    """What ``scenario new`` can start from, each with its title."""
+    from vcpu_scenario.authoring.template import templates as known
+
+    return [
+        (each.name, each.title) for each in known().values() if each.name.startswith(incomplete)
+    ]
+
+
+def tags(incomplete: str) -> list[str]:
+    """The tags of the scenarios that the command line names, or of those below this folder."""
+    files = islice(_scenarios(_named() or ["."]), _MOST_FILES)
+    found = {tag for file in files for tag in _tags(file)}
+    return _starting(incomplete, sorted(found))
+
+
+def _named() -> list[str]:
+    """The paths on the command line so far.
+
+    They come from the shell: Typer gives up on arguments where an option still lacks its value.
+    """
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    return [word for word in line.split()[2:] if os.path.exists(word)]
+
+
+def paths(incomplete: str) -> list[str]:
+    """Scenarios and folders.
+
+    Where only one folder is left, what is in it is offered with it: else the shell would take
+    the folder for the end of the word.
+    """
+    found = list(_entries(incomplete))
+    while len(found) == 1 and found[0].endswith("/"):
+        below = list(_entries(found[0]))
+        if len(below) != 1:
+            return found + below
+        found = below
+    return found
+
+
+def _entries(incomplete: str) -> Iterator[str]:
+    folder, name = os.path.split(incomplete)
+    try:
+        entries = sorted(os.scandir(os.path.expanduser(folder) or "."), key=lambda each: each.name)
+    except OSError:
+        return
+    for entry in entries:
+        if not entry.name.startswith(name) or (entry.name.startswith(".") and not name):
+            continue
+        if entry.is_dir():
+            yield os.path.join(folder, entry.name) + "/"
+        elif entry.name.endswith(SUFFIX):
+            yield os.path.join(folder, entry.name)
+
+
+def _scenarios(paths: Iterable[str]) -> Iterator[Path]:
+    for path in map(Path, paths):
+        if path.is_dir():
+            for here, folders, files in os.walk(path):
+                folders[:] = sorted(name for name in folders if not name.startswith("."))
+                yield from (Path(here, name) for name in sorted(files) if name.endswith(SUFFIX))
+        else:
+            yield path
+
+
+def _tags(file: Path) -> list[str]:
+    from vcpu_scenario.scenario import yaml12
+    from vcpu_scenario.scenario.nodes import Map, to_plain
+
+    try:
+        root, _ = yaml12.parse(file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError):
+        return []
+    node = root.get("tags") if isinstance(root, Map) else None
+    found = to_plain(node) if node is not None else []
+    return [tag for tag in found if isinstance(tag, str)] if isinstance(found, list) else []
+
+
+def _starting(incomplete: str, candidates: Iterable[str]) -> list[str]:
+    return [each for each in candidates if each.startswith(incomplete)]

@@ -1,0 +1,200 @@
+"""``scenario conform``: holds the emulated machine to recorded traces."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterable, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from vcpu_scenario.cli.collect import collect
+from vcpu_scenario.cli.keyword import KeywordError, compile_keyword
+from vcpu_scenario.cli.options import COMMON
+from vcpu_scenario.cli.output import (
+    LOG_WIDTH,
+    Destination,
+    complain,
+    destination,
+    paint,
+    wants_colour,
+    width,
+)
+from vcpu_scenario.cli.status import Status, UsageError
+from vcpu_scenario.kvm.release import KernelRange, RangeError, parse_range, parse_release
+from vcpu_scenario.workers import Lost, Stop
+
+if TYPE_CHECKING:
+    from vcpu_scenario.conform import Outcome
+    from vcpu_scenario.oracle import RecordedJob
+
+Pair: TypeAlias = "tuple[RecordedJob, str]"
+"""A job, and a kernel on which it was recorded."""
+
+_RUNS: Final = 3
+"""How often a job is run at most: as it is, and with a host interrupt in either place."""
+_PATIENCE: Final = 30.0
+_SHAPE: Final = (
+    'a recording is a JSON list of {"job": ..., "traces": ...}, plain or compressed with xz (.xz)'
+)
+
+
+def conform(
+    paths: Sequence[str],
+    kernels: Sequence[str],
+    keyword: str,
+    report: str,
+    output: str | None,
+    *,
+    jobs: int,
+) -> Status:
+    """Runs what is selected of the recordings in ``paths``; ``report`` names the format."""
+    to = destination(output)
+    try:
+        recorded = _load(paths)
+        pairs = _selected(recorded, kernels, keyword)
+        start = perf_counter()
+        stop = Stop()
+        outcomes, interrupted = collect(_outcomes(pairs, jobs, stop), len(pairs), stop)
+        seconds = perf_counter() - start
+    except BaseException:
+        to.discard()
+        raise
+    not_run = len(pairs) - len(outcomes)
+    _write(outcomes, recorded, report, to, seconds, not_run, to_file=output not in (None, "-"))
+    if interrupted:
+        return Status.INTERRUPTED
+    if not pairs:
+        complain("no trace is selected" if recorded else "nothing is recorded there")
+        return Status.NOTHING_SELECTED
+    return Status.OK if all(outcome.reproduced for outcome in outcomes) else Status.MISMATCH
+
+
+def _load(paths: Iterable[str]) -> list[RecordedJob]:
+    """The jobs of every file, each file once; tells of every file that is no recording."""
+    from vcpu_scenario.oracle import jobs
+    from vcpu_scenario.recording import BadRecording
+
+    found: list[RecordedJob] = []
+    faults: list[str] = []
+    shape = ""
+    for path in _distinct(paths):
+        try:
+            found += jobs(path)
+        except BadRecording as error:
+            faults.append(str(error))
+            shape = _SHAPE
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            help_ = "; name the files in it" if isinstance(error, IsADirectoryError) else ""
+            faults.append(f"cannot read {path}: {reason}{help_}")
+    if faults:
+        raise UsageError("\n".join([*faults, shape]).rstrip())
+    return found
+
+
+def _distinct(paths: Iterable[str]) -> Iterable[str]:
+    """Each file once, by the name that comes first."""
+    found: dict[str, str] = {}
+    for path in paths:
+        found.setdefault(os.path.realpath(path), path)
+    return found.values()
+
+
+def _selected(recorded: Iterable[RecordedJob], kernels: Sequence[str], keyword: str) -> list[Pair]:
+    pairs = [(job, kernel) for job in recorded for trace in job.traces for kernel in trace.kernels]
+    ranges = [_range(name, {kernel for _, kernel in pairs}) for name in kernels]
+    try:
+        selects = compile_keyword(keyword)
+    except KeywordError as error:
+        raise UsageError(str(error)) from None
+    pairs = [
+        (job, kernel)
+        for job, kernel in pairs
+        if (not ranges or any(range_.matches(kernel) for range_ in ranges))
+        and selects(f"{job.name}@{kernel}")
+    ]
+    _check_known(pairs)
+    return pairs
+
+
+def _range(name: str, recorded: Iterable[str]) -> KernelRange:
+    try:
+        range_ = parse_range(name)
+    except RangeError as error:
+        expected = f"; expected {error.expected}" if error.expected else ""
+        raise UsageError(f"--kernel: {error}{expected}") from None
+    if not any(range_.matches(kernel) for kernel in recorded):
+        there = ", ".join(sorted(recorded, key=parse_release)) or "no kernel at all"
+        raise UsageError(f"--kernel: nothing was recorded on {name}; there is {there}")
+    return range_
+
+
+def _check_known(pairs: Iterable[Pair]) -> None:
+    """Raises :class:`UsageError` where the machine does not know a kernel that was recorded."""
+    from vcpu_scenario.machine.emulated.kernels import UnknownKernel, kernel
+
+    unknown: dict[str, str] = {}
+    for job, name in pairs:
+        if name not in unknown:
+            try:
+                kernel(name)
+            except UnknownKernel as error:
+                unknown[name] = f"{job.path}: {job.name} was recorded on {name}: {error}"
+    if unknown:
+        help_ = "--kernel selects those that can be run"
+        raise UsageError("\n".join([*unknown.values(), help_]))
+
+
+def _outcomes(pairs: Sequence[Pair], jobs: int, stop: Stop) -> Generator[Outcome, None, None]:
+    if not pairs:
+        return
+    from vcpu_scenario import conform as conformance
+    from vcpu_scenario import workers
+    from vcpu_scenario.machine.emulated.kernels import kernel
+    from vcpu_scenario.machine.emulated.machine import create
+
+    def work(number: int) -> Outcome:
+        job, name = pairs[number]
+        return conformance.check(
+            job, name, create, swallows_steps=lambda name: kernel(name).loses_steps
+        )
+
+    def patience(number: int) -> float:
+        limits = pairs[number][0].case.limits
+        return _RUNS * limits.exits * limits.seconds + _PATIENCE
+
+    for number, found in workers.results(work, len(pairs), jobs, stop=stop, patience=patience):
+        if isinstance(found, Lost):
+            job, name = pairs[number]
+            yield conformance.Outcome(job.name, name, path=job.path, error=found.reason)
+        else:
+            yield found
+
+
+def _write(
+    outcomes: Sequence[Outcome],
+    recorded: Iterable[RecordedJob],
+    report: str,
+    to: Destination,
+    seconds: float,
+    not_run: int,
+    *,
+    to_file: bool,
+) -> None:
+    from vcpu_scenario.report import conform as reports
+
+    if report == "json":
+        to.write(reports.document(outcomes, not_run=not_run))
+        return
+    if not outcomes:
+        to.discard()
+        return
+    cases = {(job.path, job.name): job.case for job in recorded}
+    lines = reports.report(
+        outcomes,
+        lambda path, job: cases[path, job],
+        seconds=seconds,
+        width=LOG_WIDTH if to_file else width(),
+        note=f"interrupted: {not_run} traces were not compared" if not_run else "",
+    )
+    to.write(paint(lines, colour=wants_colour(COMMON.colour, to_file=to_file)))

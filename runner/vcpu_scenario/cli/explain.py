@@ -1,0 +1,71 @@
+"""``scenario explain``: the ladder of a case, rung by rung."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vcpu_scenario.cli.loading import count, scenarios_of
+from vcpu_scenario.cli.options import COMMON
+from vcpu_scenario.cli.output import complain, paint, say, wants_colour, width
+from vcpu_scenario.cli.run import run_cases
+from vcpu_scenario.cli.select import Selection
+from vcpu_scenario.cli.status import Status
+from vcpu_scenario.kvm.release import parse_release
+from vcpu_scenario.scenario.expectation import Expectation
+from vcpu_scenario.source import Span
+
+if TYPE_CHECKING:
+    from vcpu_scenario.report.styled import Line
+    from vcpu_scenario.scenario import ScenarioCase
+
+_LEAST_WIDTH = 120
+"""Three columns of text need more room than a plain report."""
+
+
+def explain(path: str, selection: Selection) -> Status:
+    """Runs the cases selected and prints the ladder of each.
+
+    Without ``--kernel``: on the newest kernel for which the scenario states an expectation.
+    """
+    scenarios = scenarios_of([path])
+    if scenarios is None:
+        return Status.USAGE
+    selected = selection.cases(scenarios)
+    cases = selected if selection.kernels else _newest(selected)
+    if not cases:
+        complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
+        return Status.NOTHING_SELECTED
+    done = run_cases([_with_expectation(case) for case in cases])
+    from vcpu_scenario.later import not_yet
+    from vcpu_scenario.report.ladder import ladder
+
+    lines: list[Line] = []
+    for result in done.results:
+        later = not_yet(result.case, result.trace) if result.trace is not None else None
+        lines += [*([((("", ""),))] if lines else [])]
+        lines += ladder(result, max(width(), _LEAST_WIDTH), later)
+    say(paint(lines, colour=wants_colour(COMMON.colour, to_file=False)))
+    if more := len({case.kernel for case in selected} - {case.kernel for case in cases}):
+        complain(f"{count(more, 'more kernel')}: --kernel K shows another")
+    return done.status
+
+
+def _newest(cases: Sequence[ScenarioCase]) -> list[ScenarioCase]:
+    """Of each scenario the cases on the newest kernel that it has any for."""
+    newest: dict[str, str] = {}
+    for case in cases:
+        name = case.scenario.name
+        if parse_release(case.kernel) > parse_release(newest.setdefault(name, case.kernel)):
+            newest[name] = case.kernel
+    return [case for case in cases if case.kernel == newest[case.scenario.name]]
+
+
+def _with_expectation(case: ScenarioCase) -> ScenarioCase:
+    # Who asks for an explanation wants to see the run, whether or not anything is expected of it.
+    if case.expectation is not None:
+        return case
+    start = Span(str(case.scenario.path), 1, 1, 1, 1)
+    nothing = Expectation(start, about=f"The scenario expects nothing on {case.kernel}.")
+    return replace(case, expectation=nothing)

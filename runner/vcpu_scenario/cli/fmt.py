@@ -1,0 +1,122 @@
+"""``scenario fmt``: scenarios in the one style, or what would change."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vcpu_scenario.cli.loading import count, tell
+from vcpu_scenario.cli.output import complain, say
+from vcpu_scenario.cli.select import find
+from vcpu_scenario.cli.status import CannotWrite, Status
+from vcpu_scenario.source import Diagnostic, InvalidScenario, Span
+
+STDIN = "-"
+
+
+def fmt(paths: Sequence[str], check: bool, diff: bool) -> Status:
+    """Formats every scenario in place; with ``check`` or ``diff`` changes nothing, tells what
+    would change, and fails if anything would. ``-`` formats standard input to standard output."""
+    if list(paths) == [STDIN]:
+        return _stdin(check, diff)
+    files = [file for file, _ in find(paths)]
+    if not files:
+        complain("no scenario (*.vcpu.yaml) was found")
+        return Status.NOTHING_SELECTED
+    work = _Work(dry=check or diff, diff=diff)
+    for file in files:
+        work.file(file)
+    if work.faults:
+        tell(work.faults)
+    return work.summary(len(files))
+
+
+@dataclass(slots=True)
+class _Work:
+    dry: bool
+    diff: bool
+    changed: int = 0
+    faults: list[Diagnostic] = field(default_factory=list)
+
+    def file(self, path: Path) -> None:
+        from vcpu_scenario.scenario.loader import read_text
+
+        try:
+            before = read_text(path)
+        except InvalidScenario as invalid:
+            self.faults += invalid.diagnostics
+            return
+        after = self.formatted(before, path)
+        if after is None or after == before:
+            return
+        self.changed += 1
+        if self.diff:
+            say(_difference(before, after, path))
+        elif self.dry:
+            complain(f"{path}: not in the form in which it would be written")
+        else:
+            _write(path, after)
+            say(f"{path}\n")
+
+    def formatted(self, text: str, path: Path) -> str | None:
+        """``text`` in canonical style; None where there is none, with a fault that says why."""
+        from vcpu_scenario.authoring.concrete import Unusual
+        from vcpu_scenario.authoring.formatting import formatted
+
+        try:
+            return formatted(text, path)
+        except InvalidScenario as invalid:
+            self.faults += invalid.diagnostics
+        except Unusual as unusual:
+            start = Span(str(path), 1, 1, 1, 1)
+            self.faults.append(Diagnostic(f"cannot format: the file has {unusual}", start))
+        return None
+
+    def summary(self, files: int) -> Status:
+        if not self.dry:
+            say(f"{count(files, 'scenario')}, {count(self.changed, 'file')} changed\n")
+        elif self.changed:
+            complain(f"`scenario fmt` would change {count(self.changed, 'file')}")
+        elif not self.faults:
+            say(f"{count(files, 'scenario')}: nothing to format\n")
+        if self.faults:
+            return Status.USAGE
+        return Status.MISMATCH if self.dry and self.changed else Status.OK
+
+
+def _stdin(check: bool, diff: bool) -> Status:
+    path = Path("<stdin>")
+    work = _Work(dry=check or diff, diff=diff)
+    before = sys.stdin.buffer.read().decode("utf-8-sig", "surrogateescape")
+    after = work.formatted(before, path)
+    if after is None:
+        tell(work.faults)
+        return Status.USAGE
+    if not work.dry:
+        say(after)
+        return Status.OK
+    if diff:
+        say(_difference(before, after, path))
+    elif after != before:
+        complain(f"{path}: not in the form in which it would be written")
+    return Status.MISMATCH if after != before else Status.OK
+
+
+def _difference(before: str, after: str, path: Path) -> str:
+    import difflib
+
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), str(path), str(path)
+    )
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+
+
+def _write(path: Path, text: str) -> None:
+    from vcpu_scenario.authoring.writing import write_whole
+
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise CannotWrite(f"cannot write {path}: {error.strerror}") from None

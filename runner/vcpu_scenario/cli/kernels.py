@@ -1,0 +1,18 @@
+"""``scenario kernels``: the table of releases and rules."""
+
+from __future__ import annotations
+
+from vcpu_scenario.cli.options import COMMON
+from vcpu_scenario.cli.output import paint, say, wants_colour, width
+from vcpu_scenario.cli.status import Status
+
+
+def kernels(report: str) -> Status:
+    """Prints the table as text or JSON."""
+    from vcpu_scenario.report.kernels import document, table
+
+    if report == "json":
+        say(document())
+    else:
+        say(paint(table(width()), colour=wants_colour(COMMON.colour, to_file=False)))
+    return Status.OK

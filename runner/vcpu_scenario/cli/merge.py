@@ -1,0 +1,69 @@
+"""``scenario merge``: one report on what was run in several places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vcpu_scenario.cli.loading import tell
+from vcpu_scenario.cli.output import complain
+from vcpu_scenario.cli.reports import NOTHING, SKIPPED, Reports, Told
+from vcpu_scenario.cli.run import status_of
+from vcpu_scenario.cli.status import Status, UsageError
+from vcpu_scenario.merge import Document, Joined, MergeError, join, read
+from vcpu_scenario.report.read import Reader, Unreadable
+from vcpu_scenario.result import Result
+from vcpu_scenario.source import InvalidScenario
+
+
+def merge(files: Sequence[str], formats: Sequence[str], outputs: Sequence[str]) -> Status:
+    """Joins the JSON reports in ``files`` into the reports that ``formats`` name.
+
+    A shard that is missing is told of and makes the status that of a run that was interrupted;
+    reports that do not belong together are a usage error, and nothing is written.
+    """
+    reports = Reports(formats, outputs)
+    try:
+        joined = _joined(files)
+        results = _results(joined)
+    except BaseException as error:
+        reports.discard()
+        if isinstance(error, InvalidScenario):
+            tell(error.diagnostics)
+            complain("\nthe scenarios are needed to tell what was found; nothing was merged")
+            return Status.USAGE
+        raise
+    reports.write(Told(results, None, joined.note, joined.not_run))
+    status = status_of(results, complete=not joined.not_run)
+    if not (results and reports.in_words):
+        if joined.note:
+            complain(joined.note)
+        elif status == Status.NOTHING_SELECTED:
+            complain(SKIPPED if results else NOTHING)
+    return status
+
+
+def _joined(files: Sequence[str]) -> Joined:
+    try:
+        return join([_document(file) for file in files])
+    except MergeError as error:
+        raise UsageError(str(error)) from None
+
+
+def _document(file: str) -> Document:
+    try:
+        return read(file, Path(file).read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is no JSON report of scenario run: not UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _results(joined: Joined) -> list[Result]:
+    from vcpu_scenario.scenario import load
+
+    reader = Reader(load)
+    try:
+        return [reader.result(case) for case in joined.cases]
+    except Unreadable as error:
+        raise UsageError(str(error)) from None

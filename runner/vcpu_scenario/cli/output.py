@@ -1,0 +1,187 @@
+"""Where output goes: standard output or a file, in colour or not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from vcpu_scenario.cli.status import CannotWrite, UsageError
+
+if TYPE_CHECKING:
+    from vcpu_scenario.report.styled import Line
+
+
+LOG_WIDTH: Final = 100
+
+
+class Destination(Protocol):
+    """Where a report goes."""
+
+    def write(self, text: str) -> None:
+        """Writes the whole report; raises :class:`CannotWrite`."""
+        ...
+
+    def discard(self) -> None:
+        """Leaves everything as it was: there is no report."""
+        ...
+
+
+class _Stdout:
+    def write(self, text: str) -> None:
+        say(text)
+
+    def discard(self) -> None:
+        """Nothing was written."""
+
+
+class _File:
+    """A regular file: the report takes its place as a whole, or not at all."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        folder, name = os.path.split(os.path.abspath(path))
+        try:
+            handle, self.fresh = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+            os.close(handle)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+
+    def write(self, text: str) -> None:
+        try:
+            with open(self.fresh, "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(text)
+            os.chmod(self.fresh, _mode(self.path))
+            os.replace(self.fresh, self.path)
+        except OSError as error:
+            self.discard()
+            raise CannotWrite(f"cannot write {self.path}: {error.strerror}") from None
+
+    def discard(self) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(self.fresh)
+
+
+class _Special:
+    """A device or a pipe, which cannot be replaced."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        if not os.access(path, os.W_OK):
+            raise UsageError(f"--output: cannot write {path}: permission denied")
+
+    def write(self, text: str) -> None:
+        try:
+            with open(self.path, "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(text)
+        except OSError as error:
+            raise CannotWrite(f"cannot write {self.path}: {error.strerror}") from None
+
+    def discard(self) -> None:
+        """Nothing was opened."""
+
+
+def destination(path: str | None) -> Destination:
+    """Where ``--output`` says; standard output for None and ``-``.
+
+    Raises :class:`UsageError` before anything is run where nothing could be written there.
+    """
+    if path is None or path == "-":
+        return _Stdout()
+    if not path:
+        raise UsageError("--output: no file is named")
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return _File(path)
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from None
+    if stat.S_ISDIR(mode):
+        raise UsageError(f"--output: {path} is a folder")
+    if not stat.S_ISREG(mode):
+        return _Special(path)
+    if not os.access(path, os.W_OK):
+        raise UsageError(f"--output: cannot write {path}: permission denied")
+    return _File(os.path.realpath(path))
+
+
+def _unwritable(path: str, error: OSError | ValueError) -> UsageError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return UsageError(f"--output: cannot write {path}: {reason.lower()}")
+
+
+def _mode(path: str) -> int:
+    with contextlib.suppress(OSError):
+        return stat.S_IMODE(os.stat(path).st_mode)
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def say(text: str) -> None:
+    """Writes to standard output now.
+
+    A reader that has seen enough (``| head``) is no fault: what is left goes nowhere.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        abandon_stdout()
+    except OSError as error:
+        abandon_stdout()
+        raise CannotWrite(f"cannot write to standard output: {error.strerror}") from None
+
+
+def complain(text: str) -> None:
+    """Writes to standard error; where that is gone there is nobody to tell."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(text if text.endswith("\n") else f"{text}\n")
+        sys.stderr.flush()
+
+
+def abandon_stdout() -> None:
+    """Sends whatever Python still wants to flush at its exit nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def paint(lines: Sequence[Line], *, colour: bool) -> str:
+    from vcpu_scenario.report.styled import coloured, plain
+
+    return coloured(lines) if colour else plain(lines)
+
+
+def wants_colour(choice: str, *, to_file: bool, stream: str = "stdout") -> bool:
+    """Whether to colour, by ``--color``, NO_COLOR, FORCE_COLOR and what the output is."""
+    if choice != "auto":
+        return choice == "always"
+    if to_file or os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return os.environ.get("TERM") != "dumb" and is_terminal(stream)
+
+
+def is_terminal(stream: str) -> bool:
+    """Whether ``stdout`` or ``stderr`` is a terminal."""
+    file = getattr(sys, stream)
+    try:
+        return bool(file.isatty())
+    except (AttributeError, ValueError):
+        return False
+
+
+def width() -> int:
+    """Columns to fill: the terminal's, within reason; a file or a log takes 100."""
+    if not is_terminal("stdout"):
+        return LOG_WIDTH
+    import shutil
+
+    return max(60, min(160, shutil.get_terminal_size().columns))

@@ -1,0 +1,185 @@
+"""The commands that ask real kernels: compare, fuzz, record, lab."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from vcpu_scenario.cli.app import (
+    Colour,
+    ColourOption,
+    Debug,
+    Initrd,
+    Jobs,
+    KernelImage,
+    Kernels,
+    Keyword,
+    LabSettings,
+    RequiredPaths,
+    Tags,
+    Vmms,
+    _selection,
+    app,
+)
+from vcpu_scenario.cli.machines import LabArguments
+from vcpu_scenario.cli.status import Status
+
+lab = typer.Typer(
+    help="The kernels that a lab boots.", rich_markup_mode=None, no_args_is_help=False
+)
+app.add_typer(lab, name="lab")
+
+Mirror = Annotated[
+    str | None,
+    typer.Option("--mirror", metavar="URL", help="A Debian mirror other than this machine's own."),
+]
+
+
+@app.command()
+def compare(
+    paths: RequiredPaths,
+    machine: Annotated[
+        list[str],
+        typer.Option(
+            "--machine", metavar="M", help="Two of emulated:RELEASE, kvm and lab:RELEASE."
+        ),
+    ],
+    kernel: Kernels = None,
+    vmm: Vmms = None,
+    keyword: Keyword = "",
+    tag: Tags = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show the cases that do not differ, too.")
+    ] = False,
+    kernel_image: KernelImage = None,
+    initrd: Initrd = None,
+    lab: LabSettings = None,
+    color: ColourOption = Colour.auto,
+    debug: Debug = False,
+) -> Status:
+    """Run cases on two machines and show their traces side by side.
+
+    Exits are aligned, and every field that differs is named. Neither machine is taken for the
+    truth, and nothing that a scenario expects counts. Exit status 1 where a case differs.
+    """
+    from vcpu_scenario.cli import compare as command
+
+    options = LabArguments(kernel_image, initrd, tuple(lab or ()))
+    selection = _selection(kernel, vmm, keyword, tag)
+    return command.compare(paths, selection, machine, options, everything=everything)
+
+
+@app.command()
+def fuzz(
+    machine: Annotated[
+        str, typer.Option("--machine", metavar="M", help="A real kernel: lab:RELEASE, or kvm.")
+    ],
+    programs: Annotated[
+        int, typer.Option("--count", metavar="N", min=1, help="How many programs.")
+    ] = 500,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="S", min=0, help="That of the first; the next is S+1.")
+    ] = 0,
+    output: Annotated[
+        str,
+        typer.Option("--output", metavar="FOLDER", help="Where what differs is written."),
+    ] = "fuzz",
+    known: Annotated[
+        list[int] | None,
+        typer.Option("--known", metavar="S", help="Leave out this seed, known to differ. Again."),
+    ] = None,
+    jobs: Jobs = 1,
+    kernel_image: KernelImage = None,
+    initrd: Initrd = None,
+    lab: LabSettings = None,
+    color: ColourOption = Colour.auto,
+    debug: Debug = False,
+) -> Status:
+    """Run random programs on a real kernel and on the emulated machine as that release.
+
+    Of each kind of difference the smallest programs found become scenarios, with what the real
+    kernel gave as their expectation and both traces in `about`. Exit status 1 if there is any.
+    With -j N each of N processes boots the kernel for itself.
+    """
+    from vcpu_scenario.cli import fuzz as command
+
+    options = LabArguments(kernel_image, initrd, tuple(lab or ()))
+    return command.fuzz(machine, programs, seed, output, options, jobs=jobs, known=known or ())
+
+
+class RecordFormat(StrEnum):
+    """What to write."""
+
+    scenario = "scenario"
+    oracle = "oracle"
+
+
+@app.command()
+def record(
+    paths: RequiredPaths,
+    machine: Annotated[
+        str, typer.Option("--machine", metavar="M", help="lab:RELEASE, kvm or emulated:RELEASE.")
+    ],
+    keyword: Keyword = "",
+    tag: Tags = None,
+    format_: Annotated[
+        RecordFormat,
+        typer.Option(
+            "--format",
+            metavar="FORM",
+            help="scenario, a clause in the file, or oracle, recorded traces for conform.",
+        ),
+    ] = RecordFormat.scenario,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", metavar="FILE", help="Where recorded traces go. Default: stdout."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
+    kernel_image: KernelImage = None,
+    initrd: Initrd = None,
+    lab: LabSettings = None,
+    color: ColourOption = Colour.auto,
+    debug: Debug = False,
+) -> Status:
+    """Write what a kernel gives into scenarios, as the expectation for its release.
+
+    The change is shown as a diff first; comments and layout stay. Refused where CI is set.
+    """
+    from vcpu_scenario.cli import record as command
+
+    options = LabArguments(kernel_image, initrd, tuple(lab or ()))
+    selection = _selection(None, None, keyword, tag)
+    return command.record(paths, selection, machine, format_.value, output, options, yes=yes)
+
+
+@lab.command(name="list")
+def list_() -> Status:
+    """List the kernels that are known or kept. Asks no mirror."""
+    from vcpu_scenario.cli import lab as command
+
+    return command.list_kernels()
+
+
+@lab.command()
+def fetch(
+    kernels: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KERNEL...", help="6.12 or 6.12.107. Default: all that are known."),
+    ] = None,
+    mirror: Mirror = None,
+    update: Annotated[bool, typer.Option("--update", help="Even if one is kept.")] = False,
+) -> Status:
+    """Get kernels, and what a lab's guest needs beside them, from a Debian mirror."""
+    from vcpu_scenario.cli import lab as command
+
+    return command.fetch(kernels or [], mirror, update=update)
+
+
+@lab.command()
+def path(kernel: Annotated[str, typer.Argument(metavar="KERNEL")]) -> Status:
+    """Print where the image of a kernel that was fetched is."""
+    from vcpu_scenario.cli import lab as command
+
+    return command.path(kernel)

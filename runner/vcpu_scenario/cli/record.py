@@ -1,0 +1,197 @@
+"""``scenario record``: what a real kernel gives becomes an expectation, or a recorded trace."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vcpu_scenario.cli.loading import count, scenarios_of
+from vcpu_scenario.cli.machines import LabArguments, failing, machine
+from vcpu_scenario.cli.output import complain, destination, say
+from vcpu_scenario.cli.run import cases_on
+from vcpu_scenario.cli.select import Selection
+from vcpu_scenario.cli.status import CannotWrite, Status, UsageError
+from vcpu_scenario.target import Lost, Skipped, Target
+from vcpu_scenario.trace import Trace
+
+if TYPE_CHECKING:
+    from vcpu_scenario.scenario import ScenarioCase
+
+
+def record(
+    paths: Sequence[str],
+    selection: Selection,
+    name: str,
+    form: str,
+    output: str | None,
+    lab: LabArguments,
+    *,
+    yes: bool,
+) -> Status:
+    """Runs the cases selected on one machine and writes down what it gives."""
+    if form == "scenario" and os.environ.get("CI"):
+        raise UsageError("CI is set: expectations are recorded by people, who look at the change")
+    scenarios = scenarios_of(paths, "nothing was recorded")
+    if scenarios is None:
+        return Status.USAGE
+    with machine(name, lab) as target:
+        if target.kernel is None:
+            raise UsageError("--machine: name one kernel: lab:6.12, emulated:6.12 or kvm")
+        if form == "oracle":
+            return _oracle(cases_on(target, selection, scenarios), target, output)
+        every = selection.kernels or (target.kernel,)
+        cases = [case for scenario in scenarios for case in scenario.cases(every, None)]
+        return _scenarios(_selected(cases, selection), target, yes=yes)
+
+
+def _selected(cases: Sequence[ScenarioCase], selection: Selection) -> list[ScenarioCase]:
+    from vcpu_scenario.cli.keyword import compile_keyword
+
+    selects = compile_keyword(selection.keyword)
+    return [case for case in cases if selects(case.id)]
+
+
+def _scenarios(cases: Sequence[ScenarioCase], target: Target, *, yes: bool) -> Status:
+    if not cases:
+        complain("no case is selected")
+        return Status.NOTHING_SELECTED
+    by_file: dict[Path, list[ScenarioCase]] = {}
+    for case in cases:
+        by_file.setdefault(case.scenario.path, []).append(case)
+    status = Status.OK
+    for path, found in by_file.items():
+        if not _file(path, found, target, yes=yes):
+            status = Status.MISMATCH
+    return status
+
+
+def _file(path: Path, cases: Sequence[ScenarioCase], target: Target, *, yes: bool) -> bool:
+    """Records one scenario; tells whether its file says now what the kernel gives."""
+    from vcpu_scenario.authoring.recorded import with_clause
+    from vcpu_scenario.execute import judged
+    from vcpu_scenario.scenario.expecting import Unwritable
+    from vcpu_scenario.verdict.overrun import up_to_its_last_brk
+
+    text = path.read_text(encoding="utf-8")
+    fresh, written = text, []
+    try:
+        for case in reversed(_one_of_each_combination(cases)):  # each comes before the last one
+            trace, as_it_is = _trace(_to_its_end(case), target), _trace(case, target)
+            if trace is None or as_it_is is None:
+                return False
+            if case.expectation is not None and judged(case, as_it_is).verdict == "pass":
+                continue
+            trace = up_to_its_last_brk(case.case, trace)
+            kernel = target.kernel or ""
+            fresh = with_clause(fresh, path, kernel, case.case, trace, case.symbols, case.params)
+            written.append((case, trace))
+        for case, trace in written:
+            _check(fresh, case, trace)
+    except Unwritable as reason:
+        where = f"{path}:{reason.line}" if reason.line else str(path)
+        complain(f"{where}: cannot be recorded: {reason}")
+        return False
+    if not written:
+        say(f"{path}: expects already what {target.name} gives\n")
+        return True
+    old, new = (whole.splitlines(keepends=True) for whole in (text, fresh))
+    say("".join(difflib.unified_diff(old, new, str(path), f"{path} (as on {target.name})")))
+    if not yes and not _agreed(path):
+        complain(f"{path}: nothing was written; --yes writes it")
+        return False
+    try:
+        path.write_text(fresh, encoding="utf-8")
+    except OSError as error:
+        raise CannotWrite(f"cannot write {path}: {error.strerror}") from None
+    return True
+
+
+def _one_of_each_combination(cases: Sequence[ScenarioCase]) -> list[ScenarioCase]:
+    """Of each combination of parameters the first case: the VMM makes no difference to exits."""
+    found: dict[str, ScenarioCase] = {}
+    for case in cases:
+        found.setdefault(case.id.partition("@")[0], case)
+    return list(found.values())
+
+
+def _to_its_end(case: ScenarioCase) -> ScenarioCase:
+    """``case`` with the exits of no clause as its limit, until an exit comes again as it was
+    and the VMM has nothing more to do."""
+    whole = next(one.case for one in case.scenario.combinations if one.params == case.params)
+    acts = max((index for index, _ in whole.on), default=0)
+    limits = replace(whole.limits, repeats=whole.limits.repeats or 1 + acts)
+    return replace(case, case=replace(whole, limits=limits))
+
+
+def _check(text: str, case: ScenarioCase, trace: Trace) -> None:
+    """What is written must be read as an expectation that the trace meets."""
+    from vcpu_scenario.execute import judged
+    from vcpu_scenario.scenario.expecting import Unwritable
+    from vcpu_scenario.scenario.loader import loads
+    from vcpu_scenario.source import InvalidScenario
+
+    try:
+        scenario = loads(text, case.scenario.path)
+    except InvalidScenario as error:
+        first = error.diagnostics[0]
+        raise Unwritable(f"the scenario would be invalid: {first.message}") from None
+    again = next(
+        one for one in scenario.cases([case.kernel], [case.vmm]) if one.params == case.params
+    )
+    if again.expectation is None or judged(again, trace).mismatches:
+        raise Unwritable("the trace would not meet what is written")
+
+
+def _agreed(path: Path) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    import typer
+
+    return typer.confirm(f"write {path}?")
+
+
+def _trace(case: ScenarioCase, target: Target) -> Trace | None:
+    with failing():
+        found = target.run(case.case, case.kernel)
+    if isinstance(found, Skipped | Lost):
+        complain(f"{case.id}: {found.reason}")
+        return None
+    return found
+
+
+def _oracle(cases: Sequence[ScenarioCase], target: Target, output: str | None) -> Status:
+    """One entry for each case, as ``scenario conform`` reads them."""
+    from vcpu_scenario.oracle import case_of
+    from vcpu_scenario.recorder import Unrecordable, entry
+
+    to = destination(output)
+    entries = []
+    left_out = 0
+    try:
+        for case in cases:
+            trace = _trace(case, target)
+            try:
+                if trace is None:
+                    raise Unrecordable("it gave no trace")
+                made = entry(case.id.partition("@")[0], case.case, {target.kernel or "": trace})
+                with failing():
+                    again = target.run(case_of(made["job"]), case.kernel)
+                if not isinstance(again, Trace) or again.to_json() != trace.to_json():
+                    raise Unrecordable("a device that does more than reply")
+            except Unrecordable as reason:
+                left_out += 1
+                complain(f"{case.id}: no recorded job can say this: {reason}")
+            else:
+                entries.append(made)
+    except BaseException:
+        to.discard()
+        raise
+    to.write(json.dumps(entries, indent=1) + "\n")
+    complain(f"{count(len(entries), 'case')} recorded on {target.name}, {left_out} left out")
+    return Status.OK if entries else Status.NOTHING_SELECTED

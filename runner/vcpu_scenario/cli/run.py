@@ -1,0 +1,235 @@
+"""``scenario run``: executes cases and reports what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+from vcpu_scenario.cli.clusters import results_on
+from vcpu_scenario.cli.collect import collect
+from vcpu_scenario.cli.loading import scenarios_of
+from vcpu_scenario.cli.machines import NO_LAB, LabArguments, failing, kernels_for, machine
+from vcpu_scenario.cli.output import complain
+from vcpu_scenario.cli.reports import SKIPPED, Reports, Told
+from vcpu_scenario.cli.select import Selection
+from vcpu_scenario.cli.status import NoMachine, Status, UsageError
+from vcpu_scenario.result import Result, only_skips, tally
+from vcpu_scenario.shards import WHOLE, Shard, ShardError, Share, parse_shard, take
+from vcpu_scenario.workers import Lost, Stop
+
+if TYPE_CHECKING:
+    from vcpu_scenario.scenario import Scenario, ScenarioCase
+    from vcpu_scenario.target import Target
+
+_PATIENCE: Final = 30.0
+"""Seconds that a case may take beyond what its limits give it."""
+
+_BOOT: Final = 600.0
+"""The same where it may have to boot a kernel first, and hang there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The results of a run that may have ended early."""
+
+    results: tuple[Result, ...]
+    selected: int
+    seconds: float
+    interrupted: bool
+
+    @property
+    def not_run(self) -> int:
+        return self.selected - len(self.results)
+
+    @property
+    def status(self) -> Status:
+        return status_of(self.results, complete=not self.interrupted)
+
+    @property
+    def note(self) -> str:
+        """Why there are fewer results than cases; empty where there are not."""
+        if not self.not_run:
+            return ""
+        why = "interrupted" if self.interrupted else "stopped at the first failure"
+        return f"{why}: {self.not_run} of {self.selected} cases were not run"
+
+
+def status_of(results: Sequence[Result], *, complete: bool) -> Status:
+    """What a process says that has these results, all or not all; nothing run is not success."""
+    if not complete:
+        return Status.INTERRUPTED
+    counts = tally(results)
+    if counts["fail"] or counts["error"]:
+        return Status.MISMATCH
+    return Status.NOTHING_SELECTED if only_skips(results) else Status.OK
+
+
+def run(
+    paths: Sequence[str],
+    selection: Selection,
+    formats: Sequence[str],
+    outputs: Sequence[str],
+    *,
+    exitfirst: bool,
+    jobs: int,
+    on: str = "emulated",
+    lab: LabArguments = NO_LAB,
+    shard: str | None = None,
+    cluster: str | None = None,
+) -> Status:
+    """Runs what is selected in ``jobs`` processes; ``formats`` go to ``outputs`` in order.
+
+    ``on`` names the machine, as :func:`vcpu_scenario.target.target` takes it; ``shard`` which part
+    of the cases to run, ``2/8``; ``cluster`` the address of one to run them on.
+    """
+    part = _shard(shard)
+    reports = Reports(formats, outputs)
+    try:
+        scenarios = scenarios_of(paths, "nothing was run")
+        if scenarios is None:
+            reports.discard()
+            return Status.USAGE
+        with machine(on, lab) as target:
+            if cluster is not None and target.real:
+                raise UsageError(f"--cluster: its workers emulate; {target.name} is not there")
+            cases, share = take(part, cases_on(target, selection, scenarios))
+            done = run_cases(
+                cases,
+                jobs=jobs,
+                exitfirst=exitfirst,
+                traces=reports.with_traces,
+                on=target,
+                cluster=cluster,
+            )
+    except BaseException:
+        reports.discard()
+        raise
+    told = Told(done.results, done.seconds, done.note, done.not_run)
+    reports.write(told if shard is None else replace(told, share=share))
+    if done.status == Status.NOTHING_SELECTED and not (done.results and reports.in_words):
+        complain(_why_nothing(done, share, any_scenario=bool(scenarios)))
+    return done.status
+
+
+def _shard(text: str | None) -> Shard:
+    try:
+        return WHOLE if text is None else parse_shard(text)
+    except ShardError as error:
+        raise UsageError(f"--shard: {error}") from None
+
+
+def _why_nothing(done: Run, share: Share, *, any_scenario: bool) -> str:
+    if done.results:
+        return SKIPPED
+    if share.cases:
+        return f"no case is in shard {share.shard}"
+    return "no case is selected" if any_scenario else "no scenario (*.vcpu.yaml) was found"
+
+
+def cases_on(
+    target: Target, selection: Selection, scenarios: Sequence[Scenario]
+) -> list[ScenarioCase]:
+    """The cases selected; where the machine is of one kernel, those that expect something of it."""
+    named = kernels_for(target, selection.kernels)
+    cases = replace(selection, kernels=named).cases(scenarios)
+    if target.kernel is None or selection.kernels:
+        return cases
+    return [case for case in cases if case.expectation is not None]
+
+
+def run_cases(
+    cases: Sequence[ScenarioCase],
+    *,
+    jobs: int = 1,
+    exitfirst: bool = False,
+    traces: bool = True,
+    on: Target | None = None,
+    cluster: str | None = None,
+) -> Run:
+    """Runs ``cases`` until the end, Ctrl-C, or with ``exitfirst`` the first failure.
+
+    The results are in the order of the cases; without ``traces`` they have none. Raises
+    :class:`vcpu_scenario.cli.status.NoMachine` where a real machine fails altogether.
+    """
+    start = perf_counter()
+    stop = Stop()
+    if cluster is None:
+        coming = results_of(cases, jobs, stop, traces=traces, on=on)
+    else:
+        coming = results_on(cluster, cases, lambda: bool(stop), traces=traces)
+    results, interrupted = collect(
+        coming,
+        len(cases),
+        stop,
+        lambda result: exitfirst and result.verdict in ("fail", "error"),
+    )
+    return Run(results, len(cases), perf_counter() - start, interrupted)
+
+
+def results_of(
+    cases: Sequence[ScenarioCase],
+    jobs: int,
+    stop: Stop,
+    *,
+    traces: bool,
+    on: Target | None = None,
+) -> Generator[Result, None, None]:
+    """Runs each case, in ``jobs`` processes or, with 0, in this one; by default emulated.
+
+    What ends a process ends the case in it with an error, and no other. A real machine that one
+    process drives is driven from this one, which loses nothing by it.
+    """
+    if not cases:
+        return
+    from vcpu_scenario import workers
+
+    real = on is not None and on.real
+    attempt = _attempt(cases, on if real else None)
+
+    def work(number: int) -> tuple[Any, ...] | NoMachine:
+        try:
+            with failing():
+                return _packed(attempt(number), traces)
+        except NoMachine as failed:
+            return failed
+
+    def patience(number: int) -> float:
+        limits = cases[number].case.limits
+        return limits.exits * limits.seconds + (_BOOT if real else _PATIENCE)
+
+    processes = 0 if real and jobs == 1 else jobs
+    for number, found in workers.results(work, len(cases), processes, stop=stop, patience=patience):
+        case = cases[number]
+        if isinstance(found, NoMachine):
+            raise found
+        if isinstance(found, Lost):
+            yield Result(case, "error", reason=found.reason, detail=found.detail)
+        else:
+            yield Result(case, *found)
+
+
+def _attempt(cases: Sequence[ScenarioCase], real: Target | None) -> Callable[[int], Result]:
+    from vcpu_scenario import execute
+
+    if real is not None:
+        return lambda number: execute.execute_on(cases[number], real)
+    from vcpu_scenario.machine.emulated.machine import create
+
+    return lambda number: execute.execute(cases[number], create)
+
+
+def _packed(result: Result, traces: bool) -> tuple[Any, ...]:
+    """All but the case, which its number says, in the order of the fields."""
+    trace = result.trace if traces else None
+    return (
+        result.verdict,
+        trace,
+        result.stops,
+        result.mismatches,
+        result.findings,
+        result.reason,
+        result.detail,
+        result.cut,
+    )

@@ -1,0 +1,272 @@
+"""The emulated machine: KVM's ioctls on an emulated vCPU."""
+
+from __future__ import annotations
+
+from errno import EEXIST, EINTR, EINVAL, ENOMEM
+from time import monotonic
+from typing import Final
+
+from vcpu_scenario.case import Gic, Ioeventfd, Memslot
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.emulated import guestdebug, pool
+from vcpu_scenario.machine.emulated.bus import CoalescedZoneDevice, EventfdDevice
+from vcpu_scenario.machine.emulated.cpu import EXCEPTION_COST, EXIT_BUDGET
+from vcpu_scenario.machine.emulated.esr import EC_SOFTSTP_LOW
+from vcpu_scenario.machine.emulated.events import set_vcpu_events
+from vcpu_scenario.machine.emulated.exits import (
+    EXIT_IRQ,
+    fake_step_exit,
+    fixup_guest_exit,
+    handle_exit,
+    maybe_settled_in_hyp,
+)
+from vcpu_scenario.machine.emulated.idregs import CORTEX_A57, MIDR, hardware_id_registers
+from vcpu_scenario.machine.emulated.inject import adjust_pc
+from vcpu_scenario.machine.emulated.interrupts import bare_interface, create_gic, irq_line
+from vcpu_scenario.machine.emulated.kernels import Kernel, kernel
+from vcpu_scenario.machine.emulated.mmio import complete
+from vcpu_scenario.machine.emulated.regfile import DAIF, EL1H
+from vcpu_scenario.machine.emulated.registers import read_register, write_register
+from vcpu_scenario.machine.emulated.slots import check_slot
+from vcpu_scenario.machine.emulated.sysregs import reset_system_registers
+from vcpu_scenario.machine.emulated.vcpu import Vcpu
+from vcpu_scenario.machine.interface import KvmError
+
+EXIT_COST = 1000
+"""What an exit handled in the kernel is charged against the instruction budget."""
+
+_PATIENCE: Final = 10
+"""A run is bounded by its budget, the same on every host. The clock ends what outwits it, at this
+many times the seconds that a real machine is given."""
+
+
+class EmulatedMachine:
+    """One VM with one vCPU, as KVM of ``kernel`` would run it."""
+
+    def __init__(self, kernel: Kernel, midr: int = CORTEX_A57) -> None:
+        self.kernel = kernel
+        self._run = abi.kvm_run()
+        self._cpu = pool.take()
+        self._vcpu = Vcpu(self._cpu, self._run, kernel.behaviour, midr)
+        self._step: Final = guestdebug.step_state(self._vcpu)
+        self._maybe_settled_in_hyp: Final = maybe_settled_in_hyp(kernel.behaviour)
+        reset_system_registers(self._vcpu)
+        self._ioeventfds: list[Ioeventfd] = []
+        self._eventfds: list[EventfdDevice] = []
+        self._sound = True
+        self._has_run = False
+        self._cpu.gic = bare_interface(kernel.behaviour)
+        self._cpu.pstate = DAIF | EL1H
+        self._identify()
+
+    def _identify(self) -> None:
+        """Lets the guest read the hardware's ID registers where nothing traps that."""
+        if not self.kernel.behaviour.id_registers_trapped:
+            self._cpu.id_registers = hardware_id_registers(self._vcpu.gic)
+
+    @property
+    def run(self) -> abi.kvm_run:
+        return self._run
+
+    @property
+    def ring(self) -> abi.kvm_coalesced_mmio_ring:
+        return self._vcpu.ring
+
+    # -- the VM's ioctls ---------------------------------------------------------------------
+
+    def enable_cap(self, cap: str) -> None:
+        if cap not in self.kernel.capabilities:
+            raise KvmError(EINVAL, f"cap {cap}")
+        self._vcpu.caps.add(cap)
+
+    def set_user_memory_region(self, slot: Memslot) -> None:
+        check_slot(slot, self._cpu.stage2)
+        try:
+            self._cpu.stage2.add(slot)
+        except OSError as error:  # the VMM's own mapping of it
+            raise KvmError(error.errno or ENOMEM, f"mmap {slot.size:#x}") from None
+
+    def create_gic(self, gic: Gic) -> None:
+        create_gic(self._vcpu, gic)
+        self._identify()
+
+    def vcpu_init(self, *, psci_0_2: bool) -> None:
+        self._vcpu.psci_0_2 = psci_0_2
+
+    def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
+        if ioeventfd.match is not None and not ioeventfd.len:
+            raise KvmError(EINVAL, "KVM_IOEVENTFD")
+        if any(_collide(ioeventfd, other) for other in self._ioeventfds):
+            raise KvmError(EEXIST, "KVM_IOEVENTFD")
+        self._ioeventfds.append(ioeventfd)
+        device = EventfdDevice(ioeventfd)
+        self._eventfds.append(device)
+        self._vcpu.bus.register(ioeventfd.addr, ioeventfd.len, device)
+
+    def add_coalesced_zone(self, addr: int, size: int) -> None:
+        if not size:
+            return  # no write lies within it
+        filled = self.kernel.behaviour.coalesced_ring_filled
+        self._vcpu.bus.register(addr, size, CoalescedZoneDevice(self._vcpu.ring, filled=filled))
+
+    def eventfd_counts(self) -> tuple[int, ...]:
+        return tuple(device.count for device in self._eventfds)
+
+    def write_memory(self, ipa: int, data: bytes) -> None:
+        if not self._cpu.stage2.write(ipa, data):
+            raise KvmError(EINVAL, f"no memslot holds {ipa:#x}+{len(data):#x}")
+
+    def read_memory(self, ipa: int, length: int) -> bytes:
+        found = self._cpu.stage2.read(ipa, length)
+        if found is None:
+            raise KvmError(EINVAL, f"no memslot holds {ipa:#x}+{length:#x}")
+        return found
+
+    # -- the vCPU's ioctls -------------------------------------------------------------------
+
+    def get_one_reg(self, reg_id: int) -> int:
+        return read_register(self._vcpu, reg_id)
+
+    def set_one_reg(self, reg_id: int, value: int) -> None:
+        write_register(self._vcpu, reg_id, value)
+
+    def set_guest_debug(self, debug: abi.kvm_guest_debug) -> None:
+        guestdebug.set_guest_debug(self._vcpu, debug)
+
+    def irq_line(self, irq: int, level: int) -> None:
+        result = irq_line(self._vcpu, irq, level)
+        if result < 0:
+            raise KvmError(-result, "KVM_IRQ_LINE")
+
+    def set_vcpu_events(self, events: abi.kvm_vcpu_events) -> None:
+        set_vcpu_events(self._vcpu, events)
+
+    def set_mp_state(self, state: int) -> None:
+        self._vcpu.mp_state = state
+
+    def host_interrupt(self) -> None:
+        self._vcpu.host_interrupt = True
+
+    def exit_rules(self) -> tuple[str, ...]:
+        return tuple(self._vcpu.shaped)
+
+    def close(self) -> None:
+        """The machine must not be used any more: its CPU goes to the next one, unless a fault of
+        the machine's own left it in a state that nobody knows."""
+        if self._sound:
+            pool.give_back(self._cpu)
+        else:
+            self._cpu.close()
+
+    # -- KVM_RUN -----------------------------------------------------------------------------
+
+    def _first_run(self) -> None:
+        """``kvm_arch_vcpu_run_pid_change``."""
+        self._has_run = True
+        if self._vcpu.gic is not None:
+            self._vcpu.gic.first_run()
+
+    def kvm_run(self, *, instructions: int, seconds: float) -> int:
+        vcpu, run = self._vcpu, self._run
+        behaviour = vcpu.behaviour
+        if not self._has_run:
+            self._first_run()
+        if vcpu.shaped:
+            vcpu.shaped.clear()
+        if run.exit_reason == abi.KVM_EXIT_MMIO:
+            complete(vcpu)
+            if behaviour.step_exit_faked and fake_step_exit(vcpu):
+                return 0
+        stepping = vcpu.stepping
+        if stepping:
+            self._step.load()
+        if run.immediate_exit:
+            result = -EINTR
+        else:
+            run.exit_reason = abi.KVM_EXIT_UNKNOWN
+            run.flags = 0
+            self._sound = False
+            result = self._loop(instructions, seconds)
+            self._sound = True
+        vcpu.signal_pending = False
+        vcpu.host_interrupt = False
+        if behaviour.pc_committed_on_return and (
+            vcpu.increment_pc or vcpu.pending_exception is not None
+        ):
+            vcpu.shape("pc_committed_on_return")
+            adjust_pc(vcpu)
+        if stepping:
+            self._step.put()
+        return result
+
+    def _loop(self, budget: int, seconds: float) -> int:
+        vcpu = self._vcpu
+        stepping, step, gic = vcpu.stepping, self._step, vcpu.gic
+        deadline = 0.0
+        while True:
+            if vcpu.mp_state != abi.KVM_MP_STATE_RUNNABLE:
+                vcpu.signal_pending = True
+            if gic is not None:
+                gic.flush()
+            if vcpu.signal_pending:
+                self._run.exit_reason = abi.KVM_EXIT_INTR
+                return -EINTR
+            if stepping:
+                step.setup()
+            if vcpu.debug_changed:
+                guestdebug.program(vcpu)
+            if vcpu.increment_pc or vcpu.pending_exception is not None:
+                adjust_pc(vcpu)
+            exception = self._enter_guest(budget)
+            if stepping:
+                step.clear()
+            if gic is not None:
+                gic.sync()
+            if stepping and exception == EC_SOFTSTP_LOW:
+                step.step_taken()
+            result = handle_exit(vcpu, exception)
+            if result <= 0:
+                return result
+            budget = vcpu.cpu.left - EXIT_COST
+            deadline = deadline or monotonic() + _PATIENCE * seconds
+            if exception == EXIT_BUDGET or budget <= 0 or monotonic() > deadline:
+                vcpu.signal_pending = True
+                budget = max(budget, 1)
+
+    def _enter_guest(self, budget: int) -> int:
+        """``__kvm_vcpu_run``: enters until an exit is one that hyp leaves to the host."""
+        vcpu = self._vcpu
+        while True:
+            exception = vcpu.cpu.enter(budget)
+            if exception in self._maybe_settled_in_hyp:
+                left = fixup_guest_exit(vcpu, exception)
+                if left is None:
+                    budget = vcpu.cpu.left - EXCEPTION_COST
+                    if budget <= 0:
+                        vcpu.cpu.left = 0
+                        return EXIT_BUDGET
+                    continue
+                exception = left
+            if vcpu.host_interrupt and vcpu.cpu.step_is_pending(exception):
+                vcpu.host_interrupt = False
+                return EXIT_IRQ
+            return exception
+
+
+def create(name: str, cpu: str = "cortex-a57") -> EmulatedMachine:
+    """The emulated machine of a kernel, by its release (``6.12``, ``5.0-v2trap``).
+
+    It calls itself ``cpu``, one of :data:`~vcpu_scenario.machine.emulated.idregs.MIDR`, or the
+    default. Raises :class:`~vcpu_scenario.machine.emulated.kernels.UnknownKernel`.
+    """
+    return EmulatedMachine(kernel(name), MIDR.get(cpu, CORTEX_A57))
+
+
+def _collide(one: Ioeventfd, other: Ioeventfd) -> bool:
+    """Whether one write could signal both: ``ioeventfd_check_collision``."""
+    if one.addr != other.addr:
+        return False
+    if not one.len or not other.len:
+        return True
+    any_value = one.match is None or other.match is None
+    return one.len == other.len and (any_value or one.match == other.match)

@@ -1,0 +1,322 @@
+"""What both vGICs share: the interrupts, their injection, list registers filled and folded.
+
+After ``virt/kvm/arm/vgic/vgic.c`` (before 5.8) and ``arch/arm64/kvm/vgic/vgic.c``. There is one
+vCPU, so that an interrupt is either routed to it or to nothing, and an interrupt on its list
+(``ap_list``) never moves.
+"""
+
+from __future__ import annotations
+
+import errno
+from functools import cached_property, cmp_to_key
+
+from vcpu_scenario.machine.emulated.vgic.cpuif import CpuInterface, ListRegister
+from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
+from vcpu_scenario.machine.emulated.vgic.irq import (
+    NR_PRIVATE_IRQS,
+    NR_SGIS,
+    TIMER_PPIS,
+    VIRTUAL_TIMER_PPI,
+    VgicIrq,
+)
+
+_TYPE_CPU, _TYPE_SPI, _TYPE_PPI = range(3)
+
+
+class Interrupts:
+    """The vGIC's state of its interrupts, and the virtual CPU interface that it feeds."""
+
+    def __init__(self, features: VgicFeatures, *, sgis_have_sources: bool, group: int) -> None:
+        self.features = features
+        self.cpuif = CpuInterface()
+        self.enabled = False
+        """``GICD_CTLR``: whether the distributor forwards interrupts."""
+        self._group = group
+        self.ap_list: list[VgicIrq] = []
+        self._sgis_have_sources = sgis_have_sources
+        self._last_in_lrs: VgicIrq | None = None
+        self._spis_queued = 0
+        self.active_outside_lrs = False
+        self._watch_enables()
+
+    @cached_property
+    def irqs(self) -> list[VgicIrq]:
+        """By INTID. Not made before it is used: most VMs have no vGIC, only its CPU interface."""
+        return [
+            VgicIrq(intid, group=self._group, targets=int(intid < NR_PRIVATE_IRQS))
+            for intid in range(self.features.nr_irqs)
+        ]
+
+    # -- routing and queueing -------------------------------------------------------------
+
+    def deliverable(self, irq: VgicIrq) -> bool:
+        """``vgic_target_oracle``: whether the vCPU should see ``irq`` as it is now."""
+        if irq.active:
+            return irq.queued or irq.targeted
+        return irq.enabled and irq.pending and irq.targeted and self.enabled
+
+    def queue(self, irq: VgicIrq) -> None:
+        """``vgic_queue_irq_unlock``: puts ``irq`` on the vCPU's list if it belongs there."""
+        if irq.queued or not self.deliverable(irq):
+            return
+        irq.queued = True
+        self.ap_list.append(irq)
+        if irq.intid >= NR_PRIVATE_IRQS:
+            self._spis_queued += 1
+
+    def inject(self, intid: int, level: bool) -> int:
+        """``kvm_vgic_inject_irq`` for userspace: 0 or a negative errno."""
+        if intid >= len(self.irqs):
+            # Releases up to 4.20 index past the array they allocated instead.
+            return -errno.EINVAL
+        irq = self.irqs[intid]
+        if irq.owned:
+            return 0
+        if irq.edge:
+            if not level:
+                return 0
+            irq.pending_latch = True
+        else:
+            if irq.line_level == level:
+                return 0
+            irq.line_level = level
+        self.queue(irq)
+        return 0
+
+    def irq_line(self, irq: int, level: int) -> int:
+        """``KVM_IRQ_LINE``: ``irq`` holds vcpu2_index, type, vcpu_index and number; returns 0
+        or what KVM refuses it with."""
+        irq_type = irq >> 24 & (0xF if self.features.irq_line_vcpu2 else 0xFF)
+        vcpu = irq >> 16 & 0xFF
+        if self.features.irq_line_vcpu2:
+            vcpu += (irq >> 28 & 0xF) * 256
+        number = irq & 0xFFFF
+        if irq_type == _TYPE_CPU:
+            return -errno.ENXIO
+        if irq_type == _TYPE_PPI and not vcpu and NR_SGIS <= number < NR_PRIVATE_IRQS:
+            return self.inject(number, bool(level))
+        if irq_type == _TYPE_SPI and number >= NR_PRIVATE_IRQS:
+            return self.inject(number, bool(level))
+        return -errno.EINVAL
+
+    def pending_for_vcpu(self) -> bool:
+        """``kvm_vgic_vcpu_pending_irq``: whether a WFI need not wait."""
+        if not self.ap_list or not self.enabled:
+            return False
+        heeds = self.features.wfi_heeds_priority
+        return any(
+            irq.pending
+            and irq.enabled
+            and not (heeds and (irq.active or irq.priority >= self.cpuif.pmr))
+            for irq in self.ap_list
+        )
+
+    # -- before an entry ------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """``kvm_vgic_flush_hwstate``: fills the list registers for an entry."""
+        if self.ap_list:
+            if self.features.lr_overflow:
+                self._flush_with_overflow()
+            else:
+                self._flush()
+        elif self.features.lr_overflow:
+            self._watch_enables()
+
+    def _watch_enables(self) -> None:
+        cpuif = self.cpuif
+        cpuif.no_pending_enable = cpuif.lr_not_present_enable = cpuif.underflow_enable = False
+        cpuif.eoi_count = 0
+        self.active_outside_lrs = False
+        if self.features.lr_overflow:
+            cpuif.watched_enables = (cpuif.enabled[0], cpuif.enabled[1])
+
+    def _flush(self) -> None:
+        features = self.features
+        counts = [_lr_count(irq) for irq in self.ap_list]
+        many_sources = not features.sgi_sources_together and max(counts) > 1
+        if sum(counts) > features.list_registers or many_sources:
+            self.ap_list.sort(key=cmp_to_key(_active_first))
+        lrs: list[ListRegister] = []
+        lowest = 0xFF
+        for position, irq in enumerate(self.ap_list):
+            if many_sources and irq.priority > lowest:
+                break
+            if self.deliverable(irq):
+                self._fill(lrs, irq)
+                if irq.source:
+                    lowest = irq.priority
+            if len(lrs) == features.list_registers:
+                self.cpuif.underflow_enable = position + 1 < len(self.ap_list)
+                break
+        self.cpuif.lrs = lrs
+
+    def _fill(self, lrs: list[ListRegister], irq: VgicIrq) -> None:
+        """Adds ``irq`` to the list registers, of which one at least is empty."""
+        lrs.append(self._populate(irq))
+        while (
+            self.features.sgi_sources_together
+            and irq.source
+            and len(lrs) < self.features.list_registers
+        ):
+            lrs.append(self._populate(irq))
+
+    def _flush_with_overflow(self) -> None:
+        self._watch_enables()
+        cpuif, limit = self.cpuif, self.features.list_registers
+        mine = [irq for irq in self.ap_list if self.deliverable(irq)]
+        active = sum(irq.active for irq in mine)
+        if len(mine) > limit:
+            self.ap_list.sort(key=cmp_to_key(self._pending_first))
+            mine = [irq for irq in self.ap_list if self.deliverable(irq)]
+            cpuif.underflow_enable = True
+            cpuif.no_pending_enable = len(mine) - active > limit
+            self.active_outside_lrs = cpuif.lr_not_present_enable = active > 0
+        lrs: list[ListRegister] = []
+        for irq in mine:
+            if len(lrs) < limit:
+                self._fill(lrs, irq)
+        cpuif.lrs = lrs
+        self._last_in_lrs = mine[min(len(mine), limit) - 1] if mine else None
+
+    def _pending_first(self, a: VgicIrq, b: VgicIrq) -> int:
+        enabled = self.cpuif.enabled
+        pending_a = a.enabled and a.pending and not a.active
+        pending_b = b.enabled and b.pending and not b.active
+        return (
+            self.deliverable(b) - self.deliverable(a)
+            or enabled[b.group] - enabled[a.group]
+            or pending_b - pending_a
+            or a.priority - b.priority
+        )
+
+    def _list_register(self, irq: VgicIrq) -> ListRegister:
+        many_sources = _lr_count(irq) > 1 and not self.features.sgi_sources_together
+        level = not irq.edge
+        may_be_pending = (
+            not irq.active or self.features.level_active_and_pending or not (level or many_sources)
+        )
+        lr = ListRegister(
+            irq.intid,
+            pending=may_be_pending and irq.pending,
+            active=irq.active,
+            priority=irq.priority,
+            group=irq.group,
+            eoi=level or (irq.active and many_sources),
+        )
+        if self._sgis_have_sources and irq.is_sgi:
+            if irq.active and self.features.sgi_active_source:
+                lr.source = irq.active_source
+            if lr.pending:
+                lowest = irq.source & -irq.source
+                lr.source |= max(lowest.bit_length() - 1, 0)
+                lr.eoi |= irq.source != lowest and not self.features.sgi_sources_together
+        return lr
+
+    def _populate(self, irq: VgicIrq) -> ListRegister:
+        lr = self._list_register(irq)
+        if lr.pending:
+            if irq.edge:
+                irq.pending_latch = False
+            if self._sgis_have_sources and irq.is_sgi:
+                irq.source &= irq.source - 1
+                irq.pending_latch = bool(irq.source)
+        irq.on_lr = True
+        return lr
+
+    # -- after an exit --------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """``kvm_vgic_sync_hwstate``: takes back what the guest did to the list registers."""
+        if not self.ap_list:
+            return
+        cpuif = self.cpuif
+        lrs, cpuif.lrs = cpuif.lrs, []
+        for lr in lrs:
+            self._fold(lr)
+        if self.features.lr_overflow:
+            self._fold_overflow()
+        cpuif.underflow_enable = False
+        self._prune()
+
+    def _fold(self, lr: ListRegister) -> None:
+        irq = self.irqs[lr.intid]
+        irq.on_lr = False
+        deactivated = irq.active and not lr.active
+        irq.active = lr.active
+        has_source = self._sgis_have_sources and irq.is_sgi
+        if has_source and lr.active:
+            irq.active_source = lr.source
+        if irq.edge:
+            if lr.pending:
+                irq.pending_latch = True
+                if has_source:
+                    irq.source |= 1 << lr.source
+        elif not lr.pending and (self.features.level_active_and_pending or not lr.active):
+            irq.pending_latch = False
+        if deactivated and lr.eoi and not lr.pending and irq.intid >= NR_PRIVATE_IRQS:
+            self._spis_queued = max(self._spis_queued - 1, 0)
+
+    def _fold_overflow(self) -> None:
+        # EOIcount is how many interrupts the guest ended that were in no list register. They
+        # nest, so they are the first active ones past those that were.
+        count = self.cpuif.eoi_count if self.cpuif.lr_not_present_enable else 0
+        self.cpuif.eoi_count = 0
+        if not count or self._last_in_lrs is None or self._last_in_lrs not in self.ap_list:
+            return
+        rest = self.ap_list[self.ap_list.index(self._last_in_lrs) + 1 :]
+        for irq in [irq for irq in rest if irq.active][:count]:
+            lr = self._list_register(irq)
+            lr.active = False
+            self._fold(lr)
+
+    def _prune(self) -> None:
+        keep = [irq for irq in self.ap_list if self.deliverable(irq)]
+        if len(keep) != len(self.ap_list):
+            for irq in self.ap_list:
+                irq.queued = False
+            for irq in keep:
+                irq.queued = True
+            self.ap_list = keep
+
+    def deactivate(self, intid: int, source: int = 0) -> None:
+        """A trapped write of ``ICC_DIR_EL1`` or ``GICV_DIR`` (``vgic_v3_deactivate``)."""
+        if not self.cpuif.eoi_mode or intid >= len(self.irqs):
+            return
+        irq = self.irqs[intid]
+        in_lr = self.cpuif.find_active(intid)
+        if in_lr is not None:
+            in_lr.active = False
+        elif irq.queued and irq.active and not irq.on_lr:
+            if self._sgis_have_sources and irq.is_sgi and irq.active_source != source:
+                return
+            lr = self._list_register(irq)
+            lr.active = False
+            self._fold(lr)
+            self._prune()
+
+    @property
+    def deactivation_traps(self) -> bool:
+        return self.active_outside_lrs or self._spis_queued > 0
+
+    def first_run(self) -> None:
+        """The first ``KVM_RUN`` gives the timers' PPIs to the timers (``kvm_timer_enable``):
+        from then on ``KVM_IRQ_LINE`` takes them and does nothing. The virtual timer's line is then
+        what the timer makes it: low."""
+        self.inject(VIRTUAL_TIMER_PPI, False)
+        for intid in TIMER_PPIS:
+            self.irqs[intid].owned = True
+
+
+def _lr_count(irq: VgicIrq) -> int:
+    return irq.source.bit_count() + irq.active if irq.source else 1
+
+
+def _active_first(a: VgicIrq, b: VgicIrq) -> int:
+    if a.active or b.active:
+        return b.active - a.active
+    pending_a = a.enabled and a.pending
+    pending_b = b.enabled and b.pending
+    if not pending_a or not pending_b:
+        return pending_b - pending_a
+    return a.priority - b.priority

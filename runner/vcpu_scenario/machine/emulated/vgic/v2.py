@@ -1,0 +1,152 @@
+"""KVM's GICv2: a distributor of 4 KiB; the CPU interface is the hardware's.
+
+Register semantics after ``vgic-mmio-v2.c``, ``vgic-v2.c`` and ``hyp/vgic-v2-cpuif-proxy.c``. With
+one vCPU every target list leads to it, and every SGI that it is sent comes from it; only
+``GICD_SPENDSGIR`` can name other sources.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcpu_scenario.case import Gic
+from vcpu_scenario.machine.emulated.vgic import gicv
+from vcpu_scenario.machine.emulated.vgic import mmio as m
+from vcpu_scenario.machine.emulated.vgic.base import Vgic
+from vcpu_scenario.machine.emulated.vgic.core import Interrupts
+from vcpu_scenario.machine.emulated.vgic.cpuif import ListRegister
+from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
+from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, NR_SGIS
+from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Register
+
+DIST_SIZE: Final = 0x1000
+_IIDR: Final = 0x4B00_043B
+_SELF: Final = 1 << 0
+
+
+class VgicV2(Vgic):
+    """A GICv2 for one vCPU. See :func:`vcpu_scenario.machine.emulated.vgic.create`."""
+
+    def __init__(self, gic: Gic, features: VgicFeatures) -> None:
+        super().__init__(features, sgis_have_sources=True, group=0)
+        self.cpuif.fiq_enable = False
+        self.frames = [Frame(gic.dist, DIST_SIZE, _distributor(features))]
+        self._cpu = gic.cpu
+        if features.gicv_dir_page_trapped:
+            page = [Register(0, 4, m.read_as_zero, _write_dir)]
+            self.frames.append(Frame(gic.cpu + gicv.DIR, gicv.PAGE, page))
+
+    def mapped(self) -> tuple[int, int]:
+        """(base, size) of the CPU interface that the guest reaches without KVM."""
+        size = gicv.PAGE if self.features.gicv_dir_page_trapped else gicv.SIZE
+        return self._cpu, size
+
+    def signalled(self) -> ListRegister | None:
+        return gicv.signalled(self.cpuif)
+
+    def as_fiq(self, lr: ListRegister) -> bool:
+        return not lr.group and self.cpuif.fiq_enable
+
+    def gicv(self, offset: int, length: int, is_write: bool, value: int) -> int | None:
+        """The hardware's answer to an access at ``offset`` from the CPU interface's base: what
+        is read, 0 for a write, None for an external abort (not aligned)."""
+        if offset % length:
+            return None
+        return gicv.access(self.cpuif, offset, length, is_write, value)
+
+    def gicv_emulated(
+        self, offset: int, length: int, is_write: bool, value: int
+    ) -> tuple[bool, int]:
+        """The same where accesses trap and hyp does them for the guest: (False, 0) for all but
+        an aligned word, for which KVM raises an SError."""
+        if length != 4 or offset & 3:
+            return False, 0
+        return True, gicv.access(self.cpuif, offset, length, is_write, value)
+
+
+def _read_misc(gic: Interrupts, offset: int, length: int) -> int:
+    match offset:
+        case 0x0:
+            return int(gic.enabled)
+        case 0x4:
+            return (len(gic.irqs) >> 5) - 1
+        case _:
+            return _IIDR | gic.features.implementation_revision << 12
+
+
+def _write_misc(gic: Interrupts, offset: int, length: int, value: int) -> None:
+    if not offset:
+        gic.enabled = bool(value & 1)
+
+
+def _without_sgis(write: m.Write) -> m.Write:
+    """SGIs become pending through ``GICD_SGIR`` alone."""
+
+    def masked(gic: Interrupts, first: int, length: int, value: int) -> None:
+        write(gic, first, length, value & ~0xFFFF if first < NR_SGIS else value)
+
+    return masked
+
+
+def _read_targets(gic: Interrupts, first: int, length: int) -> int:
+    irqs = gic.irqs[first : first + length]
+    return sum(irq.targets << i * 8 for i, irq in enumerate(irqs))
+
+
+def _write_targets(gic: Interrupts, first: int, length: int, value: int) -> None:
+    if first >= NR_PRIVATE_IRQS:
+        for i, irq in enumerate(gic.irqs[first : first + length]):
+            irq.targets = value >> i * 8 & _SELF
+
+
+def _write_sgir(gic: Interrupts, offset: int, length: int, value: int) -> None:
+    filter_mode = value >> 24 & 3
+    if filter_mode == 2 or (filter_mode == 0 and value >> 16 & _SELF):
+        irq = gic.irqs[value & 0xF]
+        irq.pending_latch = True
+        irq.source |= _SELF
+        gic.queue(irq)
+
+
+def _read_sgi_pending(gic: Interrupts, offset: int, length: int) -> int:
+    return sum(gic.irqs[offset + i].source << i * 8 for i in range(length))
+
+
+def _clear_sgi_pending(gic: Interrupts, offset: int, length: int, value: int) -> None:
+    for i, irq in enumerate(gic.irqs[offset : offset + length]):
+        irq.source &= ~(value >> i * 8 & 0xFF)
+        if not irq.source:
+            irq.pending_latch = False
+
+
+def _set_sgi_pending(gic: Interrupts, offset: int, length: int, value: int) -> None:
+    for i, irq in enumerate(gic.irqs[offset : offset + length]):
+        irq.source |= value >> i * 8 & 0xFF
+        if irq.source:
+            irq.pending_latch = True
+            gic.queue(irq)
+
+
+def _write_dir(gic: Interrupts, offset: int, length: int, value: int) -> None:
+    gic.deactivate(value & ~(7 << 10), value >> 10 & 7)
+
+
+def _distributor(features: VgicFeatures) -> list[Register]:
+    set_pending = _without_sgis(m.set_pending)
+    clear_pending = _without_sgis(m.clear_pending)
+    return [
+        Register(0x000, 12, _read_misc, _write_misc),
+        m.per_irq(0x080, 1, *m.group_accessors(features)),
+        m.per_irq(0x100, 1, m.read_enable, m.set_enable),
+        m.per_irq(0x180, 1, m.read_enable, m.clear_enable),
+        m.per_irq(0x200, 1, m.read_pending, set_pending),
+        m.per_irq(0x280, 1, m.read_pending, clear_pending),
+        m.per_irq(0x300, 1, m.read_active, m.set_active),
+        m.per_irq(0x380, 1, m.read_active, m.clear_active),
+        m.per_irq(0x400, 8, m.read_priority, m.write_priority, sizes=m.WORD_OR_BYTE),
+        m.per_irq(0x800, 8, _read_targets, _write_targets, sizes=m.WORD_OR_BYTE),
+        m.per_irq(0xC00, 2, m.read_config, m.write_config),
+        Register(0xF00, 4, m.read_as_zero, _write_sgir),
+        Register(0xF10, 16, _read_sgi_pending, _clear_sgi_pending, m.WORD_OR_BYTE),
+        Register(0xF20, 16, _read_sgi_pending, _set_sgi_pending, m.WORD_OR_BYTE),
+    ]

@@ -1,0 +1,247 @@
+"""KVM's GICv3: a distributor of 64 KiB, one redistributor of two such frames, system registers.
+
+Register semantics after ``vgic-mmio-v3.c`` and ``vgic-v3.c``; there is no ITS.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcpu_scenario.case import Gic
+from vcpu_scenario.machine.emulated.vgic import icv
+from vcpu_scenario.machine.emulated.vgic import mmio as m
+from vcpu_scenario.machine.emulated.vgic.base import Vgic
+from vcpu_scenario.machine.emulated.vgic.core import Interrupts
+from vcpu_scenario.machine.emulated.vgic.cpuif import ListRegister
+from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
+from vcpu_scenario.machine.emulated.vgic.icv import Encoding, Value
+from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, VgicIrq
+from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Register
+
+FRAME_SIZE: Final = 0x10000
+_IIDR: Final = 0x4B00_043B
+_PIDR2_GICV3: Final = 0x3B
+_CTLR_ENABLE_GROUP1 = 1 << 1
+_CTLR_ARE_DS = 0x50
+_TYPER_10_BIT_INTIDS = 9 << 19
+_GICR_CTLR_IR_CES = 6
+_GICR_TYPER_LAST = 1 << 4
+_SGI_FRAME = FRAME_SIZE
+
+
+class VgicV3(Vgic):
+    """A GICv3 for one vCPU. See :func:`vcpu_scenario.machine.emulated.vgic.create`."""
+
+    def __init__(self, gic: Gic, features: VgicFeatures) -> None:
+        super().__init__(features, sgis_have_sources=False, group=1)
+        self.propbaser = 0
+        self.pendbaser = 0x580  # inner shareable, inner cacheable with read-allocate
+        redistributor = _redistributor(features)
+        if features.redistributor_is_one_device:
+            frames = [Frame(gic.redist, 2 * FRAME_SIZE, redistributor)]
+        else:
+            frames = [
+                Frame(gic.redist, FRAME_SIZE, [r for r in redistributor if r.offset < FRAME_SIZE]),
+                Frame(
+                    gic.redist + FRAME_SIZE,
+                    FRAME_SIZE,
+                    [_moved(r) for r in redistributor if r.offset >= FRAME_SIZE],
+                ),
+            ]
+        self.frames = [Frame(gic.dist, FRAME_SIZE, _distributor(features)), *frames]
+
+    def signalled(self) -> ListRegister | None:
+        return self.cpuif.signalled()
+
+    def as_fiq(self, lr: ListRegister) -> bool:
+        return not lr.group
+
+    def traps(self, encoding: Encoding, *, is_read: bool = False) -> bool:
+        if is_read:
+            return False
+        if encoding == icv.ICC_DIR_EL1:
+            return self.features.traps_dir_with_spis and self.deactivation_traps
+        return encoding in icv.SGI_REGISTERS
+
+    def icc_read(self, encoding: Encoding) -> Value:
+        return icv.read(self.cpuif, encoding)
+
+    def icc_write(self, encoding: Encoding, value: int) -> bool:
+        if encoding in icv.SGI_REGISTERS:
+            return self._send_sgi(encoding, value)
+        if self.traps(encoding):
+            self.deactivate(value & 0xFFFFFF)
+            return True
+        return icv.write(self.cpuif, encoding, value)
+
+    def _send_sgi(self, encoding: Encoding, value: int) -> bool:
+        group1_too = encoding == icv.ICC_SGI1R_EL1
+        if not group1_too and not self.features.group0_sgi_registers:
+            return False
+        to_others = value >> 40 & 1
+        affinity = (value >> 16 | value >> 32 | value >> 48) & 0xFF
+        irq = self.irqs[value >> 24 & 0xF]
+        if value & 1 and not to_others and not affinity and (group1_too or not irq.group):
+            irq.pending_latch = True
+            self.queue(irq)
+        return True
+
+
+def _gic(gic: Interrupts) -> VgicV3:
+    assert isinstance(gic, VgicV3)
+    return gic
+
+
+def _read_misc(gic: Interrupts, offset: int, length: int) -> int:
+    match offset & 0xC:
+        case 0x0:
+            return gic.enabled * _CTLR_ENABLE_GROUP1 | _CTLR_ARE_DS
+        case 0x4:
+            return (len(gic.irqs) >> 5) - 1 | _TYPER_10_BIT_INTIDS
+        case 0x8:
+            return _IIDR | gic.features.implementation_revision << 12
+        case _:
+            return 0
+
+
+def _write_misc(gic: Interrupts, offset: int, length: int, value: int) -> None:
+    if not offset & 0xC:
+        gic.enabled = bool(value & _CTLR_ENABLE_GROUP1)
+
+
+def _routed_irq(gic: Interrupts, offset: int) -> VgicIrq | None:
+    # Aff3 does not exist: the upper half reads as zero and ignores writes.
+    intid = NR_PRIVATE_IRQS + offset // 8
+    return gic.irqs[intid] if intid < len(gic.irqs) and not offset & 4 else None
+
+
+def _read_router(gic: Interrupts, offset: int, length: int) -> int:
+    irq = _routed_irq(gic, offset)
+    return irq.mpidr if irq is not None else 0
+
+
+def _write_router(gic: Interrupts, offset: int, length: int, value: int) -> None:
+    irq = _routed_irq(gic, offset)
+    if irq is not None:
+        irq.mpidr = value & 0xFF_FFFF
+        irq.targeted = not irq.mpidr
+
+
+def _read_id(gic: Interrupts, offset: int, length: int) -> int:
+    return _PIDR2_GICV3 if offset == 0x18 else 0
+
+
+def _read_redist_ctlr(gic: Interrupts, offset: int, length: int) -> int:
+    return _GICR_CTLR_IR_CES if gic.features.implementation_revision >= 3 else 0
+
+
+def _read_redist_iidr(gic: Interrupts, offset: int, length: int) -> int:
+    return _IIDR
+
+
+def _extract(value: int, offset: int, length: int) -> int:
+    return value >> (offset & 7) * 8 & (1 << length * 8) - 1
+
+
+def _update(value: int, offset: int, length: int, new: int) -> int:
+    shift = (offset & 4) * 8
+    mask = (1 << length * 8) - 1 << shift
+    return value & ~mask | new << shift & mask
+
+
+def _read_redist_typer(gic: Interrupts, offset: int, length: int) -> int:
+    return _extract(_GICR_TYPER_LAST, offset, length)
+
+
+def _sanitised(value: int, features: VgicFeatures, reserved: int) -> int:
+    if value >> 10 & 3 == 2:  # outer shareable
+        value = value & ~(3 << 10) | 1 << 10
+    if value >> 7 & 7 in (0, 1):  # device or non-cacheable
+        value = value & ~(7 << 7) | 3 << 7
+    if value >> 56 & 7 not in (0, 1):
+        value = value & ~(7 << 56)
+        if not features.outer_cacheability_same_as_inner:
+            value |= 1 << 56
+    if not features.pendbaser_52bit:
+        value &= ~(0xF << 48)
+    return value & ~reserved
+
+
+_PROPBASER_RES0 = 0x1F << 59 | 0xF << 52 | 3 << 5
+_PENDBASER_RES0 = 1 << 63 | 7 << 59 | 0xF << 52 | 0xF << 12 | 0x7F
+
+
+def _read_propbaser(gic: Interrupts, offset: int, length: int) -> int:
+    return _extract(_gic(gic).propbaser, offset, length)
+
+
+def _write_propbaser(gic: Interrupts, offset: int, length: int, value: int) -> None:
+    v3 = _gic(gic)
+    new = _update(v3.propbaser, offset, length, value)
+    v3.propbaser = _sanitised(new, gic.features, _PROPBASER_RES0)
+
+
+def _read_pendbaser(gic: Interrupts, offset: int, length: int) -> int:
+    value = _gic(gic).pendbaser
+    if gic.features.pendbaser_hides_ptz:
+        value &= ~(1 << 62)
+    return _extract(value, offset, length)
+
+
+def _write_pendbaser(gic: Interrupts, offset: int, length: int, value: int) -> None:
+    v3 = _gic(gic)
+    new = _update(v3.pendbaser, offset, length, value)
+    v3.pendbaser = _sanitised(new, gic.features, _PENDBASER_RES0)
+
+
+def _per_irq_registers(features: VgicFeatures, base: int, first: int, end: int) -> list[Register]:
+    """The registers that the distributor has for SPIs and the SGI frame for the others."""
+    arrays: tuple[tuple[int, int, m.Read, m.Write, frozenset[int]], ...] = (
+        (0x080, 1, *m.group_accessors(features), m.WORD),
+        (0x100, 1, m.read_enable, m.set_enable, m.WORD),
+        (0x180, 1, m.read_enable, m.clear_enable, m.WORD),
+        (0x200, 1, m.read_pending, m.set_pending, m.WORD),
+        (0x280, 1, m.read_pending, m.clear_pending, m.WORD),
+        (0x300, 1, m.read_active, m.set_active, m.WORD),
+        (0x380, 1, m.read_active, m.clear_active, m.WORD),
+        (0x400, 8, m.read_priority, m.write_priority, m.WORD_OR_BYTE),
+        (0xC00, 2, m.read_config, m.write_config, m.WORD),
+    )
+    return [
+        m.per_irq(base + offset, bits, read, write, sizes=sizes, first_irq=first, nr_irqs=end)
+        for offset, bits, read, write, sizes in arrays
+    ]
+
+
+def _distributor(features: VgicFeatures) -> list[Register]:
+    return [
+        Register(0x0000, 16, _read_misc, _write_misc),
+        Register(0x0010, 4, m.read_as_one),
+        *_per_irq_registers(features, 0, 32, 1024),
+        Register(0x6100, 0x1F00, _read_router, _write_router, m.WORD_OR_LONG),
+        Register(0xFFD0, 48, _read_id),
+    ]
+
+
+def _redistributor(features: VgicFeatures) -> list[Register]:
+    return [
+        Register(0x0000, 4, _read_redist_ctlr),
+        Register(0x0004, 4, _read_redist_iidr),
+        Register(0x0008, 8, _read_redist_typer, sizes=m.WORD_OR_LONG),
+        Register(0x0070, 8, _read_propbaser, _write_propbaser, m.WORD_OR_LONG),
+        Register(0x0078, 8, _read_pendbaser, _write_pendbaser, m.WORD_OR_LONG),
+        Register(0xFFD0, 48, _read_id),
+        *_per_irq_registers(features, _SGI_FRAME, 0, 32),
+    ]
+
+
+def _moved(register: Register) -> Register:
+    return Register(
+        register.offset - FRAME_SIZE,
+        register.length,
+        register.read,
+        register.write,
+        register.sizes,
+        register.bits_per_irq,
+        register.first_irq,
+    )

@@ -1,0 +1,96 @@
+"""The one interface that both machines implement: KVM's ioctls, as methods.
+
+A machine is one VM with one vCPU. The VMM side (:mod:`vcpu_scenario.vmm`) drives it through this
+protocol and through ``struct kvm_run`` and cannot tell which machine it drives.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from vcpu_scenario.case import Gic, Ioeventfd, Memslot
+from vcpu_scenario.kvm import abi
+
+
+class KvmError(Exception):
+    """The kernel refused an ioctl: ``errno`` and what was asked of it."""
+
+    def __init__(self, errno: int, what: str) -> None:
+        super().__init__(errno, what)
+        self.errno = errno
+        self.what = what
+
+
+class Unsupported(Exception):
+    """This machine cannot do what the case asks (not: the kernel refused it). A skip."""
+
+
+class Machine(Protocol):
+    """One VM with one vCPU. Every method may raise :class:`KvmError`."""
+
+    @property
+    def run(self) -> abi.kvm_run:
+        """The page shared with ``KVM_RUN``."""
+        ...
+
+    @property
+    def ring(self) -> abi.kvm_coalesced_mmio_ring:
+        """The coalesced MMIO ring."""
+        ...
+
+    def enable_cap(self, cap: str) -> None:
+        """``KVM_ENABLE_CAP`` on the VM, by the capability's name in lower case without
+        ``kvm_cap_``: ``arm_nisv_to_user``, ``arm_system_suspend``."""
+        ...
+
+    def set_user_memory_region(self, slot: Memslot) -> None: ...
+
+    def create_gic(self, gic: Gic) -> None:
+        """``KVM_CREATE_DEVICE`` of a vGIC, its addresses and its initialisation."""
+        ...
+
+    def vcpu_init(self, *, psci_0_2: bool) -> None:
+        """``KVM_ARM_VCPU_INIT`` with the host's preferred target."""
+        ...
+
+    def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None: ...
+
+    def add_coalesced_zone(self, addr: int, size: int) -> None: ...
+
+    def eventfd_counts(self) -> tuple[int, ...]:
+        """How often each ioeventfd was signalled, in the order they were added."""
+        ...
+
+    def write_memory(self, ipa: int, data: bytes) -> None:
+        """Writes guest memory through the VMM's own mapping, also into read-only slots."""
+        ...
+
+    def read_memory(self, ipa: int, length: int) -> bytes: ...
+
+    def get_one_reg(self, reg_id: int) -> int: ...
+
+    def set_one_reg(self, reg_id: int, value: int) -> None: ...
+
+    def set_guest_debug(self, debug: abi.kvm_guest_debug) -> None: ...
+
+    def irq_line(self, irq: int, level: int) -> None: ...
+
+    def set_vcpu_events(self, events: abi.kvm_vcpu_events) -> None: ...
+
+    def set_mp_state(self, state: int) -> None: ...
+
+    def host_interrupt(self) -> None:
+        """A host interrupt arrives between two entries of the next run, where that can be
+        asked for; else :class:`Unsupported`."""
+        ...
+
+    def kvm_run(self, *, instructions: int, seconds: float) -> int:
+        """``ioctl(KVM_RUN)``: 0, or the negative errno. Bounded: by ``instructions`` on the
+        emulated machine, by a signal after ``seconds`` on a real one; both give ``-EINTR``."""
+        ...
+
+    def exit_rules(self) -> tuple[str, ...]:
+        """The names of the rules that shaped the last exit; empty on a real machine."""
+        ...
+
+    def close(self) -> None: ...

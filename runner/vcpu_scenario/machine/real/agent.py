@@ -1,0 +1,98 @@
+"""The first process of a lab's guest: takes cases from a mailbox, runs them, sends traces back.
+
+Runs as ``init`` from an initramfs with the standard library and this project's own stdlib-only
+part, nothing else: it mounts what it needs itself and powers the guest off when told to quit.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import sys
+import time
+import traceback
+from typing import Final
+
+from vcpu_scenario.machine.interface import KvmError, Unsupported
+from vcpu_scenario.machine.real import mailbox, wire
+from vcpu_scenario.machine.real.machine import NoKvmError, RealMachine
+from vcpu_scenario.vmm.loop import run_case
+
+_DEVICES: Final = "/sys/bus/pci/devices"
+_IVSHMEM: Final = ("0x1af4", "0x1110")
+"""PCI vendor and device (QEMU's ``docs/specs/ivshmem-spec``); its BAR 2 is the memory."""
+
+_POWER_OFF: Final = 0x4321FEDC
+_QUICK: Final = 0.0002
+_SLOW: Final = 0.01
+"""Seconds between two looks into the mailbox: at first, and after a long wait."""
+
+
+def main() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    for kind, target in (("devtmpfs", "/dev"), ("sysfs", "/sys")):
+        _mount(libc, kind, target)
+    box = mailbox.Mailbox(_shared_memory(), host=False)
+    box.send(*_readiness())
+    while True:
+        word, text = _wait(box)
+        if word == mailbox.QUIT:
+            break
+        box.send(*_answer(text))
+    libc.reboot(_POWER_OFF)
+
+
+def _mount(libc: ctypes.CDLL, kind: str, target: str) -> None:
+    os.makedirs(target, exist_ok=True)
+    encoded = kind.encode()
+    if libc.mount(encoded, target.encode(), encoded, 0, None):
+        print(f"mount {target}: {os.strerror(ctypes.get_errno())}", file=sys.stderr)
+
+
+def _shared_memory() -> mmap.mmap:
+    for name in os.listdir(_DEVICES):
+        device = f"{_DEVICES}/{name}"
+        if (_read(f"{device}/vendor"), _read(f"{device}/device")) == _IVSHMEM:
+            with open(f"{device}/enable", "w") as enable:
+                enable.write("1")
+            # The write-combining view: on arm64 normal memory, where any access is allowed.
+            fd = os.open(f"{device}/resource2_wc", os.O_RDWR)
+            return mmap.mmap(fd, mailbox.SIZE)
+    raise OSError("this machine has no ivshmem device to talk over")
+
+
+def _read(path: str) -> str:
+    with open(path) as file:
+        return file.read().strip()
+
+
+def _wait(box: mailbox.Mailbox) -> tuple[str, str]:
+    pause = _QUICK
+    while (message := box.receive()) is None:
+        time.sleep(pause)
+        pause = min(pause * 1.1, _SLOW)
+    return message
+
+
+def _readiness() -> tuple[str, str]:
+    try:
+        RealMachine().close()
+    except (NoKvmError, KvmError) as error:
+        return mailbox.FAILED, f"no KVM to offer: {error}"
+    return mailbox.READY, os.uname().release
+
+
+def _answer(line: str) -> tuple[str, str]:
+    try:
+        case = wire.load_case(line)
+        with RealMachine() as machine:
+            return mailbox.TRACE, wire.dump_trace(run_case(machine, case))
+    except Unsupported as reason:
+        return mailbox.SKIP, str(reason)
+    except Exception:
+        return mailbox.FAILED, traceback.format_exc()
+
+
+if __name__ == "__main__":
+    main()

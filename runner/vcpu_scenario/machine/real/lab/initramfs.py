@@ -1,0 +1,54 @@
+"""What a lab boots into: a userland, this project's stdlib-only part, and the agent as init."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import vcpu_scenario
+from vcpu_scenario.machine.real.lab.bytecode import compiled
+from vcpu_scenario.machine.real.lab.cpio import Archive
+from vcpu_scenario.machine.real.lab.userland import INTERPRETER
+
+HOME: Final = "lab"
+"""The folder in the guest that holds the project's code."""
+
+_TAKEN: Final = (
+    "__init__.py",
+    "case.py",
+    "trace.py",
+    "kvm/*.py",
+    "vmm/*.py",
+    "machine/__init__.py",
+    "machine/interface.py",
+    "machine/real/*.py",
+)
+_INIT: Final = f"""\
+import sys
+sys.path.insert(0, "/{HOME}")
+from vcpu_scenario.machine.real.agent import main
+main()
+"""
+
+COMMAND: Final = f"rdinit=/{INTERPRETER} -- -ISB /{HOME}/init.py"
+"""The end of the kernel's command line: what is behind ``--`` goes to init."""
+
+
+def initramfs(userland: Path) -> bytes:
+    """``userland`` with the agent behind it; Linux unpacks archives that follow each other."""
+    base = userland.read_bytes()
+    return base + bytes(-len(base) % 4) + _agent()
+
+
+def _agent() -> bytes:
+    out = Archive()
+    out.file(f"{HOME}/init.py", _INIT.encode())
+    package = Path(vcpu_scenario.__file__).parent
+    for pattern in _TAKEN:
+        for source in sorted(package.glob(pattern)):
+            name = f"{HOME}/vcpu_scenario/{source.relative_to(package).as_posix()}"
+            content = source.read_bytes()
+            out.file(name, content)
+            if (code := compiled(name, content)) is not None:
+                out.file(*code)
+    return out.finish()

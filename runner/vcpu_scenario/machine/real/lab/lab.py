@@ -1,0 +1,168 @@
+"""A lab: cases in, what real KVM did out. Guests boot when first needed and again when lost."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from vcpu_scenario.case import Case
+from vcpu_scenario.machine.real import mailbox, wire
+from vcpu_scenario.machine.real.lab import kernels, userland
+from vcpu_scenario.machine.real.lab.apt import Progress, announce
+from vcpu_scenario.machine.real.lab.errors import BootError, LabError
+from vcpu_scenario.machine.real.lab.initramfs import initramfs
+from vcpu_scenario.machine.real.lab.options import LabOptions
+from vcpu_scenario.machine.real.lab.qemu import GicVersion, GuestGoneError, Qemu, find_qemu
+from vcpu_scenario.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Real KVM cannot do what the case asks; ``reason`` says what."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The kernel panicked or hung over the case; ``console`` is the end of what it printed."""
+
+    reason: str
+    console: str
+
+
+Result: TypeAlias = Trace | Skipped | Lost
+
+_DEFAULT: Final = LabOptions()
+
+
+def run_cases(
+    kernel: str,
+    cases: Iterable[Case],
+    options: LabOptions = _DEFAULT,
+    progress: Progress = announce,
+) -> list[Result]:
+    """What the real KVM of ``kernel`` did with each case, in order; see :class:`Lab`."""
+    with Lab(kernel, options, progress) as lab:
+        return list(lab.run_all(cases))
+
+
+def boot(kernel: str, options: LabOptions = _DEFAULT, progress: Progress = announce) -> Lab:
+    """A :class:`Lab` whose guest is up, so that what keeps it from booting shows here."""
+    lab = Lab(kernel, options, progress)
+    lab.release()
+    return lab
+
+
+class Lab:
+    """The real KVM of one kernel, for any number of cases. Use as a context manager.
+
+    ``kernel`` is a name that :func:`kernels.fetch` takes; it is fetched if it is not kept. A case
+    with a GICv2 runs in a guest that has one, all others in one with a GICv3. A guest ends with
+    the thread that booted it, if :meth:`close` does not end it before.
+
+    Raises :class:`LabUnavailableError` where QEMU or a package is not to be had,
+    :class:`BootError` where the kernel does not come up, :class:`LabError` for the rest.
+    """
+
+    def __init__(
+        self, kernel: str, options: LabOptions = _DEFAULT, progress: Progress = announce
+    ) -> None:
+        self.kernel = kernel
+        self._options = options
+        find_qemu(options.qemu)
+        if options.kernel_image is not None:
+            self._image = options.kernel_image
+        else:
+            self._image = kernels.fetch(kernel, options.mirror, progress=progress).image
+        base = options.initrd or userland.archive(options.mirror, progress=progress)
+        self._initrd = initramfs(base)
+        self._guests: dict[GicVersion, _Guest] = {}
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run_all(self, cases: Iterable[Case]) -> Iterator[Result]:
+        """The results in the order of the cases, each as soon as it is there."""
+        return map(self.run, cases)
+
+    def run(self, case: Case) -> Result:
+        gic = _gic_for(case)
+        guest = self._guest(gic)
+        try:
+            return guest.run(case)
+        except GuestGoneError as gone:
+            console = guest.console
+            self._forget(gic)
+            return Lost(str(gone), console)
+        except BaseException:
+            self._forget(gic)  # it may still be at work on the case
+            raise
+
+    def release(self, gic: GicVersion = 3) -> str:
+        """``uname -r`` of the booted kernel."""
+        return self._guest(gic).release
+
+    def close(self) -> None:
+        for gic in tuple(self._guests):
+            self._forget(gic)
+
+    def _guest(self, gic: GicVersion) -> _Guest:
+        if gic not in self._guests:
+            self._guests[gic] = _Guest(
+                Qemu(self._image, self._initrd, gic, self._options), self._options
+            )
+        return self._guests[gic]
+
+    def _forget(self, gic: GicVersion) -> None:
+        self._guests.pop(gic).close()
+
+
+class _Guest:
+    """A booted guest whose agent is ready."""
+
+    def __init__(self, qemu: Qemu, options: LabOptions) -> None:
+        self._qemu = qemu
+        self._options = options
+        with contextlib.ExitStack() as undo:
+            undo.callback(qemu.close)
+            self.release = self._await_agent()
+            undo.pop_all()
+
+    def _await_agent(self) -> str:
+        try:
+            word, text = self._qemu.hear(self._options.boot_seconds)
+        except GuestGoneError as gone:
+            raise BootError(f"the kernel did not boot: {gone}", self._qemu.console) from None
+        if word != mailbox.READY:
+            raise BootError(f"the kernel booted but has {text or word}", self._qemu.console)
+        return text
+
+    @property
+    def console(self) -> str:
+        return self._qemu.console
+
+    def close(self) -> None:
+        self._qemu.close()
+
+    def run(self, case: Case) -> Result:
+        self._qemu.send(mailbox.CASE, wire.dump_case(case))
+        word, text = self._qemu.hear(self._patience(case))
+        if word == mailbox.TRACE:
+            return wire.load_trace(text)
+        if word == mailbox.SKIP:
+            return Skipped(text)
+        raise LabError(f"the guest's agent failed:\n{text or word}")
+
+    def _patience(self, case: Case) -> float:
+        limits = case.limits
+        return self._options.case_seconds + limits.exits * max(limits.seconds, 0)
+
+
+def _gic_for(case: Case) -> GicVersion:
+    return case.gic.version if case.gic is not None else 3

@@ -1,0 +1,216 @@
+"""One VM with one vCPU on ``/dev/kvm``: the ``Machine`` protocol as ioctls.
+
+Needs an arm64 Linux host and the standard library alone. Every refusal of the kernel is a
+:class:`~vcpu_scenario.machine.interface.KvmError` whose ``what`` reads ``cap nisv: Invalid
+argument``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import mmap
+import os
+import platform
+import signal
+from collections.abc import Iterator
+from typing import Final
+
+from vcpu_scenario.case import Gic, Ioeventfd, Memslot
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.interface import KvmError, Unsupported
+from vcpu_scenario.machine.real import uapi, vgic
+from vcpu_scenario.machine.real.ioctls import call
+from vcpu_scenario.machine.real.memory import GuestMemory
+
+_CAPABILITIES: Final = {
+    "arm_nisv_to_user": (abi.KVM_CAP_ARM_NISV_TO_USER, "nisv"),
+    "arm_system_suspend": (abi.KVM_CAP_ARM_SYSTEM_SUSPEND, "system_suspend"),
+}
+
+_AGAIN: Final = 0.05
+"""Seconds between later alarms, should the first have come before the vCPU ran."""
+
+
+class NoKvmError(Exception):
+    """This host has no usable KVM/arm64; the text says why."""
+
+
+class RealMachine:
+    """A new VM; raises :class:`NoKvmError` where the host cannot have one.
+
+    ``kvm_run`` bounds a run with ``SIGALRM``, so a machine is driven from the main thread; the
+    signal's handler is put back by :meth:`close`. Use as a context manager or call ``close``.
+    """
+
+    def __init__(self, device: str = "/dev/kvm") -> None:
+        self._resources = contextlib.ExitStack()
+        with self._resources:
+            kvm = self._open(device)
+            self._vm = self._keep_fd(_create_vm(kvm))
+            self._vcpu = self._keep_fd(call(self._vm, uapi.KVM_CREATE_VCPU, 0, "KVM_CREATE_VCPU"))
+            size = call(kvm, uapi.KVM_GET_VCPU_MMAP_SIZE, 0, "KVM_GET_VCPU_MMAP_SIZE")
+            shared = mmap.mmap(self._vcpu, size, flags=mmap.MAP_SHARED)
+            self._resources = self._resources.pop_all()
+        self._run = abi.kvm_run.from_buffer(shared)
+        ring_at = abi.COALESCED_RING_PAGE * mmap.PAGESIZE
+        self._ring = abi.kvm_coalesced_mmio_ring.from_buffer(shared, ring_at)
+        self._memory = GuestMemory(self._vm)
+        self._eventfds: list[int] = []
+        self._signalled: list[int] = []
+        previous = signal.signal(signal.SIGALRM, _wake)
+        self._resources.callback(signal.signal, signal.SIGALRM, previous)
+
+    def _open(self, device: str) -> int:
+        if platform.machine() != "aarch64":
+            raise NoKvmError(f"KVM/arm64 needs an arm64 host; this one is {platform.machine()}")
+        try:
+            kvm = self._keep_fd(os.open(device, os.O_RDWR | os.O_CLOEXEC))
+        except OSError as error:
+            raise NoKvmError(f"cannot open {device}: {error.strerror}") from error
+        version = call(kvm, uapi.KVM_GET_API_VERSION, 0, "KVM_GET_API_VERSION")
+        if version != uapi.KVM_API_VERSION:
+            raise NoKvmError(f"{device} speaks API version {version}, not {uapi.KVM_API_VERSION}")
+        return kvm
+
+    def _keep_fd(self, fd: int) -> int:
+        self._resources.callback(os.close, fd)
+        return fd
+
+    def __enter__(self) -> RealMachine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def run(self) -> abi.kvm_run:
+        return self._run
+
+    @property
+    def ring(self) -> abi.kvm_coalesced_mmio_ring:
+        return self._ring
+
+    def enable_cap(self, cap: str) -> None:
+        known = _CAPABILITIES.get(cap)
+        if known is None:
+            raise Unsupported(f"no capability is called {cap!r}")
+        number, name = known
+        request = uapi.kvm_enable_cap(cap=number)
+        call(self._vm, uapi.KVM_ENABLE_CAP, request, f"cap {name}")
+
+    def set_user_memory_region(self, slot: Memslot) -> None:
+        self._memory.add(slot)
+
+    def create_gic(self, gic: Gic) -> None:
+        vgic.create(self._vm, gic)
+
+    def vcpu_init(self, *, psci_0_2: bool) -> None:
+        init = uapi.kvm_vcpu_init()
+        call(self._vm, uapi.KVM_ARM_PREFERRED_TARGET, init, "KVM_ARM_PREFERRED_TARGET")
+        if psci_0_2:
+            init.features[0] |= 1 << abi.KVM_ARM_VCPU_PSCI_0_2
+        call(self._vcpu, uapi.KVM_ARM_VCPU_INIT, init, "KVM_ARM_VCPU_INIT")
+
+    def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
+        fd = self._keep_fd(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
+        matches = ioeventfd.match is not None
+        request = uapi.kvm_ioeventfd(
+            datamatch=ioeventfd.match or 0,
+            addr=ioeventfd.addr,
+            len=ioeventfd.len,
+            fd=fd,
+            flags=uapi.KVM_IOEVENTFD_FLAG_DATAMATCH if matches else 0,
+        )
+        call(self._vm, uapi.KVM_IOEVENTFD, request, "KVM_IOEVENTFD")
+        self._eventfds.append(fd)
+        self._signalled.append(0)
+
+    def add_coalesced_zone(self, addr: int, size: int) -> None:
+        zone = uapi.kvm_coalesced_mmio_zone(addr=addr, size=size)
+        call(self._vm, uapi.KVM_REGISTER_COALESCED_MMIO, zone, "KVM_REGISTER_COALESCED_MMIO")
+
+    def eventfd_counts(self) -> tuple[int, ...]:
+        for n, fd in enumerate(self._eventfds):
+            with contextlib.suppress(BlockingIOError):  # never signalled since it was last read
+                self._signalled[n] += os.eventfd_read(fd)
+        return tuple(self._signalled)
+
+    def write_memory(self, ipa: int, data: bytes) -> None:
+        self._memory.write(ipa, data)
+
+    def read_memory(self, ipa: int, length: int) -> bytes:
+        return self._memory.read(ipa, length)
+
+    def get_one_reg(self, reg_id: int) -> int:
+        value = ctypes.c_uint64()
+        request = uapi.kvm_one_reg(id=reg_id, addr=ctypes.addressof(value))
+        call(self._vcpu, uapi.KVM_GET_ONE_REG, request, f"KVM_GET_ONE_REG {reg_id:#x}")
+        return value.value
+
+    def set_one_reg(self, reg_id: int, value: int) -> None:
+        stored = ctypes.c_uint64(value)
+        request = uapi.kvm_one_reg(id=reg_id, addr=ctypes.addressof(stored))
+        call(self._vcpu, uapi.KVM_SET_ONE_REG, request, f"KVM_SET_ONE_REG {reg_id:#x}")
+
+    def set_guest_debug(self, debug: abi.kvm_guest_debug) -> None:
+        call(self._vcpu, uapi.KVM_SET_GUEST_DEBUG, debug, "KVM_SET_GUEST_DEBUG")
+
+    def irq_line(self, irq: int, level: int) -> None:
+        request = uapi.kvm_irq_level(irq=irq, level=level)
+        call(self._vm, uapi.KVM_IRQ_LINE, request, "KVM_IRQ_LINE")
+
+    def set_vcpu_events(self, events: abi.kvm_vcpu_events) -> None:
+        call(self._vcpu, uapi.KVM_SET_VCPU_EVENTS, events, "KVM_SET_VCPU_EVENTS")
+
+    def set_mp_state(self, state: int) -> None:
+        request = uapi.kvm_mp_state(mp_state=state)
+        call(self._vcpu, uapi.KVM_SET_MP_STATE, request, "KVM_SET_MP_STATE")
+
+    def host_interrupt(self) -> None:
+        raise Unsupported("real KVM takes host interrupts when they come, not on request")
+
+    def kvm_run(self, *, instructions: int, seconds: float) -> int:
+        """``ioctl(KVM_RUN)``. Real time bounds it; ``instructions`` is for the other machine."""
+        with _alarm_after(seconds):
+            try:
+                return fcntl.ioctl(self._vcpu, uapi.KVM_RUN, 0)
+            except OSError as error:
+                return -(error.errno or errno.EIO)
+
+    def exit_rules(self) -> tuple[str, ...]:
+        return ()
+
+    def close(self) -> None:
+        """Ends the VM. Guest memory and the shared page go with the last use of them."""
+        self._resources.close()
+
+
+def _create_vm(kvm: int) -> int:
+    """A VM with 40-bit IPAs or, where the CPU has fewer, with what it has."""
+    try:
+        return call(kvm, uapi.KVM_CREATE_VM, 0, "KVM_CREATE_VM")
+    except KvmError as refused:
+        if refused.errno != errno.EINVAL:
+            raise
+    what = "KVM_CAP_ARM_VM_IPA_SIZE"
+    bits = call(kvm, uapi.KVM_CHECK_EXTENSION, uapi.KVM_CAP_ARM_VM_IPA_SIZE, what)
+    return call(kvm, uapi.KVM_CREATE_VM, bits, "KVM_CREATE_VM")
+
+
+def _wake(signum: int, frame: object) -> None:
+    """Does nothing: that a signal came is what ends ``KVM_RUN``."""
+
+
+@contextlib.contextmanager
+def _alarm_after(seconds: float) -> Iterator[None]:
+    if seconds <= 0:
+        yield
+        return
+    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)

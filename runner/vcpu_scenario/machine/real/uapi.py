@@ -1,0 +1,126 @@
+"""The ioctls of ``/dev/kvm`` and the structures that only ioctls take.
+
+Every name and number is the one of ``include/uapi/linux/kvm.h`` and
+``arch/arm64/include/uapi/asm/kvm.h``; what both machines share is in :mod:`vcpu_scenario.kvm.abi`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import c_int32, c_uint8, c_uint32, c_uint64
+from typing import Final
+
+from vcpu_scenario.kvm import abi
+
+KVMIO: Final = 0xAE
+
+_WRITE: Final = 1
+_READ: Final = 2
+
+
+def _io(number: int) -> int:
+    return KVMIO << 8 | number
+
+
+def _ioc(direction: int, number: int, argument: type[ctypes.Structure]) -> int:
+    """``_IOC`` of ``asm-generic/ioctl.h``: direction 2 bits, size 14, type 8, number 8."""
+    return direction << 30 | ctypes.sizeof(argument) << 16 | KVMIO << 8 | number
+
+
+class kvm_userspace_memory_region(ctypes.Structure):  # noqa: N801  the uAPI's own name
+    _fields_ = [
+        ("slot", c_uint32),
+        ("flags", c_uint32),
+        ("guest_phys_addr", c_uint64),
+        ("memory_size", c_uint64),
+        ("userspace_addr", c_uint64),
+    ]
+
+
+class kvm_irq_level(ctypes.Structure):  # noqa: N801
+    _fields_ = [("irq", c_uint32), ("level", c_uint32)]
+
+
+class kvm_coalesced_mmio_zone(ctypes.Structure):  # noqa: N801
+    _fields_ = [("addr", c_uint64), ("size", c_uint32), ("pio", c_uint32)]
+
+
+class kvm_ioeventfd(ctypes.Structure):  # noqa: N801
+    _fields_ = [
+        ("datamatch", c_uint64),
+        ("addr", c_uint64),
+        ("len", c_uint32),
+        ("fd", c_int32),
+        ("flags", c_uint32),
+        ("pad", c_uint8 * 36),
+    ]
+
+
+class kvm_mp_state(ctypes.Structure):  # noqa: N801
+    _fields_ = [("mp_state", c_uint32)]
+
+
+class kvm_enable_cap(ctypes.Structure):  # noqa: N801
+    _fields_ = [
+        ("cap", c_uint32),
+        ("flags", c_uint32),
+        ("args", c_uint64 * 4),
+        ("pad", c_uint8 * 64),
+    ]
+
+
+class kvm_one_reg(ctypes.Structure):  # noqa: N801
+    _fields_ = [("id", c_uint64), ("addr", c_uint64)]
+
+
+class kvm_vcpu_init(ctypes.Structure):  # noqa: N801
+    _fields_ = [("target", c_uint32), ("features", c_uint32 * 7)]
+
+
+class kvm_create_device(ctypes.Structure):  # noqa: N801
+    _fields_ = [("type", c_uint32), ("fd", c_uint32), ("flags", c_uint32)]
+
+
+class kvm_device_attr(ctypes.Structure):  # noqa: N801
+    _fields_ = [("flags", c_uint32), ("group", c_uint32), ("attr", c_uint64), ("addr", c_uint64)]
+
+
+KVM_GET_API_VERSION: Final = _io(0x00)
+KVM_CREATE_VM: Final = _io(0x01)
+KVM_CHECK_EXTENSION: Final = _io(0x03)
+KVM_GET_VCPU_MMAP_SIZE: Final = _io(0x04)
+KVM_CREATE_VCPU: Final = _io(0x41)
+KVM_SET_USER_MEMORY_REGION: Final = _ioc(_WRITE, 0x46, kvm_userspace_memory_region)
+KVM_IRQ_LINE: Final = _ioc(_WRITE, 0x61, kvm_irq_level)
+KVM_REGISTER_COALESCED_MMIO: Final = _ioc(_WRITE, 0x67, kvm_coalesced_mmio_zone)
+KVM_IOEVENTFD: Final = _ioc(_WRITE, 0x79, kvm_ioeventfd)
+KVM_RUN: Final = _io(0x80)
+KVM_SET_MP_STATE: Final = _ioc(_WRITE, 0x99, kvm_mp_state)
+KVM_SET_GUEST_DEBUG: Final = _ioc(_WRITE, 0x9B, abi.kvm_guest_debug)
+KVM_SET_VCPU_EVENTS: Final = _ioc(_WRITE, 0xA0, abi.kvm_vcpu_events)
+KVM_ENABLE_CAP: Final = _ioc(_WRITE, 0xA3, kvm_enable_cap)
+KVM_GET_ONE_REG: Final = _ioc(_WRITE, 0xAB, kvm_one_reg)
+KVM_SET_ONE_REG: Final = _ioc(_WRITE, 0xAC, kvm_one_reg)
+KVM_ARM_VCPU_INIT: Final = _ioc(_WRITE, 0xAE, kvm_vcpu_init)
+KVM_ARM_PREFERRED_TARGET: Final = _ioc(_READ, 0xAF, kvm_vcpu_init)
+KVM_CREATE_DEVICE: Final = _ioc(_WRITE | _READ, 0xE0, kvm_create_device)
+KVM_SET_DEVICE_ATTR: Final = _ioc(_WRITE, 0xE1, kvm_device_attr)
+
+KVM_API_VERSION: Final = 12
+
+KVM_CAP_ARM_VM_IPA_SIZE: Final = 165
+
+KVM_IOEVENTFD_FLAG_DATAMATCH: Final = 1 << 0
+
+KVM_DEV_TYPE_ARM_VGIC_V2: Final = 5
+KVM_DEV_TYPE_ARM_VGIC_V3: Final = 7
+
+KVM_DEV_ARM_VGIC_GRP_ADDR: Final = 0
+KVM_DEV_ARM_VGIC_GRP_NR_IRQS: Final = 3
+KVM_DEV_ARM_VGIC_GRP_CTRL: Final = 4
+KVM_DEV_ARM_VGIC_CTRL_INIT: Final = 0
+
+KVM_VGIC_V2_ADDR_TYPE_DIST: Final = 0
+KVM_VGIC_V2_ADDR_TYPE_CPU: Final = 1
+KVM_VGIC_V3_ADDR_TYPE_DIST: Final = 2
+KVM_VGIC_V3_ADDR_TYPE_REDIST: Final = 3

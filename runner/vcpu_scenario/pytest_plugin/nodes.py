@@ -1,0 +1,110 @@
+"""What pytest collects: a file for each scenario, an item for each of its cases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from vcpu_scenario.api import failure_text
+from vcpu_scenario.cli.select import find, load_all
+from vcpu_scenario.execute import execute
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.result import Result
+from vcpu_scenario.scenario.model import Scenario, ScenarioCase
+from vcpu_scenario.source import InvalidScenario
+
+MARKER: Final = "vcpu"
+"""The marker of every case."""
+
+_TAG: Final = "a tag of scenarios"
+
+
+class Failed(Exception):
+    """A case is not as expected, or could not be run; the text is the command line's."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(failure_text(result).removesuffix("\n"))
+
+
+class ScenarioFile(pytest.File):
+    """One ``*.vcpu.yaml``; a file that is no valid scenario is an error of the collection."""
+
+    def collect(self) -> Iterator[ScenarioItem]:
+        try:
+            scenario = _load(self.path)
+        except InvalidScenario as invalid:
+            raise self.CollectError(str(invalid)) from None
+        markers = [self._marker(tag) for tag in scenario.tags]
+        for case in scenario.cases():
+            item = ScenarioItem.from_parent(self, name=_name(case), case=case)
+            for marker in (MARKER, *markers):
+                item.add_marker(marker)
+            yield item
+
+    def _marker(self, tag: str) -> str:
+        """The marker for ``tag``: its own name, unless that means something to pytest already."""
+        known = {
+            name.partition(":")[0].partition("(")[0].strip(): words
+            for name in self.config.getini("markers")
+            for words in [name.partition(":")[2].strip()]
+        }
+        marker = tag if known.get(tag, _TAG) == _TAG else f"tag-{tag}"
+        for name, words in ((MARKER, "a case of a scenario"), (marker, _TAG)):
+            if name not in known:
+                self.config.addinivalue_line("markers", f"{name}: {words}")
+        return marker
+
+
+class ScenarioItem(pytest.Item):
+    """One case."""
+
+    def __init__(self, *, case: ScenarioCase, **more: Any) -> None:
+        super().__init__(**more)
+        self.case = case
+        self.extra_keyword_matches.add(case.id)
+        self.user_properties += [("case", case.id), ("kernel", case.kernel), ("vmm", case.vmm)]
+
+    def runtest(self) -> None:
+        result = execute(self.case, create)
+        if result.verdict == "skip":
+            pytest.skip(result.reason)
+        if result.verdict == "xfail":
+            pytest.xfail(result.reason)
+            result = replace(result, verdict="fail")  # with --runxfail nothing is known to fail
+        if result.detail:
+            self.add_report_section("call", "traceback", result.detail)
+        if result.verdict != "pass":
+            raise Failed(result)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The command line's text for a case that is not as expected."""
+        if isinstance(excinfo.value, Failed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """The clause that the case is held to; pytest counts lines from 0."""
+        expectation = self.case.expectation
+        line = expectation.span.line - 1 if expectation is not None else 0
+        return self.path, line, self.case.id
+
+
+def _name(case: ScenarioCase) -> str:
+    """``6.12/plain[width=4]``: what tells a case from the others of its scenario."""
+    parameters = case.id.removeprefix(case.scenario.name).rpartition("@")[0]
+    return f"{case.kernel}/{case.vmm}{parameters}"
+
+
+def _load(path: Path) -> Scenario:
+    """The scenario as the command line loads it when it is given the path from here."""
+    relative = os.path.relpath(path)
+    shown = str(path) if relative.startswith(os.pardir) else relative
+    scenarios, diagnostics = load_all(find([shown]))
+    if diagnostics:
+        raise InvalidScenario(diagnostics)
+    return scenarios[0]

@@ -1,0 +1,293 @@
+"""Files of recorded jobs: read, and held to their shape. Standard library only.
+
+A file is a JSON list of ``{"job": {...}, "traces": [...]}``, plain or compressed with xz. What is
+wrong with it is told with its place in the document, ``[3] (rnd-7): job.ram[0].size``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from vcpu_scenario.kvm.registers import reg_id
+from vcpu_scenario.kvm.release import RangeError, parse_release
+
+Json: TypeAlias = Mapping[str, Any]
+Check: TypeAlias = Callable[[Any, str], None]
+"""Takes a value and its place in the document; raises :class:`BadRecording`."""
+
+LARGEST: Final = 1 << 30
+"""Bytes of a file once decompressed."""
+
+_XZ: Final = b"\xfd7zXZ\0"
+
+
+class BadRecording(ValueError):
+    """The file is no recording; the message says where and what was expected there."""
+
+
+def entries(path: str | Path) -> list[Json]:
+    """The entries of the file ``path``, checked.
+
+    Raises OSError, or :class:`BadRecording` with the file's name in its message.
+    """
+    path = Path(path)
+    try:
+        document = _parse(_decompressed(path.read_bytes(), compressed=path.suffix == ".xz"))
+        _file(document, "")
+    except BadRecording as error:
+        raise BadRecording(f"{path}: {error}") from None
+    found: list[Json] = document
+    return found
+
+
+def _decompressed(raw: bytes, *, compressed: bool) -> bytes:
+    if not raw.startswith(_XZ):
+        if compressed:
+            raise BadRecording("not compressed with xz, as its name says")
+        return raw
+    try:
+        import lzma
+    except ImportError:
+        raise BadRecording("this Python lacks lzma: decompress the file first") from None
+    text, left = b"", raw
+    while left:
+        decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+        try:
+            text += decompressor.decompress(left, LARGEST - len(text) + 1)
+        except lzma.LZMAError as error:
+            raise BadRecording(f"damaged: {error}") from None
+        if len(text) > LARGEST:
+            raise BadRecording(f"too large: more than {LARGEST >> 20} MiB decompressed")
+        if not decompressor.eof:
+            raise BadRecording("damaged: it ends too early")
+        left = decompressor.unused_data.lstrip(b"\0")
+    return text
+
+
+def _parse(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise BadRecording(f"not JSON: {error.msg} at {where}") from None
+    except UnicodeDecodeError:
+        raise BadRecording("not JSON: not even text") from None
+    except RecursionError:
+        raise BadRecording("not JSON that anyone could read: nested too deep") from None
+    except ValueError as error:  # a number of more digits than Python reads
+        raise BadRecording(f"not JSON that anyone could read: {error}") from None
+
+
+# -- shapes ------------------------------------------------------------------------------------
+
+
+def _fail(where: str, expected: str, value: Any) -> BadRecording:
+    shown = json.dumps(value)
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    return BadRecording(f"{where or 'the document'}: expected {expected}, found {shown}")
+
+
+def _integer(low: int = 0, high: int = (1 << 64) - 1) -> Check:
+    def check(value: Any, where: str) -> None:
+        if type(value) is not int or not low <= value <= high:
+            raise _fail(where, f"an integer from {low} to {high:#x}", value)
+
+    return check
+
+
+def _of_type(kind: type | tuple[type, ...], expected: str) -> Check:
+    def check(value: Any, where: str) -> None:
+        if not isinstance(value, kind):
+            raise _fail(where, expected, value)
+
+    return check
+
+
+def _one_of(*choices: Any) -> Check:
+    def check(value: Any, where: str) -> None:
+        if not any(type(value) is type(choice) and value == choice for choice in choices):
+            raise _fail(where, f"one of {', '.join(map(str, choices))}", value)
+
+    return check
+
+
+def _list_of(item: Check, most: int = 1 << 20) -> Check:
+    def check(value: Any, where: str) -> None:
+        if not isinstance(value, list) or len(value) > most:
+            raise _fail(where, f"a list of at most {most}" if most < 1 << 20 else "a list", value)
+        for number, element in enumerate(value):
+            item(element, f"{where}[{number}]")
+
+    return check
+
+
+def _record(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
+    """An object; keys that are not known here say nothing about how a job is run."""
+    known = {**required, **(optional or {})}
+
+    def check(value: Any, where: str) -> None:
+        if not isinstance(value, dict):
+            raise _fail(where, "an object", value)
+        for name in required:
+            if name not in value:
+                raise _fail(where, f"a key `{name}`", value)
+        for name, element in value.items():
+            # Null is as good as not there, where that is good.
+            if name in known and (element is not None or name in required):
+                known[name](element, f"{where}.{name}" if where else name)
+
+    return check
+
+
+def _map_of(key: Check, item: Check) -> Check:
+    def check(value: Any, where: str) -> None:
+        if not isinstance(value, dict):
+            raise _fail(where, "an object", value)
+        for name, element in value.items():
+            key(name, where)
+            item(element, f"{where}.{name}")
+
+    return check
+
+
+def _number_text(base: int) -> Check:
+    def check(value: Any, where: str) -> None:
+        try:
+            number = int(value, base)
+        except ValueError:
+            number = -1
+        if not 0 <= number < 1 << 64:
+            raise _fail(where, "a number as a key", value)
+
+    return check
+
+
+def _register(value: Any, where: str) -> None:
+    if not isinstance(value, str) or reg_id(value) is None:
+        raise _fail(where, "the name of a register", value)
+
+
+def _hex(value: Any, where: str) -> None:
+    try:
+        bytes.fromhex(value)
+    except (TypeError, ValueError):
+        raise _fail(where, "bytes in hexadecimal", value) from None
+
+
+def _seconds(value: Any, where: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 60:
+        raise _fail(where, "seconds, more than 0 and at most 60", value)
+
+
+_ADDRESS: Final = _integer()
+_TEXT: Final = _of_type(str, "text")
+_FLAG: Final = _of_type(bool, "true or false")
+_CONTROL: Final = _list_of(_one_of("enable", "singlestep", "sw_bp", "hw"))
+_WATCH: Final = _record(
+    {"addr": _ADDRESS, "len": _integer(1, 1 << 31), "type": _one_of("r", "w", "rw")}
+)
+_DEBUG: Final = _record(
+    {"control": _CONTROL}, {"hw_bp": _list_of(_ADDRESS, 16), "watch": _list_of(_WATCH, 16)}
+)
+_ACTIONS: Final[Mapping[str, Check]] = {
+    "debug": _DEBUG,
+    "set": _record({"reg": _register, "value": _ADDRESS}),
+    "poke": _record({"addr": _ADDRESS, "hex": _hex}),
+    "irq": _record({"irq": _integer(high=(1 << 32) - 1), "level": _one_of(0, 1)}),
+    "immediate_exit": _record({}),
+    "mmio_data": _record({"value": _ADDRESS}),
+}
+
+
+def _action(value: Any, where: str) -> None:
+    _record({"do": _one_of(*_ACTIONS)})(value, where)
+    _ACTIONS[value["do"]](value, where)
+
+
+_JOB: Final = _record(
+    {
+        "name": _TEXT,
+        "asm": _TEXT,
+        "ram": _list_of(
+            _record(
+                {"base": _integer(high=(1 << 40) - 1), "size": _integer(1, LARGEST)},
+                {"readonly": _FLAG},
+            )
+        ),
+        "load": _list_of(_record({"addr": _ADDRESS, "hex": _hex})),
+    },
+    {
+        "base": _ADDRESS,
+        "regs": _map_of(_register, _ADDRESS),
+        "caps": _list_of(_one_of("nisv")),
+        "gic": _record(
+            {"version": _one_of(2, 3), "dist": _ADDRESS}, {"redist": _ADDRESS, "cpu": _ADDRESS}
+        ),
+        "ioeventfd": _list_of(
+            _record({"addr": _ADDRESS, "len": _one_of(0, 1, 2, 4, 8)}, {"match": _ADDRESS})
+        ),
+        "coalesced": _list_of(_record({"addr": _ADDRESS, "size": _integer(high=(1 << 32) - 1)})),
+        "mmio": _map_of(_number_text(0), _ADDRESS),
+        "debug": _DEBUG,
+        "before": _list_of(_action),
+        "on": _map_of(_number_text(10), _list_of(_action)),
+        "show": _list_of(_register),
+        "brk_always_skip": _FLAG,
+        "max": _integer(1, 100_000),
+        "timeout": _seconds,
+        "sticky_limit": _integer(1, 100_000),
+        "stop_on_intr": _FLAG,
+    },
+)
+
+
+def _release(value: Any, where: str) -> None:
+    try:
+        parse_release(value)
+    except (RangeError, TypeError):
+        raise _fail(where, "a kernel release such as 6.12 or 5.0-v2trap", value) from None
+
+
+_RING_ENTRY: Final = _record({"addr": _ADDRESS, "len": _integer(), "data": _hex})
+_TRACE: Final = _record(
+    {
+        "kernels": _list_of(_release),
+        "exits": _list_of(
+            _record(
+                {
+                    "ret": _integer(-1, 1 << 31),
+                    "exit": _TEXT,
+                    "pc": _ADDRESS,
+                    "regs": _map_of(_TEXT, _ADDRESS),
+                }
+            )
+        ),
+    },
+    {
+        "eventfd": _list_of(_integer()),
+        "ring": _record(
+            {"first": _integer(), "last": _integer(), "entries": _list_of(_RING_ENTRY)}
+        ),
+        "error": _TEXT,
+    },
+)
+_ENTRY: Final = _record({"job": _JOB, "traces": _list_of(_TRACE)})
+
+
+def _file(document: Any, where: str) -> None:
+    if not isinstance(document, list):
+        raise _fail(where, 'a list of {"job": ..., "traces": ...}', document)
+    for number, entry in enumerate(document):
+        try:
+            _ENTRY(entry, "")
+        except BadRecording as error:
+            raise BadRecording(f"[{number}]{_name(entry)}: {error}") from None
+
+
+def _name(entry: Any) -> str:
+    job = entry.get("job") if isinstance(entry, dict) else None
+    name = job.get("name") if isinstance(job, dict) else None
+    return f" ({name})" if isinstance(name, str) else ""

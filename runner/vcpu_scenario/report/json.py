@@ -1,0 +1,142 @@
+"""The report for programs: every case with its exits and its differences, as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vcpu_scenario.report.cite import rules
+from vcpu_scenario.result import Result, tally
+from vcpu_scenario.scenario.expectation import Expectation
+from vcpu_scenario.source import Span
+from vcpu_scenario.trace import Exit, Stop, Trace
+from vcpu_scenario.verdict.records import Mismatch, Place, StopFinding
+
+
+def report(
+    results: Sequence[Result], *, not_run: int = 0, shard: Mapping[str, Any] | None = None
+) -> str:
+    """``{"cases": [...], "summary": {...}}``, ended by a line break.
+
+    The summary counts cases by verdict; ``not_run`` are those that an interrupt or ``-x`` left.
+    The report on a shard has ``shard`` as well, what :meth:`vcpu_scenario.shards.Share.to_json`
+    gives.
+
+    A case has ``id``, ``scenario`` (its file), ``kernel``, ``vmm``, ``verdict``, ``exits`` with
+    the field names of recorded traces and the ``rules`` that shaped them, and ``mismatches``.
+    Where there is something to say it also has ``params``, ``xfail`` (what the clause says of it:
+    ``reason`` and ``link``), ``reason`` (of an error, a skip or an xfail), ``cut`` (the limit
+    that ended the run), ``ended`` (why it did), ``error`` and ``errno`` (the kernel's refusal),
+    ``eventfd``, ``ring``, ``memory``, ``final_regs``, ``output``, ``stops`` and ``findings``.
+    """
+    document: dict[str, Any] = {
+        "cases": [case_of(result) for result in results],
+        "summary": {"total": len(results), **_counts(results), "not_run": not_run},
+    }
+    if shard is not None:
+        document["shard"] = shard
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _counts(results: Sequence[Result]) -> dict[str, int]:
+    return {str(verdict): count for verdict, count in tally(results).items()}
+
+
+def case_of(result: Result) -> dict[str, Any]:
+    """One case of the report."""
+    case = result.case
+    trace = result.trace
+    out: dict[str, Any] = {
+        "id": case.id,
+        "scenario": str(case.scenario.path),
+        "kernel": case.kernel,
+        "vmm": case.vmm,
+        "verdict": result.verdict,
+        "exits": [_exit(exit_) for exit_ in trace.exits] if trace else [],
+        "mismatches": [_mismatch(mismatch) for mismatch in result.mismatches],
+    }
+    more = {
+        "params": dict(case.params),
+        "xfail": _xfail(case.expectation),
+        "reason": result.reason,
+        "cut": result.cut,
+        **(_state(trace) if trace else {}),
+        "stops": [_stop(stop) for stop in result.stops],
+        "findings": [_finding(finding) for finding in result.findings],
+    }
+    return out | {key: value for key, value in more.items() if value}
+
+
+def _exit(exit_: Exit) -> dict[str, Any]:
+    return exit_.to_json() | ({"rules": list(exit_.rules)} if exit_.rules else {})
+
+
+def _xfail(expectation: Expectation | None) -> dict[str, str] | None:
+    if expectation is None or expectation.xfail is None:
+        return None
+    return {"reason": expectation.xfail.reason, "link": expectation.xfail.link}
+
+
+def _state(trace: Trace) -> dict[str, Any]:
+    state = trace.to_json()
+    del state["exits"]
+    return state | {
+        "ended": trace.ended,
+        "errno": trace.errno,
+        "final_regs": dict(trace.final_regs),
+        "memory": [{"addr": addr, "data": data.hex()} for addr, data in trace.memory.items()],
+        "output": {name: data.decode("latin-1") for name, data in trace.output.items()},
+    }
+
+
+def _mismatch(mismatch: Mismatch) -> dict[str, Any]:
+    return {
+        "kind": mismatch.kind,
+        "message": mismatch.message,
+        **_span(mismatch.span),
+        "exit": mismatch.exit,
+        "field": mismatch.field or None,
+        "expected": mismatch.expected or None,
+        "found": mismatch.found or None,
+        "guest": _place(mismatch.place) if mismatch.place else None,
+        "rules": [
+            {
+                "name": name,
+                "summary": rule.summary if rule else "",
+                "commits": [commit.id for commit in rule.commits] if rule else [],
+            }
+            for name, rule in rules(mismatch.rules)
+        ],
+        "notes": list(mismatch.notes),
+    }
+
+
+def _span(span: Span) -> dict[str, Any]:
+    return {
+        "file": span.file,
+        "line": span.line,
+        "column": span.column,
+        "end_line": span.end_line,
+        "end_column": span.end_column,
+    }
+
+
+def _place(place: Place) -> dict[str, Any]:
+    source = (
+        None if place.source is None else {"file": place.source.file, "line": place.source.line}
+    )
+    return {
+        "pc": place.pc,
+        "name": place.name,
+        "instruction": place.instruction or None,
+        "source": source,
+    }
+
+
+def _stop(stop: Stop) -> dict[str, Any]:
+    return {"pc": stop.pc, "reason": stop.reason, "exit": stop.exit, "regs": dict(stop.regs)}
+
+
+def _finding(finding: StopFinding) -> dict[str, Any]:
+    return {"kind": finding.kind, "stop": finding.stop, "guest": _place(finding.place)}

@@ -1,0 +1,106 @@
+"""The report for CI servers: JUnit's XML, as Jenkins, GitLab and GitHub's actions read it."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Final
+
+from vcpu_scenario.report.styled import plain, safe
+from vcpu_scenario.report.text import failure
+from vcpu_scenario.result import Result, Verdict, tally
+from vcpu_scenario.source import Span
+
+
+def report(results: Sequence[Result], *, seconds: float | None = None, note: str = "") -> str:
+    """A document with a suite for each scenario and a test case for each case.
+
+    ``seconds`` is how long the run took, left out if None. ``note`` says why there are fewer
+    results than were asked for: that is an error of its own, in a suite called ``run``, so that
+    a run which ended early or ran nothing is not taken for a good one.
+    """
+    counts = _counts(results, bool(note))
+    time = {"time": f"{seconds:.3f}"} if seconds is not None else {}
+    root = ET.Element("testsuites", {"name": "vcpu-scenario", **counts, **time})
+    for name, group in groupby(results, lambda result: result.case.scenario.name):
+        of_scenario = list(group)
+        suite = ET.SubElement(root, "testsuite", {"name": safe(name), **_counts(of_scenario)})
+        for result in of_scenario:
+            _test_case(suite, result)
+    if note:
+        suite = ET.SubElement(root, "testsuite", {"name": "run", **_counts((), True)})
+        whole = ET.SubElement(suite, "testcase", {"classname": "run", "name": "every case was run"})
+        ET.SubElement(whole, "error", {"type": "incomplete", "message": safe(note)})
+    ET.indent(root, " ")
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{ET.tostring(root, encoding='unicode')}\n"
+
+
+def _counts(results: Sequence[Result], incomplete: bool = False) -> dict[str, str]:
+    counts = tally(results)
+    return {
+        "tests": str(len(results) + incomplete),
+        "failures": str(counts["fail"]),
+        "errors": str(counts["error"] + incomplete),
+        "skipped": str(counts["skip"] + counts["xfail"]),
+    }
+
+
+def _test_case(suite: ET.Element, result: Result) -> None:
+    case = result.case
+    span = _place(result)
+    attributes = {
+        "classname": safe(case.scenario.name).replace("/", "."),
+        "name": safe(case.id),
+        "file": safe(span.file),
+        "line": str(span.line),
+    }
+    test = ET.SubElement(suite, "testcase", attributes)
+    properties = ET.SubElement(test, "properties")
+    told = {"kernel": case.kernel, "vmm": case.vmm, **case.params}
+    for name, value in told.items():
+        ET.SubElement(properties, "property", {"name": safe(name), "value": safe(str(value))})
+    outcome = _OUTCOMES.get(result.verdict)
+    if outcome is not None:
+        outcome(test, result)
+
+
+def _place(result: Result) -> Span:
+    """The line that a failure is shown at: the first that it breaks, else the clause."""
+    if result.mismatches:
+        return result.mismatches[0].span
+    if result.case.expectation is not None:
+        return result.case.expectation.span
+    return Span(str(result.case.scenario.path), 1, 1, 1, 1)
+
+
+def _failed(test: ET.Element, result: Result) -> None:
+    first = result.mismatches[0]
+    element = ET.SubElement(test, "failure", {"type": first.kind, "message": safe(first.message)})
+    element.text = _differences(result)
+
+
+def _error(test: ET.Element, result: Result) -> None:
+    element = ET.SubElement(test, "error", {"type": "runner", "message": safe(result.reason)})
+    element.text = "\n".join(map(safe, result.detail.splitlines()))
+
+
+def _skipped(test: ET.Element, result: Result) -> None:
+    ET.SubElement(test, "skipped", {"type": result.verdict, "message": safe(result.reason)})
+
+
+def _xfailed(test: ET.Element, result: Result) -> None:
+    _skipped(test, result)
+    ET.SubElement(test, "system-out").text = _differences(result)
+
+
+def _differences(result: Result) -> str:
+    return plain(failure([result])).strip("\n")
+
+
+_OUTCOMES: Final[Mapping[Verdict, Callable[[ET.Element, Result], None]]] = {
+    "fail": _failed,
+    "error": _error,
+    "skip": _skipped,
+    "xfail": _xfailed,
+}

@@ -1,0 +1,101 @@
+"""The report in the kernel's own form, KTAP version 1: a subtest for each kernel.
+
+The form is that of Documentation/dev-tools/ktap.rst; each subtest has the ``# Subtest:`` line
+beside its version line, by which tools/testing/kunit finds its name and its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from vcpu_scenario.kvm.release import parse_release
+from vcpu_scenario.report.styled import plain, safe
+from vcpu_scenario.report.text import failure
+from vcpu_scenario.result import Result, Verdict, tally
+
+_INDENT: Final = "  "
+
+
+def report(results: Sequence[Result], *, note: str = "") -> str:
+    """The whole report, ended by a line break.
+
+    ``note`` says why there are fewer results than were asked for: that is a test of its own
+    which is not ok. Diagnostics come before the result that they belong to.
+    """
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(result.case.kernel, []).append(result)
+    kernels = sorted(groups, key=parse_release)
+    lines = ["KTAP version 1", f"1..{len(kernels) + bool(note)}"]
+    for number, kernel in enumerate(kernels, start=1):
+        lines += _subtest(kernel, groups[kernel])
+        lines.append(_line(number, _together(groups[kernel]), kernel, ""))
+    if note:
+        lines.append(f"not ok {len(kernels) + 1} every case was run # ERROR {_flat(note)}")
+    lines.append(_totals(results))
+    return "\n".join(lines) + "\n"
+
+
+def _subtest(kernel: str, group: Sequence[Result]) -> Iterator[str]:
+    yield f"{_INDENT}KTAP version 1"
+    yield f"{_INDENT}# Subtest: {_name(kernel)}"
+    yield f"{_INDENT}1..{len(group)}"
+    for number, result in enumerate(group, start=1):
+        yield from (f"{_INDENT}{f'# {text}'.rstrip()}" for text in _diagnostics(result))
+        yield f"{_INDENT}{_line(number, result.verdict, result.case.id, result.reason)}"
+
+
+def _together(group: Sequence[Result]) -> Verdict:
+    """A kernel's own result: that it was skipped only where all of it was."""
+    counts = tally(group)
+    if counts["fail"] or counts["error"]:
+        return "fail"
+    return "skip" if counts["skip"] == len(group) else "pass"
+
+
+def _line(number: int, verdict: Verdict, name: str, reason: str) -> str:
+    ok, directive = _RESULTS[verdict]
+    said = " ".join(part for part in (directive, _flat(reason)) if part)
+    return f"{ok} {number} {_name(name)}{f' # {said}' if directive else ''}"
+
+
+_RESULTS: Final[Mapping[Verdict, tuple[str, str]]] = {
+    "pass": ("ok", ""),
+    "fail": ("not ok", ""),
+    "error": ("not ok", "ERROR"),
+    "skip": ("ok", "SKIP"),
+    "xfail": ("ok", "XFAIL"),
+}
+
+
+def _name(text: str) -> str:
+    # A number sign would begin the directive.
+    return _flat(text).replace("#", "no.")
+
+
+def _flat(text: str) -> str:
+    return safe(" ".join(text.split()))
+
+
+def _diagnostics(result: Result) -> list[str]:
+    diagnose = _DIAGNOSTICS.get(result.verdict)
+    return diagnose(result) if diagnose is not None else []
+
+
+def _differences(result: Result) -> list[str]:
+    return plain(failure([result])).strip("\n").splitlines()
+
+
+_DIAGNOSTICS: Final[Mapping[Verdict, Callable[[Result], list[str]]]] = {
+    "fail": _differences,
+    "xfail": _differences,
+    "error": lambda result: [safe(text) for text in result.detail.splitlines()],
+}
+
+
+def _totals(results: Sequence[Result]) -> str:
+    # As the kernel's selftests count; an unexpected pass is a failure here.
+    counts = tally(results)
+    told = " ".join(f"{verdict}:{counts[verdict]}" for verdict in counts)
+    return f"# Totals: {told}"

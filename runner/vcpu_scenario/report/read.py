@@ -1,0 +1,121 @@
+"""From a JSON report back to results, so that every other report can be made of it.
+
+The report holds the run, not the scenario: the scenarios are loaded again and the runs judged
+again. What comes out must be what the report says, in every word; so a scenario that was changed
+since, or another version of this package, is noticed and nothing is told that was not so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from vcpu_scenario.execute import judged
+from vcpu_scenario.report.json import case_of
+from vcpu_scenario.result import Result
+from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
+
+if TYPE_CHECKING:
+    from vcpu_scenario.scenario import Scenario, ScenarioCase
+
+Json: TypeAlias = Mapping[str, Any]
+
+_HEAD = ("exit", "ret", "errno", "pc", "regs", "rules")
+_NOT_JUDGED = ("skip", "error")
+
+
+class Unreadable(ValueError):
+    """A report, or a case of it, that cannot be read; the message says which and why."""
+
+
+class Reader:
+    """Reads cases of reports; loads each scenario once.
+
+    ``load`` gives the scenario in a file, by the path that the report names.
+    """
+
+    def __init__(self, load: Callable[[Path], Scenario]) -> None:
+        self._load = load
+        self._scenarios: dict[str, Scenario] = {}
+
+    def result(self, document: Json) -> Result:
+        """The result that :func:`vcpu_scenario.report.json.case_of` wrote as ``document``.
+
+        The traceback of an error is not in the report. Raises :class:`Unreadable`, and what
+        ``load`` raises.
+        """
+        try:
+            case = self._case(document)
+            if document["verdict"] in _NOT_JUDGED:
+                result = Result(case, document["verdict"], reason=document.get("reason", ""))
+            else:
+                result = judged(case, trace_of(document))
+            same = json.loads(json.dumps(case_of(result))) == document
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, Unreadable):
+                raise
+            raise Unreadable(f"not a case of a report: {type(error).__name__}: {error}") from error
+        if not same:
+            raise Unreadable(
+                f"{case.id}: the report is not on this version of {case.scenario.path}, or was"
+                " made by another version of vcpu-scenario: run the case again"
+            )
+        return result
+
+    def _case(self, document: Json) -> ScenarioCase:
+        name, kernel, vmm = document["id"], document["kernel"], document["vmm"]
+        parameters = document.get("params", {})
+        scenario = self._scenario(document["scenario"])
+        for combination in scenario.combinations:
+            end = f"{combination.name}@{kernel}/{vmm}"
+            if dict(combination.params) == parameters and name.endswith(end):
+                called = replace(scenario, name=name.removesuffix(end))
+                found = (case for case in called.cases([kernel], [vmm]) if case.id == name)
+                for case in found:
+                    return case
+        raise Unreadable(f"{scenario.path} has no case {name} any more")
+
+    def _scenario(self, path: str) -> Scenario:
+        if path not in self._scenarios:
+            self._scenarios[path] = self._load(Path(path))
+        return self._scenarios[path]
+
+
+def trace_of(document: Json) -> Trace:
+    """The trace in a case of a report."""
+    return Trace(
+        tuple(_exit(exit_) for exit_ in document["exits"]),
+        tuple(document.get("eventfd", ())),
+        _ring(document.get("ring")),
+        document.get("error"),
+        document.get("errno", 0),
+        document.get("final_regs", {}),
+        {item["addr"]: bytes.fromhex(item["data"]) for item in document.get("memory", ())},
+        {name: data.encode("latin-1") for name, data in document.get("output", {}).items()},
+        document.get("ended", ""),
+    )
+
+
+def _exit(document: Json) -> Exit:
+    return Exit(
+        document["exit"],
+        document["ret"],
+        document.get("errno", 0),
+        document["pc"],
+        {name: value for name, value in document.items() if name not in _HEAD},
+        document["regs"],
+        tuple(document.get("rules", ())),
+    )
+
+
+def _ring(document: Json | None) -> Ring | None:
+    if document is None:
+        return None
+    entries = (
+        RingEntry(entry["addr"], entry["len"], bytes.fromhex(entry["data"]))
+        for entry in document["entries"]
+    )
+    return Ring(document["first"], document["last"], tuple(entries))

@@ -1,0 +1,192 @@
+"""The report for people, in the manner of pytest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Final
+
+from vcpu_scenario.report.cite import Citations
+from vcpu_scenario.report.difference import difference_lines, finding_words
+from vcpu_scenario.report.styled import Line, line
+from vcpu_scenario.result import Result, Verdict, tally
+
+_MARKS: Final[dict[Verdict, str]] = {
+    "pass": ".",
+    "fail": "F",
+    "error": "E",
+    "skip": "s",
+    "xfail": "x",
+}
+_NAMES: Final[dict[Verdict, str]] = {
+    "pass": "passed",
+    "fail": "failed",
+    "error": "errors",
+    "skip": "skipped",
+    "xfail": "xfailed",
+}
+_VALUES: Final = ("field", "register", "final register", "memory", "eventfd", "ring", "output")
+"""Kinds of mismatch that say nothing of which exits came."""
+
+_WORST_FIRST: Final[tuple[Verdict, ...]] = ("fail", "error", "pass", "xfail", "skip")
+
+MOST_DIFFERENCES: Final = 8
+"""Differences shown of one case; what follows the first few follows from them."""
+
+
+def report(
+    results: Sequence[Result],
+    *,
+    seconds: float | None = None,
+    width: int = 80,
+    debug: bool = False,
+    note: str = "",
+) -> list[Line]:
+    """Every line of the report on ``results``.
+
+    ``seconds`` is how long the run took, left out if None; ``debug`` shows the tracebacks of
+    errors; ``note`` says why there are fewer results than were asked for.
+    """
+    lines = list(_overview(results, width))
+    failed = [result for result in results if result.verdict == "fail"]
+    if failed:
+        lines += [line(), _rule("DIFFERENCES", "fail", width)]
+        for group in alike(failed):
+            lines += failure(group)
+    errors = [result for result in results if result.verdict == "error"]
+    if errors:
+        lines += [line(), _rule("ERRORS", "error", width)]
+        for result in errors:
+            lines += _error(result, debug)
+    lines += _summary(results, width)
+    if failed:
+        path, kernel = failed[0].case.scenario.path, failed[0].case.kernel
+        hint = f"`scenario explain {path} --kernel {kernel}` shows such a run exit by exit"
+        lines.append(line((hint, "dim")))
+    if note:
+        lines.append(line((note, "skip")))
+    lines.append(_last_line(results, seconds, width))
+    return lines
+
+
+def _overview(results: Sequence[Result], width: int) -> Iterator[Line]:
+    paths = [str(result.case.scenario.path) for result in results]
+    column = min(max(map(len, paths), default=0), width - 24)
+    for path, group in groupby(results, lambda result: str(result.case.scenario.path)):
+        marks = [(_MARKS[result.verdict], result.verdict) for result in group]
+        room = max(10, width - max(column, len(path)) - 1)
+        for start in range(0, len(marks), room):
+            head = path if start == 0 else ""
+            yield line(f"{head:<{column}} ", *_runs(marks[start : start + room]))
+
+
+def _runs(marks: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Marks of one colour together."""
+    for style, run in groupby(marks, lambda mark: mark[1]):
+        yield "".join(text for text, _ in run), style
+
+
+def alike(failed: Iterable[Result]) -> Iterator[list[Result]]:
+    """Results of one scenario that differ from what is expected in the same way."""
+    groups: dict[object, list[Result]] = {}
+    for result in failed:
+        case = result.case
+        key = (
+            case.scenario.path,
+            case.vmm,
+            tuple(sorted(case.params.items())),
+            result.mismatches,
+            result.findings,
+        )
+        groups.setdefault(key, []).append(result)
+    yield from groups.values()
+
+
+def failure(group: Sequence[Result]) -> Iterator[Line]:
+    """What parts the results of ``group``, which differ alike, from what is expected of them."""
+    first = group[0]
+    citations = Citations()
+    yield line()
+    yield line((first.case.scenario.title, "title"))
+    others = ", ".join(result.case.kernel for result in group[1:])
+    yield line((first.case.id, "fail"), f" and on {others}" if others else "")
+    expectation = first.case.expectation
+    if expectation is not None and expectation.about:
+        yield line((" ".join(expectation.about.split()), "dim"))
+    if _cut_matters(first):
+        yield line((first.cut, "skip"))
+    for finding in first.findings:
+        yield line((finding_words(finding), "guest"))
+    for mismatch in first.mismatches[:MOST_DIFFERENCES]:
+        yield line()
+        yield from difference_lines(mismatch, citations)
+    more = len(first.mismatches) - MOST_DIFFERENCES
+    if more > 0:
+        yield line()
+        yield line((f"and {more} more difference{'s' if more > 1 else ''}", "dim"))
+
+
+def _cut_matters(result: Result) -> bool:
+    """Whether it has to be told that the run was cut: nothing more was to come where only values
+    differ, and a missing exit may say it already."""
+    told = any(result.cut in mismatch.notes for mismatch in result.mismatches)
+    of_values = all(mismatch.kind in _VALUES for mismatch in result.mismatches)
+    return bool(result.cut) and not told and not of_values
+
+
+def _error(result: Result, debug: bool) -> Iterator[Line]:
+    yield line()
+    yield line((result.case.id, "error"))
+    yield line(result.reason)
+    if debug:
+        yield from (line((text, "dim")) for text in result.detail.splitlines())
+
+
+def _summary(results: Sequence[Result], width: int) -> Iterator[Line]:
+    worth_telling = [result for result in results if result.verdict != "pass"]
+    if not worth_telling:
+        return
+    yield line()
+    yield _rule("SUMMARY", "title", width)
+    for result in worth_telling:
+        if result.verdict == "fail":
+            first = result.mismatches[0].message
+            yield line(("FAILED", "fail"), f" {result.case.id} - {first}")
+        elif result.verdict == "error":
+            yield line(("ERROR", "error"), f" {result.case.id} - {result.reason}")
+    yield from _reasons(worth_telling, "xfail", "XFAIL")
+    yield from _reasons(worth_telling, "skip", "SKIPPED")
+
+
+def _reasons(results: Iterable[Result], verdict: Verdict, title: str) -> Iterator[Line]:
+    """Each reason of a verdict once, with how many cases have it."""
+    counts = Counter(result.reason for result in results if result.verdict == verdict)
+    for reason, count in counts.items():
+        yield line((title, verdict), f" [{count}] {reason}")
+
+
+def _last_line(results: Sequence[Result], seconds: float | None, width: int) -> Line:
+    counts = tally(results)
+    worst: Verdict = next((v for v in ("fail", "error") if counts[v]), "pass")
+    time = f" in {seconds:.2f}s" if seconds is not None else ""
+    return _rule(f"{outcome(results)}{time}", worst, width)
+
+
+def outcome(results: Sequence[Result]) -> str:
+    """How many there are of each verdict, the worst first: ``1 failed, 12 passed``."""
+    counts = tally(results)
+    told = ", ".join(
+        f"{counts[verdict]} {_named(verdict, counts[verdict])}"
+        for verdict in _WORST_FIRST
+        if counts[verdict]
+    )
+    return told or "no cases"
+
+
+def _named(verdict: Verdict, count: int) -> str:
+    return "error" if verdict == "error" and count == 1 else _NAMES[verdict]
+
+
+def _rule(title: str, style: str, width: int) -> Line:
+    return line((f" {title} ".center(width, "="), style))

@@ -1,0 +1,145 @@
+"""Expectations, lowered to checks on the fields of a trace.
+
+The loader turns every variant of the language (``debug: {step: poll}``) into an
+:class:`ExpectedExit` with plain field checks, each with the span of the text that asked for it.
+The comparison needs to know nothing of the language, and can name the line that broke.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vcpu_scenario.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """``field`` of the exit, masked with ``mask`` if given, must equal ``value``.
+
+    Where the trace has a field in hexadecimal, ``value`` is bytes, and as many of the field's
+    first bytes must equal it; a list in the trace must equal a tuple as a whole.
+
+    ``field`` is ``exit``, ``ret``, ``errno``, ``pc`` or a uAPI field as traces name them
+    (``hsr``, ``far``, ``addr``, ``len``, ``is_write``, ``data``, ``type``, ``ndata``, ``iss``,
+    ``ipa``, ``nr``, ``flags``); ``written`` is the value as the author wrote it.
+    """
+
+    field: str
+    value: int | str | bytes | tuple[int, ...]
+    written: str
+    span: Span
+    mask: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterCheck:
+    """The register's value after the exit (not: its change)."""
+
+    reg: str
+    value: int
+    written: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedExit:
+    """One entry of ``exits:``; ``kind`` is its variant's key (``debug``, ``mmio``, ``any``, ...).
+
+    ``least`` and ``most`` say how often in a row it comes; ``most`` None is without limit.
+    """
+
+    kind: str
+    checks: tuple[Check, ...]
+    regs: tuple[RegisterCheck, ...]
+    span: Span
+    least: int = 1
+    most: int | None = 1
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedStop:
+    """What a debugger attached to the VMM is told: where, and why if the author cares
+    (``step``, ``brk``, ``hardware_breakpoint``, ``watchpoint``)."""
+
+    pc: int
+    reason: str | None
+    regs: tuple[RegisterCheck, ...]
+    written: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryCheck:
+    addr: int
+    data: bytes
+    written: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class EventfdCheck:
+    """``index`` counts the case's ioeventfds from 0; ``device`` is the author's name for it."""
+
+    index: int
+    device: str
+    count: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RingCheck:
+    """The entries of the coalesced ring at the end: (addr, len, data) each."""
+
+    entries: tuple[tuple[int, int, bytes], ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class OutputCheck:
+    device: str
+    data: bytes
+    written: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The state at the end of the run."""
+
+    regs: tuple[RegisterCheck, ...] = ()
+    memory: tuple[MemoryCheck, ...] = ()
+    eventfds: tuple[EventfdCheck, ...] = ()
+    ring: RingCheck | None = None
+    outputs: tuple[OutputCheck, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Xfail:
+    """That a clause is known not to hold: why, and where that is being seen to."""
+
+    reason: str
+    link: str
+    span: Span
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.link})"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One clause of ``expect:``, for one case.
+
+    ``exits`` is None where the clause does not speak of them (only of stops or the final
+    state); ``refused`` checks the errno of a kernel that refuses the set-up; with ``xfail`` it is
+    a failure that all is as expected, and none that it is not.
+    """
+
+    span: Span
+    exits: tuple[ExpectedExit, ...] | None = None
+    never: tuple[ExpectedExit, ...] = ()
+    stops: tuple[ExpectedStop, ...] | None = None
+    final: Final = Final()
+    refused: Check | None = None
+    about: str = ""
+    xfail: Xfail | None = None

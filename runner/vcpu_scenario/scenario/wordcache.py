@@ -1,0 +1,228 @@
+"""Assembled words kept beside a scenario, so that an unchanged one runs without an assembler.
+
+``mmio.vcpu.yaml`` has its words in ``mmio.words.json``: one entry for each source (a matrix may
+make several), keyed by a digest of source and address. Within an entry every instruction is a row
+of address, word and line of the source; data are rows of address and bytes; what no row covers is
+zero. So a change of one instruction is a change of one row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from vcpu_scenario.scenario.assembled import Assembled
+
+FORMAT = 1
+MAX_FILE = 64 << 20
+MAX_CODE = 16 << 20
+"""Bytes of code in an entry, as the assembly itself is bounded."""
+
+_SUFFIX = ".vcpu.yaml"
+_ROW_BYTES = 16
+
+
+def words_path(scenario: Path) -> Path:
+    """The file with the words of ``scenario``."""
+    name = scenario.name
+    stem = name[: -len(_SUFFIX)] if name.endswith(_SUFFIX) else scenario.stem
+    return scenario.with_name(f"{stem}.words.json")
+
+
+def digest(source: str, base: int) -> str:
+    """What an entry is kept under."""
+    text = f"{FORMAT} {base:x}\n{source}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(text).hexdigest()[:32]
+
+
+def cached(path: Path, source: str, base: int) -> Assembled | None:
+    """The words kept for ``source`` at ``base`` of the scenario ``path``, if there are any.
+
+    A file that cannot be read as words counts as none: :func:`differences` says what is wrong.
+    """
+    entry = _entries(words_path(path)).get(digest(source, base))
+    try:
+        return None if entry is None else _decode(entry)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def assemble(source: str, base: int) -> Assembled:
+    """Assembles; imports the assembly where kept words do not serve."""
+    from vcpu_scenario.scenario.assembly import assemble as assemble_now
+
+    return assemble_now(source, base)
+
+
+def assemble_for(path: Path, source: str, base: int) -> Assembled:
+    """The words kept beside the scenario ``path``, else what an assembler makes of ``source``.
+
+    Writes nothing. Raises :class:`~vcpu_scenario.scenario.assembled.AssemblerError` and
+    :class:`~vcpu_scenario.scenario.assembled.NoAssembler`.
+    """
+    return cached(path, source, base) or assemble(source, base)
+
+
+def store(path: Path, entries: Mapping[tuple[str, int], Assembled]) -> bool:
+    """Keep ``entries``, by (source, base), and nothing else for the scenario ``path``.
+
+    True if that changed the file; without entries there is no file.
+    """
+    target = words_path(path)
+    if not entries:
+        existed = target.exists()
+        target.unlink(missing_ok=True)
+        return existed
+    text = _document(entries)
+    if _text(target) == text:
+        return False
+    # Whole or not at all: an interrupted write must not leave half of the words.
+    fresh = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(target)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return True
+
+
+def refresh(path: Path, sources: Iterable[tuple[str, int]]) -> bool:
+    """Assemble each (source, base) anew and keep the result; True if that changed the file."""
+    return store(path, {(source, base): assemble(source, base) for source, base in sources})
+
+
+def differences(path: Path, sources: Iterable[tuple[str, int]]) -> list[str]:
+    """What :func:`refresh` would change, one sentence each; empty if nothing."""
+    target = words_path(path)
+    wanted = dict.fromkeys(sources)
+    kept = _entries(target)
+    found = []
+    for source, base in wanted:
+        key = digest(source, base)
+        fresh = assemble(source, base)
+        old = cached(path, source, base)
+        if key not in kept:
+            found.append(f"the words at {base:#x} are not kept (entry {key})")
+        elif old is None:
+            found.append(f"entry {key} cannot be read")
+        else:
+            found += [f"entry {key}: {text}" for text in _compare(old, fresh)]
+    stale = kept.keys() - {digest(source, base) for source, base in wanted}
+    found += [f"entry {key} belongs to no source of the scenario" for key in sorted(stale)]
+    text = _text(target)
+    if not found and text is not None and not wanted:
+        found.append("the scenario has no source to assemble")
+    if not found and wanted:
+        entries = {key: assemble(*key) for key in wanted}
+        if text != _document(entries):
+            found.append("not in the form in which it would be written")
+    return [f"{target}: {sentence}" for sentence in found]
+
+
+def _compare(old: Assembled, fresh: Assembled) -> Iterator[str]:
+    if len(old.code) != len(fresh.code):
+        yield f"{len(old.code)} bytes are kept, {len(fresh.code)} assembled"
+    elif old.code != fresh.code:
+        at = next(i for i in range(len(old.code)) if old.code[i] != fresh.code[i]) & ~3
+        kept, made = (int.from_bytes(c[at : at + 4], "little") for c in (old.code, fresh.code))
+        yield f"offset {at:#x} is kept as {kept:08x}, assembled as {made:08x}"
+    if old.symbols != fresh.symbols:
+        yield "the symbols differ"
+    if old.lines != fresh.lines:
+        yield "the line maps differ"
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+
+
+def _entries(path: Path) -> dict[str, Any]:
+    try:
+        status = path.stat()
+    except OSError:
+        return {}
+    return _read(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, _modified: int, size: int) -> dict[str, Any]:
+    if size > MAX_FILE:
+        return {}
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        return {}
+    sources = document.get("sources")
+    return sources if isinstance(sources, dict) else {}
+
+
+def _document(entries: Mapping[tuple[str, int], Assembled]) -> str:
+    encoded = {
+        digest(source, base): _encode(assembled, base)
+        for (source, base), assembled in entries.items()
+    }
+    document = {"format": FORMAT, "sources": dict(sorted(encoded.items()))}
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _encode(assembled: Assembled, base: int) -> dict[str, Any]:
+    return {
+        "base": f"{base:#x}",
+        "size": len(assembled.code),
+        "symbols": {name: f"{value:#x}" for name, value in assembled.symbols.items()},
+        "rows": list(_rows(assembled, base)),
+    }
+
+
+def _rows(assembled: Assembled, base: int) -> Iterator[str]:
+    code, lines = assembled.code, assembled.lines
+    at = 0
+    while at < len(code):
+        line = lines.get(base + at)
+        if (
+            line is not None
+            and at + 4 <= len(code)
+            and not any(base + at + offset in lines for offset in (1, 2, 3))
+        ):
+            yield f"{base + at:x} {int.from_bytes(code[at : at + 4], 'little'):08x} {line}"
+            at += 4
+            continue
+        end = at + 1
+        while end < len(code) and end - at < _ROW_BYTES and base + end not in lines:
+            end += 1
+        data = code[at:end]
+        if line is not None:
+            yield f"{base + at:x} ={data.hex()} {line}"
+        elif any(data):
+            yield f"{base + at:x} ={data.hex()}"
+        at = end
+
+
+def _decode(entry: dict[str, Any]) -> Assembled:
+    base, size = int(entry["base"], 16), int(entry["size"])
+    if not 0 <= size <= MAX_CODE:
+        raise ValueError(f"{size} bytes of code")
+    code = bytearray(size)
+    lines: dict[int, int] = {}
+    for row in entry["rows"]:
+        address, value, *line = row.split()
+        at = int(address, 16) - base
+        data = bytes.fromhex(value[1:]) if value[0] == "=" else bytes.fromhex(value)[::-1]
+        if at < 0 or at + len(data) > size:
+            raise ValueError(f"row at {address} is outside")
+        code[at : at + len(data)] = data
+        if line:
+            lines[base + at] = int(line[0])
+    symbols = {str(name): int(value, 16) for name, value in entry["symbols"].items()}
+    return Assembled(bytes(code), MappingProxyType(symbols), MappingProxyType(lines))

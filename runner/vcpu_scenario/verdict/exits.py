@@ -1,0 +1,253 @@
+"""The exits: aligns those expected with those that came, and names what parts them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+from vcpu_scenario.scenario.expectation import Check, ExpectedExit, RegisterCheck
+from vcpu_scenario.source import Span
+from vcpu_scenario.trace import Exit
+from vcpu_scenario.verdict import match
+from vcpu_scenario.verdict.align import Pair, align
+from vcpu_scenario.verdict.guest import Guest
+from vcpu_scenario.verdict.records import Mismatch, Place
+from vcpu_scenario.verdict.words import describe, masked_words, value_words
+
+NO_FURTHER: Final = "no further exit came"
+
+
+def describe_exit(exit_: Exit, guest: Guest) -> str:
+    """An exit that came, in a few words."""
+    fields = {"exit": exit_.exit, "errno": exit_.errno, "pc": exit_.pc, **exit_.fields}
+    return describe(fields, guest.name)
+
+
+def describe_expected(expected: ExpectedExit, guest: Guest) -> str:
+    """An exit that was expected, as far as its checks say what it is."""
+    fields: dict[str, Any] = {}
+    for check in expected.checks:
+        fields[check.field] = check.value
+        if check.field == "hsr" and check.mask is not None:
+            fields["hsr_mask"] = check.mask
+    return describe(fields, guest.name)
+
+
+def compare_exits(
+    pattern: Sequence[ExpectedExit], exits: Sequence[Exit], guest: Guest, clause: Span
+) -> Iterator[Mismatch]:
+    """Yields what is missing, extra, out of order or different, in the order of the alignment.
+
+    ``clause`` is the text to point at where there is no better one.
+    """
+    return _Comparison(pattern, exits, guest, clause).mismatches()
+
+
+def compare_never(
+    never: Sequence[ExpectedExit], exits: Sequence[Exit], guest: Guest
+) -> Iterator[Mismatch]:
+    """Yields the first exit that fits each of the exits that must not come."""
+    states = match.states(exits)
+    for banned in never:
+        came = [
+            n
+            for n, exit_ in enumerate(exits)
+            if match.same_kind(banned, exit_) and not match.failures(banned, exit_, states[n])
+        ]
+        if came:
+            first = exits[came[0]]
+            times = f" and {len(came) - 1} more" if len(came) > 1 else ""
+            yield Mismatch(
+                "never",
+                f"never expected: {describe_exit(first, guest)} came as exit {came[0]}{times}",
+                banned.span,
+                exit=came[0],
+                place=guest.place(first.pc),
+                rules=first.rules,
+            )
+
+
+class _Comparison:
+    def __init__(
+        self,
+        pattern: Sequence[ExpectedExit],
+        exits: Sequence[Exit],
+        guest: Guest,
+        clause: Span,
+    ) -> None:
+        self.pattern = pattern
+        self.exits = exits
+        self.guest = guest
+        self.clause = clause
+        self.states = match.states(exits)
+        self._costs: dict[tuple[int, int], int] = {}
+
+    def cost(self, expected: int, actual: int) -> int:
+        key = (expected, actual)
+        known = self._costs.get(key)
+        if known is None:
+            known = match.cost(self.pattern[expected], self.exits[actual], self.states[actual])
+            self._costs[key] = known
+        return known
+
+    def mismatches(self) -> Iterator[Mismatch]:
+        alignment = align(self.pattern, len(self.exits), self.cost)
+        swapped = self._swapped(alignment.pairs)
+        moved = set(swapped.values())
+        for key, run in groupby(enumerate(alignment.pairs), lambda entry: _run_key(entry[1])):
+            entries = list(run)
+            if key is not None:
+                gone = [at for at, _ in entries if at not in swapped]
+                yield from (
+                    self._moved(alignment.pairs, at, swapped[at])
+                    for at, _ in entries
+                    if at in swapped
+                )
+                if gone:
+                    yield self._missing(alignment.pairs, gone[-1], len(gone))
+                continue
+            for at, pair in entries:
+                if pair.expected is None:
+                    if at not in moved:
+                        yield self._extra(pair)
+                elif pair.actual is not None:
+                    yield from self._differences(pair.expected, pair.actual)
+
+    def _swapped(self, pairs: Sequence[Pair]) -> Mapping[int, int]:
+        """Which missing pair came elsewhere: its position to that of the extra that fits it."""
+        extras = [at for at, pair in enumerate(pairs) if pair.expected is None]
+        out: dict[int, int] = {}
+        for at, pair in enumerate(pairs):
+            if pair.actual is not None or pair.expected is None or not self._is_specific(pair):
+                continue
+            for extra in sorted(extras, key=lambda other: abs(other - at)):
+                actual = pairs[extra].actual
+                if actual is not None and self.cost(pair.expected, actual) == 0:
+                    out[at] = extra
+                    extras.remove(extra)
+                    break
+        return out
+
+    def _is_specific(self, pair: Pair) -> bool:
+        # An expectation that fits anything did not "come elsewhere".
+        return pair.expected is not None and bool(self.pattern[pair.expected].checks)
+
+    def _missing(self, pairs: Sequence[Pair], at: int, times: int) -> Mismatch:
+        index = pairs[at].expected
+        assert index is not None
+        expected = self.pattern[index]
+        instead = next((pair.actual for pair in pairs[at:] if pair.actual is not None), None)
+        what = describe_expected(expected, self.guest)
+        if times > 1:
+            what = f"{times} of {expected.least} times {what}"
+        if instead is None:
+            notes, rules = (NO_FURTHER,), self._last_rules()
+        else:
+            came = self.exits[instead]
+            notes = (f"exit {instead} came next: {describe_exit(came, self.guest)}",)
+            rules = came.rules
+        place = _expected_place(expected, self.guest)
+        return Mismatch(
+            "missing", f"missing: {what}", expected.span, place=place, rules=rules, notes=notes
+        )
+
+    def _last_rules(self) -> tuple[str, ...]:
+        return self.exits[-1].rules if self.exits else ()
+
+    def _extra(self, pair: Pair) -> Mismatch:
+        assert pair.actual is not None
+        exit_ = self.exits[pair.actual]
+        if pair.before < len(self.pattern):
+            due = self.pattern[pair.before]
+            span = due.span
+            notes = (f"expected here: {describe_expected(due, self.guest)}",)
+        else:
+            span = self.pattern[-1].span if self.pattern else self.clause
+            notes = ("nothing more was expected",)
+        return Mismatch(
+            "extra",
+            f"extra: {describe_exit(exit_, self.guest)} came as exit {pair.actual}",
+            span,
+            exit=pair.actual,
+            place=self.guest.place(exit_.pc),
+            rules=exit_.rules,
+            notes=notes,
+        )
+
+    def _moved(self, pairs: Sequence[Pair], at: int, extra: int) -> Mismatch:
+        index, actual = pairs[at].expected, pairs[extra].actual
+        assert index is not None
+        assert actual is not None
+        exit_ = self.exits[actual]
+        when = "earlier" if extra < at else "later"
+        return Mismatch(
+            "out of order",
+            f"out of order: {describe_exit(exit_, self.guest)} came as exit {actual},"
+            f" {when} than expected",
+            self.pattern[index].span,
+            exit=actual,
+            place=self.guest.place(exit_.pc),
+            rules=exit_.rules,
+        )
+
+    def _differences(self, expected: int, actual: int) -> Iterator[Mismatch]:
+        if self.cost(expected, actual) == 0:
+            return
+        exit_ = self.exits[actual]
+        for failure in match.failures(self.pattern[expected], exit_, self.states[actual]):
+            yield self._difference(failure, actual, exit_)
+
+    def _difference(self, failure: match.Failure, actual: int, exit_: Exit) -> Mismatch:
+        check = failure.check
+        if isinstance(check, RegisterCheck):
+            return self._register_difference(check, failure.found, actual, exit_)
+        wanted, found = self._both(check, failure.found)
+        return Mismatch(
+            "field",
+            f"field {check.field}: expected {wanted}, found {found}",
+            check.span,
+            exit=actual,
+            field=check.field,
+            expected=wanted,
+            found=found,
+            place=self.guest.place(exit_.pc),
+            rules=exit_.rules,
+            notes=(f"in exit {actual}: {describe_exit(exit_, self.guest)}",),
+        )
+
+    def _register_difference(
+        self, check: RegisterCheck, found: int | None, actual: int, exit_: Exit
+    ) -> Mismatch:
+        shown = "nothing: it was not observed" if found is None else f"{found:#x}"
+        return Mismatch(
+            "register",
+            f"register {check.reg}: expected {check.value:#x}, found {shown}",
+            check.span,
+            exit=actual,
+            field=check.reg,
+            expected=f"{check.value:#x}",
+            found=shown,
+            place=self.guest.place(exit_.pc),
+            rules=exit_.rules,
+            notes=(f"after exit {actual}: {describe_exit(exit_, self.guest)}",),
+        )
+
+    def _both(self, check: Check, found: Any) -> tuple[str, str]:
+        name = self.guest.name
+        shown = value_words(check.field, match.found_value(check, found), name)
+        if check.mask is not None and isinstance(check.value, int):
+            return f"{masked_words(check.field, check.value, check.mask)}", shown
+        return value_words(check.field, check.value, name), shown
+
+
+def _run_key(pair: Pair) -> int | None:
+    """Missing repeats of one item belong together; everything else stands alone."""
+    return pair.expected if pair.actual is None else None
+
+
+def _expected_place(expected: ExpectedExit, guest: Guest) -> Place | None:
+    for check in expected.checks:
+        if check.field == "pc" and isinstance(check.value, int):
+            return guest.place(check.value)
+    return None

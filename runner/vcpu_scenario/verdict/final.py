@@ -1,0 +1,131 @@
+"""The state at the end of a run: registers, memory, eventfds, the coalesced ring, output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from vcpu_scenario.scenario.expectation import (
+    EventfdCheck,
+    Final,
+    MemoryCheck,
+    OutputCheck,
+    RegisterCheck,
+    RingCheck,
+)
+from vcpu_scenario.source import Span
+from vcpu_scenario.trace import Trace
+from vcpu_scenario.verdict.guest import Guest
+from vcpu_scenario.verdict.records import Kind, Mismatch
+
+
+def compare_final(final: Final, trace: Trace, guest: Guest) -> Iterator[Mismatch]:
+    """Yields every part of the final state that is not as expected."""
+    registers = _final_registers(trace)
+    for reg in final.regs:
+        yield from _register(reg, registers)
+    for memory in final.memory:
+        yield from _memory(memory, trace, guest)
+    for eventfd in final.eventfds:
+        yield from _eventfd(eventfd, trace)
+    if final.ring is not None:
+        yield from _ring(final.ring, trace, guest)
+    for output in final.outputs:
+        yield from _output(output, trace)
+
+
+def _final_registers(trace: Trace) -> Mapping[str, int]:
+    observed: dict[str, int] = {}
+    for exit_ in trace.exits:
+        observed.update(exit_.regs)
+    return {**observed, **trace.final_regs}
+
+
+def _register(check: RegisterCheck, registers: Mapping[str, int]) -> Iterator[Mismatch]:
+    value = registers.get(check.reg)
+    if value != check.value:
+        found = "nothing: it was not read" if value is None else f"{value:#x}"
+        yield _difference(
+            "final register", f"final {check.reg}", f"{check.value:#x}", found, check.span
+        )
+
+
+def _memory(check: MemoryCheck, trace: Trace, guest: Guest) -> Iterator[Mismatch]:
+    data = _peeked(trace, check.addr, len(check.data))
+    if data != check.data:
+        what = f"memory at {guest.name(check.addr)}"
+        found = "nothing: it was not read" if data is None else data.hex(" ")
+        notes: tuple[str, ...] = ()
+        if data is not None:
+            at = next(n for n, byte in enumerate(check.data) if data[n] != byte)
+            notes = (f"first different byte: {check.addr + at:#x}",)
+        yield _difference("memory", what, check.data.hex(" "), found, check.span, notes)
+
+
+def _peeked(trace: Trace, addr: int, length: int) -> bytes | None:
+    for base, data in trace.memory.items():
+        offset = addr - base
+        if offset >= 0 and offset + length <= len(data):
+            return data[offset : offset + length]
+    return None
+
+
+def _eventfd(check: EventfdCheck, trace: Trace) -> Iterator[Mismatch]:
+    count = trace.eventfd[check.index] if check.index < len(trace.eventfd) else 0
+    if count != check.count:
+        what = f"eventfd of {check.device}"
+        yield _difference("eventfd", what, times(check.count), times(count), check.span)
+
+
+def times(count: int) -> str:
+    """``1 signal``, ``2 signals``."""
+    return "1 signal" if count == 1 else f"{count} signals"
+
+
+def _ring(check: RingCheck, trace: Trace, guest: Guest) -> Iterator[Mismatch]:
+    ring = trace.ring
+    entries = () if ring is None else ring.entries
+    for n, (addr, length, data) in enumerate(check.entries[: len(entries)]):
+        entry = entries[n]
+        came = (entry.addr, entry.len, entry.data[: len(data)])
+        if came != (addr, length, data):
+            yield _difference(
+                "ring",
+                f"entry {n} of the coalesced ring",
+                ring_entry(guest, addr, length, data),
+                ring_entry(guest, *came),
+                check.span,
+            )
+    if len(entries) != len(check.entries):
+        expected, found = str(len(check.entries)), str(len(entries))
+        yield _difference("ring", "entries in the coalesced ring", expected, found, check.span)
+
+
+def ring_entry(guest: Guest, addr: int, length: int, data: bytes) -> str:
+    """An entry of the coalesced ring in words."""
+    return f"{length} at {guest.name(addr)} = {data.hex(' ')}"
+
+
+def _output(check: OutputCheck, trace: Trace) -> Iterator[Mismatch]:
+    sent = trace.output.get(check.device, b"")
+    if sent != check.data:
+        what = f"output of {check.device}"
+        yield _difference("output", what, text_of(check.data), text_of(sent), check.span)
+
+
+def text_of(data: bytes) -> str:
+    """What a device sent, as text."""
+    return repr(data)[1:] if data else "nothing"
+
+
+def _difference(
+    kind: Kind, what: str, wanted: str, found: str, span: Span, notes: tuple[str, ...] = ()
+) -> Mismatch:
+    return Mismatch(
+        kind,
+        f"{what}: expected {wanted}, found {found}",
+        span,
+        field=what,
+        expected=wanted,
+        found=found,
+        notes=notes,
+    )

@@ -1,0 +1,131 @@
+"""The guest's code as the verdict speaks of it: names, instructions, source lines, paths."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator, Mapping
+
+from vcpu_scenario.case import Case
+from vcpu_scenario.source import Span
+from vcpu_scenario.verdict.records import Place
+
+_MASK64 = (1 << 64) - 1
+
+
+class Guest:
+    """Reads a case's memory as it was before the first run.
+
+    ``symbols`` maps labels to addresses, ``lines`` the address of each word to its source line.
+    With stage 1 on, an address that is not identity-mapped has no known code.
+    """
+
+    def __init__(
+        self, case: Case, symbols: Mapping[str, int], lines: Mapping[int, Span] | None = None
+    ) -> None:
+        self._loads = case.loads
+        self._lines = lines or {}
+        self._labels = sorted((addr, name) for name, addr in symbols.items())
+        self._addresses = [addr for addr, _ in self._labels]
+        self._regions = list(_regions(case))
+
+    def word(self, addr: int) -> int | None:
+        """The instruction word at ``addr``, None where nothing was loaded."""
+        for load in reversed(self._loads):
+            offset = addr - load.addr
+            if 0 <= offset <= len(load.data) - 4:
+                return int.from_bytes(load.data[offset : offset + 4], "little")
+        return None
+
+    def name(self, addr: int) -> str:
+        """``label``, ``label+4``, ``uart+0x18``, or the address itself."""
+        index = bisect_right(self._addresses, addr) - 1
+        if index >= 0:
+            base, label = self._labels[index]
+            if self._reaches(base, addr):
+                return label if addr == base else f"{label}+{addr - base:#x}"
+        for name, base, size in self._regions:
+            if 0 <= addr - base < size:
+                return name if addr == base else f"{name}+{addr - base:#x}"
+        return f"{addr:#x}"
+
+    def _reaches(self, base: int, addr: int) -> bool:
+        # A label names what was loaded after it, not whatever lies above it in memory; and an
+        # absolute constant among the symbols names nothing.
+        return any(load.addr <= base and addr <= load.addr + len(load.data) for load in self._loads)
+
+    def place(self, pc: int) -> Place:
+        return Place(pc, self.name(pc), self.word(pc), self._lines.get(pc))
+
+    def path(self, start: int, end: int, limit: int = 64) -> tuple[int, ...] | None:
+        """The addresses executed on the shortest way from ``start`` up to, without, ``end``.
+
+        None where the code does not lead there within ``limit`` instructions by falling through
+        and direct branches: an exception or an indirect branch lies between.
+        """
+        if start == end:
+            return ()
+        before: dict[int, int] = {start: start}
+        queue = deque([(start, 1)])
+        while queue:
+            here, length = queue.popleft()
+            for successor in self._successors(here):
+                if successor == end:
+                    return _walk_back(before, here, start)
+                if successor not in before and length < limit:
+                    before[successor] = here
+                    queue.append((successor, length + 1))
+        return None
+
+    def loop(self, pc: int, limit: int = 64) -> tuple[int, ...] | None:
+        """The addresses executed on the shortest way from ``pc`` back to it, itself the first.
+
+        None where the code does not lead back within ``limit`` instructions, as for :meth:`path`.
+        """
+        ways = [self.path(successor, pc, limit - 1) for successor in self._successors(pc)]
+        shortest = min((way for way in ways if way is not None), key=len, default=None)
+        return None if shortest is None else (pc, *shortest)
+
+    def _successors(self, pc: int) -> tuple[int, ...]:
+        word = self.word(pc)
+        return () if word is None else successors(word, pc)
+
+
+def _walk_back(before: Mapping[int, int], last: int, start: int) -> tuple[int, ...]:
+    path = [last]
+    while path[-1] != start:
+        path.append(before[path[-1]])
+    return tuple(reversed(path))
+
+
+def _regions(case: Case) -> Iterator[tuple[str, int, int]]:
+    for device in case.devices:
+        if device.size < 1 << 48:
+            yield device.name, device.base, device.size
+    if case.gic is not None:
+        dist_size = 0x10000 if case.gic.version == 3 else 0x1000
+        yield "GICD", case.gic.dist, dist_size
+        if case.gic.version == 3:
+            yield "GICR", case.gic.redist, 0x20000
+        else:
+            yield "GICC", case.gic.cpu, 0x2000
+
+
+def successors(word: int, pc: int) -> tuple[int, ...]:
+    """Where the instruction can lead, exceptions aside; nothing for indirect branches.
+
+    Encodings: Arm ARM (DDI 0487) C4.1.93, branches.
+    """
+    if word >> 26 & 0x1F == 0b00101:  # B, BL
+        return (pc + _signed(word & 0x3FFFFFF, 26) * 4 & _MASK64,)
+    if word >> 24 == 0x54 or word >> 25 & 0x3F == 0b011010:  # B.cond, CBZ, CBNZ
+        return (pc + _signed(word >> 5 & 0x7FFFF, 19) * 4 & _MASK64, pc + 4)
+    if word >> 25 & 0x3F == 0b011011:  # TBZ, TBNZ
+        return (pc + _signed(word >> 5 & 0x3FFF, 14) * 4 & _MASK64, pc + 4)
+    if word >> 25 == 0b1101011:  # BR, BLR, RET, ERET
+        return ()
+    return (pc + 4,)
+
+
+def _signed(value: int, bits: int) -> int:
+    return value - (1 << bits) if value >> (bits - 1) else value

@@ -1,0 +1,115 @@
+"""The verdict on one run: every way in which it parts from what a clause expects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from vcpu_scenario.case import Limits
+from vcpu_scenario.scenario.expectation import Check, Expectation, Xfail
+from vcpu_scenario.trace import Stop, Trace
+from vcpu_scenario.verdict.exits import NO_FURTHER, compare_exits, compare_never
+from vcpu_scenario.verdict.final import compare_final
+from vcpu_scenario.verdict.guest import Guest
+from vcpu_scenario.verdict.records import Mismatch, StopFinding
+from vcpu_scenario.verdict.stops import compare_stops
+from vcpu_scenario.verdict.words import ENDINGS, errno_name
+
+
+def judge(
+    expectation: Expectation,
+    trace: Trace,
+    stops: Sequence[Stop],
+    guest: Guest,
+    limits: Limits | None = None,
+    found: Sequence[StopFinding] = (),
+) -> tuple[Mismatch, ...]:
+    """Every difference between ``expectation`` and the run; none where all is as expected.
+
+    ``found`` is what goes wrong in the stops whatever is expected of them.
+    """
+    if expectation.refused is not None or trace.error is not None:
+        return tuple(_refusal(expectation, trace))
+    mismatches = list(_refused_action(expectation, trace))
+    if expectation.exits is not None:
+        exits = compare_exits(expectation.exits, trace.exits, guest, expectation.span)
+        mismatches += _with_ending(list(exits), trace, limits or Limits())
+    mismatches += compare_never(expectation.never, trace.exits, guest)
+    if expectation.stops is not None:
+        mismatches += compare_stops(expectation.stops, stops, guest, expectation.span, found)
+    mismatches += compare_final(expectation.final, trace, guest)
+    return tuple(mismatches)
+
+
+def unexpected_pass(xfail: Xfail) -> Mismatch:
+    """What is wrong where all is as expected of a clause that is known not to hold."""
+    return Mismatch(
+        "unexpected pass",
+        "unexpected pass: all is as expected, and `xfail` says that it is not",
+        xfail.span,
+        notes=(f"xfail: {xfail.reason}", f"see {xfail.link}", "take `xfail` out if it is mended"),
+    )
+
+
+def ending(trace: Trace, limits: Limits) -> str:
+    """Why the run ended, in words; empty for an ending that is not known."""
+    return ENDINGS.get(trace.ended, "").format(exits=limits.exits, repeats=limits.repeats)
+
+
+def was_cut(trace: Trace) -> bool:
+    """Whether a limit of the runner ended the run, and not the guest or the kernel."""
+    return trace.ended in ("exit limit", "repeats", "interrupted")
+
+
+def _with_ending(mismatches: list[Mismatch], trace: Trace, limits: Limits) -> list[Mismatch]:
+    """Says with the last missing exit why no further one came, if none did."""
+    words = ending(trace, limits)
+    last = mismatches[-1] if mismatches else None
+    if words and last is not None and last.kind == "missing" and NO_FURTHER in last.notes:
+        mismatches[-1] = replace(last, notes=(*last.notes, words))
+    return mismatches
+
+
+def _refusal(expectation: Expectation, trace: Trace) -> Iterator[Mismatch]:
+    wanted = expectation.refused
+    if wanted is None:
+        yield Mismatch(
+            "refused",
+            f"the kernel refused the set-up: {trace.error}",
+            expectation.span,
+            found=errno_name(trace.errno),
+        )
+    elif trace.error is None:
+        yield Mismatch(
+            "refused",
+            f"expected the kernel to refuse the set-up with {_errno(wanted)}, but it ran",
+            wanted.span,
+            expected=_errno(wanted),
+        )
+    elif trace.errno != wanted.value:
+        found = errno_name(trace.errno)
+        yield Mismatch(
+            "refused",
+            f"the kernel refused the set-up: expected {_errno(wanted)}, found {found}",
+            wanted.span,
+            field="errno",
+            expected=_errno(wanted),
+            found=found,
+            notes=(trace.error,),
+        )
+
+
+def _errno(check: Check) -> str:
+    return errno_name(check.value) if isinstance(check.value, int) else check.written
+
+
+def _refused_action(expectation: Expectation, trace: Trace) -> Iterator[Mismatch]:
+    head, _, what = trace.ended.partition(": ")
+    if head == "refused" and what:
+        last = len(trace.exits) - 1
+        yield Mismatch(
+            "refused",
+            f"the kernel refused what the VMM did at exit {last}: {what}",
+            expectation.span,
+            exit=last,
+        )

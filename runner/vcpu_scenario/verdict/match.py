@@ -1,0 +1,136 @@
+"""Holds one expectation against one exit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vcpu_scenario.scenario.expectation import Check, ExpectedExit, RegisterCheck
+from vcpu_scenario.trace import Exit
+from vcpu_scenario.verdict.align import GAP
+from vcpu_scenario.verdict.words import EC_MASK
+
+_ABSENT_IS_ZERO: Final = frozenset({"errno", "flags", "hsr_high"})
+"""Fields that traces leave out where they are 0."""
+
+_NEVER: Final = 2 * GAP + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A check that an exit does not meet; ``found`` is None where it has no such value."""
+
+    check: Check | RegisterCheck
+    found: Any
+
+
+def field_of(exit_: Exit, name: str) -> Any:
+    """The field called ``name`` as checks name fields; None where the exit has none."""
+    head = _HEAD.get(name)
+    if head is not None:
+        return head(exit_)
+    return exit_.fields.get(name, 0 if name in _ABSENT_IS_ZERO else None)
+
+
+_HEAD: Final[Mapping[str, Callable[[Exit], Any]]] = {
+    "exit": lambda exit_: exit_.exit,
+    "ret": lambda exit_: exit_.ret,
+    "errno": lambda exit_: exit_.errno,
+    "pc": lambda exit_: exit_.pc,
+}
+
+
+def meets(check: Check, found: Any) -> bool:
+    """Whether the value ``found`` is what the check asks for."""
+    wanted = check.value
+    if isinstance(wanted, bytes):
+        return isinstance(found, str) and bytes.fromhex(found)[: len(wanted)] == wanted
+    if isinstance(wanted, tuple):
+        return isinstance(found, Sequence) and tuple(found) == wanted
+    if check.mask is not None and isinstance(found, int) and isinstance(wanted, int):
+        return (found ^ wanted) & check.mask == 0
+    return bool(found == wanted)
+
+
+def found_value(check: Check, found: Any) -> Any:
+    """``found`` in the form of the check's value, for showing the two beside each other."""
+    if isinstance(check.value, bytes) and isinstance(found, str):
+        return bytes.fromhex(found)[: len(check.value)]
+    return found
+
+
+def failures(expected: ExpectedExit, exit_: Exit, state: Mapping[str, int]) -> tuple[Failure, ...]:
+    """The checks of ``expected`` that ``exit_`` does not meet.
+
+    ``state`` holds the observed registers after the exit.
+    """
+    out = [
+        Failure(check, found)
+        for check in expected.checks
+        if not meets(check, found := field_of(exit_, check.field))
+    ]
+    out += [
+        Failure(check, state.get(check.reg))
+        for check in expected.regs
+        if state.get(check.reg) != check.value
+    ]
+    return tuple(out)
+
+
+def same_kind(expected: ExpectedExit, exit_: Exit) -> bool:
+    """Whether the two are exits of one kind, so that their fields can be compared.
+
+    The kind is the exit's name, whether ``KVM_RUN`` failed and with what, and for a debug exit
+    the exception class.
+    """
+    speaks_of_result = False
+    for check in expected.checks:
+        if check.field in ("exit", "errno"):
+            speaks_of_result |= check.field == "errno"
+            if not meets(check, field_of(exit_, check.field)):
+                return False
+        elif check.field == "ret":
+            speaks_of_result = True
+            if check.value != exit_.ret:
+                return False
+        elif check.field == "hsr" and not _same_class(check, exit_):
+            return False
+    # An error leaves the exit before in exit_reason: only who asks for the error means it.
+    return speaks_of_result or exit_.ret == 0 or expected.kind == "any"
+
+
+def _same_class(check: Check, exit_: Exit) -> bool:
+    found = exit_.fields.get("hsr")
+    if not isinstance(found, int) or not isinstance(check.value, int):
+        return False
+    return (found ^ check.value) & EC_MASK & (0xFFFFFFFF if check.mask is None else check.mask) == 0
+
+
+def cost(expected: ExpectedExit, exit_: Exit, state: Mapping[str, int]) -> int:
+    """What holding the two against each other costs in an alignment.
+
+    0 where all is as expected; little for wrong fields of the right exit at the right pc; more
+    than a gap for one elsewhere; too much for an exit of another kind.
+    """
+    if not same_kind(expected, exit_):
+        return _NEVER
+    failed = failures(expected, exit_, state)
+    if not failed:
+        return 0
+    elsewhere = any(
+        isinstance(failure.check, Check) and failure.check.field in ("pc", "addr", "is_write")
+        for failure in failed
+    )
+    return GAP + 2 + min(len(failed), 4) if elsewhere else min(len(failed), GAP - 1)
+
+
+def states(exits: Sequence[Exit]) -> list[Mapping[str, int]]:
+    """The observed registers after each exit, of which traces hold only the changes."""
+    out: list[Mapping[str, int]] = []
+    now: dict[str, int] = {}
+    for exit_ in exits:
+        if exit_.regs:
+            now = {**now, **exit_.regs}
+        out.append(now)
+    return out

@@ -1,0 +1,87 @@
+"""What the comparison finds: frozen records, from which every report is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from vcpu_scenario.source import Span
+
+Kind: TypeAlias = Literal[
+    "missing",
+    "extra",
+    "out of order",
+    "field",
+    "register",
+    "never",
+    "refused",
+    "missing stop",
+    "extra stop",
+    "stop",
+    "final register",
+    "memory",
+    "eventfd",
+    "ring",
+    "output",
+    "unexpected pass",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the guest's code.
+
+    ``name`` is what the author calls it (``poll+4``); ``word`` is the instruction there, None
+    where no code is known; ``source`` is the line it was assembled from.
+    """
+
+    pc: int
+    name: str
+    word: int | None = None
+    source: Span | None = None
+
+    @property
+    def instruction(self) -> str:
+        """The instruction disassembled, empty where no code is known."""
+        if self.word is None:
+            return ""
+        # Capstone takes longer to import than a case to run, and most runs need no disassembly.
+        from vcpu_scenario.disassembly import disassemble
+
+        return disassemble(self.word, self.pc)
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One difference between expectation and reality.
+
+    ``message`` says it in one line. ``span`` is the text of the expectation that it breaks.
+    ``exit`` is the index of the exit concerned in the trace (of the stop, for stops), None where
+    there is none. ``expected`` and ``found`` are values in words, for kinds that compare a value
+    of ``field``. ``rules`` name what shaped the exit. ``notes`` are further lines.
+    """
+
+    kind: Kind
+    message: str
+    span: Span
+    exit: int | None = None
+    field: str = ""
+    expected: str = ""
+    found: str = ""
+    place: Place | None = None
+    rules: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StopFinding:
+    """What a debugger's user sees go wrong between two stops.
+
+    ``skipped``: the instruction at ``place`` ran, and no stop showed it. ``twice``: the stop at
+    ``place`` was reported again with nothing executed in between. ``stop`` is the index of the
+    later of the two stops.
+    """
+
+    kind: Literal["skipped", "twice"]
+    place: Place
+    stop: int

@@ -1,0 +1,202 @@
+"""What a debugger attached to the VMM was told, against what it should have been told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from vcpu_scenario.case import Case
+from vcpu_scenario.scenario.expectation import ExpectedStop, RegisterCheck
+from vcpu_scenario.source import Span
+from vcpu_scenario.trace import Exit, Stop
+from vcpu_scenario.verdict.align import GAP, Pair, align
+from vcpu_scenario.verdict.guest import Guest
+from vcpu_scenario.verdict.records import Mismatch, StopFinding
+from vcpu_scenario.verdict.words import executed_one
+from vcpu_scenario.vmm.personality import stepped_entries
+
+_REASONS: Final = {
+    "step": "step",
+    "brk": "BRK",
+    "hardware_breakpoint": "hardware breakpoint",
+    "watchpoint": "watchpoint",
+}
+_SVC: Final = 0xD400_0001
+_SVC_MASK: Final = 0xFFE0_001F
+
+
+def findings(
+    case: Case, exits: Sequence[Exit], stops: Sequence[Stop], guest: Guest
+) -> tuple[StopFinding, ...]:
+    """The instructions that the stops skip and those that they report twice.
+
+    An instruction is skipped where the code leads over it from one stop to the next, the vCPU
+    was stepped all the way, and no stop was at its address. A stop is reported twice where it
+    repeats without progress; to arrive at a breakpoint by a step and then hit it is progress,
+    and so is to come round a loop.
+    """
+    stepped = stepped_entries(case)
+    out: list[StopFinding] = []
+    for n, (earlier, later) in enumerate(pairwise(stops), start=1):
+        if not all(map(stepped, range(earlier.exit + 1, later.exit + 1))):
+            continue
+        if earlier.pc != later.pc:
+            path = guest.path(earlier.pc, later.pc)
+        elif executed_one(exits[later.exit].fields.get("hsr", 0)):
+            path = guest.loop(later.pc)
+        else:
+            if _repeats(earlier, later) and _stays(guest, later.pc):
+                out.append(StopFinding("twice", guest.place(later.pc), n))
+            continue
+        if later.reason == "step" and path:
+            out += [StopFinding("skipped", guest.place(pc), n) for pc in path[1:]]
+    return tuple(out)
+
+
+def _stays(guest: Guest, pc: int) -> bool:
+    """Whether to be at ``pc`` again without an instruction that completed is no progress. It is
+    where there is no code, or an SVC: each fetch or call takes the same exception again, and the
+    architecture leaves open what ISV is after a step that took one."""
+    word = guest.word(pc)
+    return word is not None and word & _SVC_MASK != _SVC
+
+
+def _repeats(earlier: Stop, later: Stop) -> bool:
+    return later.reason == "step" or later.reason == earlier.reason
+
+
+def describe_stop(stop: Stop, guest: Guest) -> str:
+    return f"stop at {guest.name(stop.pc)} ({_REASONS.get(stop.reason, stop.reason)})"
+
+
+def compare_stops(
+    pattern: Sequence[ExpectedStop],
+    stops: Sequence[Stop],
+    guest: Guest,
+    clause: Span,
+    found: Sequence[StopFinding] = (),
+) -> Iterator[Mismatch]:
+    """Yields what parts the stops expected from those told, in their order.
+
+    ``clause`` is the text to point at where there is no better one; ``found`` is what
+    :func:`findings` makes of the stops.
+    """
+    twice = {finding.stop for finding in found if finding.kind == "twice"}
+    units = [_Unit() for _ in pattern]
+
+    def cost(expected: int, actual: int) -> int:
+        return _cost(pattern[expected], stops[actual])
+
+    alignment = align(units, len(stops), cost)
+    for n, pair in enumerate(alignment.pairs):
+        if pair.actual is None:
+            yield _missing(pattern, alignment.pairs[n:], stops, guest)
+        elif pair.expected is None:
+            yield _extra(pattern, pair, stops, guest, clause, twice)
+        else:
+            yield from _differences(pattern[pair.expected], pair.actual, stops, guest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    least: int = 1
+    most: int | None = 1
+
+
+def _cost(expected: ExpectedStop, stop: Stop) -> int:
+    if expected.pc != stop.pc:
+        return GAP + 4
+    other_reason = expected.reason is not None and expected.reason != stop.reason
+    wrong = sum(stop.regs.get(check.reg) != check.value for check in expected.regs)
+    return (GAP // 2 if other_reason else 0) + min(wrong, GAP // 2 - 1)
+
+
+def _missing(
+    pattern: Sequence[ExpectedStop], rest: Sequence[Pair], stops: Sequence[Stop], guest: Guest
+) -> Mismatch:
+    index = rest[0].expected
+    assert index is not None
+    expected = pattern[index]
+    instead = next((pair.actual for pair in rest if pair.actual is not None), None)
+    came = (
+        "no further stop came"
+        if instead is None
+        else f"stop {instead} came next: {describe_stop(stops[instead], guest)}"
+    )
+    place = guest.place(expected.pc)
+    reported = any(stop.pc == expected.pc for stop in stops)
+    notes = [came]
+    if not reported:
+        what = f": {place.instruction}" if place.instruction else ""
+        notes.append(f"skipped: {place.name}{what} was never reported as a stop")
+    return Mismatch(
+        "missing stop",
+        f"missing stop: at {place.name}",
+        expected.span,
+        place=place,
+        notes=tuple(notes),
+    )
+
+
+def _extra(
+    pattern: Sequence[ExpectedStop],
+    pair: Pair,
+    stops: Sequence[Stop],
+    guest: Guest,
+    clause: Span,
+    twice: Collection[int],
+) -> Mismatch:
+    index = pair.actual
+    assert index is not None
+    stop = stops[index]
+    due = pattern[pair.before] if pair.before < len(pattern) else None
+    notes = [f"expected here: stop at {due.written}" if due else "nothing more was expected"]
+    if index in twice:
+        notes.append(f"reported twice: {guest.name(stop.pc)}, without progress in between")
+    last = pattern[-1].span if pattern else clause
+    return Mismatch(
+        "extra stop",
+        f"extra stop: {describe_stop(stop, guest)} is stop {index}",
+        due.span if due else last,
+        exit=index,
+        place=guest.place(stop.pc),
+        notes=tuple(notes),
+    )
+
+
+def _differences(
+    expected: ExpectedStop, index: int, stops: Sequence[Stop], guest: Guest
+) -> Iterator[Mismatch]:
+    stop = stops[index]
+    if expected.pc != stop.pc:
+        wanted, found = guest.name(expected.pc), guest.name(stop.pc)
+        yield _difference("pc", wanted, found, expected.span, index, stop, guest)
+    if expected.reason is not None and expected.reason != stop.reason:
+        yield _difference("reason", expected.reason, stop.reason, expected.span, index, stop, guest)
+    for check in expected.regs:
+        if stop.regs.get(check.reg) != check.value:
+            yield _register_difference(check, index, stop, guest)
+
+
+def _register_difference(check: RegisterCheck, index: int, stop: Stop, guest: Guest) -> Mismatch:
+    value = stop.regs.get(check.reg)
+    found = "nothing: it was not observed" if value is None else f"{value:#x}"
+    return _difference(check.reg, f"{check.value:#x}", found, check.span, index, stop, guest)
+
+
+def _difference(
+    field: str, wanted: str, found: str, span: Span, index: int, stop: Stop, guest: Guest
+) -> Mismatch:
+    return Mismatch(
+        "stop",
+        f"{field} of stop {index}: expected {wanted}, found {found}",
+        span,
+        exit=index,
+        field=field,
+        expected=wanted,
+        found=found,
+        place=guest.place(stop.pc),
+        notes=(describe_stop(stop, guest),),
+    )

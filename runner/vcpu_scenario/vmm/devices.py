@@ -1,0 +1,164 @@
+"""Device models that userspace runs: who answers an MMIO exit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from vcpu_scenario.case import Case, Device
+
+
+class DeviceModel(Protocol):
+    """A device; ``offset`` counts bytes from its base, ``length`` is 1, 2, 4 or 8."""
+
+    def read(self, offset: int, length: int) -> int: ...
+
+    def write(self, offset: int, length: int, value: int) -> None: ...
+
+    def output(self) -> bytes:
+        """What the device has sent out so far."""
+        ...
+
+
+class RegisterFile:
+    """Little-endian bytes that keep what was written to them."""
+
+    def __init__(self, device: Device) -> None:
+        self._bytes = dict[int, int]()
+        for offset, value in device.registers:
+            width = max(4, (value.bit_length() + 7) // 8)
+            self._store(offset, width, value)
+
+    def _store(self, offset: int, length: int, value: int) -> None:
+        for n, byte in enumerate(value.to_bytes(length, "little")):
+            self._bytes[offset + n] = byte
+
+    def read(self, offset: int, length: int) -> int:
+        stored = self._bytes
+        return int.from_bytes((stored.get(offset + n, 0) for n in range(length)), "little")
+
+    def write(self, offset: int, length: int, value: int) -> None:
+        self._store(offset, length, value)
+
+    def output(self) -> bytes:
+        return b""
+
+
+class Scripted:
+    """Answers successive reads of an offset with the replies listed for it; the last one stays."""
+
+    def __init__(self, device: Device) -> None:
+        self._fixed = dict(device.registers)
+        self._replies = {offset: list(values) for offset, values in device.replies}
+
+    def read(self, offset: int, length: int) -> int:
+        queue = self._replies.get(offset)
+        if queue:
+            return queue.pop(0) if len(queue) > 1 else queue[0]
+        return self._fixed.get(offset, 0)
+
+    def write(self, offset: int, length: int, value: int) -> None:
+        """A scripted device forgets what it is told."""
+
+    def output(self) -> bytes:
+        return b""
+
+
+class Pl011:
+    """The parts of Arm's PL011 UART that a polling driver touches (DDI 0183, chapter 3).
+
+    The transmitter is always ready, so TXFE stays set and TXFF and BUSY clear; ``input`` is what
+    waits in the receive FIFO.
+    """
+
+    _UARTDR = 0x000
+    _UARTFR = 0x018
+    _RXFE = 1 << 4
+    _TXFE = 1 << 7
+    _ID = (0x11, 0x10, 0x14, 0x00, 0x0D, 0xF0, 0x05, 0xB1)
+    _ID_BASE = 0xFE0
+
+    def __init__(self, device: Device) -> None:
+        self._input = bytearray(device.input)
+        self._sent = bytearray()
+        self._registers = dict(device.registers)
+
+    def read(self, offset: int, length: int) -> int:
+        if offset == self._UARTDR:
+            return self._input.pop(0) if self._input else 0
+        if offset == self._UARTFR:
+            return self._TXFE | (0 if self._input else self._RXFE)
+        if self._ID_BASE <= offset < 0x1000 and offset % 4 == 0:
+            return self._ID[(offset - self._ID_BASE) // 4]
+        return self._registers.get(offset, 0)
+
+    def write(self, offset: int, length: int, value: int) -> None:
+        if offset == self._UARTDR:
+            self._sent.append(value & 0xFF)
+        elif offset < self._ID_BASE:
+            self._registers[offset] = value
+
+    def output(self) -> bytes:
+        return bytes(self._sent)
+
+
+class ByAddress:
+    """Answers by exact address with all eight bytes, as the recordings' VMM did; else silent."""
+
+    def __init__(self, device: Device) -> None:
+        self._values = dict(device.registers)
+
+    def read(self, offset: int, length: int) -> int:
+        return self._values[offset]
+
+    def answers(self, offset: int) -> bool:
+        return offset in self._values
+
+    def write(self, offset: int, length: int, value: int) -> None:
+        """Recordings took no notice of writes."""
+
+    def output(self) -> bytes:
+        return b""
+
+
+MODELS: dict[str, Callable[[Device], DeviceModel]] = {
+    "registers": RegisterFile,
+    "scripted": Scripted,
+    "pl011": Pl011,
+    "replies-by-address": ByAddress,
+}
+
+
+class Bus:
+    """The devices of a case, found by address."""
+
+    def __init__(self, case: Case) -> None:
+        self._devices = [(device, MODELS[device.model](device)) for device in case.devices]
+        self._default_reply = case.default_reply
+
+    def _at(self, addr: int) -> tuple[DeviceModel, int] | None:
+        for device, model in self._devices:
+            offset = addr - device.base
+            if 0 <= offset < device.size and not (
+                isinstance(model, ByAddress) and not model.answers(offset)
+            ):
+                return model, offset
+        return None
+
+    def read(self, addr: int, length: int) -> bytes:
+        """The 8 bytes for ``run->mmio.data`` that answer a read of ``length`` bytes."""
+        found = self._at(addr)
+        if found is None:
+            return self._default_reply.to_bytes(8, "little")
+        model, offset = found
+        return (model.read(offset, length) & (1 << 64) - 1).to_bytes(8, "little")
+
+    def write(self, addr: int, length: int, data: bytes) -> None:
+        if (found := self._at(addr)) is not None:
+            model, offset = found
+            model.write(offset, length, int.from_bytes(data[:length], "little"))
+
+    def outputs(self) -> dict[str, bytes]:
+        """What each device sent out, those that sent nothing left out."""
+        sent = {device.name: model.output() for device, model in self._devices}
+        return {name: data for name, data in sent.items() if data}

@@ -1,0 +1,106 @@
+"""The side of a worker of :mod:`vcpu_scenario.workers`: does its tasks, answers piece by piece."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import gc
+import mmap
+import os
+import pickle
+import signal
+import struct
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import IO, Any, Final, NoReturn
+
+HEAD: Final = struct.Struct("<q")
+"""Comes before an answer: its length."""
+CHUNK: Final = struct.Struct("<qq")
+"""An order: the first number, and the one after the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A piece of work without a result: why, in a line, and whatever more there is to tell."""
+
+    reason: str
+    detail: str = ""
+
+
+class Stop:
+    """A flag that all workers see: each ends after the piece it is at."""
+
+    def __init__(self) -> None:
+        self._flag = mmap.mmap(-1, 1)
+
+    def set(self) -> None:
+        self._flag[0] = 1
+
+    def __bool__(self) -> bool:
+        return self._flag[0] != 0
+
+
+def serve(
+    work: Callable[[int], Any],
+    stop: Stop,
+    orders: int,
+    answers: int,
+    words: IO[bytes],
+    parents: Iterable[int],
+) -> NoReturn:
+    """Takes orders until there are no more; never comes back.
+
+    Each number is answered with a tuple of what ``work`` gave, a chunk with None after its last;
+    ``parents`` are ends of pipes that are not this process's.
+    """
+    try:
+        _settle(words.fileno())
+        for end in parents:
+            os.close(end)
+        while order := os.read(orders, CHUNK.size):
+            for number in range(*CHUNK.unpack(order)):
+                if stop:
+                    break
+                _send(answers, (_attempt(work, number),))
+            _send(answers, None)
+    except BrokenPipeError:  # nobody is left to tell
+        pass
+    except BaseException:
+        import traceback
+
+        os.write(words.fileno(), traceback.format_exc().encode())
+        os._exit(1)
+    os._exit(0)
+
+
+def _attempt(work: Callable[[int], Any], number: int) -> Any:
+    try:
+        return work(number)
+    except Exception as error:
+        import traceback
+
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        return Lost(f"the runner failed: {what}", "".join(traceback.format_exception(error)))
+
+
+def _settle(words: int) -> None:
+    """Makes a worker of this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops it
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    faulthandler.disable()
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.dup2(words, 2)
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115  as long as the process
+    gc.freeze()  # what is shared with the parent stays shared: do not touch it to collect it
+
+
+def _send(answers: int, message: object) -> None:
+    data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    left = memoryview(HEAD.pack(len(data)) + data)
+    while left:
+        left = left[os.write(answers, left) :]
