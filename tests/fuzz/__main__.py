@@ -16,7 +16,8 @@ from typing import Final
 
 from vcpu_scenario.workers import Lost, Stop, results
 
-from tests.fuzz.targets import TARGETS, Finding
+from tests.fuzz.finding import Finding
+from tests.fuzz.targets import TARGETS
 
 _PATIENCE: Final = 120.0
 _EVERY: Final = 10_000

@@ -26,7 +26,9 @@ from vcpu_scenario.source import InvalidScenario, render
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
 
+from tests.fuzz.assembling import AssemblerTarget
 from tests.fuzz.documents import document, kept_words
+from tests.fuzz.finding import Finding
 from tests.fuzz.machine import case_of, kernel_of, reads_time
 from tests.random.legal import faults
 
@@ -50,10 +52,6 @@ class Target(Protocol):
     def close(self) -> None:
         """Leaves nothing behind."""
         ...
-
-
-class Finding(Exception):
-    """The input did what none may do; the message says what."""
 
 
 def bounded(work: Callable[[], str]) -> str:
@@ -194,4 +192,5 @@ _ELF: Final = bytes.fromhex(
 TARGETS: Final[Mapping[str, Callable[[], Target]]] = {
     "machine": MachineTarget,
     "loader": LoaderTarget,
+    "assembler": AssemblerTarget,
 }

@@ -75,12 +75,22 @@ def _colour(value: Colour) -> Colour:
     return value
 
 
+def _assembler() -> str:
+    from vcpu_scenario.scenario.assembled import NoAssembler
+    from vcpu_scenario.scenario.assemblers import choose
+
+    try:
+        return f"assembler: {choose().described}"
+    except NoAssembler as none:
+        return f"assembler: none; {none}"
+
+
 def _version(value: bool) -> None:
     if value:
         from vcpu_scenario import __version__
         from vcpu_scenario.cli.output import say
 
-        say(f"scenario {__version__}\n")
+        say(f"scenario {__version__}\n{_assembler()}\n")
         raise typer.Exit
 
 

@@ -9,15 +9,22 @@ Three things differ between GNU as and LLVM, and are settled here rather than in
 * LLVM turns ``ldr x0, =0x1234`` into a ``movz`` and lays out literal pools in another order. The
   pools are written out in the order of GNU as: words, then doublewords, each value once.
 
-A literal in a macro, in a section other than ``.text``, for a vector register or of a numeric label
-stays with the assembler.
+A literal in a section other than ``.text``, for a vector register or of a numeric label stays with
+the assembler.
+
+Macros are written out before (:mod:`.expansion`), and no statement goes to an assembler that is not
+known to be safe there (:mod:`.statements`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from vcpu_scenario.scenario.asmtext import Refused, Statement, statements_of
+from vcpu_scenario.scenario.expansion import Expander
+from vcpu_scenario.scenario.statements import checked, silent
 
 RECORD_SECTION = ".vcpu.lines"
 """Holds a 64-bit address and the 32-bit index of a prepared line for each statement."""
@@ -26,30 +33,19 @@ RECORD_SIZE = 12
 _RECORD_LABEL = 77777777
 _LITERAL_LABEL = ".Lscenario_literal_"
 
-_LABELS = re.compile(r"\s*(?:[\w.$]+\s*:(?!:)\s*)*")
-_MNEMONIC = re.compile(r"[\w.]+")
 _LITERAL = re.compile(
     r"(ldrsw|ldr)\s+(x\d+|xzr|w\d+|wzr|[sd]\d+)\s*,\s*(=\s*)(?=\S)", re.IGNORECASE
 )
-# What means something else elsewhere: an argument, a numeric label, the place itself.
-_BOUND = re.compile(r"\\|\b\d+[bf]\b|(?<![\w.$])\.(?![\w.$])")
+# What means something else elsewhere: a numeric label, the place itself.
+_BOUND = re.compile(r"\b\d+[bf]\b|(?<![\w.$])\.(?![\w.$])")
 _PAGE = re.compile(r"adrp\s+\w+\s*,\s*#?\s*([\w.$]+)\s*$", re.IGNORECASE)
 _CONSTANT = re.compile(r"\s*(?:\.(?:equ|set|equiv)\s+([\w.$]+)\s*,|([\w.$]+)\s*=(?!=))\s*(.+)")
 
 # The pools by width. Not `.balign 8,0`, which LLVM takes for code and fills with NOPs.
 _POOLS = {4: (".balign 4,0", ".long"), 8: (".balign 4,0;.balignl 8,0", ".quad")}
 
-_OPENERS = {".macro": ".endm", ".rept": ".endr", ".irp": ".endr", ".irpc": ".endr"}
-_UNRECORDED = frozenset(
-    (*_OPENERS, ".endm", ".endmacro", ".endr", ".endif", ".else", ".elseif", ".end")
-)
+_UNRECORDED = frozenset((".rept", ".endr", ".endif", ".else", ".elseif", ".end"))
 _ELSEWHERE = frozenset((".section", ".pushsection", ".data", ".bss", ".subsection", ".struct"))
-_FORBIDDEN = {
-    ".include": "an included file is no part of the source that its words are kept for; "
-    "paste it or use a flat binary",
-    ".incbin": "an included file is no part of the source that its words are kept for; "
-    "load it as data of a memory slot",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,62 +82,20 @@ class Prepared:
 
 
 def prepare(source: str) -> Prepared:
-    """Split into statements, record where each begins and write out the literal pools."""
+    """Write macros out, split into statements, record where each begins and write out the literal
+    pools."""
     writer = _Writer()
-    for number, (code, mask) in enumerate(blank_comments(source), start=1):
-        for start, end in _statements(mask):
-            if mask[start:end].strip():
-                writer.statement(number, start, code[start:end], mask[start:end])
+    try:
+        for statement in Expander().expand(statements_of(source)):
+            try:
+                writer.statement(statement)
+            except Refused as refused:
+                writer.refuse(refused)
             if writer.ended:
                 break
-        if writer.ended:
-            break
+    except Refused as refused:
+        writer.refuse(refused)
     return writer.finish()
-
-
-def blank_comments(source: str) -> Iterator[tuple[str, str]]:
-    """Each line twice, columns kept: without comments, and without comments and strings."""
-    in_comment = False
-    for line in source.split("\n"):
-        code, mask = list(line), list(line)
-        if not in_comment and line.lstrip().startswith("#"):
-            yield " " * len(line), " " * len(line)
-            continue
-        at = 0
-        while at < len(line):
-            if in_comment:
-                end = line.find("*/", at)
-                stop, in_comment = (len(line), True) if end < 0 else (end + 2, False)
-                code[at:stop] = mask[at:stop] = " " * (stop - at)
-            elif line.startswith("//", at):
-                stop = len(line)
-                code[at:] = mask[at:] = " " * (stop - at)
-            elif line.startswith("/*", at):
-                stop, in_comment = at + 2, True
-                code[at:stop] = mask[at:stop] = "  "
-            elif line[at] in "\"'":
-                stop = _quoted(line, at)
-                mask[at:stop] = "_" * (stop - at)
-            else:
-                stop = at + 1
-            at = stop
-        yield "".join(code), "".join(mask)
-
-
-def _quoted(line: str, at: int) -> int:
-    if line[at] == '"':
-        closed = re.compile(r'"(?:\\.|[^"\\])*"?').match(line, at)
-    else:
-        closed = re.compile(r"'(?:\\.|.)?'?").match(line, at)
-    return closed.end() if closed else at + 1
-
-
-def _statements(mask: str) -> Iterator[tuple[int, int]]:
-    start = 0
-    for separator in re.finditer(";", mask):
-        yield start, separator.start()
-        start = separator.end()
-    yield start, len(mask)
 
 
 @dataclass(slots=True)
@@ -157,7 +111,7 @@ class _Writer:
         self._lines: list[str] = []
         self._origins: list[Position | None] = []
         self._refused: list[tuple[Position, str]] = []
-        self._blocks: list[str] = []
+        self._blocks = 0
         self._conditions = 0
         self._sections: list[bool] = []
         self._elsewhere = self._previous = False
@@ -167,19 +121,19 @@ class _Writer:
         self._literals = 0
         self._literal_lines: dict[int, int] = {}
 
-    def statement(self, line: int, start: int, code: str, mask: str) -> None:
-        labels = _LABELS.match(mask)
-        assert labels is not None
-        body = labels.end()
-        mnemonic = _MNEMONIC.match(mask, body)
-        name = mnemonic.group().lower() if mnemonic else ""
-        if mask.startswith("#", body):
-            return  # At the start of a line it would be a comment, or even a line marker.
+    def statement(self, written: Statement) -> None:
+        if written.mask.startswith("#", written.body):
+            # At the start of a line it would be a comment, or even a line marker.
+            end = written.body
+            written = written._replace(code=written.code[:end], mask=written.mask[:end])
+            if not written.mask.strip():
+                return
+        line, start, code, mask = safe = checked(written)
+        body, name = safe.body, safe.name
         first = body if name else len(mask) - len(mask.lstrip())
         origin = Position(line, start + first + 1)
-        if name in _FORBIDDEN:
-            self._refused.append((origin, f"`{name}` is not supported: {_FORBIDDEN[name]}"))
-            return
+        if silent(name):
+            code, name = code[:body], ""
         if name and name not in _UNRECORDED and not name.startswith(".if"):
             self._record(len(self._lines) + 2)
         if name == ".end" and not self._blocks and not self._conditions:
@@ -192,6 +146,12 @@ class _Writer:
         if name in (".ltorg", ".pool") and self._plain() and not self._conditions:
             self._flush()
         self._follow(name, code)
+
+    def refuse(self, refused: Refused) -> None:
+        """Note what cannot be had."""
+        at = refused.at
+        column = at.start + len(at.code) - len(at.code.lstrip()) + 1
+        self._refused.append((Position(at.line, column), str(refused)))
 
     def finish(self) -> Prepared:
         for origin, name in self._pages:
@@ -223,8 +183,7 @@ class _Writer:
     def _with_literal(self, line: int, start: int, code: str, mask: str, body: int) -> str:
         found = _LITERAL.match(mask, body)
         expression = code[found.end() :].strip() if found else ""
-        bound = ".endm" in self._blocks or _BOUND.search(expression)
-        if found is None or self._elsewhere or bound:
+        if found is None or self._elsewhere or _BOUND.search(expression):
             return code
         width = 4 if found[1].lower() == "ldrsw" or found[2][0].lower() in "ws" else 8
         pool = self._pools[width]
@@ -255,10 +214,10 @@ class _Writer:
             pool.clear()
 
     def _follow(self, name: str, code: str) -> None:
-        if name in _OPENERS:
-            self._blocks.append(_OPENERS[name])
-        elif self._blocks and name.replace(".endmacro", ".endm") == self._blocks[-1]:
-            self._blocks.pop()
+        if name == ".rept":
+            self._blocks += 1
+        elif name == ".endr":
+            self._blocks = max(0, self._blocks - 1)
         elif self._blocks:
             return
         elif name.startswith(".if"):

@@ -7,6 +7,7 @@ the ``ziglang`` wheel. ``SCENARIO_ASSEMBLER`` names one (``gnu``, ``native``, ``
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import platform
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from vcpu_scenario.scenario import confinement
 from vcpu_scenario.scenario.assembled import NoAssembler
 
 VARIABLE = "SCENARIO_ASSEMBLER"
@@ -27,6 +29,8 @@ SECONDS = 30.0
 """An assembler that takes longer is given up: an endless macro."""
 MAX_OUTPUT = 64 << 20
 """Bytes of object code or of complaints."""
+MAX_MEMORY = 1 << 30
+"""Bytes of address space."""
 
 _TOO_LARGE = getattr(signal, "SIGXFSZ", 0)
 
@@ -62,6 +66,13 @@ class Assembler:
     command: tuple[str, ...]
     architectures: tuple[str, ...]
     read: Callable[[str], Iterator[Diagnostic]]
+
+    @property
+    def described(self) -> str:
+        """Its name and program, and how it is kept from files that are not its own."""
+        why = confinement.unavailable(self.command[0])
+        how = f"not confined, only its source is checked: {why}" if why else "confined by Landlock"
+        return f"{self.name} ({self.command[0]}), {how}"
 
     def run(self, text: str) -> Output:
         """Assemble ``text``. Raises :class:`NoAssembler` if the program cannot be run."""
@@ -116,16 +127,8 @@ def installed() -> list[Assembler]:
 
 
 def _run(command: list[str], text: str, place: str, complaints: int) -> int | None:
-    environment = {**os.environ, "LC_ALL": "C", "TMPDIR": place}
     try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=complaints,
-            cwd=place,
-            env=environment,
-        )
+        process = _started(command, complaints, place)
     except OSError as error:
         raise NoAssembler(f"{command[0]} cannot be run: {error.strerror}; {_INSTALL}") from None
     with process:
@@ -133,9 +136,40 @@ def _run(command: list[str], text: str, place: str, complaints: int) -> int | No
         try:
             process.communicate(text.encode("utf-8", "replace"), timeout=SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
+            _kill(process)
             return None
+        except BaseException:
+            _kill(process)
+            raise
     return process.returncode
+
+
+def _started(command: list[str], complaints: int, place: str) -> subprocess.Popen[bytes]:
+    """The assembler, waiting for its source; confined where the system can do that."""
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=complaints,
+            cwd=place,
+            env={**os.environ, "LC_ALL": "C", "TMPDIR": place},
+            start_new_session=True,
+        )
+
+    if confinement.unavailable(command[0]):
+        return start()
+    try:
+        return confinement.confined(confinement.files_of(command[0]), place, start)
+    except confinement.NotConfined as why:
+        raise NoAssembler(f"{command[0]} cannot be confined: {why}") from None
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """The assembler and what it started."""
+    with contextlib.suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _limit(pid: int) -> None:
@@ -144,11 +178,16 @@ def _limit(pid: int) -> None:
         return
     import resource
 
-    try:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (MAX_OUTPUT, MAX_OUTPUT))
-        resource.prlimit(pid, resource.RLIMIT_AS, (4 << 30, 4 << 30))
-    except (OSError, ValueError):
-        pass  # Already done, or a limit below ours.
+    limits = {
+        resource.RLIMIT_FSIZE: MAX_OUTPUT,
+        resource.RLIMIT_AS: MAX_MEMORY,
+        resource.RLIMIT_CPU: int(SECONDS) + 1,
+        resource.RLIMIT_CORE: 0,
+    }
+    # It waits for its source, so that it has done nothing yet.
+    for limit, most in limits.items():
+        with contextlib.suppress(OSError, ValueError):  # Already done, or a limit below ours.
+            resource.prlimit(pid, limit, (most, most))
 
 
 def _unknown_architecture(complaint: str) -> bool:

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from vcpu_scenario.scenario.asmsource import Position, Prepared, blank_comments, prepare
+from vcpu_scenario.scenario.asmsource import Position, Prepared, prepare
+from vcpu_scenario.scenario.asmtext import blank_comments
 from vcpu_scenario.scenario.assembled import Assembled, AssemblerError, NoAssembler, Problem
 
 if TYPE_CHECKING:
