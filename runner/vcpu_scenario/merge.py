@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from vcpu_scenario.shards import Shard, shard_of
+from vcpu_scenario.printable import printable
+from vcpu_scenario.reading import parse_json
+from vcpu_scenario.shards import MOST, Shard, shard_of
 
 Json: TypeAlias = Mapping[str, Any]
+
+_MOST_CASES: Final = 1 << 32
 
 
 class MergeError(ValueError):
@@ -55,11 +58,16 @@ class Joined:
     note: str = ""
 
 
-def read(name: str, text: str) -> Document:
-    """The report ``text`` that came from ``name``; raises :class:`MergeError`."""
+MAX_VALUES: Final = 8 << 20
+"""In a report."""
+
+
+def read(name: str, raw: bytes) -> Document:
+    """The report ``raw`` that came from ``name``; raises :class:`MergeError`."""
+    name = printable(name)
     try:
-        return _document(name, json.loads(text))
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        return _document(name, parse_json(raw, MAX_VALUES))
+    except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, MergeError):
             raise
         why = f"lacks {error}" if isinstance(error, KeyError) else str(error)
@@ -71,8 +79,8 @@ def _document(name: str, document: Any) -> Document:
     not_run = document["summary"]["not_run"]
     if not _are(dict, cases) or not all(isinstance(case.get("id"), str) for case in cases):
         raise ValueError("its cases are not those of a report")
-    if not isinstance(not_run, int):
-        raise TypeError("not_run is not a number")
+    if not _number(not_run, 0, _MOST_CASES):
+        raise TypeError("not_run is not a number of cases")
     part = _part(name, document["shard"], cases) if "shard" in document else None
     return Document(name, tuple(cases), not_run, part)
 
@@ -80,8 +88,12 @@ def _document(name: str, document: Any) -> Document:
 def _part(name: str, of_whole: Json, cases: Sequence[Json]) -> Part:
     shard = Shard(of_whole["number"], of_whole["of"])
     positions = of_whole["positions"]
-    if not _are(int, [shard.number, shard.of, of_whole["cases"]]):
+    if not (_number(shard.of, 1, MOST) and _number(shard.number, 1, shard.of)):
+        raise TypeError(f"its shard is not one of up to {MOST}, in numbers")
+    if not _number(of_whole["cases"], 0, _MOST_CASES):
         raise TypeError("its shard is not written in numbers")
+    if not isinstance(of_whole["digest"], str):
+        raise TypeError("its shard has no digest")
     damaged = (
         not _are(int, positions)
         or len(positions) != len(cases)
@@ -94,8 +106,12 @@ def _part(name: str, of_whole: Json, cases: Sequence[Json]) -> Part:
     return Part(shard, of_whole["cases"], of_whole["digest"], tuple(positions))
 
 
+def _number(found: Any, low: int, high: int) -> bool:
+    return type(found) is int and low <= found <= high
+
+
 def _are(kind: type, found: Any) -> bool:
-    return isinstance(found, list) and all(isinstance(item, kind) for item in found)
+    return isinstance(found, list) and all(type(item) is kind for item in found)
 
 
 def join(documents: Sequence[Document]) -> Joined:
@@ -123,7 +139,9 @@ def _check_distinct(documents: Sequence[Document]) -> None:
     for document in documents:
         for case in document.cases:
             if (other := seen.get(case["id"])) is not None:
-                raise MergeError(f"the case {case['id']} is in both {other} and {document.name}")
+                raise MergeError(
+                    f"the case {printable(case['id'])} is in both {other} and {document.name}"
+                )
             seen[case["id"]] = document.name
 
 

@@ -13,13 +13,24 @@ from typing import Any, Final, TypeAlias
 
 from vcpu_scenario.kvm.registers import reg_id
 from vcpu_scenario.kvm.release import RangeError, parse_release
+from vcpu_scenario.printable import printable
+from vcpu_scenario.reading import Unreadable, parse_json, read_regular
 
 Json: TypeAlias = Mapping[str, Any]
 Check: TypeAlias = Callable[[Any, str], None]
 """Takes a value and its place in the document; raises :class:`BadRecording`."""
 
-LARGEST: Final = 1 << 30
+LARGEST: Final = 64 << 20
 """Bytes of a file once decompressed."""
+MAX_VALUES: Final = 4 << 20
+"""Values in it."""
+MAX_RAM: Final = 1 << 30
+"""Bytes of all slots of a job."""
+
+_MOST_STREAMS: Final = 1000
+"""Of xz, one after the other in a file."""
+_MEMORY: Final = 256 << 20
+"""Bytes that decompressing may take."""
 
 _XZ: Final = b"\xfd7zXZ\0"
 
@@ -31,14 +42,15 @@ class BadRecording(ValueError):
 def entries(path: str | Path) -> list[Json]:
     """The entries of the file ``path``, checked.
 
-    Raises OSError, or :class:`BadRecording` with the file's name in its message.
+    Raises :class:`BadRecording` with the file's name in its message.
     """
     path = Path(path)
     try:
-        document = _parse(_decompressed(path.read_bytes(), compressed=path.suffix == ".xz"))
+        raw = _decompressed(read_regular(path, LARGEST), compressed=path.suffix == ".xz")
+        document = parse_json(raw, MAX_VALUES)
         _file(document, "")
-    except BadRecording as error:
-        raise BadRecording(f"{path}: {error}") from None
+    except (BadRecording, Unreadable) as error:
+        raise BadRecording(f"{printable(path)}: {error}") from None
     found: list[Json] = document
     return found
 
@@ -52,9 +64,12 @@ def _decompressed(raw: bytes, *, compressed: bool) -> bytes:
         import lzma
     except ImportError:
         raise BadRecording("this Python lacks lzma: decompress the file first") from None
-    text, left = b"", raw
+    text, left, streams = b"", raw, 0
     while left:
-        decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+        streams += 1
+        if streams > _MOST_STREAMS:
+            raise BadRecording(f"damaged: more than {_MOST_STREAMS} streams of xz")
+        decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, _MEMORY)
         try:
             text += decompressor.decompress(left, LARGEST - len(text) + 1)
         except lzma.LZMAError as error:
@@ -65,20 +80,6 @@ def _decompressed(raw: bytes, *, compressed: bool) -> bytes:
             raise BadRecording("damaged: it ends too early")
         left = decompressor.unused_data.lstrip(b"\0")
     return text
-
-
-def _parse(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise BadRecording(f"not JSON: {error.msg} at {where}") from None
-    except UnicodeDecodeError:
-        raise BadRecording("not JSON: not even text") from None
-    except RecursionError:
-        raise BadRecording("not JSON that anyone could read: nested too deep") from None
-    except ValueError as error:  # a number of more digits than Python reads
-        raise BadRecording(f"not JSON that anyone could read: {error}") from None
 
 
 # -- shapes ------------------------------------------------------------------------------------
@@ -177,6 +178,11 @@ def _hex(value: Any, where: str) -> None:
         raise _fail(where, "bytes in hexadecimal", value) from None
 
 
+def _name(value: Any, where: str) -> None:
+    if not isinstance(value, str) or not value.isprintable() or len(value) > 200:
+        raise _fail(where, "a name that can be shown", value)
+
+
 def _seconds(value: Any, where: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 60:
         raise _fail(where, "seconds, more than 0 and at most 60", value)
@@ -209,11 +215,11 @@ def _action(value: Any, where: str) -> None:
 
 _JOB: Final = _record(
     {
-        "name": _TEXT,
+        "name": _name,
         "asm": _TEXT,
         "ram": _list_of(
             _record(
-                {"base": _integer(high=(1 << 40) - 1), "size": _integer(1, LARGEST)},
+                {"base": _integer(high=(1 << 40) - 1), "size": _integer(1, MAX_RAM)},
                 {"readonly": _FLAG},
             )
         ),
@@ -284,10 +290,10 @@ def _file(document: Any, where: str) -> None:
         try:
             _ENTRY(entry, "")
         except BadRecording as error:
-            raise BadRecording(f"[{number}]{_name(entry)}: {error}") from None
+            raise BadRecording(f"[{number}]{_named(entry)}: {error}") from None
 
 
-def _name(entry: Any) -> str:
+def _named(entry: Any) -> str:
     job = entry.get("job") if isinstance(entry, dict) else None
     name = job.get("name") if isinstance(job, dict) else None
-    return f" ({name})" if isinstance(name, str) else ""
+    return f" ({printable(name[:60])})" if isinstance(name, str) else ""

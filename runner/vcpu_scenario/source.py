@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
+from vcpu_scenario.printable import printable
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -77,8 +79,9 @@ def render(diagnostic: Diagnostic, text: str | None = None, *, color: bool = Fal
     line break at its end, and ANSI colours only with ``color``.
     """
     span = diagnostic.span
-    place = f"{span.file}:{span.line}:{span.column}:"
-    head = f"{_paint(place, _BOLD, color)} {_paint('error:', _RED, color)} {diagnostic.message}"
+    place = f"{printable(span.file)}:{span.line}:{span.column}:"
+    message = printable(diagnostic.message)
+    head = f"{_paint(place, _BOLD, color)} {_paint('error:', _RED, color)} {message}"
     lines = [head, *excerpt(span, text, color=color)]
     margin = " " * len(str(span.line))
     notes = (
@@ -88,9 +91,8 @@ def render(diagnostic: Diagnostic, text: str | None = None, *, color: bool = Fal
     )
     for name, note in notes:
         if note:
-            lines.append(
-                f" {margin} {_paint('=', _BLUE, color)} {_paint(name + ':', _CYAN, color)} {note}"
-            )
+            mark, word = _paint("=", _BLUE, color), _paint(f"{name}:", _CYAN, color)
+            lines.append(f" {margin} {mark} {word} {printable(note)}")
     return "\n".join(lines)
 
 
@@ -118,7 +120,7 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
 
     folded = {candidate.lower(): candidate for candidate in islice(candidates, 500)}
     close = difflib.get_close_matches(word.lower()[:200], folded, n=1, cutoff=0.6)
-    return f"did you mean `{folded[close[0]]}`?" if close else ""
+    return f"did you mean `{printable(folded[close[0]])}`?" if close else ""
 
 
 def quoted(text: str, limit: int = 60) -> str:
@@ -171,6 +173,6 @@ def _lines_of(file: str) -> Sequence[str]:
 
 @lru_cache(maxsize=4)
 def _read_lines(file: str, modified: int, size: int) -> Sequence[str]:
-    with open(file, "rb") as opened:
-        raw = opened.read(16 << 20)
+    with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+        raw = opened.read(1 << 20)
     return split_lines(raw.decode("utf-8-sig", "replace"))

@@ -83,7 +83,7 @@ class AssemblerTarget:
             return
         self._owner = os.getpid()
         self._watch = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        for path in (*_real(self.folder), "/etc/hostname", "/etc/passwd"):
+        for path in _real(self.folder):
             self._libc.inotify_add_watch(self._watch, os.fsencode(path), _IN_OPEN)
 
     def _opened(self) -> bool:

@@ -150,6 +150,7 @@ def _plain(random: Random, path: str) -> str:
 def _macro(random: Random, path: str) -> str:
     name, operands = _payload(random, path)
     cut = random.randrange(1, len(name))
+    escaped = operands.replace('"', '\\"')
     head, tail = name[:cut], name[cut:]
     return random.choice(
         (
@@ -159,7 +160,7 @@ def _macro(random: Random, path: str) -> str:
             f".macro z s t\n\\s\\t {operands}\n.endm\nz {head} {tail}",
             f".macro z s, t\n\\s\\t {operands}\n.endm\nz t={tail}, s={head}",
             f".macro z s:vararg\n\\s\n.endm\nz {name} {operands}",
-            f'.macro z s:req\nnop \\s\n.endm\nz "; {name} {operands.replace(chr(34), chr(92) + chr(34))}"',
+            f'.macro z s:req\nnop \\s\n.endm\nz "; {name} {escaped}"',
             f'.macro z s\n.ascii "\\s"\n.endm\nz "\\"; {name} {operands}; .ascii \\""',
             f".macro z s\n.macro y\n{head}\\s {operands}\n.endm\ny\n.endm\nz {tail}",
             f".macro z s\n.macro \\s t\n\\t {operands}\n.endm\n.endm\nz y\ny {name}",
@@ -174,6 +175,7 @@ def _macro(random: Random, path: str) -> str:
 def _repeated(random: Random, path: str) -> str:
     name, operands = _payload(random, path)
     cut = random.randrange(1, len(name))
+    escaped = operands.replace('"', '\\"')
     head, tail = name[:cut], name[cut:]
     return random.choice(
         (
@@ -185,7 +187,7 @@ def _repeated(random: Random, path: str) -> str:
             f".irp a, {head}\n.irp b, {tail}\n\\a\\b {operands}\n.endr\n.endr",
             f".rept 1\n{name} {operands}\n.endr",
             f".rept 2\n{head}\\+{tail} {operands}\n.endr",
-            f'.irp d, "{name} {operands.replace(chr(34), chr(92) + chr(34))}"\n\\d\n.endr',
+            f'.irp d, "{name} {escaped}"\n\\d\n.endr',
             f'.irp d, "nop; {head}"\n\\d\\(){tail} {operands}\n.endr',
         )
     )

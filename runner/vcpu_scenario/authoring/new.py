@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Final
 
 from vcpu_scenario.authoring.template import Template, filled
 from vcpu_scenario.authoring.writing import write_whole
+from vcpu_scenario.reading import Unreadable, read_json
 from vcpu_scenario.scenario import SUFFIX
 from vcpu_scenario.scenario.schema import schema_text
 from vcpu_scenario.scenario.wordcache import words_path
@@ -66,8 +66,8 @@ def schema_above(path: Path) -> Path | None:
 
 def _is_schema(path: Path) -> bool:
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        found = read_json(path, 1 << 20, 1 << 17)
+    except Unreadable:
         return False
     return isinstance(found, dict) and "vcpu-scenario" in str(found.get("$id"))
 

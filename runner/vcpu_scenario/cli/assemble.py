@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.output import complain, say
 from vcpu_scenario.cli.status import CannotWrite, Status, UsageError
+from vcpu_scenario.printable import printable
 
 if TYPE_CHECKING:
     from vcpu_scenario.scenario import Scenario
@@ -52,7 +53,7 @@ def _keep(scenarios: Sequence[Scenario]) -> Status:
         try:
             if refresh(scenario.path, scenario.sources):
                 changed += 1
-                say(f"{target}\n")
+                say(f"{printable(target)}\n")
         except OSError as error:
             raise CannotWrite(f"cannot write {target}: {error.strerror}") from None
     say(f"{count(len(scenarios), 'scenario')}, {count(changed, 'file')} changed\n")

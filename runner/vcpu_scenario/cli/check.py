@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.output import complain, say
 from vcpu_scenario.cli.select import Selection
 from vcpu_scenario.cli.status import Status
+from vcpu_scenario.printable import json_text, printable
 
 if TYPE_CHECKING:
     from vcpu_scenario.scenario import ScenarioCase
@@ -35,9 +35,9 @@ def list_cases(paths: Sequence[str], selection: Selection, report: str) -> Statu
         return Status.USAGE
     cases = selection.cases(scenarios)
     if report == "json":
-        say(json.dumps([_case(case) for case in cases], indent=1, ensure_ascii=False) + "\n")
+        say(json_text([_case(case) for case in cases]))
     else:
-        say("".join(f"{case.id}\n" for case in cases))
+        say("".join(f"{printable(case.id)}\n" for case in cases))
     if not cases:
         complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
         return Status.NOTHING_SELECTED

@@ -95,11 +95,13 @@ def _scenarios(paths: Iterable[str]) -> Iterator[Path]:
 
 def _tags(file: Path) -> list[str]:
     from vcpu_scenario.scenario import yaml12
+    from vcpu_scenario.scenario.loader import read_text
     from vcpu_scenario.scenario.nodes import Map, to_plain
+    from vcpu_scenario.source import InvalidScenario
 
     try:
-        root, _ = yaml12.parse(file.read_text(encoding="utf-8"), str(file))
-    except (OSError, UnicodeDecodeError):
+        root, _ = yaml12.parse(read_text(file), str(file))
+    except InvalidScenario:
         return []
     node = root.get("tags") if isinstance(root, Map) else None
     found = to_plain(node) if node is not None else []

@@ -21,6 +21,7 @@ from vcpu_scenario.cli.output import (
 )
 from vcpu_scenario.cli.status import Status, UsageError
 from vcpu_scenario.kvm.release import KernelRange, RangeError, parse_range, parse_release
+from vcpu_scenario.printable import printable
 from vcpu_scenario.workers import Lost, Stop
 
 if TYPE_CHECKING:
@@ -83,10 +84,6 @@ def _load(paths: Iterable[str]) -> list[RecordedJob]:
         except BadRecording as error:
             faults.append(str(error))
             shape = _SHAPE
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            help_ = "; name the files in it" if isinstance(error, IsADirectoryError) else ""
-            faults.append(f"cannot read {path}: {reason}{help_}")
     if faults:
         raise UsageError("\n".join([*faults, shape]).rstrip())
     return found
@@ -139,7 +136,9 @@ def _check_known(pairs: Iterable[Pair]) -> None:
             try:
                 kernel(name)
             except UnknownKernel as error:
-                unknown[name] = f"{job.path}: {job.name} was recorded on {name}: {error}"
+                unknown[name] = (
+                    f"{printable(job.path)}: {printable(job.name)} was recorded on {name}: {error}"
+                )
     if unknown:
         help_ = "--kernel selects those that can be run"
         raise UsageError("\n".join([*unknown.values(), help_]))

@@ -11,6 +11,7 @@ from vcpu_scenario.cli.loading import count, tell
 from vcpu_scenario.cli.output import complain, say
 from vcpu_scenario.cli.select import find
 from vcpu_scenario.cli.status import CannotWrite, Status
+from vcpu_scenario.printable import printable
 from vcpu_scenario.source import Diagnostic, InvalidScenario, Span
 
 STDIN = "-"
@@ -55,10 +56,10 @@ class _Work:
         if self.diff:
             say(_difference(before, after, path))
         elif self.dry:
-            complain(f"{path}: not in the form in which it would be written")
+            complain(f"{printable(path)}: not in the form in which it would be written")
         else:
             _write(path, after)
-            say(f"{path}\n")
+            say(f"{printable(path)}\n")
 
     def formatted(self, text: str, path: Path) -> str | None:
         """``text`` in canonical style; None where there is none, with a fault that says why."""
@@ -95,12 +96,12 @@ def _stdin(check: bool, diff: bool) -> Status:
         tell(work.faults)
         return Status.USAGE
     if not work.dry:
-        say(after)
+        say(after, raw=True)
         return Status.OK
     if diff:
         say(_difference(before, after, path))
     elif after != before:
-        complain(f"{path}: not in the form in which it would be written")
+        complain(f"{printable(path)}: not in the form in which it would be written")
     return Status.MISMATCH if after != before else Status.OK
 
 
@@ -108,7 +109,10 @@ def _difference(before: str, after: str, path: Path) -> str:
     import difflib
 
     lines = difflib.unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), str(path), str(path)
+        before.splitlines(keepends=True),
+        after.splitlines(keepends=True),
+        printable(path),
+        printable(path),
     )
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
 
@@ -119,4 +123,4 @@ def _write(path: Path, text: str) -> None:
     try:
         write_whole(path, text)
     except OSError as error:
-        raise CannotWrite(f"cannot write {path}: {error.strerror}") from None
+        raise CannotWrite(f"cannot write {printable(path)}: {error.strerror}") from None

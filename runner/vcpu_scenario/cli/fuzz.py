@@ -13,6 +13,7 @@ from vcpu_scenario.cli.loading import count
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
 from vcpu_scenario.cli.output import complain, say
 from vcpu_scenario.cli.status import CannotWrite, NoMachine, Status, UsageError
+from vcpu_scenario.printable import printable
 from vcpu_scenario.workers import Lost, Stop
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def _report(
         more = ", ..." if len(found) > _SHOWN else ""
         say(f"  {len(found)} x {kind} (seed {seeds}{more})\n")
         for file in files:
-            say(f"      {file}\n")
+            say(f"      {printable(file)}\n")
 
 
 _STATES: Final = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -10,6 +9,7 @@ from vcpu_scenario.cli.loading import scenarios_of
 from vcpu_scenario.cli.output import complain, say
 from vcpu_scenario.cli.select import Selection
 from vcpu_scenario.cli.status import Status, UsageError
+from vcpu_scenario.printable import json_text
 from vcpu_scenario.shards import MOST, Shard, filled
 
 SERVICES: Final[Mapping[str, tuple[str, int]]] = {
@@ -59,7 +59,7 @@ def _text(shards: Mapping[Shard, int]) -> str:
 def _github(shards: Mapping[Shard, int]) -> str:
     """The value of ``strategy.matrix`` on one line, for ``fromJSON``."""
     include = [{"shard": str(shard), "cases": cases} for shard, cases in shards.items()]
-    return json.dumps({"include": include}) + "\n"
+    return json_text({"include": include}, indent=None)
 
 
 def _gitlab(shards: Mapping[Shard, int]) -> str:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from vcpu_scenario.cli.loading import tell
 from vcpu_scenario.cli.output import complain
 from vcpu_scenario.cli.reports import NOTHING, SKIPPED, Reports, Told
 from vcpu_scenario.cli.run import status_of
+from vcpu_scenario.cli.select import SUFFIX
 from vcpu_scenario.cli.status import Status, UsageError
 from vcpu_scenario.merge import Document, Joined, MergeError, join, read
+from vcpu_scenario.printable import printable
+from vcpu_scenario.reading import Unreadable as NotReadable
+from vcpu_scenario.reading import read_regular
 from vcpu_scenario.report.read import Reader, Unreadable
 from vcpu_scenario.result import Result
 from vcpu_scenario.source import InvalidScenario
+
+_LARGEST: Final = 256 << 20
+"""Bytes of a report."""
 
 
 def merge(files: Sequence[str], formats: Sequence[str], outputs: Sequence[str]) -> Status:
@@ -25,7 +33,7 @@ def merge(files: Sequence[str], formats: Sequence[str], outputs: Sequence[str]) 
     reports = Reports(formats, outputs)
     try:
         joined = _joined(files)
-        results = _results(joined)
+        results = _results(joined, files)
     except BaseException as error:
         reports.discard()
         if isinstance(error, InvalidScenario):
@@ -52,18 +60,36 @@ def _joined(files: Sequence[str]) -> Joined:
 
 def _document(file: str) -> Document:
     try:
-        return read(file, Path(file).read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        raise UsageError(f"{file} is no JSON report of scenario run: not UTF-8") from None
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {(error.strerror or str(error)).lower()}") from None
+        return read(file, read_regular(Path(file), _LARGEST))
+    except NotReadable as error:
+        help_ = f"; {error.help}" if error.help else ""
+        raise UsageError(f"cannot read {printable(file)}: {error}{help_}") from None
 
 
-def _results(joined: Joined) -> list[Result]:
-    from vcpu_scenario.scenario import load
+def _results(joined: Joined, files: Sequence[str]) -> list[Result]:
+    from vcpu_scenario.scenario import Scenario, load
 
-    reader = Reader(load)
+    folders = [Path.cwd().resolve(), *(Path(file).resolve().parent for file in files)]
+
+    def within(path: Path) -> Scenario:
+        """A report may be a stranger's: no file that it names is opened for it elsewhere."""
+        if not path.name.endswith(SUFFIX) or not _is_in(path, folders):
+            raise Unreadable(
+                f"the report names {printable(path)}, which is no scenario in this folder or in"
+                " that of the report"
+            )
+        return load(path)
+
+    reader = Reader(within)
     try:
         return [reader.result(case) for case in joined.cases]
     except Unreadable as error:
         raise UsageError(str(error)) from None
+
+
+def _is_in(path: Path, folders: Sequence[Path]) -> bool:
+    try:
+        found = path.resolve()
+    except (OSError, RuntimeError, ValueError):
+        return False
+    return any(found.is_relative_to(folder) for folder in folders)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vcpu_scenario.cli.output import say
 from vcpu_scenario.cli.status import CannotWrite, Status, UsageError
+from vcpu_scenario.printable import printable
 from vcpu_scenario.source import did_you_mean, quoted
 
 if TYPE_CHECKING:
@@ -100,6 +101,6 @@ def _carry_out(plan: Plan, request: Request) -> Status:
     except OSError as error:
         raise CannotWrite(f"cannot write {error.filename}: {error.strerror}") from None
     for path, _ in plan.files:
-        say(f"wrote {path}\n")
-    say(f"\nIt passes as it is: scenario run {plan.scenario}\n")
+        say(f"wrote {printable(path)}\n")
+    say(f"\nIt passes as it is: scenario run {printable(plan.scenario)}\n")
     return Status.OK

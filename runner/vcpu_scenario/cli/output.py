@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vcpu_scenario.cli.status import CannotWrite, UsageError
+from vcpu_scenario.printable import printable, tamed
 
 if TYPE_CHECKING:
     from vcpu_scenario.report.styled import Line
@@ -33,7 +34,7 @@ class Destination(Protocol):
 
 class _Stdout:
     def write(self, text: str) -> None:
-        say(text)
+        say(text, raw=True)  # a report is safe in its own form
 
     def discard(self) -> None:
         """Nothing was written."""
@@ -59,7 +60,7 @@ class _File:
             os.replace(self.fresh, self.path)
         except OSError as error:
             self.discard()
-            raise CannotWrite(f"cannot write {self.path}: {error.strerror}") from None
+            raise CannotWrite(f"cannot write {printable(self.path)}: {error.strerror}") from None
 
     def discard(self) -> None:
         with contextlib.suppress(OSError):
@@ -72,14 +73,14 @@ class _Special:
     def __init__(self, path: str) -> None:
         self.path = path
         if not os.access(path, os.W_OK):
-            raise UsageError(f"--output: cannot write {path}: permission denied")
+            raise UsageError(f"--output: cannot write {printable(path)}: permission denied")
 
     def write(self, text: str) -> None:
         try:
             with open(self.path, "w", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(text)
         except OSError as error:
-            raise CannotWrite(f"cannot write {self.path}: {error.strerror}") from None
+            raise CannotWrite(f"cannot write {printable(self.path)}: {error.strerror}") from None
 
     def discard(self) -> None:
         """Nothing was opened."""
@@ -101,17 +102,17 @@ def destination(path: str | None) -> Destination:
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from None
     if stat.S_ISDIR(mode):
-        raise UsageError(f"--output: {path} is a folder")
+        raise UsageError(f"--output: {printable(path)} is a folder")
     if not stat.S_ISREG(mode):
         return _Special(path)
     if not os.access(path, os.W_OK):
-        raise UsageError(f"--output: cannot write {path}: permission denied")
+        raise UsageError(f"--output: cannot write {printable(path)}: permission denied")
     return _File(os.path.realpath(path))
 
 
 def _unwritable(path: str, error: OSError | ValueError) -> UsageError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return UsageError(f"--output: cannot write {path}: {reason.lower()}")
+    return UsageError(f"--output: cannot write {printable(path)}: {reason.lower()}")
 
 
 def _mode(path: str) -> int:
@@ -122,13 +123,14 @@ def _mode(path: str) -> int:
     return 0o666 & ~mask
 
 
-def say(text: str) -> None:
-    """Writes to standard output now.
+def say(text: str, *, raw: bool = False) -> None:
+    """Writes to standard output now, so that it only is read there; ``raw`` is for what goes to
+    a program that takes it as it is.
 
     A reader that has seen enough (``| head``) is no fault: what is left goes nowhere.
     """
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(text if raw else tamed(text))
         sys.stdout.flush()
     except BrokenPipeError:
         abandon_stdout()
@@ -139,6 +141,7 @@ def say(text: str) -> None:
 
 def complain(text: str) -> None:
     """Writes to standard error; where that is gone there is nobody to tell."""
+    text = tamed(text)
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(text if text.endswith("\n") else f"{text}\n")
         sys.stderr.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from vcpu_scenario.cli.output import complain, destination, say
 from vcpu_scenario.cli.run import cases_on
 from vcpu_scenario.cli.select import Selection
 from vcpu_scenario.cli.status import CannotWrite, Status, UsageError
+from vcpu_scenario.printable import json_text, printable
 from vcpu_scenario.target import Lost, Skipped, Target
 from vcpu_scenario.trace import Trace
 
@@ -98,12 +98,13 @@ def _file(path: Path, cases: Sequence[ScenarioCase], target: Target, *, yes: boo
         complain(f"{where}: cannot be recorded: {reason}")
         return False
     if not written:
-        say(f"{path}: expects already what {target.name} gives\n")
+        say(f"{printable(path)}: expects already what {target.name} gives\n")
         return True
     old, new = (whole.splitlines(keepends=True) for whole in (text, fresh))
-    say("".join(difflib.unified_diff(old, new, str(path), f"{path} (as on {target.name})")))
+    shown = printable(path)
+    say("".join(difflib.unified_diff(old, new, shown, f"{shown} (as on {target.name})")))
     if not yes and not _agreed(path):
-        complain(f"{path}: nothing was written; --yes writes it")
+        complain(f"{printable(path)}: nothing was written; --yes writes it")
         return False
     try:
         path.write_text(fresh, encoding="utf-8")
@@ -160,7 +161,7 @@ def _trace(case: ScenarioCase, target: Target) -> Trace | None:
     with failing():
         found = target.run(case.case, case.kernel)
     if isinstance(found, Skipped | Lost):
-        complain(f"{case.id}: {found.reason}")
+        complain(f"{printable(case.id)}: {found.reason}")
         return None
     return found
 
@@ -186,12 +187,12 @@ def _oracle(cases: Sequence[ScenarioCase], target: Target, output: str | None) -
                     raise Unrecordable("a device that does more than reply")
             except Unrecordable as reason:
                 left_out += 1
-                complain(f"{case.id}: no recorded job can say this: {reason}")
+                complain(f"{printable(case.id)}: no recorded job can say this: {reason}")
             else:
                 entries.append(made)
     except BaseException:
         to.discard()
         raise
-    to.write(json.dumps(entries, indent=1) + "\n")
+    to.write(json_text(entries))
     complain(f"{count(len(entries), 'case')} recorded on {target.name}, {left_out} left out")
     return Status.OK if entries else Status.NOTHING_SELECTED

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from vcpu_scenario.cli.keyword import KeywordError, compile_keyword
 from vcpu_scenario.cli.output import complain
 from vcpu_scenario.cli.status import UsageError
 from vcpu_scenario.kvm.release import KNOWN_RELEASES, RangeError, parse_range, parse_release
+from vcpu_scenario.printable import printable
 from vcpu_scenario.source import Diagnostic, InvalidScenario, did_you_mean
 from vcpu_scenario.vmm.personality import PERSONALITIES
 
@@ -117,19 +118,31 @@ def _missing(path: str) -> str:
     except OSError:
         names = []
     guess = did_you_mean(os.path.basename(path.rstrip("/")), names)
-    return f"no such file or folder: {path}" + (f"; {guess}" if guess else "")
+    return f"no such file or folder: {printable(path)}" + (f"; {guess}" if guess else "")
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    for here, folders, files in os.walk(folder, onerror=_unreadable):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if name.endswith(SUFFIX) and not name.startswith("."):
-                yield Path(here, name)
+    # Not os.walk(), which calls itself for each folder in a folder.
+    left = [str(folder)]
+    while left:
+        here = left.pop()
+        try:
+            with os.scandir(here) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            _unreadable(error)
+        shown = [entry for entry in entries if not entry.name.startswith(".")]
+        folders = [entry.path for entry in shown if entry.is_dir(follow_symlinks=False)]
+        left += reversed(folders)
+        yield from (
+            Path(entry.path)
+            for entry in shown
+            if entry.name.endswith(SUFFIX) and not entry.is_dir()
+        )
 
 
-def _unreadable(error: OSError) -> None:
-    raise UsageError(f"cannot read the folder {error.filename}: {error.strerror}")
+def _unreadable(error: OSError) -> NoReturn:
+    raise UsageError(f"cannot read the folder {printable(error.filename)}: {error.strerror}")
 
 
 def _identity(file: Path) -> Path:

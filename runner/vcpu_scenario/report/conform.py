@@ -9,6 +9,7 @@ from typing import Any, Final
 from vcpu_scenario.case import Case
 from vcpu_scenario.conform import Difference, Outcome, summary
 from vcpu_scenario.kvm.release import parse_release
+from vcpu_scenario.printable import json_text
 from vcpu_scenario.report.cite import Citations
 from vcpu_scenario.report.styled import Line, line
 from vcpu_scenario.verdict.guest import Guest
@@ -22,7 +23,7 @@ def document(outcomes: Sequence[Outcome], *, not_run: int = 0) -> str:
     found = summary(_by_kernel(outcomes))
     if not_run:
         found["not_run"] = not_run
-    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    return json_text(found)
 
 
 def report(

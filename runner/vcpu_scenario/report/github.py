@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Final, NamedTuple
 
+from vcpu_scenario.printable import printable
 from vcpu_scenario.report.markdown import escaped, fence
-from vcpu_scenario.report.styled import plain, safe
+from vcpu_scenario.report.styled import plain
 from vcpu_scenario.report.text import alike, failure, outcome
 from vcpu_scenario.result import Result, Verdict
 from vcpu_scenario.scenario.model import ScenarioCase
@@ -58,7 +59,7 @@ def every_annotation(
 ) -> tuple[Annotation, ...]:
     """Every annotation there is to give, the most telling first: one of each failure, then the
     further differences of each."""
-    first = [Annotation("", None, "vCPU scenarios", safe(note))] if note else []
+    first = [Annotation("", None, "vCPU scenarios", printable(note))] if note else []
     return (*first, *_errors(results, root), *_differences(results, root))
 
 
@@ -76,8 +77,8 @@ def _differences(results: Sequence[Result], root: str) -> Iterator[Annotation]:
         yield Annotation(
             _from_root(difference.span.file, root),
             difference.span,
-            safe(difference.title),
-            "\n".join(map(safe, told)),
+            printable(difference.title),
+            "\n".join(map(printable, told)),
         )
 
 
@@ -104,10 +105,10 @@ def _errors(results: Sequence[Result], root: str) -> Iterator[Annotation]:
     for (path, reason), group in groups.items():
         case = group[0].case
         start = case.expectation.span if case.expectation else Span(path, 1, 1, 1, 1)
-        ids = ", ".join(safe(result.case.id) for result in group[:5])
+        ids = ", ".join(printable(result.case.id) for result in group[:5])
         more = f" and {len(group) - 5} more" if len(group) > 5 else ""
-        message = f"{safe(reason)}\n{ids}{more}"
-        yield Annotation(_from_root(path, root), start, safe(case.scenario.title), message)
+        message = f"{printable(reason)}\n{ids}{more}"
+        yield Annotation(_from_root(path, root), start, printable(case.scenario.title), message)
 
 
 def _from_root(file: str, root: str) -> str:
@@ -171,7 +172,7 @@ def _failing(results: Sequence[Result]) -> Iterator[str]:
     for result in results:
         if result.verdict == "error":
             title = f"💥 <code>{_markup(result.case.id)}</code>: {_markup(result.reason)}"
-            yield _details(title, "\n".join(map(safe, result.detail.splitlines())))
+            yield _details(title, "\n".join(map(printable, result.detail.splitlines())))
 
 
 def _details(title: str, text: str) -> str:
@@ -188,4 +189,4 @@ def _reasons(results: Sequence[Result], verdict: Verdict, title: str) -> Iterato
 
 
 def _markup(text: str) -> str:
-    return html.escape(safe(text))
+    return html.escape(printable(text))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from vcpu_scenario.history import Cause, Change, Group, History
 from vcpu_scenario.kvm.release import parse_release
+from vcpu_scenario.printable import json_text, printable
 from vcpu_scenario.report.cite import commit_words, rules
 from vcpu_scenario.report.exitdiff import exits, label
 from vcpu_scenario.report.markdown import escaped
-from vcpu_scenario.report.styled import Line, line, safe
+from vcpu_scenario.report.styled import Line, line
 from vcpu_scenario.result import guest_of
 from vcpu_scenario.trace import Exit
 
@@ -74,7 +74,7 @@ def markdown(histories: Sequence[History]) -> str:
 def _markdown(history: History) -> Iterator[str]:
     yield f"## {escaped(history.case.scenario.title)}"
     yield ""
-    yield f"`{safe(_name(history))}`"
+    yield f"`{printable(_name(history))}`"
     yield ""
     yield "| kernels | first difference | because of |"
     yield "| --- | --- | --- |"
@@ -87,7 +87,7 @@ def _markdown(history: History) -> Iterator[str]:
         yield f"### {_kernels(group)}"
         yield ""
         yield "```diff"
-        yield from (safe(f"{mark} {shown}".rstrip()) for mark, shown in exits(history, number))
+        yield from (printable(f"{mark} {shown}".rstrip()) for mark, shown in exits(history, number))
         yield "```"
         for place, shown in enumerate(_why(group.change)):
             if place == 0:
@@ -103,7 +103,7 @@ def document(histories: Sequence[History]) -> str:
     before and in this one; ``differences`` as :class:`vcpu_scenario.verdict.traces.Difference` has
     them; ``vmm``, whether the scenario's VMM is what changed; and ``rules``.
     """
-    return json.dumps([_history(each) for each in histories], indent=1, ensure_ascii=False) + "\n"
+    return json_text([_history(each) for each in histories])
 
 
 def _history(history: History) -> dict[str, Any]:

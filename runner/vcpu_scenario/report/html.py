@@ -16,9 +16,10 @@ from importlib.resources import files
 from typing import Any, Final
 
 from vcpu_scenario.kvm.release import Release, parse_release
+from vcpu_scenario.printable import printable
 from vcpu_scenario.report.cite import rules
 from vcpu_scenario.report.html_case import case_data, rules_of, shape
-from vcpu_scenario.report.styled import plain, safe
+from vcpu_scenario.report.styled import plain
 from vcpu_scenario.report.text import outcome
 from vcpu_scenario.report.text import report as text_report
 from vcpu_scenario.result import Result
@@ -40,7 +41,7 @@ def report(results: Sequence[Result], *, note: str = "") -> str:
         _asset("page.html"),
         title=escape(f"vCPU scenarios: {counted}"),
         outcome=escape(counted),
-        note=f'<p class="note" role="alert">{escape(safe(note))}</p>' if note else "",
+        note=f'<p class="note" role="alert">{escape(printable(note))}</p>' if note else "",
         text=escape(plain(text_report(results, width=100, note=note))),
         data=_embedded(document(results)),
         style=style,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vcpu_scenario.printable import json_text
 from vcpu_scenario.report.cite import rules
 from vcpu_scenario.result import Result, tally
 from vcpu_scenario.scenario.expectation import Expectation
@@ -36,7 +36,7 @@ def report(
     }
     if shard is not None:
         document["shard"] = shard
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    return json_text(document)
 
 
 def _counts(results: Sequence[Result]) -> dict[str, int]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
-from vcpu_scenario.report.styled import plain, safe
+from vcpu_scenario.printable import printable
+from vcpu_scenario.report.styled import plain
 from vcpu_scenario.report.text import failure
 from vcpu_scenario.result import Result, Verdict, tally
 from vcpu_scenario.source import Span
@@ -25,13 +26,13 @@ def report(results: Sequence[Result], *, seconds: float | None = None, note: str
     root = ET.Element("testsuites", {"name": "vcpu-scenario", **counts, **time})
     for name, group in groupby(results, lambda result: result.case.scenario.name):
         of_scenario = list(group)
-        suite = ET.SubElement(root, "testsuite", {"name": safe(name), **_counts(of_scenario)})
+        suite = ET.SubElement(root, "testsuite", {"name": printable(name), **_counts(of_scenario)})
         for result in of_scenario:
             _test_case(suite, result)
     if note:
         suite = ET.SubElement(root, "testsuite", {"name": "run", **_counts((), True)})
         whole = ET.SubElement(suite, "testcase", {"classname": "run", "name": "every case was run"})
-        ET.SubElement(whole, "error", {"type": "incomplete", "message": safe(note)})
+        ET.SubElement(whole, "error", {"type": "incomplete", "message": printable(note)})
     ET.indent(root, " ")
     return f"<?xml version='1.0' encoding='utf-8'?>\n{ET.tostring(root, encoding='unicode')}\n"
 
@@ -50,16 +51,18 @@ def _test_case(suite: ET.Element, result: Result) -> None:
     case = result.case
     span = _place(result)
     attributes = {
-        "classname": safe(case.scenario.name).replace("/", "."),
-        "name": safe(case.id),
-        "file": safe(span.file),
+        "classname": printable(case.scenario.name).replace("/", "."),
+        "name": printable(case.id),
+        "file": printable(span.file),
         "line": str(span.line),
     }
     test = ET.SubElement(suite, "testcase", attributes)
     properties = ET.SubElement(test, "properties")
     told = {"kernel": case.kernel, "vmm": case.vmm, **case.params}
     for name, value in told.items():
-        ET.SubElement(properties, "property", {"name": safe(name), "value": safe(str(value))})
+        ET.SubElement(
+            properties, "property", {"name": printable(name), "value": printable(str(value))}
+        )
     outcome = _OUTCOMES.get(result.verdict)
     if outcome is not None:
         outcome(test, result)
@@ -76,17 +79,19 @@ def _place(result: Result) -> Span:
 
 def _failed(test: ET.Element, result: Result) -> None:
     first = result.mismatches[0]
-    element = ET.SubElement(test, "failure", {"type": first.kind, "message": safe(first.message)})
+    element = ET.SubElement(
+        test, "failure", {"type": first.kind, "message": printable(first.message)}
+    )
     element.text = _differences(result)
 
 
 def _error(test: ET.Element, result: Result) -> None:
-    element = ET.SubElement(test, "error", {"type": "runner", "message": safe(result.reason)})
-    element.text = "\n".join(map(safe, result.detail.splitlines()))
+    element = ET.SubElement(test, "error", {"type": "runner", "message": printable(result.reason)})
+    element.text = "\n".join(map(printable, result.detail.splitlines()))
 
 
 def _skipped(test: ET.Element, result: Result) -> None:
-    ET.SubElement(test, "skipped", {"type": result.verdict, "message": safe(result.reason)})
+    ET.SubElement(test, "skipped", {"type": result.verdict, "message": printable(result.reason)})
 
 
 def _xfailed(test: ET.Element, result: Result) -> None:

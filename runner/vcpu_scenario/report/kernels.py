@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from vcpu_scenario.kvm.release import KNOWN_RELEASES
 from vcpu_scenario.machine.emulated.kernels import kernel
 from vcpu_scenario.machine.emulated.rules import RULES, Rule
+from vcpu_scenario.printable import json_text
 from vcpu_scenario.report.cite import commit_words
 from vcpu_scenario.report.styled import Line, line
 
@@ -66,4 +66,4 @@ def document() -> str:
     kernels = {
         name: [rule for rule in order if rule in kernel(name).rules] for name in KNOWN_RELEASES
     }
-    return json.dumps({"kernels": kernels, "rules": rules}, indent=1, ensure_ascii=False) + "\n"
+    return json_text({"kernels": kernels, "rules": rules})

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from vcpu_scenario.kvm.release import parse_release
-from vcpu_scenario.report.styled import plain, safe
+from vcpu_scenario.printable import printable
+from vcpu_scenario.report.styled import plain
 from vcpu_scenario.report.text import failure
 from vcpu_scenario.result import Result, Verdict, tally
 
@@ -75,7 +76,7 @@ def _name(text: str) -> str:
 
 
 def _flat(text: str) -> str:
-    return safe(" ".join(text.split()))
+    return printable(" ".join(text.split()))
 
 
 def _diagnostics(result: Result) -> list[str]:
@@ -90,7 +91,7 @@ def _differences(result: Result) -> list[str]:
 _DIAGNOSTICS: Final[Mapping[Verdict, Callable[[Result], list[str]]]] = {
     "fail": _differences,
     "xfail": _differences,
-    "error": lambda result: [safe(text) for text in result.detail.splitlines()],
+    "error": lambda result: [printable(text) for text in result.detail.splitlines()],
 }
 
 

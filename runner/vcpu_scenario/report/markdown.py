@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from vcpu_scenario.report.styled import safe
+from vcpu_scenario.printable import printable
 
 # An underscore within a word is no markup, and rules' names shall be read as they are.
 _MARKUP: Final = re.compile(r"[\\`*{}\[\]<>|~]|(?<!\w)_|_(?!\w)|^#")
@@ -13,7 +13,7 @@ _MARKUP: Final = re.compile(r"[\\`*{}\[\]<>|~]|(?<!\w)_|_(?!\w)|^#")
 
 def escaped(text: str) -> str:
     """``text`` on one line, with whatever would be markup escaped."""
-    return _MARKUP.sub(r"\\\g<0>", safe(" ".join(text.split())))
+    return _MARKUP.sub(r"\\\g<0>", printable(" ".join(text.split())))
 
 
 def fence(text: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vcpu_scenario.execute import judged
+from vcpu_scenario.printable import printable
 from vcpu_scenario.report.json import case_of
 from vcpu_scenario.result import Result
 from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
@@ -54,13 +55,15 @@ class Reader:
             else:
                 result = judged(case, trace_of(document))
             same = json.loads(json.dumps(case_of(result))) == document
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             if isinstance(error, Unreadable):
                 raise
-            raise Unreadable(f"not a case of a report: {type(error).__name__}: {error}") from error
+            what = printable(str(error)[:200])
+            raise Unreadable(f"not a case of a report: {type(error).__name__}: {what}") from error
         if not same:
             raise Unreadable(
-                f"{case.id}: the report is not on this version of {case.scenario.path}, or was"
+                f"{printable(case.id)}: the report is not on this version of"
+                f" {printable(case.scenario.path)}, or was"
                 " made by another version of vcpu-scenario: run the case again"
             )
         return result
@@ -76,7 +79,7 @@ class Reader:
                 found = (case for case in called.cases([kernel], [vmm]) if case.id == name)
                 for case in found:
                     return case
-        raise Unreadable(f"{scenario.path} has no case {name} any more")
+        raise Unreadable(f"{printable(scenario.path)} has no case {printable(name)} any more")
 
     def _scenario(self, path: str) -> Scenario:
         if path not in self._scenarios:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
+from vcpu_scenario.printable import printable, quiet
+
 Line: TypeAlias = tuple[tuple[str, str], ...]
 """Parts of a line: text, and the name of its style (``""`` for none)."""
 
@@ -30,7 +32,7 @@ def line(*parts: str | tuple[str, str]) -> Line:
 
 def plain(lines: Iterable[Line]) -> str:
     """The lines without styles, each ended."""
-    return "".join(f"{''.join(safe(text) for text, _ in parts)}\n" for parts in lines)
+    return quiet("".join(f"{''.join(printable(text) for text, _ in parts)}\n" for parts in lines))
 
 
 def coloured(lines: Iterable[Line]) -> str:
@@ -39,19 +41,13 @@ def coloured(lines: Iterable[Line]) -> str:
     from rich.style import Style
 
     styles = {name: Style.parse(spec) for name, spec in STYLES.items()}
-    return "".join(
-        "".join(styles[style].render(safe(text)) if style else safe(text) for text, style in parts)
-        + "\n"
-        for parts in lines
+    return quiet(
+        "".join(
+            "".join(
+                styles[style].render(printable(text)) if style else printable(text)
+                for text, style in parts
+            )
+            + "\n"
+            for parts in lines
+        )
     )
-
-
-def safe(text: str) -> str:
-    """``text`` with whatever does not print escaped, as in a Python string.
-
-    Titles, paths and data come from files; what they hold must not act on a terminal, and most
-    forms of report cannot hold it at all.
-    """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -191,9 +191,11 @@ def _limit(pid: int) -> None:
 
 
 def _unknown_architecture(complaint: str) -> bool:
-    return (
-        "-march=" in complaint
-        and re.search(r"not support|unsupported|unknown", complaint) is not None
+    # Of a line alone: what LLVM says when it dies repeats its arguments.
+    return any(
+        "-march=" in line
+        and re.search(r"error: .*(not support|unsupported|unknown|unrecognized)", line, re.I)
+        for line in complaint.split("\n")
     )
 
 

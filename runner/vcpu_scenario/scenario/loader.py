@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from vcpu_scenario.reading import Unreadable, read_regular
 from vcpu_scenario.scenario import schema, yaml12
 from vcpu_scenario.scenario.assembled import Assembled, AssemblerError, NoAssembler
 from vcpu_scenario.scenario.clauses import read_clause
-from vcpu_scenario.scenario.files import MAX_SCENARIO, Folder, Unreadable, read_regular
+from vcpu_scenario.scenario.files import MAX_SCENARIO, Folder
 from vcpu_scenario.scenario.guest import Sources
 from vcpu_scenario.scenario.model import Combination, Scenario
 from vcpu_scenario.scenario.nodes import Map, Node, Scalar
@@ -79,10 +81,12 @@ def read_text(path: Path) -> str:
         raise InvalidScenario(
             [Diagnostic(f"cannot read the scenario: {fault}", start, help=fault.help)]
         ) from None
+    # Without its mark, which is no column of the first line.
+    raw = raw.removeprefix(BOM_UTF8)
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        before = split_lines(raw[: error.start].decode("utf-8-sig"))
+        before = split_lines(raw[: error.start].decode("utf-8"))
         line, column = len(before), len(before[-1]) + 1
         span = Span(str(path), line, column, line, column + 1)
         byte = f"the byte 0x{raw[error.start]:02x}"

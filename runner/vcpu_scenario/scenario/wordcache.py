@@ -17,15 +17,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from vcpu_scenario.reading import Unreadable, read_json, read_regular
 from vcpu_scenario.scenario.assembled import Assembled
 
 FORMAT = 1
-MAX_FILE = 64 << 20
+MAX_FILE = 16 << 20
+MAX_VALUES = 1 << 20
 MAX_CODE = 16 << 20
 """Bytes of code in an entry, as the assembly itself is bounded."""
 
 _SUFFIX = ".vcpu.yaml"
 _ROW_BYTES = 16
+_MAX_LINE = 1 << 20
+_MAX_ADDRESS = (1 << 64) - 1
 
 
 def words_path(scenario: Path) -> Path:
@@ -48,8 +52,8 @@ def cached(path: Path, source: str, base: int) -> Assembled | None:
     """
     entry = _entries(words_path(path)).get(digest(source, base))
     try:
-        return None if entry is None else _decode(entry)
-    except (ValueError, TypeError, KeyError, AttributeError):
+        return None if entry is None else _decode(entry, base)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError):
         return None
 
 
@@ -140,8 +144,8 @@ def _compare(old: Assembled, fresh: Assembled) -> Iterator[str]:
 
 def _text(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError):
+        return read_regular(path, MAX_FILE).decode()
+    except ValueError:
         return None
 
 
@@ -154,12 +158,10 @@ def _entries(path: Path) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _read(path: Path, _modified: int, size: int) -> dict[str, Any]:
-    if size > MAX_FILE:
-        return {}
+def _read(path: Path, _modified: int, _size: int) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        document = read_json(path, MAX_FILE, MAX_VALUES)
+    except Unreadable:
         return {}
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         return {}
@@ -209,13 +211,17 @@ def _rows(assembled: Assembled, base: int) -> Iterator[str]:
         at = end
 
 
-def _decode(entry: dict[str, Any]) -> Assembled:
-    base, size = int(entry["base"], 16), int(entry["size"])
-    if not 0 <= size <= MAX_CODE:
+def _decode(entry: dict[str, Any], base: int) -> Assembled:
+    size, rows, names = entry["size"], entry["rows"], entry["symbols"]
+    if int(entry["base"], 16) != base:
+        raise ValueError("assembled to run elsewhere")
+    if type(size) is not int or not 0 <= size <= MAX_CODE:
         raise ValueError(f"{size} bytes of code")
+    if not isinstance(rows, list) or not isinstance(names, dict):
+        raise TypeError("no rows or no symbols")
     code = bytearray(size)
     lines: dict[int, int] = {}
-    for row in entry["rows"]:
+    for row in rows:
         address, value, *line = row.split()
         at = int(address, 16) - base
         data = bytes.fromhex(value[1:]) if value[0] == "=" else bytes.fromhex(value)[::-1]
@@ -223,6 +229,14 @@ def _decode(entry: dict[str, Any]) -> Assembled:
             raise ValueError(f"row at {address} is outside")
         code[at : at + len(data)] = data
         if line:
-            lines[base + at] = int(line[0])
-    symbols = {str(name): int(value, 16) for name, value in entry["symbols"].items()}
+            lines[base + at] = _within(int(line[0]), 1, _MAX_LINE)
+    symbols = {name: _within(int(value, 16), 0, _MAX_ADDRESS) for name, value in names.items()}
+    if not all(name.isprintable() for name in symbols):
+        raise ValueError("a symbol has no name that can be shown")
     return Assembled(bytes(code), MappingProxyType(symbols), MappingProxyType(lines))
+
+
+def _within(number: int, low: int, high: int) -> int:
+    if not low <= number <= high:
+        raise ValueError(f"{number} is not from {low} to {high}")
+    return number

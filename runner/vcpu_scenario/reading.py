@@ -1,0 +1,132 @@
+"""The one way in which files that others wrote are read.
+
+A file is a regular one, of a bounded size, or is refused with a reason: a pipe would wait for its
+writer, and a device may have no end. JSON is UTF-8, of bounded depth and number of values, and has
+no numbers that JSON does not have.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+MAX_DEPTH: Final = 64
+"""Lists and objects of a JSON document within each other."""
+
+
+class Unreadable(ValueError):
+    """Why a file cannot be read, in words, and what may help."""
+
+    def __init__(self, message: str, help: str = "") -> None:
+        super().__init__(message)
+        self.help = help
+
+
+def read_regular(path: Path, limit: int, *, follow: bool = True) -> bytes:
+    """The bytes of a regular file of at most ``limit`` bytes; raises :class:`Unreadable`.
+
+    Without ``follow`` the path itself must not be a link.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    try:
+        # A pipe would wait for its writer, and a device may act on being read.
+        handle = os.open(path, flags)
+    except FileNotFoundError:
+        raise Unreadable("there is no such file", _near(path)) from None
+    except (OSError, ValueError) as error:
+        raise Unreadable(reason(error)) from None
+    try:
+        _check(os.fstat(handle), limit)
+        with open(handle, "rb", closefd=False) as opened:
+            found = opened.read(limit + 1)
+    except OSError as error:
+        raise Unreadable(reason(error)) from None
+    finally:
+        os.close(handle)
+    if len(found) > limit:  # it grew, or is one of those whose size is told as 0
+        raise Unreadable(f"it has more than the {limit:,} bytes that there is room for")
+    return found
+
+
+def _check(status: os.stat_result, limit: int) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise Unreadable("it is a folder")
+    if not stat.S_ISREG(status.st_mode):
+        raise Unreadable("it is not a regular file")
+    if status.st_size > limit:
+        raise Unreadable(f"it has {status.st_size:,} bytes, and there is room for {limit:,}")
+
+
+def parse_json(raw: bytes, values: int) -> Any:
+    """The JSON document ``raw`` of at most ``values`` values; raises :class:`Unreadable`."""
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        column = error.start - raw.rfind(b"\n", 0, error.start)
+        raise Unreadable(
+            f"not JSON: not UTF-8, the byte 0x{raw[error.start]:02x} at line {line}, byte {column}"
+        ) from None
+    if sum(text.count(mark) for mark in ",[{") > values:
+        raise Unreadable(f"it has more than {values:,} values")
+    try:
+        document = json.loads(text, parse_constant=_no_number)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise Unreadable(f"not JSON: {error.msg} at {where}") from None
+    except RecursionError:
+        raise Unreadable(f"nested deeper than {MAX_DEPTH}") from None
+    except Unreadable:
+        raise
+    except ValueError:  # Python's own limit of digits
+        raise Unreadable("it has a number of more digits than can be read") from None
+    if _deeper(document, MAX_DEPTH):
+        raise Unreadable(f"nested deeper than {MAX_DEPTH}")
+    return document
+
+
+def read_json(path: Path, limit: int, values: int) -> Any:
+    """The JSON document in ``path``; raises :class:`Unreadable`."""
+    return parse_json(read_regular(path, limit), values)
+
+
+def _no_number(name: str) -> NoReturn:
+    raise Unreadable(f"not JSON: {name} is no number of JSON")
+
+
+def _deeper(document: Any, most: int) -> bool:
+    level = [document]
+    for _ in range(most + 1):
+        level = (
+            [
+                child
+                for node in level
+                for child in (node.values() if isinstance(node, dict) else node)
+                if isinstance(child, dict | list)
+            ]
+            if isinstance(level[0], dict | list)
+            else []
+        )
+        if not level:
+            return False
+    return True
+
+
+def reason(error: Exception) -> str:
+    """What the system says of ``error``."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error)
+
+
+def _near(path: Path) -> str:
+    from vcpu_scenario.source import did_you_mean
+
+    try:
+        names = [entry.name for entry in os.scandir(path.parent)][:1000]
+    except OSError:
+        return ""
+    return did_you_mean(path.name, names)
