@@ -257,6 +257,20 @@ def _release(value: Any, where: str) -> None:
         raise _fail(where, "a kernel release such as 6.12 or 5.0-v2trap", value) from None
 
 
+_NUMBERS: Final = (
+    *("errno", "far", "hsr", "flags", "addr", "len", "is_write", "ndata", "type", "ipa", "iss"),
+)
+"""Fields of an exit that are one number each."""
+
+
+def _data(value: Any, where: str) -> None:
+    """Bytes of an access, or the words that come with a system event."""
+    if isinstance(value, list):
+        _list_of(_ADDRESS, 16)(value, where)
+    else:
+        _hex(value, where)
+
+
 _RING_ENTRY: Final = _record({"addr": _ADDRESS, "len": _integer(), "data": _hex})
 _TRACE: Final = _record(
     {
@@ -265,10 +279,11 @@ _TRACE: Final = _record(
             _record(
                 {
                     "ret": _integer(-1, 1 << 31),
-                    "exit": _TEXT,
+                    "exit": _name,
                     "pc": _ADDRESS,
-                    "regs": _map_of(_TEXT, _ADDRESS),
-                }
+                    "regs": _map_of(_name, _ADDRESS),
+                },
+                dict.fromkeys(_NUMBERS, _ADDRESS) | {"data": _data},
             )
         ),
     },

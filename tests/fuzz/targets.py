@@ -30,6 +30,7 @@ from tests.fuzz.assembling import AssemblerTarget
 from tests.fuzz.documents import document, kept_words
 from tests.fuzz.finding import Finding
 from tests.fuzz.machine import case_of, kernel_of, reads_time
+from tests.fuzz.papers import PapersTarget
 from tests.random.legal import faults
 
 _SECONDS: Final = 4.0
@@ -193,4 +194,5 @@ TARGETS: Final[Mapping[str, Callable[[], Target]]] = {
     "machine": MachineTarget,
     "loader": LoaderTarget,
     "assembler": AssemblerTarget,
+    "papers": PapersTarget,
 }
