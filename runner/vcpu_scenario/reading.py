@@ -99,7 +99,7 @@ def _no_number(name: str) -> NoReturn:
 
 def _deeper(document: Any, most: int) -> bool:
     level = [document]
-    for _ in range(most + 1):
+    for _ in range(most):
         level = (
             [
                 child

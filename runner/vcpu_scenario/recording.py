@@ -46,13 +46,21 @@ def entries(path: str | Path) -> list[Json]:
     """
     path = Path(path)
     try:
-        raw = _decompressed(read_regular(path, LARGEST), compressed=path.suffix == ".xz")
+        raw = _decompressed(_read(path), compressed=path.suffix == ".xz")
         document = parse_json(raw, MAX_VALUES)
         _file(document, "")
     except (BadRecording, Unreadable) as error:
         raise BadRecording(f"{printable(path)}: {error}") from None
     found: list[Json] = document
     return found
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_regular(path, LARGEST)
+    except Unreadable as error:
+        help_ = f"; {error.help}" if error.help else ""
+        raise BadRecording(f"cannot be read: {error}{help_}") from None
 
 
 def _decompressed(raw: bytes, *, compressed: bool) -> bytes:

@@ -123,9 +123,9 @@ def test_what_is_wrong_is_told_with_its_place(change: Change, message: str, tmp_
     ("raw", "name", "message"),
     [
         (b"", "a.json", "not JSON: Expecting value at line 1, column 1"),
-        (b"[\xff]", "a.json", "not JSON: not even text"),
-        (b"[" * 100_000, "a.json", "nested too deep"),
-        (b"[" + b"9" * 10_000 + b"]", "a.json", "not JSON that anyone could read"),
+        (b"[\xff]", "a.json", "not JSON: not UTF-8, the byte 0xff at line 1, byte 2"),
+        (b"[" * 100_000, "a.json", "nested deeper than 64"),
+        (b"[" + b"9" * 10_000 + b"]", "a.json", "a number of more digits than can be read"),
         (b"5", "a.json", 'the document: expected a list of {"job": ..., "traces": ...}, found 5'),
         (b"[5]", "a.json", "[0]: the document: expected an object, found 5"),
         (b"[]", "a.xz", "not compressed with xz, as its name says"),

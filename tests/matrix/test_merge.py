@@ -144,8 +144,8 @@ def change(file: str, edit: Callable[[dict[str, Any]], object]) -> None:
     ("files", "edit", "complaint"),
     [
         (["1.json", "1.json"], None, "shard 1/3 is in both 1.json and 1.json"),
-        (["1.json", "no.json"], None, "cannot read no.json: no such file or directory"),
-        (["1.json", "s"], None, "cannot read s: is a directory"),
+        (["1.json", "no.json"], None, "cannot read no.json: there is no such file"),
+        (["1.json", "s"], None, "cannot read s: it is a folder"),
         (["1.json", "s/right.vcpu.yaml"], None, "s/right.vcpu.yaml is no JSON report of"),
         (["1.json"], lambda d: d.pop("cases"), "1.json is no JSON report of scenario run: lacks"),
         (["1.json"], lambda d: d.pop("summary"), "1.json is no JSON report of scenario run: lacks"),

@@ -34,7 +34,9 @@ def report(results: Sequence[Result], *, seconds: float | None = None, note: str
         whole = ET.SubElement(suite, "testcase", {"classname": "run", "name": "every case was run"})
         ET.SubElement(whole, "error", {"type": "incomplete", "message": printable(note)})
     ET.indent(root, " ")
-    return f"<?xml version='1.0' encoding='utf-8'?>\n{ET.tostring(root, encoding='unicode')}\n"
+    # `##[` is a command in the logs of some CI services.
+    text = ET.tostring(root, encoding="unicode").replace("##", "#&#35;")
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{text}\n"
 
 
 def _counts(results: Sequence[Result], incomplete: bool = False) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from vcpu_scenario.kvm.release import parse_release
-from vcpu_scenario.printable import printable
+from vcpu_scenario.printable import printable, quiet
 from vcpu_scenario.report.styled import plain
 from vcpu_scenario.report.text import failure
 from vcpu_scenario.result import Result, Verdict, tally
@@ -35,7 +35,7 @@ def report(results: Sequence[Result], *, note: str = "") -> str:
     if note:
         lines.append(f"not ok {len(kernels) + 1} every case was run # ERROR {_flat(note)}")
     lines.append(_totals(results))
-    return "\n".join(lines) + "\n"
+    return quiet("\n".join(lines) + "\n")
 
 
 def _subtest(kernel: str, group: Sequence[Result]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from typing import Final
 
 from vcpu_scenario.scenario.asmtext import NAME, Refused, Statement, statements_of
 
-MOST_STATEMENTS: Final = 100_000
+MOST_STATEMENTS: Final = 50_000
 MOST_CHARACTERS: Final = 16 << 20
 """Of all statements that macros make."""
 LONGEST: Final = 1 << 16

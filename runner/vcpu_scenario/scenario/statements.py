@@ -70,6 +70,7 @@ _NAME_STRING: Final = re.compile(r'"([\w.$@%,+ -]*)"', re.ASCII)
 _CONSTANT: Final = re.compile(r"'(?:\\([btnfr'\"\\0])|([^\\\x00-\x1f\x7f-\U0010ffff]))'?")
 _ESCAPES: Final = dict(zip("btnfr0", (8, 9, 10, 12, 13, 0), strict=True))
 _UNSAFE: Final = re.compile(r"[;/*#'`@]")
+_QUOTE: Final = re.compile("[\"']")
 _PLAIN: Final = re.compile(r"[\w \t.$,:#+\-*/%&|^~!<>=()\[\]{}@]*", re.ASCII)
 _RELOCATION: Final = re.compile(r":\w+:", re.ASCII)
 
@@ -147,7 +148,8 @@ class _Text:
 
     def _run(self, at: int) -> tuple[int, str]:
         code = self._statement.code
-        end = next((n for n in range(at, len(code)) if code[n] in "\"'"), len(code))
+        quote = _QUOTE.search(code, at)
+        end = quote.start() if quote else len(code)
         found = _PLAIN.match(code, at, end)
         assert found is not None
         if found.end() < end:
@@ -155,8 +157,10 @@ class _Text:
             raise self._refused(found.end(), f"{_shown(char)} cannot stand here")
         text = found.group()
         first = max(0, self._statement.body - at)
-        colon = _RELOCATION.sub(lambda word: "_" * len(word[0]), text[first:]).find(":")
-        if colon >= 0:
+        rest = text[first:]
+        if ":" in rest:
+            rest = _RELOCATION.sub(lambda word: "_" * len(word[0]), rest)
+        if (colon := rest.find(":")) >= 0:
             raise self._refused(at + first + colon, "`:` cannot stand here")
         return end, text
 
