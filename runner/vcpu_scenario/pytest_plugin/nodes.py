@@ -14,6 +14,7 @@ from vcpu_scenario.api import failure_text
 from vcpu_scenario.cli.select import find, load_all
 from vcpu_scenario.execute import execute
 from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.printable import printable, tamed
 from vcpu_scenario.result import Result
 from vcpu_scenario.scenario.model import Scenario, ScenarioCase
 from vcpu_scenario.source import InvalidScenario
@@ -38,7 +39,7 @@ class ScenarioFile(pytest.File):
         try:
             scenario = _load(self.path)
         except InvalidScenario as invalid:
-            raise self.CollectError(str(invalid)) from None
+            raise self.CollectError(tamed(str(invalid))) from None
         markers = [self._marker(tag) for tag in scenario.tags]
         for case in scenario.cases():
             item = ScenarioItem.from_parent(self, name=_name(case), case=case)
@@ -67,17 +68,21 @@ class ScenarioItem(pytest.Item):
         super().__init__(**more)
         self.case = case
         self.extra_keyword_matches.add(case.id)
-        self.user_properties += [("case", case.id), ("kernel", case.kernel), ("vmm", case.vmm)]
+        self.user_properties += [
+            ("case", printable(case.id)),
+            ("kernel", case.kernel),
+            ("vmm", case.vmm),
+        ]
 
     def runtest(self) -> None:
         result = execute(self.case, create)
         if result.verdict == "skip":
-            pytest.skip(result.reason)
+            pytest.skip(printable(result.reason))
         if result.verdict == "xfail":
-            pytest.xfail(result.reason)
+            pytest.xfail(printable(result.reason))
             result = replace(result, verdict="fail")  # with --runxfail nothing is known to fail
         if result.detail:
-            self.add_report_section("call", "traceback", result.detail)
+            self.add_report_section("call", "traceback", tamed(result.detail))
         if result.verdict != "pass":
             raise Failed(result)
 
@@ -91,13 +96,13 @@ class ScenarioItem(pytest.Item):
         """The clause that the case is held to; pytest counts lines from 0."""
         expectation = self.case.expectation
         line = expectation.span.line - 1 if expectation is not None else 0
-        return self.path, line, self.case.id
+        return self.path, line, printable(self.case.id)
 
 
 def _name(case: ScenarioCase) -> str:
     """``6.12/plain[width=4]``: what tells a case from the others of its scenario."""
     parameters = case.id.removeprefix(case.scenario.name).rpartition("@")[0]
-    return f"{case.kernel}/{case.vmm}{parameters}"
+    return printable(f"{case.kernel}/{case.vmm}{parameters}")
 
 
 def _load(path: Path) -> Scenario:
