@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from vcpu_scenario.execute import judged
 from vcpu_scenario.printable import printable
@@ -89,6 +89,11 @@ class Reader:
 
 def trace_of(document: Json) -> Trace:
     """The trace in a case of a report."""
+    _number(document.get("errno", 0), "errno")
+    _number(document.get("eventfd", []), "eventfd")
+    _registers(document.get("final_regs", {}), "final_regs")
+    _text(document.get("ended", ""), "ended")
+    _text(document.get("error") or "", "error")
     return Trace(
         tuple(_exit(exit_) for exit_ in document["exits"]),
         tuple(document.get("eventfd", ())),
@@ -103,6 +108,8 @@ def trace_of(document: Json) -> Trace:
 
 
 def _exit(document: Json) -> Exit:
+    for name, value in document.items():
+        _SHAPES.get(name, _number)(value, name)
     return Exit(
         document["exit"],
         document["ret"],
@@ -117,8 +124,47 @@ def _exit(document: Json) -> Exit:
 def _ring(document: Json | None) -> Ring | None:
     if document is None:
         return None
+    _number([document["first"], document["last"]], "ring")
+    _number([entry[key] for entry in document["entries"] for key in ("addr", "len")], "ring")
     entries = (
         RingEntry(entry["addr"], entry["len"], bytes.fromhex(entry["data"]))
         for entry in document["entries"]
     )
     return Ring(document["first"], document["last"], tuple(entries))
+
+
+def _number(value: Any, name: str) -> None:
+    numbers = value if isinstance(value, list) else [value]
+    if not all(type(number) is int and abs(number) < 1 << 64 for number in numbers):
+        raise TypeError(f"{name} is no number")
+
+
+def _registers(value: Any, name: str) -> None:
+    for number in value.values():
+        _number([number], name)
+
+
+def _text(value: Any, name: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is no text")
+
+
+def _bytes(value: Any, name: str) -> None:
+    if isinstance(value, str):
+        bytes.fromhex(value)
+    else:
+        _number(value, name)
+
+
+def _texts(value: Any, name: str) -> None:
+    for text in value:
+        _text(text, name)
+
+
+_SHAPES: Final[Mapping[str, Callable[[Any, str], None]]] = {
+    "exit": _text,
+    "regs": _registers,
+    "data": _bytes,
+    "rules": _texts,
+}
+"""Of the fields of an exit that are not numbers."""
