@@ -231,8 +231,6 @@ def _decode(entry: dict[str, Any], base: int) -> Assembled:
         if line:
             lines[base + at] = _within(int(line[0]), 1, _MAX_LINE)
     symbols = {name: _within(int(value, 16), 0, _MAX_ADDRESS) for name, value in names.items()}
-    if not all(name.isprintable() for name in symbols):
-        raise ValueError("a symbol has no name that can be shown")
     return Assembled(bytes(code), MappingProxyType(symbols), MappingProxyType(lines))
 
 
