@@ -14,7 +14,7 @@ from tests.fuzz.targets import TARGETS, LoaderTarget, MachineTarget
 
 FINDINGS = Path(__file__).parent / "findings"
 CASES = sorted(FINDINGS.glob("machine-*.case.json"))
-_COST = {"assembler": 20}
+_COST = {"assembler": 20, "papers": 3}
 """How many times longer than others an input takes."""
 DOCUMENTS = sorted(FINDINGS.glob("loader-*.vcpu.yaml"))
 
