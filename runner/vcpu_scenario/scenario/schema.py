@@ -114,6 +114,7 @@ class _Check:
                 found=f"{count} items",
                 expected=f"at most {schema['maxItems']}",
             )
+            node = node._replace(items=node.items[: schema["maxItems"]])
         of_items = schema.get("items")
         if of_items is None:
             return node
