@@ -9,13 +9,14 @@ from vcpu_scenario.machine.interface import Machine, Unsupported
 from vcpu_scenario.result import Result, Verdict, guest_of
 from vcpu_scenario.target import Lost, Skipped, lacks_capability
 from vcpu_scenario.trace import Stop, Trace
-from vcpu_scenario.verdict.judge import ending, judge, unexpected_pass, was_cut
+from vcpu_scenario.verdict.judge import ended_as_expected, ending, judge, unexpected_pass, was_cut
 from vcpu_scenario.verdict.overrun import without_overrun
 from vcpu_scenario.verdict.stops import findings
 from vcpu_scenario.vmm.loop import run_case
 from vcpu_scenario.vmm.personality import stops_of
 
 if TYPE_CHECKING:
+    from vcpu_scenario.case import Limits
     from vcpu_scenario.scenario import ScenarioCase
     from vcpu_scenario.scenario.expectation import Expectation
     from vcpu_scenario.target import Target
@@ -99,8 +100,14 @@ def judged(scenario_case: ScenarioCase, trace: Trace) -> Result:
         mismatches,
         found,
         reason,
-        cut=ending(trace, case.limits) if was_cut(trace) else "",
+        cut=_cut(expectation, trace, case.limits, verdict),
     )
+
+
+def _cut(expectation: Expectation, trace: Trace, limits: Limits, verdict: Verdict) -> str:
+    if not was_cut(trace) or (verdict == "pass" and ended_as_expected(expectation, trace)):
+        return ""
+    return ending(trace, limits)
 
 
 def _compared(

@@ -45,8 +45,24 @@ def test_a_case_that_does_not_fails_and_says_so() -> None:
     ]
 
 
-def test_a_run_that_a_limit_ended_says_so_even_if_all_is_as_expected() -> None:
-    assert execute(case(), emulated).cut == "the run was cut at its limit of 1 exits"
+def test_a_run_that_ended_with_the_last_exit_expected_was_not_cut() -> None:
+    assert execute(case(), emulated).cut == ""
+
+
+def test_a_run_of_which_no_exits_are_expected_says_what_limit_ended_it() -> None:
+    text = TEXT.partition("    exits:")[0] + "    final: {regs: {x0: 0}}\n"
+    result = execute(case(text=text), emulated)
+    assert (result.verdict, result.cut) == ("pass", "the run was cut at its limit of 1 exits")
+
+
+def test_an_action_at_an_exit_that_never_came_fails_and_says_so() -> None:
+    text = TEXT.replace("limits: {exits: 1}", "on: [{exit: 2, do: [skip_instruction: true]}]")
+    text = text.replace("after_brk: stay\n", "").partition("    exits:")[0]
+    result = execute(case(text=text + "    never: [system_event: {}]\n"), emulated)
+    assert [mismatch.message for mismatch in result.mismatches] == [
+        "not done: what the VMM does after exit 2"
+    ]
+    assert result.mismatches[0].span.line == 4
 
 
 def test_a_kernel_of_which_nothing_is_expected_is_skipped_unrun() -> None:

@@ -87,16 +87,16 @@ expect:
       - mmio: {write: uart, len: 4, data: "${value}"}
       - mmio: {write: timer+8, data_bytes: "0102"}
       - any: {repeat: 2, then: [{immediate_exit: true}]}
-      - system_event: {type: shutdown, ndata: 1, data: [0]}
-      - system_event: {type: 5}
       - arm_nisv: {iss: 5, ipa: uart}
-      - hypercall: {nr: 0xc6000001, flags: 1}
       - interrupted: {exit: MMIO, pc: done}
       - any: {exit: INTR, repeat: {least: 0, most: 3}}
       - debug: {repeat: {least: 2}}
       - error: {errno: ENOSYS, pc: poll}
     never:
       - mmio: {read: 0x0c000000}
+      - system_event: {type: shutdown, ndata: 1, data: [0]}
+      - system_event: {type: 5}
+      - hypercall: {nr: 0xc6000001, flags: 1}
     stops: [poll, {at: done, reason: brk, regs: {x5: 1}}]
     final:
       regs: {x6: 1, pc: done}

@@ -214,6 +214,7 @@ def test_actions_of_on_come_before_those_of_then_at_the_same_exit() -> None:
         "- exits:\n"
         "  - any: {}\n"
         "  - mmio: {read: 0x09000000, reply: 2, then: [{set: {x1: 3}}]}\n"
+        "  - any: {}\n"
     )
     assert found.case.on == ((1, (SetRegister("x1", 1), SetMmioData(2), SetRegister("x1", 3))),)
 
@@ -221,7 +222,7 @@ def test_actions_of_on_come_before_those_of_then_at_the_same_exit() -> None:
 def test_clauses_may_add_the_same_memory_each() -> None:
     clause = (
         "- kernels: '{}'\n  exits: [{{any: {{then: [{{add_memory: {{at: 0x90000000, size: 4KiB}}}},"
-        " {{write: {{at: 0x90000000, words: [1]}}}}]}}}}]\n"
+        " {{write: {{at: 0x90000000, words: [1]}}}}]}}}}, any: {{}}]\n"
         "  final: {{memory: [{{at: 0x90000000, words: [1]}}]}}\n"
     )
     assert messages("expect:\n" + clause.format("<5.0") + clause.format(">=5.0")) == []

@@ -31,7 +31,7 @@ guest:
 
 
 def test_labels_of_the_code_are_names_everywhere() -> None:
-    text = CODE + "expect: [{exits: [{debug: {brk: poll+8}}], stops: [start]}]\n"
+    text = CODE + "debug: {}\nexpect: [{exits: [{debug: {brk: poll+8}}], stops: [start]}]\n"
     (found,) = scenario(text).cases(["6.12"])
     assert found.symbols == {"start": 0x40000000, "poll": 0x40000004}
     assert dict(found.case.regs)["pc"] == 0x40000004

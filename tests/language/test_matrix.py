@@ -111,13 +111,17 @@ vmm: [plain, qemu]
 expect:
 - kernels: "4.14"
   about: old
+  exits: []
 - when: {width: [1, 0x2], op: read}
   about: narrow reads
+  exits: []
 - vmm: [qemu]
   when: {width: 4}
   about: wide in qemu
+  exits: []
 - kernels: ">=5.0"
   about: else
+  exits: []
 """
 
 
@@ -187,6 +191,6 @@ def test_what_is_no_kernel_is_refused() -> None:
 
 
 def test_combinations_share_what_they_have_in_common() -> None:
-    text = SMALL + "matrix: {n: [1, 2, 3]}\nexpect: [{exits: [any: {}]}]\n"
+    text = SMALL + "matrix: {n: [1, 2, 3]}\nexpect: [{exits: [any: {pc: start}]}]\n"
     cases = scenario(text).cases()
     assert len({id(case.case) for case in cases}) == 3

@@ -114,6 +114,7 @@ def test_a_trace_becomes_an_expectation_that_the_case_meets(kernel: str) -> None
         result = execute(found, create)
         assert (result.verdict, result.mismatches) == ("pass", ()), seed
         if trace.error is None:
-            assert found.case == case
+            assert found.case == replace(case, on=found.case.on)
+            assert set(found.case.on) <= set(case.on)
         written += 1
     assert written > 40

@@ -17,7 +17,7 @@ guest:
 devices:
   uart: {handled_by: userspace, model: scripted, at: 0x09000000, replies: {0x18: [0x20, 0x20, 0]}}
 """
-EXPECT = "expect: [{exits: [{any: {repeat: %d}}]}]\n"
+EXPECT = "expect: [{exits: [{any: {repeat: %d}}], never: [{mmio: {read: 8}}]}]\n"
 STEPPING = "debug: {single_step: true, software_breakpoints: true}\n"
 RUNNING = "debug: {software_breakpoints: true}\n"
 

@@ -138,6 +138,8 @@ def _setting(case: Case) -> dict[str, Any]:
 def _doings(case: Case, exits: Sequence[Json], needless: Sequence[Action] = ()) -> dict[str, Any]:
     """What the VMM does at these exits: its actions, and what each read gets of mmio.data."""
     on = {index: actions for index, actions in case.on if index < len(exits)}
+    if exits and exits[-1].get("exit") == "SYSTEM_EVENT":
+        on.pop(len(exits) - 1, None)  # it ended the run: nothing was done after it
     goes_on = [
         index in on or not case.limits.stop_on_intr
         for index, exit_ in enumerate(exits)

@@ -166,7 +166,6 @@ def test_a_clause_for_the_same_parameters_is_replaced_and_no_other(tmp_path: Pat
 @pytest.mark.parametrize(
     ("expect", "why"),
     [
-        ("expect: []\n", "9: cannot be recorded: `expect:` is empty or no list"),
         ("expect: [exits: [interrupted: {}]]\n", "9: cannot be recorded: `expect:` is written in"),
     ],
 )

@@ -152,3 +152,48 @@ def test_output_is_what_a_device_sent() -> None:
     assert messages(final(outputs=checks), RAN) == [
         "output of uart: expected 'hi\\n', found nothing"
     ]
+
+
+def test_what_a_run_cut_at_its_limit_had_no_room_for_is_not_missing() -> None:
+    """As with the README's first scenario on 4.15, where a step at the start comes first."""
+    pattern = [step(1, "poll"), step(2, "next"), step(3, "done")]
+    trace = Trace((stepped("start"), stepped("poll"), stepped("next")), ended="exit limit")
+    (found,) = judge(clause(pattern), trace, (), GUEST, Limits(exits=3))
+    assert found.kind == "extra"
+    assert found.notes[1:] == (
+        "the run was cut at its limit of 3 exits",
+        "not reached: debug exit, step at done",
+    )
+
+
+def test_what_a_run_that_was_not_cut_lacks_is_missing() -> None:
+    pattern = [step(1, "poll"), step(2, "next"), step(3, "done")]
+    trace = Trace((stepped("start"), stepped("poll"), stepped("next")), ended="interrupted")
+    found = judge(clause(pattern), trace, (), GUEST, Limits(exits=9))
+    assert [mismatch.kind for mismatch in found] == ["extra", "missing"]
+
+
+def final_x2(trace: Trace, value: int = 0x6B) -> tuple[str, ...]:
+    check_ = RegisterCheck("x2", value, hex(value), span(1))
+    (found,) = judge(clause(final=Final(regs=(check_,))), trace, (), GUEST)
+    return found.notes
+
+
+def test_a_wrong_register_at_the_end_says_at_which_exit_it_last_changed() -> None:
+    trace = Trace((stepped("poll", x2=0), stepped("next", x2=1), stepped("done", x1=5)))
+    assert final_x2(trace) == ("x2 last changed on the way to exit 1: debug exit, step at next",)
+
+
+def test_a_wrong_register_that_never_changed_says_so() -> None:
+    trace = Trace((stepped("poll", x2=0), stepped("done", x1=5)))
+    assert final_x2(trace) == ("x2 is as it was at exit 0: debug exit, step at poll",)
+
+
+def test_a_wrong_register_that_was_not_observed_says_how_to() -> None:
+    trace = Trace((stepped("poll", x1=0),), final_regs={"x2": 4})
+    assert final_x2(trace) == ("`observe: [x2]` shows at which exit it changes",)
+
+
+def test_a_register_that_changed_after_the_last_exit_says_so() -> None:
+    trace = Trace((stepped("poll", x2=0),), final_regs={"x2": 4})
+    assert final_x2(trace) == ("x2 was 0x0 from exit 0 on, and changed after the last",)

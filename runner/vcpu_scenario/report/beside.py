@@ -13,6 +13,7 @@ from vcpu_scenario.verdict import match
 from vcpu_scenario.verdict.align import align
 from vcpu_scenario.verdict.exits import describe_expected
 from vcpu_scenario.verdict.final import ring_entry, text_of, times
+from vcpu_scenario.verdict.fitting import Fitting
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.words import masked_words, value_words
 
@@ -73,7 +74,7 @@ def beside(result: Result) -> tuple[Beside, ...] | None:
             None if pair.actual is None else (exits[pair.actual], states[pair.actual]),
             guest,
         )
-        for pair in align(pattern, len(exits), cost).pairs
+        for pair in align(pattern, len(exits), cost, Fitting(pattern, exits, states)).pairs
     )
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from vcpu_scenario.case import Action, Case
 from vcpu_scenario.scenario.exits import ReadExit, read_errno, read_exits, read_register_checks
 from vcpu_scenario.scenario.expectation import (
+    Acting,
     Check,
     EventfdCheck,
     Expectation,
@@ -24,6 +25,8 @@ from vcpu_scenario.scenario.expectation import Final as FinalState
 from vcpu_scenario.scenario.memory import check_in_memory, joined, read_placed
 from vcpu_scenario.scenario.nodes import Map, Node, Scalar
 from vcpu_scenario.scenario.nodes import Sequence as Items
+from vcpu_scenario.scenario.possible import check_order, check_possible, means_of
+from vcpu_scenario.scenario.sense import check_asserts
 from vcpu_scenario.scenario.setup import MAX_EXITS, Setup, check_doings
 
 
@@ -36,6 +39,8 @@ class Clause(NamedTuple):
 
 def read_clause(node: Map, setup: Setup) -> Clause:
     """Reads a clause; its exits' actions join those that ``on:`` has for the same exits."""
+    problems = setup.scope.problems
+    before = problems.reports
     # Clauses are alternatives: what one of them does to memory is nothing to the others.
     setup = setup._replace(doings=setup.doings.branch())
     exits = read_exits(node.get("exits"), setup.doings)
@@ -68,7 +73,23 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         peek=tuple(dict.fromkeys((check.addr, len(check.data)) for check in final.memory)),
         final_regs=tuple(dict.fromkeys(check.reg for check in final.regs)),
     )
-    return Clause(case, expectation)
+    if setup.clean and not node.faulty and problems.reports == before:
+        check_possible(exits or (), expectation, means_of(case), problems)
+        check_order(exits or (), case, problems)
+        check_asserts(expectation, node, problems)
+    return Clause(case, replace(expectation, acting=_acting(exits or (), setup, limits.exits)))
+
+
+def _acting(exits: Sequence[ReadExit], setup: Setup, limit: int) -> tuple[Acting, ...]:
+    """What the VMM does after which exits of a run that ends at its ``limit`` at the latest."""
+    acting = list(setup.acting)
+    index = 0
+    for item in exits:
+        if item.acting is not None:
+            span = item.acting
+            acting += [Acting(n, span) for n in range(index, index + item.expected.least)]
+        index += item.expected.least
+    return tuple(one for one in acting if one.exit < limit - 1)
 
 
 def _xfail(clause: Map) -> Xfail | None:
@@ -83,7 +104,7 @@ def _check_alone(node: Map, setup: Setup) -> None:
     refused = node.key("refused")
     if refused is None:
         return
-    for name in ("exits", "stops", "final"):
+    for name in ("exits", "stops", "never", "final"):
         if (key := node.key(name)) is not None:
             setup.scope.problems.add(
                 f"a refused set-up has no `{name}`", key.span, help="leave one of the two out"
@@ -206,8 +227,13 @@ def _memory(node: Node | None, setup: Setup) -> tuple[MemoryCheck, ...]:
     memory = joined(setup.memory, setup.doings.added)
     found = []
     for item in node.items if isinstance(node, Items) else ():
+        before = setup.scope.problems.reports
         placed = read_placed(item, setup.scope, setup.doings.folder)
         check_in_memory(placed, memory, "this looks", setup.scope)
+        if not placed.data and setup.scope.problems.reports == before:
+            setup.scope.problems.add(
+                "this compares no bytes", placed.span, expected="at least one byte"
+            )
         found.append(MemoryCheck(placed.addr, placed.data, placed.written, placed.span))
     return tuple(found)
 

@@ -224,6 +224,10 @@ def _mmio(variant: _Variant) -> None:
         value = variant.scope.word(data, 8 * width)
         variant.check("data", value.to_bytes(width, "little"), data)
     if (raw := variant.body.get("data_bytes")) is not None:
+        if not _text(raw).strip():
+            variant.scope.problems.add(
+                "this compares no bytes", raw.span, expected="at least one byte"
+            )
         variant.check("data", read_hex(raw, variant.scope)[:8], raw)
 
 

@@ -127,12 +127,21 @@ class Xfail:
 
 
 @dataclass(frozen=True, slots=True)
+class Acting:
+    """That the VMM does something after exit ``exit``, counted from 0; ``span`` asks for it."""
+
+    exit: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Expectation:
     """One clause of ``expect:``, for one case.
 
     ``exits`` is None where the clause does not speak of them (only of stops or the final
     state); ``refused`` checks the errno of a kernel that refuses the set-up; with ``xfail`` it is
-    a failure that all is as expected, and none that it is not.
+    a failure that all is as expected, and none that it is not. ``acting`` is what must be done for
+    the expectation to have been put to the test, in the order of the exits.
     """
 
     span: Span
@@ -143,3 +152,4 @@ class Expectation:
     refused: Check | None = None
     about: str = ""
     xfail: Xfail | None = None
+    acting: tuple[Acting, ...] = ()

@@ -26,6 +26,7 @@ from vcpu_scenario.scenario.params import (
     substitute,
     values_of,
 )
+from vcpu_scenario.scenario.possible import check_done
 from vcpu_scenario.scenario.scope import Problems
 from vcpu_scenario.scenario.selection import (
     DEFAULT_VMMS,
@@ -162,11 +163,14 @@ class _Loader:
             )
 
     def _combinations(self, selectors: Sequence[Selector]) -> Iterator[Combination]:
+        done: dict[Span, bool] = {}
         for row, name in zip(self.rows, case_names(self.rows), strict=True):
-            yield self._combination(selectors, row, name)
+            yield self._combination(selectors, row, name, done)
+        if not self.problems:
+            check_done(done, self.problems)
 
     def _combination(
-        self, selectors: Sequence[Selector], row: Parameters, name: str
+        self, selectors: Sequence[Selector], row: Parameters, name: str, done: dict[Span, bool]
     ) -> Combination:
         self.problems.parameters = shown(row)
         root = self._with_parameters(row)
@@ -176,6 +180,10 @@ class _Loader:
             read_clause(node, setup) if selector.fits_params(row) else None
             for node, selector in zip(nodes, selectors, strict=True)
         )
+        cases = [clause.case for clause in clauses if clause is not None] or [setup.case]
+        longest = max(case.limits.exits for case in cases)
+        for acting in setup.acting:
+            done[acting.span] = done.get(acting.span, False) or acting.exit < longest - 1
         program = setup.program
         return Combination(
             name, values_of(row), setup.case, clauses, program.symbols, program.lines

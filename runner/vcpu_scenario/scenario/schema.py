@@ -114,6 +114,7 @@ class _Check:
                 found=f"{count} items",
                 expected=f"at most {schema['maxItems']}",
             )
+            node = node._replace(items=node.items[: schema["maxItems"]])
         of_items = schema.get("items")
         if of_items is None:
             return node
@@ -178,7 +179,7 @@ class _Check:
             f"{what} has too {'few' if count < low else 'many'} keys",
             node.entries[high][0].span if count > high else label,
             found=keys if count <= 12 else f"{count} keys",
-            expected=at_most_one + ", ".join(properties) if properties else f"{low} to {high}",
+            expected=at_most_one + ", ".join(properties) if properties else f"at least {low}",
         )
         return False
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, Literal, NamedTuple
 
 from vcpu_scenario.case import Action, Case, Limits
 from vcpu_scenario.scenario.actions import Doings, read_actions, read_guest_debug
 from vcpu_scenario.scenario.devices import Devices, read_devices
+from vcpu_scenario.scenario.expectation import Acting
 from vcpu_scenario.scenario.guest import Program, Sources, read_program
 from vcpu_scenario.scenario.memory import (
     Bytes,
@@ -44,6 +45,10 @@ class Setup(NamedTuple):
     doings: Doings
     limited: bool
     """``limits.exits`` is given: a run need not end with its expectation."""
+    acting: tuple[Acting, ...]
+    """What ``on:`` asks for, by exit."""
+    clean: bool
+    """Nothing of all this is faulty."""
 
     @property
     def scope(self) -> Scope:
@@ -52,6 +57,7 @@ class Setup(NamedTuple):
 
 def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     """Reads ``root``, of which the schema's check has taken out what it has something against."""
+    before = problems.reports
     scope = Scope(problems, complete=_is_whole(root, "guest") and _is_whole(root, "devices"))
     folder = sources.folder
     guest = root.get("guest")
@@ -90,7 +96,9 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     check_doings(doings, memory)
     limits = root.get("limits")
     limited = isinstance(limits, Map) and limits.get("exits") is not None
-    return Setup(case, program, devices, memory, doings, limited)
+    acting = tuple(_acting(root.get("on"), scope))
+    clean = not root.faulty and problems.reports == before
+    return Setup(case, program, devices, memory, doings, limited, acting, clean)
 
 
 def _is_whole(root: Map, key: str) -> bool:
@@ -170,6 +178,13 @@ def _on(node: Node | None, doings: Doings) -> tuple[tuple[int, tuple[Action, ...
                 )
             found[index] = read_actions(item.get("do"), doings)
     return tuple(sorted(found.items()))
+
+
+def _acting(node: Node | None, scope: Scope) -> Iterator[Acting]:
+    for item in _items(node):
+        number = item.get("exit") if isinstance(item, Map) else None
+        if number is not None:
+            yield Acting(scope.number(number), number.span)
 
 
 def _observe(node: Node | None, scope: Scope) -> tuple[str, ...]:

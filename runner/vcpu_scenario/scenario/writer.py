@@ -39,8 +39,11 @@ def write(
 
     ``trace`` is what ``kernel`` gave; without it the scenario expects nothing, and what ``case``
     reads at its end (``peek``, ``final_regs``) is left out. Raises :class:`Unwritable` where the
-    language cannot say what ``case`` does.
+    language cannot say what ``case`` does. What ``case`` was to do after the run had ended is left
+    out, too: a scenario holds that all of its actions are done.
     """
+    if trace is not None:
+        case = replace(case, on=_done(case, trace))
     lines = [f"title: {quoted_text(title)}"]
     if about:
         lines += ["about: |", *(f"  {line}".rstrip() for line in about.splitlines())]
@@ -52,6 +55,11 @@ def write(
     text = "\n".join(lines) + "\n"
     _check(text, case, trace, kernel)
     return text
+
+
+def _done(case: Case, trace: Trace) -> tuple[tuple[int, tuple[c.Action, ...]], ...]:
+    reacted = len(trace.exits) - (0 if trace.ended.startswith("refused") else 1)
+    return tuple((exit_, actions) for exit_, actions in case.on if exit_ < reacted)
 
 
 def _list(key: str, texts: Iterable[str]) -> list[str]:

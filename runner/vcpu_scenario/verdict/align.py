@@ -4,13 +4,19 @@ The pattern is a row of items, each of which comes between ``least`` and ``most`
 alignment says for each thing that happened which item it is held against, and which items are
 missing. It knows nothing of exits: what two things cost when held against each other is the
 caller's business.
+
+It explains, and does not decide: a table too large is cut, and the alignment says so. Whether a
+pattern fits at all is told by :mod:`vcpu_scenario.verdict.consume`, for any length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Final
+
+from vcpu_scenario.verdict.consume import Fits, Item, consumed
 
 GAP: Final = 8
 """What a missing item or an extra thing costs; a pair that costs more than two gaps is not made."""
@@ -18,19 +24,6 @@ GAP: Final = 8
 _MOST_CELLS: Final = 1_000_000
 """Larger tables are cut short: 1,000 expected against 1,000 others says enough."""
 
-
-class Item(Protocol):
-    """An entry of the pattern."""
-
-    @property
-    def least(self) -> int: ...
-
-    @property
-    def most(self) -> int | None: ...
-
-
-T = TypeVar("T")
-I = TypeVar("I", bound=Item)  # noqa: E741  an item of the pattern
 
 Cost = Callable[[int, int], int]
 """The cost of holding item ``i`` of the pattern against thing ``j``: 0 if it fits."""
@@ -56,45 +49,48 @@ class Alignment:
     cut: bool = False
 
 
+def came_next(pairs: Sequence[Pair]) -> list[int | None]:
+    """For each pair the first thing that happened in it or after it, None where nothing did."""
+    out: list[int | None] = []
+    came: int | None = None
+    for pair in reversed(pairs):
+        came = came if pair.actual is None else pair.actual
+        out.append(came)
+    return out[::-1]
+
+
 _ONCE, _OPTIONAL, _ANY = range(3)
 
 
-def align(pattern: Sequence[I], count: int, cost: Cost) -> Alignment:
-    """Aligns ``pattern`` with ``count`` things. Gaps come as late as the least cost allows."""
-    units = _units(pattern, count)
-    head = 0
-    while (
-        head < min(len(units), count) and units[head][1] == _ONCE and not cost(units[head][0], head)
-    ):
-        head += 1
-    tail = 0
-    while (
-        head + tail < min(len(units), count)
-        and units[-1 - tail][1] == _ONCE
-        and not cost(units[-1 - tail][0], count - 1 - tail)
-    ):
-        tail += 1
-    pairs = [Pair(units[n][0], n, units[n][0]) for n in range(head)]
-    end = len(units) - tail
-    middle, cut = _middle(units[head:end], head, count - tail, cost, _due(units, end, pattern))
-    pairs += middle
-    if not cut:
-        for n in range(tail):
-            item = units[end + n][0]
-            pairs.append(Pair(item, count - tail + n, item))
-    return Alignment(tuple(pairs), cut)
+def align(pattern: Sequence[Item], count: int, cost: Cost, fits: Fits | None = None) -> Alignment:
+    """Aligns ``pattern`` with ``count`` things. Gaps come as late as the least cost allows.
+
+    With ``fits``, which tells where the cost is 0, what would make too large a table begins with
+    as much as fits.
+    """
+    head = _fitting_head(pattern, count, cost)
+    tail = _fitting_tail(pattern, count, cost, head)
+    units, columns = _length(pattern, count) - head - tail, count - head - tail
+    if (units + 1) * (columns + 1) <= _MOST_CELLS:
+        return _aligned(pattern, count, cost, head, tail, units)
+    taken = consumed(pattern, count, fits) if fits is not None else None
+    if taken and sum(taken) > head:
+        return _behind(pattern, count, cost, taken)
+    side = int(_MOST_CELLS**0.5)
+    rows = min(units, max(side, _MOST_CELLS // (columns + 1) - 1))
+    columns = min(columns, _MOST_CELLS // (rows + 1) - 1)
+    return _cut(pattern, count, cost, head, rows, columns)
 
 
-def prefix_costs(pattern: Sequence[I], count: int, cost: Cost) -> list[int] | None:
+def prefix_costs(pattern: Sequence[Item], count: int, cost: Cost) -> list[int] | None:
     """The least cost of aligning all of ``pattern`` with the first 0, 1, ... ``count`` things.
 
-    None where the table would have to be cut short.
+    None where that would take too long.
     """
-    units = _units(pattern, count)
-    if (len(units) + 1) * (count + 1) > _MOST_CELLS:
+    if (_length(pattern, count) + 1) * (count + 1) > _MOST_CELLS:
         return None
     row = [GAP * j for j in range(count + 1)]  # of the units so far: none, so all is extra
-    for item, use in units:
+    for item, use in _units(pattern, count):
         if use == _ANY:
             for j in range(count):
                 row[j + 1] = min(row[j + 1], row[j] + min(cost(item, j), GAP))
@@ -107,35 +103,107 @@ def prefix_costs(pattern: Sequence[I], count: int, cost: Cost) -> list[int] | No
     return row
 
 
-def _due(units: Sequence[tuple[int, int]], at: int, pattern: Sequence[I]) -> int:
-    return units[at][0] if at < len(units) else len(pattern)
-
-
-def _units(pattern: Sequence[I], count: int) -> list[tuple[int, int]]:
+def _units(pattern: Sequence[Item], count: int) -> Iterator[tuple[int, int]]:
     """(item, how it may be used) with repeats unrolled, as far as ``count`` things can need."""
-    units = []
     for n, item in enumerate(pattern):
-        units += [(n, _ONCE)] * item.least
+        for _ in range(item.least):
+            yield n, _ONCE
         if item.most is None:
-            units.append((n, _ANY))
+            yield n, _ANY
         else:
-            units += [(n, _OPTIONAL)] * min(item.most - item.least, count)
-    return units
+            for _ in range(min(item.most - item.least, count)):
+                yield n, _OPTIONAL
 
 
-def _middle(
-    units: Sequence[tuple[int, int]], first: int, last: int, cost: Cost, due_after: int
-) -> tuple[list[Pair], bool]:
-    rows, columns = len(units), last - first
-    cut = (rows + 1) * (columns + 1) > _MOST_CELLS
-    if cut:
-        side = int(_MOST_CELLS**0.5)
-        rows, columns = min(rows, side), min(columns, side)
-        if rows < len(units):
-            due_after = units[rows][0]
-        units = units[:rows]
-    table = _table(units, first, columns, cost)
-    return _walk(units, first, columns, cost, table, due_after), cut
+def _length(pattern: Sequence[Item], count: int) -> int:
+    """How many units there are."""
+    return sum(
+        item.least + (1 if item.most is None else min(item.most - item.least, count))
+        for item in pattern
+    )
+
+
+def _fitting_head(pattern: Sequence[Item], count: int, cost: Cost) -> int:
+    """How many things at the start fit units that must come just there."""
+    head = 0
+    for item, use in _units(pattern, count):
+        if head == count or use != _ONCE or cost(item, head):
+            break
+        head += 1
+    return head
+
+
+def _fitting_tail(pattern: Sequence[Item], count: int, cost: Cost, head: int) -> int:
+    """The same at the end, of what the head has left."""
+    most = min(sum(item.least for item in pattern), count) - head
+    tail = 0
+    for n in range(len(pattern) - 1, -1, -1):
+        item = pattern[n]
+        for _ in range(item.least if item.most == item.least else 0):
+            if tail >= most or cost(n, count - 1 - tail):
+                return tail
+            tail += 1
+        if item.most != item.least:
+            break
+    return tail
+
+
+def _aligned(
+    pattern: Sequence[Item], count: int, cost: Cost, head: int, tail: int, length: int
+) -> Alignment:
+    units = list(_units(pattern, count))
+    end = head + length
+    due = units[end][0] if tail else len(pattern)
+    middle, columns = units[head:end], count - head - tail
+    table = _table(middle, head, columns, cost)
+    return Alignment(
+        (
+            *(Pair(units[n][0], n, units[n][0]) for n in range(head)),
+            *_walk(middle, head, columns, cost, table, due),
+            *(Pair(units[end + n][0], count - tail + n, units[end + n][0]) for n in range(tail)),
+        )
+    )
+
+
+def _cut(
+    pattern: Sequence[Item], count: int, cost: Cost, head: int, rows: int, columns: int
+) -> Alignment:
+    units = list(islice(_units(pattern, count), head + rows + 1))
+    due = units[head + rows][0] if head + rows < len(units) else len(pattern)
+    middle = units[head : head + rows]
+    table = _table(middle, head, columns, cost)
+    pairs = [Pair(units[n][0], n, units[n][0]) for n in range(head)]
+    return Alignment((*pairs, *_walk(middle, head, columns, cost, table, due)), cut=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """What is left of an item that has taken some things."""
+
+    least: int
+    most: int | None
+
+
+def _behind(pattern: Sequence[Item], count: int, cost: Cost, taken: Sequence[int]) -> Alignment:
+    """The alignment that begins with the things that the first items have ``taken``."""
+    pairs: list[Pair] = []
+    for n, times in enumerate(taken):
+        pairs += [Pair(n, len(pairs) + j, n) for j in range(times)]
+    first, done = len(taken) - 1, len(pairs)
+    item = pattern[first]
+    most = None if item.most is None else item.most - taken[-1]
+    rest = (_Rest(max(item.least - taken[-1], 0), most), *pattern[first + 1 :])
+    found = align(rest, count - done, lambda i, j: cost(first + i, done + j))
+    moved = (
+        replace(
+            pair,
+            expected=None if pair.expected is None else first + pair.expected,
+            actual=None if pair.actual is None else done + pair.actual,
+            before=first + pair.before,
+        )
+        for pair in found.pairs
+    )
+    return Alignment((*pairs, *moved), found.cut)
 
 
 def _table(

@@ -10,7 +10,9 @@ from vcpu_scenario.scenario.expectation import Check, ExpectedExit, RegisterChec
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict import match
-from vcpu_scenario.verdict.align import Pair, align
+from vcpu_scenario.verdict.align import Alignment, Pair, align, came_next
+from vcpu_scenario.verdict.consume import matches
+from vcpu_scenario.verdict.fitting import Fitting
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.records import Mismatch, Place
 from vcpu_scenario.verdict.words import describe, masked_words, value_words
@@ -48,24 +50,32 @@ def compare_never(
     never: Sequence[ExpectedExit], exits: Sequence[Exit], guest: Guest
 ) -> Iterator[Mismatch]:
     """Yields the first exit that fits each of the exits that must not come."""
-    states = match.states(exits)
-    for banned in never:
-        came = [
-            n
-            for n, exit_ in enumerate(exits)
-            if match.same_kind(banned, exit_) and not match.failures(banned, exit_, states[n])
-        ]
-        if came:
-            first = exits[came[0]]
-            times = f" and {len(came) - 1} more" if len(came) > 1 else ""
+    fitting = Fitting(never, exits, match.states(exits))
+    for number, banned in enumerate(never):
+        if came := fitting.all(number):
+            first = (came & -came).bit_length() - 1
+            exit_, more = exits[first], came.bit_count() - 1
+            times = f" and {more} more" if more else ""
             yield Mismatch(
                 "never",
-                f"never expected: {describe_exit(first, guest)} came as exit {came[0]}{times}",
+                f"never expected: {describe_exit(exit_, guest)} came as exit {first}{times}",
                 banned.span,
-                exit=came[0],
-                place=guest.place(first.pc),
-                rules=first.rules,
+                exit=first,
+                place=guest.place(exit_.pc),
+                rules=exit_.rules,
             )
+
+
+def too_long(what: str, alignment: Alignment, clause: Span) -> Mismatch:
+    """Says that what was expected of exits, or of stops, is not what came, and that not all of
+    what parts the two is named."""
+    last = max((pair.actual for pair in alignment.pairs if pair.actual is not None), default=-1)
+    return Mismatch(
+        "too long",
+        f"the {what} are not those expected, and too many to name all that parts them",
+        clause,
+        notes=(f"compared in detail up to {what[:-1]} {last}",),
+    )
 
 
 class _Comparison:
@@ -92,8 +102,18 @@ class _Comparison:
         return known
 
     def mismatches(self) -> Iterator[Mismatch]:
-        alignment = align(self.pattern, len(self.exits), self.cost)
+        count, fits = len(self.exits), Fitting(self.pattern, self.exits, self.states)
+        if matches(self.pattern, count, fits):
+            return
+        alignment = align(self.pattern, count, self.cost, fits)
+        named = list(self._named(alignment))
+        yield from named
+        if alignment.cut or not named:
+            yield too_long("exits", alignment, self.clause)
+
+    def _named(self, alignment: Alignment) -> Iterator[Mismatch]:
         swapped = self._swapped(alignment.pairs)
+        instead = came_next(alignment.pairs)
         moved = set(swapped.values())
         for key, run in groupby(enumerate(alignment.pairs), lambda entry: _run_key(entry[1])):
             entries = list(run)
@@ -105,7 +125,7 @@ class _Comparison:
                     if at in swapped
                 )
                 if gone:
-                    yield self._missing(alignment.pairs, gone[-1], len(gone))
+                    yield self._missing(alignment.pairs[gone[-1]], instead[gone[-1]], len(gone))
                 continue
             for at, pair in entries:
                 if pair.expected is None:
@@ -133,11 +153,9 @@ class _Comparison:
         # An expectation that fits anything did not "come elsewhere".
         return pair.expected is not None and bool(self.pattern[pair.expected].checks)
 
-    def _missing(self, pairs: Sequence[Pair], at: int, times: int) -> Mismatch:
-        index = pairs[at].expected
-        assert index is not None
-        expected = self.pattern[index]
-        instead = next((pair.actual for pair in pairs[at:] if pair.actual is not None), None)
+    def _missing(self, pair: Pair, instead: int | None, times: int) -> Mismatch:
+        assert pair.expected is not None
+        expected = self.pattern[pair.expected]
         what = describe_expected(expected, self.guest)
         if times > 1:
             what = f"{times} of {expected.least} times {what}"

@@ -14,6 +14,7 @@ from vcpu_scenario.scenario.expectation import (
 )
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Trace
+from vcpu_scenario.verdict.exits import describe_exit
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.records import Kind, Mismatch
 
@@ -22,7 +23,7 @@ def compare_final(final: Final, trace: Trace, guest: Guest) -> Iterator[Mismatch
     """Yields every part of the final state that is not as expected."""
     registers = _final_registers(trace)
     for reg in final.regs:
-        yield from _register(reg, registers)
+        yield from _register(reg, registers, trace, guest)
     for memory in final.memory:
         yield from _memory(memory, trace, guest)
     for eventfd in final.eventfds:
@@ -40,13 +41,29 @@ def _final_registers(trace: Trace) -> Mapping[str, int]:
     return {**observed, **trace.final_regs}
 
 
-def _register(check: RegisterCheck, registers: Mapping[str, int]) -> Iterator[Mismatch]:
+def _register(
+    check: RegisterCheck, registers: Mapping[str, int], trace: Trace, guest: Guest
+) -> Iterator[Mismatch]:
     value = registers.get(check.reg)
     if value != check.value:
         found = "nothing: it was not read" if value is None else f"{value:#x}"
-        yield _difference(
-            "final register", f"final {check.reg}", f"{check.value:#x}", found, check.span
-        )
+        what = f"final {check.reg}"
+        notes = _last_change(check.reg, value, trace, guest)
+        yield _difference("final register", what, f"{check.value:#x}", found, check.span, notes)
+
+
+def _last_change(reg: str, value: int | None, trace: Trace, guest: Guest) -> tuple[str, ...]:
+    """At which exit the register got its last value, as far as that was observed."""
+    seen = [(n, exit_) for n, exit_ in enumerate(trace.exits) if reg in exit_.regs]
+    if not seen:
+        return (f"`observe: [{reg}]` shows at which exit it changes",)
+    index, exit_ = seen[-1]
+    if exit_.regs[reg] != value:
+        return (f"{reg} was {exit_.regs[reg]:#x} from exit {index} on, and changed after the last",)
+    what = f"exit {index}: {describe_exit(exit_, guest)}"
+    if index == 0:
+        return (f"{reg} is as it was at {what}",)
+    return (f"{reg} last changed on the way to {what}",)
 
 
 def _memory(check: MemoryCheck, trace: Trace, guest: Guest) -> Iterator[Mismatch]:

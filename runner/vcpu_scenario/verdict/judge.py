@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Final
 
 from vcpu_scenario.case import Limits
 from vcpu_scenario.scenario.expectation import Check, Expectation, Xfail
 from vcpu_scenario.trace import Stop, Trace
+from vcpu_scenario.verdict.doings import not_done
 from vcpu_scenario.verdict.exits import NO_FURTHER, compare_exits, compare_never
 from vcpu_scenario.verdict.final import compare_final
 from vcpu_scenario.verdict.guest import Guest
@@ -31,9 +33,11 @@ def judge(
     if expectation.refused is not None or trace.error is not None:
         return tuple(_refusal(expectation, trace))
     mismatches = list(_refused_action(expectation, trace))
+    limits = limits or Limits()
     if expectation.exits is not None:
         exits = compare_exits(expectation.exits, trace.exits, guest, expectation.span)
-        mismatches += _with_ending(list(exits), trace, limits or Limits())
+        mismatches += _with_ending(list(exits), trace, limits)
+    mismatches += not_done(expectation.acting, trace, ending(trace, limits))
     mismatches += compare_never(expectation.never, trace.exits, guest)
     if expectation.stops is not None:
         mismatches += compare_stops(expectation.stops, stops, guest, expectation.span, found)
@@ -61,13 +65,38 @@ def was_cut(trace: Trace) -> bool:
     return trace.ended in ("exit limit", "repeats", "interrupted")
 
 
+def ended_as_expected(expectation: Expectation, trace: Trace) -> bool:
+    """Whether a run that is as expected had its limit of exits from what is expected of them, or
+    was cut where it had come to its end: then to have been cut says nothing."""
+    return bool(expectation.exits) and trace.ended == "exit limit"
+
+
+_MOST_UNREACHED: Final = 3
+
+
 def _with_ending(mismatches: list[Mismatch], trace: Trace, limits: Limits) -> list[Mismatch]:
-    """Says with the last missing exit why no further one came, if none did."""
+    """Says with the last missing exit why no further one came, if none did; and that some were
+    not reached, rather than missing, where a run cut at its limit had other exits instead."""
     words = ending(trace, limits)
-    last = mismatches[-1] if mismatches else None
-    if words and last is not None and last.kind == "missing" and NO_FURTHER in last.notes:
-        mismatches[-1] = replace(last, notes=(*last.notes, words))
-    return mismatches
+    if not words or not mismatches or not _is_behind_all(mismatches[-1]):
+        return mismatches
+    others = list(mismatches)
+    while others and _is_behind_all(others[-1]):
+        others.pop()
+    if trace.ended == "exit limit" and any(other.kind == "extra" for other in others):
+        unreached = [found.message.removeprefix("missing: ") for found in mismatches[len(others) :]]
+        notes = [words, *(f"not reached: {what}" for what in unreached[:_MOST_UNREACHED])]
+        if (more := len(unreached) - _MOST_UNREACHED) > 0:
+            notes.append(f"and {more} more")
+        last = others[-1]
+        return [*others[:-1], replace(last, notes=(*last.notes, *notes))]
+    last = mismatches[-1]
+    return [*mismatches[:-1], replace(last, notes=(*last.notes, words))]
+
+
+def _is_behind_all(mismatch: Mismatch) -> bool:
+    """Whether it is a missing exit after the last that came."""
+    return mismatch.kind == "missing" and NO_FURTHER in mismatch.notes
 
 
 def _refusal(expectation: Expectation, trace: Trace) -> Iterator[Mismatch]:

@@ -23,6 +23,8 @@ Kind: TypeAlias = Literal[
     "eventfd",
     "ring",
     "output",
+    "too long",
+    "not done",
     "unexpected pass",
 ]
 

@@ -11,7 +11,8 @@ from vcpu_scenario.case import Case
 from vcpu_scenario.scenario.expectation import ExpectedStop, RegisterCheck
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Exit, Stop
-from vcpu_scenario.verdict.align import GAP, Pair, align
+from vcpu_scenario.verdict.align import GAP, Pair, align, came_next
+from vcpu_scenario.verdict.exits import too_long
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.records import Mismatch, StopFinding
 from vcpu_scenario.verdict.words import executed_one
@@ -90,13 +91,18 @@ def compare_stops(
         return _cost(pattern[expected], stops[actual])
 
     alignment = align(units, len(stops), cost)
-    for n, pair in enumerate(alignment.pairs):
+    reported = {stop.pc for stop in stops}
+    for pair, instead in zip(alignment.pairs, came_next(alignment.pairs), strict=True):
         if pair.actual is None:
-            yield _missing(pattern, alignment.pairs[n:], stops, guest)
+            assert pair.expected is not None
+            expected = pattern[pair.expected]
+            yield _missing(expected, instead, stops, guest, expected.pc in reported)
         elif pair.expected is None:
             yield _extra(pattern, pair, stops, guest, clause, twice)
         else:
             yield from _differences(pattern[pair.expected], pair.actual, stops, guest)
+    if alignment.cut:
+        yield too_long("stops", alignment, clause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +120,18 @@ def _cost(expected: ExpectedStop, stop: Stop) -> int:
 
 
 def _missing(
-    pattern: Sequence[ExpectedStop], rest: Sequence[Pair], stops: Sequence[Stop], guest: Guest
+    expected: ExpectedStop,
+    instead: int | None,
+    stops: Sequence[Stop],
+    guest: Guest,
+    reported: bool,
 ) -> Mismatch:
-    index = rest[0].expected
-    assert index is not None
-    expected = pattern[index]
-    instead = next((pair.actual for pair in rest if pair.actual is not None), None)
     came = (
         "no further stop came"
         if instead is None
         else f"stop {instead} came next: {describe_stop(stops[instead], guest)}"
     )
     place = guest.place(expected.pc)
-    reported = any(stop.pc == expected.pc for stop in stops)
     notes = [came]
     if not reported:
         what = f": {place.instruction}" if place.instruction else ""

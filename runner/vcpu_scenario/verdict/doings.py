@@ -1,0 +1,34 @@
+"""What the VMM was to do after certain exits, and did not, because the run had ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from vcpu_scenario.scenario.expectation import Acting
+from vcpu_scenario.trace import Trace
+from vcpu_scenario.verdict.records import Mismatch
+
+_ENDS_AT_ITS_EXIT = ("error", "system event", "interrupted", "repeats")
+"""How a run ends before the VMM does anything after the last exit. At a limit of exits it does so
+as well; but then it is known beforehand which exit that is."""
+
+
+def not_done(acting: Sequence[Acting], trace: Trace, ending: str) -> Iterator[Mismatch]:
+    """Yields what was not done, once for each text that asks for it; ``ending`` says in words why
+    the run ended. What the kernel refused is another matter."""
+    if trace.ended.startswith("refused"):
+        return
+    done = len(trace.exits) - (trace.ended in _ENDS_AT_ITS_EXIT)
+    undone = [wanted for wanted in acting if wanted.exit >= done]
+    for span, wanted in groupby(undone, lambda one: one.span):
+        exits = [one.exit for one in wanted]
+        first = exits[0]
+        came = "ended the run" if first < len(trace.exits) else "never came"
+        more = f" and {len(exits) - 1} more" if len(exits) > 1 else ""
+        yield Mismatch(
+            "not done",
+            f"not done: what the VMM does after exit {first}{more}",
+            span,
+            notes=tuple(filter(None, (f"exit {first} {came}", ending))),
+        )

@@ -1,0 +1,218 @@
+"""What asserts nothing, cannot come or is never done is an error, and what can is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.language.build import messages, small
+
+ASSERTS_NOTHING = "the clause asserts nothing"
+OF_ALL = "this holds of every run: the clause asserts nothing"
+CANNOT_COME = "nothing can bring this exit about"
+NOT_DONE = "this is never done"
+
+
+@pytest.mark.parametrize(
+    ("clause", "message"),
+    [
+        ("{}", ASSERTS_NOTHING),
+        ('{kernels: "6.12"}', ASSERTS_NOTHING),
+        ("{about: what it is}", ASSERTS_NOTHING),
+        ("{xfail: {reason: why, link: 'https://example.org/1'}}", ASSERTS_NOTHING),
+        ("{never: []}", "`never` has no items"),
+        ("{never: [], exits: [mmio: {read: 0}]}", "`never` has no items"),
+        ("{final: {}}", "`final` has too few keys"),
+        ("{final: {regs: {}}}", "`regs` has too few keys"),
+        ("{final: {memory: []}}", "`memory` has no items"),
+        ("{final: {eventfd: {}}}", "`eventfd` has too few keys"),
+        ("{final: {output: {}}}", "`output` has too few keys"),
+        ('{final: {memory: [{at: start, hex: ""}]}}', "this compares no bytes"),
+        ("{final: {memory: [{at: start, words: []}]}}", "this compares no bytes"),
+        ('{exits: [mmio: {write: 0, data_bytes: ""}]}', "this compares no bytes"),
+        ("{exits: [any: {repeat: {least: 0}}]}", OF_ALL),
+        ("{exits: [any: {repeat: {least: 1}}]}", OF_ALL),
+        ("{exits: [any: {note: the only one}]}", OF_ALL),
+        ("{exits: [any: {repeat: {least: 0}}, any: {repeat: {least: 0}}]}", OF_ALL),
+        ("{exits: [any: {}, any: {repeat: {least: 0}}]}", OF_ALL),
+    ],
+)
+def test_a_clause_that_any_run_fulfils_is_an_error(clause: str, message: str) -> None:
+    assert messages(f"expect:\n- {clause}\n") == [message]
+
+
+def test_no_clause_at_all_under_expect_is_an_error() -> None:
+    assert messages("expect: []\n") == ["`expect` has no items"]
+
+
+def test_exits_that_are_indented_wrongly_are_told() -> None:
+    text = "expect:\n- kernels: '>=5.11'\n- exits: [mmio: {read: 0}]\n"
+    assert messages(text) == [ASSERTS_NOTHING]
+
+
+@pytest.mark.parametrize(
+    "clause",
+    [
+        "{exits: []}",
+        "{exits: [interrupted: {}]}",
+        "{exits: [any: {repeat: 2}]}",
+        "{exits: [any: {repeat: {least: 2}}]}",
+        "{exits: [any: {repeat: {most: 3}}]}",
+        "{exits: [any: {pc: start}]}",
+        "{exits: [any: {regs: {x0: 1}}]}",
+        "{exits: [any: {exit: MMIO, repeat: {least: 0}}]}",
+        "{exits: [any: {}], final: {regs: {x0: 0}}}",
+        "{never: [any: {}]}",
+        "{stops: []}",
+        "{refused: {errno: EINVAL}}",
+    ],
+)
+def test_a_clause_that_some_run_breaks_is_none(clause: str) -> None:
+    assert messages(f"expect:\n- {clause}\n") == []
+
+
+def test_a_ring_and_a_device_may_be_expected_to_stay_empty() -> None:
+    devices = (
+        "devices:\n  ring: {handled_by: kernel, model: coalesced, at: 0x0b000000, size: 16}\n"
+        "  uart: {handled_by: userspace, at: 0x09000000, model: pl011}\n"
+    )
+    assert messages(f"{devices}expect:\n- final: {{ring: []}}\n") == []
+    assert messages(f'{devices}expect:\n- final: {{output: {{uart: ""}}}}\n') == []
+
+
+@pytest.mark.parametrize(
+    ("given", "exit_"),
+    [
+        ("", "hypercall: {}"),
+        ("", "any: {exit: HYPERCALL}"),
+        ("", "any: {exit: SHUTDOWN}"),
+        ("", "any: {exit: FAIL_ENTRY}"),
+        ("", "any: {exit: INTERNAL_ERROR}"),
+        ("", "any: {exit: MEMORY_FAULT}"),
+        ("", "any: {exit: ARM_SEA}"),
+        ("", "interrupted: {exit: HYPERCALL}"),
+        ("", "hypercall: {repeat: {least: 0}}"),
+        ("", "system_event: {type: wakeup}"),
+        ("", "system_event: {type: 4}"),
+        ("", "system_event: {type: crash}"),
+        ("", "system_event: {type: 3}"),
+        ("", "system_event: {type: 9}"),
+        ("", "system_event: {type: suspend}"),
+        ("features: []\n", "system_event: {type: shutdown}"),
+        ("features: []\n", "system_event: {}"),
+        ("features: []\ncapabilities: [arm_system_suspend]\n", "system_event: {type: suspend}"),
+        ("", "arm_nisv: {}"),
+        ("", "debug: {}"),
+        ("debug: {enable: false, single_step: true}\n", "debug: {step: start}"),
+        ("", "mmio: {read: start}"),
+    ],
+)
+def test_an_exit_that_nothing_can_bring_about_is_an_error(given: str, exit_: str) -> None:
+    assert messages(f"{given}expect: [{{exits: [{exit_}]}}]\n") == [CANNOT_COME]
+
+
+@pytest.mark.parametrize(
+    ("given", "exit_"),
+    [
+        ("", "system_event: {type: shutdown}"),
+        ("", "system_event: {type: reset}"),
+        ("capabilities: [arm_system_suspend]\n", "system_event: {type: suspend}"),
+        ("before: [mp_state: suspended]\n", "system_event: {type: wakeup}"),
+        ("capabilities: [arm_nisv_to_user]\n", "arm_nisv: {}"),
+        ("debug: {}\n", "debug: {}"),
+        ("before: [debug: {single_step: true}]\n", "debug: {step: done}"),
+        ("before: [forge: {exit_reason: 3}]\n", "interrupted: {exit: HYPERCALL}"),
+        ("", "any: {exit: ARM_LDST64B}"),
+        (
+            "memory:\n- {at: 0x40000000, size: 4KiB}\n"
+            "- {at: 0x50000000, size: 4KiB, readonly: true}\n",
+            "mmio: {write: 0x50000000}",
+        ),
+    ],
+)
+def test_an_exit_that_a_kernel_can_bring_about_is_none(given: str, exit_: str) -> None:
+    assert messages(f"{given}expect: [{{exits: [{exit_}]}}]\n") == []
+
+
+def test_what_must_never_come_may_be_anything() -> None:
+    assert messages("expect: [{never: [hypercall: {}, debug: {}]}]\n") == []
+
+
+def test_no_stop_is_told_without_guest_debug() -> None:
+    assert messages("expect: [{stops: [start]}]\n") == ["nothing can bring this stop about"]
+    assert messages("debug: {}\nexpect: [{stops: [start]}]\n") == []
+
+
+THEN = "then: [set: {x0: 1}]"
+READ = "mmio: {read: 0}"
+
+
+@pytest.mark.parametrize(
+    ("exits", "told"),
+    [
+        (f"system_event: {{type: reset, {THEN}}}", [NOT_DONE]),
+        (f"mmio: {{read: 0, {THEN}}}", [NOT_DONE]),
+        ("mmio: {read: 0, reply: 1}", [NOT_DONE]),
+        (
+            f"system_event: {{}}, {READ}",
+            ["nothing comes after a system event, which ends the run"],
+        ),
+        ("system_event: {repeat: 2}", ["nothing comes after a system event, which ends the run"]),
+        (f"error: {{}}, {READ}", ["nothing comes after an error, which ends the run"]),
+        (
+            f"interrupted: {{}}, {READ}",
+            ["nothing comes after an interrupted run without an action, which ends the run"],
+        ),
+        (f"interrupted: {{{THEN}}}, {READ}", []),
+        (f"mmio: {{read: 0, {THEN}}}, {READ}", []),
+        ("mmio: {read: 0, reply: 1, repeat: 3}", []),
+        (f"system_event: {{repeat: {{least: 0, most: 1}}}}, {READ}", []),
+    ],
+)
+def test_what_comes_behind_the_end_of_the_run_is_an_error(exits: str, told: list[str]) -> None:
+    assert messages(f"expect: [{{exits: [{exits}]}}]\n") == told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("on: [{exit: 39, do: [skip_instruction: true]}]\n", [NOT_DONE]),
+        ("on: [{exit: 38, do: [skip_instruction: true]}]\n", []),
+        ("on: [{exit: 4, do: [skip_instruction: true]}]\nlimits: {exits: 5}\n", [NOT_DONE]),
+        (f"on: [{{exit: 1, do: [set: {{x0: 1}}]}}]\nexpect: [{{exits: [{READ}]}}]\n", [NOT_DONE]),
+        (
+            "on: [{exit: 1, do: [set: {x0: 1}]}]\nexpect:\n"
+            f"- {{kernels: '<5.0', exits: [{READ}]}}\n"
+            f"- {{exits: [{READ}, {READ}, {READ}]}}\n",
+            [],
+        ),
+    ],
+)
+def test_an_action_at_an_exit_that_no_run_goes_past_is_an_error(text: str, told: list[str]) -> None:
+    assert messages(text) == told
+
+
+def test_nothing_is_said_of_what_is_faulty_anyway() -> None:
+    assert messages("expect: [{exits: [mmio: {read: nowhere}]}]\n") == [
+        "no label and no device is called `nowhere`"
+    ]
+
+
+def test_a_refused_set_up_has_nothing_that_never_comes() -> None:
+    text = "expect: [{refused: {errno: EINVAL}, never: [mmio: {read: 0}]}]\n"
+    assert messages(text) == ["a refused set-up has no `never`"]
+
+
+def test_a_clause_knows_what_must_be_done_for_it() -> None:
+    text = (
+        "on: [{exit: 1, do: [set: {x0: 1}]}, {exit: 7, do: [set: {x0: 1}]}]\n"
+        "expect:\n"
+        "- kernels: '6.12'\n"
+        "  exits: [mmio: {read: 0, reply: 1, repeat: 2}, mmio: {read: 8}]\n"
+        "- kernels: '7.3'\n"
+        "  exits: [mmio: {read: 0, repeat: 9}]\n"
+    )
+    old, new = (case.expectation for case in small(text).cases(["6.12", "7.3"]))
+    assert old is not None
+    assert new is not None
+    assert sorted(one.exit for one in old.acting) == [0, 1, 1]
+    assert [one.exit for one in new.acting] == [1, 7]

@@ -1,0 +1,1 @@
+"""Expectations changed so that they no longer hold, and a judge of its own that says which."""

@@ -1,0 +1,29 @@
+"""``python -m tests.mutation clauses --count 5000``: nothing passes that does not hold.
+
+``clauses`` changes what passing cases expect and compares the verdict with a judge of its own;
+``patterns`` does so for short patterns over short texts. Each is a function of its seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from tests.mutation.search import clauses, patterns
+
+_SEARCHES = {"clauses": clauses, "patterns": patterns}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("search", choices=sorted(_SEARCHES))
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--count", type=int, default=5000)
+    options = parser.parse_args()
+    tally = _SEARCHES[options.search](options.seed, options.count)
+    print(*tally.wrong or (), sep="\n", end="\n" if tally.wrong else "")
+    wrong = len(tally.wrong or ())
+    print(f"{tally.tried} tried, {tally.false} must not hold, {wrong} judged otherwise")
+    return 1 if wrong else 0
+
+
+raise SystemExit(main())

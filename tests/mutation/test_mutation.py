@@ -1,0 +1,17 @@
+"""Nothing passes that does not hold, as far as a few changed clauses and patterns tell."""
+
+from __future__ import annotations
+
+from tests.mutation.search import clauses, patterns
+
+
+def test_a_changed_clause_passes_only_where_it_holds() -> None:
+    tally = clauses(seed=0, count=400)
+    assert tally.wrong == []
+    assert tally.false > 200
+
+
+def test_a_pattern_matches_only_where_it_can_be_laid_over_all_that_came() -> None:
+    tally = patterns(seed=0, count=4000)
+    assert tally.wrong == []
+    assert 500 < tally.false < 3500
