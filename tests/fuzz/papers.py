@@ -101,7 +101,8 @@ def paper(seed: int) -> bytes:
 
 def _with_hole(document: Any, random: Random) -> Any:
     """``document`` with a random value replaced by a hole, or a key taken away or renamed."""
-    node, path = document, list[tuple[Any, Any]]()
+    node: Any = document
+    path: list[tuple[Any, Any]] = []
     while isinstance(node, dict | list) and node and (not path or random.random() < 0.85):
         key = random.choice(list(node)) if isinstance(node, dict) else random.randrange(len(node))
         path.append((node, key))
