@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from vcpu_scenario.cli import main
+from vcpu_scenario.process import main
 
 if __name__ == "__main__":
     sys.exit(main())

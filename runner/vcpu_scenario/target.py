@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias
 
 from vcpu_scenario.case import Case, HostInterrupt
 from vcpu_scenario.kvm.release import RangeError, parse_release
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.interface import KvmError, Unsupported
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
 
@@ -31,7 +31,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The kernel panicked or hung over the case; ``console`` is the end of what it printed."""
+    """The case took its VM, or the kernel, along; ``console`` is the end of what that printed."""
 
     reason: str
     console: str
@@ -158,6 +158,8 @@ class Kvm(_Target):
                 return run_case(machine, case)
         except Unsupported as reason:
             return Skipped(str(reason))
+        except KvmError as error:
+            return Lost(f"the VM failed: {error}", "")
 
 
 def _release_of(uname: str) -> str:

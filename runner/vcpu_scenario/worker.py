@@ -15,8 +15,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import IO, Any, Final, NoReturn
 
+from vcpu_scenario.signals import SIGNALS
+
 HEAD: Final = struct.Struct("<q")
 """Comes before an answer: its length."""
+_PR_SET_PDEATHSIG: Final = 1
 CHUNK: Final = struct.Struct("<qq")
 """An order: the first number, and the one after the last."""
 
@@ -49,14 +52,18 @@ def serve(
     answers: int,
     words: IO[bytes],
     parents: Iterable[int],
+    parent: int,
 ) -> NoReturn:
     """Takes orders until there are no more; never comes back.
 
     Each number is answered with a tuple of what ``work`` gave, a chunk with None after its last;
-    ``parents`` are ends of pipes that are not this process's.
+    ``parents`` are ends of pipes that are not this process's; ``parent`` is the process without
+    which it is to end, 0 if it had better end with its orders.
     """
     try:
         _settle(words.fileno())
+        if parent:
+            end_with(parent)
         for end in parents:
             os.close(end)
         while order := os.read(orders, CHUNK.size):
@@ -87,8 +94,9 @@ def _attempt(work: Callable[[int], Any], number: int) -> Any:
 
 def _settle(words: int) -> None:
     """Makes a worker of this process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops it
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in SIGNALS:  # they are for the parent, which then stops it
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     faulthandler.disable()
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
@@ -97,6 +105,15 @@ def _settle(words: int) -> None:
     os.dup2(words, 2)
     sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115  as long as the process
     gc.freeze()  # what is shared with the parent stays shared: do not touch it to collect it
+
+
+def end_with(parent: int) -> None:
+    """Has this process killed when the thread that forked it ends, whatever it is at then."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _send(answers: int, message: object) -> None:

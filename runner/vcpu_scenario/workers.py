@@ -14,11 +14,13 @@ import pickle
 import select
 import signal
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from time import monotonic
 from typing import IO, Any, Final, Generic, TypeVar
 
+from vcpu_scenario.signals import SIGNALS
 from vcpu_scenario.worker import CHUNK, HEAD, Lost, Stop, serve
 
 Result = TypeVar("Result")
@@ -66,11 +68,15 @@ def _in_order(
 ) -> Generator[tuple[int, Result | Lost], None, None]:
     early: dict[int, Result | Lost] = {}
     following = 0
-    for number, result in done:
-        early[number] = result
-        while following in early:
-            yield following, early.pop(following)
-            following += 1
+    try:
+        for number, result in done:
+            early[number] = result
+            while following in early:
+                yield following, early.pop(following)
+                following += 1
+    except KeyboardInterrupt:
+        yield from sorted(early.items())
+        raise
     # Only where it was stopped is anything missing before these.
     yield from sorted(early.items())
 
@@ -159,7 +165,6 @@ class _Workers(Generic[Result]):
                         raise
                     self._processes = len(self._workers)
                     break
-                self._workers.append(worker)
             else:
                 break
             self._give(worker)
@@ -211,10 +216,23 @@ class _Workers(Generic[Result]):
             yield lost, Lost(_why_died(status, words, why), words)
 
     def _fork(self) -> _Worker:
+        """A signal that comes meanwhile waits: it must not end in both processes."""
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            worker = self._forked()
+            self._workers.append(worker)
+            return worker
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+    def _forked(self) -> _Worker:
         _occupy_standard_streams()
         their_orders, orders = os.pipe()
         answers, their_answers = os.pipe()
         words = tempfile.TemporaryFile()  # noqa: SIM115  closed with the worker
+        # The thread that forked a worker may be gone before the program is.
+        mortal = threading.current_thread() is not threading.main_thread()
+        parent = 0 if mortal else os.getpid()
         try:
             pid = os.fork()
         except OSError:
@@ -226,7 +244,7 @@ class _Workers(Generic[Result]):
             mine = [orders, answers]
             for other in self._workers:
                 mine += other.orders, other.answers
-            serve(self._work, self._stop, their_orders, their_answers, words, mine)
+            serve(self._work, self._stop, their_orders, their_answers, words, mine, parent)
         os.close(their_orders)
         os.close(their_answers)
         return _Worker(pid, orders, answers, words)

@@ -6,6 +6,7 @@ import json
 import mmap
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -51,7 +52,7 @@ def has_no_kvm(box: Mailbox, console: str) -> None:
 
 def works(box: Mailbox, console: str, log: str) -> None:
     """Answers with a trace whose ``ended`` tells how it was booted; some exit limits are special:
-    101 panics, 102 hangs, 103 skips, 104 is a failure of the agent's own."""
+    101 panics, 102 hangs, 103 skips, 104 is a failure of the VM's, 105 babbles, 106 is killed."""
     with open(log, "a") as out:
         gic = next(word for word in sys.argv if "gic-version" in word)
         out.write(json.dumps({"pid": os.getpid(), "gic": gic[-1], "arguments": sys.argv}) + "\n")
@@ -82,10 +83,31 @@ def skips(box: Mailbox, console: str) -> None:
 
 
 def fails(box: Mailbox, console: str) -> None:
-    box.send("failed", "Traceback: ZeroDivisionError")
+    box.send(
+        "failed",
+        "Traceback (most recent call last):\n"
+        "vcpu_scenario.machine.interface.KvmError: KVM_GET_ONE_REG: Input/output error",
+    )
+    time.sleep(600)  # what comes next is for another guest
 
 
-SPECIAL: dict[int, Callable[[Mailbox, str], None]] = {101: dies, 102: hangs, 103: skips, 104: fails}
+def babbles(box: Mailbox, console: str) -> None:
+    box.send("trace", '{"_": "Trace", "surprise": 1}')
+    time.sleep(600)
+
+
+def is_killed(box: Mailbox, console: str) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+SPECIAL: dict[int, Callable[[Mailbox, str], None]] = {
+    101: dies,
+    102: hangs,
+    103: skips,
+    104: fails,
+    105: babbles,
+    106: is_killed,
+}
 PLAYS: dict[str, Callable[..., None]] = {
     play.__name__: play for play in (complains, silent, panics, has_no_kvm, works)
 }

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vcpu_scenario.case import Case, Limits
+from vcpu_scenario.case import Case, Limits, Load
 from vcpu_scenario.machine.real.lab import (
     BootError,
     Lab,
-    LabError,
     LabOptions,
     LabUnavailableError,
     Lost,
@@ -29,7 +28,7 @@ from vcpu_scenario.trace import Trace
 from .cases import GICV2, PLAIN
 
 ROOT = Path(__file__).parents[2]
-PANICS, HANGS, SKIPS, FAILS = 101, 102, 103, 104
+PANICS, HANGS, SKIPS, FAILS, BABBLES, KILLED = range(101, 107)
 
 
 def case(number: int, base: Case = PLAIN) -> Case:
@@ -128,9 +127,54 @@ def test_what_real_kvm_cannot_do_is_skipped_with_its_reason(options: Options) ->
     assert run_cases("6.12", [case(SKIPS)], options()) == [Skipped("not on real KVM")]
 
 
-def test_a_fault_of_the_agent_is_an_error(options: Options) -> None:
-    with pytest.raises(LabError, match="ZeroDivisionError"):
-        run_cases("6.12", [case(FAILS)], options())
+@pytest.mark.parametrize(
+    ("special", "reason"),
+    [
+        (FAILS, "the VM failed: vcpu_scenario.machine.interface.KvmError: KVM_GET_ONE_REG: "),
+        (BABBLES, "its answer cannot be read"),
+        (KILLED, "the guest ended"),
+    ],
+)
+def test_a_vm_that_dies_takes_one_case(
+    options: Options, boots: Boots, special: int, reason: str
+) -> None:
+    """What it leaves behind in its kernel is nothing to the next: that has another one."""
+    first, lost, last = run_cases("6.12", [case(1), case(special), case(3)], options())
+    assert isinstance(first, Trace)
+    assert isinstance(last, Trace)
+    assert isinstance(lost, Lost)
+    assert reason in lost.reason
+    assert len(boots()) == 2
+    assert all(gone(entry["pid"]) for entry in boots())
+
+
+def test_a_kernel_that_does_not_come_up_again_loses_cases_and_no_results(
+    options: Options, tmp_path: Path
+) -> None:
+    chosen = options()
+    with Lab("6.12", chosen) as lab:
+        assert isinstance(lab.run(case(1)), Trace)
+        assert isinstance(lab.run(case(PANICS)), Lost)
+        qemu = Path(chosen.qemu)
+        works = qemu.read_text()
+        qemu.write_text(f"#!/bin/sh\necho started >> {tmp_path}/starts\necho no >&2; exit 1\n")
+        for _ in range(6):
+            lost = lab.run(case(1))
+            assert isinstance(lost, Lost)
+            assert "did not come up again" in lost.reason
+        qemu.write_text(works)
+    assert (tmp_path / "starts").read_text().count("started") == 3
+
+
+def test_a_case_that_does_not_fit_is_skipped_and_the_guest_stays(
+    options: Options, boots: Boots
+) -> None:
+    large = replace(case(1), loads=(Load(0x4000_0000, bytes(9 << 20)),))
+    skipped, next_one = run_cases("6.12", [large, case(2)], options())
+    assert isinstance(skipped, Skipped)
+    assert "does not fit" in skipped.reason
+    assert isinstance(next_one, Trace)
+    assert len(boots()) == 1
 
 
 def test_closing_ends_the_guest(options: Options, boots: Boots) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from vcpu_scenario.authoring.template import Template, filled
-from vcpu_scenario.authoring.writing import write_whole
 from vcpu_scenario.reading import Unreadable, read_json
 from vcpu_scenario.scenario import SUFFIX
 from vcpu_scenario.scenario.schema import schema_text
 from vcpu_scenario.scenario.wordcache import words_path
+from vcpu_scenario.writing import write_all
 
 SCHEMA: Final = "scenario.schema.json"
 _PLACES: Final = (SCHEMA, f"schemas/{SCHEMA}")
@@ -32,10 +32,11 @@ class Plan:
         return [path for path, _ in self.files if os.path.lexists(path)]
 
     def carry_out(self) -> None:
-        """Writes the files, and the folders that they need. Raises :class:`OSError`."""
-        for path, text in self.files:
+        """Writes the files, and the folders that they need. Raises :class:`OSError`, and has
+        then written none of them."""
+        for path, _ in self.files:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, text)
+        write_all((path, text.encode()) for path, text in self.files)
 
 
 def plan(template: Template, path: Path, title: str, tags: list[str], schema: str) -> Plan:

@@ -9,7 +9,7 @@ from copy import copy
 from typing import TYPE_CHECKING
 
 from vcpu_scenario.cli.options import COMMON
-from vcpu_scenario.cli.output import complain
+from vcpu_scenario.cli.output import complain, guarded_stdout
 from vcpu_scenario.cli.status import CannotWrite, NoMachine, Status, UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def _dispatch(args: Sequence[str]) -> int:
     command_line_error = _command_line_error(typer.BadParameter)
     command = typer.main.get_command(_with_one_command(app, args))
     try:
-        status = command(args=args, prog_name="scenario", standalone_mode=False)
+        with guarded_stdout():
+            status = command(args=args, prog_name="scenario", standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except command_line_error as error:

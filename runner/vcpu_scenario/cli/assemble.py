@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vcpu_scenario.cli.loading import count, scenarios_of
-from vcpu_scenario.cli.output import complain, say
-from vcpu_scenario.cli.status import CannotWrite, Status, UsageError
+from vcpu_scenario.cli.output import cannot_write, complain, say
+from vcpu_scenario.cli.status import Status, UsageError
 from vcpu_scenario.printable import printable
 
 if TYPE_CHECKING:
@@ -55,6 +55,6 @@ def _keep(scenarios: Sequence[Scenario]) -> Status:
                 changed += 1
                 say(f"{printable(target)}\n")
         except OSError as error:
-            raise CannotWrite(f"cannot write {target}: {error.strerror}") from None
+            raise cannot_write(target, error) from None
     say(f"{count(len(scenarios), 'scenario')}, {count(changed, 'file')} changed\n")
     return Status.OK

@@ -21,13 +21,18 @@ def collect(
 ) -> tuple[tuple[T, ...], bool]:
     """What ``done`` gives, up to the first that is ``enough``, and whether Ctrl-C cut it short.
 
-    Ctrl-C sets ``stop``, after which ``done`` gives what is done already.
+    Ctrl-C sets ``stop``, after which ``done`` gives what is done already; another one ends
+    ``done`` at what it is at.
     """
     results: list[T] = []
     with Interrupt(stop.set) as interrupt, Bar(total) as bar, closing(done):
-        for result in done:
-            results.append(result)
-            bar.advance()
-            if enough(result):
-                break
+        try:
+            for result in done:
+                results.append(result)
+                bar.advance()
+                if enough(result):
+                    break
+        except KeyboardInterrupt:
+            if not interrupt.asked:
+                raise
     return tuple(results), interrupt.asked and len(results) < total

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vcpu_scenario.cli.difference import difference
 from vcpu_scenario.cli.loading import count, tell
-from vcpu_scenario.cli.output import complain, say
+from vcpu_scenario.cli.output import cannot_write, complain, say
 from vcpu_scenario.cli.select import find
-from vcpu_scenario.cli.status import CannotWrite, Status
+from vcpu_scenario.cli.status import Status
 from vcpu_scenario.printable import printable
 from vcpu_scenario.source import Diagnostic, InvalidScenario, Span
+from vcpu_scenario.textfile import TextFile
 
 STDIN = "-"
 
@@ -42,10 +44,10 @@ class _Work:
     faults: list[Diagnostic] = field(default_factory=list)
 
     def file(self, path: Path) -> None:
-        from vcpu_scenario.scenario.loader import read_text
+        from vcpu_scenario.scenario.loader import read_written
 
         try:
-            before = read_text(path)
+            before = read_written(path)
         except InvalidScenario as invalid:
             self.faults += invalid.diagnostics
             return
@@ -54,7 +56,7 @@ class _Work:
             return
         self.changed += 1
         if self.diff:
-            say(_difference(before, after, path))
+            say(difference(before, after, printable(path)))
         elif self.dry:
             complain(f"{printable(path)}: not in the form in which it would be written")
         else:
@@ -62,12 +64,14 @@ class _Work:
             say(f"{printable(path)}\n")
 
     def formatted(self, text: str, path: Path) -> str | None:
-        """``text`` in canonical style; None where there is none, with a fault that says why."""
+        """``text`` in canonical style with its own BOM and one of its own line ends; None where
+        there is none, with a fault that says why."""
         from vcpu_scenario.authoring.concrete import Unusual
         from vcpu_scenario.authoring.formatting import formatted
 
         try:
-            return formatted(text, path)
+            file = TextFile(text)
+            return file.in_one_form(formatted(file.text, path))
         except InvalidScenario as invalid:
             self.faults += invalid.diagnostics
         except Unusual as unusual:
@@ -90,7 +94,7 @@ class _Work:
 def _stdin(check: bool, diff: bool) -> Status:
     path = Path("<stdin>")
     work = _Work(dry=check or diff, diff=diff)
-    before = sys.stdin.buffer.read().decode("utf-8-sig", "surrogateescape")
+    before = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     after = work.formatted(before, path)
     if after is None:
         tell(work.faults)
@@ -99,28 +103,16 @@ def _stdin(check: bool, diff: bool) -> Status:
         say(after, raw=True)
         return Status.OK
     if diff:
-        say(_difference(before, after, path))
+        say(difference(before, after, printable(path)))
     elif after != before:
         complain(f"{printable(path)}: not in the form in which it would be written")
     return Status.MISMATCH if after != before else Status.OK
 
 
-def _difference(before: str, after: str, path: Path) -> str:
-    import difflib
-
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True),
-        after.splitlines(keepends=True),
-        printable(path),
-        printable(path),
-    )
-    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
-
-
 def _write(path: Path, text: str) -> None:
-    from vcpu_scenario.authoring.writing import write_whole
+    from vcpu_scenario.writing import write_whole
 
     try:
-        write_whole(path, text)
+        write_whole(path, text.encode("utf-8", "surrogateescape"))
     except OSError as error:
-        raise CannotWrite(f"cannot write {printable(path)}: {error.strerror}") from None
+        raise cannot_write(path, error) from None

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from vcpu_scenario.cli.collect import collect
 from vcpu_scenario.cli.loading import count
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
-from vcpu_scenario.cli.output import complain, say
-from vcpu_scenario.cli.status import CannotWrite, NoMachine, Status, UsageError
+from vcpu_scenario.cli.output import cannot_write, complain, say
+from vcpu_scenario.cli.status import NoMachine, Status, UsageError
 from vcpu_scenario.printable import printable
 from vcpu_scenario.workers import Lost, Stop
+from vcpu_scenario.writing import write_whole
 
 if TYPE_CHECKING:
     from vcpu_scenario.fuzz import Outcome
@@ -148,9 +149,9 @@ def _file(outcome: Outcome, kernel: str, folder: str) -> str:
         text = json.dumps(document | {"case": case_to_json(outcome.case)}, indent=1)
         path = stem.with_name(f"{stem.name}.json")
     try:
-        path.write_text(text, encoding="utf-8")
+        write_whole(path, text.encode())
     except OSError as error:
-        raise CannotWrite(f"cannot write {path}: {error.strerror}") from None
+        raise cannot_write(path, error) from None
     return str(path)
 
 

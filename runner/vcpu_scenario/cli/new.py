@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vcpu_scenario.cli.output import say
-from vcpu_scenario.cli.status import CannotWrite, Status, UsageError
+from vcpu_scenario.cli.output import cannot_write, say
+from vcpu_scenario.cli.status import Status, UsageError
 from vcpu_scenario.printable import printable
 from vcpu_scenario.source import did_you_mean, quoted
 
@@ -99,7 +99,7 @@ def _carry_out(plan: Plan, request: Request) -> Status:
     try:
         plan.carry_out()
     except OSError as error:
-        raise CannotWrite(f"cannot write {error.filename}: {error.strerror}") from None
+        raise cannot_write(error.filename, error) from None
     for path, _ in plan.files:
         say(f"wrote {printable(path)}\n")
     say(f"\nIt passes as it is: scenario run {printable(plan.scenario)}\n")

@@ -6,12 +6,12 @@ import contextlib
 import os
 import stat
 import sys
-import tempfile
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Iterator, Sequence
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol, TextIO, cast
 
 from vcpu_scenario.cli.status import CannotWrite, UsageError
 from vcpu_scenario.printable import printable, tamed
+from vcpu_scenario.writing import Replacement
 
 if TYPE_CHECKING:
     from vcpu_scenario.report.styled import Line
@@ -45,26 +45,21 @@ class _File:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        folder, name = os.path.split(os.path.abspath(path))
         try:
-            handle, self.fresh = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-            os.close(handle)
-        except OSError as error:
+            self._fresh = Replacement(path)
+        except (OSError, ValueError) as error:
             raise _unwritable(path, error) from None
 
     def write(self, text: str) -> None:
         try:
-            with open(self.fresh, "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(text)
-            os.chmod(self.fresh, _mode(self.path))
-            os.replace(self.fresh, self.path)
+            with self._fresh as fresh:
+                fresh.write(text.encode("utf-8", "surrogateescape"))
+                fresh.commit()
         except OSError as error:
-            self.discard()
-            raise CannotWrite(f"cannot write {printable(self.path)}: {error.strerror}") from None
+            raise cannot_write(self.path, error) from None
 
     def discard(self) -> None:
-        with contextlib.suppress(OSError):
-            os.unlink(self.fresh)
+        self._fresh.discard()
 
 
 class _Special:
@@ -80,7 +75,7 @@ class _Special:
             with open(self.path, "w", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(text)
         except OSError as error:
-            raise CannotWrite(f"cannot write {printable(self.path)}: {error.strerror}") from None
+            raise cannot_write(self.path, error) from None
 
     def discard(self) -> None:
         """Nothing was opened."""
@@ -105,9 +100,7 @@ def destination(path: str | None) -> Destination:
         raise UsageError(f"--output: {printable(path)} is a folder")
     if not stat.S_ISREG(mode):
         return _Special(path)
-    if not os.access(path, os.W_OK):
-        raise UsageError(f"--output: cannot write {printable(path)}: permission denied")
-    return _File(os.path.realpath(path))
+    return _File(path)
 
 
 def _unwritable(path: str, error: OSError | ValueError) -> UsageError:
@@ -115,12 +108,9 @@ def _unwritable(path: str, error: OSError | ValueError) -> UsageError:
     return UsageError(f"--output: cannot write {printable(path)}: {reason.lower()}")
 
 
-def _mode(path: str) -> int:
-    with contextlib.suppress(OSError):
-        return stat.S_IMODE(os.stat(path).st_mode)
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+def cannot_write(path: str | os.PathLike[str], error: OSError) -> CannotWrite:
+    """What there is to tell where ``path`` cannot be written."""
+    return CannotWrite(f"cannot write {printable(path)}: {error.strerror or error}")
 
 
 def say(text: str, *, raw: bool = False) -> None:
@@ -129,14 +119,66 @@ def say(text: str, *, raw: bool = False) -> None:
 
     A reader that has seen enough (``| head``) is no fault: what is left goes nowhere.
     """
-    try:
+    with standard_output(sys.stdout):
         sys.stdout.write(text if raw else tamed(text))
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def standard_output(stream: IO[Any]) -> Iterator[None]:
+    """A block that does nothing but write to ``stream``; raises :class:`CannotWrite`."""
+    try:
+        yield
     except BrokenPipeError:
-        abandon_stdout()
+        abandon(stream)
     except OSError as error:
-        abandon_stdout()
+        abandon(stream)
         raise CannotWrite(f"cannot write to standard output: {error.strerror}") from None
+
+
+class _Guarded:
+    """Standard output for a library that writes to it, or to the bytes below it."""
+
+    def __init__(self, stream: Any, failures: list[CannotWrite]) -> None:
+        self._stream = stream
+        self._failures = failures
+
+    @property
+    def buffer(self) -> _Guarded:
+        return _Guarded(self._stream.buffer, self._failures)
+
+    def write(self, text: str | bytes) -> int:
+        with self._noted():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._noted():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            with standard_output(self._stream):
+                yield
+        except CannotWrite as error:
+            # The library probes what it writes to, and takes any exception for an answer.
+            self._failures.append(error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def guarded_stdout() -> Iterator[None]:
+    """Raises :class:`CannotWrite` at its end where anything could not be written meanwhile."""
+    failures: list[CannotWrite] = []
+    guarded = _Guarded(sys.stdout, failures)
+    with contextlib.redirect_stdout(cast("TextIO", guarded)):
+        yield
+    guarded.flush()
+    if failures:
+        raise failures[0]
 
 
 def complain(text: str) -> None:
@@ -147,11 +189,11 @@ def complain(text: str) -> None:
         sys.stderr.flush()
 
 
-def abandon_stdout() -> None:
+def abandon(stream: IO[Any]) -> None:
     """Sends whatever Python still wants to flush at its exit nowhere."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
 
 

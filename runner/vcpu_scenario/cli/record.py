@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -10,14 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vcpu_scenario.cli.difference import difference
 from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
-from vcpu_scenario.cli.output import complain, destination, say
+from vcpu_scenario.cli.output import cannot_write, complain, destination, say
 from vcpu_scenario.cli.run import cases_on
 from vcpu_scenario.cli.select import Selection
-from vcpu_scenario.cli.status import CannotWrite, Status, UsageError
+from vcpu_scenario.cli.status import Status, UsageError
 from vcpu_scenario.printable import json_text, printable
 from vcpu_scenario.target import Lost, Skipped, Target
+from vcpu_scenario.textfile import TextFile
 from vcpu_scenario.trace import Trace
 
 if TYPE_CHECKING:
@@ -76,10 +77,11 @@ def _file(path: Path, cases: Sequence[ScenarioCase], target: Target, *, yes: boo
     from vcpu_scenario.authoring.recorded import with_clause
     from vcpu_scenario.execute import judged
     from vcpu_scenario.scenario.expecting import Unwritable
+    from vcpu_scenario.scenario.loader import read_written
     from vcpu_scenario.verdict.overrun import up_to_its_last_brk
 
-    text = path.read_text(encoding="utf-8")
-    fresh, written = text, []
+    file = TextFile(read_written(path))
+    fresh, written = file.text, []
     try:
         for case in reversed(_one_of_each_combination(cases)):  # each comes before the last one
             trace, as_it_is = _trace(_to_its_end(case), target), _trace(case, target)
@@ -100,17 +102,26 @@ def _file(path: Path, cases: Sequence[ScenarioCase], target: Target, *, yes: boo
     if not written:
         say(f"{printable(path)}: expects already what {target.name} gives\n")
         return True
-    old, new = (whole.splitlines(keepends=True) for whole in (text, fresh))
+    after = file.rewritten(fresh)
     shown = printable(path)
-    say("".join(difflib.unified_diff(old, new, shown, f"{shown} (as on {target.name})")))
+    say(difference(file.written, after, shown, f"{shown} (as on {target.name})"))
     if not yes and not _agreed(path):
         complain(f"{printable(path)}: nothing was written; --yes writes it")
         return False
-    try:
-        path.write_text(fresh, encoding="utf-8")
-    except OSError as error:
-        raise CannotWrite(f"cannot write {path}: {error.strerror}") from None
+    if read_written(path) != file.written:
+        complain(f"{printable(path)}: it was changed meanwhile; nothing was written")
+        return False
+    _write(path, after)
     return True
+
+
+def _write(path: Path, text: str) -> None:
+    from vcpu_scenario.writing import write_whole
+
+    try:
+        write_whole(path, text.encode())
+    except OSError as error:
+        raise cannot_write(path, error) from None
 
 
 def _one_of_each_combination(cases: Sequence[ScenarioCase]) -> list[ScenarioCase]:

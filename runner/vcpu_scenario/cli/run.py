@@ -108,7 +108,9 @@ def run(
         raise
     told = Told(done.results, done.seconds, done.note, done.not_run)
     reports.write(told if shard is None else replace(told, share=share))
-    if done.status == Status.NOTHING_SELECTED and not (done.results and reports.in_words):
+    if done.interrupted and not done.results:
+        complain(done.note)
+    elif done.status == Status.NOTHING_SELECTED and not (done.results and reports.in_words):
         complain(_why_nothing(done, share, any_scenario=bool(scenarios)))
     return done.status
 

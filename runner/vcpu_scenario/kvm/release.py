@@ -144,7 +144,7 @@ class KernelRange(NamedTuple):
         return self.admits(parse_release(kernel))
 
     def admits(self, release: Release) -> bool:
-        return any(term.admits(release) for term in self.terms)
+        return _admits(self, release)
 
     def rows(self) -> tuple[str, ...]:
         """What a run over this range covers, oldest first.
@@ -152,16 +152,25 @@ class KernelRange(NamedTuple):
         These are the known releases in it, known releases as variants where it names variants,
         and releases between known ones that it names itself (``5.4``).
         """
-        candidates = {Release(numbers) for numbers in _KNOWN}
-        for term in self.terms:
-            if term.variant:
-                candidates |= {Release(numbers, term.variant) for numbers in _KNOWN}
-            candidates |= {
-                release
-                for release in term.named()
-                if _KNOWN[0] <= release.numbers[:2] <= _KNOWN[-1]
-            }
-        return tuple(str(release) for release in sorted(candidates) if self.admits(release))
+        return _rows(self)
+
+
+# Scenarios ask for a few ranges again and again, and each of them of every release.
+@lru_cache(maxsize=1 << 14)
+def _admits(range_: KernelRange, release: Release) -> bool:
+    return any(term.admits(release) for term in range_.terms)
+
+
+@lru_cache(maxsize=1 << 10)
+def _rows(range_: KernelRange) -> tuple[str, ...]:
+    candidates = {Release(numbers) for numbers in _KNOWN}
+    for term in range_.terms:
+        if term.variant:
+            candidates |= {Release(numbers, term.variant) for numbers in _KNOWN}
+        candidates |= {
+            release for release in term.named() if _KNOWN[0] <= release.numbers[:2] <= _KNOWN[-1]
+        }
+    return tuple(str(release) for release in sorted(candidates) if _admits(range_, release))
 
 
 _KNOWN = tuple(parse_release(name).numbers for name in KNOWN_RELEASES)

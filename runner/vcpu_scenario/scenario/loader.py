@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -75,6 +74,11 @@ def loads(text: str, path: str | Path, root: str | Path | None = None) -> Scenar
 
 def read_text(path: Path) -> str:
     """The text of the scenario ``path``; raises :class:`vcpu_scenario.source.InvalidScenario`."""
+    return read_written(path).removeprefix("\ufeff")
+
+
+def read_written(path: Path) -> str:
+    """:func:`read_text` with the byte order mark, if the file begins with one."""
     start = Span(str(path), 1, 1, 1, 1)
     try:
         raw = read_regular(path, MAX_SCENARIO)
@@ -82,12 +86,11 @@ def read_text(path: Path) -> str:
         raise InvalidScenario(
             [Diagnostic(f"cannot read the scenario: {fault}", start, help=fault.help)]
         ) from None
-    # Without its mark, which is no column of the first line.
-    raw = raw.removeprefix(BOM_UTF8)
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        before = split_lines(raw[: error.start].decode("utf-8"))
+        # Without the mark, which is no column of the first line.
+        before = split_lines(raw[: error.start].decode().removeprefix("\ufeff"))
         line, column = len(before), len(before[-1]) + 1
         span = Span(str(path), line, column, line, column + 1)
         byte = f"the byte 0x{raw[error.start]:02x}"

@@ -13,7 +13,7 @@ import json
 import operator
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -152,7 +152,7 @@ class _Check:
             elif of_value is True:
                 yield key, value
             elif self._named(key, schema, properties):
-                name = quoted(key.text)
+                name = _name_of(key.text)
                 if (found := self.node(value, of_value, name, key.span)) is not None:
                     yield key, found
 
@@ -261,6 +261,11 @@ def _is_type(node: Node, schema: Schema) -> bool:
     if isinstance(types, str):
         return _IS[types](node)
     return any(_IS[name](node) for name in types)
+
+
+@lru_cache(maxsize=1 << 10)
+def _name_of(key: str) -> str:
+    return quoted(key)
 
 
 @cache

@@ -8,9 +8,9 @@ zero. So a change of one instruction is a change of one row.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 from vcpu_scenario.reading import Unreadable, read_json, read_regular
 from vcpu_scenario.scenario.assembled import Assembled
+from vcpu_scenario.writing import write_whole
 
 FORMAT = 1
 MAX_FILE = 16 << 20
@@ -86,14 +87,15 @@ def store(path: Path, entries: Mapping[tuple[str, int], Assembled]) -> bool:
     text = _document(entries)
     if _text(target) == text:
         return False
-    # Whole or not at all: an interrupted write must not leave half of the words.
-    fresh = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(target)
-    finally:
-        fresh.unlink(missing_ok=True)
+    _check_inside(target)
+    write_whole(target, text.encode())
     return True
+
+
+def _check_inside(target: Path) -> None:
+    """A link that came with a scenario must not lead what is written anywhere else."""
+    if target.resolve().parent != target.parent.resolve():
+        raise OSError(errno.EXDEV, "It is a link that leads out of the scenario's folder")
 
 
 def refresh(path: Path, sources: Iterable[tuple[str, int]]) -> bool:

@@ -10,8 +10,10 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from vcpu_scenario.machine.real.lab.errors import LabError
+from vcpu_scenario.writing import make_lasting
 
 
 def root() -> Path:
@@ -62,10 +64,16 @@ def _locked(target: Path) -> Iterator[None]:
 
 def _clear_leftovers(target: Path) -> None:
     for leftover in target.parent.glob(f".{target.name}~*"):
+        if (replaced := leftover / "scratch" / _REPLACED).exists() and not target.exists():
+            replaced.rename(target)  # it was killed between the two steps of the replacement
         shutil.rmtree(leftover, ignore_errors=True)
 
 
+_REPLACED: Final = "replaced"
+
+
 def _put_in_place(workspace: Workspace, target: Path) -> None:
+    make_lasting(workspace.entry)
     if target.exists():
-        target.rename(workspace.scratch / "replaced")
+        target.rename(workspace.scratch / _REPLACED)
     workspace.entry.rename(target)

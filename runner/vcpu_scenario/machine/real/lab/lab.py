@@ -11,7 +11,7 @@ from vcpu_scenario.case import Case
 from vcpu_scenario.machine.real import mailbox, wire
 from vcpu_scenario.machine.real.lab import kernels, userland
 from vcpu_scenario.machine.real.lab.apt import Progress, announce
-from vcpu_scenario.machine.real.lab.errors import BootError, LabError
+from vcpu_scenario.machine.real.lab.errors import BootError
 from vcpu_scenario.machine.real.lab.initramfs import initramfs
 from vcpu_scenario.machine.real.lab.options import LabOptions
 from vcpu_scenario.machine.real.lab.qemu import GicVersion, GuestGoneError, Qemu, find_qemu
@@ -27,11 +27,15 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The kernel panicked or hung over the case; ``console`` is the end of what it printed."""
+    """The case took its VM, or the whole kernel, along; ``console`` is the end of what the kernel
+    printed."""
 
     reason: str
     console: str
 
+
+_BOOTS: Final = 3
+"""How often in a row a kernel that came up before may fail to come up again."""
 
 Result: TypeAlias = Trace | Skipped | Lost
 
@@ -61,10 +65,12 @@ class Lab:
 
     ``kernel`` is a name that :func:`kernels.fetch` takes; it is fetched if it is not kept. A case
     with a GICv2 runs in a guest that has one, all others in one with a GICv3. A guest ends with
-    the thread that booted it, if :meth:`close` does not end it before.
+    the thread that booted it, if :meth:`close` does not end it before. A case that takes its
+    guest along is :class:`Lost`, and the next one has a guest of its own.
 
     Raises :class:`LabUnavailableError` where QEMU or a package is not to be had,
-    :class:`BootError` where the kernel does not come up, :class:`LabError` for the rest.
+    :class:`BootError` where the kernel does not come up for the first time, :class:`LabError` for
+    the rest.
     """
 
     def __init__(
@@ -80,6 +86,8 @@ class Lab:
         base = options.initrd or userland.archive(options.mirror, progress=progress)
         self._initrd = initramfs(base)
         self._guests: dict[GicVersion, _Guest] = {}
+        self._came_up: set[GicVersion] = set()
+        self._failed: dict[GicVersion, list[BootError]] = {}
 
     def __enter__(self) -> Lab:
         return self
@@ -93,7 +101,12 @@ class Lab:
 
     def run(self, case: Case) -> Result:
         gic = _gic_for(case)
-        guest = self._guest(gic)
+        try:
+            guest = self._guest_again(gic)
+        except BootError as error:
+            if gic not in self._came_up:
+                raise
+            return Lost(f"it did not come up again: {error.reason}", error.console)
         try:
             return guest.run(case)
         except GuestGoneError as gone:
@@ -111,6 +124,20 @@ class Lab:
     def close(self) -> None:
         for gic in tuple(self._guests):
             self._forget(gic)
+
+    def _guest_again(self, gic: GicVersion) -> _Guest:
+        """The guest; one that has failed to boot several times is not waited for once more."""
+        failed = self._failed.setdefault(gic, [])
+        if len(failed) >= _BOOTS:
+            raise failed[-1]
+        try:
+            guest = self._guest(gic)
+        except BootError as error:
+            failed.append(error)
+            raise
+        failed.clear()
+        self._came_up.add(gic)
+        return guest
 
     def _guest(self, gic: GicVersion) -> _Guest:
         if gic not in self._guests:
@@ -151,17 +178,30 @@ class _Guest:
         self._qemu.close()
 
     def run(self, case: Case) -> Result:
-        self._qemu.send(mailbox.CASE, wire.dump_case(case))
+        """Raises :class:`GuestGoneError` where nothing more is to be expected of this guest."""
+        try:
+            self._qemu.send(mailbox.CASE, wire.dump_case(case))
+        except ValueError as too_large:
+            return Skipped(f"it does not fit into the lab: {too_large}")
         word, text = self._qemu.hear(self._patience(case))
         if word == mailbox.TRACE:
-            return wire.load_trace(text)
+            try:
+                return wire.load_trace(text)
+            except ValueError as garbage:
+                raise GuestGoneError(f"its answer cannot be read: {garbage}") from None
         if word == mailbox.SKIP:
             return Skipped(text)
-        raise LabError(f"the guest's agent failed:\n{text or word}")
+        # What a VM cannot do any more after a case, another may not be able to do either.
+        raise GuestGoneError(f"the VM failed: {_last_line(text or word)}")
 
     def _patience(self, case: Case) -> float:
         limits = case.limits
         return self._options.case_seconds + limits.exits * max(limits.seconds, 0)
+
+
+def _last_line(text: str) -> str:
+    """Of a traceback, what it was."""
+    return text.strip().splitlines()[-1] if text.strip() else "for no reason that it knows"
 
 
 def _gic_for(case: Case) -> GicVersion:

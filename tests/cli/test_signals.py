@@ -1,0 +1,181 @@
+"""Whoever ends a command gets what is done, and nothing of it is left: no process, no file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .test_process import COMMAND, environment
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SLOW = """\
+title: many polls
+guest: {at: 0x40000000, words: [0xb9400001, 0x17ffffff], registers: {x0: 0x09000000}}
+matrix: {x5: [%s]}
+limits: {exits: 20000}
+expect: [{exits: [mmio: {read: 0x09000000, repeat: 20000}]}]
+"""
+PATIENCE = 60.0
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
+    path = tmp_path / "slow.vcpu.yaml"
+    path.write_text(SLOW % ", ".join(map(str, range(200))))
+    return path
+
+
+def start(*args: object, **more: object) -> subprocess.Popen[str]:
+    process: subprocess.Popen[str] = subprocess.Popen(
+        [*COMMAND, *map(str, args)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **more,  # type: ignore[call-overload]
+    )
+    return process
+
+
+def wait_for(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def members(group: int) -> list[int]:
+    """The processes of a session that are still there."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal():
+            try:
+                fields = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == group and fields[0] != "Z":
+                found.append(int(entry))
+    return found
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("whole_group", [False, True])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_signal_reports_what_is_done_and_leaves_nothing(
+    slow: Path, number: signal.Signals, whole_group: bool, times: int
+) -> None:
+    report = slow.with_name("report.json")
+    process = start(
+        "run", slow, "-j", "2", "--kernel", "6.12", "--format", "json", "--output", report
+    )
+    wait_for(lambda: len(members(process.pid)) == 3)
+    time.sleep(1)
+    for _ in range(times):
+        (os.killpg if whole_group else os.kill)(process.pid, number)
+        time.sleep(0.015)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out, err) == (2, "", "")
+    summary = json.loads(report.read_text())["summary"]
+    assert summary["not_run"] > 0
+    assert summary["total"] == summary["pass"]
+    assert members(process.pid) == []
+    assert sorted(os.listdir(slow.parent)) == ["report.json", "slow.vcpu.yaml"]
+
+
+def test_nohup_means_what_it_says(slow: Path) -> None:
+    process = start(
+        "run", slow, "--kernel", "6.12", "-k", "x5=1]",
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )  # fmt: skip
+    wait_for(lambda: len(members(process.pid)) == 2)
+    os.killpg(process.pid, signal.SIGHUP)
+    assert "1 passed" in process.communicate(timeout=PATIENCE)[0]
+    assert process.returncode == 0
+
+
+def test_workers_end_with_a_parent_that_is_killed(slow: Path) -> None:
+    process = start("run", slow, "-j", "2", "--kernel", "6.12", "--output", slow.with_name("r"))
+    wait_for(lambda: len(members(process.pid)) == 3)
+    process.kill()
+    process.communicate(timeout=PATIENCE)
+    wait_for(lambda: not members(process.pid))
+    assert os.listdir(slow.parent) == ["slow.vcpu.yaml"]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("command", ["check"])
+@pytest.mark.parametrize("after", [0.0, 0.3])
+def test_every_command_ends_at_a_signal_without_a_traceback(
+    slow: Path, command: str, number: signal.Signals, after: float
+) -> None:
+    process = start(*command.split(), slow)
+    wait_for(lambda: taken(process))
+    time.sleep(after)
+    for _ in range(3):
+        process.send_signal(number)
+        time.sleep(0.01)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode in (0, 1, 2)
+    assert err == ("scenario: interrupted\n" if process.returncode == 2 else err)
+    assert "Traceback" not in err
+
+
+def taken(process: subprocess.Popen[str]) -> bool:
+    """Whether the command has begun, and Python with it."""
+    if process.poll() is not None:
+        return True
+    status = Path("/proc", str(process.pid), "status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught.split()[1], 16) >> signal.SIGHUP - 1 & 1)
+
+
+@pytest.mark.parametrize(
+    "streams", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "> /dev/full", "2> /dev/full", "| true"]
+)
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("--help", 0),
+        ("", 4),
+        ("run no-such", 4),
+        ("list step", 0),
+        ("run wrong --kernel 6.12", 1),
+        ("check step", 0),
+    ],
+)  # fmt: skip
+def test_closed_and_full_streams_end_as_they_should(
+    command: str, status: int, streams: str, tmp_path: Path
+) -> None:
+    said = tmp_path / "said"
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            f'exec 9>"$1"; $S {command} 2>&9 {streams}; exit ${{PIPESTATUS[0]}}',
+            "-",
+            said,
+        ],
+        env=environment(S=f"{sys.executable} -m vcpu_scenario"),
+        cwd=Path(__file__).parent / "data",
+        stdout=subprocess.DEVNULL,
+        check=False,
+        timeout=PATIENCE,
+    )
+    err = said.read_text()
+    if streams == "> /dev/full" and "cannot write" in err:
+        told = "scenario: cannot write to standard output: No space left on device\n"
+        assert (done.returncode, err.splitlines(keepends=True)[-1]) == (3, told)
+    else:
+        assert done.returncode == status
+    assert streams != "> /dev/full" or status == 4 or "cannot write" in err
+    assert "internal error" not in err
+    assert "Traceback" not in err
