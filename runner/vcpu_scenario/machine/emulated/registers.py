@@ -12,7 +12,7 @@ from vcpu_scenario.machine.emulated.idregs import HARDWARE_ID_REGISTERS, MPIDR
 from vcpu_scenario.machine.emulated.regfile import EL0T, EL1H, EL1T
 from vcpu_scenario.machine.emulated.sysregs import RESET_VALUES
 from vcpu_scenario.machine.emulated.vcpu import Vcpu
-from vcpu_scenario.machine.interface import KvmError, Unsupported
+from vcpu_scenario.machine.interface import KvmError, NotModelled
 
 Read = Callable[[Vcpu], int]
 Write = Callable[[Vcpu, int], None]
@@ -61,7 +61,7 @@ def _set_pc(vcpu: Vcpu, value: int) -> None:
 def _set_pstate(vcpu: Vcpu, value: int) -> None:
     mode = value & 0x1F
     if mode & _AARCH32:
-        raise Unsupported("AArch32 state is not modelled")
+        raise NotModelled(f"AArch32 state (pstate = {value:#x})")
     if mode not in _MODES:
         raise KvmError(EINVAL, f"KVM_SET_ONE_REG pstate {value:#x}")
     vcpu.cpu.pstate = value & 0xFFFF_FFFF
