@@ -55,8 +55,7 @@ SWEEPS: Final = tuple(
 
 def every() -> Iterator[Encoding]:
     """Every op0, op1, CRn, CRm, op2 but those that end the guest or the machine under it."""
-    for op0, op1, crn, crm, op2 in product((1, 2, 3), range(8), range(16), range(16), range(8)):
-        yield op0, op1, crn, crm, op2
+    yield from product((1, 2, 3), range(8), range(16), range(16), range(8))
 
 
 def instruction(encoding: Encoding, *, reads: bool) -> int:
@@ -128,4 +127,4 @@ def outcomes(trace: Trace, encodings: Sequence[Encoding]) -> Mapping[Encoding, O
     """What came of each, as far as the guest came."""
     data = trace.memory[TABLE]
     found = struct.iter_unpack("<QQ", data)
-    return dict(zip(encodings, found, strict=True))  # type: ignore[arg-type]
+    return dict(zip(encodings, found, strict=True))

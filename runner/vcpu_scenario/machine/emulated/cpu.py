@@ -164,9 +164,9 @@ class Cpu(Hardware):
 
     def _exception_to_el1(self) -> int | None:
         exception = self.hsr >> esr.EC_SHIFT
-        if exception == esr.EC_UNKNOWN:
+        if (settle := native.ABOVE_UNICORN.get(exception)) is not None:
             try:
-                return native.undefined(self)
+                return settle(self)
             except native.NotHandled:
                 pass
         if exception not in _ABORTS:

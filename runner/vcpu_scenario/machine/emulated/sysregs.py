@@ -9,7 +9,7 @@ from vcpu_scenario.machine.emulated.guestdebug import guest_registers_in_use
 from vcpu_scenario.machine.emulated.hardware import HCR_TID1, HCR_TID2, HCR_TVM
 from vcpu_scenario.machine.emulated.idregs import MPIDR, id_register
 from vcpu_scenario.machine.emulated.inject import inject_undefined, skip_instruction
-from vcpu_scenario.machine.emulated.native import iss_encoding
+from vcpu_scenario.machine.emulated.native import PMU_GROUPS, iss_encoding
 from vcpu_scenario.machine.emulated.regfile import Encoding
 from vcpu_scenario.machine.emulated.timers import ISTATUS, Timer
 from vcpu_scenario.machine.emulated.vcpu import UNKNOWN_RESET, Vcpu
@@ -96,7 +96,7 @@ def _by_range(vcpu: Vcpu, encoding: Encoding) -> Access | None:
         return _DEBUG_BANKS[encoding[4]]
     if (op0, op1, crn) == (3, 0, 0) and crm:
         return id_register
-    if op0 == 3 and (crn, crm) in _PMU_GROUPS:
+    if op0 == 3 and (crn, crm) in PMU_GROUPS:
         return _pmu
     if op0 == 3 and crn in (4, 12):
         return _without_vgic if vcpu.gic is None else _gic
@@ -230,9 +230,6 @@ def _pmu(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
         inject_undefined(vcpu)
         return None
     return 0
-
-
-_PMU_GROUPS: Final = {(9, 12), (9, 13), (9, 14)} | {(14, crm) for crm in range(8, 16)}
 
 
 def _gic(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
