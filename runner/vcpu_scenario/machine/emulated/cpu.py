@@ -137,6 +137,8 @@ class Cpu(Hardware):
             return self._run_untrapped()
         self._count.value = budget
         status = uc.uc_emu_start(self._handle, self.pc_cell, uc.ZERO, uc.ZERO, self._count)
+        if self._registers.limit is not None:
+            self._registers.tell()
         if self.state.value not in _MODELLED:
             raise NotModelled(_strange_state(self.state.value))
         if status and self.debug.watch_hit is not None:
@@ -181,7 +183,6 @@ class Cpu(Hardware):
     def _stopped(self) -> int | None:
         """emu_start came back without an exception: a watchpoint stopped it, a trap of SIMD&FP,
         a misaligned pc, or the budget is spent."""
-        self._registers.tell()
         if self.debug.watch_hit is not None:
             return self.debug.watchpoint_exit()
         if self._word_hooks.hit:

@@ -33,10 +33,10 @@ class RegisterHooks:
 
     def tell(self) -> None:
         """Raises what the guest came to, with pc on it."""
-        if self.limit is not None:
-            (what, pc), self.limit = self.limit, None
-            self._cpu.pc = pc
-            raise what
+        assert self.limit is not None
+        (what, pc), self.limit = self.limit, None
+        self._cpu.pc = pc
+        raise what
 
     def _on_read(self, _uc: int, register: int, cp: uc.CpRegPointer, _data: int) -> int:
         found = cp.contents

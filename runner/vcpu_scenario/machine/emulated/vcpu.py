@@ -70,6 +70,7 @@ class Vcpu:
         self.ring: Final = abi.kvm_coalesced_mmio_ring()
         self.caps: Final = set[str]()
         self.psci_0_2 = True
+        self.random_calls = 0
         # Guest debug.
         self.guest_debug = 0
         self.stepping = False
