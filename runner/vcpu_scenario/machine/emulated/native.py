@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from vcpu_scenario.kvm.registers import name_of
 from vcpu_scenario.machine.emulated import esr
 from vcpu_scenario.machine.emulated.aborts import block_abort, fetch_abort_at
 from vcpu_scenario.machine.emulated.hardware import Hardware
@@ -136,13 +137,8 @@ def trap_to_el1(cpu: Hardware) -> int | None:
 def _pmu_at_el0(cpu: Hardware, word: int, encoding: Encoding) -> int | None:
     """KVM's host opens the PMU to EL0 (PMUSERENR_EL0), so that MDCR_EL2.TPM traps it."""
     if encoding in _PMU_BEYOND_THE_TRAP[bool(word >> 21 & 1)]:
-        raise NotModelled(f"the PMU at EL0 (S{'_'.join(_parts(encoding))})")
+        raise NotModelled(f"the PMU at EL0 ({name_of(encoding)})")
     return _report_trap(cpu, word, encoding)
-
-
-def _parts(encoding: Encoding) -> tuple[str, ...]:
-    op0, op1, crn, crm, op2 = encoding
-    return f"{op0}", f"{op1}", f"C{crn}", f"C{crm}", f"{op2}"
 
 
 def _report_trap(cpu: Hardware, word: int, encoding: Encoding) -> int:
