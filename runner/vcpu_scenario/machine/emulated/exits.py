@@ -24,9 +24,6 @@ from vcpu_scenario.machine.emulated.wait import block
 EXIT_SERROR: Final = -2
 """``ARM_EXCEPTION_EL1_SERROR``: hyp promoted an illegal access to an SError."""
 
-EXIT_IRQ: Final = -3
-"""``ARM_EXCEPTION_IRQ``: a host interrupt, of which the vCPU itself sees nothing."""
-
 FAKED_STEP: Final = esr.EC_SOFTSTP_LOW << esr.EC_SHIFT
 _FAKED_STEP_IN_HYP: Final = FAKED_STEP | 0x22
 

@@ -53,6 +53,10 @@ _EL1PCTEN: Final = 1
 _MDCR_EL2: Final = (3, 4, 1, 1, 1)
 
 
+EXIT_IRQ: Final = -3
+"""``ARM_EXCEPTION_IRQ``: a host interrupt, of which the vCPU itself sees nothing."""
+
+
 class Watchpoints(Protocol):
     """Watchpoints for accesses that Unicorn does not make itself."""
 
@@ -215,12 +219,12 @@ class Hardware(RegisterFile):
         if self._mdcr & MDCR_TDE:
             self.hsr = syndrome
             return esr.EC_SOFTSTP_LOW
-        if self._steps_itself:
+        if self.takes_debug_exceptions:
             self.take_to_el1(syndrome + (self.current_el << esr.EC_SHIFT))
         return None
 
     @property
-    def _steps_itself(self) -> bool:
+    def takes_debug_exceptions(self) -> bool:
         """Whether debug exceptions are on for the guest where it is (Arm ARM D2.4)."""
         return not self.current_el or (self._mdscr & KDE != 0 and not self.pstate & PSR_D)
 
@@ -229,7 +233,7 @@ class Hardware(RegisterFile):
         """Whether software step is in its active-pending state: the next thing is its exception."""
         if not self._mdscr & 1 or self.state.value & SS:
             return False
-        return bool(self._mdcr & MDCR_TDE) or self._steps_itself
+        return bool(self._mdcr & MDCR_TDE) or self.takes_debug_exceptions
 
     def step_is_pending(self, exception: int) -> bool:
         """Whether ``exception`` is a step that was pending: nothing was executed."""
@@ -260,6 +264,10 @@ class Hardware(RegisterFile):
     def translate(self, va: int) -> int | None:
         """The IPA of ``va`` by the guest's stage 1; None where it does not map it."""
         return self.engine.translate(va) if self.mmu_on else va
+
+    def translate_write(self, va: int) -> int | None:
+        """The same for what is to be written."""
+        return self.engine.translate(va, uc.UC_PROT_WRITE) if self.mmu_on else va
 
     def word_at_pc(self) -> int:
         """The instruction at pc; 0 where it cannot be read."""

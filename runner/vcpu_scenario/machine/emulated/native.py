@@ -12,9 +12,9 @@ from typing import Final
 from vcpu_scenario.kvm.registers import name_of
 from vcpu_scenario.machine.emulated import esr
 from vcpu_scenario.machine.emulated.aborts import block_abort, fetch_abort_at
-from vcpu_scenario.machine.emulated.hardware import Hardware
+from vcpu_scenario.machine.emulated.hardware import EXIT_IRQ, Hardware
 from vcpu_scenario.machine.emulated.regfile import Encoding
-from vcpu_scenario.machine.emulated.vgic import UNDEF
+from vcpu_scenario.machine.emulated.vgic import UNDEF, Vgic
 from vcpu_scenario.machine.interface import NotModelled
 
 _MSR_OR_MRS: Final = 0b1101010100
@@ -104,8 +104,14 @@ def undefined(cpu: Hardware) -> int | None:
         cpu.set_x(rt, value)
     elif not gic.icc_write(encoding, cpu.x_or_zero(rt)):
         raise NotHandled
+    return finish_gic_access(cpu, gic)
+
+
+def finish_gic_access(cpu: Hardware, gic: Vgic) -> int | None:
+    """An access to the CPU interface is done, and may have raised its maintenance interrupt."""
     cpu.sync_interrupt_lines()
-    return cpu.finish_natively()
+    outcome = cpu.finish_natively()
+    return EXIT_IRQ if outcome is None and gic.maintenance() else outcome
 
 
 def _undefined_at_el0(cpu: Hardware, word: int) -> int | None:
@@ -172,7 +178,7 @@ def system_trap(cpu: Hardware) -> int | None:
 def _zero_block(cpu: Hardware, rt: int) -> int | None:
     va = cpu.x_or_zero(rt)
     start = va & ~(_BLOCK - 1)
-    ipa = cpu.translate(start)
+    ipa = cpu.translate_write(start)
     if ipa is None:
         cpu.untrap_dc_zva = True
         return None

@@ -15,7 +15,7 @@ from vcpu_scenario.kvm.registers import (
 from vcpu_scenario.machine.emulated.hypercalls import psci_version
 from vcpu_scenario.machine.emulated.idregs import MPIDR, id_register
 from vcpu_scenario.machine.emulated.regfile import EL0T, EL1H, EL1T, Encoding
-from vcpu_scenario.machine.emulated.sysregs import RESET_VALUES
+from vcpu_scenario.machine.emulated.sysregs import RESET_VALUES, SCTLR_EL1
 from vcpu_scenario.machine.emulated.timers import ISTATUS, Timer
 from vcpu_scenario.machine.emulated.vcpu import Vcpu
 from vcpu_scenario.machine.interface import KvmError, NotModelled
@@ -71,6 +71,12 @@ def _set_pstate(vcpu: Vcpu, value: int) -> None:
     if mode not in _MODES:
         raise KvmError(EINVAL, f"KVM_SET_ONE_REG pstate {value:#x}")
     vcpu.cpu.pstate = value & 0xFFFF_FFFF
+
+
+def _set_sctlr(vcpu: Vcpu, value: int) -> None:
+    if value & 1 << 1:
+        raise NotModelled(f"SCTLR_EL1.A ({value:#x})")
+    vcpu.cpu.write_sys(SCTLR_EL1, value)
 
 
 def _set_mdscr(vcpu: Vcpu, value: int) -> None:
@@ -183,6 +189,7 @@ _REGISTERS: Final[dict[int, tuple[Read, Write]]] = {
         for encoding in RESET_VALUES
         if encoding not in (_ELR_EL1, _SPSR_EL1)
     },
+    sys_reg(*SCTLR_EL1): (lambda vcpu: vcpu.cpu.read_sys(SCTLR_EL1), _set_sctlr),
     **{sys_reg(*encoding): _told(encoding) for encoding in _TOLD},
     **{sys_reg(*encoding): _id_register(encoding) for encoding in _ID_REGISTERS},
     sys_reg(3, 0, 0, 0, 5): _only(lambda _vcpu: MPIDR, "mpidr_el1"),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from vcpu_scenario.machine.emulated import uc
+from vcpu_scenario.machine.emulated.layout import SCTLR_EL1
 from vcpu_scenario.machine.emulated.regfile import Encoding
 from vcpu_scenario.machine.emulated.timers import ENABLE, ISTATUS
 from vcpu_scenario.machine.interface import NotModelled
@@ -55,9 +56,11 @@ class RegisterHooks:
 
     def _on_write(self, _uc: int, register: int, cp: uc.CpRegPointer, _data: int) -> int:
         found = cp.contents
-        if found.crn < _LOWEST_CRN:
+        if found.crn < _LOWEST_CRN and found.crn != _SCTLR_CRN:
             return 0
         encoding = found.op0, found.op1, found.crn, found.crm, found.op2
+        if encoding == SCTLR_EL1:
+            return self._check_sctlr()
         write = _WRITES.get(encoding)
         if write is None or not self._may(encoding):
             return 0
@@ -66,6 +69,12 @@ class RegisterHooks:
         except NotModelled as what:
             return self._stop(what)
         return 1
+
+    def _check_sctlr(self) -> int:
+        value = self._cpu.x_or_zero(self._cpu.word_at_pc() & 31)
+        if self._cpu.current_el and value & _ALIGNMENT_CHECK:
+            return self._stop(NotModelled(f"SCTLR_EL1.A ({value:#x})"))
+        return 0
 
     def _may(self, encoding: Encoding) -> bool:
         """Whether the access is the guest's to make; if not, Unicorn takes its exception."""
@@ -91,6 +100,8 @@ def _read_control(cpu: Hardware) -> int:
 
 
 _LOWEST_CRN: Final = 14
+_SCTLR_CRN: Final = 1
+_ALIGNMENT_CHECK: Final = 1 << 1
 _AT_EL0: Final[dict[Encoding, int]] = {
     (3, 3, 14, 0, 1): _EL0PCTEN,
     (3, 3, 14, 0, 2): _EL0VCTEN,

@@ -234,10 +234,11 @@ class Engine:
     def unmap(self, addr: int, size: int) -> None:
         check(_uc_mem_unmap(self.handle, addr, size), f"unmap {addr:#x}+{size:#x}")
 
-    def translate(self, va: int) -> int | None:
-        """The physical address of ``va`` for a read by the MMU; None where it faults."""
+    def translate(self, va: int, access: int = UC_PROT_READ) -> int | None:
+        """The physical address of ``va`` for a read by the MMU, or another ``access``; None where
+        it faults."""
         found = c_uint64()
-        status = _uc_vmem_translate(self.handle, va, UC_PROT_READ, byref(found))
+        status = _uc_vmem_translate(self.handle, va, access, byref(found))
         return None if status else found.value
 
     def flush_translations(self) -> None:
