@@ -82,7 +82,7 @@ def emulated(kernel: str, sweep: Sweep, encodings: Sequence[Encoding]) -> dict[E
         finally:
             machine.close()
         if trace.unmodelled is None:
-            return found | outcomes(trace, left)
+            return found | dict(outcomes(trace, left))
         assert trace.unmodelled.pc is not None
         at = _reached(sweep, left, trace.unmodelled.pc)
         if at:

@@ -91,8 +91,8 @@ def _error(test: ET.Element, result: Result) -> None:
 
 
 def _not_modelled(test: ET.Element, result: Result) -> None:
-    told = {"type": "not-modelled", "message": safe(result.reason)}
-    ET.SubElement(test, "error", told).text = safe(result.detail)
+    told = {"type": "not-modelled", "message": printable(result.reason)}
+    ET.SubElement(test, "error", told).text = printable(result.detail)
 
 
 def _skipped(test: ET.Element, result: Result) -> None:
