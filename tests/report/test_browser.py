@@ -335,12 +335,14 @@ def test_a_report_on_nothing_opens(open_page: Open) -> None:
 def test_of_two_thousand_cases_only_what_is_looked_at_is_made(
     open_page: Open, results: list[Result]
 ) -> None:
+    # Under one name, two scenarios' cases must not be the same.
+    results = [result for result in results if result.verdict != "not-modelled"]
     page = open_page(many(results, 200))
-    assert page.text("#shown") == f"{200 * len(results):,} cases in 1,000 rows"
+    assert page.text("#shown") == f"{200 * len(results):,} cases in 800 rows"
     assert 0 < len(page.all("#matrix button")) < 200 * len(results) / 4
     assert page.evaluate("document.querySelector('#case').childElementCount") == 0
     page.press("/", Keys.ENTER, Keys.CONTROL + Keys.END)
-    assert page.evaluate("document.activeElement.closest('.row').dataset.row") == "999"
+    assert page.evaluate("document.activeElement.closest('.row').dataset.row") == "799"
     page.press(Keys.ENTER)
     assert page.shown is not None
     assert page.shown.startswith("folder-9/scenario-199")
