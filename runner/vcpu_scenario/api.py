@@ -218,10 +218,12 @@ def failure_text(*results: Result) -> str:
        = guest: (0x40000000) `brk #7`, <text>:3:33
     """
     from vcpu_scenario.report.styled import plain
-    from vcpu_scenario.report.text import alike, failure
+    from vcpu_scenario.report.text import alike, failure, not_modelled, without_model
 
     failed = [result for result in results if result.verdict == "fail"]
+    unmodelled = [result for result in results if result.verdict == "not-modelled"]
     told = [plain(failure(group)) for group in alike(failed)]
+    told += [plain(without_model(group)) for group in not_modelled(unmodelled)]
     told += [f"\n{r.case.id}\n{r.reason}\n" for r in results if r.verdict == "error"]
     return "".join(told).removeprefix("\n")
 

@@ -80,6 +80,8 @@ def check(
     if recorded is None:
         raise ValueError(f"{job.name} was not recorded on {kernel}")
     found = _run(job.case, kernel, create)
+    if found.unmodelled is not None:
+        return Outcome(job.name, kernel, path=job.path, error=str(found.unmodelled))
     difference = first_difference(recorded, found)
     if difference is not None and swallows_steps(kernel):
         for index in _where_interrupted(difference):

@@ -9,7 +9,15 @@ from vcpu_scenario.machine.interface import Machine, Unsupported
 from vcpu_scenario.result import Result, Verdict, guest_of
 from vcpu_scenario.target import Lost, Skipped, lacks_capability
 from vcpu_scenario.trace import Stop, Trace
-from vcpu_scenario.verdict.judge import ended_as_expected, ending, judge, unexpected_pass, was_cut
+from vcpu_scenario.verdict.judge import (
+    ended_as_expected,
+    ending,
+    judge,
+    judge_so_far,
+    reached,
+    unexpected_pass,
+    was_cut,
+)
 from vcpu_scenario.verdict.overrun import without_overrun
 from vcpu_scenario.verdict.stops import findings
 from vcpu_scenario.vmm.loop import run_case
@@ -31,7 +39,7 @@ def execute(scenario_case: ScenarioCase, create: Create) -> Result:
     """Runs ``scenario_case`` on a machine of its own and judges what came.
 
     Never raises for what the case does: a machine that cannot do what is asked gives ``skip``,
-    and one that fails gives ``error``.
+    one that does not model it ``not-modelled``, and one that fails gives ``error``.
     """
     if scenario_case.expectation is None:
         reason = f"nothing is expected on {scenario_case.kernel} with {scenario_case.vmm}"
@@ -82,6 +90,8 @@ def judged(scenario_case: ScenarioCase, trace: Trace) -> Result:
     expectation = scenario_case.expectation
     assert expectation is not None
     guest = guest_of(scenario_case)
+    if trace.unmodelled is not None:
+        return _cut_short(scenario_case, expectation, trace, guest)
     stops, found, mismatches = _compared(scenario_case, expectation, trace, guest)
     # To look for what is over takes as long as the comparison, and most runs are as expected.
     if mismatches and (shorter := without_overrun(expectation, trace, case.limits)) is not trace:
@@ -117,6 +127,29 @@ def _compared(
     stops = stops_of(scenario_case.vmm, case, trace)
     found = findings(case, trace.exits, stops, guest)
     return stops, found, judge(expectation, trace, stops, guest, case.limits, found)
+
+
+def _cut_short(
+    scenario_case: ScenarioCase, expectation: Expectation, trace: Trace, guest: Guest
+) -> Result:
+    """The result where the emulated machine went no further: what came before is compared, and
+    what would have come after is neither missing nor the failure that a clause knows of."""
+    case = scenario_case.case
+    limit = trace.unmodelled
+    assert limit is not None
+    stops = stops_of(scenario_case.vmm, case, trace)
+    found = findings(case, trace.exits, stops, guest)
+    mismatches = tuple(judge_so_far(expectation, trace, stops, guest, found))
+    where = reached(limit, len(trace.exits), guest)
+    if not mismatches:
+        return Result(
+            scenario_case, "not-modelled", trace, stops, (), found, str(limit), f"it came {where}"
+        )
+    known = expectation.xfail
+    verdict: Verdict = "fail" if known is None else "xfail"
+    reason = "" if known is None else str(known)
+    cut = f"the run ended {where}: {limit}"
+    return Result(scenario_case, verdict, trace, stops, mismatches, found, reason, cut=cut)
 
 
 def _failed(scenario_case: ScenarioCase, error: Exception) -> Result:

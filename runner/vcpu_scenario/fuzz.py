@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 from vcpu_scenario.case import Action, Case, HostInterrupt, ImmediateExit
 from vcpu_scenario.shrink import shrunk
 from vcpu_scenario.target import Lost, Skipped, Target
-from vcpu_scenario.trace import Trace
+from vcpu_scenario.trace import Trace, Unmodelled
 from vcpu_scenario.verdict.traces import Comparison, Difference, compare_traces
 
 State: TypeAlias = Literal["same", "differs", "lost", "skipped"]
@@ -47,6 +47,8 @@ def attempt(seed: int, case: Case, real: Target, emulated: Target, *, shrink: bo
     expected = _run(case, emulated, kernel)
     if not isinstance(expected, Trace):
         return Outcome(seed, "skipped", "the emulated machine cannot run it", case)
+    if expected.unmodelled is not None:
+        return Outcome(seed, "skipped", _named(expected.unmodelled), case, expected)
     if (until := _spins_at(case, expected)) is not None:
         if not until:
             return Outcome(seed, "skipped", "spins before its first exit")
@@ -67,6 +69,11 @@ def attempt(seed: int, case: Case, real: Target, emulated: Target, *, shrink: bo
     if not shrink:
         return Outcome(seed, "differs", kind, case, expected, found)
     return _smallest(seed, kind, case, real, emulated, (expected, found))
+
+
+def _named(limit: Unmodelled) -> str:
+    """What is not modelled, without the value that this program gave it."""
+    return str(limit).partition(" (")[0]
 
 
 def kind_of(difference: Difference) -> str:
@@ -142,7 +149,9 @@ def _smallest(
     def still(candidate: Case) -> bool:
         nonlocal best
         expected = _run(candidate, emulated, kernel)
-        if expected is None or _spins_at(candidate, expected) is not None:
+        if expected is None or expected.unmodelled is not None:
+            return False
+        if _spins_at(candidate, expected) is not None:
             return False
         found = real.run(candidate, kernel)
         if not isinstance(found, Trace):

@@ -65,7 +65,8 @@ class Group:
 class History:
     """The groups of one scenario with one VMM and one combination of parameters, oldest first.
 
-    ``left_out`` has each kernel that the machine cannot run the case on, with why.
+    ``left_out`` has each kernel that the machine cannot run the case on, or does not model what
+    the case comes to, with why.
     """
 
     groups: tuple[Group, ...]
@@ -136,6 +137,9 @@ def _history(cases: Sequence[ScenarioCase], run: Run) -> History:
         except Unsupported as unsupported:
             left_out.append((case.kernel, str(unsupported)))
             continue
+        if trace.unmodelled is not None:
+            left_out.append((case.kernel, str(trace.unmodelled)))
+            continue
         if not groups:
             groups.append(Group((case.kernel,), case, trace))
             continue
@@ -182,9 +186,10 @@ def _makes_the_first(name: str, before: Group, comparison: Comparison, run: Run)
 def tried(run: Run, case: ScenarioCase, rules: Rules) -> Trace | None:
     """The run under rules that no kernel has together; None where they make no machine."""
     try:
-        return run(case, rules)
+        trace = run(case, rules)
     except Exception:  # whatever it is that such a machine runs into
         return None
+    return None if trace.unmodelled is not None else trace
 
 
 def _agree(one: Trace | None, other: Trace) -> bool:

@@ -13,7 +13,7 @@ from vcpu_scenario.verdict.records import Mismatch, StopFinding
 if TYPE_CHECKING:
     from vcpu_scenario.scenario import ScenarioCase
 
-Verdict: TypeAlias = Literal["pass", "fail", "error", "skip", "xfail"]
+Verdict: TypeAlias = Literal["pass", "fail", "error", "skip", "xfail", "not-modelled"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
@@ -23,10 +23,12 @@ class Result:
 
     ``trace`` is None where the case did not run. ``stops`` are what a debugger attached to the
     VMM was told, and ``findings`` what its user sees go wrong in them, expected or not.
-    ``reason`` says in one line why a case was skipped, could not be run, or fails as known;
-    ``detail`` has the traceback of an error, and ``cut`` says which limit ended the run, if one
-    did. A case that fails as its clause's ``xfail`` says is ``xfail``, with its mismatches; one
-    that does not fail then is ``fail``, with a mismatch that says so.
+    ``reason`` says in one line why a case was skipped, could not be run, or fails as known, and
+    what the emulated machine does not model; ``detail`` has the traceback of an error, or where
+    the run came to what is not modelled, and ``cut`` says which limit ended the run, if one did.
+    A case that fails as its clause's ``xfail`` says is ``xfail``, with its mismatches; one that
+    does not fail then is ``fail``, with a mismatch that says so. One that is ``not-modelled`` was
+    as expected as far as it went.
     """
 
     case: ScenarioCase

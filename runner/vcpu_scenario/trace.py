@@ -47,6 +47,17 @@ class Stop(NamedTuple):
     exit: int
 
 
+class Unmodelled(NamedTuple):
+    """What the emulated machine came to and does not model: ``what`` names it, ``pc`` is where
+    the guest was, None before its first instruction."""
+
+    what: str
+    pc: int | None
+
+    def __str__(self) -> str:
+        return f"not modelled: {self.what}"
+
+
 class RingEntry(NamedTuple):
     addr: int
     len: int
@@ -77,6 +88,8 @@ class Trace:
     ``eventfd`` counts signals for each ioeventfd of the case in order; ``ring`` is None without
     coalesced zones; ``final_regs`` and ``memory`` are what the case asked to read at the end;
     ``output`` is what userspace devices sent out, by name; ``ended`` says why the run ended.
+    ``unmodelled`` is what the emulated machine ended it at, in place of the exit that a kernel
+    gives; then nothing of the final state is known.
     """
 
     exits: tuple[Exit, ...] = ()
@@ -88,6 +101,7 @@ class Trace:
     memory: Mapping[int, bytes] = field(default_factory=dict)
     output: Mapping[str, bytes] = field(default_factory=dict)
     ended: str = ""
+    unmodelled: Unmodelled | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The trace in the recorded traces' format; what it lacks there is left out."""

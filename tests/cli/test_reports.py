@@ -139,6 +139,7 @@ def test_json_counts_every_verdict() -> None:
         "error": 0,
         "skip": 1,
         "xfail": 0,
+        "not-modelled": 0,
         "not_run": 3,
     }
 

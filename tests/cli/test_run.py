@@ -22,7 +22,7 @@ from vcpu_scenario.scenario.model import ScenarioCase
 from .conftest import Scenario
 
 
-def test_the_statuses_are_those_of_pytest() -> None:
+def test_the_statuses_are_those_of_pytest_and_one_more() -> None:
     assert {status.name: int(status) for status in Status} == {
         "OK": 0,
         "MISMATCH": 1,
@@ -30,6 +30,7 @@ def test_the_statuses_are_those_of_pytest() -> None:
         "INTERNAL_ERROR": 3,
         "USAGE": 4,
         "NOTHING_SELECTED": 5,
+        "NOT_MODELLED": 6,
     }
 
 
@@ -163,6 +164,7 @@ def test_ctrl_c_tells_json_readers_how_many_cases_are_missing(
         "error": 0,
         "skip": 0,
         "xfail": 0,
+        "not-modelled": 0,
         "not_run": cases - 3,
     }
 

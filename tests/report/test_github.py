@@ -48,6 +48,7 @@ def test_each_failure_is_annotated_at_its_line_before_any_is_twice(results: list
         ("mixed/load.vcpu.yaml", "61"),  # from here on the further differences
         ("mixed/load.vcpu.yaml", "63"),
         ("mixed/load.vcpu.yaml", "63"),
+        ("mixed/unmodelled.vcpu.yaml", "12"),
     ]
 
 
@@ -70,7 +71,8 @@ def test_columns_are_those_of_the_text_that_broke(results: list[Result]) -> None
 def test_paths_are_those_of_the_repository(results: list[Result]) -> None:
     root = str(Path.cwd().parent)
     files = {each["file"] for each, _ in commands(report(results, root=root))}
-    assert files == {"data/mixed/hostile.vcpu.yaml", "data/mixed/load.vcpu.yaml"}
+    names = ("hostile", "load", "unmodelled")
+    assert files == {f"data/mixed/{name}.vcpu.yaml" for name in names}
 
 
 def test_hostile_text_is_one_message_and_no_command(results: list[Result]) -> None:

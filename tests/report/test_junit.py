@@ -24,6 +24,7 @@ def test_every_case_has_its_outcome_under_its_id(results: list[Result]) -> None:
         "error": [Error],
         "skip": [Skipped],
         "xfail": [Skipped],
+        "not-modelled": [Error],
     }
     assert outcomes(report(results)) == {
         result.case.id: expected[result.verdict] for result in results
@@ -40,7 +41,8 @@ def test_the_counts_written_are_those_that_a_parser_counts(results: list[Result]
             each.update_statistics()
         counted = [(each.tests, each.failures, each.errors, each.skipped) for each in (xml, *xml)]
         assert written == counted
-        assert (xml.failures, xml.errors) == (counts["fail"], counts["error"] + bool(note))
+        errors = counts["error"] + counts["not-modelled"] + bool(note)
+        assert (xml.failures, xml.errors) == (counts["fail"], errors)
 
 
 def test_a_failure_is_at_its_line_with_all_its_differences(results: list[Result]) -> None:

@@ -24,6 +24,15 @@ JOBS: Final = {
     "trng-version": "psci-trng-step",
     "unknown": "psci-unknown_fast-step",
 }
+SWEPT: Final = {
+    "smccc-workaround-2",
+    "smccc-workaround-3",
+    "smccc-features-of-pv-time",
+    "vendor-features",
+    "trng-features",
+    "trng-uuid",
+}
+"""Calls that no job makes: they were read from Debian's 5.10.223, 6.12.118 and 7.2.13."""
 AFTER_CALL: Final = (0x4000_0010, 0x4000_0014)
 """pc where the step over the call ends, or that over the instruction after it as well."""
 MARKS: Final = {"x2": 0x22, "x3": 0x33}
@@ -66,4 +75,6 @@ def test_the_answer_is_the_recorded_one(call: str) -> None:
 
 def test_every_call_is_recorded_or_of_a_function_that_came_later() -> None:
     calls = {case.params["call"] for case in scenario().cases(["7.3"])}
-    assert {call for call in calls - set(JOBS) if "psci-features-of" not in str(call)} == set()
+    assert {
+        call for call in calls - set(JOBS) - SWEPT if "psci-features-of" not in str(call)
+    } == set()

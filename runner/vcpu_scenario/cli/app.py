@@ -57,7 +57,7 @@ app = typer.Typer(
     help="Run declarative vCPU scenarios against KVM/arm64 of any release.",
     epilog=(
         "Exit status: 0 all as expected, 1 mismatches, 2 interrupted, 3 internal error, "
-        "4 usage or an invalid scenario, 5 nothing selected."
+        "4 usage or an invalid scenario, 5 nothing selected, 6 not modelled."
     ),
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
@@ -44,19 +44,22 @@ def compare(
         if not pairs:
             complain(_why_nothing(selection, scenarios, one.kernel or other.kernel))
             return Status.NOTHING_SELECTED
-        differing = skipped = 0
+        differing = skipped = unmodelled = 0
         for first, second in pairs:
             with failing():
                 found = _on(one, first), _on(other, second)
             same, lines = _told((one, other), first, second, found)
             differing += same is False
             skipped += same is None
+            unmodelled += any(isinstance(each, Trace) and not _ran(each) for each in found)
             if everything or same is not True:
                 say(paint(lines, colour=wants_colour(COMMON.colour, to_file=False)))
     left_out = f", {skipped} could not be compared" if skipped else ""
     say(f"{count(len(pairs), 'case')}: {differing} differ between {names[0]} and {names[1]}")
     say(f"{left_out}\n")
-    return Status.MISMATCH if differing else Status.OK
+    if differing:
+        return Status.MISMATCH
+    return Status.NOT_MODELLED if unmodelled else Status.OK
 
 
 def _why_nothing(selection: Selection, scenarios: Sequence[Scenario], kernel: str | None) -> str:
@@ -89,6 +92,10 @@ def _key(case: ScenarioCase) -> tuple[str, str, str]:
     return case.scenario.name, case.id.partition("@")[0], case.vmm
 
 
+def _ran(found: Found) -> TypeGuard[Trace]:
+    return isinstance(found, Trace) and found.unmodelled is None
+
+
 def _told(
     machines: tuple[Target, Target],
     first: ScenarioCase,
@@ -103,12 +110,14 @@ def _told(
 
     lines: list[Line] = [line((first.id, "title"))]
     one, other = found
-    if isinstance(one, Trace) and isinstance(other, Trace):
+    if _ran(one) and _ran(other):
         names = machines[0].name, machines[1].name
         lines += side_by_side(names, one, other, guest_of(second).name, width())
         return compare_traces(one, other).same, [*lines, line()]
     lost = False
     for target, what in zip(machines, found, strict=True):
+        if isinstance(what, Trace) and what.unmodelled is not None:
+            lines.append(line((f"  {target.name}: {what.unmodelled}", "not-modelled")))
         if isinstance(what, Skipped | Lost):
             lost = lost or isinstance(what, Lost)
             lines.append(line((f"  {target.name}: {what.reason}", "skip")))

@@ -174,6 +174,9 @@ def _trace(case: ScenarioCase, target: Target) -> Trace | None:
     if isinstance(found, Skipped | Lost):
         complain(f"{printable(case.id)}: {found.reason}")
         return None
+    if found.unmodelled is not None:
+        complain(f"{case.id}: {found.unmodelled}")
+        return None
     return found
 
 

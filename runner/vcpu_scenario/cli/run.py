@@ -63,6 +63,8 @@ def status_of(results: Sequence[Result], *, complete: bool) -> Status:
     counts = tally(results)
     if counts["fail"] or counts["error"]:
         return Status.MISMATCH
+    if counts["not-modelled"]:
+        return Status.NOT_MODELLED
     return Status.NOTHING_SELECTED if only_skips(results) else Status.OK
 
 
@@ -165,7 +167,7 @@ def run_cases(
         coming,
         len(cases),
         stop,
-        lambda result: exitfirst and result.verdict in ("fail", "error"),
+        lambda result: exitfirst and result.verdict in ("fail", "error", "not-modelled"),
     )
     return Run(results, len(cases), perf_counter() - start, interrupted)
 

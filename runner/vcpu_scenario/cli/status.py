@@ -1,4 +1,4 @@
-"""Exit statuses, those of pytest."""
+"""Exit statuses: those of pytest, and one for what the emulated machine does not model."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ class Status(IntEnum):
     INTERNAL_ERROR = 3
     USAGE = 4
     NOTHING_SELECTED = 5
+    NOT_MODELLED = 6
 
 
 class UsageError(ValueError):

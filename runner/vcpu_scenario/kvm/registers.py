@@ -89,6 +89,15 @@ SYSTEM_REGISTERS: Final = {
 }
 """Name to (op0, op1, CRn, CRm, op2), for the registers that scenarios name."""
 
+_NAMES: Final = {encoding: name for name, encoding in SYSTEM_REGISTERS.items()}
+
+
+def name_of(encoding: tuple[int, int, int, int, int]) -> str:
+    """What a system register is called: by the assembler's generic form if it has no name here."""
+    op0, op1, crn, crm, op2 = encoding
+    return _NAMES.get(encoding) or f"s{op0}_{op1}_c{crn}_c{crm}_{op2}"
+
+
 ALIASES: Final = {"sp": "sp_el1", "lr": "x30", "fp": "x29"}
 
 _GENERIC = re.compile(r"s([23])_([0-7])_c(\d+)_c(\d+)_([0-7])\Z")

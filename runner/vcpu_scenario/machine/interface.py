@@ -25,8 +25,24 @@ class Unsupported(Exception):
     """This machine cannot do what the case asks (not: the kernel refused it). A skip."""
 
 
+class NotModelled(Exception):
+    """The emulated machine comes to what it does not model: ``what`` names it, with its value.
+
+    The run ends there with a verdict of its own. Not: the kernel refused it; not: no such machine
+    can do it.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"not modelled: {self.what}"
+
+
 class Machine(Protocol):
-    """One VM with one vCPU. Every method may raise :class:`KvmError`."""
+    """One VM with one vCPU. Every method may raise :class:`KvmError`, and on the emulated machine
+    :class:`NotModelled`."""
 
     @property
     def run(self) -> abi.kvm_run:

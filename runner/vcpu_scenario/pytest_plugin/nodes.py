@@ -81,7 +81,7 @@ class ScenarioItem(pytest.Item):
         if result.verdict == "xfail":
             pytest.xfail(printable(result.reason))
             result = replace(result, verdict="fail")  # with --runxfail nothing is known to fail
-        if result.detail:
+        if result.verdict == "error" and result.detail:
             self.add_report_section("call", "traceback", tamed(result.detail))
         if result.verdict != "pass":
             raise Failed(result)

@@ -140,7 +140,9 @@ def final_state(result: Result) -> tuple[Field, ...]:
     """What the clause expects of the state at the end, beside what was found."""
     expectation = result.case.expectation
     trace = result.trace
-    if trace is None or trace.error is not None or expectation is None:
+    if trace is None or expectation is None:
+        return ()
+    if trace.error is not None or trace.unmodelled is not None:
         return ()
     guest = guest_of(result.case)
     came = 0 if trace.ring is None else len(trace.ring.entries)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Final, NamedTuple
@@ -60,7 +60,8 @@ def every_annotation(
     """Every annotation there is to give, the most telling first: one of each failure, then the
     further differences of each."""
     first = [Annotation("", None, "vCPU scenarios", printable(note))] if note else []
-    return (*first, *_errors(results, root), *_differences(results, root))
+    without = _errors(results, root, "not-modelled")
+    return (*first, *_errors(results, root, "error"), *_differences(results, root), *without)
 
 
 def _differences(results: Sequence[Result], root: str) -> Iterator[Annotation]:
@@ -96,10 +97,10 @@ def _setting(case: ScenarioCase) -> str:
     return ", ".join((case.vmm, *values))
 
 
-def _errors(results: Sequence[Result], root: str) -> Iterator[Annotation]:
+def _errors(results: Sequence[Result], root: str, verdict: Verdict) -> Iterator[Annotation]:
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in results:
-        if result.verdict == "error":
+        if result.verdict == verdict:
             key = (str(result.case.scenario.path), result.reason)
             groups.setdefault(key, []).append(result)
     for (path, reason), group in groups.items():
@@ -143,9 +144,17 @@ def summary(results: Sequence[Result], *, note: str = "", root: str = "") -> str
     left = len(every_annotation(results, note=note, root=root)) - MOST_ANNOTATIONS
     if left > 0:
         head += f"{left} of what is below could not be annotated.\n\n"
-    blocks = [*_failed(results), *_failing(results), *_reasons(results, "xfail", "Known to fail")]
-    blocks += _reasons(results, "skip", "Skipped")
+    blocks = [*_failed(results), *_failing(results)]
+    for verdict, title in _REASONS.items():
+        blocks += _reasons(results, verdict, title)
     return head + _fitted(blocks, MOST_BYTES - len(head.encode()))
+
+
+_REASONS: Final[Mapping[Verdict, str]] = {
+    "not-modelled": "Not modelled by the emulated machine",
+    "xfail": "Known to fail",
+    "skip": "Skipped",
+}
 
 
 def _fitted(blocks: Sequence[str], room: int) -> str:

@@ -35,7 +35,8 @@ def case_data(result: Result) -> Data:
     data = {
         **(_clause(expectation) if expectation is not None else {}),
         "reason": result.reason,
-        "detail": result.detail,
+        "detail": result.detail if result.verdict == "error" else None,
+        "came": result.detail if result.verdict == "not-modelled" else None,
         "cut": result.cut,
         "error": trace.error if trace is not None else None,
         "mismatches": mismatches,
@@ -66,7 +67,7 @@ def _clause(expectation: Expectation) -> Data:
 def _ladder(result: Result) -> list[Data]:
     """The rungs, with those that were expected and did not come at their places."""
     climbed = rungs(result)
-    pairs = beside(result)
+    pairs = _so_far(result, beside(result))
     observed = states(result.trace.exits) if result.trace is not None else []
     data = [_rung(rung, observed[rung.index], result) for rung in climbed]
     if pairs is None:
@@ -79,6 +80,14 @@ def _ladder(result: Result) -> list[Data]:
         ]
     more = len(out) - MOST_RUNGS
     return out if more <= 0 else [*out[:MOST_RUNGS], {"more": more}]
+
+
+def _so_far(result: Result, pairs: Sequence[Beside] | None) -> Sequence[Beside] | None:
+    """The pairs up to the last exit that came, where what was to follow is not modelled."""
+    if pairs is None or result.verdict != "not-modelled":
+        return pairs
+    came = [number for number, pair in enumerate(pairs) if pair.exit is not None]
+    return pairs[: came[-1] + 1] if came else ()
 
 
 def _came(exit_: Exit, guest: Guest) -> list[list[Any]]:

@@ -26,9 +26,12 @@ def report(
     A case has ``id``, ``scenario`` (its file), ``kernel``, ``vmm``, ``verdict``, ``exits`` with
     the field names of recorded traces and the ``rules`` that shaped them, and ``mismatches``.
     Where there is something to say it also has ``params``, ``xfail`` (what the clause says of it:
-    ``reason`` and ``link``), ``reason`` (of an error, a skip or an xfail), ``cut`` (the limit
+    ``reason`` and ``link``), ``reason`` (of an error, a skip or an
+    xfail, and what is not modelled), ``cut`` (the limit
     that ended the run), ``ended`` (why it did), ``error`` and ``errno`` (the kernel's refusal),
-    ``eventfd``, ``ring``, ``memory``, ``final_regs``, ``output``, ``stops`` and ``findings``.
+    ``not_modelled`` (``what`` the emulated machine does not model and the ``pc`` there, null
+    before the first entry), ``eventfd``, ``ring``, ``memory``, ``final_regs``, ``output``,
+    ``stops`` and ``findings``.
     """
     document: dict[str, Any] = {
         "cases": [case_of(result) for result in results],
@@ -83,6 +86,7 @@ def _state(trace: Trace) -> dict[str, Any]:
     del state["exits"]
     return state | {
         "ended": trace.ended,
+        "not_modelled": trace.unmodelled._asdict() if trace.unmodelled is not None else None,
         "errno": trace.errno,
         "final_regs": dict(trace.final_regs),
         "memory": [{"addr": addr, "data": data.hex()} for addr, data in trace.memory.items()],

@@ -44,7 +44,7 @@ def _counts(results: Sequence[Result], incomplete: bool = False) -> dict[str, st
     return {
         "tests": str(len(results) + incomplete),
         "failures": str(counts["fail"]),
-        "errors": str(counts["error"] + incomplete),
+        "errors": str(counts["error"] + counts["not-modelled"] + incomplete),
         "skipped": str(counts["skip"] + counts["xfail"]),
     }
 
@@ -92,6 +92,11 @@ def _error(test: ET.Element, result: Result) -> None:
     element.text = "\n".join(map(printable, result.detail.splitlines()))
 
 
+def _not_modelled(test: ET.Element, result: Result) -> None:
+    told = {"type": "not-modelled", "message": printable(result.reason)}
+    ET.SubElement(test, "error", told).text = printable(result.detail)
+
+
 def _skipped(test: ET.Element, result: Result) -> None:
     ET.SubElement(test, "skipped", {"type": result.verdict, "message": printable(result.reason)})
 
@@ -110,4 +115,5 @@ _OUTCOMES: Final[Mapping[Verdict, Callable[[ET.Element, Result], None]]] = {
     "error": _error,
     "skip": _skipped,
     "xfail": _xfailed,
+    "not-modelled": _not_modelled,
 }

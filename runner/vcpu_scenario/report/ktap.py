@@ -52,12 +52,15 @@ def _together(group: Sequence[Result]) -> Verdict:
     counts = tally(group)
     if counts["fail"] or counts["error"]:
         return "fail"
+    if counts["not-modelled"]:
+        return "not-modelled"
     return "skip" if counts["skip"] == len(group) else "pass"
 
 
 def _line(number: int, verdict: Verdict, name: str, reason: str) -> str:
     ok, directive = _RESULTS[verdict]
-    said = " ".join(part for part in (directive, _flat(reason)) if part)
+    why = reason.removeprefix("not modelled: ") if verdict == "not-modelled" else reason
+    said = " ".join(part for part in (directive, _flat(why)) if part)
     return f"{ok} {number} {_name(name)}{f' # {said}' if directive else ''}"
 
 
@@ -67,6 +70,7 @@ _RESULTS: Final[Mapping[Verdict, tuple[str, str]]] = {
     "error": ("not ok", "ERROR"),
     "skip": ("ok", "SKIP"),
     "xfail": ("ok", "XFAIL"),
+    "not-modelled": ("not ok", "NOT_MODELLED"),
 }
 
 
@@ -92,6 +96,7 @@ _DIAGNOSTICS: Final[Mapping[Verdict, Callable[[Result], list[str]]]] = {
     "fail": _differences,
     "xfail": _differences,
     "error": lambda result: [printable(text) for text in result.detail.splitlines()],
+    "not-modelled": lambda result: [printable(result.detail)],
 }
 
 

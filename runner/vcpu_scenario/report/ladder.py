@@ -51,6 +51,8 @@ def ladder(result: Result, width: int = 100, later: NotYet | None = None) -> lis
         lines += columns.heading()
     for rung in climbed:
         lines += columns.rung(rung, later if later and later.exit == rung.index else None)
+    if result.verdict == "not-modelled":
+        lines += [line(), line((result.reason, "not-modelled")), line((result.detail, "dim"))]
     if result.cut:
         lines += [line(), line((result.cut, "skip"))]
     for mismatch in result.mismatches:
@@ -63,7 +65,7 @@ def _verdict(result: Result) -> list[str | tuple[str, str]]:
     expectation = result.case.expectation
     if expectation and expectation == Expectation(expectation.span, about=expectation.about):
         return []  # to have expected nothing is not to have passed
-    return [": ", (result.verdict, result.verdict)]
+    return [": ", (result.verdict.replace("-", " "), result.verdict)]
 
 
 class _Columns:

@@ -17,7 +17,7 @@ from vcpu_scenario.execute import judged
 from vcpu_scenario.printable import printable
 from vcpu_scenario.report.json import case_of
 from vcpu_scenario.result import Result
-from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
+from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace, Unmodelled
 
 if TYPE_CHECKING:
     from vcpu_scenario.scenario import Scenario, ScenarioCase
@@ -104,7 +104,12 @@ def trace_of(document: Json) -> Trace:
         {item["addr"]: bytes.fromhex(item["data"]) for item in document.get("memory", ())},
         {name: data.encode("latin-1") for name, data in document.get("output", {}).items()},
         document.get("ended", ""),
+        _unmodelled(document.get("not_modelled")),
     )
+
+
+def _unmodelled(document: Json | None) -> Unmodelled | None:
+    return None if document is None else Unmodelled(document["what"], document["pc"])
 
 
 def _exit(document: Json) -> Exit:

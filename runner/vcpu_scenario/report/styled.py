@@ -16,6 +16,7 @@ STYLES: Final = {
     "error": "bold magenta",
     "skip": "yellow",
     "xfail": "yellow",
+    "not-modelled": "magenta",
     "title": "bold",
     "rule": "cyan",
     "caret": "bold red",

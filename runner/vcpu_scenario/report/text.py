@@ -18,6 +18,7 @@ _MARKS: Final[dict[Verdict, str]] = {
     "error": "E",
     "skip": "s",
     "xfail": "x",
+    "not-modelled": "N",
 }
 _NAMES: Final[dict[Verdict, str]] = {
     "pass": "passed",
@@ -25,11 +26,21 @@ _NAMES: Final[dict[Verdict, str]] = {
     "error": "errors",
     "skip": "skipped",
     "xfail": "xfailed",
+    "not-modelled": "not modelled",
 }
 _VALUES: Final = ("field", "register", "final register", "memory", "eventfd", "ring", "output")
 """Kinds of mismatch that say nothing of which exits came."""
 
-_WORST_FIRST: Final[tuple[Verdict, ...]] = ("fail", "error", "pass", "xfail", "skip")
+_WORST_FIRST: Final[tuple[Verdict, ...]] = (
+    "fail",
+    "error",
+    "not-modelled",
+    "pass",
+    "xfail",
+    "skip",
+)
+
+_BAD: Final[tuple[Verdict, ...]] = ("fail", "error", "not-modelled")
 
 MOST_DIFFERENCES: Final = 8
 """Differences shown of one case; what follows the first few follows from them."""
@@ -59,6 +70,11 @@ def report(
         lines += [line(), _rule("ERRORS", "error", width)]
         for result in errors:
             lines += _error(result, debug)
+    unmodelled = [result for result in results if result.verdict == "not-modelled"]
+    if unmodelled:
+        lines += [line(), _rule("NOT MODELLED", "not-modelled", width)]
+        for group in not_modelled(unmodelled):
+            lines += without_model(group)
     lines += _summary(results, width)
     if failed:
         path, kernel = failed[0].case.scenario.path, failed[0].case.kernel
@@ -143,6 +159,28 @@ def _error(result: Result, debug: bool) -> Iterator[Line]:
         yield from (line((text, "dim")) for text in result.detail.splitlines())
 
 
+def not_modelled(results: Iterable[Result]) -> Iterator[list[Result]]:
+    """Results of one scenario that the emulated machine left at the same place and thing."""
+    groups: dict[object, list[Result]] = {}
+    for result in results:
+        case = result.case
+        parameters = tuple(sorted(case.params.items()))
+        key = (case.scenario.path, case.vmm, parameters, result.reason, result.detail)
+        groups.setdefault(key, []).append(result)
+    yield from groups.values()
+
+
+def without_model(group: Sequence[Result]) -> Iterator[Line]:
+    """What the emulated machine does not model that the results of ``group`` came to."""
+    first = group[0]
+    others = ", ".join(result.case.kernel for result in group[1:])
+    yield line()
+    yield line((first.case.scenario.title, "title"))
+    yield line((first.case.id, "not-modelled"), f" and on {others}" if others else "")
+    yield line(first.reason)
+    yield line((first.detail, "dim"))
+
+
 def _summary(results: Sequence[Result], width: int) -> Iterator[Line]:
     worth_telling = [result for result in results if result.verdict != "pass"]
     if not worth_telling:
@@ -155,6 +193,7 @@ def _summary(results: Sequence[Result], width: int) -> Iterator[Line]:
             yield line(("FAILED", "fail"), f" {result.case.id} - {first}")
         elif result.verdict == "error":
             yield line(("ERROR", "error"), f" {result.case.id} - {result.reason}")
+    yield from _reasons(worth_telling, "not-modelled", "NOT MODELLED")
     yield from _reasons(worth_telling, "xfail", "XFAIL")
     yield from _reasons(worth_telling, "skip", "SKIPPED")
 
@@ -163,12 +202,13 @@ def _reasons(results: Iterable[Result], verdict: Verdict, title: str) -> Iterato
     """Each reason of a verdict once, with how many cases have it."""
     counts = Counter(result.reason for result in results if result.verdict == verdict)
     for reason, count in counts.items():
-        yield line((title, verdict), f" [{count}] {reason}")
+        words = reason.removeprefix("not modelled: ") if verdict == "not-modelled" else reason
+        yield line((title, verdict), f" [{count}] {words}")
 
 
 def _last_line(results: Sequence[Result], seconds: float | None, width: int) -> Line:
     counts = tally(results)
-    worst: Verdict = next((v for v in ("fail", "error") if counts[v]), "pass")
+    worst: Verdict = next((v for v in _WORST_FIRST if counts[v] and v in _BAD), "pass")
     time = f" in {seconds:.2f}s" if seconds is not None else ""
     return _rule(f"{outcome(results)}{time}", worst, width)
 

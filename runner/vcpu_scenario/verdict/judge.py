@@ -8,12 +8,13 @@ from typing import Final
 
 from vcpu_scenario.case import Limits
 from vcpu_scenario.scenario.expectation import Check, Expectation, Xfail
-from vcpu_scenario.trace import Stop, Trace
+from vcpu_scenario.trace import Stop, Trace, Unmodelled
 from vcpu_scenario.verdict.doings import not_done
 from vcpu_scenario.verdict.exits import NO_FURTHER, compare_exits, compare_never
 from vcpu_scenario.verdict.final import compare_final
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.records import Mismatch, StopFinding
+from vcpu_scenario.verdict.sofar import holds_so_far
 from vcpu_scenario.verdict.stops import compare_stops
 from vcpu_scenario.verdict.words import ENDINGS, errno_name
 
@@ -43,6 +44,41 @@ def judge(
         mismatches += compare_stops(expectation.stops, stops, guest, expectation.span, found)
     mismatches += compare_final(expectation.final, trace, guest)
     return tuple(mismatches)
+
+
+def judge_so_far(
+    expectation: Expectation,
+    trace: Trace,
+    stops: Sequence[Stop],
+    guest: Guest,
+    found: Sequence[StopFinding] = (),
+) -> Iterator[Mismatch]:
+    """The differences in what came of a run that ended at what is not modelled.
+
+    What was still to come is not missing, and the final state is not known.
+    """
+    if expectation.exits is not None and not holds_so_far(expectation.exits, trace.exits):
+        exits = compare_exits(expectation.exits, trace.exits, guest, expectation.span)
+        yield from _without_the_last_missing(list(exits))
+    yield from compare_never(expectation.never, trace.exits, guest)
+    if expectation.stops is not None:
+        wanted = expectation.stops[: len(stops)]
+        yield from compare_stops(wanted, stops, guest, expectation.span, found)
+
+
+def _without_the_last_missing(mismatches: list[Mismatch]) -> list[Mismatch]:
+    kept = [one for one in mismatches if NO_FURTHER not in one.notes]
+    return kept or mismatches
+
+
+def reached(limit: Unmodelled, exits: int, guest: Guest) -> str:
+    """Where a run came to what is not modelled, in words."""
+    if limit.pc is None:
+        return "before the first KVM_RUN"
+    place = guest.place(limit.pc)
+    code = f" (`{place.instruction}`)" if place.instruction else ""
+    after = f"after exit {exits - 1}" if exits else "before the first exit"
+    return f"{after}, with pc at {place.name}{code}"
 
 
 def unexpected_pass(xfail: Xfail) -> Mismatch:

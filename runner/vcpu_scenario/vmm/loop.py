@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from vcpu_scenario.case import Action, Case
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS
-from vcpu_scenario.machine.interface import KvmError, Machine
-from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
+from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled
+from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace, Unmodelled
 from vcpu_scenario.vmm.actions import perform
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.setup import id_of, set_up
 
 _PC = CORE_REGISTERS["pc"]
 _EC_BRK = 0x3C
+
+NOT_MODELLED: Final = "not modelled"
+"""What :attr:`vcpu_scenario.trace.Trace.ended` says where the emulated machine went no further."""
 
 
 def run_case(machine: Machine, case: Case) -> Trace:
@@ -28,6 +31,8 @@ def run_case(machine: Machine, case: Case) -> Trace:
     except KvmError as refusal:
         error = f"{refusal.what}: errno {refusal.errno}"
         return Trace(error=error, errno=refusal.errno, ended="refused")
+    except NotModelled as limit:
+        return Trace(ended=NOT_MODELLED, unmodelled=Unmodelled(limit.what, None))
     return _Run(machine, case).to_the_end()
 
 
@@ -43,6 +48,13 @@ class _Run:
         self.repeats = 0
 
     def to_the_end(self) -> Trace:
+        try:
+            return self._trace(self._until_it_ends())
+        except NotModelled as limit:
+            unmodelled = Unmodelled(limit.what, self.machine.get_one_reg(_PC))
+            return Trace(exits=tuple(self.exits), ended=NOT_MODELLED, unmodelled=unmodelled)
+
+    def _until_it_ends(self) -> str:
         case, machine = self.case, self.machine
         limits = case.limits
         ended = ""
@@ -51,7 +63,7 @@ class _Run:
             machine.run.immediate_exit = 0
             self._record(result)
             ended = self._ending(result) or self._react(result)
-        return self._trace(ended)
+        return ended
 
     def _record(self, result: int) -> None:
         machine = self.machine

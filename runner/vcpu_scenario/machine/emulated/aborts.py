@@ -10,13 +10,17 @@ from typing import Final
 
 from vcpu_scenario.machine.emulated import decode, esr, uc
 from vcpu_scenario.machine.emulated.alignment import misaligned
-from vcpu_scenario.machine.emulated.hardware import Hardware
+from vcpu_scenario.machine.emulated.hardware import EXIT_IRQ, Hardware
 from vcpu_scenario.machine.emulated.vgic import VgicV2
+from vcpu_scenario.machine.interface import NotModelled
 
 _PAGE_OFFSET: Final = 0xFFF
 _DATA_ABORT: Final = esr.EC_DABT_LOW << esr.EC_SHIFT | esr.IL
 _FETCH_ABORT: Final = esr.EC_IABT_LOW << esr.EC_SHIFT | esr.IL
 _S1PTW: Final = 1 << 7
+_TCR_EL1: Final = (3, 0, 2, 0, 2)
+_OUTPUT_BITS: Final = (32, 36, 40, 42, 44, 48)
+"""By TCR_EL1.IPS."""
 _WRITES: Final = (uc.UC_ERR_WRITE_UNMAPPED, uc.UC_ERR_WRITE_PROT)
 
 
@@ -34,6 +38,8 @@ def data_abort(cpu: Hardware) -> int | None:
         return _access_gicv(cpu, gicv, ipa, iss, is_write=is_write)
     cpu.hsr = _DATA_ABORT | iss | is_write * decode.WNR | cpu.stage2.fault_status(ipa)
     cpu.ipa = ipa & ~_PAGE_OFFSET
+    if translated:
+        _check_output_size(cpu, ipa)
     cpu.far = _fault_va(cpu, word, ipa) if translated else ipa
     return esr.EC_DABT_LOW
 
@@ -63,7 +69,16 @@ def fetch_abort(cpu: Hardware) -> int | None:
     return fetch_abort_at(cpu, ipa)
 
 
+def _check_output_size(cpu: Hardware, ipa: int) -> None:
+    """Unicorn has no address size faults."""
+    ips = cpu.read_sys(_TCR_EL1) >> 32 & 7
+    if ips < len(_OUTPUT_BITS) and ipa >> _OUTPUT_BITS[ips]:
+        raise NotModelled(f"an address beyond TCR_EL1.IPS ({ipa:#x}, {_OUTPUT_BITS[ips]} bits)")
+
+
 def fetch_abort_at(cpu: Hardware, ipa: int) -> int:
+    if cpu.mmu_on:
+        _check_output_size(cpu, ipa)
     cpu.hsr = _FETCH_ABORT | cpu.stage2.fault_status(ipa)
     cpu.ipa, cpu.far = ipa & ~_PAGE_OFFSET, cpu.pc
     return esr.EC_IABT_LOW
@@ -80,7 +95,8 @@ def _access_gicv(cpu: Hardware, gicv: VgicV2, ipa: int, iss: int, *, is_write: b
     if not is_write:
         cpu.set_x(rt, value)
     cpu.sync_interrupt_lines()
-    return cpu.finish_natively()
+    outcome = cpu.finish_natively()
+    return EXIT_IRQ if outcome is None and gicv.maintenance() else outcome
 
 
 def _fault_va(cpu: Hardware, word: int, ipa: int) -> int:

@@ -47,6 +47,9 @@ class Behaviour:
     smccc_results_in_x0_to_x3: bool = False
     smccc_1_1: bool = False
     smccc_workaround_1_in_hyp: bool = False
+    smccc_workaround_2_in_hyp: bool = False
+    smccc_workaround_3_in_hyp: bool = False
+    smccc_pv_time: bool = False
     psci_1_0: bool = False
     psci_1_1: bool = False
     psci_system_suspend: bool = False

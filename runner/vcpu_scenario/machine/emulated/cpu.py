@@ -22,9 +22,10 @@ from vcpu_scenario.machine.emulated.debugunit import DebugRegisters, DebugUnit
 from vcpu_scenario.machine.emulated.hardware import HCR_EL2, HCR_LINES, HCR_TDZ, MDCR_TDE, Hardware
 from vcpu_scenario.machine.emulated.layout import SCTLR_EL1
 from vcpu_scenario.machine.emulated.regfile import EL0T, EL1H, EL1T, SS, Encoding
+from vcpu_scenario.machine.emulated.sysreghook import RegisterHooks
 from vcpu_scenario.machine.emulated.walk import unmapped_table
 from vcpu_scenario.machine.emulated.wordhooks import WordHooks
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.interface import NotModelled
 
 EXIT_BUDGET: Final = -1
 """``enter`` ended because the instruction budget ran out: the time limit's signal."""
@@ -46,8 +47,8 @@ _MODELLED: Final = frozenset(_A64 | mode | ss for mode in (EL0T, EL1T, EL1H) for
 def _strange_state(state: int) -> str:
     """What the guest got into by an exception return that Unicorn does not do as the hardware."""
     if state & _IL:
-        return "the guest made an illegal exception return, which is not modelled"
-    return "the guest went to AArch32 state, which is not modelled"
+        return "an illegal exception return"
+    return "AArch32 state, to which the guest went by an exception return"
 
 
 class Cpu(Hardware):
@@ -62,6 +63,7 @@ class Cpu(Hardware):
         self.debug: Final = DebugUnit(self)
         self.watchpoints = self.debug
         self._alignment: Final = Alignment(self)
+        self._registers: Final = RegisterHooks(self)
         self.debug.write_breakpoints(DebugRegisters())  # the first code, which no hook is told of
         self._pristine = self.engine.new_context()
         uc.uc_context_save(self.engine.handle, self._pristine)
@@ -135,8 +137,10 @@ class Cpu(Hardware):
             return self._run_untrapped()
         self._count.value = budget
         status = uc.uc_emu_start(self._handle, self.pc_cell, uc.ZERO, uc.ZERO, self._count)
+        if self._registers.limit is not None:
+            self._registers.tell()
         if self.state.value not in _MODELLED:
-            raise Unsupported(_strange_state(self.state.value))
+            raise NotModelled(_strange_state(self.state.value))
         if status and self.debug.watch_hit is not None:
             loading = status == uc.UC_ERR_READ_UNMAPPED
             if loading and self.debug.hit_was_before(self.fault_ipa.value):
@@ -162,9 +166,9 @@ class Cpu(Hardware):
 
     def _exception_to_el1(self) -> int | None:
         exception = self.hsr >> esr.EC_SHIFT
-        if exception == esr.EC_UNKNOWN:
+        if (settle := native.ABOVE_UNICORN.get(exception)) is not None:
             try:
-                return native.undefined(self)
+                return settle(self)
             except native.NotHandled:
                 pass
         if exception not in _ABORTS:

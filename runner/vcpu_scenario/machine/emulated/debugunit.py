@@ -17,13 +17,15 @@ from functools import cache
 from typing import Final
 
 from vcpu_scenario.machine.emulated import decode, esr, uc
-from vcpu_scenario.machine.emulated.hardware import HCR_TVM, Hardware
+from vcpu_scenario.machine.emulated.hardware import HCR_TVM, MDCR_TDE, Hardware
 from vcpu_scenario.machine.emulated.layout import SCTLR_EL1
 from vcpu_scenario.machine.emulated.walk import translate
+from vcpu_scenario.machine.interface import NotModelled
 
 BREAKPOINTS: Final = 6
 WATCHPOINTS: Final = 4
 
+_LINKED: Final = 1 << 20
 MDE: Final = 1 << 15
 _TRAMPOLINE: Final = 1 << 40
 """Behind the guest's physical address space: no memslot can be there."""
@@ -126,6 +128,8 @@ class DebugUnit:
     def _hit_by(self, va: int, length: int, is_write: bool) -> _Watch | None:
         cpu = self._cpu
         if not self._watches or not cpu.mdscr & MDE:
+            return None
+        if not cpu.mdcr & MDCR_TDE and not cpu.takes_debug_exceptions:
             return None
         level = 1 if cpu.current_el else 2
         for watch in self._watches:
@@ -251,6 +255,8 @@ def _watches(registers: DebugRegisters) -> tuple[_Watch, ...]:
 
 def _watch(control: int, value: int) -> _Watch:
     """Arm ARM D17.3.11: an address mask, or the contiguous run of selected bytes."""
+    if control & _LINKED:
+        raise NotModelled(f"a watchpoint linked to a breakpoint (DBGWCR_EL1 = {control:#x})")
     lsc, pac = control >> 3 & 3, control >> 1 & 3
     if mask := control >> 24 & 0x1F:
         start = value & ~((1 << mask) - 1)

@@ -7,7 +7,13 @@ from typing import Final
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated import decode, esr
 from vcpu_scenario.machine.emulated.behaviour import Behaviour
-from vcpu_scenario.machine.emulated.hypercalls import SMCCC_WORKAROUND_1, handle_hvc, handle_smc
+from vcpu_scenario.machine.emulated.hypercalls import (
+    SMCCC_WORKAROUND_1,
+    SMCCC_WORKAROUND_2,
+    SMCCC_WORKAROUND_3,
+    handle_hvc,
+    handle_smc,
+)
 from vcpu_scenario.machine.emulated.inject import skip_instruction
 from vcpu_scenario.machine.emulated.mmio import handle_guest_abort
 from vcpu_scenario.machine.emulated.sysregs import handle_sys64
@@ -17,9 +23,6 @@ from vcpu_scenario.machine.emulated.wait import block
 
 EXIT_SERROR: Final = -2
 """``ARM_EXCEPTION_EL1_SERROR``: hyp promoted an illegal access to an SError."""
-
-EXIT_IRQ: Final = -3
-"""``ARM_EXCEPTION_IRQ``: a host interrupt, of which the vCPU itself sees nothing."""
 
 FAKED_STEP: Final = esr.EC_SOFTSTP_LOW << esr.EC_SHIFT
 _FAKED_STEP_IN_HYP: Final = FAKED_STEP | 0x22
@@ -105,14 +108,20 @@ def fixup_guest_exit(vcpu: Vcpu, exception: int) -> int | None:
     return _emulate_gicv(vcpu, exception)
 
 
+_IN_HYP: Final = {
+    SMCCC_WORKAROUND_1: "smccc_workaround_1_in_hyp",
+    SMCCC_WORKAROUND_2: "smccc_workaround_2_in_hyp",
+    SMCCC_WORKAROUND_3: "smccc_workaround_3_in_hyp",
+}
+
+
 def _workaround_call(vcpu: Vcpu, exception: int) -> int | None:
-    """SMCCC_ARCH_WORKAROUND_1 is answered in the exception vector, to be fast."""
+    """SMCCC_ARCH_WORKAROUND_1 to 3 are answered in the exception vector, to be fast."""
     cpu = vcpu.cpu
-    if cpu.x(0) & 0xFFFF_FFFF != SMCCC_WORKAROUND_1:
+    rule = _IN_HYP.get(cpu.x(0) & 0xFFFF_FFFF)
+    if rule is None or not getattr(vcpu.behaviour, rule):
         return exception
-    if not vcpu.behaviour.smccc_workaround_1_in_hyp:
-        return exception
-    vcpu.shape("smccc_workaround_1_in_hyp")
+    vcpu.shape(rule)
     cpu.set_x(0, 0)
     cpu.set_x(1, 0)
     return None

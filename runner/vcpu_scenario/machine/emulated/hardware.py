@@ -17,6 +17,7 @@ from vcpu_scenario.machine.emulated.regfile import (
     RegisterFile,
 )
 from vcpu_scenario.machine.emulated.stage2 import Stage2
+from vcpu_scenario.machine.emulated.timers import HOST_AHEAD, Clock, Timer
 from vcpu_scenario.machine.emulated.vgic import Vgic, VgicV2
 
 HCR_TVM: Final = 1 << 26
@@ -50,6 +51,10 @@ _CNTHCTL_EL2: Final = (3, 4, 14, 1, 0)
 _EL1PCTEN: Final = 1
 """The guest may read the physical counter, and its timer traps."""
 _MDCR_EL2: Final = (3, 4, 1, 1, 1)
+
+
+EXIT_IRQ: Final = -3
+"""``ARM_EXCEPTION_IRQ``: a host interrupt, of which the vCPU itself sees nothing."""
 
 
 class Watchpoints(Protocol):
@@ -86,6 +91,9 @@ class Hardware(RegisterFile):
         self.hsr: int
         self.far: int
         self.ipa: int
+        self.virtual_timer: Timer
+        self.physical_timer: Timer
+        """KVM's, which the guest reaches through traps."""
         self._failed_store: int | None
         self._hook = uc.MEM_INVALID_HOOK(self._note_failed_store)
         self.engine.add_hook(uc.UC_HOOK_MEM_WRITE_UNMAPPED | uc.UC_HOOK_MEM_WRITE_PROT, self._hook)
@@ -101,6 +109,9 @@ class Hardware(RegisterFile):
         self.id_registers = {}
         self.untrap_dc_zva = False
         self._failed_store = None
+        clock = Clock()
+        self.virtual_timer = Timer(clock, "CNTV")
+        self.physical_timer = Timer(clock, "CNTP", HOST_AHEAD)
         self.status = self.hsr = self.far = self.ipa = 0
         self._mdcr = self._mdscr = self._hcr = 0
 
@@ -208,12 +219,12 @@ class Hardware(RegisterFile):
         if self._mdcr & MDCR_TDE:
             self.hsr = syndrome
             return esr.EC_SOFTSTP_LOW
-        if self._steps_itself:
+        if self.takes_debug_exceptions:
             self.take_to_el1(syndrome + (self.current_el << esr.EC_SHIFT))
         return None
 
     @property
-    def _steps_itself(self) -> bool:
+    def takes_debug_exceptions(self) -> bool:
         """Whether debug exceptions are on for the guest where it is (Arm ARM D2.4)."""
         return not self.current_el or (self._mdscr & KDE != 0 and not self.pstate & PSR_D)
 
@@ -222,7 +233,7 @@ class Hardware(RegisterFile):
         """Whether software step is in its active-pending state: the next thing is its exception."""
         if not self._mdscr & 1 or self.state.value & SS:
             return False
-        return bool(self._mdcr & MDCR_TDE) or self._steps_itself
+        return bool(self._mdcr & MDCR_TDE) or self.takes_debug_exceptions
 
     def step_is_pending(self, exception: int) -> bool:
         """Whether ``exception`` is a step that was pending: nothing was executed."""
@@ -253,6 +264,10 @@ class Hardware(RegisterFile):
     def translate(self, va: int) -> int | None:
         """The IPA of ``va`` by the guest's stage 1; None where it does not map it."""
         return self.engine.translate(va) if self.mmu_on else va
+
+    def translate_write(self, va: int) -> int | None:
+        """The same for what is to be written."""
+        return self.engine.translate(va, uc.UC_PROT_WRITE) if self.mmu_on else va
 
     def word_at_pc(self) -> int:
         """The instruction at pc; 0 where it cannot be read."""

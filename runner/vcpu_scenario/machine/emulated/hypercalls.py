@@ -7,8 +7,10 @@ from typing import Final
 
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.inject import inject_undefined, skip_instruction
+from vcpu_scenario.machine.emulated.trng import TRNG_FUNCTIONS, Answer, trng
 from vcpu_scenario.machine.emulated.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.wait import block
+from vcpu_scenario.machine.interface import NotModelled
 
 _NOT_SUPPORTED: Final = (1 << 64) - 1
 _INTERNAL_FAILURE: Final = (1 << 64) - 6
@@ -41,9 +43,11 @@ SMCCC_WORKAROUND_3: Final = 0x8000_3FFF
 _VENDOR_HYP_UID: Final = 0x8600_FF01
 _VENDOR_HYP_FEATURES: Final = 0x8600_0000
 _VENDOR_HYP_UID_WORDS: Final = (0xB66FB428, 0xE911C52E, 0x564BCAA9, 0x743A004D)
-_TRNG_VERSION: Final = 0x8400_0050
-
-Answer = tuple[int, int, int, int]
+_VENDOR_HYP_PTP: Final = 0x8600_0001
+_VENDOR_HYP_OFFERS: Final = 1 << 0 | 1 << 1
+"""Its features and the PTP clock."""
+_PTP_COUNTERS: Final = (0, 1)
+_PV_TIME_FEATURES: Final = 0xC500_0020
 
 
 def handle_hvc(vcpu: Vcpu) -> int:
@@ -261,6 +265,9 @@ def _smccc_version(vcpu: Vcpu) -> Answer:
 
 
 def _arch_features(vcpu: Vcpu) -> Answer:
+    if vcpu.behaviour.smccc_pv_time and vcpu.cpu.x(1) & 0xFFFF_FFFF == _PV_TIME_FEATURES:
+        vcpu.shape("smccc_pv_time")
+        return 0, 0, 0, 0
     if vcpu.behaviour.smccc_features_32bit:
         vcpu.shape("smccc_features_32bit")
         return 0xFFFF_FFFF, 0, 0, 0
@@ -274,16 +281,25 @@ def _vendor_uid(vcpu: Vcpu) -> Answer:
     return _VENDOR_HYP_UID_WORDS
 
 
-def _trng_version(vcpu: Vcpu) -> Answer:
-    if not vcpu.behaviour.smccc_trng:
+def _vendor_features(vcpu: Vcpu) -> Answer:
+    if not vcpu.behaviour.smccc_vendor_hyp:
         return _NOT_SUPPORTED, 0, 0, 0
-    vcpu.shape("smccc_trng")
-    return 0x1_0000, 0, 0, 0
+    vcpu.shape("smccc_vendor_hyp")
+    return _VENDOR_HYP_OFFERS, 0, 0, 0
+
+
+def _ptp(vcpu: Vcpu) -> Answer:
+    counter = vcpu.cpu.x(1) & 0xFFFF_FFFF
+    if not vcpu.behaviour.smccc_vendor_hyp or counter not in _PTP_COUNTERS:
+        return _NOT_SUPPORTED, 0, 0, 0
+    raise NotModelled(f"the host's wall clock (hypercall {_VENDOR_HYP_PTP:#x}, x1 = {counter:#x})")
 
 
 _ARCH: Final[dict[int, Callable[[Vcpu], Answer]]] = {
     SMCCC_VERSION: _smccc_version,
     SMCCC_ARCH_FEATURES: _arch_features,
     _VENDOR_HYP_UID: _vendor_uid,
-    _TRNG_VERSION: _trng_version,
+    _VENDOR_HYP_FEATURES: _vendor_features,
+    _VENDOR_HYP_PTP: _ptp,
+    **dict.fromkeys(TRNG_FUNCTIONS, trng),
 }

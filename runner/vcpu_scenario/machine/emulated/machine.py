@@ -14,12 +14,12 @@ from vcpu_scenario.machine.emulated.cpu import EXCEPTION_COST, EXIT_BUDGET
 from vcpu_scenario.machine.emulated.esr import EC_SOFTSTP_LOW
 from vcpu_scenario.machine.emulated.events import set_vcpu_events
 from vcpu_scenario.machine.emulated.exits import (
-    EXIT_IRQ,
     fake_step_exit,
     fixup_guest_exit,
     handle_exit,
     maybe_settled_in_hyp,
 )
+from vcpu_scenario.machine.emulated.hardware import EXIT_IRQ
 from vcpu_scenario.machine.emulated.idregs import CORTEX_A57, MIDR, hardware_id_registers
 from vcpu_scenario.machine.emulated.inject import adjust_pc
 from vcpu_scenario.machine.emulated.interrupts import bare_interface, create_gic, irq_line
@@ -30,7 +30,7 @@ from vcpu_scenario.machine.emulated.registers import read_register, write_regist
 from vcpu_scenario.machine.emulated.slots import check_slot
 from vcpu_scenario.machine.emulated.sysregs import reset_system_registers
 from vcpu_scenario.machine.emulated.vcpu import Vcpu
-from vcpu_scenario.machine.interface import KvmError
+from vcpu_scenario.machine.interface import KvmError, NotModelled
 
 EXIT_COST = 1000
 """What an exit handled in the kernel is charged against the instruction budget."""
@@ -205,6 +205,8 @@ class EmulatedMachine:
         deadline = 0.0
         while True:
             if vcpu.mp_state != abi.KVM_MP_STATE_RUNNABLE:
+                if vcpu.mp_state == abi.KVM_MP_STATE_SUSPENDED:
+                    raise NotModelled("a suspended vCPU (KVM_MP_STATE_SUSPENDED)")
                 vcpu.signal_pending = True
             if gic is not None:
                 gic.flush()

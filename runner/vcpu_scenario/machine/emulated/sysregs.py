@@ -9,8 +9,9 @@ from vcpu_scenario.machine.emulated.guestdebug import guest_registers_in_use
 from vcpu_scenario.machine.emulated.hardware import HCR_TID1, HCR_TID2, HCR_TVM
 from vcpu_scenario.machine.emulated.idregs import MPIDR, id_register
 from vcpu_scenario.machine.emulated.inject import inject_undefined, skip_instruction
-from vcpu_scenario.machine.emulated.native import iss_encoding
+from vcpu_scenario.machine.emulated.native import PMU_GROUPS, iss_encoding
 from vcpu_scenario.machine.emulated.regfile import Encoding
+from vcpu_scenario.machine.emulated.timers import ISTATUS, Timer
 from vcpu_scenario.machine.emulated.vcpu import UNKNOWN_RESET, Vcpu
 from vcpu_scenario.machine.emulated.vgic import UNDEF
 from vcpu_scenario.machine.emulated.vgic.icv import SGI_REGISTERS
@@ -95,7 +96,7 @@ def _by_range(vcpu: Vcpu, encoding: Encoding) -> Access | None:
         return _DEBUG_BANKS[encoding[4]]
     if (op0, op1, crn) == (3, 0, 0) and crm:
         return id_register
-    if op0 == 3 and (crn, crm) in _PMU_GROUPS:
+    if op0 == 3 and (crn, crm) in PMU_GROUPS:
         return _pmu
     if op0 == 3 and crn in (4, 12):
         return _without_vgic if vcpu.gic is None else _gic
@@ -205,28 +206,22 @@ def _cache_register(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | 
     elif encoding == _CSSELR_EL1:
         return vcpu.csselr
     elif encoding == _CCSIDR_EL1:
-        return _CCSIDR if vcpu.csselr & 0xF < _CSSELR_MAX else 0
+        if vcpu.csselr & 0xF < _CSSELR_MAX:
+            return _CCSIDR
+        return vcpu.cpu.x_or_zero(vcpu.cpu.hsr >> 5 & 31)  # it is left as it was
     return _CLIDR
 
 
 def _physical_timer(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
-    """``access_arch_timer``: the physical timer is KVM's. Here it keeps what is written, and
-    never fires."""
-    timer = vcpu.timer
-    now = vcpu.cpu.read_sys(_CNTPCT_EL0)
+    """``access_arch_timer``: KVM shows ISTATUS whether or not the timer is enabled."""
+    timer = vcpu.cpu.physical_timer
     register = encoding[4]
-    if register == _CTL:
-        if value is not None:
-            timer.control = value & 3
-        return timer.control | (_ISTATUS if now >= timer.compare else 0)
     if value is not None:
-        timer.compare = value if register == _CVAL else now + _signed32(value) & (1 << 64) - 1
-    return timer.compare if register == _CVAL else timer.compare - now & 0xFFFF_FFFF
-
-
-def _signed32(value: int) -> int:
-    value &= 0xFFFF_FFFF
-    return value - (1 << 32) if value >> 31 else value
+        _WRITE_TIMER[register](timer, value)
+        return None
+    if register == _CTL:
+        return timer.control | (ISTATUS if timer.met() else 0)
+    return timer.compare if register == _CVAL else timer.value()
 
 
 def _pmu(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
@@ -235,9 +230,6 @@ def _pmu(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
         inject_undefined(vcpu)
         return None
     return 0
-
-
-_PMU_GROUPS: Final = {(9, 12), (9, 13), (9, 14)} | {(14, crm) for crm in range(8, 16)}
 
 
 def _gic(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
@@ -260,9 +252,12 @@ def _without_vgic(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | No
     return None
 
 
-_CNTPCT_EL0: Final = (3, 3, 14, 0, 1)
-_CTL, _CVAL = 1, 2
-_ISTATUS: Final = 1 << 2
+_TVAL, _CTL, _CVAL = 0, 1, 2
+_WRITE_TIMER: Final[dict[int, Callable[[Timer, int], None]]] = {
+    _TVAL: Timer.set_value,
+    _CTL: Timer.set_control,
+    _CVAL: Timer.set_compare,
+}
 _CCSIDR_EL1: Final = (3, 1, 0, 0, 0)
 _CLIDR_EL1: Final = (3, 1, 0, 0, 1)
 _CSSELR_EL1: Final = (3, 2, 0, 0, 0)

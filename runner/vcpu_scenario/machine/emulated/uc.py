@@ -13,7 +13,7 @@ import importlib.util
 import os
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 UC_ARCH_ARM64: Final = 2
 UC_MODE_ARM: Final = 0
@@ -35,6 +35,7 @@ UC_PROT_ALL: Final = 7
 
 UC_MEM_WRITE: Final = 17
 
+UC_HOOK_INSN: Final = 1 << 1
 UC_HOOK_CODE: Final = 1 << 2
 UC_HOOK_MEM_WRITE_UNMAPPED: Final = 1 << 5
 UC_HOOK_MEM_UNMAPPED: Final = 0x70
@@ -42,6 +43,9 @@ UC_HOOK_MEM_WRITE_PROT: Final = 1 << 8
 UC_HOOK_MEM_READ: Final = 1 << 10
 UC_HOOK_MEM_WRITE: Final = 1 << 11
 UC_HOOK_EDGE_GENERATED: Final = 1 << 15
+
+UC_ARM64_INS_MRS: Final = 1
+UC_ARM64_INS_MSR: Final = 2
 
 UC_CTL_UC_PAGE_SIZE: Final = 1
 UC_CTL_UC_USE_EXITS: Final = 4
@@ -82,6 +86,11 @@ MEM_INVALID_HOOK: Final = ctypes.CFUNCTYPE(
     ctypes.c_bool, c_void_p, c_int, c_uint64, c_int, ctypes.c_int64, c_void_p
 )
 MEM_HOOK: Final = ctypes.CFUNCTYPE(None, c_void_p, c_int, c_uint64, c_int, ctypes.c_int64, c_void_p)
+
+CpRegPointer: TypeAlias = "ctypes._Pointer[CpReg]"
+SYSTEM_HOOK: Final = ctypes.CFUNCTYPE(c_uint32, c_void_p, c_int, POINTER(CpReg), c_void_p)
+"""Takes the register that the instruction names, and the system register. What it returns says
+whether the instruction is done: what a read gives is then for it to write."""
 
 CODE_HOOK: Final = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_uint32, c_void_p)
 EDGE_HOOK: Final = ctypes.CFUNCTYPE(None, c_void_p, c_void_p, c_void_p, c_void_p)
@@ -225,10 +234,11 @@ class Engine:
     def unmap(self, addr: int, size: int) -> None:
         check(_uc_mem_unmap(self.handle, addr, size), f"unmap {addr:#x}+{size:#x}")
 
-    def translate(self, va: int) -> int | None:
-        """The physical address of ``va`` for a read by the MMU; None where it faults."""
+    def translate(self, va: int, access: int = UC_PROT_READ) -> int | None:
+        """The physical address of ``va`` for a read by the MMU, or another ``access``; None where
+        it faults."""
         found = c_uint64()
-        status = _uc_vmem_translate(self.handle, va, UC_PROT_READ, byref(found))
+        status = _uc_vmem_translate(self.handle, va, access, byref(found))
         return None if status else found.value
 
     def flush_translations(self) -> None:
@@ -253,6 +263,20 @@ class Engine:
         )
         check(status, "uc_hook_add")
         return int(hook.value)
+
+    def add_instruction_hook(self, instruction: int, callback: Any) -> None:
+        """Hooks an instruction wherever it is: one of ``UC_ARM64_INS_*``."""
+        status = _uc_hook_add(
+            self.handle,
+            byref(c_size_t()),
+            c_int(UC_HOOK_INSN),
+            callback,
+            c_void_p(),
+            c_uint64(1),
+            c_uint64(0),
+            c_int(instruction),
+        )
+        check(status, "uc_hook_add")
 
     def remove_hook(self, hook: int) -> None:
         check(_uc_hook_del(self.handle, hook), "uc_hook_del")

@@ -51,14 +51,6 @@ class PendingException:
     """Of its vector from that of a synchronous exception."""
 
 
-@dataclass(slots=True)
-class Timer:
-    """The physical timer of the guest."""
-
-    control: int = 0
-    compare: int = 0
-
-
 class Vcpu:
     """State of one vCPU. The modules beside this one act on it."""
 
@@ -78,6 +70,7 @@ class Vcpu:
         self.ring: Final = abi.kvm_coalesced_mmio_ring()
         self.caps: Final = set[str]()
         self.psci_0_2 = True
+        self.random_calls = 0
         # Guest debug.
         self.guest_debug = 0
         self.stepping = False
@@ -105,7 +98,6 @@ class Vcpu:
         self.mdccint = 0
         self.oslsr = _OSLSR_RESET
         self.csselr = UNKNOWN_RESET
-        self.timer: Final = Timer()
         self.shaped: list[str] = []
 
     def shape(self, rule: str) -> None:

@@ -17,6 +17,9 @@ _CPACR_EL1: Final = (3, 0, 1, 0, 2)
 _EC_FP_ASIMD: Final = 0x07
 _TRAPPED: Final = _EC_FP_ASIMD << esr.EC_SHIFT | esr.IL | 0x1E0_0000
 _DCZID_64_BYTES: Final = 4
+_DZP: Final = 1 << 4
+"""DC ZVA is prohibited."""
+_SCTLR_DZE: Final = 1 << 14
 
 
 def _is_simd_top(top: int) -> bool:
@@ -145,7 +148,8 @@ class WordHooks:
         """Does what the hardware does with the instruction that the CPU was stopped before."""
         word, self._stopped_before = self._stopped_before, 0
         if _reads_dczid(word):
-            self._cpu.set_x(word & 31, _DCZID_64_BYTES)
+            prohibited = not self._cpu.current_el and not self._cpu.sctlr_el1.value & _SCTLR_DZE
+            self._cpu.set_x(word & 31, _DCZID_64_BYTES | (_DZP if prohibited else 0))
             return self._cpu.finish_natively()
         self._cpu.take_to_el1(_TRAPPED)
         return None

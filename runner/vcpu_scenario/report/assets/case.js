@@ -82,6 +82,7 @@ function introduction(cell, detail) {
     detail.xfail ? knownToFail(detail.xfail) : null,
     detail.reason && cell.verdict !== "xfail" ? el("p", {}, detail.reason) : null,
     detail.error ? el("p", {}, `The kernel refused the set-up: ${detail.error}`) : null,
+    detail.came ? el("p.dim", {}, detail.came) : null,
     detail.detail ? el("details", {}, el("summary", {}, "Traceback"), el("pre", {}, detail.detail)) : null,
   ].filter(Boolean);
   return parts.length ? el("section", {}, parts) : null;

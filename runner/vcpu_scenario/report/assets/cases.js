@@ -12,7 +12,7 @@ const ROWS = DATA.rows.map(([scenario, name, vmm, cells], number) => {
 const idOf = (cell) =>
   `${cell.row.scenario.name}${cell.row.name}@${DATA.kernels[cell.column]}/${cell.row.vmm}`;
 
-const isBad = (cell) => cell.verdict === "fail" || cell.verdict === "error";
+const isBad = (cell) => ["fail", "error", "not-modelled"].includes(cell.verdict);
 
 const variantOf = (column) => DATA.kernels[column].split("-")[1];
 

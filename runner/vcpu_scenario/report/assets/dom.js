@@ -5,6 +5,7 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 const VERDICTS = {
   fail: { mark: "✗", style: "fail", name: "failed" },
   error: { mark: "!", style: "error", name: "errors", one: "error" },
+  "not-modelled": { mark: "N", style: "not-modelled", name: "not modelled" },
   pass: { mark: "", style: "pass", name: "passed" },
   xfail: { mark: "x", style: "xfail", name: "xfailed" },
   skip: { mark: "–", style: "skip-v", name: "skipped" },
@@ -29,4 +30,4 @@ function el(what, attributes = {}, ...children) {
 const code = (text) => el("code", {}, text);
 
 const badge = (verdict) =>
-  el(`span.badge.${VERDICTS[verdict].style}`, {}, `${VERDICTS[verdict].mark} ${verdict}`.trim());
+  el(`span.badge.${VERDICTS[verdict].style}`, {}, `${VERDICTS[verdict].mark} ${verdict.replace("-", " ")}`.trim());

@@ -56,6 +56,27 @@ HYPERCALLS: Final[tuple[Rule, ...]] = (
         (Commit("f72af90c3783", "arm64: KVM: Add SMCCC_ARCH_WORKAROUND_1 fast handling", "4.16"),),
     ),
     Rule(
+        "smccc_workaround_2_in_hyp",
+        (">=4.18",),
+        "SMCCC_ARCH_WORKAROUND_2 is answered in the exception vector",
+        recorded("Debian's 5.10.223, 6.12.118 and 7.2.13, every SMCCC function"),
+        (Commit("b4f18c063a13", "arm64: KVM: Handle guest's ARCH_WORKAROUND_2 requests", "4.18"),),
+    ),
+    Rule(
+        "smccc_workaround_3_in_hyp",
+        ("5.10", ">=5.18"),
+        "SMCCC_ARCH_WORKAROUND_3 is answered in the exception vector (also in stable kernels of "
+        "March 2022 and later)",
+        recorded("Debian's 5.10.223, 6.12.118 and 7.2.13, every SMCCC function"),
+    ),
+    Rule(
+        "smccc_pv_time",
+        (">=5.5",),
+        "SMCCC_ARCH_FEATURES says that there is PV_TIME_FEATURES",
+        recorded("Debian's 5.10.223, 6.12.118 and 7.2.13, every SMCCC function"),
+        (Commit("b48c1a45a190", "KVM: arm64: Implement PV_TIME_FEATURES call", "5.5"),),
+    ),
+    Rule(
         "smccc_features_32bit",
         ("4.16..5.4",),
         "SMCCC_ARCH_FEATURES of an unknown function answers 0xffffffff",

@@ -1,0 +1,175 @@
+"""Timers, identities, hypercalls and the rest: right as a kernel has it, or told by name."""
+
+from __future__ import annotations
+
+from errno import EINVAL
+
+import pytest
+from vcpu_scenario.case import GuestDebug, Limits, SetMpState
+from vcpu_scenario.generate import words as w
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.registers import reg_id, sys_reg
+from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
+from vcpu_scenario.machine.interface import KvmError, NotModelled
+from vcpu_scenario.trace import Trace
+
+from .test_bounds import BASE, code, run
+
+CNTVCT, CNTPCT = (3, 3, 14, 0, 2), (3, 3, 14, 0, 1)
+CNTV_TVAL, CNTV_CTL, CNTV_CVAL = (3, 3, 14, 3, 0), (3, 3, 14, 3, 1), (3, 3, 14, 3, 2)
+CNTP_CTL, CNTP_CVAL = (3, 3, 14, 2, 1), (3, 3, 14, 2, 2)
+BRK = 0xD420_00E0
+ENABLED_AND_MASKED = 3
+
+
+def regs(*words: int, stepped: bool = False, **more: object) -> Trace:
+    control = 0x1_0003 if stepped else 0x1_0001
+    limits = Limits(exits=len(words) + 1 if stepped else 1, instructions=100_000)
+    given = {"debug": GuestDebug(control), "observe": ("x1", "x2", "x3"), "limits": limits, **more}
+    return run(code(*words, BRK, **given))
+
+
+def told(*words: int, **more: object) -> str:
+    trace = regs(*words, **more)  # type: ignore[arg-type]
+    assert trace.unmodelled is not None, trace
+    return trace.unmodelled.what
+
+
+# -- timers ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("counter", [CNTVCT, CNTPCT])
+def test_a_counter_is_the_same_in_each_run_and_goes_on(counter: tuple[int, ...]) -> None:
+    words = (w.mrs(1, counter), w.mrs(2, counter))  # type: ignore[arg-type]
+    one, other = regs(*words), regs(*words)
+    assert one == other
+    assert one.exits[0].regs["x2"] > one.exits[0].regs["x1"]
+
+
+@pytest.mark.parametrize("stepped", [False, True])
+@pytest.mark.parametrize("control", [CNTV_CTL, CNTP_CTL])
+def test_a_timer_that_is_armed_is_told_where_it_is(control: tuple[int, ...], stepped: bool) -> None:
+    trace = regs(w.movz(1, 1), w.msr(1, control), stepped=stepped)  # type: ignore[arg-type]
+    assert trace.unmodelled is not None
+    assert trace.unmodelled.what.startswith("the armed ")
+    assert "_CTL_EL0 = 0x1" in trace.unmodelled.what
+    assert trace.unmodelled.pc == BASE + 4
+
+
+def test_a_timer_reads_back_while_it_cannot_fire() -> None:
+    words = (
+        w.movz(1, 0x1234),
+        w.msr(1, CNTV_CVAL),
+        w.mrs(2, CNTV_CVAL),
+        w.movz(1, 2),
+        w.msr(1, CNTV_CTL),
+        w.mrs(3, CNTV_CTL),
+    )
+    found = regs(*words).exits[0].regs
+    assert (found["x2"], found["x3"]) == (0x1234, 2)
+
+
+def test_a_masked_timer_whose_time_is_past_has_its_status() -> None:
+    words = (w.movz(1, ENABLED_AND_MASKED), w.msr(1, CNTV_CTL), w.mrs(3, CNTV_CTL))
+    assert regs(*words).exits[0].regs["x3"] == ENABLED_AND_MASKED | 4
+
+
+def test_the_status_that_is_a_matter_of_time_is_told() -> None:
+    words = (
+        w.movz(1, 0x4000),
+        w.msr(1, CNTV_TVAL),
+        w.movz(1, ENABLED_AND_MASKED),
+        w.msr(1, CNTV_CTL),
+        w.mrs(3, CNTV_CTL),
+    )
+    assert told(*words).startswith("when the virtual timer's condition is met")
+
+
+# -- registers of the VMM --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def machine() -> EmulatedMachine:
+    return create("6.12")
+
+
+IDENTITIES = [(3, 0, 0, crm, op2) for crm in range(1, 8) for op2 in range(8)]
+
+
+@pytest.mark.parametrize("encoding", [(3, 0, 0, 0, 0), (3, 0, 0, 0, 5), *IDENTITIES])
+def test_an_identity_takes_what_it_is_and_nothing_else_in_silence(
+    machine: EmulatedMachine, encoding: tuple[int, int, int, int, int]
+) -> None:
+    reg = sys_reg(*encoding)
+    value = machine.get_one_reg(reg)
+    machine.set_one_reg(reg, value)
+    with pytest.raises((KvmError, NotModelled)):
+        machine.set_one_reg(reg, value ^ 1)
+    assert machine.get_one_reg(reg) == value
+
+
+def test_midr_is_refused_and_a_feature_is_told(machine: EmulatedMachine) -> None:
+    with pytest.raises(KvmError) as refused:
+        machine.set_one_reg(sys_reg(3, 0, 0, 0, 0), 0)
+    assert refused.value.errno == EINVAL
+    with pytest.raises(NotModelled, match="KVM_SET_ONE_REG of id_aa64pfr0_el1"):
+        machine.set_one_reg(sys_reg(3, 0, 0, 4, 0), 0x222)
+
+
+@pytest.mark.parametrize(
+    "name", ["s3_1_c0_c0_1", "oslsr_el1", "ctr_el0", "revidr_el1", "actlr_el1", "s3_4_c3_c0_0"]
+)
+def test_a_register_that_kvm_keeps_is_never_missing(machine: EmulatedMachine, name: str) -> None:
+    reg = reg_id(name)
+    assert reg is not None
+    with pytest.raises(NotModelled, match=name):
+        machine.get_one_reg(reg)
+    with pytest.raises(NotModelled, match=name):
+        machine.set_one_reg(reg, 0)
+
+
+def test_the_timers_are_registers_of_the_vmm_by_the_uapis_own_ids(
+    machine: EmulatedMachine,
+) -> None:
+    cval = sys_reg(3, 3, 14, 0, 2)  # KVM_REG_ARM_TIMER_CVAL has CNTVCT_EL0's encoding
+    machine.set_one_reg(cval, 0x1234_5678)
+    assert machine.get_one_reg(cval) == 0x1234_5678
+    with pytest.raises(NotModelled, match="armed virtual timer"):
+        machine.set_one_reg(sys_reg(3, 3, 14, 3, 1), 1)
+
+
+# -- the rest --------------------------------------------------------------------------------------
+
+
+def test_alignment_checking_is_told() -> None:
+    sctlr = (3, 0, 1, 0, 0)
+    assert told(w.mrs(1, sctlr), 0xB27F_0021, w.msr(1, sctlr)).startswith("SCTLR_EL1.A")
+
+
+def test_a_suspended_vcpu_is_told() -> None:
+    trace = regs(before=(SetMpState(abi.KVM_MP_STATE_SUSPENDED),))
+    assert trace.unmodelled is not None
+    assert trace.unmodelled.what == "a suspended vCPU (KVM_MP_STATE_SUSPENDED)"
+
+
+def test_the_hosts_wall_clock_is_told() -> None:
+    words = (w.movz(0, 1), 0xF2B0_C000, w.movz(1, 0), 0xD400_0002)
+    assert told(*words) == "the host's wall clock (hypercall 0x86000001, x1 = 0x0)"
+
+
+@pytest.mark.parametrize(("asked", "bits"), [(0, 0), (1, 1), (32, 32), (96, 96)])
+def test_as_many_random_bits_come_as_are_asked_for_and_always_the_same(
+    asked: int, bits: int
+) -> None:
+    words = (w.movz(0, 0x53), 0xF2B0_8000, w.movz(1, asked), 0xD400_0002)
+    one, other = regs(*words), regs(*words)
+    assert one == other
+    found = one.exits[0].regs
+    value = found["x1"] << 64 | found["x2"] << 32 | found["x3"]
+    assert value < 1 << bits or not value
+
+
+def test_more_random_bits_than_there_are_registers_are_refused() -> None:
+    words = (w.movz(0, 0x53), 0xF2B0_8000, w.movz(1, 97), 0xD400_0002)
+    found = regs(*words, observe=("x0",)).exits[0].regs
+    assert found["x0"] == (1 << 64) - 2
