@@ -14,8 +14,8 @@ from vcpu_scenario.api import failure_text
 from vcpu_scenario.cli.select import find, load_all
 from vcpu_scenario.execute import execute
 from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.printable import printable, tamed
 from vcpu_scenario.pytest_plugin import MARKER
-from vcpu_scenario.pytest_plugin.names import shown, told
 from vcpu_scenario.result import Result
 from vcpu_scenario.scenario.model import Scenario, ScenarioCase
 from vcpu_scenario.source import InvalidScenario
@@ -27,7 +27,7 @@ class Failed(Exception):
     """A case is not as expected, or could not be run; the text is the command line's."""
 
     def __init__(self, result: Result) -> None:
-        super().__init__(told(failure_text(result).removesuffix("\n")))
+        super().__init__(tamed(failure_text(result).removesuffix("\n")))
 
 
 class ScenarioFile(pytest.File):
@@ -36,25 +36,28 @@ class ScenarioFile(pytest.File):
     @classmethod
     def at(cls, path: Path, parent: pytest.Collector) -> ScenarioFile:
         """The file ``path``; its id and keywords can be printed and sent, whatever its name is."""
-        if shown(str(path)) == str(path):
+        if printable(str(path)) == str(path):
             return cls.from_parent(parent, path=path)
         try:
             relative = path.relative_to(parent.config.rootpath)
         except ValueError:
             relative = path
-        named: dict[str, Any] = {"name": shown(path.name), "nodeid": shown(relative.as_posix())}
+        named: dict[str, Any] = {
+            "name": printable(path.name),
+            "nodeid": printable(relative.as_posix()),
+        }
         file: ScenarioFile = cls.from_parent(parent, path=path, **named)
-        file.keywords = {shown(name): value for name, value in file.keywords.items()}
+        file.keywords = {printable(name): value for name, value in file.keywords.items()}
         return file
 
     def collect(self) -> Iterator[ScenarioItem]:
         try:
             scenario = _load(self.path)
         except InvalidScenario as invalid:
-            raise self.CollectError(told(str(invalid))) from None
+            raise self.CollectError(tamed(str(invalid))) from None
         markers = [self._marker(tag) for tag in scenario.tags]
         for case in scenario.cases():
-            item = ScenarioItem.from_parent(self, name=shown(_name(case)), case=case)
+            item = ScenarioItem.from_parent(self, name=printable(_name(case)), case=case)
             for marker in (MARKER, *markers):
                 item.add_marker(marker)
             yield item
@@ -78,7 +81,7 @@ class ScenarioItem(pytest.Item):
     def __init__(self, *, case: ScenarioCase, **more: Any) -> None:
         super().__init__(**more)
         self.case = case
-        name = shown(case.id)
+        name = printable(case.id)
         self.extra_keyword_matches.add(name)
         self.user_properties += [("case", name), ("kernel", case.kernel), ("vmm", case.vmm)]
 
@@ -90,7 +93,7 @@ class ScenarioItem(pytest.Item):
             pytest.xfail(result.reason)
             result = replace(result, verdict="fail")  # with --runxfail nothing is known to fail
         if result.detail:
-            self.add_report_section("call", "traceback", told(result.detail))
+            self.add_report_section("call", "traceback", tamed(result.detail))
         if result.verdict != "pass":
             raise Failed(result)
 
@@ -104,7 +107,7 @@ class ScenarioItem(pytest.Item):
         """The clause that the case is held to; pytest counts lines from 0."""
         expectation = self.case.expectation
         line = expectation.span.line - 1 if expectation is not None else 0
-        return Path(shown(str(self.path))), line, shown(self.case.id)
+        return Path(printable(str(self.path))), line, printable(self.case.id)
 
 
 def _name(case: ScenarioCase) -> str:
