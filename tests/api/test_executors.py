@@ -34,6 +34,18 @@ CLEAN = multiprocessing.get_context("forkserver")
 
 
 @pytest.fixture
+def pools() -> None:
+    """Skips where no pool of processes can be made: its locks lie in /dev/shm."""
+    try:
+        CLEAN.Lock()
+    except OSError as error:
+        pytest.skip(f"no pool of processes can be made here: {error}")
+
+
+needs_pools = pytest.mark.usefixtures("pools")
+
+
+@pytest.fixture
 def cases(monkeypatch: pytest.MonkeyPatch) -> list[ScenarioCase]:
     """Some with parameters, some with ELF symbols, some that fail."""
     monkeypatch.chdir(ROOT)
@@ -87,7 +99,13 @@ POOLS: dict[str, Callable[[], Executor]] = {
 }
 
 
-@pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
+@pytest.mark.parametrize(
+    "pool",
+    [
+        pytest.param(make, id=name, marks=needs_pools if name == "processes" else ())
+        for name, make in POOLS.items()
+    ],
+)
 def test_results_and_order_are_those_of_one_process(
     pool: Callable[[], Executor], cases: list[ScenarioCase], expected: list[Result]
 ) -> None:
@@ -106,6 +124,7 @@ def test_the_size_of_batches_changes_no_result(
     assert [name for ids in executor.submitted for name in ids] == [case.id for case in cases]
 
 
+@needs_pools
 def test_a_result_goes_with_the_case_that_was_given(cases: list[ScenarioCase]) -> None:
     with ProcessPoolExecutor(1, mp_context=CLEAN) as executor:
         for case, result in zip(cases, run_on(executor, cases), strict=True):
@@ -137,6 +156,7 @@ def test_a_case_that_is_lost_is_lost_alone(
     assert executor.submitted.count([poison]) == 1
 
 
+@needs_pools
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_a_pool_that_breaks_leaves_no_case_without_a_result(method: str) -> None:
     """In a process of its own, which ends only if the pool does."""
@@ -145,6 +165,7 @@ def test_a_pool_that_breaks_leaves_no_case_without_a_result(method: str) -> None
     assert set(verdicts) <= {"pass", "error"}
 
 
+@needs_pools
 def test_a_pool_ends_whenever_one_of_its_processes_is_killed() -> None:
     broken("fork", *map(str, range(1, 40, 4)))
 
@@ -175,6 +196,7 @@ class Small(ProcessPoolExecutor):
         return self.sent[-1]
 
 
+@needs_pools
 def test_what_goes_through_a_pool_fits_into_its_pipes(
     cases: list[ScenarioCase], expected: list[Result], tmp_path: Path, monkeypatch: Patch
 ) -> None:
@@ -185,6 +207,7 @@ def test_what_goes_through_a_pool_fits_into_its_pipes(
     assert list(tmp_path.glob("vcpu-scenario-*")) == []
 
 
+@needs_pools
 def test_a_pool_is_left_as_it_was_by_who_stops_listening(
     cases: list[ScenarioCase], tmp_path: Path, monkeypatch: Patch
 ) -> None:
