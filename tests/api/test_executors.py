@@ -99,17 +99,16 @@ POOLS: dict[str, Callable[[], Executor]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "pool",
-    [
-        pytest.param(make, id=name, marks=needs_pools if name == "processes" else ())
-        for name, make in POOLS.items()
-    ],
-)
+@pytest.mark.parametrize("pool", POOLS)
 def test_results_and_order_are_those_of_one_process(
-    pool: Callable[[], Executor], cases: list[ScenarioCase], expected: list[Result]
+    pool: str,
+    cases: list[ScenarioCase],
+    expected: list[Result],
+    request: pytest.FixtureRequest,
 ) -> None:
-    with pool() as executor:
+    if pool == "processes":
+        request.getfixturevalue("pools")
+    with POOLS[pool]() as executor:
         assert list(run_on(executor, cases)) == expected
         assert run(cases, executor=executor) == expected
 
