@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up .venv and, without --dev, runs the shipped scenarios on every kernel.
+# Sets up .venv, with an assembler, and without --dev runs the shipped scenarios on every kernel.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -11,7 +11,13 @@ python=${PYTHON:-python3}
 }
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 extras=$([ "${1-}" = --dev ] && echo '[dev]' || echo '')
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".$extras"
+install=(.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable)
+"${install[@]}" ".$extras"
+# Guest code needs an assembler. PyPI's is 80 MB, and so for those who have no other.
+if ! .venv/bin/python -c 'from vcpu_scenario.scenario import assemblers; assemblers.choose()' 2>/dev/null; then
+    timeout 900 "${install[@]}" '.[assembler]' || echo \
+        "There is no assembler: what ships runs, and guest code of your own needs one." >&2
+fi
 if [ "${1-}" != --dev ]; then
     exec .venv/bin/scenario run scenarios/
 fi

@@ -10,8 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast a machine is, and what else it does, is no property of what is tested.
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 REGENERATE = "--regenerate-golden"
+SKIPPED = "--skipped"
 
 # A shell ignores Ctrl-C for what it runs in the background, and so would all that is tested here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -27,6 +33,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--random-cases", type=int, default=200, help="random cases for invariants (default: 200)"
     )
+    parser.addoption(
+        SKIPPED, type=Path, help="write there which tests were skipped: `pytest @FILE` runs them"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if (file := config.getoption(SKIPPED)) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Skipped(file))
+
+
+class Skipped:
+    """Keeps the ids of the tests that are skipped, one on a line, in ``file``."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._ids: dict[str, None] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self._ids[report.nodeid] = None
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.skipped:
+            self._ids[report.nodeid] = None
+
+    def pytest_sessionfinish(self) -> None:
+        self._file.write_text("".join(f"{name}\n" for name in self._ids), encoding="utf-8")
 
 
 @pytest.fixture

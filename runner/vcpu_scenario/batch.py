@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import vcpu_scenario
+from vcpu_scenario.carriers import Carrier, carrier
 from vcpu_scenario.result import Result
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 256
 """Cases in a batch at the most: some 0.2 s of work, beside which the sending costs little."""
-
-AHEAD: Final = 512
-"""Batches that are under way at a time: enough for as many processors, and bounded memory."""
 
 _BATCHES: Final = 64
 """Fewer cases than fill these make smaller batches, so that all workers get some."""
@@ -67,7 +65,8 @@ def run_on(
     A case that is lost with its worker gives ``error``; the others are still run, if the
     executor still takes work. Work that has not begun is cancelled when the generator is closed.
     """
-    batches = _Batches(executor, cases, create, traces)
+    way = carrier(executor)
+    batches = _Batches(way, cases, create, traces)
     most = size or min(LARGEST, max(1, len(cases) // _BATCHES))
     batches.waiting.extend(
         range(first, min(first + most, len(cases))) for first in range(0, len(cases), most)
@@ -83,34 +82,33 @@ def run_on(
         # Only where it was stopped is anything missing before these.
         yield from (done[number] for number in sorted(done))
     finally:
-        for future in batches.under_way:
-            future.cancel()
+        way.close()
 
 
 class _Batches:
     def __init__(
         self,
-        executor: Executor,
+        way: Carrier,
         cases: Sequence[ScenarioCase],
         create: Create | None,
         traces: bool,
     ) -> None:
-        self.executor = executor
+        self.way = way
         self.cases = cases
         self.create = create
         self.traces = traces
         self.waiting = deque[range]()
-        self.under_way: dict[Future[bytes], range] = {}
+        self.under_way: dict[Future[Any], range] = {}
         self.refused: list[tuple[range, Exception]] = []
 
     def submit(self) -> bool:
         """Hands out what may be under way; tells whether there is anything to wait for."""
-        while self.waiting and len(self.under_way) < AHEAD:
+        while self.waiting and len(self.under_way) < self.way.ahead:
             numbers = self.waiting.popleft()
             batch = _packed([self.cases[number] for number in numbers], self.create)
             try:
-                future = self.executor.submit(run_batch, version(), batch, self.traces)
-            except Exception as error:  # shut down, broken, closed: each has its own kind
+                future = self.way.send(run_batch, version(), batch, self.traces)
+            except Exception as error:  # shut down, broken, a full disk: each has its own kind
                 self.refused.append((numbers, error))
             else:
                 self.under_way[future] = numbers
@@ -132,9 +130,9 @@ class _Batches:
             self.under_way.clear()
         return results
 
-    def _received(self, future: Future[bytes], numbers: range) -> dict[int, Result]:
+    def _received(self, future: Future[Any], numbers: range) -> dict[int, Result]:
         try:
-            outcomes: list[Outcome] = pickle.loads(future.result())
+            outcomes: list[Outcome] = pickle.loads(self.way.receive(future))
         except OtherVersion:
             raise
         except (Exception, CancelledError) as error:

@@ -7,6 +7,7 @@ no numbers that JSON does not have.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -116,10 +117,12 @@ def _deeper(document: Any, most: int) -> bool:
 
 
 def reason(error: Exception) -> str:
-    """What the system says of ``error``."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error)
+    """What the system says of ``error``, the same in every version of Python."""
+    if isinstance(error, ValueError):
+        return "no file's name has a NUL"
+    # Up to Python 3.12 links that lead to each other are a RuntimeError.
+    number = error.errno if isinstance(error, OSError) else errno.ELOOP
+    return os.strerror(number or errno.EIO).lower()
 
 
 def _near(path: Path) -> str:

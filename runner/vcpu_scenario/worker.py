@@ -70,8 +70,8 @@ def serve(
             for number in range(*CHUNK.unpack(order)):
                 if stop:
                     break
-                _send(answers, (_attempt(work, number),))
-            _send(answers, None)
+                _send(answers, _answer(work, number))
+            _send(answers, pickle.dumps(None))
     except BrokenPipeError:  # nobody is left to tell
         pass
     except BaseException:
@@ -82,14 +82,22 @@ def serve(
     os._exit(0)
 
 
-def _attempt(work: Callable[[int], Any], number: int) -> Any:
+def _answer(work: Callable[[int], Any], number: int) -> bytes:
     try:
-        return work(number)
+        result = work(number)
     except Exception as error:
-        import traceback
+        result = _lost(error)
+    try:
+        return pickle.dumps((result,), pickle.HIGHEST_PROTOCOL)
+    except Exception as error:
+        return pickle.dumps((_lost(error, "the result cannot be sent: "),))
 
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        return Lost(f"the runner failed: {what}", "".join(traceback.format_exception(error)))
+
+def _lost(error: Exception, why: str = "") -> Lost:
+    import traceback
+
+    what = f"{why}{type(error).__name__}: {error}".splitlines()[0]
+    return Lost(f"the runner failed: {what}", "".join(traceback.format_exception(error)))
 
 
 def _settle(words: int) -> None:
@@ -116,8 +124,7 @@ def end_with(parent: int) -> None:
         os._exit(1)
 
 
-def _send(answers: int, message: object) -> None:
-    data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+def _send(answers: int, data: bytes) -> None:
     left = memoryview(HEAD.pack(len(data)) + data)
     while left:
         left = left[os.write(answers, left) :]

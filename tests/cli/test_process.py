@@ -37,6 +37,16 @@ def test_a_run_passes_on_its_status() -> None:
     assert shell("$S run wrong --kernel 6.12").returncode == 1
 
 
+def test_a_process_that_is_forked_has_no_threads() -> None:
+    """Python warns of that from 3.12 on; a fork would copy the locks that a thread holds."""
+    assert (
+        shell(
+            "$W run step --kernel 6.12 -j 2", W=f"{sys.executable} -W error -m vcpu_scenario"
+        ).returncode
+        == 0
+    )
+
+
 @pytest.mark.parametrize("command", ["run wrong", "list step", "kernels", "explain step"])
 def test_a_reader_that_leaves_early_is_no_fault(command: str) -> None:
     done = shell(f"$S {command} | true; echo ${{PIPESTATUS[0]}}")

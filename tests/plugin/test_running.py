@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -192,11 +193,8 @@ def test_only_the_public_interface_of_pytest_is_used() -> None:
                     and node.value.id in ("pytest", "item", "config", "session")
                     and node.attr.startswith("_")
                 ), f"{file}:{node.lineno}"
-    assert {name for name in used if "pytest" in name} == {
-        "pytest",
-        "vcpu_scenario.pytest_plugin.fixture",
-        "vcpu_scenario.pytest_plugin.nodes",
-    }
+    assert not {name for name in used if name.partition(".")[0] in ("_pytest", "pluggy")}
+    assert "pytest" in used
 
 
 def test_the_entry_point_names_the_plugin() -> None:
@@ -204,3 +202,52 @@ def test_the_entry_point_names_the_plugin() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["entry-points"]["pytest11"] == {"vcpu-scenario": pytest_plugin.__name__}
+
+
+STRICT = ("--strict-markers", "--strict-config", "-W", "error")
+
+
+@pytest.mark.parametrize("tags", [[], ["brk"], ["skip", "vcpu"]], ids=str)
+def test_every_marker_is_declared(tags: list[str], run: Run) -> None:
+    Path("only.vcpu.yaml").write_text(dumps(breakpoint(tags=tags)))
+    run(*STRICT, "only.vcpu.yaml").assert_outcomes(passed=2)
+    run(*STRICT, "-p", "no:cacheprovider", "-m", "vcpu", "only.vcpu.yaml").assert_outcomes(passed=2)
+
+
+def test_the_marker_is_listed_where_there_is_no_scenario(run: Run) -> None:
+    run("--markers").stdout.fnmatch_lines("@pytest.mark.vcpu: a case of a scenario")
+
+
+ODD = {
+    "not UTF-8": b"b\xff\xfe",
+    "a folder that is not UTF-8": b"folder-\xff/b",
+    "control characters": b"line\nesc\x1b[31m",
+    "brackets and colons": b"a [b]::c",
+    "letters of many": "ünï-中".encode(),
+}
+
+
+@pytest.mark.parametrize("options", [(), XDIST], ids=["alone", "xdist"])
+@pytest.mark.parametrize("name", ODD.values(), ids=ODD)
+def test_a_file_may_have_any_name(
+    name: bytes, options: tuple[str, ...], project: pytest.Pytester
+) -> None:
+    for imm, end in (7, b"-right.vcpu.yaml"), (8, b"-wrong.vcpu.yaml"):
+        path = Path(os.fsdecode(name + end))
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(dumps(breakpoint(imm=imm)))
+    args = ("-o", "vcpu_scenarios=true", "--ignore=sub", "--junitxml=out.xml", *options)
+    result = project.runpytest_subprocess(*PLUGIN, *args)
+    result.assert_outcomes(passed=2, failed=2)
+    assert "\x1b" not in str(result.stdout)
+    assert len([case for suite in JUnitXml.fromfile("out.xml") for case in suite]) == 4
+
+
+def test_an_invalid_file_may_have_any_name(project: pytest.Pytester) -> None:
+    for name in ODD.values():
+        path = Path(os.fsdecode(name + b".vcpu.yaml"))
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("title: [")
+    args = ("-o", "vcpu_scenarios=true", "--ignore=sub", *XDIST)
+    result = project.runpytest_subprocess(*PLUGIN, *args)
+    result.assert_outcomes(errors=len(ODD))

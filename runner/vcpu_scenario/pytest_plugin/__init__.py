@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from vcpu_scenario.pytest_plugin.fixture import ScenarioRunner
     from vcpu_scenario.pytest_plugin.nodes import ScenarioFile
 
+MARKER = "vcpu"
+"""The marker of every case."""
+
 _INI = "vcpu_scenarios"
 _SUFFIX = ".vcpu.yaml"
 
@@ -28,6 +31,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         _INI, f"collect scenarios (*{_SUFFIX}) as tests, one for each case", "bool", default=False
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{MARKER}: a case of a scenario")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFile | None:
@@ -39,7 +46,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
         return None
     from vcpu_scenario.pytest_plugin.nodes import ScenarioFile
 
-    return ScenarioFile.from_parent(parent, path=file_path)
+    return ScenarioFile.at(file_path, parent)
 
 
 @pytest.fixture

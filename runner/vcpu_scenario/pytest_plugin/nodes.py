@@ -15,12 +15,10 @@ from vcpu_scenario.cli.select import find, load_all
 from vcpu_scenario.execute import execute
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.printable import printable, tamed
+from vcpu_scenario.pytest_plugin import MARKER
 from vcpu_scenario.result import Result
 from vcpu_scenario.scenario.model import Scenario, ScenarioCase
 from vcpu_scenario.source import InvalidScenario
-
-MARKER: Final = "vcpu"
-"""The marker of every case."""
 
 _TAG: Final = "a tag of scenarios"
 
@@ -29,11 +27,28 @@ class Failed(Exception):
     """A case is not as expected, or could not be run; the text is the command line's."""
 
     def __init__(self, result: Result) -> None:
-        super().__init__(failure_text(result).removesuffix("\n"))
+        super().__init__(tamed(failure_text(result).removesuffix("\n")))
 
 
 class ScenarioFile(pytest.File):
     """One ``*.vcpu.yaml``; a file that is no valid scenario is an error of the collection."""
+
+    @classmethod
+    def at(cls, path: Path, parent: pytest.Collector) -> ScenarioFile:
+        """The file ``path``; its id and keywords can be printed and sent, whatever its name is."""
+        if printable(str(path)) == str(path):
+            return cls.from_parent(parent, path=path)
+        try:
+            relative = path.relative_to(parent.config.rootpath)
+        except ValueError:
+            relative = path
+        named: dict[str, Any] = {
+            "name": printable(path.name),
+            "nodeid": printable(relative.as_posix()),
+        }
+        file: ScenarioFile = cls.from_parent(parent, path=path, **named)
+        file.keywords = {printable(name): value for name, value in file.keywords.items()}
+        return file
 
     def collect(self) -> Iterator[ScenarioItem]:
         try:
@@ -42,7 +57,7 @@ class ScenarioFile(pytest.File):
             raise self.CollectError(tamed(str(invalid))) from None
         markers = [self._marker(tag) for tag in scenario.tags]
         for case in scenario.cases():
-            item = ScenarioItem.from_parent(self, name=_name(case), case=case)
+            item = ScenarioItem.from_parent(self, name=printable(_name(case)), case=case)
             for marker in (MARKER, *markers):
                 item.add_marker(marker)
             yield item
@@ -55,9 +70,8 @@ class ScenarioFile(pytest.File):
             for words in [name.partition(":")[2].strip()]
         }
         marker = tag if known.get(tag, _TAG) == _TAG else f"tag-{tag}"
-        for name, words in ((MARKER, "a case of a scenario"), (marker, _TAG)):
-            if name not in known:
-                self.config.addinivalue_line("markers", f"{name}: {words}")
+        if marker not in known:
+            self.config.addinivalue_line("markers", f"{marker}: {_TAG}")
         return marker
 
 
@@ -67,12 +81,9 @@ class ScenarioItem(pytest.Item):
     def __init__(self, *, case: ScenarioCase, **more: Any) -> None:
         super().__init__(**more)
         self.case = case
-        self.extra_keyword_matches.add(case.id)
-        self.user_properties += [
-            ("case", printable(case.id)),
-            ("kernel", case.kernel),
-            ("vmm", case.vmm),
-        ]
+        name = printable(case.id)
+        self.extra_keyword_matches.add(name)
+        self.user_properties += [("case", name), ("kernel", case.kernel), ("vmm", case.vmm)]
 
     def runtest(self) -> None:
         result = execute(self.case, create)
@@ -96,7 +107,7 @@ class ScenarioItem(pytest.Item):
         """The clause that the case is held to; pytest counts lines from 0."""
         expectation = self.case.expectation
         line = expectation.span.line - 1 if expectation is not None else 0
-        return self.path, line, printable(self.case.id)
+        return Path(printable(str(self.path))), line, printable(self.case.id)
 
 
 def _name(case: ScenarioCase) -> str:
