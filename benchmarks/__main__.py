@@ -16,7 +16,7 @@ from time import perf_counter, process_time
 from vcpu_scenario.case import Case, GuestDebug, Ioeventfd, Load, Memslot
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
-from vcpu_scenario.oracle import jobs
+from vcpu_scenario.recordings.jobs import jobs
 from vcpu_scenario.vmm.loop import run_case
 from vcpu_scenario.vmm.setup import set_up
 
@@ -86,7 +86,7 @@ def handled(code: tuple[int, ...], exits: int, *, bell: bool = False) -> float:
 
 def exceptions(count: int) -> float:
     """Seconds for an exception to the guest's own vector and its return."""
-    from vcpu_scenario.machine.emulated.cpu import EXCEPTION_COST
+    from vcpu_scenario.machine.emulated.cpu.core import EXCEPTION_COST
 
     vector = 0x200 // 4
     code = [0xD4000001, 0x17FFFFFF] + [0] * (vector - 2) + [0xD69F03E0]  # svc; b .-4; eret

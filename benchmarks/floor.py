@@ -15,8 +15,8 @@ from collections.abc import Callable
 from ctypes import c_int, c_size_t, c_uint64, c_void_p
 from time import process_time
 
-from vcpu_scenario.machine.emulated import uc
-from vcpu_scenario.machine.emulated.layout import cpu_layout
+from vcpu_scenario.machine.emulated.cpu import uc
+from vcpu_scenario.machine.emulated.cpu.layout import cpu_layout
 
 BASE = 0x4000_0000
 HOLE = 0x0900_0000

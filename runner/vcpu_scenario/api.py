@@ -7,8 +7,8 @@
 ('scenarios/thread/pl011-write-step@6.12/plain', 'pass')
 
 Everything that is returned is a frozen record, and what the records hold is documented at their
-classes: :class:`~vcpu_scenario.result.Result`, :class:`~vcpu_scenario.trace.Trace`,
-:class:`~vcpu_scenario.scenario.model.Scenario`, :class:`~vcpu_scenario.verdict.traces.Comparison`.
+classes: :class:`~vcpu_scenario.verdict.result.Result`, :class:`~vcpu_scenario.trace.Trace`,
+:class:`~vcpu_scenario.language.model.Scenario`, :class:`~vcpu_scenario.verdict.traces.Comparison`.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from vcpu_scenario.cli.select import Selection, find, load_all
 from vcpu_scenario.cli.status import UsageError
-from vcpu_scenario.result import Result, Verdict
-from vcpu_scenario.scenario.model import Scenario, ScenarioCase
+from vcpu_scenario.language.model import Scenario, ScenarioCase
+from vcpu_scenario.running.select import Selection, find, load_all
 from vcpu_scenario.source import Diagnostic, InvalidScenario
 from vcpu_scenario.trace import Exit, Stop, Trace
 from vcpu_scenario.verdict.records import Mismatch
+from vcpu_scenario.verdict.result import Result, Verdict
 from vcpu_scenario.verdict.traces import Comparison, Difference, compare_traces
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from vcpu_scenario.execute import Create
+    from vcpu_scenario.running.execute import Create
 
 __all__ = [
     "Comparison",
@@ -72,7 +72,7 @@ def load(path: StrPath) -> Scenario:
     >>> [case.kernel for case in scenario.cases()][:3]
     ['4.14', '4.15', '4.16']
     """
-    from vcpu_scenario.scenario import loader
+    from vcpu_scenario.language import loader
 
     path = Path(path)
     scenario = loader.load(path)
@@ -97,7 +97,7 @@ def loads(text: str, path: StrPath = "<text>") -> Scenario:
     >>> [result.verdict for result in run(scenario, kernels="7.3")]
     ['pass']
     """
-    from vcpu_scenario.scenario import loader
+    from vcpu_scenario.language import loader
 
     return loader.loads(text, Path(path))
 
@@ -118,7 +118,7 @@ def dumps(scenario: Mapping[str, Any]) -> str:
         nop
         brk #7
     """
-    from vcpu_scenario.scenario.dump import dump
+    from vcpu_scenario.language.dump import dump
 
     return dump(scenario)
 
@@ -163,11 +163,11 @@ def run(
     single = isinstance(what, (str, os.PathLike, Scenario, ScenarioCase))
     cases = list(_cases([what] if single else what, selection))  # type: ignore[list-item,arg-type]
     if executor is not None:
-        from vcpu_scenario.batch import run_on
+        from vcpu_scenario.running.batch import run_on
 
         return list(run_on(executor, cases, machine))
-    from vcpu_scenario.execute import execute
     from vcpu_scenario.machine.emulated.machine import create
+    from vcpu_scenario.running.execute import execute
 
     return [execute(case, machine or create) for case in cases]
 
@@ -187,7 +187,7 @@ def compare(one: Result | Trace, other: Result | Trace) -> Comparison:
 
     What exits one of them lacks, with addresses under the names that the guest's code has:
 
-    >>> from vcpu_scenario.result import guest_of
+    >>> from vcpu_scenario.verdict.result import guest_of
     >>> for difference in comparison.differences:
     ...     if not difference.field:
     ...         print(difference.words(guest_of(new.case).name))

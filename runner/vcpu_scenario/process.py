@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 
-from vcpu_scenario import signals
+from vcpu_scenario.host import signals
 
 _INTERRUPTED = 2
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
-from vcpu_scenario.printable import printable
+from vcpu_scenario.host.printable import printable
 
 
 class Span(NamedTuple):

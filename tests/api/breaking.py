@@ -12,8 +12,8 @@ import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
-from vcpu_scenario.batch import run_on
-from vcpu_scenario.cli.select import Selection, find, load_all
+from vcpu_scenario.running.batch import run_on
+from vcpu_scenario.running.select import Selection, find, load_all
 
 from .machines import DEADLY, deadly
 

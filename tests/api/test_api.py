@@ -8,15 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vcpu_scenario.api import (
-    InvalidScenario,
-    UsageError,
-    dumps,
-    failure_text,
-    load,
-    loads,
-    run,
-)
+from vcpu_scenario.api import InvalidScenario, UsageError, dumps, failure_text, load, loads, run
 from vcpu_scenario.cli import main
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
 from vcpu_scenario.machine.interface import Unsupported

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from vcpu_scenario.api import Result, ScenarioCase
-from vcpu_scenario.batch import run_on
 from vcpu_scenario.cli import main
-from vcpu_scenario.cli.select import Selection, find, load_all
-from vcpu_scenario.cluster import ClusterError, cluster
-from vcpu_scenario.execute import execute
 from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.running.batch import run_on
+from vcpu_scenario.running.cluster import ClusterError, cluster
+from vcpu_scenario.running.execute import execute
+from vcpu_scenario.running.select import Selection, find, load_all
 
 from .machines import DEADLY, FLAG, deadly, deadly_once, stuck
 
@@ -196,7 +196,7 @@ def test_workers_of_another_version_are_told_of_before_anything_is_run(
     local: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local.add_worker()
-    monkeypatch.setattr("vcpu_scenario.cluster.version", lambda: "0.0")
+    monkeypatch.setattr("vcpu_scenario.running.cluster.version", lambda: "0.0")
     with (
         pytest.raises(ClusterError, match=r"has version \S+ of vcpu-scenario, and this is 0\.0"),
         cluster(local.address, PATIENCE),
@@ -220,7 +220,7 @@ def test_a_cluster_that_cannot_be_used_is_a_usage_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("vcpu_scenario.cluster.PATIENCE", 0.5)
+    monkeypatch.setattr("vcpu_scenario.running.cluster.PATIENCE", 0.5)
     assert main(["run", "tests/cli/data/step", "--cluster", "tcp://127.0.0.1:1"]) == 4
     told = capsys.readouterr().err
     assert told.startswith("scenario: --cluster: no scheduler answers at tcp://127.0.0.1:1: ")

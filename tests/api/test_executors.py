@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vcpu_scenario import batch, carriers
 from vcpu_scenario.api import Result, ScenarioCase, run
-from vcpu_scenario.batch import OtherVersion, run_batch, run_on
-from vcpu_scenario.cli.select import Selection, find, load_all
-from vcpu_scenario.execute import execute
 from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.running import batch, carriers
+from vcpu_scenario.running.batch import OtherVersion, run_batch, run_on
+from vcpu_scenario.running.execute import execute
+from vcpu_scenario.running.select import Selection, find, load_all
 
 from .machines import DEADLY
 

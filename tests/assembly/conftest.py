@@ -3,7 +3,7 @@ from __future__ import annotations
 import platform
 
 import pytest
-from vcpu_scenario.scenario.assemblers import Assembler, installed
+from vcpu_scenario.assembly.assemblers import Assembler, installed
 
 NAMES = ["gnu", "clang", "ziglang"]
 if platform.system() == "Linux" and platform.machine() in ("aarch64", "arm64"):

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from vcpu_scenario.scenario.assemblers import Assembler
-from vcpu_scenario.scenario.assembly import Assembled, AssemblerError, assemble_with
+from vcpu_scenario.assembly.assemble import Assembled, AssemblerError, assemble_with
+from vcpu_scenario.assembly.assemblers import Assembler
 
 BASE = 0x4000_0000
 

@@ -9,9 +9,9 @@ import stat
 from pathlib import Path
 
 import pytest
-from vcpu_scenario.scenario import assemblers
-from vcpu_scenario.scenario.assemblers import Assembler, choose, installed
-from vcpu_scenario.scenario.assembly import AssemblerError, NoAssembler, assemble, assemble_with
+from vcpu_scenario.assembly import assemblers
+from vcpu_scenario.assembly.assemble import AssemblerError, NoAssembler, assemble, assemble_with
+from vcpu_scenario.assembly.assemblers import Assembler, choose, installed
 
 
 @pytest.fixture

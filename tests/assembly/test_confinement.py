@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from vcpu_scenario.assembly import confinement
+from vcpu_scenario.assembly.assemble import AssemblerError, assemble_with
+from vcpu_scenario.assembly.assemblers import Assembler
 from vcpu_scenario.cli import main
-from vcpu_scenario.scenario import confinement
-from vcpu_scenario.scenario.assemblers import Assembler
-from vcpu_scenario.scenario.assembly import AssemblerError, assemble_with
 
 SECRET = "secret5e7d words"
 

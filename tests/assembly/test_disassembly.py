@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from vcpu_scenario.disassembly import disassemble
+from vcpu_scenario.arm64.disassembly import disassemble
 
 
 @pytest.mark.parametrize(

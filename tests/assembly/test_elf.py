@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from vcpu_scenario.assembly import elf
+from vcpu_scenario.assembly.elf import ElfImage, NotAGuest, read_elf
 from vcpu_scenario.case import Load
-from vcpu_scenario.scenario import elf
-from vcpu_scenario.scenario.elf import ElfImage, NotAGuest, read_elf
 
 NOP = bytes.fromhex("1f2003d5")
 EXECUTABLE = 2

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from vcpu_scenario.scenario.asmtext import Refused, statements_of
-from vcpu_scenario.scenario.expansion import Expander
+from vcpu_scenario.assembly.expansion import Expander
+from vcpu_scenario.assembly.text import Refused, statements_of
 
 
 def expanded(source: str) -> list[str]:

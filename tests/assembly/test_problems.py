@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from vcpu_scenario.scenario.assemblers import Assembler
-from vcpu_scenario.scenario.assembly import AssemblerError, Problem, assemble_with
+from vcpu_scenario.assembly.assemble import AssemblerError, Problem, assemble_with
+from vcpu_scenario.assembly.assemblers import Assembler
 
 BASE = 0x4000_0000
 

@@ -6,8 +6,8 @@ import json
 import lzma
 from pathlib import Path
 
-from vcpu_scenario.scenario.assemblers import Assembler
-from vcpu_scenario.scenario.assembly import assemble_with
+from vcpu_scenario.assembly.assemble import assemble_with
+from vcpu_scenario.assembly.assemblers import Assembler
 
 RECORDED = Path(__file__).with_name("recorded.json.xz")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
-from vcpu_scenario.scenario.assemblers import Assembler
-from vcpu_scenario.scenario.assembly import AssemblerError, assemble_with
-from vcpu_scenario.scenario.relocation import RelocationError, relocate
+from vcpu_scenario.assembly.assemble import AssemblerError, assemble_with
+from vcpu_scenario.assembly.assemblers import Assembler
+from vcpu_scenario.assembly.relocation import RelocationError, relocate
 
 # The target is not known to the assembler, so nothing is settled before the relocations are.
 SOURCE = """\

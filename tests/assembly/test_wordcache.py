@@ -11,10 +11,10 @@ from types import MappingProxyType
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vcpu_scenario.scenario import wordcache
-from vcpu_scenario.scenario.assemblers import VARIABLE, Assembler
-from vcpu_scenario.scenario.assembly import Assembled, NoAssembler
-from vcpu_scenario.scenario.wordcache import (
+from vcpu_scenario.assembly import cache as wordcache
+from vcpu_scenario.assembly.assemble import Assembled, NoAssembler
+from vcpu_scenario.assembly.assemblers import VARIABLE, Assembler
+from vcpu_scenario.assembly.cache import (
     assemble_for,
     cached,
     differences,
@@ -69,9 +69,9 @@ def test_reading_kept_words_loads_nothing_that_only_assembling_needs(scenario: P
     store(scenario, {(SOURCE, BASE): KEPT})
     script = (
         "import sys; from pathlib import Path\n"
-        "from vcpu_scenario.scenario.wordcache import assemble_for\n"
+        "from vcpu_scenario.assembly.cache import assemble_for\n"
         f"assert assemble_for(Path({str(scenario)!r}), {SOURCE!r}, {BASE}).code\n"
-        "loaded = {'elftools', 'capstone', 'subprocess', 'vcpu_scenario.scenario.assemblers'}\n"
+        "loaded = {'elftools', 'capstone', 'subprocess', 'vcpu_scenario.assembly.assemblers'}\n"
         "sys.exit(str(loaded & sys.modules.keys()) if loaded & sys.modules.keys() else 0)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

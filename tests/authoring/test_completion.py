@@ -12,7 +12,7 @@ import pytest
 import typer
 from vcpu_scenario.cli import main
 from vcpu_scenario.cli.app import app
-from vcpu_scenario.kvm.release import KNOWN_RELEASES
+from vcpu_scenario.kernels.release import KNOWN_RELEASES
 from vcpu_scenario.vmm.personality import PERSONALITIES
 
 ROOT = Path(__file__).parents[2]

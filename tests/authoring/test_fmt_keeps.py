@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from vcpu_scenario.authoring import formatting
 from vcpu_scenario.authoring.concrete import Unusual, read
 from vcpu_scenario.authoring.formatting import MeaningChanged, formatted, without_places
-from vcpu_scenario.scenario import loads, yaml12
-from vcpu_scenario.scenario.nodes import to_plain
+from vcpu_scenario.language import loads, yaml12
+from vcpu_scenario.language.nodes import to_plain
 
 from tests.language.build import EVERYTHING, SMALL
 

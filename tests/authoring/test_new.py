@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from vcpu_scenario.assembly import assembled
 from vcpu_scenario.authoring.formatting import formatted
 from vcpu_scenario.authoring.new import file_name, scenario_path
 from vcpu_scenario.authoring.template import templates
-from vcpu_scenario.kvm.release import KNOWN_RELEASES
-from vcpu_scenario.scenario import assembled, load
-from vcpu_scenario.scenario.schema import schema_text
+from vcpu_scenario.kernels.release import KNOWN_RELEASES
+from vcpu_scenario.language import load
+from vcpu_scenario.language.schema import schema_text
 
 from .conftest import Scenario
 
@@ -27,7 +28,7 @@ def no_assembler(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> None:
         raise assembled.NoAssembler("there is none")
 
-    monkeypatch.setattr("vcpu_scenario.scenario.wordcache.assemble", none)
+    monkeypatch.setattr("vcpu_scenario.assembly.cache.assemble", none)
 
 
 def test_there_is_something_to_start_from_for_each_kind_of_exit() -> None:

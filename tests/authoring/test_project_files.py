@@ -15,7 +15,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 from vcpu_scenario.authoring.template import MODELINE
-from vcpu_scenario.scenario import schema
+from vcpu_scenario.language import schema
 
 from .conftest import Scenario
 

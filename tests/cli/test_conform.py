@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vcpu_scenario import conform
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.oracle import jobs
+from vcpu_scenario.recordings import conform
+from vcpu_scenario.recordings.jobs import jobs
 
 from .conftest import DATA, Scenario, children
 

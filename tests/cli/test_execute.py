@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from vcpu_scenario.execute import execute
+from vcpu_scenario.language import loads
+from vcpu_scenario.language.model import ScenarioCase
 from vcpu_scenario.machine.emulated.machine import create as emulated
 from vcpu_scenario.machine.interface import Machine, Unsupported
-from vcpu_scenario.scenario import loads
-from vcpu_scenario.scenario.model import ScenarioCase
+from vcpu_scenario.running.execute import execute
 
 TEXT = """\
 title: one brk

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import typer
-from vcpu_scenario.machine.emulated.rules import Commit, Rule
+from vcpu_scenario.kernels.rules import Commit, Rule
 from vcpu_scenario.report import cite
 
 from .conftest import Scenario

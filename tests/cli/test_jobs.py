@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from vcpu_scenario import execute as execution
-from vcpu_scenario.result import Result
-from vcpu_scenario.scenario.model import ScenarioCase
+from vcpu_scenario.language.model import ScenarioCase
+from vcpu_scenario.running import execute as execution
+from vcpu_scenario.verdict.result import Result
 
 from .conftest import Scenario, children
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from vcpu_scenario.cli.keyword import KeywordError, compile_keyword
+from vcpu_scenario.running.keyword import KeywordError, compile_keyword
 
 ID = "scenarios/Step/load.vcpu.yaml[width=4]@6.12+qemu-2017"
 

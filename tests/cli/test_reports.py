@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from vcpu_scenario.language import loads
+from vcpu_scenario.language.model import ScenarioCase
 from vcpu_scenario.report.json import report as json_report
 from vcpu_scenario.report.styled import coloured, line, plain
 from vcpu_scenario.report.text import MOST_DIFFERENCES
 from vcpu_scenario.report.text import report as text_report
-from vcpu_scenario.result import Result
-from vcpu_scenario.scenario import loads
-from vcpu_scenario.scenario.model import ScenarioCase
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
 from vcpu_scenario.verdict.records import Mismatch, Place, StopFinding
+from vcpu_scenario.verdict.result import Result
 
 TEXT = """\
 title: a title

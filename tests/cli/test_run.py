@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vcpu_scenario import execute as execution
 from vcpu_scenario.cli import main, progress
 from vcpu_scenario.cli.progress import Bar
 from vcpu_scenario.cli.status import Status
-from vcpu_scenario.kvm.release import KNOWN_RELEASES
-from vcpu_scenario.result import Result
-from vcpu_scenario.scenario.model import ScenarioCase
+from vcpu_scenario.kernels.release import KNOWN_RELEASES
+from vcpu_scenario.language.model import ScenarioCase
+from vcpu_scenario.running import execute as execution
+from vcpu_scenario.verdict.result import Result
 
 from .conftest import Scenario
 
@@ -173,7 +173,7 @@ def test_ctrl_c_tells_json_readers_how_many_cases_are_missing(
 def test_a_second_ctrl_c_gives_up_the_case_unless_it_is_the_first_again(
     once: float, done: int, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vcpu_scenario.signals.ONCE", once)
+    monkeypatch.setattr("vcpu_scenario.host.signals.ONCE", once)
     replace_execute(monkeypatch, interrupting(2))
     outcome = scenario("run", "step", "-j", "0")
     assert outcome.status == 2

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vcpu_scenario.cli.select import Selection, find, load_all
 from vcpu_scenario.cli.status import UsageError
-from vcpu_scenario.scenario import loads
+from vcpu_scenario.language import loads
+from vcpu_scenario.running.select import Selection, find, load_all
 
 TEXT = """\
 title: t

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from vcpu_scenario.workers import Lost, Stop, results
+from vcpu_scenario.running.pool import Lost, Stop, results
 
 from .conftest import children
 

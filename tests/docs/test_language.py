@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from vcpu_scenario.api import run
+from vcpu_scenario.assembly.cache import cached
 from vcpu_scenario.authoring.formatting import formatted
 from vcpu_scenario.authoring.reference import reference
 from vcpu_scenario.authoring.template import MODELINE
 from vcpu_scenario.cli import main
-from vcpu_scenario.scenario import load
-from vcpu_scenario.scenario.schema import scenario_schema
-from vcpu_scenario.scenario.wordcache import cached
+from vcpu_scenario.language import load
+from vcpu_scenario.language.schema import scenario_schema
 
 from tests.conftest import REGENERATE
 

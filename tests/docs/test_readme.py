@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from vcpu_scenario.scenario.assemblers import installed
+from vcpu_scenario.assembly.assemblers import installed
 
 from .follow import Shell, agrees, steps
 from .markdown import fences

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import pytest
 import yaml
-from vcpu_scenario.scenario.assemblers import installed
-from vcpu_scenario.scenario.schema import schema_text
+from vcpu_scenario.assembly.assemblers import installed
+from vcpu_scenario.language.schema import schema_text
 
 from tests.conftest import REGENERATE
 from tests.editor.client import LanguageServer

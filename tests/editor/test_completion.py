@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from vcpu_scenario.scenario.schema import scenario_schema
+from vcpu_scenario.language.schema import scenario_schema
 
 from .client import LanguageServer
 from .conftest import ROOT

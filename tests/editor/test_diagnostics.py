@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from vcpu_scenario.scenario import schema, yaml12
-from vcpu_scenario.scenario.scope import Problems
+from vcpu_scenario.language import schema, yaml12
+from vcpu_scenario.language.scope import Problems
 
 from .client import LanguageServer
 from .conftest import ROOT

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from vcpu_scenario.workers import Lost, Stop, results
+from vcpu_scenario.running.pool import Lost, Stop, results
 
 from tests.fuzz.finding import Finding
 from tests.fuzz.targets import TARGETS

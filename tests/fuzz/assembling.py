@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from vcpu_scenario.scenario import assemblers, confinement
-from vcpu_scenario.scenario.assemblers import Assembler, installed
-from vcpu_scenario.scenario.assembly import AssemblerError, assemble_with
+from vcpu_scenario.assembly import assemblers, confinement
+from vcpu_scenario.assembly.assemble import AssemblerError, assemble_with
+from vcpu_scenario.assembly.assemblers import Assembler, installed
 
 from tests.fuzz.finding import Finding
 from tests.fuzz.sources import source

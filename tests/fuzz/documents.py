@@ -9,10 +9,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from vcpu_scenario.generate import generate
-from vcpu_scenario.scenario.expecting import Unwritable
-from vcpu_scenario.scenario.schema import scenario_schema
-from vcpu_scenario.scenario.writer import write
+from vcpu_scenario.analysis.generate import generate
+from vcpu_scenario.language.expecting import Unwritable
+from vcpu_scenario.language.schema import scenario_schema
+from vcpu_scenario.language.write import write
 
 Schema = Mapping[str, Any]
 

@@ -12,12 +12,12 @@ from random import Random
 from typing import Final
 
 from vcpu_scenario import case as c
+from vcpu_scenario.analysis.generate import generate
 from vcpu_scenario.case import Case, Limits, Load, Memslot
-from vcpu_scenario.generate import generate
+from vcpu_scenario.kernels.release import KNOWN_RELEASES
+from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, SYSTEM_REGISTERS
-from vcpu_scenario.kvm.release import KNOWN_RELEASES
-from vcpu_scenario.machine.emulated.kernels import kernel
 
 KERNELS: Final = (*KNOWN_RELEASES, "4.18-v2trap", "5.0-v2trap", "6.12-v2trap")
 BASE: Final = 0x4000_0000

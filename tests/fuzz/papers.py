@@ -21,9 +21,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from vcpu_scenario.assembly.assemblers import VARIABLE
+from vcpu_scenario.assembly.cache import words_path
 from vcpu_scenario.cli import main
-from vcpu_scenario.scenario.assemblers import VARIABLE
-from vcpu_scenario.scenario.wordcache import words_path
 
 from tests.fuzz.finding import Finding
 

@@ -11,17 +11,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
+from vcpu_scenario.assembly.assemblers import VARIABLE
+from vcpu_scenario.assembly.cache import words_path
 from vcpu_scenario.case import Case
-from vcpu_scenario.casefile import case_to_json
-from vcpu_scenario.execute import execute
+from vcpu_scenario.language import Scenario, load
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.real.casefile import case_to_json
 from vcpu_scenario.report.json import report as json_report
 from vcpu_scenario.report.styled import plain
 from vcpu_scenario.report.text import report as text_report
-from vcpu_scenario.scenario import Scenario, load
-from vcpu_scenario.scenario.assemblers import VARIABLE
-from vcpu_scenario.scenario.wordcache import words_path
+from vcpu_scenario.running.execute import execute
 from vcpu_scenario.source import InvalidScenario, render
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vcpu_scenario.scenario import Scenario, ScenarioCase, loads
+from vcpu_scenario.language import Scenario, ScenarioCase, loads
 from vcpu_scenario.source import InvalidScenario
 
 EVERYTHING = """\

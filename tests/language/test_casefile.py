@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vcpu_scenario import casefile
 from vcpu_scenario.case import Case, Memslot
-from vcpu_scenario.casefile import case_from_json, case_to_json
-from vcpu_scenario.oracle import jobs
+from vcpu_scenario.machine.real import casefile
+from vcpu_scenario.machine.real.casefile import case_from_json, case_to_json
+from vcpu_scenario.recordings.jobs import jobs
 
 from tests.language.build import EVERYTHING, scenario
 

@@ -31,7 +31,7 @@ from vcpu_scenario.case import (
     WriteMemory,
 )
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.scenario import ScenarioCase, load
+from vcpu_scenario.language import ScenarioCase, load
 from vcpu_scenario.vmm.devices import MODELS
 
 from tests.language.build import EVERYTHING, case, messages, scenario, small

@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-from vcpu_scenario.scenario import load, wordcache
-from vcpu_scenario.scenario import loader as loading
-from vcpu_scenario.scenario.assembly import AssemblerError, NoAssembler, Problem
-from vcpu_scenario.scenario.wordcache import words_path
+from vcpu_scenario.assembly import cache as wordcache
+from vcpu_scenario.assembly.assemble import AssemblerError, NoAssembler, Problem
+from vcpu_scenario.assembly.cache import words_path
+from vcpu_scenario.language import load
+from vcpu_scenario.language import loader as loading
 from vcpu_scenario.source import InvalidScenario, render, split_lines
 
 from tests.language.build import scenario

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from vcpu_scenario.scenario.expectation import (
+from vcpu_scenario.expectation import (
     Check,
     EventfdCheck,
     Expectation,

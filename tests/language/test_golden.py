@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from vcpu_scenario.scenario import load
+from vcpu_scenario.language import load
 from vcpu_scenario.source import InvalidScenario
 
 FOLDER = Path(__file__).parent / "golden"

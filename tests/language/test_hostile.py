@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from vcpu_scenario.scenario import Scenario, load
+from vcpu_scenario.language import Scenario, load
 from vcpu_scenario.source import InvalidScenario, render
 
 from tests.language.build import EVERYTHING, scenario

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from vcpu_scenario.case import SetRegister
-from vcpu_scenario.kvm.release import KNOWN_RELEASES, RangeError
-from vcpu_scenario.scenario import ScenarioCase
+from vcpu_scenario.kernels.release import KNOWN_RELEASES, RangeError
+from vcpu_scenario.language import ScenarioCase
 
 from tests.language.build import SMALL, scenario, small
 

@@ -25,10 +25,10 @@ from vcpu_scenario.case import (
     Watchpoint,
     WriteMemory,
 )
+from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import reg_id
-from vcpu_scenario.kvm.release import parse_release
-from vcpu_scenario.oracle import case_of, jobs
+from vcpu_scenario.recordings.jobs import case_of, jobs
 
 RECORDED = sorted((Path(__file__).parents[1] / "recorded").glob("*.json.xz"))
 

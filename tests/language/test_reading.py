@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 
 import pytest
+from vcpu_scenario.assembly.cache import words_path
 from vcpu_scenario.cli import main
-from vcpu_scenario.reading import Unreadable, parse_json, read_json, read_regular
-from vcpu_scenario.scenario import load
-from vcpu_scenario.scenario.wordcache import words_path
+from vcpu_scenario.host.reading import Unreadable, parse_json, read_json, read_regular
+from vcpu_scenario.language import load
 from vcpu_scenario.source import InvalidScenario, render
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from vcpu_scenario.case import Case, Device
-from vcpu_scenario.oracle import case_of
-from vcpu_scenario.scenario import ScenarioCase
+from vcpu_scenario.language import ScenarioCase
+from vcpu_scenario.recordings.jobs import case_of
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict.match import failures, same_kind, states
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vcpu_scenario import recording
-from vcpu_scenario.oracle import case_of
-from vcpu_scenario.recording import BadRecording, entries
+from vcpu_scenario.recordings import format as recording
+from vcpu_scenario.recordings.format import BadRecording, entries
+from vcpu_scenario.recordings.jobs import case_of
 
 from .test_oracle import JOB
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from vcpu_scenario.kvm.release import (
+from vcpu_scenario.kernels.release import (
     ALL_RELEASES,
     KNOWN_RELEASES,
     VARIANTS,

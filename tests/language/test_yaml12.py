@@ -6,9 +6,9 @@ import math
 
 import pytest
 import yaml
-from vcpu_scenario.scenario import yaml12
-from vcpu_scenario.scenario.nodes import Map, Scalar, Sequence, resolve, to_plain
-from vcpu_scenario.scenario.yaml12 import MAX_DEPTH, MAX_NODES, parse
+from vcpu_scenario.language import yaml12
+from vcpu_scenario.language.nodes import Map, Scalar, Sequence, resolve, to_plain
+from vcpu_scenario.language.yaml12 import MAX_DEPTH, MAX_NODES, parse
 from vcpu_scenario.source import split_lines
 
 from tests.language.build import EVERYTHING, SMALL

@@ -6,23 +6,15 @@ import struct
 from errno import EEXIST, EFAULT, EINTR, EINVAL, ENOMEM
 
 import pytest
-from vcpu_scenario.case import (
-    Case,
-    GuestDebug,
-    Limits,
-    Load,
-    Memslot,
-    SetGuestDebug,
-    SetVcpuEvents,
-)
-from vcpu_scenario.execute import execute
-from vcpu_scenario.generate import words as w
+from vcpu_scenario.analysis.generate import words as w
+from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot, SetGuestDebug, SetVcpuEvents
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS
-from vcpu_scenario.machine.emulated import wordhooks
+from vcpu_scenario.language import loads
+from vcpu_scenario.machine.emulated.cpu import wordhooks
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.machine.interface import KvmError, NotModelled
-from vcpu_scenario.scenario import loads
+from vcpu_scenario.running.execute import execute
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 
 import pytest
+from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.case import Case, CoalescedZone, Gic, Ioeventfd, Limits, Load, Memslot
-from vcpu_scenario.generate import words as w
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from vcpu_scenario.conform import check
-from vcpu_scenario.machine.emulated.kernels import kernel
+from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.oracle import RecordedJob, jobs
+from vcpu_scenario.recordings.conform import check
+from vcpu_scenario.recordings.jobs import RecordedJob, jobs
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 

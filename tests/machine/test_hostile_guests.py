@@ -7,7 +7,7 @@ from errno import EINTR
 
 import pytest
 from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot
-from vcpu_scenario.machine.emulated.kernels import UnknownKernel
+from vcpu_scenario.kernels.table import UnknownKernel
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case

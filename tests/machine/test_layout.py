@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 from vcpu_scenario.case import Case, Limits, Load, Memslot
-from vcpu_scenario.machine.emulated import layout, uc
+from vcpu_scenario.machine.emulated.cpu import layout, uc
+from vcpu_scenario.machine.emulated.cpu.regfile import RegisterFile
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.machine.emulated.regfile import RegisterFile
 from vcpu_scenario.vmm.loop import run_case
 
 _X0, _PC = uc.UC_ARM64_REG_X0, uc.UC_ARM64_REG_PC

@@ -6,8 +6,8 @@ import struct
 from errno import EINTR, EINVAL, ENXIO
 
 import pytest
+from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.case import Case, Gic, GuestDebug, Limits, Load, Memslot, SetIrqLine
-from vcpu_scenario.generate import words as w
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Trace

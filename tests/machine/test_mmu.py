@@ -5,10 +5,10 @@ from __future__ import annotations
 import struct
 
 import pytest
+from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot, SetGuestDebug, Watchpoint
-from vcpu_scenario.generate import words as w
+from vcpu_scenario.kernels.release import KNOWN_RELEASES
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.release import KNOWN_RELEASES
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case

@@ -5,8 +5,8 @@ from __future__ import annotations
 from errno import EINVAL
 
 import pytest
+from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.case import GuestDebug, Limits, SetMpState
-from vcpu_scenario.generate import words as w
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import reg_id, sys_reg
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from vcpu_scenario.case import Case
-from vcpu_scenario.machine.emulated import pool
+from vcpu_scenario.machine.emulated.cpu import pool
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.oracle import jobs
+from vcpu_scenario.recordings.jobs import jobs
 from vcpu_scenario.vmm.loop import run_case
 
 from tests.machine.test_conformance import RECORDED

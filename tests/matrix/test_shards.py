@@ -8,8 +8,8 @@ from typing import cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vcpu_scenario.scenario.model import ScenarioCase
-from vcpu_scenario.shards import Shard, ShardError, filled, parse_shard, shard_of, take
+from vcpu_scenario.language.model import ScenarioCase
+from vcpu_scenario.running.shards import Shard, ShardError, filled, parse_shard, shard_of, take
 
 
 class Case:

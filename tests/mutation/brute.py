@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol
 
-from vcpu_scenario.scenario.expectation import Check, Expectation, ExpectedExit
+from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
 from vcpu_scenario.trace import Exit, Stop, Trace
 
 

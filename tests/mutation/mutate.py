@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Final, TypeVar
 
-from vcpu_scenario.scenario.expectation import (
+from vcpu_scenario.expectation import (
     Acting,
     Check,
     Expectation,

@@ -9,9 +9,9 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from vcpu_scenario.execute import execute, judged
+from vcpu_scenario.language import ScenarioCase, load
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.scenario import ScenarioCase, load
+from vcpu_scenario.running.execute import execute, judged
 from vcpu_scenario.trace import Stop, Trace
 from vcpu_scenario.verdict.consume import consumed, matches
 

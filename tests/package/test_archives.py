@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import vcpu_scenario
-from vcpu_scenario.scenario.schema import schema_text
+from vcpu_scenario.language.schema import schema_text
 
 from tests.docs.follow import Shell
 from tests.docs.markdown import links

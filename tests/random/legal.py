@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from vcpu_scenario import case as c
 from vcpu_scenario.case import Case
+from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.emulated.kernels import kernel
 from vcpu_scenario.trace import Exit, Trace
 
 _STEP: Final = 0x32

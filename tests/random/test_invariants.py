@@ -12,16 +12,16 @@ from functools import cache
 from typing import Any, Final
 
 import pytest
+from vcpu_scenario.analysis.generate import Profile, generate
+from vcpu_scenario.analysis.generate.blocks import BLOCKS
+from vcpu_scenario.analysis.shrink import shrunk
 from vcpu_scenario.case import Case, GuestDebug, Limits
-from vcpu_scenario.generate import Profile, generate
-from vcpu_scenario.generate.blocks import BLOCKS
+from vcpu_scenario.kernels.release import KNOWN_RELEASES, parse_release
+from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.release import KNOWN_RELEASES, parse_release
-from vcpu_scenario.machine.emulated.kernels import kernel
+from vcpu_scenario.language.expecting import Unwritable
+from vcpu_scenario.language.write import write
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.scenario.expecting import Unwritable
-from vcpu_scenario.scenario.writer import write
-from vcpu_scenario.shrink import shrunk
 from vcpu_scenario.trace import Exit, Trace
 from vcpu_scenario.verdict.guest import successors
 from vcpu_scenario.vmm.loop import run_case

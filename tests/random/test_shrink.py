@@ -6,6 +6,10 @@ import struct
 from dataclasses import replace
 
 import pytest
+from vcpu_scenario.analysis.compact import without_nops
+from vcpu_scenario.analysis.generate import generate
+from vcpu_scenario.analysis.generate import words as w
+from vcpu_scenario.analysis.shrink import shrunk
 from vcpu_scenario.case import (
     Case,
     GuestDebug,
@@ -15,12 +19,8 @@ from vcpu_scenario.case import (
     SetRegister,
     WriteMemory,
 )
-from vcpu_scenario.compact import without_nops
-from vcpu_scenario.generate import generate
-from vcpu_scenario.generate import words as w
-from vcpu_scenario.scenario import loads
-from vcpu_scenario.scenario.writer import write
-from vcpu_scenario.shrink import shrunk
+from vcpu_scenario.language import loads
+from vcpu_scenario.language.write import write
 
 from tests.random.test_invariants import check, run
 

@@ -25,11 +25,11 @@ from vcpu_scenario.case import (
     SetVcpuEvents,
     WriteMemory,
 )
-from vcpu_scenario.conform import first_difference
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.real.lab import Lab, LabOptions, Result, Skipped, list_kernels
 from vcpu_scenario.machine.real.lab.kernels import CATALOGUE
-from vcpu_scenario.oracle import jobs
+from vcpu_scenario.recordings.conform import first_difference
+from vcpu_scenario.recordings.jobs import jobs
 from vcpu_scenario.trace import Trace
 
 RECORDED = Path(__file__).parents[1] / "recorded"

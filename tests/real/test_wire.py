@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from vcpu_scenario import case as c
 from vcpu_scenario.machine.real import wire
-from vcpu_scenario.oracle import jobs
+from vcpu_scenario.recordings.jobs import jobs
 from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
 
 from .cases import ACTIONS, FULL

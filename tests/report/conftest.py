@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from vcpu_scenario.cli.select import Selection, find, load_all
-from vcpu_scenario.execute import execute
+from vcpu_scenario.kernels.rules import Commit, Rule
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.machine.emulated.rules import Commit, Rule
 from vcpu_scenario.report import cite
-from vcpu_scenario.result import Result
+from vcpu_scenario.running.execute import execute
+from vcpu_scenario.running.select import Selection, find, load_all
+from vcpu_scenario.verdict.result import Result
 
 DATA = Path(__file__).parent / "data"
 KERNELS = ("4.18", "5.10", "6.4", "6.12")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from vcpu_scenario.report.html import report
-from vcpu_scenario.result import Result
+from vcpu_scenario.verdict.result import Result
 
 pytest.importorskip("selenium", reason="needs selenium")
 

@@ -15,7 +15,7 @@ from vcpu_scenario.report.github import (
     report,
     summary,
 )
-from vcpu_scenario.result import Result
+from vcpu_scenario.verdict.result import Result
 
 
 def unescaped(text: str) -> str:

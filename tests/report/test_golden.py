@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from vcpu_scenario.report import github, html, junit, ktap
-from vcpu_scenario.result import Result
+from vcpu_scenario.verdict.result import Result
 
 NOTE = "interrupted: 3 of 20 cases were not run"
 

@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from vcpu_scenario import history as module
+from vcpu_scenario.analysis import history as module
+from vcpu_scenario.analysis.history import Cause, History, Rules, emulated, histories
 from vcpu_scenario.api import load
 from vcpu_scenario.cli import main
-from vcpu_scenario.history import Cause, History, Rules, emulated, histories
-from vcpu_scenario.machine.emulated.kernels import Kernel, kernel
+from vcpu_scenario.kernels.table import Kernel, kernel
+from vcpu_scenario.language.model import ScenarioCase
 from vcpu_scenario.machine.interface import Unsupported
 from vcpu_scenario.report.history import WIDTH, document, markdown, text
 from vcpu_scenario.report.styled import plain
-from vcpu_scenario.scenario.model import ScenarioCase
 from vcpu_scenario.trace import Exit, Trace
 
 Golden = Callable[[str, str], None]

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 from vcpu_scenario.report import html, html_case
 from vcpu_scenario.report.html import document, report
-from vcpu_scenario.result import Result
+from vcpu_scenario.verdict.result import Result
 
 from .conftest import run
 

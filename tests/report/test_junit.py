@@ -6,7 +6,7 @@ import junitparser
 import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped
 from vcpu_scenario.report.junit import report
-from vcpu_scenario.result import Result, tally
+from vcpu_scenario.verdict.result import Result, tally
 
 
 def cases(text: str) -> dict[str, junitparser.TestCase]:

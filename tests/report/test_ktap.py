@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from vcpu_scenario.kvm.release import parse_release
+from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.report.ktap import report
-from vcpu_scenario.result import Result
+from vcpu_scenario.verdict.result import Result
 
 FETCHED = Path(__file__).parents[2] / ".cache/kunit/kunit_parser.py"
 PARSER = os.environ.get("KUNIT_PARSER", str(FETCHED))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from vcpu_scenario.execute import execute
-from vcpu_scenario.later import NotYet, not_yet
+from vcpu_scenario.analysis.later import NotYet, not_yet
+from vcpu_scenario.language import loads
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.report.ladder import ladder
 from vcpu_scenario.report.styled import plain
-from vcpu_scenario.result import Result
-from vcpu_scenario.scenario import loads
+from vcpu_scenario.running.execute import execute
+from vcpu_scenario.verdict.result import Result
 
 # mov x0, #0x09000000; ldr w1, [x0, #0x18]; add x2, x2, #1; brk #7
 LOAD = """\

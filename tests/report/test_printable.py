@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from vcpu_scenario.cli import main
-from vcpu_scenario.printable import json_text, printable, tamed
+from vcpu_scenario.host.printable import json_text, printable, tamed
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "memory.vcpu.yaml"
 

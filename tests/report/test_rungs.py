@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from vcpu_scenario.execute import execute
+from vcpu_scenario.language import loads
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.report.rungs import Rung, rungs
-from vcpu_scenario.scenario import loads
+from vcpu_scenario.running.execute import execute
 
 # start: mov x0, #0x09000000; poll: ldr w1, [x0, #0x18]; test: tbnz w1, #5, poll; done: brk #7
 POLL = """\

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from vcpu_scenario.execute import execute
+from vcpu_scenario.language import loads
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.report.json import case_of
 from vcpu_scenario.report.ladder import ladder
 from vcpu_scenario.report.styled import plain
 from vcpu_scenario.report.text import report as text_report
-from vcpu_scenario.result import Result
-from vcpu_scenario.scenario import loads
+from vcpu_scenario.running.execute import execute
 from vcpu_scenario.source import InvalidScenario
+from vcpu_scenario.verdict.result import Result
 
 LINK = "https://lore.kernel.org/r/87k20bxm13.fsf@linaro.org"
 TEXT = f"""\

@@ -14,12 +14,12 @@ from typing import Any, Final, NamedTuple
 
 from vcpu_scenario.case import Action, Case, SetMmioData, SetRegister
 from vcpu_scenario.kvm.errnos import ERRNOS
-from vcpu_scenario.oracle import Json, RecordedJob, RecordedTrace, jobs
-from vcpu_scenario.result import guest_of
-from vcpu_scenario.scenario import SUFFIX, Scenario, ScenarioCase, load
+from vcpu_scenario.language import SUFFIX, Scenario, ScenarioCase, load
+from vcpu_scenario.recordings.jobs import Json, RecordedJob, RecordedTrace, jobs
 from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
 from vcpu_scenario.verdict.judge import judge
 from vcpu_scenario.verdict.records import Mismatch
+from vcpu_scenario.verdict.result import guest_of
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.personality import stops_of
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 import pytest
-from vcpu_scenario.oracle import RecordedTrace
-from vcpu_scenario.scenario import Scenario, ScenarioCase
+from vcpu_scenario.language import Scenario, ScenarioCase
+from vcpu_scenario.recordings.jobs import RecordedTrace
 
 from tests.scenarios.recordings import recorded_jobs, shipped
 

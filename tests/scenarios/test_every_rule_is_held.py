@@ -8,13 +8,13 @@ from itertools import pairwise
 from typing import Final
 
 import pytest
-from vcpu_scenario.execute import execute
-from vcpu_scenario.kvm.release import KNOWN_RELEASES, VARIANTS, parse_release
-from vcpu_scenario.machine.emulated.behaviour import Behaviour
-from vcpu_scenario.machine.emulated.kernels import kernel, with_rules
+from vcpu_scenario.kernels.behaviour import Behaviour
+from vcpu_scenario.kernels.release import KNOWN_RELEASES, VARIANTS, parse_release
+from vcpu_scenario.kernels.rules import BY_NAME, RULES, Rule
+from vcpu_scenario.kernels.table import kernel, with_rules
+from vcpu_scenario.language import ScenarioCase
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine
-from vcpu_scenario.machine.emulated.rules import BY_NAME, RULES, Rule
-from vcpu_scenario.scenario import ScenarioCase
+from vcpu_scenario.running.execute import execute
 
 from tests.scenarios.recordings import shipped
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from itertools import combinations
 
 import pytest
-from vcpu_scenario.scenario import Scenario
+from vcpu_scenario.language import Scenario
 
 from tests.scenarios.recordings import (
     Pair,

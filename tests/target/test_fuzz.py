@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from vcpu_scenario.analysis.fuzz import attempt
+from vcpu_scenario.analysis.shrink import shrunk
 from vcpu_scenario.case import Case, GuestDebug, HostInterrupt, Limits, Load, Memslot
-from vcpu_scenario.execute import execute_on
-from vcpu_scenario.fuzz import attempt
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.scenario.loader import loads
-from vcpu_scenario.shrink import shrunk
-from vcpu_scenario.target import BadTarget, Emulated, Found, Lost, beyond_real_kvm, target
+from vcpu_scenario.language.loader import loads
+from vcpu_scenario.running.execute import execute_on
+from vcpu_scenario.running.target import BadTarget, Emulated, Found, Lost, beyond_real_kvm, target
 from vcpu_scenario.trace import Trace
 
 NOP, MOV, BRK = 0xD503_201F, 0xD280_0540, 0xD420_00E0

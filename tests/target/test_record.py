@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from vcpu_scenario.cli import main
-from vcpu_scenario.oracle import jobs
+from vcpu_scenario.recordings.jobs import jobs
 
 TEXT = """\
 # above

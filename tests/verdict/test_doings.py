@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from vcpu_scenario.case import Limits
-from vcpu_scenario.scenario.expectation import Acting
+from vcpu_scenario.expectation import Acting
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.verdict.judge import judge
 from vcpu_scenario.verdict.records import Mismatch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vcpu_scenario.scenario.expectation import ExpectedExit
+from vcpu_scenario.expectation import ExpectedExit
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict.exits import compare_exits, compare_never
 from vcpu_scenario.verdict.records import Mismatch

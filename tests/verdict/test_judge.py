@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vcpu_scenario.case import Limits
-from vcpu_scenario.scenario.expectation import (
+from vcpu_scenario.expectation import (
     EventfdCheck,
     Expectation,
     Final,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from vcpu_scenario.case import Limits
-from vcpu_scenario.scenario.expectation import ExpectedExit
+from vcpu_scenario.expectation import ExpectedExit
 from vcpu_scenario.trace import Exit, Stop, Trace
 from vcpu_scenario.verdict.judge import judge
 from vcpu_scenario.verdict.records import Mismatch

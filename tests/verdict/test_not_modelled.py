@@ -12,23 +12,23 @@ from pathlib import Path
 import pytest
 from vcpu_scenario import failure_text
 from vcpu_scenario import run as run_api
-from vcpu_scenario.batch import run_on
+from vcpu_scenario.analysis.history import histories
 from vcpu_scenario.cli.run import status_of
 from vcpu_scenario.cli.status import Status
-from vcpu_scenario.conform import check
-from vcpu_scenario.execute import execute
-from vcpu_scenario.history import histories
+from vcpu_scenario.language import load, loads
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.oracle import RecordedJob, RecordedTrace
+from vcpu_scenario.recordings.conform import check
+from vcpu_scenario.recordings.jobs import RecordedJob, RecordedTrace
 from vcpu_scenario.report import github, html, junit, ktap
 from vcpu_scenario.report.json import report as json_report
 from vcpu_scenario.report.ladder import ladder
 from vcpu_scenario.report.read import Reader
 from vcpu_scenario.report.styled import plain
 from vcpu_scenario.report.text import report as text_report
-from vcpu_scenario.result import Result
-from vcpu_scenario.scenario import load, loads
-from vcpu_scenario.target import target
+from vcpu_scenario.running.batch import run_on
+from vcpu_scenario.running.execute import execute
+from vcpu_scenario.running.target import target
+from vcpu_scenario.verdict.result import Result
 
 # brk #7; msr spsr_el1, x1 (to AArch32); msr elr_el1, x2; eret
 TEXT = """\

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from vcpu_scenario.case import Limits
-from vcpu_scenario.scenario.expectation import ExpectedExit
+from vcpu_scenario.expectation import ExpectedExit
 from vcpu_scenario.trace import Exit, Trace
 from vcpu_scenario.verdict import match
 from vcpu_scenario.verdict.overrun import ENDED, up_to_its_last_brk, without_overrun

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vcpu_scenario.case import Gic
-from vcpu_scenario.machine.emulated.vgic import Undefined, VgicFeatures, VgicV2, VgicV3, icv
-from vcpu_scenario.machine.emulated.vgic.icv import Encoding
+from vcpu_scenario.machine.emulated.cpu import icv
+from vcpu_scenario.machine.emulated.cpu.icv import Encoding
+from vcpu_scenario.machine.emulated.vgic import Undefined, VgicFeatures, VgicV2, VgicV3
 
 DIST = 0x0800_0000
 REDIST = 0x080A_0000

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from vcpu_scenario.machine.emulated.vgic import UNDEF, VgicFeatures, icv
-from vcpu_scenario.machine.emulated.vgic.cpuif import CpuInterface
+from vcpu_scenario.machine.emulated.cpu import icv
+from vcpu_scenario.machine.emulated.cpu.cpuif import CpuInterface
+from vcpu_scenario.machine.emulated.vgic import UNDEF, VgicFeatures
 
 from tests.vgic.guest import (
     DIST,

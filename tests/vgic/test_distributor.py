@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 
 import pytest
-from vcpu_scenario.machine.emulated.vgic import VgicFeatures, icv
+from vcpu_scenario.machine.emulated.cpu import icv
+from vcpu_scenario.machine.emulated.vgic import VgicFeatures
 
 from tests.vgic.guest import (
     DIST,

@@ -8,7 +8,8 @@ from typing import TypeAlias
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vcpu_scenario.machine.emulated.vgic import VgicFeatures, VgicV2, VgicV3, icv
+from vcpu_scenario.machine.emulated.cpu import icv
+from vcpu_scenario.machine.emulated.vgic import VgicFeatures, VgicV2, VgicV3
 
 from tests.vgic.guest import CPU, DIST, REDIST, V4_14, V4_19, V6_12, V7_2, Guest, gicv2, gicv3
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from vcpu_scenario.machine.emulated.vgic import VgicFeatures, VgicV2, icv
+from vcpu_scenario.machine.emulated.cpu import icv
+from vcpu_scenario.machine.emulated.vgic import VgicFeatures, VgicV2
 
 from tests.vgic.guest import (
     CPU,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from vcpu_scenario.cli import main
-from vcpu_scenario.textfile import TextFile
+from vcpu_scenario.host.textfile import TextFile
 
 TEXT = """\
 title: step over a load

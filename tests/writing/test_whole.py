@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from vcpu_scenario.writing import Replacement, write_all, write_whole
+from vcpu_scenario.host.writing import Replacement, write_all, write_whole
 
 OLD, NEW = b"old\n" * 100, b"new\n" * 1000
 STEPS = ("ftruncate", "pwrite", "fsync", "link", "replace")
@@ -62,7 +62,7 @@ def test_a_process_killed_at_any_step_leaves_the_old_or_the_new(tmp_path: Path, 
     file = tmp_path / "a"
     file.write_bytes(OLD)
     script = (
-        "import os, signal, sys; from vcpu_scenario.writing import write_whole\n"
+        "import os, signal, sys; from vcpu_scenario.host.writing import write_whole\n"
         f"os.{step} = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\n"
         "write_whole(sys.argv[1], b'new')"
     )
@@ -77,7 +77,7 @@ def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_bytes(OLD)
     script = (
-        "import resource, sys; from vcpu_scenario.writing import write_whole\n"
+        "import resource, sys; from vcpu_scenario.host.writing import write_whole\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "write_whole(sys.argv[1], b'n' * 5000)"
     )
@@ -155,7 +155,7 @@ def test_what_is_no_regular_file_is_refused(path: Path, kind: str) -> None:
 
 def as_nobody(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     drop = "import os, sys; os.geteuid() == 0 and (os.setgid(65534), os.setuid(65534))\n"
-    script = f"from vcpu_scenario.writing import write_whole\n{drop}{script}"
+    script = f"from vcpu_scenario.host.writing import write_whole\n{drop}{script}"
     return subprocess.run(
         [sys.executable, "-c", script, *arguments],
         check=False,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from vcpu_scenario.case import Case
-from vcpu_scenario.scenario.notation import Decimal, Verbatim, scalar
+from vcpu_scenario.language.notation import Decimal, Verbatim, scalar
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.words import (

@@ -1,6 +1,6 @@
 """The text of a scenario as its author wrote it: nodes with their places, and every comment.
 
-:mod:`vcpu_scenario.scenario.yaml12` says what a document means; this says how it is written down.
+:mod:`vcpu_scenario.language.yaml12` says what a document means; this says how it is written down.
 Both stand on the same parser, so that a place here is a place there.
 """
 
@@ -102,7 +102,7 @@ _DIRECTIVE = re.compile(r"%|---|\.\.\.")
 
 
 def read(text: str) -> Document:
-    """The one document in ``text``, which :func:`vcpu_scenario.scenario.yaml12.parse` has no fault
+    """The one document in ``text``, which :func:`vcpu_scenario.language.yaml12.parse` has no fault
     with.
 
     Raises :class:`Unusual` for directives, document markers and keys of several lines.

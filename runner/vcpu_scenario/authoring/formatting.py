@@ -10,8 +10,8 @@ from typing import Any
 
 from vcpu_scenario.authoring.concrete import read
 from vcpu_scenario.authoring.layout import written
-from vcpu_scenario.scenario import loads, yaml12
-from vcpu_scenario.scenario.nodes import to_plain
+from vcpu_scenario.language import loads, yaml12
+from vcpu_scenario.language.nodes import to_plain
 from vcpu_scenario.source import InvalidScenario, Span
 
 

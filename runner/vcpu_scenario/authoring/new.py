@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vcpu_scenario.assembly.cache import words_path
 from vcpu_scenario.authoring.template import Template, filled
-from vcpu_scenario.reading import Unreadable, read_json
-from vcpu_scenario.scenario import SUFFIX
-from vcpu_scenario.scenario.schema import schema_text
-from vcpu_scenario.scenario.wordcache import words_path
-from vcpu_scenario.writing import write_all
+from vcpu_scenario.host.reading import Unreadable, read_json
+from vcpu_scenario.host.writing import write_all
+from vcpu_scenario.language import SUFFIX
+from vcpu_scenario.language.schema import schema_text
 
 SCHEMA: Final = "scenario.schema.json"
 _PLACES: Final = (SCHEMA, f"schemas/{SCHEMA}")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from vcpu_scenario.authoring.brief import brief, names
 from vcpu_scenario.case import Case
-from vcpu_scenario.scenario import yaml12
-from vcpu_scenario.scenario.expecting import Unwritable
-from vcpu_scenario.scenario.nodes import Map, Node, Scalar, Sequence, Value
-from vcpu_scenario.scenario.notation import Decimal, flow
+from vcpu_scenario.language import yaml12
+from vcpu_scenario.language.expecting import Unwritable
+from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value
+from vcpu_scenario.language.notation import Decimal, flow
 from vcpu_scenario.trace import Trace
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from vcpu_scenario.scenario.schema import scenario_schema
+from vcpu_scenario.language.schema import scenario_schema
 
 Schema = Mapping[str, Any]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vcpu_scenario.authoring.concrete import Entry, Group, Leaf, Node
-from vcpu_scenario.scenario.nodes import resolve
-from vcpu_scenario.scenario.schema import scenario_schema
+from vcpu_scenario.language.nodes import resolve
+from vcpu_scenario.language.schema import scenario_schema
 
 WIDTH: Final = 100
 

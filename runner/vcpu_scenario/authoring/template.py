@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from vcpu_scenario.assembly.cache import words_path
 from vcpu_scenario.authoring.formatting import formatted
-from vcpu_scenario.scenario import SUFFIX, yaml12
-from vcpu_scenario.scenario.nodes import Map, Scalar, Sequence, to_plain
-from vcpu_scenario.scenario.wordcache import words_path
+from vcpu_scenario.language import SUFFIX, yaml12
+from vcpu_scenario.language.nodes import Map, Scalar, Sequence, to_plain
 
 FOLDER: Final = Path(__file__).parent / "templates"
 MODELINE: Final = "# yaml-language-server: $schema="

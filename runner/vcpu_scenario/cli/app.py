@@ -14,8 +14,8 @@ import typer
 from vcpu_scenario.cli import complete
 from vcpu_scenario.cli.machines import LabArguments
 from vcpu_scenario.cli.options import COMMON
-from vcpu_scenario.cli.select import Selection
 from vcpu_scenario.cli.status import Status
+from vcpu_scenario.running.select import Selection
 
 
 class Format(StrEnum):
@@ -76,8 +76,8 @@ def _colour(value: Colour) -> Colour:
 
 
 def _assembler() -> str:
-    from vcpu_scenario.scenario.assembled import NoAssembler
-    from vcpu_scenario.scenario.assemblers import choose
+    from vcpu_scenario.assembly.assembled import NoAssembler
+    from vcpu_scenario.assembly.assemblers import choose
 
     try:
         return f"assembler: {choose().described}"

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.output import cannot_write, complain, say
 from vcpu_scenario.cli.status import Status, UsageError
-from vcpu_scenario.printable import printable
+from vcpu_scenario.host.printable import printable
 
 if TYPE_CHECKING:
-    from vcpu_scenario.scenario import Scenario
+    from vcpu_scenario.language import Scenario
 
 
 def assemble(paths: Sequence[str], check: bool) -> Status:
     """Assembles every scenario anew and keeps the words; with ``check`` changes nothing and
     tells what would change."""
-    from vcpu_scenario.scenario.assembled import NoAssembler
+    from vcpu_scenario.assembly.assembled import NoAssembler
 
     scenarios = scenarios_of(paths, "nothing was assembled")
     if scenarios is None:
@@ -32,7 +32,7 @@ def assemble(paths: Sequence[str], check: bool) -> Status:
 
 
 def _compare(scenarios: Sequence[Scenario]) -> Status:
-    from vcpu_scenario.scenario.wordcache import differences
+    from vcpu_scenario.assembly.cache import differences
 
     found = [text for each in scenarios for text in differences(each.path, each.sources)]
     for text in found:
@@ -45,7 +45,7 @@ def _compare(scenarios: Sequence[Scenario]) -> Status:
 
 
 def _keep(scenarios: Sequence[Scenario]) -> Status:
-    from vcpu_scenario.scenario.wordcache import refresh, words_path
+    from vcpu_scenario.assembly.cache import refresh, words_path
 
     changed = 0
     for scenario in scenarios:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.output import complain, say
-from vcpu_scenario.cli.select import Selection
 from vcpu_scenario.cli.status import Status
-from vcpu_scenario.printable import json_text, printable
+from vcpu_scenario.host.printable import json_text, printable
+from vcpu_scenario.running.select import Selection
 
 if TYPE_CHECKING:
-    from vcpu_scenario.scenario import ScenarioCase
+    from vcpu_scenario.language import ScenarioCase
 
 
 def check(paths: Sequence[str]) -> Status:

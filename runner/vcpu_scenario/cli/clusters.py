@@ -6,10 +6,10 @@ from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
 from vcpu_scenario.cli.status import UsageError
-from vcpu_scenario.result import Result
+from vcpu_scenario.verdict.result import Result
 
 if TYPE_CHECKING:
-    from vcpu_scenario.scenario import ScenarioCase
+    from vcpu_scenario.language import ScenarioCase
 
 
 def results_on(
@@ -22,8 +22,8 @@ def results_on(
     """
     if not cases:
         return
-    from vcpu_scenario.batch import OtherVersion, run_on
-    from vcpu_scenario.cluster import ClusterError, cluster
+    from vcpu_scenario.running.batch import OtherVersion, run_on
+    from vcpu_scenario.running.cluster import ClusterError, cluster
 
     try:
         with cluster(address) as dask:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from vcpu_scenario.cli.interrupt import Interrupt
 from vcpu_scenario.cli.progress import Bar
-from vcpu_scenario.workers import Stop
+from vcpu_scenario.running.pool import Stop
 
 T = TypeVar("T")
 

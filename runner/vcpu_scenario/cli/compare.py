@@ -11,14 +11,14 @@ from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, paint, say, wants_colour, width
-from vcpu_scenario.cli.select import Selection
 from vcpu_scenario.cli.status import Status, UsageError
-from vcpu_scenario.target import Found, Lost, Skipped, Target
+from vcpu_scenario.running.select import Selection
+from vcpu_scenario.running.target import Found, Lost, Skipped, Target
 from vcpu_scenario.trace import Trace
 
 if TYPE_CHECKING:
+    from vcpu_scenario.language import Scenario, ScenarioCase
     from vcpu_scenario.report.styled import Line
-    from vcpu_scenario.scenario import Scenario, ScenarioCase
 
 
 def compare(
@@ -105,7 +105,7 @@ def _told(
     """Whether both gave the same, None where one gave no trace, and the lines that show it."""
     from vcpu_scenario.report.pair import side_by_side
     from vcpu_scenario.report.styled import line
-    from vcpu_scenario.result import guest_of
+    from vcpu_scenario.verdict.result import guest_of
     from vcpu_scenario.verdict.traces import compare_traces
 
     lines: list[Line] = [line((first.id, "title"))]

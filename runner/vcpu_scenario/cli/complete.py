@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from vcpu_scenario.cli.select import SUFFIX
+from vcpu_scenario.running.select import SUFFIX
 
 _MOST_FILES: Final = 500
 """Scenarios whose tags are looked up: who waits for Tab does not wait for more."""
@@ -16,7 +16,7 @@ _MOST_FILES: Final = 500
 
 def kernels(incomplete: str) -> list[str]:
     """Releases of the table, newest last."""
-    from vcpu_scenario.kvm.release import KNOWN_RELEASES
+    from vcpu_scenario.kernels.release import KNOWN_RELEASES
 
     return _starting(incomplete, KNOWN_RELEASES)
 
@@ -94,9 +94,9 @@ def _scenarios(paths: Iterable[str]) -> Iterator[Path]:
 
 
 def _tags(file: Path) -> list[str]:
-    from vcpu_scenario.scenario import yaml12
-    from vcpu_scenario.scenario.loader import read_text
-    from vcpu_scenario.scenario.nodes import Map, to_plain
+    from vcpu_scenario.language import yaml12
+    from vcpu_scenario.language.loader import read_text
+    from vcpu_scenario.language.nodes import Map, to_plain
     from vcpu_scenario.source import InvalidScenario
 
     try:

@@ -8,7 +8,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from vcpu_scenario.cli.collect import collect
-from vcpu_scenario.cli.keyword import KeywordError, compile_keyword
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import (
     LOG_WIDTH,
@@ -20,13 +19,14 @@ from vcpu_scenario.cli.output import (
     width,
 )
 from vcpu_scenario.cli.status import Status, UsageError
-from vcpu_scenario.kvm.release import KernelRange, RangeError, parse_range, parse_release
-from vcpu_scenario.printable import printable
-from vcpu_scenario.workers import Lost, Stop
+from vcpu_scenario.host.printable import printable
+from vcpu_scenario.kernels.release import KernelRange, RangeError, parse_range, parse_release
+from vcpu_scenario.running.keyword import KeywordError, compile_keyword
+from vcpu_scenario.running.pool import Lost, Stop
 
 if TYPE_CHECKING:
-    from vcpu_scenario.conform import Outcome
-    from vcpu_scenario.oracle import RecordedJob
+    from vcpu_scenario.recordings.conform import Outcome
+    from vcpu_scenario.recordings.jobs import RecordedJob
 
 Pair: TypeAlias = "tuple[RecordedJob, str]"
 """A job, and a kernel on which it was recorded."""
@@ -72,8 +72,8 @@ def conform(
 
 def _load(paths: Iterable[str]) -> list[RecordedJob]:
     """The jobs of every file, each file once; tells of every file that is no recording."""
-    from vcpu_scenario.oracle import jobs
-    from vcpu_scenario.recording import BadRecording
+    from vcpu_scenario.recordings.format import BadRecording
+    from vcpu_scenario.recordings.jobs import jobs
 
     found: list[RecordedJob] = []
     faults: list[str] = []
@@ -128,7 +128,7 @@ def _range(name: str, recorded: Iterable[str]) -> KernelRange:
 
 def _check_known(pairs: Iterable[Pair]) -> None:
     """Raises :class:`UsageError` where the machine does not know a kernel that was recorded."""
-    from vcpu_scenario.machine.emulated.kernels import UnknownKernel, kernel
+    from vcpu_scenario.kernels.table import UnknownKernel, kernel
 
     unknown: dict[str, str] = {}
     for job, name in pairs:
@@ -147,10 +147,10 @@ def _check_known(pairs: Iterable[Pair]) -> None:
 def _outcomes(pairs: Sequence[Pair], jobs: int, stop: Stop) -> Generator[Outcome, None, None]:
     if not pairs:
         return
-    from vcpu_scenario import conform as conformance
-    from vcpu_scenario import workers
-    from vcpu_scenario.machine.emulated.kernels import kernel
+    from vcpu_scenario.kernels.table import kernel
     from vcpu_scenario.machine.emulated.machine import create
+    from vcpu_scenario.recordings import conform as conformance
+    from vcpu_scenario.running import pool as workers
 
     def work(number: int) -> Outcome:
         job, name = pairs[number]

@@ -10,15 +10,15 @@ from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, paint, say, wants_colour, width
 from vcpu_scenario.cli.run import run_cases
-from vcpu_scenario.cli.select import Selection
 from vcpu_scenario.cli.status import Status
-from vcpu_scenario.kvm.release import parse_release
-from vcpu_scenario.scenario.expectation import Expectation
+from vcpu_scenario.expectation import Expectation
+from vcpu_scenario.kernels.release import parse_release
+from vcpu_scenario.running.select import Selection
 from vcpu_scenario.source import Span
 
 if TYPE_CHECKING:
+    from vcpu_scenario.language import ScenarioCase
     from vcpu_scenario.report.styled import Line
-    from vcpu_scenario.scenario import ScenarioCase
 
 _LEAST_WIDTH = 120
 """Three columns of text need more room than a plain report."""
@@ -38,7 +38,7 @@ def explain(path: str, selection: Selection) -> Status:
         complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
         return Status.NOTHING_SELECTED
     done = run_cases([_with_expectation(case) for case in cases])
-    from vcpu_scenario.later import not_yet
+    from vcpu_scenario.analysis.later import not_yet
     from vcpu_scenario.report.ladder import ladder
 
     lines: list[Line] = []

@@ -10,11 +10,11 @@ from pathlib import Path
 from vcpu_scenario.cli.difference import difference
 from vcpu_scenario.cli.loading import count, tell
 from vcpu_scenario.cli.output import cannot_write, complain, say
-from vcpu_scenario.cli.select import find
 from vcpu_scenario.cli.status import Status
-from vcpu_scenario.printable import printable
+from vcpu_scenario.host.printable import printable
+from vcpu_scenario.host.textfile import TextFile
+from vcpu_scenario.running.select import find
 from vcpu_scenario.source import Diagnostic, InvalidScenario, Span
-from vcpu_scenario.textfile import TextFile
 
 STDIN = "-"
 
@@ -44,7 +44,7 @@ class _Work:
     faults: list[Diagnostic] = field(default_factory=list)
 
     def file(self, path: Path) -> None:
-        from vcpu_scenario.scenario.loader import read_written
+        from vcpu_scenario.language.loader import read_written
 
         try:
             before = read_written(path)
@@ -110,7 +110,7 @@ def _stdin(check: bool, diff: bool) -> Status:
 
 
 def _write(path: Path, text: str) -> None:
-    from vcpu_scenario.writing import write_whole
+    from vcpu_scenario.host.writing import write_whole
 
     try:
         write_whole(path, text.encode("utf-8", "surrogateescape"))

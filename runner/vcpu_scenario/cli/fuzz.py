@@ -13,13 +13,13 @@ from vcpu_scenario.cli.loading import count
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
 from vcpu_scenario.cli.output import cannot_write, complain, say
 from vcpu_scenario.cli.status import NoMachine, Status, UsageError
-from vcpu_scenario.printable import printable
-from vcpu_scenario.workers import Lost, Stop
-from vcpu_scenario.writing import write_whole
+from vcpu_scenario.host.printable import printable
+from vcpu_scenario.host.writing import write_whole
+from vcpu_scenario.running.pool import Lost, Stop
 
 if TYPE_CHECKING:
-    from vcpu_scenario.fuzz import Outcome
-    from vcpu_scenario.target import Target
+    from vcpu_scenario.analysis.fuzz import Outcome
+    from vcpu_scenario.running.target import Target
 
 _PATIENCE: Final = 1800.0
 """Seconds for one program: a boot, a run, and as many as it takes to shrink it."""
@@ -42,7 +42,7 @@ def fuzz(
 
     Those of the seeds ``known`` are known to differ: they are counted and not run.
     """
-    from vcpu_scenario.target import target
+    from vcpu_scenario.running.target import target
 
     _usable(folder)
     with machine(name, lab) as real:
@@ -76,9 +76,9 @@ def _outcomes(
     stop: Stop,
     known: Sequence[int],
 ) -> Generator[Outcome, None, None]:
-    from vcpu_scenario import fuzz as fuzzing
-    from vcpu_scenario import workers
-    from vcpu_scenario.generate import REAL, generate
+    from vcpu_scenario.analysis import fuzz as fuzzing
+    from vcpu_scenario.analysis.generate import REAL, generate
+    from vcpu_scenario.running import pool as workers
 
     attempt = fuzzing.attempts(lambda seed: generate(seed, REAL), seeds, real, emulated)
 
@@ -108,7 +108,7 @@ def _write(
     outcomes: Sequence[Outcome], kernel: str, folder: str
 ) -> list[tuple[str, list[Outcome], list[str]]]:
     """Each kind of difference, the programs that differ so, and the files that show it."""
-    from vcpu_scenario.fuzz import by_kind
+    from vcpu_scenario.analysis.fuzz import by_kind
 
     kinds = []
     for kind, found in by_kind(list(outcomes)):
@@ -125,9 +125,9 @@ def _size(outcome: Outcome) -> tuple[int, int]:
 
 
 def _file(outcome: Outcome, kernel: str, folder: str) -> str:
-    from vcpu_scenario.casefile import case_to_json
-    from vcpu_scenario.scenario.expecting import Unwritable
-    from vcpu_scenario.scenario.writer import write
+    from vcpu_scenario.language.expecting import Unwritable
+    from vcpu_scenario.language.write import write
+    from vcpu_scenario.machine.real.casefile import case_to_json
 
     assert outcome.case is not None
     stem = Path(folder, f"fuzz-{kernel}-{outcome.seed}")

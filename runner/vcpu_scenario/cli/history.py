@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from vcpu_scenario.cli.loading import scenarios_of
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, destination, paint, wants_colour
-from vcpu_scenario.cli.select import Selection
 from vcpu_scenario.cli.status import Status
+from vcpu_scenario.running.select import Selection
 
 if TYPE_CHECKING:
-    from vcpu_scenario.history import History
-    from vcpu_scenario.scenario import Scenario, ScenarioCase
+    from vcpu_scenario.analysis.history import History
+    from vcpu_scenario.language import Scenario, ScenarioCase
 
 
 def history(path: str, selection: Selection, form: str, output: str | None) -> Status:
@@ -29,7 +29,7 @@ def history(path: str, selection: Selection, form: str, output: str | None) -> S
         if scenarios is None:
             to.discard()
             return Status.USAGE
-        from vcpu_scenario.history import histories
+        from vcpu_scenario.analysis.history import histories
 
         found = histories(case for each in scenarios for case in _cases(each, selection))
         if not found:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from vcpu_scenario import signals
-from vcpu_scenario.signals import SIGNALS
+from vcpu_scenario.host import signals
+from vcpu_scenario.host.signals import SIGNALS
 
 
 class Interrupt:

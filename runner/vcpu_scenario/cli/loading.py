@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, wants_colour
-from vcpu_scenario.cli.select import find, load_all
+from vcpu_scenario.running.select import find, load_all
 from vcpu_scenario.source import Diagnostic, render
 
 if TYPE_CHECKING:
-    from vcpu_scenario.scenario import Scenario
+    from vcpu_scenario.language import Scenario
 
 
 def scenarios_of(paths: Sequence[str], otherwise: str = "") -> list[Scenario] | None:

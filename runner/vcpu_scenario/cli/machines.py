@@ -13,7 +13,7 @@ from vcpu_scenario.cli.status import NoMachine, UsageError
 
 if TYPE_CHECKING:
     from vcpu_scenario.machine.real.lab import LabOptions
-    from vcpu_scenario.target import Target
+    from vcpu_scenario.running.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def machine(
     """
     if name.partition(":")[0] == "emulated" and lab != NO_LAB and not beside_lab:
         raise UsageError(f"{option}: {name} is no lab; its options are for lab:RELEASE")
-    from vcpu_scenario.target import BadTarget, target
+    from vcpu_scenario.running.target import BadTarget, target
 
     options = None if lab == NO_LAB else lab.options()
     try:

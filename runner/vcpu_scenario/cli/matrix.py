@@ -7,10 +7,10 @@ from typing import Final
 
 from vcpu_scenario.cli.loading import scenarios_of
 from vcpu_scenario.cli.output import complain, say
-from vcpu_scenario.cli.select import Selection
 from vcpu_scenario.cli.status import Status, UsageError
-from vcpu_scenario.printable import json_text
-from vcpu_scenario.shards import MOST, Shard, filled
+from vcpu_scenario.host.printable import json_text
+from vcpu_scenario.running.select import Selection
+from vcpu_scenario.running.shards import MOST, Shard, filled
 
 SERVICES: Final[Mapping[str, tuple[str, int]]] = {
     "github": ("GitHub runs at most {most} jobs of a matrix", 256),

@@ -10,15 +10,15 @@ from vcpu_scenario.cli.loading import tell
 from vcpu_scenario.cli.output import complain
 from vcpu_scenario.cli.reports import NOTHING, SKIPPED, Reports, Told
 from vcpu_scenario.cli.run import status_of
-from vcpu_scenario.cli.select import SUFFIX
 from vcpu_scenario.cli.status import Status, UsageError
-from vcpu_scenario.merge import Document, Joined, MergeError, join, read
-from vcpu_scenario.printable import printable
-from vcpu_scenario.reading import Unreadable as NotReadable
-from vcpu_scenario.reading import read_regular
+from vcpu_scenario.host.printable import printable
+from vcpu_scenario.host.reading import Unreadable as NotReadable
+from vcpu_scenario.host.reading import read_regular
 from vcpu_scenario.report.read import Reader, Unreadable
-from vcpu_scenario.result import Result
+from vcpu_scenario.running.merge import Document, Joined, MergeError, join, read
+from vcpu_scenario.running.select import SUFFIX
 from vcpu_scenario.source import InvalidScenario
+from vcpu_scenario.verdict.result import Result
 
 _LARGEST: Final = 256 << 20
 """Bytes of a report."""
@@ -67,7 +67,7 @@ def _document(file: str) -> Document:
 
 
 def _results(joined: Joined, files: Sequence[str]) -> list[Result]:
-    from vcpu_scenario.scenario import Scenario, load
+    from vcpu_scenario.language import Scenario, load
 
     folders = [Path.cwd().resolve(), *(Path(file).resolve().parent for file in files)]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vcpu_scenario.cli.output import cannot_write, say
 from vcpu_scenario.cli.status import Status, UsageError
-from vcpu_scenario.printable import printable
+from vcpu_scenario.host.printable import printable
 from vcpu_scenario.source import did_you_mean, quoted
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _template(name: str, known: Mapping[str, Template]) -> Template:
 
 
 def _check_tags(tags: Sequence[str]) -> None:
-    from vcpu_scenario.scenario.schema import scenario_schema
+    from vcpu_scenario.language.schema import scenario_schema
 
     pattern = scenario_schema()["properties"]["tags"]["items"]["pattern"]
     for tag in tags:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, TextIO, cast
 
 from vcpu_scenario.cli.status import CannotWrite, UsageError
-from vcpu_scenario.printable import printable, tamed
-from vcpu_scenario.writing import Replacement
+from vcpu_scenario.host.printable import printable, tamed
+from vcpu_scenario.host.writing import Replacement
 
 if TYPE_CHECKING:
     from vcpu_scenario.report.styled import Line

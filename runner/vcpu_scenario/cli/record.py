@@ -14,15 +14,15 @@ from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
 from vcpu_scenario.cli.output import cannot_write, complain, destination, say
 from vcpu_scenario.cli.run import cases_on
-from vcpu_scenario.cli.select import Selection
 from vcpu_scenario.cli.status import Status, UsageError
-from vcpu_scenario.printable import json_text, printable
-from vcpu_scenario.target import Lost, Skipped, Target
-from vcpu_scenario.textfile import TextFile
+from vcpu_scenario.host.printable import json_text, printable
+from vcpu_scenario.host.textfile import TextFile
+from vcpu_scenario.running.select import Selection
+from vcpu_scenario.running.target import Lost, Skipped, Target
 from vcpu_scenario.trace import Trace
 
 if TYPE_CHECKING:
-    from vcpu_scenario.scenario import ScenarioCase
+    from vcpu_scenario.language import ScenarioCase
 
 
 def record(
@@ -52,7 +52,7 @@ def record(
 
 
 def _selected(cases: Sequence[ScenarioCase], selection: Selection) -> list[ScenarioCase]:
-    from vcpu_scenario.cli.keyword import compile_keyword
+    from vcpu_scenario.running.keyword import compile_keyword
 
     selects = compile_keyword(selection.keyword)
     return [case for case in cases if selects(case.id)]
@@ -75,9 +75,9 @@ def _scenarios(cases: Sequence[ScenarioCase], target: Target, *, yes: bool) -> S
 def _file(path: Path, cases: Sequence[ScenarioCase], target: Target, *, yes: bool) -> bool:
     """Records one scenario; tells whether its file says now what the kernel gives."""
     from vcpu_scenario.authoring.recorded import with_clause
-    from vcpu_scenario.execute import judged
-    from vcpu_scenario.scenario.expecting import Unwritable
-    from vcpu_scenario.scenario.loader import read_written
+    from vcpu_scenario.language.expecting import Unwritable
+    from vcpu_scenario.language.loader import read_written
+    from vcpu_scenario.running.execute import judged
     from vcpu_scenario.verdict.overrun import up_to_its_last_brk
 
     file = TextFile(read_written(path))
@@ -116,7 +116,7 @@ def _file(path: Path, cases: Sequence[ScenarioCase], target: Target, *, yes: boo
 
 
 def _write(path: Path, text: str) -> None:
-    from vcpu_scenario.writing import write_whole
+    from vcpu_scenario.host.writing import write_whole
 
     try:
         write_whole(path, text.encode())
@@ -143,9 +143,9 @@ def _to_its_end(case: ScenarioCase) -> ScenarioCase:
 
 def _check(text: str, case: ScenarioCase, trace: Trace) -> None:
     """What is written must be read as an expectation that the trace meets."""
-    from vcpu_scenario.execute import judged
-    from vcpu_scenario.scenario.expecting import Unwritable
-    from vcpu_scenario.scenario.loader import loads
+    from vcpu_scenario.language.expecting import Unwritable
+    from vcpu_scenario.language.loader import loads
+    from vcpu_scenario.running.execute import judged
     from vcpu_scenario.source import InvalidScenario
 
     try:
@@ -182,8 +182,8 @@ def _trace(case: ScenarioCase, target: Target) -> Trace | None:
 
 def _oracle(cases: Sequence[ScenarioCase], target: Target, output: str | None) -> Status:
     """One entry for each case, as ``scenario conform`` reads them."""
-    from vcpu_scenario.oracle import case_of
-    from vcpu_scenario.recorder import Unrecordable, entry
+    from vcpu_scenario.recordings.jobs import case_of
+    from vcpu_scenario.recordings.write import Unrecordable, entry
 
     to = destination(output)
     entries = []

@@ -10,8 +10,8 @@ from typing import Final
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import LOG_WIDTH, Destination, destination, paint, wants_colour, width
 from vcpu_scenario.cli.status import CannotWrite, UsageError
-from vcpu_scenario.result import Result, only_skips
-from vcpu_scenario.shards import Share
+from vcpu_scenario.running.shards import Share
+from vcpu_scenario.verdict.result import Result, only_skips
 
 STREAMS: Final = frozenset({"text", "github"})
 """Forms that stand well after another on one standard output."""

@@ -13,15 +13,15 @@ from vcpu_scenario.cli.loading import scenarios_of
 from vcpu_scenario.cli.machines import NO_LAB, LabArguments, failing, kernels_for, machine
 from vcpu_scenario.cli.output import complain
 from vcpu_scenario.cli.reports import SKIPPED, Reports, Told
-from vcpu_scenario.cli.select import Selection
 from vcpu_scenario.cli.status import NoMachine, Status, UsageError
-from vcpu_scenario.result import Result, only_skips, tally
-from vcpu_scenario.shards import WHOLE, Shard, ShardError, Share, parse_shard, take
-from vcpu_scenario.workers import Lost, Stop
+from vcpu_scenario.running.pool import Lost, Stop
+from vcpu_scenario.running.select import Selection
+from vcpu_scenario.running.shards import WHOLE, Shard, ShardError, Share, parse_shard, take
+from vcpu_scenario.verdict.result import Result, only_skips, tally
 
 if TYPE_CHECKING:
-    from vcpu_scenario.scenario import Scenario, ScenarioCase
-    from vcpu_scenario.target import Target
+    from vcpu_scenario.language import Scenario, ScenarioCase
+    from vcpu_scenario.running.target import Target
 
 _PATIENCE: Final = 30.0
 """Seconds that a case may take beyond what its limits give it."""
@@ -83,8 +83,8 @@ def run(
 ) -> Status:
     """Runs what is selected in ``jobs`` processes; ``formats`` go to ``outputs`` in order.
 
-    ``on`` names the machine, as :func:`vcpu_scenario.target.target` takes it; ``shard`` which part
-    of the cases to run, ``2/8``; ``cluster`` the address of one to run them on.
+    ``on`` names the machine, as :func:`vcpu_scenario.running.target.target` takes it; ``shard``
+    which part of the cases to run, ``2/8``; ``cluster`` the address of one to run them on.
     """
     part = _shard(shard)
     reports = Reports(formats, outputs)
@@ -187,7 +187,7 @@ def results_of(
     """
     if not cases:
         return
-    from vcpu_scenario import workers
+    from vcpu_scenario.running import pool as workers
 
     real = on is not None and on.real
     attempt = _attempt(cases, on if real else None)
@@ -215,7 +215,7 @@ def results_of(
 
 
 def _attempt(cases: Sequence[ScenarioCase], real: Target | None) -> Callable[[int], Result]:
-    from vcpu_scenario import execute
+    from vcpu_scenario.running import execute
 
     if real is not None:
         return lambda number: execute.execute_on(cases[number], real)

@@ -14,7 +14,7 @@ def schema(form: str, output: str | None) -> Status:
 
         to.write(reference())
     else:
-        from vcpu_scenario.scenario.schema import schema_text
+        from vcpu_scenario.language.schema import schema_text
 
         to.write(schema_text())
     return Status.OK

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import pytest
 
 from vcpu_scenario import api
-from vcpu_scenario.result import Result
-from vcpu_scenario.scenario.model import Scenario, ScenarioCase
+from vcpu_scenario.language.model import Scenario, ScenarioCase
+from vcpu_scenario.verdict.result import Result
 
 Source: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Scenario | ScenarioCase"
 """A scenario: its path from the test's folder, its text (of several lines), or its keys and

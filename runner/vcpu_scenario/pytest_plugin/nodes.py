@@ -11,14 +11,14 @@ from typing import Any, Final
 import pytest
 
 from vcpu_scenario.api import failure_text
-from vcpu_scenario.cli.select import find, load_all
-from vcpu_scenario.execute import execute
+from vcpu_scenario.host.printable import printable, tamed
+from vcpu_scenario.language.model import Scenario, ScenarioCase
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.printable import printable, tamed
 from vcpu_scenario.pytest_plugin import MARKER
-from vcpu_scenario.result import Result
-from vcpu_scenario.scenario.model import Scenario, ScenarioCase
+from vcpu_scenario.running.execute import execute
+from vcpu_scenario.running.select import find, load_all
 from vcpu_scenario.source import InvalidScenario
+from vcpu_scenario.verdict.result import Result
 
 _TAG: Final = "a tag of scenarios"
 

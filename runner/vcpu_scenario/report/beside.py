@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from vcpu_scenario.result import Result, guest_of
-from vcpu_scenario.scenario.expectation import Check, ExpectedExit, Final
+from vcpu_scenario.expectation import Check, ExpectedExit, Final
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict import match
@@ -15,6 +14,7 @@ from vcpu_scenario.verdict.exits import describe_expected
 from vcpu_scenario.verdict.final import ring_entry, text_of, times
 from vcpu_scenario.verdict.fitting import Fitting
 from vcpu_scenario.verdict.guest import Guest
+from vcpu_scenario.verdict.result import Result, guest_of
 from vcpu_scenario.verdict.words import masked_words, value_words
 
 

@@ -7,12 +7,12 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vcpu_scenario.machine.emulated.rules import Commit, Rule
+    from vcpu_scenario.kernels.rules import Commit, Rule
 
 
 @cache
 def _table() -> dict[str, Rule]:
-    from vcpu_scenario.machine.emulated.rules import RULES
+    from vcpu_scenario.kernels.rules import RULES
 
     return {rule.name: rule for rule in RULES}
 

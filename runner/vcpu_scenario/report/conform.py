@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from vcpu_scenario.case import Case
-from vcpu_scenario.conform import Difference, Outcome, summary
-from vcpu_scenario.kvm.release import parse_release
-from vcpu_scenario.printable import json_text
+from vcpu_scenario.host.printable import json_text
+from vcpu_scenario.kernels.release import parse_release
+from vcpu_scenario.recordings.conform import Difference, Outcome, summary
 from vcpu_scenario.report.cite import Citations
 from vcpu_scenario.report.styled import Line, line
 from vcpu_scenario.verdict.guest import Guest
@@ -19,7 +19,8 @@ _HEAD: Final = ("kernel", "total", "exact", "host interrupt", "misses")
 
 
 def document(outcomes: Sequence[Outcome], *, not_run: int = 0) -> str:
-    """:func:`vcpu_scenario.conform.summary` as JSON; ``not_run``: what an interrupt left."""
+    """:func:`vcpu_scenario.recordings.conform.summary` as JSON; ``not_run``: what an interrupt
+    left."""
     found = summary(_by_kernel(outcomes))
     if not_run:
         found["not_run"] = not_run

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, Final, TypeAlias
 
-from vcpu_scenario.history import Change, Group, History
-from vcpu_scenario.result import guest_of
+from vcpu_scenario.analysis.history import Change, Group, History
 from vcpu_scenario.verdict.exits import describe_exit
 from vcpu_scenario.verdict.guest import Guest
+from vcpu_scenario.verdict.result import guest_of
 from vcpu_scenario.verdict.traces import Difference
 from vcpu_scenario.verdict.words import value_words
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Final, NamedTuple
 
-from vcpu_scenario.printable import printable
+from vcpu_scenario.host.printable import printable
+from vcpu_scenario.language.model import ScenarioCase
 from vcpu_scenario.report.markdown import escaped, fence
 from vcpu_scenario.report.styled import plain
 from vcpu_scenario.report.text import alike, failure, outcome
-from vcpu_scenario.result import Result, Verdict
-from vcpu_scenario.scenario.model import ScenarioCase
 from vcpu_scenario.source import Span
+from vcpu_scenario.verdict.result import Result, Verdict
 
 MOST_ANNOTATIONS: Final = 10
 MOST_BYTES: Final = 1 << 20

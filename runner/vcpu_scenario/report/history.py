@@ -6,15 +6,15 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from vcpu_scenario.history import Cause, Change, Group, History
-from vcpu_scenario.kvm.release import parse_release
-from vcpu_scenario.printable import json_text, printable
+from vcpu_scenario.analysis.history import Cause, Change, Group, History
+from vcpu_scenario.host.printable import json_text, printable
+from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.report.cite import commit_words, rules
 from vcpu_scenario.report.exitdiff import exits, label
 from vcpu_scenario.report.markdown import escaped
 from vcpu_scenario.report.styled import Line, line
-from vcpu_scenario.result import guest_of
 from vcpu_scenario.trace import Exit
+from vcpu_scenario.verdict.result import guest_of
 
 WIDTH: Final = 76
 """Columns of a mail that is still whole when it has been quoted once or twice."""

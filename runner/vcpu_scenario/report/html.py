@@ -15,15 +15,15 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Final
 
-from vcpu_scenario.kvm.release import Release, parse_release
-from vcpu_scenario.printable import printable
+from vcpu_scenario.host.printable import printable
+from vcpu_scenario.kernels.release import Release, parse_release
+from vcpu_scenario.language.model import ScenarioCase
 from vcpu_scenario.report.cite import rules
 from vcpu_scenario.report.html_case import case_data, rules_of, shape
 from vcpu_scenario.report.styled import plain
 from vcpu_scenario.report.text import outcome
 from vcpu_scenario.report.text import report as text_report
-from vcpu_scenario.result import Result
-from vcpu_scenario.scenario.model import ScenarioCase
+from vcpu_scenario.verdict.result import Result
 
 _STYLES: Final = ("page.css", "matrix.css", "case.css")
 _SCRIPTS: Final = ("dom.js", "cases.js", "matrix.js", "ladder.js", "case.js", "page.js")

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from vcpu_scenario.expectation import Expectation, ExpectedStop
 from vcpu_scenario.report.beside import Beside, Field, beside, fields_of, final_state
 from vcpu_scenario.report.difference import finding_words
 from vcpu_scenario.report.rungs import Rung, rungs
-from vcpu_scenario.result import Result, guest_of
-from vcpu_scenario.scenario.expectation import Expectation, ExpectedStop
 from vcpu_scenario.source import Span, excerpt
 from vcpu_scenario.trace import Exit, Stop
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.match import states
 from vcpu_scenario.verdict.records import Mismatch, Place
+from vcpu_scenario.verdict.result import Result, guest_of
 
 Data: TypeAlias = dict[str, Any]
 

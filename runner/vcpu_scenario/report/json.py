@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vcpu_scenario.printable import json_text
+from vcpu_scenario.expectation import Expectation
+from vcpu_scenario.host.printable import json_text
 from vcpu_scenario.report.cite import rules
-from vcpu_scenario.result import Result, tally
-from vcpu_scenario.scenario.expectation import Expectation
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Exit, Stop, Trace
 from vcpu_scenario.verdict.records import Mismatch, Place, StopFinding
+from vcpu_scenario.verdict.result import Result, tally
 
 
 def report(
@@ -20,8 +20,8 @@ def report(
     """``{"cases": [...], "summary": {...}}``, ended by a line break.
 
     The summary counts cases by verdict; ``not_run`` are those that an interrupt or ``-x`` left.
-    The report on a shard has ``shard`` as well, what :meth:`vcpu_scenario.shards.Share.to_json`
-    gives.
+    The report on a shard has ``shard`` as well, what
+    :meth:`vcpu_scenario.running.shards.Share.to_json` gives.
 
     A case has ``id``, ``scenario`` (its file), ``kernel``, ``vmm``, ``verdict``, ``exits`` with
     the field names of recorded traces and the ``rules`` that shaped them, and ``mismatches``.

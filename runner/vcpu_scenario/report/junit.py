@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
-from vcpu_scenario.printable import printable
+from vcpu_scenario.host.printable import printable
 from vcpu_scenario.report.styled import plain
 from vcpu_scenario.report.text import failure
-from vcpu_scenario.result import Result, Verdict, tally
 from vcpu_scenario.source import Span
+from vcpu_scenario.verdict.result import Result, Verdict, tally
 
 
 def report(results: Sequence[Result], *, seconds: float | None = None, note: str = "") -> str:

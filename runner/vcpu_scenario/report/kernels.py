@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from vcpu_scenario.kvm.release import KNOWN_RELEASES
-from vcpu_scenario.machine.emulated.kernels import kernel
-from vcpu_scenario.machine.emulated.rules import RULES, Rule
-from vcpu_scenario.printable import json_text
+from vcpu_scenario.host.printable import json_text
+from vcpu_scenario.kernels.release import KNOWN_RELEASES
+from vcpu_scenario.kernels.rules import RULES, Rule
+from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.report.cite import commit_words
 from vcpu_scenario.report.styled import Line, line
 

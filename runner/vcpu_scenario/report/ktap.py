@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from vcpu_scenario.kvm.release import parse_release
-from vcpu_scenario.printable import printable, quiet
+from vcpu_scenario.host.printable import printable, quiet
+from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.report.styled import plain
 from vcpu_scenario.report.text import failure
-from vcpu_scenario.result import Result, Verdict, tally
+from vcpu_scenario.verdict.result import Result, Verdict, tally
 
 _INDENT: Final = "  "
 

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from vcpu_scenario.expectation import Expectation
 from vcpu_scenario.report.cite import Citations
 from vcpu_scenario.report.difference import difference_lines, finding_words
 from vcpu_scenario.report.rungs import Rung, rungs
 from vcpu_scenario.report.styled import Line, line
-from vcpu_scenario.result import Result
-from vcpu_scenario.scenario.expectation import Expectation
 from vcpu_scenario.verdict.records import Place
+from vcpu_scenario.verdict.result import Result
 
 if TYPE_CHECKING:
-    from vcpu_scenario.later import NotYet
+    from vcpu_scenario.analysis.later import NotYet
 
 Cell: TypeAlias = list[tuple[str, str]]
 """Lines of one column, each with its style."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from vcpu_scenario.printable import printable
+from vcpu_scenario.host.printable import printable
 
 # An underscore within a word is no markup, and rules' names shall be read as they are.
 _MARKUP: Final = re.compile(r"[\\`*{}\[\]<>|~]|(?<!\w)_|_(?!\w)|^#")

@@ -13,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from vcpu_scenario.execute import judged
-from vcpu_scenario.printable import printable
+from vcpu_scenario.host.printable import printable
 from vcpu_scenario.report.json import case_of
-from vcpu_scenario.result import Result
+from vcpu_scenario.running.execute import judged
 from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace, Unmodelled
+from vcpu_scenario.verdict.result import Result
 
 if TYPE_CHECKING:
-    from vcpu_scenario.scenario import Scenario, ScenarioCase
+    from vcpu_scenario.language import Scenario, ScenarioCase
 
 Json: TypeAlias = Mapping[str, Any]
 

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from vcpu_scenario import case as c
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.result import Result, guest_of
 from vcpu_scenario.trace import Exit, Stop
 from vcpu_scenario.verdict.exits import describe_exit
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.records import Mismatch, Place, StopFinding
+from vcpu_scenario.verdict.result import Result, guest_of
 from vcpu_scenario.verdict.words import (
     EC_SHIFT,
     EC_SOFTWARE_STEP,
@@ -224,8 +224,8 @@ def _is_at(mismatch: Mismatch, index: int) -> bool:
 
 def _pc_stays_at_an_access(kernel: str) -> bool:
     """Whether pc is at the access during KVM_EXIT_MMIO, and not yet behind it."""
-    from vcpu_scenario.machine.emulated.kernels import UnknownKernel
-    from vcpu_scenario.machine.emulated.kernels import kernel as known
+    from vcpu_scenario.kernels.table import UnknownKernel
+    from vcpu_scenario.kernels.table import kernel as known
 
     try:
         return "mmio_skip_at_completion" in known(kernel).rules

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-from vcpu_scenario.printable import printable, quiet
+from vcpu_scenario.host.printable import printable, quiet
 
 Line: TypeAlias = tuple[tuple[str, str], ...]
 """Parts of a line: text, and the name of its style (``""`` for none)."""

@@ -10,7 +10,7 @@ from typing import Final
 from vcpu_scenario.report.cite import Citations
 from vcpu_scenario.report.difference import difference_lines, finding_words
 from vcpu_scenario.report.styled import Line, line
-from vcpu_scenario.result import Result, Verdict, tally
+from vcpu_scenario.verdict.result import Result, Verdict, tally
 
 _MARKS: Final[dict[Verdict, str]] = {
     "pass": ".",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from vcpu_scenario.scenario.expectation import Acting
+from vcpu_scenario.expectation import Acting
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.verdict.records import Mismatch
 

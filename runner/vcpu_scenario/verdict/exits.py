@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from vcpu_scenario.scenario.expectation import Check, ExpectedExit, RegisterCheck
+from vcpu_scenario.expectation import Check, ExpectedExit, RegisterCheck
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict import match

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from vcpu_scenario.scenario.expectation import (
+from vcpu_scenario.expectation import (
     EventfdCheck,
     Final,
     MemoryCheck,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from vcpu_scenario.scenario.expectation import Check, ExpectedExit
+from vcpu_scenario.expectation import Check, ExpectedExit
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict import match
 

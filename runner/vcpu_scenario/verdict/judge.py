@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from vcpu_scenario.case import Limits
-from vcpu_scenario.scenario.expectation import Check, Expectation, Xfail
+from vcpu_scenario.expectation import Check, Expectation, Xfail
 from vcpu_scenario.trace import Stop, Trace, Unmodelled
 from vcpu_scenario.verdict.doings import not_done
 from vcpu_scenario.verdict.exits import NO_FURTHER, compare_exits, compare_never

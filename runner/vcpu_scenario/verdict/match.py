@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from vcpu_scenario.scenario.expectation import Check, ExpectedExit, RegisterCheck
+from vcpu_scenario.expectation import Check, ExpectedExit, RegisterCheck
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict.align import GAP
 from vcpu_scenario.verdict.words import EC_MASK

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from vcpu_scenario.case import Case, Limits
-from vcpu_scenario.scenario.expectation import Expectation, ExpectedExit
+from vcpu_scenario.expectation import Expectation, ExpectedExit
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.verdict import match
 from vcpu_scenario.verdict.align import GAP, align, prefix_costs

@@ -48,7 +48,7 @@ class Place:
         if self.word is None:
             return ""
         # Capstone takes longer to import than a case to run, and most runs need no disassembly.
-        from vcpu_scenario.disassembly import disassemble
+        from vcpu_scenario.arm64.disassembly import disassemble
 
         return disassemble(self.word, self.pc)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from vcpu_scenario.scenario.expectation import ExpectedExit
+from vcpu_scenario.expectation import ExpectedExit
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict import match
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 from vcpu_scenario.case import Case
-from vcpu_scenario.scenario.expectation import ExpectedStop, RegisterCheck
+from vcpu_scenario.expectation import ExpectedStop, RegisterCheck
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Exit, Stop
 from vcpu_scenario.verdict.align import GAP, Pair, align, came_next

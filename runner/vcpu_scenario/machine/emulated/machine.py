@@ -6,30 +6,31 @@ from errno import EEXIST, EINTR, EINVAL, ENOMEM
 from time import monotonic
 from typing import Final
 
+from vcpu_scenario.arm64.esr import EC_SOFTSTP_LOW
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
+from vcpu_scenario.kernels.table import Kernel, kernel
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.emulated import guestdebug, pool
-from vcpu_scenario.machine.emulated.bus import CoalescedZoneDevice, EventfdDevice
-from vcpu_scenario.machine.emulated.cpu import EXCEPTION_COST, EXIT_BUDGET
-from vcpu_scenario.machine.emulated.esr import EC_SOFTSTP_LOW
-from vcpu_scenario.machine.emulated.events import set_vcpu_events
-from vcpu_scenario.machine.emulated.exits import (
+from vcpu_scenario.machine.emulated.cpu import pool
+from vcpu_scenario.machine.emulated.cpu.core import EXCEPTION_COST, EXIT_BUDGET
+from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ
+from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
+from vcpu_scenario.machine.emulated.kvm import guestdebug
+from vcpu_scenario.machine.emulated.kvm.bus import CoalescedZoneDevice, EventfdDevice
+from vcpu_scenario.machine.emulated.kvm.events import set_vcpu_events
+from vcpu_scenario.machine.emulated.kvm.exits import (
     fake_step_exit,
     fixup_guest_exit,
     handle_exit,
     maybe_settled_in_hyp,
 )
-from vcpu_scenario.machine.emulated.hardware import EXIT_IRQ
-from vcpu_scenario.machine.emulated.idregs import CORTEX_A57, MIDR, hardware_id_registers
-from vcpu_scenario.machine.emulated.inject import adjust_pc
-from vcpu_scenario.machine.emulated.interrupts import bare_interface, create_gic, irq_line
-from vcpu_scenario.machine.emulated.kernels import Kernel, kernel
-from vcpu_scenario.machine.emulated.mmio import complete
-from vcpu_scenario.machine.emulated.regfile import DAIF, EL1H
-from vcpu_scenario.machine.emulated.registers import read_register, write_register
-from vcpu_scenario.machine.emulated.slots import check_slot
-from vcpu_scenario.machine.emulated.sysregs import reset_system_registers
-from vcpu_scenario.machine.emulated.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.kvm.idregs import CORTEX_A57, MIDR, hardware_id_registers
+from vcpu_scenario.machine.emulated.kvm.inject import adjust_pc
+from vcpu_scenario.machine.emulated.kvm.interrupts import bare_interface, create_gic, irq_line
+from vcpu_scenario.machine.emulated.kvm.mmio import complete
+from vcpu_scenario.machine.emulated.kvm.registers import read_register, write_register
+from vcpu_scenario.machine.emulated.kvm.slots import check_slot
+from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
+from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.interface import KvmError, NotModelled
 
 EXIT_COST = 1000
@@ -258,8 +259,8 @@ class EmulatedMachine:
 def create(name: str, cpu: str = "cortex-a57") -> EmulatedMachine:
     """The emulated machine of a kernel, by its release (``6.12``, ``5.0-v2trap``).
 
-    It calls itself ``cpu``, one of :data:`~vcpu_scenario.machine.emulated.idregs.MIDR`, or the
-    default. Raises :class:`~vcpu_scenario.machine.emulated.kernels.UnknownKernel`.
+    It calls itself ``cpu``, one of :data:`~vcpu_scenario.machine.emulated.kvm.idregs.MIDR`, or the
+    default. Raises :class:`~vcpu_scenario.kernels.table.UnknownKernel`.
     """
     return EmulatedMachine(kernel(name), MIDR.get(cpu, CORTEX_A57))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from vcpu_scenario.machine.emulated.cpu.cpuif import ListRegister
+from vcpu_scenario.machine.emulated.cpu.icv import UNDEF, Encoding, Value
 from vcpu_scenario.machine.emulated.vgic.core import Interrupts
-from vcpu_scenario.machine.emulated.vgic.cpuif import ListRegister
-from vcpu_scenario.machine.emulated.vgic.icv import UNDEF, Encoding, Value
 from vcpu_scenario.machine.emulated.vgic.mmio import Frame
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 from functools import cached_property, cmp_to_key
 
-from vcpu_scenario.machine.emulated.vgic.cpuif import CpuInterface, ListRegister
+from vcpu_scenario.machine.emulated.cpu.cpuif import CpuInterface, ListRegister
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import (
     NR_PRIVATE_IRQS,

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Final
 
 from vcpu_scenario.case import Gic
-from vcpu_scenario.machine.emulated.vgic import gicv
+from vcpu_scenario.machine.emulated.cpu import gicv
+from vcpu_scenario.machine.emulated.cpu.cpuif import ListRegister
 from vcpu_scenario.machine.emulated.vgic import mmio as m
 from vcpu_scenario.machine.emulated.vgic.base import Vgic
 from vcpu_scenario.machine.emulated.vgic.core import Interrupts
-from vcpu_scenario.machine.emulated.vgic.cpuif import ListRegister
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, NR_SGIS
 from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Register

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 from vcpu_scenario.case import Gic
-from vcpu_scenario.machine.emulated.vgic import icv
+from vcpu_scenario.machine.emulated.cpu import icv
+from vcpu_scenario.machine.emulated.cpu.cpuif import ListRegister
+from vcpu_scenario.machine.emulated.cpu.icv import Encoding, Value
 from vcpu_scenario.machine.emulated.vgic import mmio as m
 from vcpu_scenario.machine.emulated.vgic.base import Vgic
 from vcpu_scenario.machine.emulated.vgic.core import Interrupts
-from vcpu_scenario.machine.emulated.vgic.cpuif import ListRegister
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
-from vcpu_scenario.machine.emulated.vgic.icv import Encoding, Value
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, VgicIrq
 from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Register
 

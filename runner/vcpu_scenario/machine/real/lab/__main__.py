@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from vcpu_scenario import oracle
-from vcpu_scenario.conform import first_difference
 from vcpu_scenario.machine.real import wire
 from vcpu_scenario.machine.real.lab import kernels
 from vcpu_scenario.machine.real.lab.apt import announce
 from vcpu_scenario.machine.real.lab.errors import LabError, LabUnavailableError
 from vcpu_scenario.machine.real.lab.lab import Lab, Lost, Result, Skipped
 from vcpu_scenario.machine.real.lab.options import LabOptions
+from vcpu_scenario.recordings import jobs as oracle
+from vcpu_scenario.recordings.conform import first_difference
 from vcpu_scenario.trace import Trace
 
 _INTERRUPTED: Final = 2

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vcpu_scenario.host.writing import make_lasting
 from vcpu_scenario.machine.real.lab.errors import LabError
-from vcpu_scenario.writing import make_lasting
 
 
 def root() -> Path:

@@ -1,0 +1,1 @@
+"""What many runs show together: history, causes, random programs, shrinking."""

@@ -1,0 +1,144 @@
+"""Random cases: valid programs, devices, debug requests and actions over the whole language.
+
+A seed gives one case, on any machine and for good: what is random comes from
+:class:`random.Random` alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from vcpu_scenario.analysis.generate.blocks import BLOCKS, DATA_SIZE
+from vcpu_scenario.analysis.generate.course import Course
+from vcpu_scenario.analysis.generate.frame import tables, write
+from vcpu_scenario.analysis.generate.surroundings import Surroundings, surroundings
+from vcpu_scenario.case import Action, AddMemslot, Case, HostInterrupt, Limits, Load, Memslot
+
+OBSERVED: Final = ("x0", "x1", "x2", "x3", "x4", "x5", "x6", "x8", "pstate")
+"""What generated cases always observe."""
+
+STATE: Final = (
+    *(f"x{n}" for n in range(31)),
+    "pc",
+    "pstate",
+    "sp_el0",
+    "sp_el1",
+    "elr_el1",
+    "spsr_el1",
+    "esr_el1",
+    "far_el1",
+    "vbar_el1",
+    "sctlr_el1",
+    "cpacr_el1",
+    "tpidr_el1",
+    "contextidr_el1",
+    "mair_el1",
+    "mdscr_el1",
+    "par_el1",
+)
+"""Registers that are read at the end."""
+
+_ALSO: Final = ("sp_el0", "sp_el1", "elr_el1", "spsr_el1", "esr_el1", "far_el1", "tpidr_el1")
+_EXITS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What cases are about. ``blocks`` names kinds of
+    :data:`vcpu_scenario.analysis.generate.blocks.BLOCKS`, all by default; ``actions`` and
+    ``host_interrupts`` are left out where they are off."""
+
+    blocks: tuple[str, ...] = tuple(BLOCKS)
+    length: tuple[int, int] = (3, 14)
+    """How many blocks, at least and at most."""
+    actions: bool = True
+    host_interrupts: bool = True
+    """Only the emulated machine can be asked for one."""
+    observed: tuple[str, ...] = OBSERVED
+
+
+EVERYTHING: Final = Profile()
+REAL: Final = Profile(host_interrupts=False)
+"""What real KVM can be asked for as well."""
+
+
+def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
+    """The case that belongs to ``seed``."""
+    random = Random(f"vcpu-scenario {seed}")
+    around = surroundings(random)
+    mmu = random.random() < 0.15
+    weights = [BLOCKS[name][1] for name in profile.blocks]
+    names = random.choices(profile.blocks, weights, k=random.randint(*profile.length))
+    program, places = write(random, around, [BLOCKS[name][0] for name in names], mmu=mmu)
+    data = program.address("data")
+    course = Course(random, around, places, data, exits=24)
+    loads = list(program.loads())
+    if mmu:
+        loads.append(tables(random, around.ram))
+    if around.second is not None and random.random() < 0.7:
+        loads.append(Load(around.second.base, random.randbytes(0x80)))
+    before, on = _actions(course, profile)
+    return Case(
+        slots=around.slots,
+        loads=tuple(loads),
+        regs=_registers(random, around.ram),
+        caps=("arm_nisv_to_user",) if random.random() < 0.4 else (),
+        gic=around.gic,
+        ioeventfds=around.ioeventfds,
+        coalesced=around.coalesced,
+        devices=() if around.uart is None else (around.uart,),
+        default_reply=random.choice((0x8877665544332211, 0, random.getrandbits(64))),
+        debug=course.debug(),
+        before=before,
+        on=on,
+        observe=(*profile.observed, *random.sample(_ALSO, random.randrange(3))),
+        peek=_peek(around, data),
+        final_regs=STATE,
+        skip_brk=random.choices(("without-actions", "always", "never"), (2, 6, 1))[0],
+        psci_0_2=random.random() < 0.9,
+        limits=Limits(
+            exits=_EXITS,
+            instructions=100_000,
+            seconds=0.5,
+            repeats=3,
+            stop_on_intr=random.random() < 0.3,
+        ),
+    )
+
+
+def _actions(
+    course: Course, profile: Profile
+) -> tuple[tuple[Action, ...], tuple[tuple[int, tuple[Action, ...]], ...]]:
+    if not profile.actions:
+        return (), ()
+    added: set[int] = set()
+
+    def possible(action: Action) -> bool:
+        if isinstance(action, AddMemslot):
+            # KVM refuses a slot that overlaps another.
+            again = action.slot.base in added
+            added.add(action.slot.base)
+            return not again
+        return profile.host_interrupts or not isinstance(action, HostInterrupt)
+
+    before = tuple(filter(possible, course.before()))
+    on = [(index, tuple(filter(possible, actions))) for index, actions in course.on()]
+    return before, tuple((index, actions) for index, actions in on if actions)
+
+
+def _registers(random: Random, ram: Memslot) -> tuple[tuple[str, int], ...]:
+    registers = [("pc", ram.base)]
+    if random.random() < 0.5:
+        registers.append(("sp_el1", ram.base + ram.size - 0x1000))
+    if random.random() < 0.3:
+        registers.append((f"x{random.randrange(5)}", random.getrandbits(64)))
+    return tuple(registers)
+
+
+def _peek(around: Surroundings, data: int) -> tuple[tuple[int, int], ...]:
+    found = [(data, DATA_SIZE)]
+    if around.second is not None:
+        found.append((around.second.base, 0x80))
+    return tuple(found)

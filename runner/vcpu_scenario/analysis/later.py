@@ -1,0 +1,74 @@
+"""What a release does not do yet: on which later one a run goes another way, and which rule it is.
+
+An old kernel's fault is often the want of a rule, which no exit can cite. So the case is run on
+the releases after its own until one takes another way, and of what that one has gained each rule
+is taken away again: without a rule that matters, the way is the old one, or a third.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from vcpu_scenario.analysis.history import Run, emulated, tried
+from vcpu_scenario.kernels.release import KNOWN_RELEASES, parse_release
+from vcpu_scenario.kernels.rules import RULES
+from vcpu_scenario.kernels.table import kernel
+from vcpu_scenario.trace import Exit, Trace
+
+if TYPE_CHECKING:
+    from vcpu_scenario.language import ScenarioCase
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """Exit number ``exit`` is another one from ``kernel`` on, because of ``rules``."""
+
+    exit: int
+    kernel: str
+    rules: tuple[str, ...]
+
+
+def not_yet(case: ScenarioCase, trace: Trace, run: Run = emulated) -> NotYet | None:
+    """Where the first later release that goes another way than ``trace`` leaves it, and why.
+
+    None where none does, or not by a rule that it has gained.
+    """
+    own = kernel(case.kernel).rules
+    for name in _later(case.kernel):
+        there = replace(case, kernel=name)
+        rules = kernel(name).rules
+        other = tried(run, there, rules)
+        at = None if other is None else _parting(trace, other)
+        if other is None or at is None:
+            continue
+        found = other.exits[at]
+        causes = tuple(
+            rule.name
+            for rule in RULES
+            if rule.name in rules - own
+            and _is_another(tried(run, there, rules - {rule.name}), at, found)
+        )
+        return NotYet(at, name, causes) if causes else None
+    return None
+
+
+def _later(name: str) -> list[str]:
+    """The releases of the table after the one called ``name``, of the same variant."""
+    own = parse_release(name)
+    end = f"-{own.variant}" if own.variant else ""
+    return [f"{each}{end}" for each in KNOWN_RELEASES if parse_release(each).numbers > own.numbers]
+
+
+def _parting(one: Trace, other: Trace) -> int | None:
+    """The first exit that is another one. What is in its fields is no matter of the way."""
+    pairs = zip(one.exits, other.exits, strict=False)
+    return next((n for n, (here, there) in enumerate(pairs) if _way(here) != _way(there)), None)
+
+
+def _way(exit_: Exit) -> tuple[str, int, int, int]:
+    return exit_.exit, exit_.ret, exit_.errno, exit_.pc
+
+
+def _is_another(trace: Trace | None, at: int, exit_: Exit) -> bool:
+    return trace is not None and (at >= len(trace.exits) or _way(trace.exits[at]) != _way(exit_))

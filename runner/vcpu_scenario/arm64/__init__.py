@@ -1,0 +1,1 @@
+"""The architecture: syndromes and instructions, one place for each encoding."""

@@ -1,0 +1,1 @@
+"""Kernel releases: names, order, and which rules each one has."""

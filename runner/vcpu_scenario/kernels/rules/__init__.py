@@ -1,0 +1,24 @@
+"""The rules: every behaviour that differs between releases, each with where it comes from.
+
+A kernel of the table is the set of rules that hold for its release; the machine switches on
+rules (:class:`~vcpu_scenario.kernels.behaviour.Behaviour`), never on versions.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcpu_scenario.kernels.rules.hypercalls import HYPERCALLS
+from vcpu_scenario.kernels.rules.mmio import MMIO
+from vcpu_scenario.kernels.rules.records import RECORDS
+from vcpu_scenario.kernels.rules.registers import REGISTERS
+from vcpu_scenario.kernels.rules.rule import Commit, Rule
+from vcpu_scenario.kernels.rules.stepping import STEPPING
+from vcpu_scenario.kernels.rules.vgic import VARIANTS, VGIC
+
+__all__ = ["BY_NAME", "RULES", "Commit", "Rule"]
+
+RULES: Final = (*STEPPING, *MMIO, *RECORDS, *HYPERCALLS, *REGISTERS, *VGIC, *VARIANTS)
+"""Every rule. A rule without a range belongs to variants of a release alone."""
+
+BY_NAME: Final = {rule.name: rule for rule in RULES}

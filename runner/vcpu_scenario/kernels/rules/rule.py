@@ -1,0 +1,34 @@
+"""What a rule is: a behaviour, the releases that have it, and how that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit of the mainline kernel: its id, its subject, the first release that has it."""
+
+    id: str
+    subject: str
+    first: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One behaviour. ``kernels`` are ranges of releases (:mod:`vcpu_scenario.kernels.release`) in
+    which it holds; ``evidence`` says how that is known."""
+
+    name: str
+    kernels: tuple[str, ...]
+    summary: str
+    evidence: str
+    commits: tuple[Commit, ...] = ()
+
+
+def recorded(what: str) -> str:
+    return f"recorded: {what}"
+
+
+def source(what: str) -> str:
+    return f"source: {what}"

@@ -1,0 +1,96 @@
+"""The vGIC."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcpu_scenario.kernels.rules.rule import Commit, Rule, recorded, source
+
+VGIC: Final[tuple[Rule, ...]] = (
+    Rule(
+        "vgic_sgi_sources_in_turn",
+        (">=4.16",),
+        "a GICv2 SGI from several sources takes one list register at a time",
+        source("vgic_v2_populate_lr in the trees of 4.15-rc9 and 4.16.13"),
+        (
+            Commit(
+                "16ca6a607d84",
+                "KVM: arm/arm64: vgic: Don't populate multiple LRs with the same vintid",
+                "4.16",
+            ),
+        ),
+    ),
+    Rule(
+        "vgic_lr_state_separate",
+        (">=4.17",),
+        "a level interrupt is not active and pending at once in a list register, and what "
+        "software made pending stays so while it is active",
+        source("vgic_v3_populate_lr and vgic_v3_fold_lr_state in the trees of 4.16.13 and 4.18"),
+        (
+            Commit(
+                "67b5b673ad4d",
+                "KVM: arm/arm64: vgic: Disallow Active+Pending for level interrupts",
+                "4.17",
+            ),
+        ),
+    ),
+    Rule(
+        "vgic_groups_writable",
+        (">=4.19",),
+        "the guest configures interrupt groups, and GICD_IIDR says revision 2",
+        recorded("4.18 against 4.19, gicv3-kernel-mmio-step"),
+        (
+            Commit(
+                "d53c2c29ae0d",
+                "KVM: arm/arm64: vgic: Allow configuration of interrupt groups",
+                "4.19",
+            ),
+        ),
+    ),
+    Rule(
+        "vgic_wfi_heeds_priority",
+        (">=5.0",),
+        "an interrupt that is masked by priority does not end a WFI",
+        source("the trees of 4.20 and 5.0, kvm_vgic_vcpu_pending_irq"),
+    ),
+    Rule(
+        "vgic_redistributor_one_region",
+        (">=5.4",),
+        "a redistributor is one region of 128 KiB; before, an access across its two frames left "
+        "the kernel",
+        source("the trees of 5.3.1 and 5.4.0, vgic_register_redist_iodev"),
+    ),
+    Rule(
+        "vgic_revision_3",
+        (">=5.19",),
+        "GICD_IIDR says revision 3",
+        recorded("5.11 against 6.0, gicv3-kernel-mmio-step"),
+        (
+            Commit(
+                "49a1a2c70a7f",
+                "KVM: arm64: vgic-v3: Advertise GICR_CTLR.{IR, CES} as a new GICD_IIDR revision",
+                "5.19",
+            ),
+        ),
+    ),
+    Rule(
+        "vgic_lr_overflow",
+        (">=6.19",),
+        "active interrupts may lie outside the list registers: deactivations trap, and so does "
+        "the second page of a GICv2 CPU interface",
+        recorded("6.12 against 7.2, gicv2-cpuif-bad"),
+        (
+            Commit("07bb1c5622a5", "KVM: arm64: GICv2: Always trap GICV_DIR register", "6.19"),
+            Commit("3cfd59f81e0f", "KVM: arm64: GICv3: Handle LR overflow when EOImode==0", "6.19"),
+        ),
+    ),
+)
+
+VARIANTS: Final[tuple[Rule, ...]] = (
+    Rule(
+        "gicv_trapped",
+        (),
+        "accesses to the GICv2 CPU interface trap and hyp emulates them (variant v2trap)",
+        recorded("4.14, 4.18, 5.0 and 6.0 with trapping forced on"),
+    ),
+)

@@ -1,0 +1,281 @@
+"""What a clause of ``expect:`` expects, and the case that its actions and registers make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from vcpu_scenario.case import Action, Case
+from vcpu_scenario.expectation import (
+    Acting,
+    Check,
+    EventfdCheck,
+    Expectation,
+    ExpectedExit,
+    ExpectedStop,
+    MemoryCheck,
+    OutputCheck,
+    RegisterCheck,
+    RingCheck,
+    Xfail,
+)
+from vcpu_scenario.expectation import Final as FinalState
+from vcpu_scenario.language.exits import ReadExit, read_errno, read_exits, read_register_checks
+from vcpu_scenario.language.memory import check_in_memory, joined, read_placed
+from vcpu_scenario.language.nodes import Map, Node, Scalar
+from vcpu_scenario.language.nodes import Sequence as Items
+from vcpu_scenario.language.possible import check_order, check_possible, means_of
+from vcpu_scenario.language.sense import check_asserts
+from vcpu_scenario.language.setup import MAX_EXITS, Setup, check_doings
+
+
+class Clause(NamedTuple):
+    """A clause for one combination of parameters: the case to run, what to expect of it."""
+
+    case: Case
+    expectation: Expectation
+
+
+def read_clause(node: Map, setup: Setup) -> Clause:
+    """Reads a clause; its exits' actions join those that ``on:`` has for the same exits."""
+    problems = setup.scope.problems
+    before = problems.reports
+    # Clauses are alternatives: what one of them does to memory is nothing to the others.
+    setup = setup._replace(doings=setup.doings.branch())
+    exits = read_exits(node.get("exits"), setup.doings)
+    never = _never(node.get("never"), setup)
+    stops = _stops(node.get("stops"), setup)
+    check_doings(setup.doings, setup.memory)
+    final = _final(node.get("final"), setup)
+    about = node.get("about")
+    expectation = Expectation(
+        node.span,
+        None if exits is None else tuple(item.expected for item in exits),
+        never,
+        stops,
+        final,
+        _refused(node.get("refused"), setup),
+        about.text if isinstance(about, Scalar) else "",
+        _xfail(node),
+    )
+    _check_alone(node, setup)
+    limits = setup.case.limits
+    if exits is not None:
+        if not setup.limited:
+            limits = replace(limits, exits=_ends_with(exits, limits.exits))
+        _check_lengths(exits, limits.exits, setup)
+    case = replace(
+        setup.case,
+        limits=limits,
+        on=_joined(setup.case.on, exits or (), setup),
+        observe=_observed(setup.case.observe, expectation),
+        peek=tuple(dict.fromkeys((check.addr, len(check.data)) for check in final.memory)),
+        final_regs=tuple(dict.fromkeys(check.reg for check in final.regs)),
+    )
+    if setup.clean and not node.faulty and problems.reports == before:
+        check_possible(exits or (), expectation, means_of(case), problems)
+        check_order(exits or (), case, problems)
+        check_asserts(expectation, node, problems)
+    return Clause(case, replace(expectation, acting=_acting(exits or (), setup, limits.exits)))
+
+
+def _acting(exits: Sequence[ReadExit], setup: Setup, limit: int) -> tuple[Acting, ...]:
+    """What the VMM does after which exits of a run that ends at its ``limit`` at the latest."""
+    acting = list(setup.acting)
+    index = 0
+    for item in exits:
+        if item.acting is not None:
+            span = item.acting
+            acting += [Acting(n, span) for n in range(index, index + item.expected.least)]
+        index += item.expected.least
+    return tuple(one for one in acting if one.exit < limit - 1)
+
+
+def _xfail(clause: Map) -> Xfail | None:
+    node, key = clause.get("xfail"), clause.key("xfail")
+    if not isinstance(node, Map) or key is None:
+        return None
+    reason, link = (_text(found) if (found := node.get(k)) else "" for k in ("reason", "link"))
+    return Xfail(reason.strip(), link, key.span)
+
+
+def _check_alone(node: Map, setup: Setup) -> None:
+    refused = node.key("refused")
+    if refused is None:
+        return
+    for name in ("exits", "stops", "never", "final"):
+        if (key := node.key(name)) is not None:
+            setup.scope.problems.add(
+                f"a refused set-up has no `{name}`", key.span, help="leave one of the two out"
+            )
+
+
+def _ends_with(exits: Sequence[ReadExit], default: int) -> int:
+    """The limit of a run that ends with its expectation; the default where an exit may come any
+    number of times."""
+    expected = [item.expected for item in exits]
+    total = sum(exit_.least for exit_ in expected)
+    fixed = all(exit_.most == exit_.least for exit_ in expected)
+    return min(max(total, 1 if fixed else default), MAX_EXITS)
+
+
+def _check_lengths(exits: Sequence[ReadExit], limit: int, setup: Setup) -> None:
+    total = 0
+    for number, item in enumerate(exits):
+        total += item.expected.least
+        if total > limit:
+            setup.scope.problems.add(
+                "more exits are expected than the run may have",
+                item.expected.span,
+                found=f"at least {total} exits up to here",
+                expected=f"at most limits.exits, {limit}",
+            )
+            return
+        if item.expected.kind == "error" and number + 1 < len(exits):
+            setup.scope.problems.add(
+                "nothing comes after an error, which ends the run", exits[number + 1].expected.span
+            )
+            return
+
+
+def _joined(
+    on: tuple[tuple[int, tuple[Action, ...]], ...], exits: Iterable[ReadExit], setup: Setup
+) -> tuple[tuple[int, tuple[Action, ...]], ...]:
+    joined = dict(on)
+    index, fixed = 0, True
+    for item in exits:
+        if item.acting is not None and not fixed:
+            setup.scope.problems.add(
+                "which exit this is depends on how often an earlier one comes",
+                item.acting,
+                expected="fixed numbers of repeats before it",
+                help="give the earlier exits a fixed `repeat`, or list the action under `on:`",
+            )
+        least, most = item.expected.least, item.expected.most
+        if item.actions and fixed:
+            if most != least:
+                setup.scope.problems.add(
+                    "how often this is done depends on how often the exit comes",
+                    item.acting or item.expected.span,
+                    expected="a fixed number of repeats",
+                )
+            for n in range(index, min(index + least, MAX_EXITS)):
+                joined[n] = (*joined.get(n, ()), *item.actions)
+        fixed &= most == least
+        index += least
+    return tuple(sorted(joined.items()))
+
+
+def _observed(names: tuple[str, ...], expectation: Expectation) -> tuple[str, ...]:
+    checks: list[RegisterCheck] = []
+    for expected in (*(expectation.exits or ()), *expectation.never):
+        checks += expected.regs
+    for stop in expectation.stops or ():
+        checks += stop.regs
+    return tuple(dict.fromkeys((*names, *(check.reg for check in checks))))
+
+
+def _never(node: Node | None, setup: Setup) -> tuple[ExpectedExit, ...]:
+    for item in node.items if isinstance(node, Items) else ():
+        for _, body in item.entries if isinstance(item, Map) else ():
+            for name in ("then", "reply", "repeat"):
+                key = body.key(name) if isinstance(body, Map) else None
+                if key is not None:
+                    setup.scope.problems.add(f"an exit that never comes has no `{name}`", key.span)
+    return tuple(item.expected for item in read_exits(node, setup.doings) or ())
+
+
+def _stops(node: Node | None, setup: Setup) -> tuple[ExpectedStop, ...] | None:
+    if not isinstance(node, Items):
+        return None
+    return tuple(_stop(item, setup) for item in node.items)
+
+
+def _stop(item: Node, setup: Setup) -> ExpectedStop:
+    at = item.get("at") if isinstance(item, Map) else item
+    reason = item.get("reason") if isinstance(item, Map) else None
+    return ExpectedStop(
+        setup.scope.address(at),
+        reason.text if isinstance(reason, Scalar) else None,
+        read_register_checks(item.get("regs") if isinstance(item, Map) else None, setup.scope),
+        at.text if isinstance(at, Scalar) else "",
+        item.span,
+    )
+
+
+def _refused(node: Node | None, setup: Setup) -> Check | None:
+    errno = node.get("errno") if isinstance(node, Map) else None
+    if errno is None:
+        return None
+    return Check("errno", read_errno(errno, setup.scope), _text(errno), errno.span)
+
+
+def _final(node: Node | None, setup: Setup) -> FinalState:
+    if not isinstance(node, Map):
+        return FinalState()
+    return FinalState(
+        read_register_checks(node.get("regs"), setup.scope),
+        _memory(node.get("memory"), setup),
+        _eventfds(node.get("eventfd"), setup),
+        _ring(node, setup),
+        _outputs(node.get("output"), setup),
+    )
+
+
+def _memory(node: Node | None, setup: Setup) -> tuple[MemoryCheck, ...]:
+    memory = joined(setup.memory, setup.doings.added)
+    found = []
+    for item in node.items if isinstance(node, Items) else ():
+        before = setup.scope.problems.reports
+        placed = read_placed(item, setup.scope, setup.doings.folder)
+        check_in_memory(placed, memory, "this looks", setup.scope)
+        if not placed.data and setup.scope.problems.reports == before:
+            setup.scope.problems.add(
+                "this compares no bytes", placed.span, expected="at least one byte"
+            )
+        found.append(MemoryCheck(placed.addr, placed.data, placed.written, placed.span))
+    return tuple(found)
+
+
+def _eventfds(node: Node | None, setup: Setup) -> tuple[EventfdCheck, ...]:
+    names = list(setup.devices.ioeventfds)
+    found = []
+    for key, value in node.entries if isinstance(node, Map) else ():
+        name = setup.scope.choice(key, names, "ioeventfd")
+        count = setup.scope.number(value)
+        if name is not None:
+            found.append(EventfdCheck(names.index(name), name, count, value.span))
+    return tuple(found)
+
+
+def _outputs(node: Node | None, setup: Setup) -> tuple[OutputCheck, ...]:
+    names = [device.name for device in setup.devices.userspace]
+    found = []
+    for key, value in node.entries if isinstance(node, Map) else ():
+        name = setup.scope.choice(key, names, "device of userspace")
+        if name is not None and isinstance(value, Scalar):
+            found.append(OutputCheck(name, value.text.encode(), value.text, value.span))
+    return tuple(found)
+
+
+def _ring(final: Map, setup: Setup) -> RingCheck | None:
+    node, key = final.get("ring"), final.key("ring")
+    if not isinstance(node, Items) or key is None:
+        return None
+    if not setup.devices.coalesced:
+        setup.scope.problems.add(
+            "there is no coalesced ring", key.span, expected="a device of model `coalesced`"
+        )
+    entries = []
+    for item in node.items:
+        if isinstance(item, Map):
+            width = setup.scope.width(item.get("len"))
+            data = setup.scope.word(item.get("data"), 8 * width)
+            addr = setup.scope.address(item.get("at"))
+            entries.append((addr, width, data.to_bytes(width, "little")))
+    return RingCheck(tuple(entries), node.span)
+
+
+def _text(node: Node) -> str:
+    return node.text if isinstance(node, Scalar) else ""

@@ -1,0 +1,223 @@
+"""The devices around the guest: those of userspace, and those that the kernel handles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+from vcpu_scenario.case import CoalescedZone, Device, Gic, Ioeventfd
+from vcpu_scenario.language.memory import Region
+from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
+from vcpu_scenario.language.scope import IPA_LIMIT, Scope
+from vcpu_scenario.source import quoted
+
+DEFAULT_SIZE: Final = 0x1000
+
+
+@dataclass(slots=True)
+class Devices:
+    """What a case needs of its devices, and where they are."""
+
+    userspace: list[Device] = field(default_factory=list)
+    gic: Gic | None = None
+    ioeventfds: dict[str, Ioeventfd] = field(default_factory=dict)
+    coalesced: list[CoalescedZone] = field(default_factory=list)
+    addresses: dict[str, int] = field(default_factory=dict)
+    regions: list[Region] = field(default_factory=list)
+
+
+class _Entry(NamedTuple):
+    """One entry of ``devices:`` as its model reads it."""
+
+    name: Scalar
+    node: Map
+    scope: Scope
+    found: Devices
+    reports: int
+    """How many faults were reported before this entry was looked at."""
+
+    def number(self, key: str, default: int = 0, high: int = IPA_LIMIT - 1) -> int:
+        node = self.node.get(key)
+        low = 1 if key == "size" else 0
+        return default if node is None else self.scope.number(node, low=low, high=high)
+
+    def word(self, key: str) -> int | None:
+        node = self.node.get(key)
+        return None if node is None else self.scope.word(node)
+
+    def region(self, kind: str, key: str, size: int) -> int:
+        """Takes the address under ``key`` and notes the region; returns the address.
+
+        A region in which anything is wrong is not noted, lest it overlap another by mistake.
+        """
+        low = self.number(key)
+        at = self.node.get(key)
+        span = at.span if at is not None else self.name.span
+        if low + size > IPA_LIMIT:
+            self.scope.problems.add(
+                "beyond the guest's physical address space",
+                span,
+                found=f"an end at {low + size:#x}",
+                expected=f"at most {IPA_LIMIT:#x}, 40 bits",
+            )
+        if self.scope.problems.reports == self.reports:
+            name = f"the device {quoted(self.name.text)}"
+            self.found.regions.append(Region(kind, name, low, low + size, span))
+        self.found.addresses.setdefault(self.name.text, low)
+        return low
+
+
+class _Model(NamedTuple):
+    handled_by: str
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    read: Callable[[_Entry, str], None]
+
+
+def read_devices(devices: Node | None, scope: Scope) -> Devices:
+    """The devices that the mapping ``devices`` describes."""
+    found = Devices()
+    if not isinstance(devices, Map):
+        return found
+    for key, node in devices.entries:
+        if isinstance(node, Map):
+            _read(_Entry(key, node, scope, found, scope.problems.reports))
+    _check_distinct(devices, found, scope)
+    return found
+
+
+def _read(entry: _Entry) -> None:
+    handled_by, model_node = entry.node.get("handled_by"), entry.node.get("model")
+    assert isinstance(handled_by, Scalar)
+    default = "registers" if handled_by.text == "userspace" else ""
+    name = model_node.text if isinstance(model_node, Scalar) else default
+    model = _MODELS.get(name)
+    if model is None or model.handled_by != handled_by.text:
+        choices = [key for key, value in _MODELS.items() if value.handled_by == handled_by.text]
+        entry.scope.problems.add(
+            f"{handled_by.text} has no model {quoted(name)}" if name else "a model is missing",
+            entry.name.span if model_node is None else model_node.span,
+            expected=", ".join(choices),
+            near=(name, choices),
+        )
+        entry.scope.complete = False
+        return
+    if _keys_fit(entry, name, model):
+        model.read(entry, name)
+    else:
+        entry.scope.complete = False
+
+
+def _keys_fit(entry: _Entry, name: str, model: _Model) -> bool:
+    problems = entry.scope.problems
+    known = (*model.required, *model.optional)
+    for key, _ in entry.node.entries:
+        if key.text not in (*known, "handled_by", "model"):
+            problems.add(
+                f"a device of model {quoted(name)} has no {quoted(key.text)}",
+                key.span,
+                expected=", ".join(known),
+            )
+    missing = [key for key in model.required if entry.node.get(key) is None]
+    for absent in missing if not entry.node.faulty else ():
+        problems.add(
+            f"a device of model {quoted(name)} needs {quoted(absent)}",
+            entry.name.span,
+            expected=f"a key {quoted(absent)}",
+        )
+    return not missing
+
+
+def _userspace(entry: _Entry, model: str) -> None:
+    size = entry.number("size", DEFAULT_SIZE, IPA_LIMIT)
+    base = entry.region("userspace", "at", size)
+    text = entry.node.get("input")
+    entry.found.userspace.append(
+        Device(
+            entry.name.text,
+            base,
+            size,
+            model,
+            tuple(
+                (offset, entry.scope.word(value))
+                for offset, value in _by_offset(entry, "registers", size)
+            ),
+            tuple(
+                (offset, tuple(map(entry.scope.word, value.items)))
+                for offset, value in _by_offset(entry, "replies", size)
+                if isinstance(value, Sequence)
+            ),
+            text.text.encode() if isinstance(text, Scalar) else b"",
+        )
+    )
+
+
+def _by_offset(entry: _Entry, key: str, size: int) -> list[tuple[int, Node]]:
+    node = entry.node.get(key)
+    entries = node.entries if isinstance(node, Map) else ()
+    return [(entry.scope.number(name, high=size - 1), value) for name, value in entries]
+
+
+_DISTRIBUTOR: Final = {2: 0x1000, 3: 0x1_0000}
+_REDISTRIBUTOR: Final = 0x2_0000
+_CPU_INTERFACE: Final = 0x2000
+
+
+def _vgic(version: Literal[2, 3], other: str, size: int) -> Callable[[_Entry, str], None]:
+    def read(entry: _Entry, model: str) -> None:
+        distributor = entry.region("vgic", "distributor", _DISTRIBUTOR[version])
+        second = entry.region("vgic", other, size)
+        if entry.found.gic is not None:
+            entry.scope.problems.add("a VM has one interrupt controller", entry.name.span)
+        if version == 3:
+            entry.found.gic = Gic(3, distributor, redist=second)
+        else:
+            entry.found.gic = Gic(2, distributor, cpu=second)
+
+    return read
+
+
+def _ioeventfd(entry: _Entry, model: str) -> None:
+    length = entry.number("len")
+    node = entry.node.get("len")
+    if length not in (0, 1, 2, 4, 8) and node is not None:
+        entry.scope.problems.add(
+            "no access has this width", node.span, found=str(length), expected="0, 1, 2, 4 or 8"
+        )
+    addr = entry.region("kernel bus", "at", max(length, 1))
+    entry.found.ioeventfds[entry.name.text] = Ioeventfd(addr, length, entry.word("match"))
+
+
+def _coalesced(entry: _Entry, model: str) -> None:
+    size = entry.number("size", DEFAULT_SIZE, (1 << 32) - 1)
+    entry.found.coalesced.append(CoalescedZone(entry.region("kernel bus", "at", size), size))
+
+
+_MODELS: Final[Mapping[str, _Model]] = {
+    "registers": _Model("userspace", ("at",), ("size", "registers"), _userspace),
+    "scripted": _Model("userspace", ("at",), ("size", "registers", "replies"), _userspace),
+    "pl011": _Model("userspace", ("at",), ("size", "registers", "input"), _userspace),
+    "replies-by-address": _Model("userspace", ("at",), ("size", "registers"), _userspace),
+    "vgic-v3": _Model(
+        "kernel", ("distributor", "redistributor"), (), _vgic(3, "redistributor", _REDISTRIBUTOR)
+    ),
+    "vgic-v2": _Model(
+        "kernel", ("distributor", "cpu_interface"), (), _vgic(2, "cpu_interface", _CPU_INTERFACE)
+    ),
+    "ioeventfd": _Model("kernel", ("at", "len"), ("match",), _ioeventfd),
+    "coalesced": _Model("kernel", ("at",), ("size",), _coalesced),
+}
+
+
+def _check_distinct(devices: Map, found: Devices, scope: Scope) -> None:
+    seen: dict[Ioeventfd, str] = {}
+    for name, ioeventfd in found.ioeventfds.items():
+        first = seen.setdefault(ioeventfd, name)
+        key = devices.key(name)
+        if first != name and key is not None:
+            scope.problems.add(
+                f"{quoted(name)} overlaps {quoted(first)}: "
+                "two ioeventfds have the same address, len and match",
+                key.span,
+            )

@@ -1,0 +1,62 @@
+"""Files that a scenario names: within its own folder, and of a size that is meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from vcpu_scenario.host.reading import Unreadable, read_regular, reason
+from vcpu_scenario.language.nodes import Scalar
+from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.source import quoted
+
+MAX_SCENARIO: Final = 1 << 20
+MAX_CONTENTS: Final = 16 << 20
+"""Of all files that a scenario names together."""
+
+
+@dataclass(slots=True)
+class Folder:
+    """The folder of a scenario, which the files it names may not leave, through no link.
+
+    A file is read once, whatever names it how often; all of them together are bounded.
+    """
+
+    path: Path
+    problems: Problems
+    _read: dict[str, bytes | Unreadable] = field(default_factory=dict)
+    _left: int = MAX_CONTENTS
+
+    def read(self, name: Scalar) -> bytes | None:
+        """The contents of the file that ``name`` names; None, and a report, if it has none."""
+        found = self._read.get(name.text)
+        if found is None:
+            found = self._read[name.text] = self._fetch(name.text)
+        if isinstance(found, bytes):
+            return found
+        self.problems.add(
+            f"cannot read the file {quoted(name.text)}: {found}",
+            name.span,
+            expected=f"a file in {self.path}/",
+            help=found.help,
+        )
+        return None
+
+    def _fetch(self, name: str) -> bytes | Unreadable:
+        try:
+            data = read_regular(self._within(name), self._left, follow=False)
+        except Unreadable as fault:
+            return fault
+        self._left -= len(data)
+        return data
+
+    def _within(self, name: str) -> Path:
+        try:
+            folder = self.path.resolve()
+            wanted = (folder / name).resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise Unreadable(reason(error)) from None
+        if not wanted.is_relative_to(folder):
+            raise Unreadable("it is outside the scenario's folder")
+        return wanted

@@ -1,0 +1,158 @@
+"""What the vCPU runs: code, words, a flat binary or an ELF file, and the names it brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, NoAssembler
+from vcpu_scenario.case import Load
+from vcpu_scenario.language.files import Folder
+from vcpu_scenario.language.nodes import Map, Node, Scalar
+from vcpu_scenario.language.nodes import Sequence as Items
+from vcpu_scenario.language.scope import IPA_LIMIT, Scope
+from vcpu_scenario.language.text import TextPlace
+from vcpu_scenario.source import Span, quoted
+
+DEFAULT_BASE: Final = 0x4000_0000
+
+Assemble = Callable[[str, int], Assembled]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Guest code: its bytes, the names it brings, where it starts.
+
+    ``lines`` maps the address of an instruction to the text it comes from; ``ok`` is off where
+    the code could not be had, and its names are therefore not known.
+    """
+
+    base: int = DEFAULT_BASE
+    loads: tuple[Load, ...] = ()
+    symbols: Mapping[str, int] = field(default_factory=dict)
+    lines: Mapping[int, Span] = field(default_factory=dict)
+    entry: int | None = None
+    span: Span | None = None
+    ok: bool = True
+
+
+class Sources(NamedTuple):
+    """What reading a program takes: the assembler, the scenario's folder, the file's lines."""
+
+    assemble: Assemble
+    folder: Folder
+    file_lines: Sequence[str]
+
+
+def read_program(guest: Map, scope: Scope, sources: Sources) -> Program:
+    """The program that the mapping ``guest`` describes, with its ``symbols`` added to its own."""
+    forms = [(key, value) for key, value in guest.entries if key.text in _FORMS]
+    base = _base(guest.get("at"), scope)
+    if not forms and guest.faulty:
+        return _failed(base)
+    if len(forms) != 1:
+        scope.problems.add(
+            "a guest has exactly one of code, words, binary and elf",
+            forms[1][0].span if forms else guest.span,
+            found=", ".join(key.text for key, _ in forms) or "none of them",
+        )
+        return _failed(base)
+    (key, value), at = forms[0], guest.key("at")
+    if key.text == "elf" and at is not None:
+        scope.problems.add("an ELF file brings its own addresses", at.span, help="leave `at` out")
+    program = _FORMS[key.text](value, base, scope, sources)
+    return _with_symbols(program, guest.get("symbols"), scope)
+
+
+def _base(at: Node | None, scope: Scope) -> int:
+    if at is None:
+        return DEFAULT_BASE
+    base = scope.number(at, high=IPA_LIMIT - 4)
+    if base % 4:
+        scope.problems.add(
+            "the guest's code is not aligned",
+            at.span,
+            found=f"{base:#x}",
+            expected="a multiple of 4",
+        )
+        return DEFAULT_BASE
+    return base
+
+
+def _failed(base: int) -> Program:
+    return Program(base, ok=False)
+
+
+def _code(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
+    assert isinstance(node, Scalar)
+    place = TextPlace(node, sources.file_lines)
+    try:
+        assembled = sources.assemble(node.text, base)
+    except AssemblerError as error:
+        for problem in error.problems:
+            span = place.point(problem.line, problem.column)
+            scope.problems.add(f"assembler: {problem.message}", span, help=problem.hint)
+        return _failed(base)
+    except NoAssembler as error:
+        scope.problems.add("this code needs an assembler", node.span, found=str(error))
+        return _failed(base)
+    lines = {addr: place.line(number) for addr, number in assembled.lines.items()}
+    if not assembled.code:
+        scope.problems.add("the code is empty", node.span, expected="at least one instruction")
+        return _failed(base)
+    load = Load(base, assembled.code)
+    return Program(base, (load,), assembled.symbols, lines, base, node.span)
+
+
+def _words(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
+    assert isinstance(node, Items)
+    words = [scope.word(item, 32) for item in node.items]
+    code = b"".join(word.to_bytes(4, "little") for word in words)
+    lines = {base + 4 * n: item.span for n, item in enumerate(node.items)}
+    return Program(base, (Load(base, code),), {}, lines, base, node.span)
+
+
+def _binary(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
+    assert isinstance(node, Scalar)
+    code = sources.folder.read(node)
+    if code is None:
+        return _failed(base)
+    if not code:
+        scope.problems.add("the file is empty", node.span, expected="guest code")
+        return _failed(base)
+    return Program(base, (Load(base, code),), {}, {}, base, node.span)
+
+
+def _elf(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
+    from vcpu_scenario.assembly.elf import NotAGuest, read_elf
+
+    assert isinstance(node, Scalar)
+    raw = sources.folder.read(node)
+    if raw is None:
+        return _failed(base)
+    try:
+        image = read_elf(raw)
+    except NotAGuest as fault:
+        scope.problems.add(f"{quoted(node.text)} is no guest: {fault}", node.span)
+        return _failed(base)
+    return Program(image.base, image.loads, image.symbols, {}, image.entry, node.span)
+
+
+_FORMS: Final[Mapping[str, Callable[[Node, int, Scope, Sources], Program]]] = {
+    "code": _code,
+    "words": _words,
+    "binary": _binary,
+    "elf": _elf,
+}
+
+
+def _with_symbols(program: Program, node: Node | None, scope: Scope) -> Program:
+    if not isinstance(node, Map):
+        return program
+    symbols = dict(program.symbols)
+    for key, value in node.entries:
+        if key.text in symbols:
+            scope.problems.add(f"the code already has a label {quoted(key.text)}", key.span)
+        symbols[key.text] = scope.word(value)
+    return replace(program, symbols=symbols)

@@ -1,0 +1,228 @@
+"""From a file to a scenario: every step of it, and everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, NoAssembler
+from vcpu_scenario.assembly.cache import assemble_for
+from vcpu_scenario.host.reading import Unreadable, read_regular
+from vcpu_scenario.language import schema, yaml12
+from vcpu_scenario.language.clauses import read_clause
+from vcpu_scenario.language.files import MAX_SCENARIO, Folder
+from vcpu_scenario.language.guest import Sources
+from vcpu_scenario.language.model import Combination, Scenario
+from vcpu_scenario.language.nodes import Map, Node, Scalar
+from vcpu_scenario.language.nodes import Sequence as Items
+from vcpu_scenario.language.params import (
+    Parameters,
+    case_names,
+    check_size,
+    combinations,
+    parameter_names,
+    shown,
+    substitute,
+    values_of,
+)
+from vcpu_scenario.language.possible import check_done
+from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.selection import (
+    DEFAULT_VMMS,
+    Audience,
+    Selector,
+    check_reachable,
+    read_kernels,
+    read_selector,
+    read_vmms,
+)
+from vcpu_scenario.language.setup import read_setup
+from vcpu_scenario.source import Diagnostic, InvalidScenario, Span, split_lines
+
+SUFFIX: Final = ".vcpu.yaml"
+
+MAX_CASES: Final = 1_000_000
+MAX_KERNELS: Final = 500
+
+_HEADER: Final = ("title", "about", "origin", "tags", "kernels", "vmm", "matrix")
+"""Keys in which no parameter stands."""
+
+
+def load(path: str | Path, root: str | Path | None = None) -> Scenario:
+    """Loads the scenario ``path``; ``root`` is the folder that its cases' ids are relative to.
+
+    Raises :class:`vcpu_scenario.source.InvalidScenario` with everything that is wrong with it.
+    """
+    path = Path(path)
+    return loads(read_text(path), path, root)
+
+
+def loads(text: str, path: str | Path, root: str | Path | None = None) -> Scenario:
+    """Loads a scenario from ``text``, which stands in ``path`` or could."""
+    path = Path(path)
+    node, faults = yaml12.parse(text, str(path))
+    problems = Problems(faults)
+    checked = schema.check(node, problems) if node is not None else None
+    if isinstance(checked, Map):
+        loader = _Loader(path, text, checked, problems)
+        scenario = loader.scenario(_name(path, root))
+        if not problems:
+            return scenario
+    raise InvalidScenario(problems)
+
+
+def read_text(path: Path) -> str:
+    """The text of the scenario ``path``; raises :class:`vcpu_scenario.source.InvalidScenario`."""
+    return read_written(path).removeprefix("\ufeff")
+
+
+def read_written(path: Path) -> str:
+    """:func:`read_text` with the byte order mark, if the file begins with one."""
+    start = Span(str(path), 1, 1, 1, 1)
+    try:
+        raw = read_regular(path, MAX_SCENARIO)
+    except Unreadable as fault:
+        raise InvalidScenario(
+            [Diagnostic(f"cannot read the scenario: {fault}", start, help=fault.help)]
+        ) from None
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # Without the mark, which is no column of the first line.
+        before = split_lines(raw[: error.start].decode().removeprefix("\ufeff"))
+        line, column = len(before), len(before[-1]) + 1
+        span = Span(str(path), line, column, line, column + 1)
+        byte = f"the byte 0x{raw[error.start]:02x}"
+        raise InvalidScenario(
+            [Diagnostic("not UTF-8", span, found=byte, expected="text in UTF-8")]
+        ) from None
+
+
+def _name(path: Path, root: str | Path | None) -> str:
+    name = path.name.removesuffix(SUFFIX)
+    name = path.stem if name == path.name else name
+    if root is None:
+        return name
+    try:
+        folder = path.parent.relative_to(root)
+    except ValueError:
+        return name
+    return (folder / name).as_posix()
+
+
+class _Loader:
+    """Reads one document that its schema has nothing left against."""
+
+    def __init__(self, path: Path, text: str, root: Map, problems: Problems) -> None:
+        self.path = path
+        self.root = root
+        self.problems = problems
+        matrix = root.get("matrix")
+        self.rows = combinations(matrix, problems)
+        if matrix is not None and not check_size(self.rows, text, matrix, problems):
+            self.rows = []
+        self.assembled: dict[tuple[str, int], Assembled | Exception] = {}
+        folder = Folder(path.parent, problems)
+        self.sources = Sources(self._assemble, folder, split_lines(text))
+
+    def scenario(self, name: str) -> Scenario:
+        root, problems = self.root, self.problems
+        before = len(problems)
+        nodes = [item for item in _items(root.get("expect")) if isinstance(item, Map)]
+        parameters = parameter_names(root.get("matrix"))
+        selectors = [read_selector(node, parameters, problems) for node in nodes]
+        audience = Audience(
+            read_kernels(root.get("kernels"), problems),
+            read_vmms(root.get("vmm")) or DEFAULT_VMMS,
+            tuple(selectors),
+        )
+        if self.rows and len(problems) == before:
+            self._check_clauses(audience)
+        return Scenario(
+            self.path,
+            name,
+            _text(root.get("title")).strip(),
+            _text(root.get("about")),
+            _texts(root.get("tags")),
+            _texts(root.get("origin")),
+            audience,
+            tuple(self._combinations(selectors)),
+            tuple(self.assembled),
+        )
+
+    def _check_clauses(self, audience: Audience) -> None:
+        kernels = len(audience.rows())
+        count = len(self.rows) * kernels * len(audience.vmms)
+        if kernels <= MAX_KERNELS and count <= MAX_CASES:
+            check_reachable(audience, self.rows, self.problems)
+        else:
+            at = self.root.get("matrix") or self.root
+            self.problems.add(
+                "the scenario makes too many cases",
+                at.span,
+                found=f"{count:,} on {kernels:,} kernels",
+                expected=f"at most {MAX_CASES:,} on {MAX_KERNELS}",
+            )
+
+    def _combinations(self, selectors: Sequence[Selector]) -> Iterator[Combination]:
+        done: dict[Span, bool] = {}
+        for row, name in zip(self.rows, case_names(self.rows), strict=True):
+            yield self._combination(selectors, row, name, done)
+        if not self.problems:
+            check_done(done, self.problems)
+
+    def _combination(
+        self, selectors: Sequence[Selector], row: Parameters, name: str, done: dict[Span, bool]
+    ) -> Combination:
+        self.problems.parameters = shown(row)
+        root = self._with_parameters(row)
+        setup = read_setup(root, self.problems, self.sources)
+        nodes = [item for item in _items(root.get("expect")) if isinstance(item, Map)]
+        clauses = tuple(
+            read_clause(node, setup) if selector.fits_params(row) else None
+            for node, selector in zip(nodes, selectors, strict=True)
+        )
+        cases = [clause.case for clause in clauses if clause is not None] or [setup.case]
+        longest = max(case.limits.exits for case in cases)
+        for acting in setup.acting:
+            done[acting.span] = done.get(acting.span, False) or acting.exit < longest - 1
+        program = setup.program
+        return Combination(
+            name, values_of(row), setup.case, clauses, program.symbols, program.lines
+        )
+
+    def _with_parameters(self, row: Parameters) -> Map:
+        root = self.root
+        if not root.dynamic:
+            return root
+        entries = tuple(
+            (key, value if key.text in _HEADER else substitute(value, row, self.problems))
+            for key, value in root.entries
+        )
+        checked = schema.check(root._replace(entries=entries), self.problems, again=True)
+        return checked if isinstance(checked, Map) else root
+
+    def _assemble(self, source: str, base: int) -> Assembled:
+        kept = self.assembled.get((source, base))
+        if kept is None:
+            try:
+                kept = assemble_for(self.path, source, base)
+            except (AssemblerError, NoAssembler) as error:
+                kept = error
+            self.assembled[source, base] = kept
+        if isinstance(kept, Exception):
+            raise kept
+        return kept
+
+
+def _items(node: Node | None) -> tuple[Node, ...]:
+    return node.items if isinstance(node, Items) else ()
+
+
+def _text(node: Node | None) -> str:
+    return node.text if isinstance(node, Scalar) else ""
+
+
+def _texts(node: Node | None) -> tuple[str, ...]:
+    return tuple(_text(item) for item in _items(node))

@@ -1,0 +1,264 @@
+"""Guest memory: slots, the bytes in them, and what may not lie over what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from vcpu_scenario.case import Load, Memslot
+from vcpu_scenario.language.files import Folder
+from vcpu_scenario.language.guest import Program
+from vcpu_scenario.language.nodes import Map, Node, Scalar
+from vcpu_scenario.language.nodes import Sequence as Items
+from vcpu_scenario.language.scope import IPA_LIMIT, PAGE, Scope
+from vcpu_scenario.source import Span
+
+DEFAULT_SIZE: Final = 1 << 20
+MAX_SLOTS: Final = 128
+MAX_MEMORY: Final = 1 << 30
+"""All slots of a scenario together; a real host has to find it too."""
+
+
+class Region(NamedTuple):
+    """A stretch of guest physical addresses; ``kind`` decides what it may share them with.
+
+    ``implicit`` is set where the file does not speak of it, so that no fault is put on it.
+    """
+
+    kind: str
+    name: str
+    low: int
+    high: int
+    span: Span
+    implicit: bool = False
+
+
+class Bytes(NamedTuple):
+    """Bytes at an address, and the text that asked for them."""
+
+    addr: int
+    data: bytes
+    span: Span
+    written: str
+
+
+@dataclass(slots=True)
+class Memory:
+    """The memory slots, where they are, and what the file puts in them.
+
+    ``complete`` is off where one of them could not be read: then nothing is outside of them all.
+    """
+
+    slots: list[Memslot] = field(default_factory=list)
+    regions: list[Region] = field(default_factory=list)
+    contents: list[Bytes] = field(default_factory=list)
+    complete: bool = True
+
+    def add(self, slot: Memslot, span: Span, *, implicit: bool = False) -> None:
+        kind = "rom" if slot.readonly else "ram"
+        name = "the default memory slot" if implicit else "a memory slot"
+        self.slots.append(slot)
+        self.regions.append(Region(kind, name, slot.base, slot.base + slot.size, span, implicit))
+
+
+def read_memory(memory: Node | None, program: Program, scope: Scope, folder: Folder) -> Memory:
+    """The memory slots and their contents; one slot around the code where there are none."""
+    found = Memory()
+    if not isinstance(memory, Items):
+        base = program.base & -PAGE
+        size = min(DEFAULT_SIZE, IPA_LIMIT - base)
+        found.add(Memslot(base, size), program.span or Span("", 1, 1, 1, 1), implicit=True)
+        return found
+    for item in memory.items:
+        if isinstance(item, Map):
+            before = scope.problems.reports
+            slot, span = read_slot(item, scope)
+            if scope.problems.reports > before:
+                found.complete = False
+                continue
+            found.add(slot, span)
+            found.contents += _contents(item, slot, scope, folder)
+    total = sum(slot.size for slot in found.slots)
+    if total > MAX_MEMORY:
+        scope.problems.add(
+            "the memory slots are too large together",
+            memory.items[0].span,
+            found=f"{total:#x} bytes",
+            expected=f"at most {MAX_MEMORY >> 30}GiB",
+        )
+    return found
+
+
+def read_slot(item: Map, scope: Scope) -> tuple[Memslot, Span]:
+    """One slot, also one that is added later, and the text that says where it is."""
+    at, size_node = item.get("at"), item.get("size")
+    base = _page_number(at, scope, 0)
+    size = _page_number(size_node, scope, PAGE)
+    if base + size > IPA_LIMIT and size_node is not None:
+        scope.problems.add(
+            "beyond the guest's physical address space",
+            size_node.span,
+            found=f"an end at {base + size:#x}",
+            expected=f"at most {IPA_LIMIT:#x}, 40 bits",
+        )
+    slot = Memslot(base, size, scope.flag(item.get("readonly")))
+    return slot, at.span if at is not None else item.span
+
+
+def _page_number(node: Node | None, scope: Scope, low: int) -> int:
+    value = scope.number(node, low=low, high=IPA_LIMIT)
+    if value % PAGE and node is not None:
+        scope.problems.add(
+            "not page-aligned", node.span, found=f"{value:#x}", expected="a multiple of 4KiB"
+        )
+        return low
+    return value
+
+
+def _contents(item: Map, slot: Memslot, scope: Scope, folder: Folder) -> list[Bytes]:
+    contents = item.get("contents")
+    if not isinstance(contents, Map):
+        return []
+    data = read_bytes(contents, scope, folder)
+    if len(data) > slot.size:
+        scope.problems.add(
+            "the contents are larger than the slot",
+            contents.span,
+            found=f"{len(data):#x} bytes",
+            expected=f"at most {slot.size:#x}",
+        )
+        return []
+    return [Bytes(slot.base, data, contents.span, "")]
+
+
+def read_placed(item: Node, scope: Scope, folder: Folder) -> Bytes:
+    """``{at: ..., hex: ...}``: bytes at an address."""
+    assert isinstance(item, Map)
+    at = item.get("at")
+    addr = scope.address(at)
+    data = read_bytes(item, scope, folder)
+    written = at.text if isinstance(at, Scalar) else ""
+    return Bytes(addr, data, at.span if at is not None else item.span, written)
+
+
+def read_bytes(item: Map, scope: Scope, folder: Folder) -> bytes:
+    """The bytes that the one notation in ``item`` gives."""
+    for key, value in item.entries:
+        notation = _NOTATIONS.get(key.text)
+        if notation is not None:
+            return notation(value, scope, folder)
+    return b""
+
+
+def read_hex(node: Node | None, scope: Scope) -> bytes:
+    if not isinstance(node, Scalar):
+        return b""
+    try:
+        return bytes.fromhex(node.text)
+    except ValueError:
+        scope.problems.add("not hexadecimal", node.span, expected="pairs of hexadecimal digits")
+        return b""
+
+
+def _integers(bits: int) -> Callable[[Node, Scope, Folder], bytes]:
+    def read(node: Node, scope: Scope, folder: Folder) -> bytes:
+        items = node.items if isinstance(node, Items) else ()
+        return b"".join(scope.address(item, bits).to_bytes(bits // 8, "little") for item in items)
+
+    return read
+
+
+def _text(node: Node, scope: Scope, folder: Folder) -> bytes:
+    return node.text.encode() if isinstance(node, Scalar) else b""
+
+
+def _file(node: Node, scope: Scope, folder: Folder) -> bytes:
+    return (folder.read(node) or b"") if isinstance(node, Scalar) else b""
+
+
+_NOTATIONS: Final[Mapping[str, Callable[[Node, Scope, Folder], bytes]]] = {
+    "hex": lambda node, scope, folder: read_hex(node, scope),
+    "words": _integers(32),
+    "quads": _integers(64),
+    "text": _text,
+    "file": _file,
+}
+
+_MAY_SHARE: Final = {
+    # What is no RAM for writes: a device sees the writes to a read-only slot.
+    frozenset(("rom", "userspace")),
+    frozenset(("rom", "kernel bus")),
+    # A doorbell in a device that is otherwise userspace's.
+    frozenset(("kernel bus", "userspace")),
+    frozenset(("kernel bus",)),
+    frozenset(("kernel bus", "vgic")),
+}
+
+
+def check_added(memory: Memory, scope: Scope) -> None:
+    """Checks the memory once slots have been added to it."""
+    if len(memory.slots) > MAX_SLOTS:
+        scope.problems.add(
+            "too many memory slots",
+            memory.regions[MAX_SLOTS].span,
+            found=str(len(memory.slots)),
+            expected=f"at most {MAX_SLOTS}",
+        )
+        return
+    check_overlaps(memory.regions, scope)
+
+
+def joined(memory: Memory, added: Memory) -> Memory:
+    """The memory after slots have been added to it."""
+    return Memory(
+        [*memory.slots, *added.slots],
+        [*memory.regions, *added.regions],
+        complete=memory.complete and added.complete,
+    )
+
+
+def check_overlaps(regions: Iterable[Region], scope: Scope) -> None:
+    """Reports regions that lie over each other where one of them would be out of reach."""
+    ordered = sorted(regions, key=lambda region: region.low)
+    for number, first in enumerate(ordered):
+        for second in ordered[number + 1 :]:
+            if second.low >= first.high:
+                break
+            if frozenset((first.kind, second.kind)) not in _MAY_SHARE:
+                _report_overlap(first, second, scope)
+
+
+def _report_overlap(first: Region, second: Region, scope: Scope) -> None:
+    early, late = sorted((first, second), key=_place)
+    scope.problems.add(
+        f"{late.name} overlaps {early.name}",
+        late.span,
+        found=f"{late.low:#x} to {late.high:#x}, "
+        f"and {early.low:#x} to {early.high:#x} at line {early.span.line}",
+    )
+
+
+def _place(region: Region) -> tuple[int, int]:
+    return (0, 0) if region.implicit else (region.span.line, region.span.column)
+
+
+def check_in_memory(item: Bytes, memory: Memory, what: str, scope: Scope) -> None:
+    """Reports bytes that lie outside every slot, or in none completely."""
+    slots = memory.slots
+    end = item.addr + len(item.data)
+    if not memory.complete:
+        return
+    if any(slot.base <= item.addr and end <= slot.base + slot.size for slot in slots):
+        return
+    shown = ", ".join(f"{slot.base:#x} to {slot.base + slot.size:#x}" for slot in slots[:4])
+    scope.problems.add(
+        f"{what} outside the guest's memory",
+        item.span,
+        found=f"{item.addr:#x} to {end:#x}",
+        expected=f"within a memory slot: {shown}",
+    )
+
+
+def loads_of(items: Iterable[Bytes]) -> tuple[Load, ...]:
+    return tuple(Load(item.addr, item.data) for item in items if item.data)

@@ -1,0 +1,127 @@
+"""A scenario that was loaded, and the cases it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from vcpu_scenario.case import Case
+from vcpu_scenario.expectation import Expectation
+from vcpu_scenario.kernels.release import KernelRange, Release, parse_release
+from vcpu_scenario.language.clauses import Clause
+from vcpu_scenario.language.nodes import Value
+from vcpu_scenario.language.selection import Audience
+from vcpu_scenario.source import Span
+
+
+class Combination(NamedTuple):
+    """A scenario for one combination of its parameters.
+
+    ``clauses`` has an entry for each clause of ``expect:``, None where it is not for these
+    parameters; ``case`` is run where none of them fits.
+    """
+
+    name: str
+    params: Mapping[str, Value]
+    case: Case
+    clauses: tuple[Clause | None, ...]
+    symbols: Mapping[str, int]
+    lines: Mapping[int, Span]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One ``*.vcpu.yaml`` file.
+
+    ``name`` is its path from the folder that the user named, without suffix; ``sources`` are the
+    (assembly, address) pairs that its cases were assembled from.
+    """
+
+    path: Path
+    name: str
+    title: str
+    about: str
+    tags: tuple[str, ...]
+    origin: tuple[str, ...]
+    audience: Audience
+    combinations: tuple[Combination, ...]
+    sources: tuple[tuple[str, int], ...]
+
+    @property
+    def kernels(self) -> KernelRange | None:
+        """What the scenario restricts itself to; None where it is for every release."""
+        return self.audience.kernels
+
+    @property
+    def vmms(self) -> tuple[str, ...]:
+        return self.audience.vmms
+
+    def cases(
+        self, kernels: Sequence[str] | None = None, vmms: Sequence[str] | None = None
+    ) -> list[ScenarioCase]:
+        """The cases on ``kernels`` with ``vmms``, of those that the scenario is for.
+
+        Without ``kernels``: every kernel of the table, and every one the scenario names, for
+        which it states an expectation. Raises :class:`vcpu_scenario.kernels.release.RangeError` for
+        what is no release.
+        """
+        wanted = self.audience.rows() if kernels is None else kernels
+        releases = [(name, parse_release(name)) for name in wanted]
+        admitted = [(name, release) for name, release in releases if self.audience.admits(release)]
+        personalities = [vmm for vmm in self.vmms if vmms is None or vmm in vmms]
+        places = [
+            (name, vmm, self._fitting(release, vmm))
+            for name, release in admitted
+            for vmm in personalities
+        ]
+        found = [
+            self._case(combination, name, vmm, fitting)
+            for combination in self.combinations
+            for name, vmm, fitting in places
+        ]
+        if kernels is None:
+            return [case for case in found if case.expectation is not None]
+        return found
+
+    def _fitting(self, release: Release, vmm: str) -> tuple[int, ...]:
+        selectors = enumerate(self.audience.clauses)
+        return tuple(number for number, selector in selectors if selector.fits(release, vmm))
+
+    def _case(
+        self, combination: Combination, kernel: str, vmm: str, fitting: Sequence[int]
+    ) -> ScenarioCase:
+        clauses = combination.clauses
+        clause = next((clauses[number] for number in fitting if clauses[number]), None)
+        return ScenarioCase(
+            f"{self.name}{combination.name}@{kernel}/{vmm}",
+            self,
+            kernel,
+            vmm,
+            combination.params,
+            combination.case if clause is None else clause.case,
+            None if clause is None else clause.expectation,
+            combination.symbols,
+            combination.lines,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioCase:
+    """One run: a scenario with one combination of parameters, on one kernel with one VMM.
+
+    ``id`` is stable, ``single-step/mmio-write-step[width=4]@6.12/plain``; ``expectation`` is
+    None where no clause is for this case; ``lines`` maps the address of an instruction to the
+    text it comes from.
+    """
+
+    id: str
+    scenario: Scenario
+    kernel: str
+    vmm: str
+    params: Mapping[str, Value]
+    case: Case
+    expectation: Expectation | None
+    symbols: Mapping[str, int]
+    lines: Mapping[int, Span]

@@ -1,0 +1,156 @@
+"""The matrix: parameters, their combinations, and what ``${name}`` stands for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import product
+from typing import Final, TypeAlias
+
+from vcpu_scenario.language.nodes import PARAMETER, Map, Node, Scalar, Sequence, Value, scalar
+from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.source import Span, quoted
+
+Parameters: TypeAlias = Mapping[str, Scalar]
+
+MAX_COMBINATIONS: Final = 10_000
+MAX_TEXT: Final = 32 << 20
+"""Characters of all combinations together, as if each were a file of its own."""
+
+_USE = re.compile(r"\$(?:\$\{|\{([^{}\n]*)\})")
+_NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_.+-]+")
+
+
+def combinations(matrix: Node | None, problems: Problems) -> list[Parameters]:
+    """Every combination of parameters that ``matrix`` asks for, one without any if it is None."""
+    if isinstance(matrix, Sequence):
+        return _listed(matrix, problems)
+    if not isinstance(matrix, Map):
+        return [{}]
+    names = parameter_names(matrix)
+    values = [
+        tuple(item for item in value.items if isinstance(item, Scalar))
+        for _, value in matrix.entries
+        if isinstance(value, Sequence)
+    ]
+    count = 1
+    for choices in values:
+        count *= len(choices)
+    if count > MAX_COMBINATIONS:
+        problems.add(
+            "the matrix has too many combinations",
+            matrix.span,
+            found=f"{count:,}",
+            expected=f"at most {MAX_COMBINATIONS:,}",
+        )
+        return []
+    return [dict(zip(names, chosen, strict=True)) for chosen in product(*values)]
+
+
+def parameter_names(matrix: Node | None) -> list[str]:
+    """The names of the parameters that ``matrix`` brings."""
+    first = matrix.items[0] if isinstance(matrix, Sequence) and matrix.items else matrix
+    return [key.text for key, _ in first.entries] if isinstance(first, Map) else []
+
+
+def _listed(matrix: Sequence, problems: Problems) -> list[Parameters]:
+    rows = [row for row in matrix.items if isinstance(row, Map)]
+    names = parameter_names(matrix)
+    found: list[Parameters] = []
+    for row in rows:
+        here = [key.text for key, _ in row.entries]
+        if set(here) == set(names):
+            given = {key.text: value for key, value in row.entries if isinstance(value, Scalar)}
+            found.append({name: given[name] for name in names if name in given})
+        else:
+            problems.add(
+                "a row of the matrix has other parameters than the first",
+                row.span,
+                found=", ".join(here),
+                expected=", ".join(names),
+            )
+    return found
+
+
+def check_size(rows: list[Parameters], text: str, matrix: Node, problems: Problems) -> bool:
+    """Reports a matrix that makes too much of ``text``; whether it does not."""
+    longest = max((len(value.text) for row in rows for value in row.values()), default=0)
+    total = len(rows) * (len(text) + text.count(PARAMETER) * longest)
+    if total <= MAX_TEXT:
+        return True
+    problems.add(
+        "the matrix makes too much of the file",
+        matrix.span,
+        found=f"{len(rows):,} combinations, {total:,} characters in all",
+        expected=f"at most {MAX_TEXT:,}",
+        help="make several scenarios of it",
+    )
+    return False
+
+
+def case_names(rows: list[Parameters]) -> list[str]:
+    """A name for each combination, ``[width=4,op=ldr]``, no two alike; empty without parameters."""
+    names: dict[str, int] = {}
+    out = []
+    for row in rows:
+        pairs = (f"{name}={_NOT_IN_IDS.sub('_', value.text)[:40]}" for name, value in row.items())
+        name = f"[{','.join(pairs)}]" if row else ""
+        again = names[name] = names.get(name, 0) + 1
+        out.append(name if again == 1 else f"{name[:-1]},#{again}]")
+    return out
+
+
+def shown(row: Parameters) -> str:
+    """The combination as a fault in it shows it."""
+    return ", ".join(f"{name}={value.text}" for name, value in row.items())
+
+
+def values_of(row: Parameters) -> dict[str, Value]:
+    return {name: value.value for name, value in row.items()}
+
+
+def substitute(node: Node, row: Parameters, problems: Problems) -> Node:
+    """``node`` with every ``${name}`` replaced; what has none is the same object as before."""
+    if not node.dynamic:
+        return node
+    if isinstance(node, Scalar):
+        return _replaced(node, row, problems)
+    if isinstance(node, Sequence):
+        items = tuple(substitute(item, row, problems) for item in node.items)
+        return node._replace(items=items)
+    entries = tuple(
+        (_replaced(key, row, problems) if key.dynamic else key, substitute(value, row, problems))
+        for key, value in node.entries
+    )
+    return node._replace(entries=entries)
+
+
+def _replaced(node: Scalar, row: Parameters, problems: Problems) -> Scalar:
+    problems.parameterised.add(node.span)
+    whole = _USE.fullmatch(node.text)
+    if whole is not None and whole.group(1) in row:
+        # Standing alone it is the value itself, a number or a boolean, quoted or not.
+        value = row[whole.group(1)]
+        return Scalar(value.value, value.text, value.style, node.span, True)
+
+    def text_of(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name is None:
+            return PARAMETER
+        if name in row:
+            return row[name].text
+        _unknown(name, row, node.span, problems)
+        return "0"
+
+    new = scalar(_USE.sub(text_of, node.text), node.style, node.span)
+    return Scalar(new.value, new.text, new.style, new.span, True)
+
+
+def _unknown(name: str, row: Parameters, span: Span, problems: Problems) -> None:
+    problems.add(
+        f"no parameter is called {quoted(name)}",
+        span,
+        expected=", ".join(row) if row else "a matrix: that has it",
+        help="write $${ for a ${ that is meant as it is",
+        near=(name, row),
+    )

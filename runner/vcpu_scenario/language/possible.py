@@ -1,0 +1,198 @@
+"""What can come about: exits that nothing can bring about, and actions that are never done.
+
+It speaks of KVM, not of a machine of ours: what a real kernel could do and the emulated machine
+does not is no fault of a scenario. Exits that must *never* come are not looked at, for to hold a
+kernel to that they do not come is what they are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
+from typing import Final, NamedTuple
+
+from vcpu_scenario.case import Case, SetGuestDebug, SetMpState, SetRunField
+from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.language.exits import ReadExit
+from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.source import Span
+
+_NO_FILTER: Final = "KVM hands calls to userspace by an SMCCC filter, which a scenario cannot set"
+
+_NEVER: Final[Mapping[str, str]] = {
+    "HYPERCALL": _NO_FILTER,
+    "SHUTDOWN": "KVM/arm64 has no KVM_EXIT_SHUTDOWN: PSCI SYSTEM_OFF is a system_event",
+    "FAIL_ENTRY": "it takes a host that cannot enter the vCPU, which a scenario cannot ask for",
+    "INTERNAL_ERROR": "it takes a host whose KVM fails, which a scenario cannot ask for",
+    "MEMORY_FAULT": "it takes memory of guest_memfd, which a scenario cannot have",
+    "ARM_SEA": "it takes a memory error of the host, which a scenario cannot ask for",
+}
+"""Exits that no key of the language leads to, and why."""
+
+
+class Means(NamedTuple):
+    """What a case has that brings exits about."""
+
+    debugged: bool
+    """Some KVM_SET_GUEST_DEBUG enables guest debug."""
+    psci_0_2: bool
+    caps: tuple[str, ...]
+    suspends: bool
+    """Some action makes the vCPU KVM_MP_STATE_SUSPENDED."""
+    forges: bool
+    """Some action writes exit_reason, which an error leaves as it is."""
+    ram: tuple[tuple[int, int], ...]
+    """(first address, address behind) of memory that the guest reads and writes itself."""
+
+
+def means_of(case: Case) -> Means:
+    """What ``case`` has that brings exits about."""
+    actions = (*case.before, *(action for _, doings in case.on for action in doings))
+    debugs = [case.debug, *(a.debug for a in actions if isinstance(a, SetGuestDebug))]
+    return Means(
+        any(debug is not None and debug.control & abi.KVM_GUESTDBG_ENABLE for debug in debugs),
+        case.psci_0_2,
+        case.caps,
+        any(isinstance(a, SetMpState) and a.state == abi.KVM_MP_STATE_SUSPENDED for a in actions),
+        any(isinstance(a, SetRunField) and a.field == "exit_reason" for a in actions),
+        tuple((slot.base, slot.base + slot.size) for slot in case.slots if not slot.readonly),
+    )
+
+
+def check_possible(
+    exits: Sequence[ReadExit], expectation: Expectation, means: Means, problems: Problems
+) -> None:
+    """Reports each exit and stop expected that nothing can bring about, with why."""
+    if expectation.stops and not means.debugged:
+        problems.add(
+            "nothing can bring this stop about",
+            expectation.stops[0].span,
+            help="no `debug:` asks KVM for guest debug, so that a debugger is told nothing",
+        )
+    for item in exits:
+        expected = item.expected
+        named = _named(expected, "exit")
+        why = "" if named is None else _why_not(expected, str(named.value), means)
+        if named is not None and why:
+            problems.add("nothing can bring this exit about", named.span, help=why)
+
+
+def _named(expected: ExpectedExit, field: str) -> Check | None:
+    return next((check for check in expected.checks if check.field == field), None)
+
+
+def _why_not(expected: ExpectedExit, exit_: str, means: Means) -> str:
+    stale = expected.kind in ("interrupted", "error", "any")
+    if stale and means.forges:
+        return ""
+    if exit_ in _NEVER:
+        return _NEVER[exit_]
+    ask = _ASK.get(exit_)
+    return ask(expected, means) if ask is not None else ""
+
+
+def _debug(expected: ExpectedExit, means: Means) -> str:
+    return "" if means.debugged else "no `debug:` asks KVM for guest debug"
+
+
+def _nisv(expected: ExpectedExit, means: Means) -> str:
+    if "arm_nisv_to_user" in means.caps:
+        return ""
+    return "without `capabilities: [arm_nisv_to_user]` KVM_RUN fails with ENOSYS instead"
+
+
+def _mmio(expected: ExpectedExit, means: Means) -> str:
+    addr = _named(expected, "addr")
+    if addr is None or not isinstance(addr.value, int):
+        return ""
+    if any(first <= addr.value < behind for first, behind in means.ram):
+        return f"{addr.value:#x} is RAM, which the guest accesses without an exit"
+    return ""
+
+
+def _system_event(expected: ExpectedExit, means: Means) -> str:
+    kind = _named(expected, "type")
+    if kind is None:
+        calls = means.psci_0_2 or means.suspends
+        return "" if calls else "without `features: [psci_0_2]` there is no PSCI call for it"
+    ask = _EVENTS.get(kind.value) if isinstance(kind.value, int) else None
+    return f"KVM/arm64 has no system event of type {kind.written}" if ask is None else ask(means)
+
+
+def _by_psci(means: Means) -> str:
+    return "" if means.psci_0_2 else "without `features: [psci_0_2]` there is no PSCI call for it"
+
+
+def _wakeup(means: Means) -> str:
+    return "" if means.suspends else "only a vCPU with `mp_state: suspended` wakes up"
+
+
+def _suspend(means: Means) -> str:
+    if "arm_system_suspend" not in means.caps:
+        return "without `capabilities: [arm_system_suspend]` KVM refuses PSCI SYSTEM_SUSPEND"
+    return _by_psci(means)
+
+
+_EVENTS: Final[Mapping[int, Callable[[Means], str]]] = {
+    abi.KVM_SYSTEM_EVENT_SHUTDOWN: _by_psci,
+    abi.KVM_SYSTEM_EVENT_RESET: _by_psci,
+    abi.KVM_SYSTEM_EVENT_WAKEUP: _wakeup,
+    abi.KVM_SYSTEM_EVENT_SUSPEND: _suspend,
+}
+
+_ASK: Final[Mapping[str, Callable[[ExpectedExit, Means], str]]] = {
+    "DEBUG": _debug,
+    "ARM_NISV": _nisv,
+    "MMIO": _mmio,
+    "SYSTEM_EVENT": _system_event,
+}
+
+
+def check_order(exits: Sequence[ReadExit], case: Case, problems: Problems) -> None:
+    """Reports what comes after the end of the run: exits, and actions at the last one."""
+    on, limits = dict(case.on), case.limits
+    index = 0
+    for item, after in zip_longest(exits, exits[1:]):
+        expected = item.expected
+        ends = _ends(expected, index in on, limits.stop_on_intr)
+        if item.acting is not None and (ends or index >= limits.exits - 1):
+            why = f"{_WHAT[ends]} ends the run" if ends else "the run ends with this exit"
+            problems.add("this is never done", item.acting, help=f"{why}: leave it out")
+        if ends and expected.least:
+            if after is not None or expected.least > 1:
+                behind = expected if after is None else after.expected
+                problems.add(f"nothing comes after {_WHAT[ends]}, which ends the run", behind.span)
+            return
+        if expected.most != expected.least:
+            return
+        index += expected.least
+
+
+_WHAT: Final = {
+    "error": "an error",
+    "system_event": "a system event",
+    "interrupted": "an interrupted run without an action",
+}
+
+
+def _ends(expected: ExpectedExit, acts: bool, stop_on_eintr: bool) -> str:
+    """How the exit ends the run; empty where it does not."""
+    if expected.kind == "interrupted":
+        return "interrupted" if stop_on_eintr and not acts else ""
+    return expected.kind if expected.kind in _WHAT else ""
+
+
+def check_done(done: Mapping[Span, bool], problems: Problems) -> None:
+    """Reports each action under ``on:`` that no clause's run lives long enough for.
+
+    ``done`` has the text of each, and whether there is a run that can do it.
+    """
+    for span, can_be in done.items():
+        if not can_be:
+            problems.add(
+                "this is never done",
+                span,
+                help="each run ends before it, at the limit of exits that its clause or"
+                " `limits:` sets; nothing is done after the last exit of a run",
+            )

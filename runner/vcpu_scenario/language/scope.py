@@ -1,0 +1,284 @@
+"""What scalars mean: numbers, flags, register names, and addresses by name.
+
+A fault is reported and a harmless value returned in its place, so that one run finds them all;
+a scenario with any fault never becomes a case.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
+
+from vcpu_scenario.kvm.registers import ALIASES, CORE_REGISTERS, SYSTEM_REGISTERS, reg_id
+from vcpu_scenario.language.nodes import Map, Node, Scalar
+from vcpu_scenario.source import Diagnostic, Span, did_you_mean, quoted
+
+U64: Final = (1 << 64) - 1
+IPA_LIMIT: Final = 1 << 40
+"""The guest's physical address space: 40 bits, what ``KVM_CREATE_VM`` with type 0 gives."""
+PAGE: Final = 4096
+
+_NUMBER: Final = (
+    r"(0[xX][0-9A-Fa-f_]*[0-9A-Fa-f]|0[oO][0-7_]*[0-7]|[0-9](?:[0-9_]*[0-9])?)([KMGT]iB)?"
+)
+_PLAIN = re.compile(rf"(-?){_NUMBER}\Z")
+_NAMED = re.compile(rf"([A-Za-z_.$][A-Za-z0-9_.$]*)(?: ?([+-]) ?{_NUMBER})?\Z")
+_UNITS: Final = {None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+
+Near: TypeAlias = tuple[str, Iterable[str]]
+"""A word, and those among which the one that was meant may be."""
+
+
+class Problems:
+    """Diagnostics as they are found, none of them twice, and no more than anyone would read."""
+
+    LIMIT: Final = 200
+    HINTS: Final = 50
+    """Finding a word that is close takes longer than finding the fault."""
+
+    def __init__(self, found: Iterable[Diagnostic] = ()) -> None:
+        self._found: dict[tuple[Span, str], Diagnostic] = {}
+        self._dropped = 0
+        self.reports = 0
+        """How often a fault was reported."""
+        self.parameterised: set[Span] = set()
+        """The text in which parameters stand."""
+        self.parameters = ""
+        """The values that they have just now."""
+        for diagnostic in found:
+            self.take(diagnostic)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def __iter__(self) -> Iterator[Diagnostic]:
+        yield from self._found.values()
+        if self._dropped:
+            last = max(self._found.values(), key=lambda diagnostic: diagnostic.place)
+            message = f"there are {self._dropped} faults more, which are not shown"
+            yield Diagnostic(message, last.span)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(
+        self,
+        message: str,
+        at: Span,
+        *,
+        found: str = "",
+        expected: str = "",
+        help: str = "",
+        near: Near | None = None,
+    ) -> None:
+        """Reports a fault; a word close to that of ``near`` makes a better ``help``."""
+        if near is not None and len(self._found) < self.HINTS:
+            help = did_you_mean(*near) or help
+        self.take(Diagnostic(message, at, found, expected, help))
+
+    def take(self, diagnostic: Diagnostic) -> None:
+        self.reports += 1
+        if len(self._found) >= self.LIMIT:
+            self._dropped += _key(diagnostic) not in self._found
+            return
+        if self.parameters and diagnostic.found and self._is_parameterised(diagnostic.span):
+            found = f"{diagnostic.found}, with {self.parameters}"
+            diagnostic = replace(diagnostic, found=found)
+        self._found.setdefault(_key(diagnostic), diagnostic)
+
+    def _is_parameterised(self, span: Span) -> bool:
+        return span in self.parameterised or any(
+            text.line < span.line <= text.end_line for text in self.parameterised
+        )
+
+
+def _key(diagnostic: Diagnostic) -> tuple[Span, str]:
+    return diagnostic.span, diagnostic.message
+
+
+@dataclass(slots=True)
+class Scope:
+    """The names that addresses may use, and where faults go.
+
+    ``complete`` is off where the code or a device could not be read: then a name that is not
+    known may well be right, and is not reported on top.
+    """
+
+    problems: Problems
+    labels: Mapping[str, int] = field(default_factory=dict)
+    devices: Mapping[str, int] = field(default_factory=dict)
+    complete: bool = True
+
+    def number(self, node: Node | None, *, low: int = 0, high: int = U64) -> int:
+        """The integer that ``node`` is, from ``low`` to ``high``."""
+        harmless = max(low, 0)
+        if not isinstance(node, Scalar):
+            return harmless
+        value = read_number(node)
+        if value is None:
+            self.problems.add(
+                "not a number",
+                node.span,
+                found=quoted(node.text),
+                expected="a number such as 4096, 0x1000, 0x0900_0000 or 4KiB",
+            )
+            return harmless
+        return self._within(value, low, high, node)
+
+    def word(self, node: Node | None, bits: int = 64) -> int:
+        """A number of ``bits`` bits; a negative one stands for its two's complement."""
+        return self._word(self._value(node), node, bits)
+
+    def address(self, node: Node | None, bits: int = 64) -> int:
+        """A number or a name with an offset, as ``word`` takes it."""
+        if isinstance(node, Scalar) and isinstance(node.value, str):
+            match = _NAMED.match(node.text.strip())
+            if match is not None:
+                return self._word(self._named(node, match), node, bits)
+        return self.word(node, bits)
+
+    def flag(self, node: Node | None, default: bool = False) -> bool:
+        if not isinstance(node, Scalar):
+            return default
+        value = _FLAGS.get(node.text) if isinstance(node.value, str) else node.value
+        if isinstance(value, bool):
+            return value
+        self.problems.add(
+            "not a boolean", node.span, found=quoted(node.text), expected="true or false"
+        )
+        return default
+
+    def width(self, node: Node | None) -> int:
+        """The width of an access in bytes; 8 where there is none."""
+        if node is None:
+            return 8
+        width = self.number(node)
+        if width in (1, 2, 4, 8):
+            return width
+        self.problems.add(
+            "no access has this width", node.span, found=str(width), expected="1, 2, 4 or 8"
+        )
+        return 8
+
+    def register(self, node: Scalar) -> str | None:
+        """The canonical name of the register that ``node`` names; None where it names none."""
+        name = node.text.strip()
+        if reg_id(name) is not None:
+            return ALIASES.get(name, name)
+        lowered = name.lower()
+        whole = re.sub(r"^w(?=\d+$)", "x", lowered)
+        known = [*CORE_REGISTERS, *ALIASES, *SYSTEM_REGISTERS]
+        meant = reg_id(whole) is not None
+        self.problems.add(
+            f"no register is called {quoted(name)}",
+            node.span,
+            expected="x0 to x30, sp, pc, pstate, or a system register such as vbar_el1",
+            help=f"did you mean `{whole}`?" if meant else "",
+            near=None if meant else (name, known),
+        )
+        return None
+
+    def registers(self, node: Node | None) -> Iterator[tuple[str, int, Node]]:
+        """Yields name, value and the value's node for each register in ``{x1: 0x90}``."""
+        seen: dict[str, Scalar] = {}
+        for key, value in node.entries if isinstance(node, Map) else ():
+            name, number = self.register(key), self.address(value)
+            if name is None:
+                continue
+            if (first := seen.setdefault(name, key)) is not key:
+                self.problems.add(
+                    f"{quoted(key.text)} is the same register as {quoted(first.text)}", key.span
+                )
+            yield name, number, value
+
+    def choice(self, node: Scalar, choices: Iterable[str], what: str) -> str | None:
+        """The one of ``choices`` that ``node`` is; None, and a report, where it is none."""
+        known = list(choices)
+        if node.text in known:
+            return node.text
+        if not self.complete:
+            return None
+        self.problems.add(
+            f"no {what} is called {quoted(node.text)}",
+            node.span,
+            expected=", ".join(known) if known else f"there is no {what}",
+            near=(node.text, known),
+        )
+        return None
+
+    def _value(self, node: Node | None) -> int:
+        return self.number(node, low=-(1 << 63)) if node is not None else 0
+
+    def _word(self, value: int, node: Node | None, bits: int) -> int:
+        if node is not None:
+            value = self._within(value, -(1 << bits - 1), (1 << bits) - 1, node)
+        return value & (1 << bits) - 1
+
+    def _within(self, value: int, low: int, high: int, node: Node) -> int:
+        if low <= value <= high:
+            return value
+        self.problems.add(
+            "out of range",
+            node.span,
+            found=_shown(value),
+            expected=f"{_shown(low)} to {_shown(high)}",
+        )
+        return max(low, 0)
+
+    def _named(self, node: Scalar, match: re.Match[str]) -> int:
+        name, sign, digits, unit = match.groups()
+        base = self.labels.get(name, self.devices.get(name))
+        if base is None:
+            self._unknown(name, node)
+            return 0
+        offset = _read(digits, unit) if sign else 0
+        return base - offset if sign == "-" else base + offset
+
+    def _unknown(self, name: str, node: Scalar) -> None:
+        if not self.complete:
+            return
+        known = [*self.labels, *self.devices]
+        self.problems.add(
+            f"no label and no device is called {quoted(name)}",
+            node.span,
+            expected=_some(known),
+            help="" if known else "give the code a label, or name the address under `symbols`",
+            near=(name, known),
+        )
+
+
+_FLAGS: Final = {"true": True, "false": False}
+
+
+def read_number(node: Scalar) -> int | None:
+    """The integer that a scalar is by itself, or None."""
+    value = node.value
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    match = _PLAIN.match(node.text) if isinstance(value, str) else None
+    if match is None or len(node.text) > 80:
+        return None
+    sign, digits, unit = match.groups()
+    magnitude = _read(digits, unit)
+    return -magnitude if sign else magnitude
+
+
+def _read(digits: str, unit: str | None) -> int:
+    plain = digits.replace("_", "")[:80]
+    base = {"0x": 16, "0o": 8}.get(plain[:2].lower(), 10)
+    return int(plain, base) * _UNITS[unit]
+
+
+def _shown(value: int) -> str:
+    return str(value) if abs(value) < 1 << 12 or value % 1000 == 0 else hex(value)
+
+
+def _some(names: list[str], limit: int = 12) -> str:
+    names = list(dict.fromkeys(names))
+    more = f", … ({len(names) - limit} more)" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

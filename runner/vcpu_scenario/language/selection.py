@@ -1,0 +1,188 @@
+"""Which clause of ``expect:`` is for which case, and whether every clause is for some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from vcpu_scenario.kernels.release import (
+    ALL_RELEASES,
+    KNOWN_RELEASES,
+    KernelRange,
+    RangeError,
+    Release,
+    parse_range,
+    parse_release,
+)
+from vcpu_scenario.language.nodes import Map, Node, Scalar, Value
+from vcpu_scenario.language.nodes import Sequence as Items
+from vcpu_scenario.language.params import Parameters
+from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.source import Span, quoted
+
+DEFAULT_VMMS: Final = ("plain",)
+
+
+class Selector(NamedTuple):
+    """What a clause is for; None where it does not restrict it. ``span`` says so in the file."""
+
+    kernels: KernelRange | None
+    vmms: tuple[str, ...] | None
+    when: Mapping[str, tuple[Value, ...]]
+    span: Span
+    kernels_span: Span | None = None
+
+    def fits_params(self, row: Parameters) -> bool:
+        return all(
+            name in row and any(_equal(row[name].value, value) for value in values)
+            for name, values in self.when.items()
+        )
+
+    def fits(self, kernel: Release, vmm: str) -> bool:
+        in_range = self.kernels is None or self.kernels.admits(kernel)
+        return in_range and (self.vmms is None or vmm in self.vmms)
+
+
+def _equal(first: Value, second: Value) -> bool:
+    return isinstance(first, bool) == isinstance(second, bool) and first == second
+
+
+class Audience(NamedTuple):
+    """What a scenario as a whole is for, and every kernel that one of its clauses speaks of."""
+
+    kernels: KernelRange | None
+    vmms: tuple[str, ...]
+    clauses: tuple[Selector, ...]
+
+    def admits(self, kernel: Release) -> bool:
+        """Whether the scenario is for ``kernel``, a variant only where it names it."""
+        if self.kernels is not None:
+            return self.kernels.admits(kernel)
+        if not kernel.variant:
+            return True
+        return any(clause.kernels and clause.kernels.admits(kernel) for clause in self.clauses)
+
+    def rows(self) -> tuple[str, ...]:
+        """The kernels that the scenario can be run on, oldest first."""
+        ranges = [self.kernels or ALL_RELEASES]
+        ranges += [clause.kernels for clause in self.clauses if clause.kernels is not None]
+        named = {parse_release(name) for found in ranges for name in found.rows()}
+        return tuple(str(release) for release in sorted(named) if self.admits(release))
+
+
+def read_kernels(node: Node | None, problems: Problems) -> KernelRange | None:
+    """The range that ``kernels:`` gives; None where it is not there, or says nothing readable."""
+    if node is None:
+        return None
+    items = node.items if isinstance(node, Items) else (node,)
+    found: list[KernelRange] = []
+    for item in items:
+        if isinstance(item, Scalar):
+            try:
+                found.append(parse_range(item.text))
+            except RangeError as error:
+                problems.add(
+                    str(error), item.span, found=quoted(item.text), expected=error.expected
+                )
+    terms = tuple(term for kernels in found for term in kernels.terms)
+    return KernelRange(terms) if terms else None
+
+
+def read_vmms(node: Node | None) -> tuple[str, ...] | None:
+    if not isinstance(node, Items):
+        return None
+    return tuple(dict.fromkeys(item.text for item in node.items if isinstance(item, Scalar)))
+
+
+def read_selector(clause: Map, names: Iterable[str], problems: Problems) -> Selector:
+    """What the clause is for; ``names`` are the scenario's parameters."""
+    kernels, vmm, when = clause.get("kernels"), clause.get("vmm"), clause.get("when")
+    conditions = {}
+    for key, value in when.entries if isinstance(when, Map) else ():
+        items = value.items if isinstance(value, Items) else (value,)
+        conditions[key.text] = tuple(item.value for item in items if isinstance(item, Scalar))
+        if key.text not in names:
+            problems.add(
+                f"no parameter is called {quoted(key.text)}",
+                key.span,
+                expected=", ".join(names) or "a matrix: that has it",
+                near=(key.text, names),
+            )
+    restricting = next((node for node in (kernels, when, vmm) if node is not None), clause)
+    return Selector(
+        read_kernels(kernels, problems),
+        read_vmms(vmm),
+        conditions,
+        restricting.span,
+        kernels.span if kernels is not None else None,
+    )
+
+
+def check_reachable(audience: Audience, rows: Sequence[Parameters], problems: Problems) -> None:
+    """Reports each clause that is the first to fit no case at all."""
+    clauses = audience.clauses
+    # Sets of clauses, a bit for each: what fits a kernel with a VMM, and what fits parameters.
+    placed = {_bits(clause.fits(*place) for clause in clauses) for place in _places(audience)}
+    chosen = {_bits(clause.fits_params(row) for clause in clauses) for row in rows}
+    cases = {place & choice for place in placed for choice in chosen}
+    first = {case & -case for case in cases}
+    for number, clause in enumerate(clauses):
+        if 1 << number not in first:
+            takers = {case & -case for case in cases if case >> number & 1}
+            _report(
+                clause,
+                [other for n, other in enumerate(clauses) if 1 << n in takers],
+                audience,
+                rows,
+                problems,
+            )
+
+
+def _places(audience: Audience) -> Iterator[tuple[Release, str]]:
+    for name in audience.rows():
+        release = parse_release(name)
+        for vmm in audience.vmms:
+            yield release, vmm
+
+
+def _bits(flags: Iterable[bool]) -> int:
+    return sum(1 << number for number, flag in enumerate(flags) if flag)
+
+
+def _report(
+    clause: Selector,
+    takers: Sequence[Selector],
+    audience: Audience,
+    rows: Sequence[Parameters],
+    problems: Problems,
+) -> None:
+    if takers:
+        lines = sorted({taker.span.line for taker in takers})
+        problems.add(
+            "no case ever reaches this clause",
+            clause.span,
+            found=f"all its cases go to the clause{'s' * (len(lines) > 1)} at line "
+            + ", ".join(map(str, lines)),
+            help="the first clause that fits a case is its expectation: put the narrower one first",
+        )
+    elif clause.kernels is not None and not clause.kernels.rows():
+        problems.add(
+            "no known kernel is in this range",
+            clause.kernels_span or clause.span,
+            expected=f"a range within {KNOWN_RELEASES[0]}..{KNOWN_RELEASES[-1]}",
+        )
+    elif not any(clause.fits_params(row) for row in rows):
+        problems.add("no combination of parameters has these values", clause.span)
+    elif clause.vmms is not None and not set(clause.vmms) & set(audience.vmms):
+        problems.add(
+            "the scenario is run with no such VMM",
+            clause.span,
+            found=", ".join(clause.vmms),
+            expected=f"among {', '.join(audience.vmms)}, what the scenario's own `vmm` names",
+        )
+    else:
+        problems.add(
+            "no case ever reaches this clause",
+            clause.span,
+            found="the scenario's own `kernels` leave out all that it is for",
+        )

@@ -1,0 +1,235 @@
+"""Everything of a scenario but its expectations, for one combination of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, Literal, NamedTuple
+
+from vcpu_scenario.case import Action, Case, Limits
+from vcpu_scenario.expectation import Acting
+from vcpu_scenario.language.actions import Doings, read_actions, read_guest_debug
+from vcpu_scenario.language.devices import Devices, read_devices
+from vcpu_scenario.language.guest import Program, Sources, read_program
+from vcpu_scenario.language.memory import (
+    Bytes,
+    Memory,
+    check_added,
+    check_in_memory,
+    check_overlaps,
+    joined,
+    loads_of,
+    read_memory,
+    read_placed,
+)
+from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
+from vcpu_scenario.language.scope import Problems, Scope
+from vcpu_scenario.source import quoted
+
+DEFAULT_REPLY: Final = 0x8877665544332211
+DEFAULT_OBSERVE: Final = ("x0", "x1", "x2", "x3")
+
+_AFTER_BRK: Final[Mapping[str, Literal["without-actions", "always", "never"]]] = {
+    "continue": "without-actions",
+    "skip": "always",
+    "stay": "never",
+}
+
+
+class Setup(NamedTuple):
+    """What every clause of an expectation shares; ``case`` runs without any of them."""
+
+    case: Case
+    program: Program
+    devices: Devices
+    memory: Memory
+    doings: Doings
+    limited: bool
+    """``limits.exits`` is given: a run need not end with its expectation."""
+    acting: tuple[Acting, ...]
+    """What ``on:`` asks for, by exit."""
+    clean: bool
+    """Nothing of all this is faulty."""
+
+    @property
+    def scope(self) -> Scope:
+        return self.doings.scope
+
+
+def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
+    """Reads ``root``, of which the schema's check has taken out what it has something against."""
+    before = problems.reports
+    scope = Scope(problems, complete=_is_whole(root, "guest") and _is_whole(root, "devices"))
+    folder = sources.folder
+    guest = root.get("guest")
+    program = read_program(guest, scope, sources) if isinstance(guest, Map) else Program(ok=False)
+    devices = read_devices(root.get("devices"), scope)
+    scope.labels, scope.devices = program.symbols, devices.addresses
+    scope.complete &= program.ok
+    _check_names(root.get("devices"), program, scope)
+
+    memory = read_memory(root.get("memory"), program, scope, folder)
+    memory.complete &= _is_whole(root, "memory")
+    data = [read_placed(item, scope, folder) for item in _items(root.get("data"))]
+    check_overlaps([*memory.regions, *devices.regions], scope)
+    _check_loads(program, data, memory, scope)
+
+    doings = Doings(scope, folder)
+    debug = root.get("debug")
+    case = Case(
+        slots=tuple(memory.slots),
+        loads=(*program.loads, *loads_of(memory.contents), *loads_of(data)),
+        regs=_registers(guest, program, scope),
+        caps=_texts(root.get("capabilities"), ()),
+        gic=devices.gic,
+        ioeventfds=tuple(devices.ioeventfds.values()),
+        coalesced=tuple(devices.coalesced),
+        devices=tuple(devices.userspace),
+        default_reply=_word(root.get("default_reply"), DEFAULT_REPLY, scope),
+        debug=read_guest_debug(debug, scope) if debug is not None else None,
+        before=read_actions(root.get("before"), doings),
+        on=_on(root.get("on"), doings),
+        observe=_observe(root.get("observe"), scope),
+        skip_brk=_AFTER_BRK[_text(root.get("after_brk")) or "continue"],
+        psci_0_2="psci_0_2" in _texts(root.get("features"), ("psci_0_2",)),
+        limits=_limits(root.get("limits"), scope),
+    )
+    check_doings(doings, memory)
+    limits = root.get("limits")
+    limited = isinstance(limits, Map) and limits.get("exits") is not None
+    acting = tuple(_acting(root.get("on"), scope))
+    clean = not root.faulty and problems.reports == before
+    return Setup(case, program, devices, memory, doings, limited, acting, clean)
+
+
+def _is_whole(root: Map, key: str) -> bool:
+    node = root.get(key)
+    return not (root.faulty if node is None else isinstance(node, Map | Sequence) and node.faulty)
+
+
+def check_doings(doings: Doings, memory: Memory) -> None:
+    """Checks what actions do to memory, once all of a run have been read."""
+    later = joined(memory, doings.added)
+    if doings.added.regions:
+        check_added(later, doings.scope)
+    for written in doings.written:
+        check_in_memory(written, later, "this writes", doings.scope)
+
+
+def _check_names(devices: Node | None, program: Program, scope: Scope) -> None:
+    for key, _ in devices.entries if isinstance(devices, Map) else ():
+        if key.text in program.symbols:
+            scope.problems.add(
+                f"{quoted(key.text)} is the name of a device and of a label",
+                key.span,
+                expected="a name of its own for each",
+            )
+
+
+def _check_loads(program: Program, data: list[Bytes], memory: Memory, scope: Scope) -> None:
+    span = program.span
+    for load in program.loads if span is not None else ():
+        assert span is not None
+        code = Bytes(load.addr, load.data, span, "")
+        check_in_memory(code, memory, "the guest's code is", scope)
+    for item in data:
+        check_in_memory(item, memory, "these bytes are", scope)
+
+
+def _items(node: Node | None) -> tuple[Node, ...]:
+    return node.items if isinstance(node, Sequence) else ()
+
+
+def _text(node: Node | None) -> str:
+    return node.text if isinstance(node, Scalar) else ""
+
+
+def _texts(node: Node | None, default: tuple[str, ...]) -> tuple[str, ...]:
+    if node is None:
+        return default
+    return tuple(dict.fromkeys(_text(item) for item in _items(node)))
+
+
+def _word(node: Node | None, default: int, scope: Scope) -> int:
+    return default if node is None else scope.word(node)
+
+
+def _registers(guest: Node | None, program: Program, scope: Scope) -> tuple[tuple[str, int], ...]:
+    if not isinstance(guest, Map):
+        return ()
+    entry = guest.get("entry")
+    registers = {name: value for name, value, _ in scope.registers(guest.get("registers"))}
+    if entry is not None and "pc" in registers:
+        scope.problems.add("both `entry` and `registers` say where the vCPU starts", entry.span)
+    start = scope.address(entry) if entry is not None else program.entry
+    if start is not None:
+        registers.setdefault("pc", start)
+    return tuple(registers.items())
+
+
+def _on(node: Node | None, doings: Doings) -> tuple[tuple[int, tuple[Action, ...]], ...]:
+    found: dict[int, tuple[Action, ...]] = {}
+    for item in _items(node):
+        if isinstance(item, Map):
+            number = item.get("exit")
+            index = doings.scope.number(number, high=1 << 32)
+            if index in found and number is not None:
+                doings.scope.problems.add(
+                    f"exit {index} is listed twice", number.span, help="put its actions in one list"
+                )
+            found[index] = read_actions(item.get("do"), doings)
+    return tuple(sorted(found.items()))
+
+
+def _acting(node: Node | None, scope: Scope) -> Iterator[Acting]:
+    for item in _items(node):
+        number = item.get("exit") if isinstance(item, Map) else None
+        if number is not None:
+            yield Acting(scope.number(number), number.span)
+
+
+def _observe(node: Node | None, scope: Scope) -> tuple[str, ...]:
+    if node is None:
+        return DEFAULT_OBSERVE
+    names = (scope.register(item) for item in _items(node) if isinstance(item, Scalar))
+    return tuple(dict.fromkeys(name for name in names if name is not None))
+
+
+MAX_EXITS: Final = 100_000
+_MAX_INSTRUCTIONS: Final = 1_000_000_000
+_MAX_SECONDS: Final = 60.0
+
+
+def _limits(node: Node | None, scope: Scope) -> Limits:
+    default = Limits()
+    if not isinstance(node, Map):
+        return default
+
+    def count(key: str, otherwise: int, high: int) -> int:
+        value = node.get(key)
+        return otherwise if value is None else scope.number(value, low=1, high=high)
+
+    return Limits(
+        exits=count("exits", default.exits, MAX_EXITS),
+        instructions=count("instructions", default.instructions, _MAX_INSTRUCTIONS),
+        seconds=_seconds(node.get("seconds"), default.seconds, scope),
+        repeats=count("repeats", 0, MAX_EXITS) or None,
+        stop_on_intr=scope.flag(node.get("stop_on_eintr"), default.stop_on_intr),
+    )
+
+
+def _seconds(node: Node | None, default: float, scope: Scope) -> float:
+    if not isinstance(node, Scalar):
+        return default
+    try:
+        value = float(node.text)
+    except ValueError:
+        value = -1.0
+    if 0 < value <= _MAX_SECONDS:
+        return value
+    scope.problems.add(
+        "no number of seconds for a limit",
+        node.span,
+        found=quoted(node.text),
+        expected=f"more than 0, at most {_MAX_SECONDS:g}",
+    )
+    return default

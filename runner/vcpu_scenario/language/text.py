@@ -1,0 +1,60 @@
+"""Where a place within a scalar's text is in the file: for code, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from vcpu_scenario.language.nodes import Scalar
+from vcpu_scenario.source import Span
+
+
+class TextPlace(NamedTuple):
+    """Maps lines and columns of ``scalar.text`` to the lines of the file it stands in."""
+
+    scalar: Scalar
+    file_lines: Sequence[str]
+
+    def line(self, number: int) -> Span:
+        """The text of line ``number`` (from 1), without the blanks around it."""
+        return self._span(number, None)
+
+    def point(self, number: int, column: int) -> Span:
+        """The word at ``column`` of line ``number``, both from 1."""
+        return self._span(number, column)
+
+    def _span(self, number: int, column: int | None) -> Span:
+        span = self.scalar.span
+        if self.scalar.style == "literal":
+            return self._in_block(number, column)
+        if span.line != span.end_line:
+            return span
+        if column is None:
+            return span
+        quote = 1 if self.scalar.style == "quoted" else 0
+        start = min(span.column + quote + column - 1, span.end_column - 1)
+        return Span(span.file, span.line, start, span.line, span.end_column - quote)
+
+    def _in_block(self, number: int, column: int | None) -> Span:
+        span = self.scalar.span
+        text = self.scalar.text.split("\n")
+        number = min(number, max(1, len(text) - 1))
+        content = text[number - 1] if 0 < number <= len(text) else ""
+        line_number = span.line + number
+        raw = self.file_lines[line_number - 1] if line_number <= len(self.file_lines) else ""
+        indent = max(0, _blanks(raw) - _blanks(content))
+        if column is None:
+            first, last = _blanks(raw), len(raw.rstrip())
+        else:
+            first = min(indent + column - 1, len(raw))
+            last = first + len(_first_word(raw[first:]))
+        return Span(span.file, line_number, first + 1, line_number, max(first, last) + 1)
+
+
+def _blanks(line: str) -> int:
+    return len(line) - len(line.lstrip(" \t"))
+
+
+def _first_word(text: str) -> str:
+    word = text.split(None, 1)[0] if text.strip() else ""
+    return word.rstrip(",")

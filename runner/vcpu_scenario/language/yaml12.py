@@ -1,0 +1,287 @@
+"""YAML text as a tree of nodes with spans, by the rules of YAML 1.2's core schema.
+
+The scanner and parser are PyYAML's, in C where it is built so; what its loader decides by YAML
+1.1 (``on`` is a boolean, ``017`` is 15, the last of two equal keys wins) is decided here as
+editors decide it. The tree is built from the parser's events, one by one, so that nesting,
+aliases and size are bounded before memory or the stack pay for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+
+from vcpu_scenario.language.nodes import (
+    PARAMETER,
+    Map,
+    Node,
+    Scalar,
+    Sequence,
+    Style,
+    Value,
+    scalar,
+)
+from vcpu_scenario.source import Diagnostic, Span, quoted, split_lines
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+MAX_DEPTH: Final = 64
+_TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH} levels"
+MAX_NODES: Final = 100_000
+"""Nodes after every alias has been replaced by what it stands for, and long texts as several."""
+_NODE_OF_TEXT: Final = 128
+_NOT_PRINTABLE: Final = (
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_STYLES: Final[Mapping[str | None, Style]] = {
+    None: "plain",
+    "": "plain",
+    "'": "quoted",
+    '"': "quoted",
+    "|": "literal",
+    ">": "folded",
+}
+_STRING_TAGS: Final = ("!", "tag:yaml.org,2002:str")
+_COLLECTION_TAGS: Final = (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+
+
+def parse(text: str, file: str) -> tuple[Node | None, list[Diagnostic]]:
+    """The only document in ``text``, and what is wrong with it.
+
+    The node is None where the text is not YAML or breaks a limit; it is there, without the
+    second of two equal keys, where the faults leave something to check further.
+    """
+    text = text.removeprefix("\ufeff")
+    builder = _Builder(file)
+    try:
+        builder.build(yaml.parse(text, Loader=_LOADER))
+    except (yaml.reader.ReaderError, UnicodeEncodeError):
+        builder.problems.append(_unprintable(text, file))
+    except yaml.MarkedYAMLError as error:
+        builder.problems.append(_syntax_error(error, text, file))
+    except _LimitError as stop:
+        builder.problems.append(stop.diagnostic)
+    else:
+        return builder.root, builder.problems
+    return None, builder.problems
+
+
+class _LimitError(Exception):
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__()
+        self.diagnostic = diagnostic
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not come yet."""
+
+    event: Any
+    before: int
+    children: list[Node] = field(default_factory=list)
+
+
+class _Builder:
+    """Makes the tree of the parser's events, with a stack of its own."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.problems: list[Diagnostic] = []
+        self.root: Node | None = None
+        self._documents = 0
+        self._stack: list[_Open] = []
+        self._anchors: dict[str, tuple[Node, int] | None] = {}
+        self._count = 0
+
+    def build(self, events: Iterable[Any]) -> None:
+        for event in events:
+            handle = _HANDLERS.get(type(event))
+            if handle is not None:
+                handle(self, event)
+        if self._documents == 0:
+            self._report("the file is empty", Span(self.file, 1, 1, 1, 1), "a scenario")
+
+    def _report(self, message: str, span: Span, expected: str = "", help: str = "") -> None:
+        self.problems.append(Diagnostic(message, span, expected=expected, help=help))
+
+    def _span(self, event: Any) -> Span:
+        return _between(self.file, event.start_mark, event.end_mark)
+
+    def _add(self, node: Node, anchor: str | None, size: int) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = node, size
+        if self._stack:
+            self._stack[-1].children.append(node)
+        elif self._documents == 1:
+            self.root = node
+
+    def _charge(self, nodes: int, event: Any) -> None:
+        self._count += nodes
+        if self._count > MAX_NODES:
+            raise _LimitError(
+                Diagnostic(
+                    f"the file has more than {MAX_NODES:,} nodes once its aliases are expanded",
+                    self._span(event),
+                )
+            )
+
+    def document(self, event: Any) -> None:
+        self._documents += 1
+        if self._documents == 2:
+            self._report(
+                "a second document starts here",
+                self._span(event),
+                expected="one scenario in a file",
+            )
+
+    def scalar(self, event: Any) -> None:
+        size = 1 + len(event.value) // _NODE_OF_TEXT
+        self._charge(size, event)
+        span = self._span(event)
+        style = _STYLES[event.style]
+        if event.tag in _STRING_TAGS:
+            style = "quoted" if style == "plain" else style
+        elif event.tag is not None:
+            self._refuse_tag(event.tag, span)
+        if not event.value.isascii() and _SURROGATE.search(event.value):
+            # Only the parser in Python lets such an escape pass.
+            self._report("half of a surrogate pair is no character", span)
+        self._add(scalar(event.value, style, span), event.anchor, size)
+
+    def alias(self, event: Any) -> None:
+        span = self._span(event)
+        if event.anchor not in self._anchors:
+            raise _LimitError(Diagnostic(f"no anchor is called {quoted(event.anchor)}", span))
+        target = self._anchors[event.anchor]
+        if target is None:
+            raise _LimitError(Diagnostic(f"{quoted(event.anchor)} is part of itself", span))
+        node, size = target
+        self._charge(size, event)
+        self._add(node, None, size)
+
+    def open(self, event: Any) -> None:
+        if event.tag not in _COLLECTION_TAGS:
+            self._refuse_tag(event.tag, self._span(event))
+        if len(self._stack) == MAX_DEPTH:
+            raise _LimitError(Diagnostic(_TOO_DEEP, self._span(event)))
+        self._stack.append(_Open(event, self._count))
+        self._charge(1, event)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+
+    def close_sequence(self, event: Any) -> None:
+        opened, span = self._close(event)
+        items = tuple(opened.children)
+        dynamic = any(item.dynamic for item in items)
+        self._finish(opened, Sequence(items, span, dynamic))
+
+    def close_map(self, event: Any) -> None:
+        opened, span = self._close(event)
+        pairs = zip(opened.children[::2], opened.children[1::2], strict=True)
+        entries = tuple(self._distinct(pairs))
+        dynamic = any(key.dynamic or value.dynamic for key, value in entries)
+        self._finish(opened, Map(entries, span, dynamic))
+
+    def _close(self, event: Any) -> tuple[_Open, Span]:
+        opened = self._stack.pop()
+        span = _between(self.file, opened.event.start_mark, event.end_mark)
+        if not opened.event.flow_style and opened.children:
+            # The parser ends a block where the next token stands, which may be far below.
+            last = opened.children[-1].span
+            span = Span(self.file, span.line, span.column, last.end_line, last.end_column)
+        return opened, span
+
+    def _finish(self, opened: _Open, node: Node) -> None:
+        self._add(node, opened.event.anchor, self._count - opened.before)
+
+    def _distinct(self, pairs: Iterable[tuple[Node, Node]]) -> Iterator[tuple[Scalar, Node]]:
+        seen: dict[tuple[type, Value], Scalar] = {}
+        for key, value in pairs:
+            if not isinstance(key, Scalar):
+                self._report("a key must be a scalar", key.span)
+                continue
+            first = seen.setdefault((type(key.value), key.value), key)
+            if first is key:
+                yield key, value
+            else:
+                self.problems.append(
+                    Diagnostic(
+                        f"duplicate key {quoted(key.text)}",
+                        key.span,
+                        found=f"the same key at line {first.span.line}",
+                        expected="each key once",
+                    )
+                )
+
+    def _refuse_tag(self, tag: str, span: Span) -> None:
+        self._report(
+            f"the tag {quoted(tag)} has no meaning here",
+            span,
+            help="leave the tag out; a quoted scalar is a string",
+        )
+
+
+_HANDLERS: Final[Mapping[type, Callable[[_Builder, Any], None]]] = {
+    yaml.DocumentStartEvent: _Builder.document,
+    yaml.ScalarEvent: _Builder.scalar,
+    yaml.AliasEvent: _Builder.alias,
+    yaml.SequenceStartEvent: _Builder.open,
+    yaml.MappingStartEvent: _Builder.open,
+    yaml.SequenceEndEvent: _Builder.close_sequence,
+    yaml.MappingEndEvent: _Builder.close_map,
+}
+
+
+def _between(file: str, start: Any, end: Any) -> Span:
+    return Span(file, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+
+
+def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> Diagnostic:
+    mark = error.problem_mark or error.context_mark
+    lines = split_lines(text)
+    number, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    while number > len(lines) or (number > 1 and not lines[number - 1].strip()):
+        number -= 1
+        column = len(lines[number - 1]) + 1 if number <= len(lines) else 1
+    where = error.context_mark
+    context = error.context or ""
+    if context and where is not None and where.line + 1 < number:
+        context += f" that starts at line {where.line + 1}"
+    problem = error.problem or context
+    if "nesting depth" in problem:
+        # Newer versions of libyaml have a limit of their own, and scan ahead of what they give.
+        return Diagnostic(_TOO_DEEP, Span(file, number, column, number, column + 1))
+    return Diagnostic(
+        f"not YAML: {problem}",
+        Span(file, number, column, number, column + 1),
+        found=context if error.problem else "",
+        help=_syntax_help(problem, lines[number - 1], column),
+    )
+
+
+def _syntax_help(problem: str, line: str, column: int) -> str:
+    if PARAMETER in line:
+        return 'within [] and {} a parameter needs quotes: "${name}"'
+    if "\t" in line[:column]:
+        return "tabs cannot indent, write spaces"
+    if "mapping values" in problem:
+        return "a text with `: ` in it needs quotes; an entry must be indented like those beside it"
+    return ""
+
+
+def _unprintable(text: str, file: str) -> Diagnostic:
+    # Compiling this takes longer than parsing most files does.
+    found = re.search(_NOT_PRINTABLE, text)
+    offset = found.start() if found else 0
+    before = split_lines(text[:offset])
+    line, column = len(before), len(before[-1]) + 1
+    return Diagnostic(
+        f"the character U+{ord(text[offset]):04X} may not stand in YAML",
+        Span(file, line, column, line, column + 1),
+        help="write it as an escape in a double-quoted scalar",
+    )

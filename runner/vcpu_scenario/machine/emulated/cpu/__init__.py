@@ -1,0 +1,1 @@
+"""The hardware: a Cortex-A57 with EL2 on Unicorn."""

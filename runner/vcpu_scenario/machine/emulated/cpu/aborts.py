@@ -1,0 +1,110 @@
+"""Stage-2 aborts as the hardware reports them: ESR_EL2, FAR_EL2 and HPFAR_EL2.
+
+Unicorn's hook on accesses to memory it does not map gives the physical address, which is the
+IPA; the syndrome is decoded from the instruction.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcpu_scenario.arm64 import esr
+from vcpu_scenario.machine.emulated.cpu import decode, uc
+from vcpu_scenario.machine.emulated.cpu.alignment import misaligned
+from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, Hardware
+from vcpu_scenario.machine.emulated.vgic import VgicV2
+from vcpu_scenario.machine.interface import NotModelled
+
+_PAGE_OFFSET: Final = 0xFFF
+_DATA_ABORT: Final = esr.EC_DABT_LOW << esr.EC_SHIFT | esr.IL
+_FETCH_ABORT: Final = esr.EC_IABT_LOW << esr.EC_SHIFT | esr.IL
+_S1PTW: Final = 1 << 7
+_TCR_EL1: Final = (3, 0, 2, 0, 2)
+_OUTPUT_BITS: Final = (32, 36, 40, 42, 44, 48)
+"""By TCR_EL1.IPS."""
+_WRITES: Final = (uc.UC_ERR_WRITE_UNMAPPED, uc.UC_ERR_WRITE_PROT)
+
+
+def data_abort(cpu: Hardware) -> int | None:
+    """A load or store that stage 2 does not let through."""
+    is_write = cpu.status in _WRITES
+    ipa = cpu.failed_at(is_write=is_write)
+    if is_write:
+        cpu.stage2.undo_store(ipa)
+    translated = cpu.sctlr_el1.value & 1
+    word = cpu.word_at_pc() if translated else cpu.stage2.word(cpu.regs[32])
+    iss = decode.isv_syndrome(word)
+    gicv = cpu.gicv
+    if gicv is not None and iss and 0 <= ipa - gicv.mapped()[0] < gicv.mapped()[1]:
+        return _access_gicv(cpu, gicv, ipa, iss, is_write=is_write)
+    cpu.hsr = _DATA_ABORT | iss | is_write * decode.WNR | cpu.stage2.fault_status(ipa)
+    cpu.ipa = ipa & ~_PAGE_OFFSET
+    if translated:
+        _check_output_size(cpu, ipa)
+    cpu.far = _fault_va(cpu, word, ipa) if translated else ipa
+    return esr.EC_DABT_LOW
+
+
+def block_abort(cpu: Hardware, va: int, ipa: int) -> int:
+    """DC ZVA of a block that stage 2 does not let through: a write without valid syndrome."""
+    cpu.hsr = _DATA_ABORT | decode.WNR | cpu.stage2.fault_status(ipa)
+    cpu.ipa, cpu.far = ipa & ~_PAGE_OFFSET, va
+    return esr.EC_DABT_LOW
+
+
+def table_walk_abort(cpu: Hardware, exception: int, va: int, descriptor: int) -> int:
+    """A stage-1 walk that meets a page which stage 2 does not map."""
+    fetch = exception in (esr.EC_IABT_LOW, esr.EC_IABT_CUR)
+    abort = _FETCH_ABORT if fetch else _DATA_ABORT
+    cpu.hsr = abort | _S1PTW | cpu.stage2.fault_status(descriptor)
+    cpu.ipa, cpu.far = descriptor & ~_PAGE_OFFSET, va
+    return esr.EC_IABT_LOW if fetch else esr.EC_DABT_LOW
+
+
+def fetch_abort(cpu: Hardware) -> int | None:
+    """An instruction fetch that stage 2 does not let through."""
+    ipa = cpu.fault_ipa.value
+    if cpu.pc & 3 and not ipa & _PAGE_OFFSET:
+        # Unicorn fetches on to the next page. The fault of the address is the first page's alone.
+        return misaligned(cpu)
+    return fetch_abort_at(cpu, ipa)
+
+
+def _check_output_size(cpu: Hardware, ipa: int) -> None:
+    """Unicorn has no address size faults."""
+    ips = cpu.read_sys(_TCR_EL1) >> 32 & 7
+    if ips < len(_OUTPUT_BITS) and ipa >> _OUTPUT_BITS[ips]:
+        raise NotModelled(f"an address beyond TCR_EL1.IPS ({ipa:#x}, {_OUTPUT_BITS[ips]} bits)")
+
+
+def fetch_abort_at(cpu: Hardware, ipa: int) -> int:
+    if cpu.mmu_on:
+        _check_output_size(cpu, ipa)
+    cpu.hsr = _FETCH_ABORT | cpu.stage2.fault_status(ipa)
+    cpu.ipa, cpu.far = ipa & ~_PAGE_OFFSET, cpu.pc
+    return esr.EC_IABT_LOW
+
+
+def _access_gicv(cpu: Hardware, gicv: VgicV2, ipa: int, iss: int, *, is_write: bool) -> int | None:
+    """The CPU interface of a GICv2 is mapped into the guest: no exit."""
+    rt, length = iss >> 16 & 31, 1 << (iss >> 22 & 3)
+    value = gicv.gicv(ipa - gicv.mapped()[0], length, is_write, cpu.x_or_zero(rt))
+    if value is None:
+        # The hardware's external abort on an access that is not aligned.
+        cpu.take_to_el1(esr.external_abort(cpu.current_el), cpu.far)
+        return None
+    if not is_write:
+        cpu.set_x(rt, value)
+    cpu.sync_interrupt_lines()
+    outcome = cpu.finish_natively()
+    return EXIT_IRQ if outcome is None and gicv.maintenance() else outcome
+
+
+def _fault_va(cpu: Hardware, word: int, ipa: int) -> int:
+    access = decode.access_of(word, cpu.pc, cpu.x)
+    if access is None:
+        return ipa
+    if access.address & _PAGE_OFFSET == ipa & _PAGE_OFFSET:
+        return access.address
+    # The access began on the page before the one that faulted.
+    return (access.address | _PAGE_OFFSET) + 1 | ipa & _PAGE_OFFSET

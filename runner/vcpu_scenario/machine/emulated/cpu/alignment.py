@@ -1,0 +1,46 @@
+"""PC alignment faults: a branch to an address that is no multiple of 4.
+
+Unicorn executes the words there. It tells when it translates code at an address for the first
+time, and is stopped before it runs any; its translations are then dropped, to be told again.
+"""
+
+from __future__ import annotations
+
+from ctypes import c_uint64
+from typing import Final
+
+from vcpu_scenario.arm64 import esr
+from vcpu_scenario.machine.emulated.cpu import uc
+from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
+
+_SYNDROME: Final = esr.EC_PC_ALIGNMENT << esr.EC_SHIFT | esr.IL
+
+
+class Alignment:
+    """The check of one CPU's pc."""
+
+    def __init__(self, cpu: Hardware) -> None:
+        self._cpu = cpu
+        self.hit = False
+        """The CPU was stopped at such an address."""
+        self._callback = uc.EDGE_HOOK(self._on_new_code)
+        cpu.engine.add_hook(uc.UC_HOOK_EDGE_GENERATED, self._callback)
+
+    def _on_new_code(self, _uc: int, code: int, _before: int, _data: int) -> None:
+        if c_uint64.from_address(code).value & 3:
+            self.hit = True
+            uc.uc_emu_stop(self._cpu.engine.handle)
+
+    def take(self) -> int | None:
+        """The exception that the hardware takes instead."""
+        self.hit = False
+        self._cpu.engine.flush_translations()
+        return misaligned(self._cpu)
+
+
+def misaligned(cpu: Hardware) -> int | None:
+    """The exception at a misaligned pc: a pending step comes before the fault, which is EL1's."""
+    if cpu.step_due:
+        return cpu.step_exception(esr.STEP_PENDING)
+    cpu.take_to_el1(_SYNDROME, cpu.pc)
+    return None

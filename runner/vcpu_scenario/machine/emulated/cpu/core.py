@@ -1,0 +1,214 @@
+"""The hardware: a Cortex-A57 with EL2, up to the exceptions that it takes to EL2.
+
+Unicorn executes EL1 and EL0, with its own MMU, software step, breakpoints, virtual interrupts
+and the traps that HCR_EL2 and MDCR_EL2 ask for. What it leaves to its host is done here and in
+the modules beside, below KVM: vectoring exceptions to EL1 (:mod:`.hardware`), the syndrome of
+stage-2 aborts (:mod:`.aborts`), the virtual GIC's CPU interface and DC ZVA (:mod:`.native`),
+watchpoints (:mod:`.debugunit`), traps of SIMD&FP (:mod:`.wordhooks`), PC alignment faults
+(:mod:`.alignment`).
+
+KVM above sees :meth:`Cpu.enter` return an exception class, and reads ``hsr``, ``far`` and ``ipa``
+as it would read ESR_EL2, FAR_EL2 and HPFAR_EL2.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Final
+
+from vcpu_scenario.arm64 import esr
+from vcpu_scenario.machine.emulated.cpu import aborts, native, uc
+from vcpu_scenario.machine.emulated.cpu.alignment import Alignment
+from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters, DebugUnit
+from vcpu_scenario.machine.emulated.cpu.hardware import (
+    HCR_EL2,
+    HCR_LINES,
+    HCR_TDZ,
+    MDCR_TDE,
+    Hardware,
+)
+from vcpu_scenario.machine.emulated.cpu.layout import SCTLR_EL1
+from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, SS, Encoding
+from vcpu_scenario.machine.emulated.cpu.sysreghook import RegisterHooks
+from vcpu_scenario.machine.emulated.cpu.walk import unmapped_table
+from vcpu_scenario.machine.emulated.cpu.wordhooks import WordHooks
+from vcpu_scenario.machine.interface import NotModelled
+
+EXIT_BUDGET: Final = -1
+"""``enter`` ended because the instruction budget ran out: the time limit's signal."""
+
+EXCEPTION_COST: Final = 100
+"""What an exception settled here is charged against the instruction budget."""
+
+_SINGLE_COST: Final = 20
+"""The same of an instruction that is run by itself."""
+
+_ABORTS: Final = (esr.EC_IABT_LOW, esr.EC_IABT_CUR, esr.EC_DABT_LOW, esr.EC_DABT_CUR)
+
+_A64: Final = 1 << 32
+_IL: Final = 1 << 20
+_MODELLED: Final = frozenset(_A64 | mode | ss for mode in (EL0T, EL1T, EL1H) for ss in (0, SS))
+"""The execution states that are: AArch64, at EL1 or EL0."""
+
+
+def _strange_state(state: int) -> str:
+    """What the guest got into by an exception return that Unicorn does not do as the hardware."""
+    if state & _IL:
+        return "an illegal exception return"
+    return "AArch32 state, to which the guest went by an exception return"
+
+
+class Cpu(Hardware):
+    """One vCPU's hardware."""
+
+    def __init__(self) -> None:
+        self._word_hooks = WordHooks(self)
+        self.left = 0
+        super().__init__(self._word_hooks.scan)
+        self._handle = self.engine.handle
+        self._count = ctypes.c_size_t()
+        self.debug: Final = DebugUnit(self)
+        self.watchpoints = self.debug
+        self._alignment: Final = Alignment(self)
+        self._registers: Final = RegisterHooks(self)
+        self.debug.write_breakpoints(DebugRegisters())  # the first code, which no hook is told of
+        self._pristine = self.engine.new_context()
+        uc.uc_context_save(self.engine.handle, self._pristine)
+
+    def reset(self) -> None:
+        """Makes the CPU as good as new, for another VM: nothing of the last one is left."""
+        # First the breakpoints: Unicorn's context points to them and must not be restored over.
+        self.debug.load(DebugRegisters())
+        self.debug.forget_hit()
+        self._word_hooks.clear()
+        self.stage2.clear()
+        self.engine.flush_translations()
+        self.engine.flush_tlb()
+        uc.uc_context_restore(self.engine.handle, self._pristine)
+        self.clear_state()
+
+    def write_sys(self, encoding: Encoding, value: int) -> None:
+        super().write_sys(encoding, value)
+        if encoding == SCTLR_EL1:
+            self.debug.translation_changed()
+
+    # -- running -----------------------------------------------------------------------------
+
+    def enter(self, budget: int) -> int:
+        """Runs the guest until an exception is taken to EL2, and returns its class, or
+        ``EXIT_BUDGET`` after ``budget`` instructions without one.
+
+        What is ``left`` of the budget then counts what was settled here; not what Unicorn ran
+        at the last, which it does not tell.
+        """
+        if self.gic is not None and (self.gic.cpuif.lrs or self._hcr & HCR_LINES):
+            self.sync_interrupt_lines()
+        self.exclusive.value = -1  # an exception return clears the local exclusive monitor
+        if not self._mdscr & 1:
+            # An exception return takes PSTATE.SS along only while software step is enabled.
+            if self.state.value & SS:
+                self.clear_ss()
+        elif not self._mdcr & MDCR_TDE:
+            return self._enter_one_by_one(budget)
+        if self.vserror is not None:
+            return self._enter_one_by_one(budget)
+        while budget > 0:
+            outcome = self._run(budget)
+            if outcome is not None:
+                self.left = budget
+                return outcome
+            budget -= EXCEPTION_COST
+        self.left = 0
+        return EXIT_BUDGET
+
+    def _enter_one_by_one(self, budget: int) -> int:
+        """Unicorn knows no virtual SErrors, and misses that unmasking debug exceptions starts
+        the guest's own step: looks after each instruction."""
+        while budget > 0:
+            self.take_pending_serror()
+            self.rebuild_flags()
+            if self.vserror is not None and native.reads_isr(self):
+                outcome = self.finish_natively()
+            else:
+                outcome = self._run(1)
+            if outcome is not None and outcome != EXIT_BUDGET:
+                self.left = budget
+                return outcome
+            budget -= _SINGLE_COST
+        self.left = 0
+        return EXIT_BUDGET
+
+    def _run(self, budget: int) -> int | None:
+        """One run of Unicorn: the exception it ended with, None where that was settled."""
+        if self.untrap_dc_zva:
+            return self._run_untrapped()
+        self._count.value = budget
+        status = uc.uc_emu_start(self._handle, self.pc_cell, uc.ZERO, uc.ZERO, self._count)
+        if self._registers.limit is not None:
+            self._registers.tell()
+        if self.state.value not in _MODELLED:
+            raise NotModelled(_strange_state(self.state.value))
+        if status and self.debug.watch_hit is not None:
+            loading = status == uc.UC_ERR_READ_UNMAPPED
+            if loading and self.debug.hit_was_before(self.fault_ipa.value):
+                return self.debug.watchpoint_exit()
+            self.debug.forget_hit()
+        if status != uc.UC_ERR_EXCEPTION:
+            self.status = status
+            return _ON_STATUS[status](self)
+        self.hsr = hsr = self.syndrome.value
+        if self.target_el.value == 1:
+            return self._exception_to_el1()
+        exception = hsr >> esr.EC_SHIFT
+        settle = native.BELOW_KVM.get(exception)
+        return exception if settle is None else settle(self)
+
+    def _run_untrapped(self) -> int | None:
+        """Runs the DC ZVA at pc, for Unicorn to raise its stage-1 fault."""
+        self.untrap_dc_zva = False
+        self.engine.write_sys(HCR_EL2, self.hcr_value & ~HCR_TDZ)
+        outcome = self._run(1)
+        self.reassert_hcr()
+        return outcome
+
+    def _exception_to_el1(self) -> int | None:
+        exception = self.hsr >> esr.EC_SHIFT
+        if (settle := native.ABOVE_UNICORN.get(exception)) is not None:
+            try:
+                return settle(self)
+            except native.NotHandled:
+                pass
+        if exception not in _ABORTS:
+            self.take_to_el1(self.hsr)
+            return None
+        va = self.vaddress.value
+        if self.mmu_on and (table := unmapped_table(self, va)) is not None:
+            return aborts.table_walk_abort(self, exception, va, table)
+        self.take_to_el1(self.hsr, va)
+        return None
+
+    def _stopped(self) -> int | None:
+        """emu_start came back without an exception: a watchpoint stopped it, a trap of SIMD&FP,
+        a misaligned pc, or the budget is spent."""
+        if self.debug.watch_hit is not None:
+            return self.debug.watchpoint_exit()
+        if self._word_hooks.hit:
+            return self._word_hooks.take()
+        if self._alignment.hit:
+            return self._alignment.take()
+        return EXIT_BUDGET
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+_ON_STATUS: Final = {
+    uc.UC_ERR_OK: Cpu._stopped,
+    uc.UC_ERR_READ_UNMAPPED: aborts.data_abort,
+    uc.UC_ERR_WRITE_UNMAPPED: aborts.data_abort,
+    uc.UC_ERR_READ_PROT: aborts.data_abort,
+    uc.UC_ERR_WRITE_PROT: aborts.data_abort,
+    uc.UC_ERR_FETCH_UNMAPPED: aborts.fetch_abort,
+    uc.UC_ERR_FETCH_PROT: aborts.fetch_abort,
+    uc.UC_ERR_INSN_INVALID: native.invalid,
+}

@@ -1,0 +1,282 @@
+"""The hardware's state and controls: what everything that acts on the CPU works on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from vcpu_scenario.arm64 import esr
+from vcpu_scenario.machine.emulated.cpu import uc
+from vcpu_scenario.machine.emulated.cpu.regfile import (
+    DAIF,
+    EL1H,
+    MDSCR_EL1,
+    PSR_A,
+    PSR_D,
+    SS,
+    Encoding,
+    RegisterFile,
+)
+from vcpu_scenario.machine.emulated.cpu.stage2 import Stage2
+from vcpu_scenario.machine.emulated.cpu.timers import HOST_AHEAD, Clock, Timer
+from vcpu_scenario.machine.emulated.vgic import Vgic, VgicV2
+
+HCR_TVM: Final = 1 << 26
+HCR_TID1: Final = 1 << 16
+HCR_TID2: Final = 1 << 17
+HCR_TDZ: Final = 1 << 28
+_HCR_GUEST: Final = (
+    1 << 31  # RW
+    | HCR_TDZ  # DC ZVA runs on past a fault in Unicorn, so it is caught before
+    | 1 << 22  # TSW
+    | 1 << 21  # TACR
+    | 1 << 19  # TSC
+    | 1 << 18  # TID3
+    | 1 << 13  # TWI
+    | 1 << 4  # IMO
+    | 1 << 3  # FMO
+)
+_HCR_VI: Final = 1 << 7
+_HCR_VF: Final = 1 << 6
+HCR_LINES: Final = _HCR_VI | _HCR_VF
+"""The virtual interrupt lines."""
+SERROR_OFFSET: Final = 0x180
+MDCR_TDE: Final = 1 << 8
+"""Debug exceptions of the guest go to EL2."""
+KDE: Final = 1 << 13
+"""MDSCR_EL1: debug exceptions are on at EL1 too."""
+
+HCR_EL2: Final = (3, 4, 1, 1, 0)
+_SCR_EL3: Final = (3, 6, 1, 1, 0)
+_CNTHCTL_EL2: Final = (3, 4, 14, 1, 0)
+_EL1PCTEN: Final = 1
+"""The guest may read the physical counter, and its timer traps."""
+_MDCR_EL2: Final = (3, 4, 1, 1, 1)
+
+
+EXIT_IRQ: Final = -3
+"""``ARM_EXCEPTION_IRQ``: a host interrupt, of which the vCPU itself sees nothing."""
+
+
+class Watchpoints(Protocol):
+    """Watchpoints for accesses that Unicorn does not make itself."""
+
+    def hit_at(self, va: int, length: int, *, is_write: bool) -> int | None:
+        """Where an access of ``length`` bytes hits, None where it does not."""
+        ...
+
+    def report_hit(self, far: int, *, is_write: bool) -> int | None: ...
+
+
+class Hardware(RegisterFile):
+    """One CPU but for its execution: registers, EL2 controls, memory, exceptions to EL1.
+
+    ``scan`` is shown what the VMM writes to memory.
+    """
+
+    watchpoints: Watchpoints
+
+    def __init__(self, scan: Callable[[int, bytes], None]) -> None:
+        super().__init__()
+        self.stage2: Final = Stage2(self.engine, scan)
+        self.gic: Vgic | None
+        self.gicv: VgicV2 | None
+        """A GICv2 whose CPU interface the guest reaches without a trap."""
+        self.vserror: int | None
+        """The ISS of a virtual SError that is pending."""
+        self.id_registers: Mapping[Encoding, int]
+        self.untrap_dc_zva: bool
+        """The instruction at pc is a DC ZVA that stage 1 does not map: Unicorn is to run it."""
+        self.status: int
+        """How Unicorn's last run ended that did not with an exception: one of ``UC_ERR_*``."""
+        self.hsr: int
+        self.far: int
+        self.ipa: int
+        self.virtual_timer: Timer
+        self.physical_timer: Timer
+        """KVM's, which the guest reaches through traps."""
+        self._failed_store: int | None
+        self._hook = uc.MEM_INVALID_HOOK(self._note_failed_store)
+        self.engine.add_hook(uc.UC_HOOK_MEM_WRITE_UNMAPPED | uc.UC_HOOK_MEM_WRITE_PROT, self._hook)
+        self.engine.write_sys(_SCR_EL3, 0x531)
+        self.engine.write_sys(_CNTHCTL_EL2, _EL1PCTEN)
+        self.clear_state()
+
+    def clear_state(self) -> None:
+        """Forgets all that is kept beside Unicorn."""
+        self.gic = self.gicv = None
+        self.vserror = None
+        self._raised = 0
+        self.id_registers = {}
+        self.untrap_dc_zva = False
+        self._failed_store = None
+        clock = Clock()
+        self.virtual_timer = Timer(clock, "CNTV")
+        self.physical_timer = Timer(clock, "CNTP", HOST_AHEAD)
+        self.status = self.hsr = self.far = self.ipa = 0
+        self._mdcr = self._mdscr = self._hcr = 0
+
+    # -- controls ----------------------------------------------------------------------------
+
+    def read_sys(self, encoding: Encoding) -> int:
+        return self.engine.read_sys(encoding)
+
+    def write_sys(self, encoding: Encoding, value: int) -> None:
+        self.engine.write_sys(encoding, value)
+        self.engine.flush_tlb()
+
+    def set_hcr(self, extra: int) -> None:
+        """HCR_EL2 beyond what every guest runs with: ``HCR_TVM``, ``HCR_TID2``, the lines of
+        the virtual interrupts."""
+        value = _HCR_GUEST | extra
+        if value != self._hcr:
+            self._hcr = value
+            self.engine.write_sys(HCR_EL2, value)
+
+    @property
+    def hcr(self) -> int:
+        return self._hcr & ~_HCR_GUEST
+
+    @property
+    def hcr_value(self) -> int:
+        """All of HCR_EL2."""
+        return self._hcr
+
+    def reassert_hcr(self) -> None:
+        """A restored context does not bring the pending interrupt line back."""
+        self.engine.write_sys(HCR_EL2, self._hcr)
+
+    @property
+    def mdcr(self) -> int:
+        return self._mdcr
+
+    def set_mdcr(self, value: int) -> None:
+        if value != self._mdcr:
+            self._mdcr = value
+            self.engine.write_sys(_MDCR_EL2, value)
+
+    @property
+    def mdscr(self) -> int:
+        return self._mdscr
+
+    def set_mdscr(self, value: int) -> None:
+        if value != self._mdscr:
+            self._mdscr = value
+            self.engine.write_sys(MDSCR_EL1, value)
+
+    @property
+    def mmu_on(self) -> bool:
+        return bool(self.sctlr_el1.value & 1)
+
+    @property
+    def interrupt_lines(self) -> int:
+        """The virtual interrupt lines that are asserted, as bits of HCR_EL2."""
+        return self._hcr & HCR_LINES
+
+    def sync_interrupt_lines(self) -> None:
+        gic = self.gic
+        if gic is None:
+            return
+        lines = (_HCR_VI if gic.virq() else 0) | (_HCR_VF if gic.vfiq() else 0) | self._raised
+        if lines != self.interrupt_lines:
+            self.set_hcr(self.hcr & ~HCR_LINES | lines)
+
+    def raise_line(self, line: int, level: int) -> None:
+        """Userspace's own interrupt lines, where it has the interrupt controller."""
+        bit = (_HCR_VI, _HCR_VF)[line]
+        self._raised = self._raised | bit if level else self._raised & ~bit
+        self.sync_interrupt_lines()
+
+    # -- exceptions to EL1 -------------------------------------------------------------------
+
+    def take_to_el1(self, syndrome: int, far: int | None = None, offset: int = 0) -> None:
+        """AArch64.TakeException to EL1: ``offset`` is 0 for synchronous, 0x180 for SError."""
+        old = self.pstate
+        self.change_pstate(old, DAIF | EL1H)
+        self.elr_el1.value = self.regs[32]
+        self.spsr_el1.value = old
+        self.esr_el1.value = syndrome
+        if far is not None:
+            self.far_el1.value = far
+        self.regs[32] = self.vbar_el1.value + _vector_offset(old) + offset
+
+    def take_pending_serror(self) -> None:
+        """Takes a virtual SError, if one is pending and unmasked."""
+        if self.vserror is not None and not self.pstate & PSR_A:
+            iss, self.vserror = self.vserror, None
+            syndrome = esr.EC_SERROR << esr.EC_SHIFT | esr.IL | iss
+            self.take_to_el1(syndrome, offset=SERROR_OFFSET)
+
+    def finish_natively(self) -> int | None:
+        """The instruction at pc is done: moves on, with the step exception if one is due."""
+        self.regs[32] += 4
+        if not self.state.value & SS or not self._mdscr & 1:
+            return None
+        self.clear_ss()
+        return self.step_exception(esr.STEP_COMPLETE)
+
+    def step_exception(self, syndrome: int) -> int | None:
+        """A software step exception: KVM's where MDCR_EL2.TDE says so, else the guest's own."""
+        if self._mdcr & MDCR_TDE:
+            self.hsr = syndrome
+            return esr.EC_SOFTSTP_LOW
+        if self.takes_debug_exceptions:
+            self.take_to_el1(syndrome + (self.current_el << esr.EC_SHIFT))
+        return None
+
+    @property
+    def takes_debug_exceptions(self) -> bool:
+        """Whether debug exceptions are on for the guest where it is (Arm ARM D2.4)."""
+        return not self.current_el or (self._mdscr & KDE != 0 and not self.pstate & PSR_D)
+
+    @property
+    def step_due(self) -> bool:
+        """Whether software step is in its active-pending state: the next thing is its exception."""
+        if not self._mdscr & 1 or self.state.value & SS:
+            return False
+        return bool(self._mdcr & MDCR_TDE) or self.takes_debug_exceptions
+
+    def step_is_pending(self, exception: int) -> bool:
+        """Whether ``exception`` is a step that was pending: nothing was executed."""
+        return exception == esr.EC_SOFTSTP_LOW and self.hsr == esr.STEP_PENDING
+
+    # -- memory ------------------------------------------------------------------------------
+
+    def _note_failed_store(
+        self, _uc: int, _kind: int, address: int, _size: int, _value: int, _data: int
+    ) -> bool:
+        if self._failed_store is None:
+            self._failed_store = address
+        return False
+
+    def failed_at(self, *, is_write: bool) -> int:
+        """The IPA of the load or store that Unicorn could not make.
+
+        A load ends there. A store that crosses into another page goes on byte by byte, and only a
+        hook tells where it failed first.
+        """
+        if not is_write:
+            return self.fault_ipa.value
+        failed, self._failed_store = self._failed_store, None
+        if failed is None:
+            raise uc.UnicornError("a store failed without an address")
+        return failed
+
+    def translate(self, va: int) -> int | None:
+        """The IPA of ``va`` by the guest's stage 1; None where it does not map it."""
+        return self.engine.translate(va) if self.mmu_on else va
+
+    def translate_write(self, va: int) -> int | None:
+        """The same for what is to be written."""
+        return self.engine.translate(va, uc.UC_PROT_WRITE) if self.mmu_on else va
+
+    def word_at_pc(self) -> int:
+        """The instruction at pc; 0 where it cannot be read."""
+        ipa = self.translate(self.regs[32])
+        return 0 if ipa is None else self.stage2.word(ipa)
+
+
+def _vector_offset(pstate: int) -> int:
+    if not pstate & 0xC:
+        return 0x400
+    return 0x200 if pstate & 1 else 0x000

@@ -1,0 +1,253 @@
+"""Where Unicorn keeps the state of its CPU, so that reading a register is a load from memory.
+
+A call through ctypes costs a fifth of a debug step, and a step reads and writes a dozen registers;
+the syndrome of an exception, its fault address and its target exception level have no call at
+all. The offsets belong to a build. They are found by running three instructions with recognisable
+values, once a process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from ctypes import c_size_t, c_uint64, c_void_p
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from vcpu_scenario.machine.emulated.cpu import uc
+
+ELR_EL1: Final = (3, 0, 4, 0, 1)
+SPSR_EL1: Final = (3, 0, 4, 0, 0)
+ESR_EL1: Final = (3, 0, 5, 2, 0)
+FAR_EL1: Final = (3, 0, 6, 0, 0)
+VBAR_EL1: Final = (3, 0, 12, 0, 0)
+SCTLR_EL1: Final = (3, 0, 1, 0, 0)
+
+_X0 = 0x5EED_0000_0000_0A64
+_PC = 0x5EED000
+_EL1H = 5
+_SVC_IMM = 0x5EED
+_HVC_IMM = 0x5EEE
+_EXCLUSIVE = _PC + 0xAB8
+_SVC = 0xD4000001 | _SVC_IMM << 5
+_LDXR_X1_X0 = 0xC85F7C01
+_HVC = 0xD4000002 | _HVC_IMM << 5
+_SCR_EL3 = (3, 6, 1, 1, 0)
+_HCR_EL2 = (3, 4, 1, 1, 0)
+_SYSTEM_REGISTERS: Final = {
+    ELR_EL1: 0x5EED_0000_1110,
+    SPSR_EL1: 0x5EED_2220,
+    ESR_EL1: 0x5EED_3330,
+    FAR_EL1: 0x5EED_0000_4440,
+    VBAR_EL1: 0x5EED_0000_5000,
+    SCTLR_EL1: 0x30C5_0830,
+}
+"""Registers without a side effect, and the values to know them by."""
+
+_HOLE: Final = 0x5EE_DBEE_F000
+UNKNOWN_LAYOUT: Final = (
+    "this build of Unicorn keeps its CPU in an unknown layout; "
+    "install the pinned one: pip install unicorn==2.1.4"
+)
+
+_HANDLE_SIZE: Final = 8192
+_CPU_SIZE: Final = 65536
+"""More than the pointer and the registers have ever been from the beginning."""
+
+_USUAL: Final = (440, 41872)
+"""Where both are on 64-bit Linux, to look there first."""
+
+_libc: Final = ctypes.CDLL(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Byte offsets in a saved context: x0 (then x1 to x30, SP, PC), the execution state (PSTATE
+    without its flags and masks, then 1 for AArch64, u32 each), the exception's syndrome (u32),
+    its fault address (u64) and target exception level (u32), the address that the exclusive
+    monitor watches (u64, all ones where it is clear) and some system registers (u64 each).
+
+    What the handle points to has at ``fault`` the physical address that a run last failed to
+    access (u64), and at ``cpu`` a pointer. A context is a copy of the CPU's own state:
+    ``state_of_cpu`` bytes from where that points is where a context would begin to be it.
+    """
+
+    x0: int
+    state: int
+    syndrome: int
+    vaddress: int
+    target_el: int
+    exclusive: int
+    system: Mapping[tuple[int, int, int, int, int], int]
+    fault: int
+    cpu: int
+    state_of_cpu: int
+
+    def state_address(self, engine: uc.Engine) -> int:
+        """Where the CPU of ``engine`` keeps its state; the offsets of a context count from there.
+
+        Raises :class:`~vcpu_scenario.machine.emulated.cpu.uc.UnicornError` if it does not.
+        """
+        pointer = c_uint64.from_address(engine.address + self.cpu)
+        address: int = pointer.value + self.state_of_cpu
+        x0 = c_uint64.from_address(address + self.x0)
+        engine.write(uc.UC_ARM64_REG_X0, _X0)
+        if x0.value != _X0:
+            raise uc.UnicornError(UNKNOWN_LAYOUT)
+        x0.value = 0
+        return address
+
+    def fault_address(self, engine: uc.Engine) -> int:
+        return engine.address + self.fault
+
+
+@cache
+def cpu_layout() -> Layout:
+    """Finds the layout. Raises :class:`~vcpu_scenario.machine.emulated.cpu.uc.UnicornError` if the
+    build of Unicorn does not keep it where any known build does."""
+    engine = uc.Engine()
+    page = mmap.mmap(-1, 4096)
+    host = ctypes.addressof(ctypes.c_char.from_buffer(page))
+    engine.map_ptr(_PC, 4096, uc.UC_PROT_ALL, host)
+    page[0:12] = struct.pack("<III", _SVC, _HVC, _LDXR_X1_X0)
+    engine.write_sys(_SCR_EL3, 0x531)
+    engine.write_sys(_HCR_EL2, 1 << 31)
+    engine.write(uc.UC_ARM64_REG_X0, _X0)
+
+    def run(pc: int) -> bytes:
+        engine.run(pc, 1)
+        return engine.saved_context()
+
+    def fetch_fault() -> int:
+        engine.run(_HOLE, 1)
+        return _HOLE
+
+    def load_fault() -> int:
+        engine.write(uc.UC_ARM64_REG_X0, 2 * _HOLE)
+        engine.run(_PC + 8, 1)
+        return 2 * _HOLE
+
+    after_svc, after_hvc = run(_PC), run(_PC + 4)
+    engine.write(uc.UC_ARM64_REG_X0, _EXCLUSIVE)
+    after_ldxr = run(_PC + 8)
+    system = _system_registers(engine)
+    x0 = after_svc.find(struct.pack("<Q", _X0))
+    pc_found = struct.unpack_from("<Q", after_svc, x0 + 32 * 8)[0] if x0 >= 0 else 0
+    syndrome = after_svc.find(struct.pack("<I", 0x56000000 | _SVC_IMM))
+    exclusive = _monitor(after_svc, after_ldxr)
+    state = x0 + 33 * 8
+    handle = _Handle(engine)
+    fault = handle.fault_address(fetch_fault, load_fault)
+    cpu, x0_of_cpu = handle.live_registers(fault)
+    handle.close()
+    engine.close()
+    layout = Layout(
+        x0,
+        state,
+        syndrome,
+        syndrome + 8,
+        syndrome + 16,
+        exclusive,
+        system,
+        fault,
+        cpu,
+        x0_of_cpu - x0,
+    )
+    hvc_ok = struct.pack("<I", 0x5A000000 | _HVC_IMM) == after_hvc[syndrome : syndrome + 4]
+    targets = after_svc[layout.target_el], after_hvc[layout.target_el]
+    state_ok = struct.unpack_from("<II", after_svc, state) == (_EL1H, 1)
+    found = min(x0, syndrome, exclusive, fault, cpu, *system.values()) >= 0
+    if not found or pc_found != _PC + 4 or not hvc_ok or not state_ok or targets != (1, 2):
+        raise uc.UnicornError(UNKNOWN_LAYOUT)
+    return layout
+
+
+def _monitor(clear: bytes, watching: bytes) -> int:
+    """Where all ones became the address of the LDXR."""
+    address = struct.pack("<Q", _EXCLUSIVE)
+    at = watching.find(address)
+    while at >= 0 and clear[at : at + 8] != b"\xff" * 8:
+        at = watching.find(address, at + 1)
+    return at
+
+
+def _system_registers(engine: uc.Engine) -> dict[tuple[int, int, int, int, int], int]:
+    """Where each of the registers became its value; -1 where that is not plain to see."""
+    found = {}
+    for encoding, value in _SYSTEM_REGISTERS.items():
+        before = engine.saved_context()
+        engine.write_sys(encoding, value)
+        after, sought = engine.saved_context(), struct.pack("<Q", value)
+        at = after.find(sought)
+        alone = after.find(sought, at + 1) < 0 and before[at : at + 8] != sought
+        found[encoding] = at if alone else -1
+    return found
+
+
+class _Handle:
+    """What the handle of an engine points to, where the CPU is found without a name."""
+
+    def __init__(self, engine: uc.Engine) -> None:
+        self._engine = engine
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
+
+    def close(self) -> None:
+        os.close(self._reading)
+        os.close(self._writing)
+
+    def _peek(self, address: int, size: int) -> bytes:
+        """Up to ``size`` bytes from ``address``, which may lead nowhere: the kernel says so of
+        what it is asked to write to a pipe, where a load would crash."""
+        found = b""
+        while len(found) < size:
+            start, left = c_void_p(address + len(found)), c_size_t(size - len(found))
+            count = _libc.write(self._writing, start, left)
+            if count <= 0:
+                break
+            found += os.read(self._reading, count)
+        return found
+
+    def fault_address(self, *failing: Callable[[], int]) -> int:
+        """The offset of the address that a run failed to access; -1 where there is none. Each of
+        ``failing`` makes a run fail and tells where."""
+        offsets: set[int] = set()
+        for fail in failing:
+            address = struct.pack("<Q", fail())
+            content = self._peek(self._engine.address, _HANDLE_SIZE)
+            now = {at for at in range(0, len(content), 8) if content[at : at + 8] == address}
+            offsets = offsets & now if offsets else now
+        return min(offsets, default=-1)
+
+    def live_registers(self, size: int) -> tuple[int, int]:
+        """The offset of the pointer to the CPU, in the first ``size`` bytes, and that of x0 from
+        where it points; (-1, -1) where none leads to registers that follow Unicorn's own.
+
+        Pointers to what happens to lie before the CPU lead there too, but from further away.
+        """
+        content = self._peek(self._engine.address, size)
+        pointers = [pointer for (pointer,) in struct.iter_unpack("<Q", content)]
+        sought = self._mark_registers(_X0)
+        at, x0 = _USUAL
+        if at >= size or self._peek(pointers[at // 8] + x0, len(sought)) != sought:
+            x0, at = min(self._leads(pointers, sought), default=(-1, -1))
+        followed = self._mark_registers(_X0 + 8)
+        found = at >= 0 and self._peek(pointers[at // 8] + x0, len(followed)) == followed
+        return (at, x0) if found else (-1, -1)
+
+    def _leads(self, pointers: list[int], sought: bytes) -> Iterator[tuple[int, int]]:
+        """How far behind each pointer ``sought`` is, with the pointer's offset."""
+        for n, pointer in enumerate(pointers):
+            x0 = self._peek(pointer, _CPU_SIZE).find(sought) if pointer and not pointer % 8 else -1
+            if x0 >= 0:
+                yield x0, 8 * n
+
+    def _mark_registers(self, first: int) -> bytes:
+        """Gives x0 to x7 values that follow on ``first``, and returns what they look like."""
+        for n in range(8):
+            self._engine.write(uc.UC_ARM64_REG_X0 + n, first + n)
+        return struct.pack("<8Q", *range(first, first + 8))

@@ -1,0 +1,238 @@
+"""Instructions that the hardware has and Unicorn lacks or gets wrong.
+
+Unicorn raises UNDEFINED for system registers it does not know: those of the virtual GIC are done
+here, those that trap to EL2 are reported so. DC ZVA is trapped before Unicorn runs it, since it
+runs on past a fault.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcpu_scenario.arm64 import esr
+from vcpu_scenario.kvm.registers import name_of
+from vcpu_scenario.machine.emulated.cpu.aborts import block_abort, fetch_abort_at
+from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, Hardware
+from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
+from vcpu_scenario.machine.emulated.vgic import UNDEF, Vgic
+from vcpu_scenario.machine.interface import NotModelled
+
+_MSR_OR_MRS: Final = 0b1101010100
+_DC_ZVA_ISS: Final = 1 << 20 | 3 << 14 | 1 << 17 | 7 << 10 | 4 << 1
+_BLOCK: Final = 64
+_TRAPPED_DEBUG: Final = {(2, 3, 0, 1, 0)}
+"""Debug registers that the recorded CPU has, and traps for KVM, and Unicorn lacks:
+MDCCSR_EL0."""
+_ISR_EL1: Final = (3, 0, 12, 1, 0)
+_MRS_ISR_EL1: Final = 0xD538_C100
+_ISR_A: Final = 1 << 8
+_SYS64: Final = esr.EC_SYS64 << esr.EC_SHIFT | esr.IL
+_ONE_WAY: Final[dict[bool, frozenset[Encoding]]] = {
+    True: frozenset({(2, 0, 1, 0, 4)}),  # OSLAR_EL1
+    False: frozenset(
+        {
+            (2, 0, 1, 0, 0),  # MDRAR_EL1
+            (2, 0, 1, 1, 4),  # OSLSR_EL1
+            (2, 0, 7, 14, 6),  # DBGAUTHSTATUS_EL1
+            (2, 3, 0, 1, 0),  # MDCCSR_EL0
+        }
+    ),
+}
+"""Debug registers that cannot be read (True) or written (False): undefined, which comes before
+any trap."""
+
+
+_IMPLEMENTATION_DEFINED: Final = {
+    (3, 1, 11, 0, 2): "L2CTLR_EL1",
+    (3, 1, 11, 0, 3): "L2ECTLR_EL1",
+    (3, 1, 15, 0, 0): "L2ACTLR_EL1",
+    (3, 1, 15, 2, 0): "CPUACTLR_EL1",
+    (3, 1, 15, 2, 1): "CPUECTLR_EL1",
+    (3, 1, 15, 2, 2): "CPUMERRSR_EL1",
+    (3, 1, 15, 2, 3): "L2MERRSR_EL1",
+}
+"""Registers of a Cortex-A57 alone. KVM traps them by HCR_EL2.TIDCP, which not every CPU that
+has been recorded does."""
+_COUNTERS: Final = {(3, 3, 14, crm, op2) for crm in (8, 12) for op2 in (4, 5)}
+"""The event counters of a Cortex-A57 that Unicorn's lacks."""
+_PMU_BEYOND_THE_TRAP: Final = {
+    True: {(3, 3, 9, 12, 5), (3, 3, 9, 13, 0), (3, 3, 9, 13, 2)}
+    | {(3, 3, 14, 8, n) for n in range(8)},
+    False: {(3, 3, 9, 12, 4), (3, 3, 9, 12, 5)},
+}
+"""Of the PMU at EL0 what is read (True) or written past MDCR_EL2.TPM where PMUSERENR_EL0 lets
+it, on the CPU that was recorded; the architecture has the trap come first."""
+_SECURE_TIMER_OP1: Final = 7
+PMU_GROUPS: Final = {(9, 12), (9, 13), (9, 14)} | {(14, crm) for crm in range(8, 16)}
+"""CRn and CRm of the PMU's registers."""
+_DAIF_IMMEDIATE: Final = 0xD503_40DF
+_TDCC: Final = 1 << 12
+"""MDSCR_EL1: the debug communications channel is not for EL0."""
+
+
+class NotHandled(Exception):
+    """The instruction is UNDEFINED on the hardware too."""
+
+
+def undefined(cpu: Hardware) -> int | None:
+    """An instruction that Unicorn finds UNDEFINED. Raises :class:`NotHandled` if it is."""
+    word = cpu.word_at_pc()
+    if word >> 22 != _MSR_OR_MRS:
+        raise NotHandled
+    if not cpu.current_el:
+        return _undefined_at_el0(cpu, word)
+    if not word >> 20 & 1:
+        raise NotHandled
+    encoding = system_encoding(word)
+    is_read = bool(word >> 21 & 1)
+    if encoding in _ONE_WAY[is_read]:
+        raise NotHandled
+    if (name := _IMPLEMENTATION_DEFINED.get(encoding)) is not None:
+        raise NotModelled(f"an implementation defined register ({name})")
+    if encoding in _COUNTERS:
+        return _report_trap(cpu, word, encoding)
+    gic = cpu.gic
+    if encoding in _TRAPPED_DEBUG or (gic is not None and gic.traps(encoding, is_read=is_read)):
+        return _report_trap(cpu, word, encoding)
+    if gic is None:
+        raise NotHandled
+    rt = word & 31
+    if is_read:
+        value = gic.icc_read(encoding)
+        if value is UNDEF:
+            raise NotHandled
+        cpu.set_x(rt, value)
+    elif not gic.icc_write(encoding, cpu.x_or_zero(rt)):
+        raise NotHandled
+    return finish_gic_access(cpu, gic)
+
+
+def finish_gic_access(cpu: Hardware, gic: Vgic) -> int | None:
+    """An access to the CPU interface is done, and may have raised its maintenance interrupt."""
+    cpu.sync_interrupt_lines()
+    outcome = cpu.finish_natively()
+    return EXIT_IRQ if outcome is None and gic.maintenance() else outcome
+
+
+def _undefined_at_el0(cpu: Hardware, word: int) -> int | None:
+    encoding = system_encoding(word)
+    is_read = bool(word >> 21 & 1)
+    if word & ~(1 << 5 | 15 << 8) == _DAIF_IMMEDIATE:
+        raise NotModelled("MSR DAIFSet or DAIFClr at EL0 (SCTLR_EL1.UMA = 0)")
+    if encoding in _COUNTERS:
+        return _pmu_at_el0(cpu, word, encoding)
+    if encoding not in _TRAPPED_DEBUG or encoding in _ONE_WAY[is_read]:
+        raise NotHandled
+    if cpu.mdscr & _TDCC:
+        raise NotModelled("a trap of the debug communications channel (MDSCR_EL1.TDCC)")
+    return _report_trap(cpu, word, encoding)
+
+
+def trap_to_el1(cpu: Hardware) -> int | None:
+    """EC 0x18 that Unicorn takes to EL1. Raises :class:`NotHandled` where the hardware does."""
+    encoding = iss_encoding(cpu.hsr & 0x1FFFFFF)
+    if encoding[1] == _SECURE_TIMER_OP1:
+        # There is no EL3 that could let EL1 have it.
+        cpu.take_to_el1(esr.IL)
+        return None
+    if not cpu.current_el and encoding[0] == 3 and encoding[2:4] in PMU_GROUPS:
+        return _pmu_at_el0(cpu, cpu.word_at_pc(), encoding)
+    raise NotHandled
+
+
+def _pmu_at_el0(cpu: Hardware, word: int, encoding: Encoding) -> int | None:
+    """KVM's host opens the PMU to EL0 (PMUSERENR_EL0), so that MDCR_EL2.TPM traps it."""
+    if encoding in _PMU_BEYOND_THE_TRAP[bool(word >> 21 & 1)]:
+        raise NotModelled(f"the PMU at EL0 ({name_of(encoding)})")
+    return _report_trap(cpu, word, encoding)
+
+
+def _report_trap(cpu: Hardware, word: int, encoding: Encoding) -> int:
+    op0, op1, crn, crm, op2 = encoding
+    iss = op0 << 20 | op2 << 17 | op1 << 14 | crn << 10 | (word & 31) << 5 | crm << 1
+    cpu.hsr = _SYS64 | iss | word >> 21 & 1
+    return esr.EC_SYS64
+
+
+def reads_isr(cpu: Hardware) -> bool:
+    """Reads ISR_EL1, if that is what the instruction at pc does, with the virtual SError that
+    Unicorn knows nothing of."""
+    word = cpu.word_at_pc()
+    if word & ~31 != _MRS_ISR_EL1 or not cpu.current_el or cpu.step_due:
+        return False
+    cpu.set_x(word & 31, cpu.read_sys(_ISR_EL1) | _ISR_A)
+    return True
+
+
+def system_trap(cpu: Hardware) -> int | None:
+    """EC 0x18 to EL2, of which some is set up here and not by KVM."""
+    iss = cpu.hsr & 0x1FFFFFF
+    if iss & ~(31 << 5 | 1) == _DC_ZVA_ISS:
+        return _zero_block(cpu, iss >> 5 & 31)
+    if iss & 1 and (value := cpu.id_registers.get(iss_encoding(iss))) is not None:
+        cpu.set_x(iss >> 5 & 31, value)
+        return cpu.finish_natively()
+    return esr.EC_SYS64
+
+
+def _zero_block(cpu: Hardware, rt: int) -> int | None:
+    va = cpu.x_or_zero(rt)
+    start = va & ~(_BLOCK - 1)
+    ipa = cpu.translate_write(start)
+    if ipa is None:
+        cpu.untrap_dc_zva = True
+        return None
+    slot = cpu.stage2.slot_at(ipa)
+    if slot is None or slot.slot.readonly or not slot.maps(ipa):
+        return block_abort(cpu, va, ipa)
+    far = cpu.watchpoints.hit_at(start, _BLOCK, is_write=True)
+    if far is not None:
+        return cpu.watchpoints.report_hit(far, is_write=True)
+    cpu.stage2.write(ipa, bytes(_BLOCK))
+    return cpu.finish_natively()
+
+
+def software_step(cpu: Hardware) -> int | None:
+    """A pending step waits for the fetch of its instruction, which may abort first."""
+    if cpu.hsr != esr.STEP_PENDING:
+        return esr.EC_SOFTSTP_LOW
+    ipa = cpu.translate(cpu.pc)
+    if ipa is None:
+        return esr.EC_SOFTSTP_LOW
+    slot = cpu.stage2.slot_at(ipa)
+    if slot is not None and slot.maps(ipa):
+        return esr.EC_SOFTSTP_LOW
+    return fetch_abort_at(cpu, ipa)
+
+
+def breakpoint_hit(cpu: Hardware) -> int | None:
+    """A pending step comes before a breakpoint on the same instruction."""
+    if cpu.step_due:
+        return cpu.step_exception(esr.STEP_PENDING)
+    return esr.EC_BREAKPT_LOW
+
+
+def invalid(cpu: Hardware) -> None:
+    """Unicorn cannot decode the word at all."""
+    cpu.take_to_el1(esr.IL)
+
+
+def iss_encoding(iss: int) -> Encoding:
+    """(op0, op1, CRn, CRm, op2) of an ISS for EC 0x18."""
+    return iss >> 20 & 3, iss >> 14 & 7, iss >> 10 & 15, iss >> 1 & 15, iss >> 17 & 7
+
+
+def system_encoding(word: int) -> Encoding:
+    """(op0, op1, CRn, CRm, op2) of an MSR or MRS."""
+    return word >> 19 & 3, word >> 16 & 7, word >> 12 & 15, word >> 8 & 15, word >> 5 & 7
+
+
+BELOW_KVM: Final = {
+    esr.EC_SYS64: system_trap,
+    esr.EC_SOFTSTP_LOW: software_step,
+    esr.EC_BREAKPT_LOW: breakpoint_hit,
+}
+"""Exceptions to EL2 that the hardware settles or changes before KVM sees them."""
+
+ABOVE_UNICORN: Final = {esr.EC_UNKNOWN: undefined, esr.EC_SYS64: trap_to_el1}
+"""Exceptions to EL1 that Unicorn takes where the hardware has the register, or traps it."""

@@ -1,0 +1,122 @@
+"""System registers that Unicorn has and gets wrong, or that are not modelled.
+
+It is stopped at each MRS and MSR of a register that it knows, before the access is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from vcpu_scenario.machine.emulated.cpu import uc
+from vcpu_scenario.machine.emulated.cpu.layout import SCTLR_EL1
+from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
+from vcpu_scenario.machine.emulated.cpu.timers import ENABLE, ISTATUS
+from vcpu_scenario.machine.interface import NotModelled
+
+if TYPE_CHECKING:
+    from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
+
+_CNTKCTL_EL1: Final = (3, 0, 14, 1, 0)
+_EL0PCTEN, _EL0VCTEN, _EL0VTEN = 1, 1 << 1, 1 << 8
+
+
+class RegisterHooks:
+    """The hooks of one CPU. ``limit`` is what a guest came to that is not modelled, and where."""
+
+    def __init__(self, cpu: Hardware) -> None:
+        self._cpu = cpu
+        self.limit: tuple[NotModelled, int] | None = None
+        self._read = uc.SYSTEM_HOOK(self._on_read)
+        self._write = uc.SYSTEM_HOOK(self._on_write)
+        cpu.engine.add_instruction_hook(uc.UC_ARM64_INS_MRS, self._read)
+        cpu.engine.add_instruction_hook(uc.UC_ARM64_INS_MSR, self._write)
+
+    def tell(self) -> None:
+        """Raises what the guest came to, with pc on it."""
+        assert self.limit is not None
+        (what, pc), self.limit = self.limit, None
+        self._cpu.pc = pc
+        raise what
+
+    def _on_read(self, _uc: int, register: int, cp: uc.CpRegPointer, _data: int) -> int:
+        found = cp.contents
+        if found.crn < _LOWEST_CRN:
+            return 0
+        encoding = found.op0, found.op1, found.crn, found.crm, found.op2
+        read = _READS.get(encoding)
+        if read is None or not self._may(encoding):
+            return 0
+        try:
+            value = read(self._cpu)
+        except NotModelled as what:
+            return self._stop(what)
+        self._cpu.set_x(self._cpu.word_at_pc() & 31, value)
+        return 1
+
+    def _on_write(self, _uc: int, register: int, cp: uc.CpRegPointer, _data: int) -> int:
+        found = cp.contents
+        if found.crn < _LOWEST_CRN and found.crn != _SCTLR_CRN:
+            return 0
+        encoding = found.op0, found.op1, found.crn, found.crm, found.op2
+        if encoding == SCTLR_EL1:
+            return self._check_sctlr()
+        write = _WRITES.get(encoding)
+        if write is None or not self._may(encoding):
+            return 0
+        try:
+            write(self._cpu, self._cpu.x_or_zero(self._cpu.word_at_pc() & 31))
+        except NotModelled as what:
+            return self._stop(what)
+        return 1
+
+    def _check_sctlr(self) -> int:
+        value = self._cpu.x_or_zero(self._cpu.word_at_pc() & 31)
+        if self._cpu.current_el and value & _ALIGNMENT_CHECK:
+            return self._stop(NotModelled(f"SCTLR_EL1.A ({value:#x})"))
+        return 0
+
+    def _may(self, encoding: Encoding) -> bool:
+        """Whether the access is the guest's to make; if not, Unicorn takes its exception."""
+        if self._cpu.current_el:
+            return True
+        bit = _AT_EL0.get(encoding, 0)
+        return bool(self._cpu.read_sys(_CNTKCTL_EL1) & bit)
+
+    def _stop(self, what: NotModelled) -> int:
+        self.limit = what, self._cpu.pc
+        uc.uc_emu_stop(self._cpu.engine.handle)
+        return 1
+
+
+def _cbar(_cpu: Hardware) -> int:
+    raise NotModelled("an implementation defined register (CBAR_EL1)")
+
+
+def _read_control(cpu: Hardware) -> int:
+    timer = cpu.virtual_timer
+    status = ISTATUS if timer.control & ENABLE and timer.met() else 0
+    return timer.control | status
+
+
+_LOWEST_CRN: Final = 14
+_SCTLR_CRN: Final = 1
+_ALIGNMENT_CHECK: Final = 1 << 1
+_AT_EL0: Final[dict[Encoding, int]] = {
+    (3, 3, 14, 0, 1): _EL0PCTEN,
+    (3, 3, 14, 0, 2): _EL0VCTEN,
+    **{(3, 3, 14, 3, op2): _EL0VTEN for op2 in (0, 1, 2)},
+}
+_READS: Final[dict[Encoding, Callable[[Hardware], int]]] = {
+    (3, 3, 14, 0, 1): lambda cpu: cpu.physical_timer.count(),
+    (3, 3, 14, 0, 2): lambda cpu: cpu.virtual_timer.count(),
+    (3, 3, 14, 3, 0): lambda cpu: cpu.virtual_timer.value(),
+    (3, 3, 14, 3, 1): _read_control,
+    (3, 3, 14, 3, 2): lambda cpu: cpu.virtual_timer.compare,
+    (3, 1, 15, 3, 0): _cbar,
+}
+_WRITES: Final[dict[Encoding, Callable[[Hardware, int], None]]] = {
+    (3, 3, 14, 3, 0): lambda cpu, value: cpu.virtual_timer.set_value(value),
+    (3, 3, 14, 3, 1): lambda cpu, value: cpu.virtual_timer.set_control(value),
+    (3, 3, 14, 3, 2): lambda cpu, value: cpu.virtual_timer.set_compare(value),
+}

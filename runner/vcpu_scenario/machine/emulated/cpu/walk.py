@@ -1,0 +1,90 @@
+"""The guest's stage-1 walk, where Unicorn's own is not to be had.
+
+A walk that meets a page which stage 2 does not map yet is a stage-2 fault of its own
+(ESR_EL2.ISS.S1PTW): KVM maps the page and the guest goes on. Unicorn would report an abort to EL1
+instead. And it must not be asked for an address while it makes an access.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
+from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
+
+_TTBR0: Final[Encoding] = (3, 0, 2, 0, 0)
+_TTBR1: Final[Encoding] = (3, 0, 2, 0, 1)
+_TCR: Final[Encoding] = (3, 0, 2, 0, 2)
+_ADDRESS: Final = 0xFFFF_FFFF_F000
+_PAGE_BITS_TG0: Final = {0: 12, 1: 16, 2: 14}
+_PAGE_BITS_TG1: Final = {2: 12, 3: 16, 1: 14}
+_BLOCK: Final = 1
+_TABLE: Final = 3
+"""A page, at the last level."""
+
+
+class _Step(NamedTuple):
+    """A descriptor on a walk: where it is, what it says, and the bits of address below it."""
+
+    at: int
+    descriptor: int
+    bits: int
+    last: bool
+
+    @property
+    def maps(self) -> bool:
+        """Whether the walk ends here with an address."""
+        return self.descriptor & 3 == (_TABLE if self.last else _BLOCK)
+
+
+def _walk(cpu: Hardware, va: int) -> Iterator[_Step]:
+    """The walk for ``va``, up to a table that lies in no memslot.
+
+    What stage 2 does not map yet is read all the same.
+    """
+    tcr = cpu.read_sys(_TCR)
+    upper = bool(va >> 55 & 1)
+    page_bits = _PAGE_BITS_TG1.get(tcr >> 30 & 3) if upper else _PAGE_BITS_TG0.get(tcr >> 14 & 3)
+    va_bits = 64 - (tcr >> (16 if upper else 0) & 0x3F)
+    if page_bits is None or not page_bits < va_bits <= 52:
+        return
+    stride = page_bits - 3
+    table = cpu.read_sys(_TTBR1 if upper else _TTBR0) & _ADDRESS
+    va &= (1 << va_bits) - 1
+    for level in reversed(range(-(-(va_bits - page_bits) // stride))):
+        bits = page_bits + level * stride
+        at = table + 8 * (va >> bits & (1 << stride) - 1)
+        found = cpu.stage2.read(at, 8)
+        if found is None:
+            return
+        descriptor = int.from_bytes(found, "little")
+        yield _Step(at, descriptor, bits, last=level == 0)
+        if descriptor & 3 != _TABLE:
+            return
+        table = descriptor & _ADDRESS & -(1 << page_bits)
+
+
+def unmapped_table(cpu: Hardware, va: int) -> int | None:
+    """The IPA of the first descriptor on the walk for ``va`` that lies in a memslot but in a
+    page which stage 2 does not map; None where there is none."""
+    for step in _walk(cpu, va):
+        slot = cpu.stage2.slot_at(step.at)
+        if slot is not None and not slot.maps(step.at):
+            return step.at
+    return None
+
+
+def translate(cpu: Hardware, va: int) -> int | None:
+    """The IPA of ``va`` by stage 1, whoever may access it; None where it is not mapped.
+
+    For hooks on accesses: there Unicorn would put what it is asked for in its TLB, maybe in place
+    of the very translation that the access at hand is about to use.
+    """
+    if not cpu.mmu_on:
+        return va
+    for step in _walk(cpu, va):
+        if step.maps:
+            within = (1 << step.bits) - 1
+            return step.descriptor & _ADDRESS & ~within | va & within
+    return None

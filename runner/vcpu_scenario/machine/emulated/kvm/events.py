@@ -1,0 +1,49 @@
+"""``KVM_SET_VCPU_EVENTS``: aborts and SErrors that userspace gives to the guest."""
+
+from __future__ import annotations
+
+from errno import EINVAL
+
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.emulated.cpu.regfile import PSR_A
+from vcpu_scenario.machine.emulated.kvm.inject import (
+    adjust_pc,
+    inject_abort,
+    inject_unmasked_serror,
+)
+from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.interface import KvmError
+
+
+def set_vcpu_events(vcpu: Vcpu, events: abi.kvm_vcpu_events) -> None:
+    """Raises EINVAL where the kernel has no such ioctl or no external aborts, and for a syndrome:
+    the CPU lacks the RAS extension."""
+    behaviour = vcpu.behaviour
+    if not behaviour.vcpu_events:
+        raise KvmError(EINVAL, "KVM_SET_VCPU_EVENTS")
+    vcpu.shape("vcpu_events")
+    if events.serror_has_esr and events.serror_pending:
+        raise KvmError(EINVAL, "KVM_SET_VCPU_EVENTS")
+    if events.ext_dabt_pending and not behaviour.external_abort_from_user:
+        raise KvmError(EINVAL, "KVM_SET_VCPU_EVENTS")
+    if events.ext_dabt_pending:
+        vcpu.shape("external_abort_from_user")
+        inject_abort(vcpu, far=vcpu.fault_far, fetch=False)
+    if behaviour.user_aborts_committed_at_once:
+        vcpu.shape("user_aborts_committed_at_once")
+        _commit(vcpu)
+    if not events.serror_pending:
+        return
+    if behaviour.user_aborts_committed_at_once and not vcpu.cpu.pstate & PSR_A:
+        inject_unmasked_serror(vcpu)
+        _commit(vcpu)
+    else:
+        vcpu.cpu.vserror = 0
+
+
+def _commit(vcpu: Vcpu) -> None:
+    """``commit_pending_events``. An access in flight is given up, so that its completion does
+    not move pc past the handler's first instruction."""
+    if vcpu.pending_exception is not None:
+        vcpu.mmio_needed = False
+        adjust_pc(vcpu)

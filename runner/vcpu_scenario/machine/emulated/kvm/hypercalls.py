@@ -1,0 +1,305 @@
+"""HVC and SMC: SMCCC and PSCI as the kernel answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined, skip_instruction
+from vcpu_scenario.machine.emulated.kvm.trng import TRNG_FUNCTIONS, Answer, trng
+from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.kvm.wait import block
+from vcpu_scenario.machine.interface import NotModelled
+
+_NOT_SUPPORTED: Final = (1 << 64) - 1
+_INTERNAL_FAILURE: Final = (1 << 64) - 6
+_INVALID_PARAMETERS: Final = (1 << 64) - 2
+_ALREADY_ON: Final = (1 << 64) - 4
+_AFFINITY: Final = 0xFF_00FF_FFFF
+"""MPIDR_EL1's affinity fields."""
+_AFFINITY_LEVELS: Final = 4
+_PSCI_TRUSTED_OS_NOT_PRESENT: Final = 2
+
+PSCI_VERSION: Final = 0x8400_0000
+PSCI_CPU_SUSPEND: Final = 0x8400_0001
+PSCI_CPU_OFF: Final = 0x8400_0002
+PSCI_CPU_ON: Final = 0x8400_0003
+PSCI_AFFINITY_INFO: Final = 0x8400_0004
+PSCI_MIGRATE_INFO_TYPE: Final = 0x8400_0006
+PSCI_SYSTEM_OFF: Final = 0x8400_0008
+PSCI_SYSTEM_RESET: Final = 0x8400_0009
+PSCI_FEATURES: Final = 0x8400_000A
+PSCI_SYSTEM_SUSPEND: Final = 0x8400_000E
+PSCI_SYSTEM_RESET2: Final = 0x8400_0012
+PSCI_SYSTEM_OFF2: Final = 0x8400_0015
+SMCCC_64: Final = 1 << 30
+
+SMCCC_VERSION: Final = 0x8000_0000
+SMCCC_ARCH_FEATURES: Final = 0x8000_0001
+SMCCC_WORKAROUND_1: Final = 0x8000_8000
+SMCCC_WORKAROUND_2: Final = 0x8000_7FFF
+SMCCC_WORKAROUND_3: Final = 0x8000_3FFF
+_VENDOR_HYP_UID: Final = 0x8600_FF01
+_VENDOR_HYP_FEATURES: Final = 0x8600_0000
+_VENDOR_HYP_UID_WORDS: Final = (0xB66FB428, 0xE911C52E, 0x564BCAA9, 0x743A004D)
+_VENDOR_HYP_PTP: Final = 0x8600_0001
+_VENDOR_HYP_OFFERS: Final = 1 << 0 | 1 << 1
+"""Its features and the PTP clock."""
+_PTP_COUNTERS: Final = (0, 1)
+_PV_TIME_FEATURES: Final = 0xC500_0020
+
+
+def handle_hvc(vcpu: Vcpu) -> int:
+    return _call(vcpu)
+
+
+def handle_smc(vcpu: Vcpu) -> int:
+    """An SMC is trapped: pc is still on it."""
+    behaviour = vcpu.behaviour
+    if behaviour.smc_undefined:
+        vcpu.shape("smc_undefined")
+        inject_undefined(vcpu)
+        return 1
+    if behaviour.smc_not_advanced:
+        vcpu.shape("smc_not_advanced")
+        vcpu.cpu.set_x(0, _NOT_SUPPORTED)
+        return 1
+    skip_instruction(vcpu)
+    if behaviour.smc_is_smccc and not vcpu.cpu.hsr & 0xFFFF:
+        vcpu.shape("smc_is_smccc")
+        return _call(vcpu)
+    vcpu.cpu.set_x(0, _NOT_SUPPORTED)
+    return 1
+
+
+def _call(vcpu: Vcpu) -> int:
+    function = vcpu.cpu.x(0) & 0xFFFF_FFFF
+    if (known := _ARCH.get(function)) is not None:
+        return _answer(vcpu, known(vcpu))
+    psci = _PSCI.get(function) if vcpu.psci_0_2 else None
+    if psci is None or not _offers(vcpu, function):
+        return _answer(vcpu, (_NOT_SUPPORTED, 0, 0, 0))
+    return psci(vcpu)
+
+
+def _answer(vcpu: Vcpu, answer: Answer) -> int:
+    """``smccc_set_retval``: since SMCCC 1.1 came, x1 to x3 are written with x0."""
+    if vcpu.behaviour.smccc_results_in_x0_to_x3:
+        vcpu.shape("smccc_results_in_x0_to_x3")
+        vcpu.cpu.regs[:4] = [*answer]
+    else:
+        vcpu.cpu.set_x(0, answer[0])
+    return 1
+
+
+def _value(value: int) -> Callable[[Vcpu], int]:
+    def handler(vcpu: Vcpu) -> int:
+        return _answer(vcpu, (value, 0, 0, 0))
+
+    return handler
+
+
+def _offers(vcpu: Vcpu, function: int) -> bool:
+    """Whether this kernel's PSCI version has ``function``."""
+    behaviour = vcpu.behaviour
+    function &= ~SMCCC_64
+    if function == PSCI_SYSTEM_SUSPEND:
+        return "arm_system_suspend" in vcpu.caps
+    if function == PSCI_FEATURES:
+        return behaviour.psci_1_0
+    if function == PSCI_SYSTEM_RESET2:
+        return behaviour.psci_1_1
+    if function == PSCI_SYSTEM_OFF2:
+        return behaviour.psci_1_3
+    return True
+
+
+def psci_version(vcpu: Vcpu) -> int:
+    """The default of ``KVM_REG_ARM_PSCI_VERSION``: major << 16 | minor."""
+    behaviour = vcpu.behaviour
+    if behaviour.psci_1_3:
+        return 0x1_0003
+    if behaviour.psci_1_1:
+        return 0x1_0001
+    return 0x1_0000 if behaviour.psci_1_0 else 2
+
+
+def _psci_version(vcpu: Vcpu) -> int:
+    for rule in ("psci_1_3", "psci_1_1", "psci_1_0"):
+        if getattr(vcpu.behaviour, rule):
+            vcpu.shape(rule)
+            break
+    return _answer(vcpu, (psci_version(vcpu), 0, 0, 0))
+
+
+def _cpu_suspend(vcpu: Vcpu) -> int:
+    """CPU_SUSPEND is a WFI; its result is written when it wakes."""
+    _answer(vcpu, (0, 0, 0, 0))
+    block(vcpu)
+    return 1
+
+
+def _cpu_off(vcpu: Vcpu) -> int:
+    vcpu.mp_state = abi.KVM_MP_STATE_STOPPED
+    return _answer(vcpu, (0, 0, 0, 0))
+
+
+def _system_event(event: int, *data: int) -> Callable[[Vcpu], int]:
+    def handler(vcpu: Vcpu) -> int:
+        # The state that a guest would see if userspace resumed it anyway.
+        _answer(vcpu, (_INTERNAL_FAILURE, 0, 0, 0))
+        vcpu.mp_state = abi.KVM_MP_STATE_STOPPED
+        _report(vcpu, event, data or (0,))
+        return 0
+
+    return handler
+
+
+def _report(vcpu: Vcpu, event: int, data: tuple[int, ...]) -> None:
+    run = vcpu.run
+    run.exit_reason = abi.KVM_EXIT_SYSTEM_EVENT
+    record = run.system_event
+    record.type = event
+    if vcpu.behaviour.system_event_data:
+        vcpu.shape("system_event_data")
+        record.ndata = len(data)
+        record.data[: len(data)] = data
+    else:
+        record.ndata = 0
+        record.data[0] = 0
+
+
+def _system_suspend(vcpu: Vcpu) -> int:
+    """Leaves the vCPU as it is: to suspend it is userspace's part."""
+    vcpu.shape("psci_system_suspend")
+    _report(vcpu, abi.KVM_SYSTEM_EVENT_SUSPEND, ())
+    return 0
+
+
+def _system_off2(vcpu: Vcpu) -> int:
+    """Hibernation is the only type, and 0 stands for it."""
+    vcpu.shape("psci_1_3")
+    if vcpu.cpu.x(1) not in (0, 1) or vcpu.cpu.x(2):
+        return _answer(vcpu, (_INVALID_PARAMETERS, 0, 0, 0))
+    return _system_event(abi.KVM_SYSTEM_EVENT_SHUTDOWN, 1)(vcpu)
+
+
+def _system_reset2(vcpu: Vcpu) -> int:
+    vcpu.shape("psci_1_1")
+    if vcpu.cpu.x(1) & 0x8000_0000 == 0 and vcpu.cpu.x(1):
+        return _answer(vcpu, (_INVALID_PARAMETERS, 0, 0, 0))
+    # Unlike the other events it presets x0 alone.
+    vcpu.cpu.set_x(0, _INTERNAL_FAILURE)
+    vcpu.mp_state = abi.KVM_MP_STATE_STOPPED
+    _report(vcpu, abi.KVM_SYSTEM_EVENT_RESET, (1,))
+    return 0
+
+
+def _affinity_info(vcpu: Vcpu) -> int:
+    """0 (ON) for this vCPU, invalid for others: a VM has one. x2 is the level from which on the
+    affinities must be the same."""
+    target, level = _argument(vcpu, 1), _argument(vcpu, 2)
+    valid = level < _AFFINITY_LEVELS and _names_this_vcpu(vcpu, target, level)
+    return _answer(vcpu, (0 if valid else _INVALID_PARAMETERS, 0, 0, 0))
+
+
+def _cpu_on(vcpu: Vcpu) -> int:
+    this = _names_this_vcpu(vcpu, _argument(vcpu, 1))
+    return _answer(vcpu, (_ALREADY_ON if this else _INVALID_PARAMETERS, 0, 0, 0))
+
+
+def _argument(vcpu: Vcpu, n: int) -> int:
+    value = vcpu.cpu.x(n)
+    if vcpu.behaviour.psci_arguments_narrowed and not vcpu.cpu.x(0) & SMCCC_64:
+        vcpu.shape("psci_arguments_narrowed")
+        value &= 0xFFFF_FFFF
+    return value
+
+
+def _names_this_vcpu(vcpu: Vcpu, affinity: int, level: int = 0) -> bool:
+    if vcpu.behaviour.psci_affinity_checked and affinity & ~_AFFINITY:
+        vcpu.shape("psci_affinity_checked")
+        return False
+    return not affinity & _AFFINITY & -1 << 8 * level
+
+
+def _features(vcpu: Vcpu) -> int:
+    asked = vcpu.cpu.x(1) & 0xFFFF_FFFF
+    if asked == SMCCC_VERSION and vcpu.behaviour.smccc_1_1:
+        return _answer(vcpu, (0, 0, 0, 0))
+    if asked not in _PSCI or asked not in _FEATURES_KNOWS or not _offers(vcpu, asked):
+        return _answer(vcpu, (_NOT_SUPPORTED, 0, 0, 0))
+    hibernates = asked & ~SMCCC_64 == PSCI_SYSTEM_OFF2
+    return _answer(vcpu, (int(hibernates), 0, 0, 0))
+
+
+_PSCI: Final[dict[int, Callable[[Vcpu], int]]] = {
+    PSCI_VERSION: _psci_version,
+    PSCI_CPU_SUSPEND: _cpu_suspend,
+    PSCI_CPU_SUSPEND | SMCCC_64: _cpu_suspend,
+    PSCI_CPU_OFF: _cpu_off,
+    PSCI_CPU_ON: _cpu_on,
+    PSCI_CPU_ON | SMCCC_64: _cpu_on,
+    PSCI_AFFINITY_INFO: _affinity_info,
+    PSCI_AFFINITY_INFO | SMCCC_64: _affinity_info,
+    PSCI_MIGRATE_INFO_TYPE: _value(_PSCI_TRUSTED_OS_NOT_PRESENT),
+    PSCI_SYSTEM_OFF: _system_event(abi.KVM_SYSTEM_EVENT_SHUTDOWN),
+    PSCI_SYSTEM_RESET: _system_event(abi.KVM_SYSTEM_EVENT_RESET),
+    PSCI_FEATURES: _features,
+    PSCI_SYSTEM_SUSPEND: _system_suspend,
+    PSCI_SYSTEM_SUSPEND | SMCCC_64: _system_suspend,
+    PSCI_SYSTEM_RESET2: _system_reset2,
+    PSCI_SYSTEM_RESET2 | SMCCC_64: _system_reset2,
+    PSCI_SYSTEM_OFF2: _system_off2,
+    PSCI_SYSTEM_OFF2 | SMCCC_64: _system_off2,
+}
+_FEATURES_KNOWS: Final = frozenset(_PSCI)
+
+
+def _smccc_version(vcpu: Vcpu) -> Answer:
+    if not vcpu.behaviour.smccc_1_1:
+        return _NOT_SUPPORTED, 0, 0, 0
+    vcpu.shape("smccc_1_1")
+    return 0x1_0001, 0, 0, 0
+
+
+def _arch_features(vcpu: Vcpu) -> Answer:
+    if vcpu.behaviour.smccc_pv_time and vcpu.cpu.x(1) & 0xFFFF_FFFF == _PV_TIME_FEATURES:
+        vcpu.shape("smccc_pv_time")
+        return 0, 0, 0, 0
+    if vcpu.behaviour.smccc_features_32bit:
+        vcpu.shape("smccc_features_32bit")
+        return 0xFFFF_FFFF, 0, 0, 0
+    return _NOT_SUPPORTED, 0, 0, 0
+
+
+def _vendor_uid(vcpu: Vcpu) -> Answer:
+    if not vcpu.behaviour.smccc_vendor_hyp:
+        return _NOT_SUPPORTED, 0, 0, 0
+    vcpu.shape("smccc_vendor_hyp")
+    return _VENDOR_HYP_UID_WORDS
+
+
+def _vendor_features(vcpu: Vcpu) -> Answer:
+    if not vcpu.behaviour.smccc_vendor_hyp:
+        return _NOT_SUPPORTED, 0, 0, 0
+    vcpu.shape("smccc_vendor_hyp")
+    return _VENDOR_HYP_OFFERS, 0, 0, 0
+
+
+def _ptp(vcpu: Vcpu) -> Answer:
+    counter = vcpu.cpu.x(1) & 0xFFFF_FFFF
+    if not vcpu.behaviour.smccc_vendor_hyp or counter not in _PTP_COUNTERS:
+        return _NOT_SUPPORTED, 0, 0, 0
+    raise NotModelled(f"the host's wall clock (hypercall {_VENDOR_HYP_PTP:#x}, x1 = {counter:#x})")
+
+
+_ARCH: Final[dict[int, Callable[[Vcpu], Answer]]] = {
+    SMCCC_VERSION: _smccc_version,
+    SMCCC_ARCH_FEATURES: _arch_features,
+    _VENDOR_HYP_UID: _vendor_uid,
+    _VENDOR_HYP_FEATURES: _vendor_features,
+    _VENDOR_HYP_PTP: _ptp,
+    **dict.fromkeys(TRNG_FUNCTIONS, trng),
+}

@@ -1,0 +1,90 @@
+"""Exceptions and skips that KVM puts into the guest.
+
+Up to 5.10 KVM changes the vCPU's state at once; since 5.11 it notes what is to be done and does
+it at the next entry, after the debug state is set up (rule ``pc_adjusted_at_entry``).
+"""
+
+from __future__ import annotations
+
+from vcpu_scenario.arm64 import esr
+from vcpu_scenario.machine.emulated.cpu.hardware import SERROR_OFFSET
+from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H, SS
+from vcpu_scenario.machine.emulated.kvm.vcpu import PendingException, Vcpu
+
+_NZCV = 0xF << 28
+_SERROR_ISV = 1 << 24
+"""The syndrome of an SError of which the VMM says nothing more."""
+
+
+def skip_instruction(vcpu: Vcpu) -> None:
+    """``kvm_skip_instr``, or ``kvm_incr_pc`` where the pc moves at entry."""
+    behaviour = vcpu.behaviour
+    if behaviour.pc_adjusted_at_entry:
+        vcpu.shape("pc_adjusted_at_entry")
+        vcpu.increment_pc = True
+        return
+    skip_now(vcpu)
+
+
+def skip_now(vcpu: Vcpu) -> None:
+    cpu = vcpu.cpu
+    cpu.regs[32] += 4
+    if vcpu.behaviour.skip_clears_ss:
+        cpu.clear_ss()
+
+
+def inject(vcpu: Vcpu, exception: PendingException) -> None:
+    """Takes ``exception`` to EL1 now or at the next entry."""
+    if vcpu.behaviour.pc_adjusted_at_entry:
+        vcpu.shape("pc_adjusted_at_entry")
+        vcpu.pending_exception = exception
+    else:
+        take(vcpu, exception)
+
+
+def take(vcpu: Vcpu, exception: PendingException) -> None:
+    cpu = vcpu.cpu
+    old = cpu.pstate
+    cpu.take_to_el1(exception.syndrome, exception.far, exception.offset)
+    # KVM keeps the condition flags; the hardware's own exceptions here do not.
+    cpu.pstate = DAIF | EL1H | old & _NZCV
+
+
+def adjust_pc(vcpu: Vcpu) -> None:
+    """``__kvm_adjust_pc``: does what was noted. Either way PSTATE.SS ends up clear."""
+    if (exception := vcpu.pending_exception) is not None:
+        vcpu.pending_exception = None
+        take(vcpu, exception)
+    elif vcpu.increment_pc:
+        cpu = vcpu.cpu
+        cpu.regs[32] += 4
+        if cpu.state.value & SS:
+            cpu.clear_ss()
+    vcpu.increment_pc = False
+
+
+def inject_undefined(vcpu: Vcpu) -> None:
+    inject(vcpu, PendingException(esr.EC_UNKNOWN << esr.EC_SHIFT | esr.IL))
+
+
+def inject_abort(vcpu: Vcpu, *, far: int, fetch: bool) -> None:
+    """A synchronous external abort, on an instruction fetch or a data access."""
+    syndrome = esr.external_abort(vcpu.cpu.current_el, fetch=fetch)
+    if vcpu.behaviour.injected_il_set:
+        vcpu.shape("injected_il_set")
+    else:
+        # kvm_vcpu_trap_il_is32bit asks the last exit, which there may not have been.
+        syndrome &= ~esr.IL | vcpu.cpu.hsr
+    if vcpu.behaviour.injected_esr_sign_extended:
+        vcpu.shape("injected_esr_sign_extended")
+        syndrome |= 0xFFFF_FFFF_0000_0000
+    inject(vcpu, PendingException(syndrome, far))
+
+
+def inject_unmasked_serror(vcpu: Vcpu) -> None:
+    """``pend_serror_exception``: an SError that KVM takes to the guest's vector itself."""
+    syndrome = esr.EC_SERROR << esr.EC_SHIFT | _SERROR_ISV
+    if vcpu.behaviour.injected_il_set:
+        vcpu.shape("injected_il_set")
+        syndrome |= esr.IL
+    inject(vcpu, PendingException(syndrome, offset=SERROR_OFFSET))

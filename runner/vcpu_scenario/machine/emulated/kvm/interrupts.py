@@ -1,0 +1,88 @@
+"""Joins a vGIC to the vCPU: its regions on the bus, its CPU interface to the hardware."""
+
+from __future__ import annotations
+
+from errno import EINVAL, ENXIO
+
+from vcpu_scenario.case import Gic
+from vcpu_scenario.kernels.behaviour import Behaviour
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.emulated import vgic
+from vcpu_scenario.machine.emulated.cpu.icv import ICC_SRE_EL1, READS, SGI_REGISTERS, WRITES
+from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.vgic import VgicFeatures
+
+
+class _Region:
+    def __init__(self, gic: vgic.Vgic) -> None:
+        self._gic = gic
+
+    def read(self, ipa: int, length: int) -> int | None:
+        return self._gic.mmio(ipa, length, False, 0)
+
+    def write(self, ipa: int, length: int, value: int) -> bool:
+        return self._gic.mmio(ipa, length, True, value) is not None
+
+
+def create_gic(vcpu: Vcpu, gic: Gic) -> None:
+    """``KVM_CREATE_DEVICE`` and ``KVM_DEV_ARM_VGIC_CTRL_INIT``."""
+    created = vgic.create(gic, features(vcpu.behaviour))
+    vcpu.gic = created
+    vcpu.cpu.gic = created
+    if isinstance(created, vgic.VgicV2) and not vcpu.behaviour.gicv_trapped:
+        vcpu.cpu.gicv = created
+        vcpu.cpu.stage2.note_mapping(*created.mapped())
+    region = _Region(created)
+    for base, size in created.regions():
+        vcpu.bus.register(base, size, region)
+
+
+def irq_line(vcpu: Vcpu, irq: int, level: int) -> int:
+    """``KVM_IRQ_LINE``: 0, or the negative errno.
+
+    Without a vGIC only the CPU's own lines can be raised, ``KVM_ARM_IRQ_TYPE_CPU``, and only
+    without one (``kvm_vm_ioctl_irq_line``, ``vcpu_interrupt_line``).
+    """
+    if vcpu.gic is not None:
+        return vcpu.gic.irq_line(irq, level)
+    if irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT & 0xF != abi.KVM_ARM_IRQ_TYPE_CPU:
+        return -ENXIO
+    if irq & 0xFFFFFF not in (0, 1):
+        return -EINVAL
+    vcpu.cpu.raise_line(irq & 1, level)
+    return 0
+
+
+class _Trapped(vgic.VgicV3):
+    """The CPU interface of a VM without a vGIC where KVM traps it: all but ICC_SRE_EL1."""
+
+    def traps(self, encoding: vgic.Encoding, *, is_read: bool = False) -> bool:
+        if encoding == ICC_SRE_EL1:
+            return False
+        if is_read:
+            return encoding in READS
+        return encoding in WRITES or encoding in SGI_REGISTERS
+
+
+def bare_interface(behaviour: Behaviour) -> vgic.Vgic:
+    """The hardware's CPU interface in a VM without a vGIC."""
+    kind = _Trapped if behaviour.icc_undefined_without_gic else vgic.VgicV3
+    return kind(Gic(3, 0, 0), features(behaviour))
+
+
+def features(behaviour: Behaviour) -> VgicFeatures:
+    """What the rules say of the vGIC. The recorded VMM asked for 64 interrupts, as ours does."""
+    revision = 3 if behaviour.vgic_revision_3 else 2 if behaviour.vgic_groups_writable else 0
+    return VgicFeatures(
+        implementation_revision=revision,
+        groups_writable=behaviour.vgic_groups_writable,
+        group0_sgi_registers=behaviour.vgic_groups_writable,
+        level_active_and_pending=not behaviour.vgic_lr_state_separate,
+        sgi_sources_together=not behaviour.vgic_sgi_sources_in_turn,
+        sgi_active_source=behaviour.vgic_lr_state_separate,
+        lr_overflow=behaviour.vgic_lr_overflow,
+        traps_dir_with_spis=behaviour.vgic_lr_overflow,
+        gicv_dir_page_trapped=behaviour.vgic_lr_overflow,
+        redistributor_is_one_device=behaviour.vgic_redistributor_one_region,
+        wfi_heeds_priority=behaviour.vgic_wfi_heeds_priority,
+    )

@@ -1,0 +1,315 @@
+"""System registers: their values at reset, and what KVM does for those that it traps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from vcpu_scenario.machine.emulated.cpu.hardware import HCR_TID1, HCR_TID2, HCR_TVM
+from vcpu_scenario.machine.emulated.cpu.icv import SGI_REGISTERS
+from vcpu_scenario.machine.emulated.cpu.native import PMU_GROUPS, iss_encoding
+from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
+from vcpu_scenario.machine.emulated.cpu.timers import ISTATUS, Timer
+from vcpu_scenario.machine.emulated.kvm.guestdebug import guest_registers_in_use
+from vcpu_scenario.machine.emulated.kvm.idregs import MPIDR, id_register
+from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined, skip_instruction
+from vcpu_scenario.machine.emulated.kvm.vcpu import UNKNOWN_RESET, Vcpu
+from vcpu_scenario.machine.emulated.vgic import UNDEF
+
+SCTLR_EL1: Final = (3, 0, 1, 0, 0)
+_VMPIDR_EL2: Final = (3, 4, 0, 0, 5)
+_VPIDR_EL2: Final = (3, 4, 0, 0, 0)
+_SCTLR_RESET: Final = 0x00C5_0078
+_SCTLR_M_C: Final = 1 | 1 << 2
+
+RESET_VALUES: Final[dict[Encoding, int]] = {
+    SCTLR_EL1: _SCTLR_RESET,
+    (3, 0, 1, 0, 2): 0,  # CPACR_EL1
+    (3, 0, 2, 0, 0): UNKNOWN_RESET,  # TTBR0_EL1
+    (3, 0, 2, 0, 1): UNKNOWN_RESET,  # TTBR1_EL1
+    (3, 0, 2, 0, 2): 0,  # TCR_EL1
+    (3, 0, 4, 0, 0): 0,  # SPSR_EL1
+    (3, 0, 4, 0, 1): 0,  # ELR_EL1
+    (3, 0, 5, 1, 0): UNKNOWN_RESET,  # AFSR0_EL1
+    (3, 0, 5, 1, 1): UNKNOWN_RESET,  # AFSR1_EL1
+    (3, 0, 5, 2, 0): UNKNOWN_RESET,  # ESR_EL1
+    (3, 0, 6, 0, 0): UNKNOWN_RESET,  # FAR_EL1
+    (3, 0, 7, 4, 0): UNKNOWN_RESET,  # PAR_EL1
+    (3, 0, 10, 2, 0): UNKNOWN_RESET,  # MAIR_EL1
+    (3, 0, 10, 3, 0): 0,  # AMAIR_EL1
+    (3, 0, 12, 0, 0): 0,  # VBAR_EL1
+    (3, 0, 13, 0, 1): 0,  # CONTEXTIDR_EL1
+    (3, 0, 13, 0, 4): UNKNOWN_RESET,  # TPIDR_EL1
+    (3, 3, 13, 0, 2): UNKNOWN_RESET,  # TPIDR_EL0
+    (3, 3, 13, 0, 3): UNKNOWN_RESET,  # TPIDRRO_EL0
+    (3, 0, 14, 1, 0): 0,  # CNTKCTL_EL1
+    (3, 2, 0, 0, 0): UNKNOWN_RESET,  # CSSELR_EL1
+}
+
+_OSLK: Final = 1 << 1
+
+
+def reset_system_registers(vcpu: Vcpu) -> None:
+    """``kvm_reset_vcpu``: registers, and the identity that the vCPU shows."""
+    cpu = vcpu.cpu
+    for encoding, value in RESET_VALUES.items():
+        cpu.engine.write_sys(encoding, value)
+    cpu.engine.write_sys(_VPIDR_EL2, vcpu.midr)
+    cpu.engine.write_sys(_VMPIDR_EL2, MPIDR)
+    traps = HCR_TVM
+    if vcpu.behaviour.ctr_trapped:
+        traps |= HCR_TID2
+    if vcpu.behaviour.implementation_id_trapped:
+        traps |= HCR_TID1
+    cpu.set_hcr(traps)
+
+
+def handle_sys64(vcpu: Vcpu) -> int:
+    """``kvm_handle_sys_reg``: a trapped MRS, MSR or SYS instruction."""
+    iss = vcpu.cpu.hsr & 0x1FFFFFF
+    encoding = iss_encoding(iss)
+    handler = _HANDLERS.get(encoding) or _by_range(vcpu, encoding)
+    if handler is None:
+        inject_undefined(vcpu)
+        return 1
+    rt = iss >> 5 & 31
+    if iss & 1:
+        value = handler(vcpu, encoding, None)
+        if value is None:
+            inject_undefined(vcpu)
+            return 1
+        vcpu.cpu.set_x(rt, value)
+    else:
+        handler(vcpu, encoding, 0 if rt == 31 else vcpu.cpu.x(rt))
+    if vcpu.pending_exception is None:
+        skip_instruction(vcpu)
+    return 1
+
+
+Access = Callable[[Vcpu, Encoding, int | None], int | None]
+"""Reads where the last argument is None, else writes it. A read of None is UNDEFINED."""
+
+
+def _by_range(vcpu: Vcpu, encoding: Encoding) -> Access | None:
+    op0, op1, crn, crm, _ = encoding
+    if op0 == 2 and op1 == 0 and crn == 0 and encoding[4] >= 4:
+        return _DEBUG_BANKS[encoding[4]]
+    if (op0, op1, crn) == (3, 0, 0) and crm:
+        return id_register
+    if op0 == 3 and (crn, crm) in PMU_GROUPS:
+        return _pmu
+    if op0 == 3 and crn in (4, 12):
+        return _without_vgic if vcpu.gic is None else _gic
+    return None
+
+
+def _mdscr(vcpu: Vcpu, _encoding: Encoding, value: int | None) -> int | None:
+    if value is not None:
+        vcpu.guest_mdscr = value
+        vcpu.debug_changed = True
+    return vcpu.guest_mdscr
+
+
+def _bank(
+    of: Callable[[Vcpu], list[int]], held: Callable[[int], int] = lambda value: value
+) -> Access:
+    """Registers of one kind; ``held`` is what the CPU makes of a value."""
+
+    def access(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
+        registers = of(vcpu)
+        if value is not None:
+            registers[encoding[3]] = held(value) if guest_registers_in_use(vcpu) else value
+            vcpu.debug_changed = True
+        return registers[encoding[3]]
+
+    return access
+
+
+def _held_bcr(value: int) -> int:
+    """BAS counts in halfwords: its odd bits are copies of the even ones."""
+    even = value & 0b0101 << 5
+    return value & ~(0b1111 << 5) | even | even << 1
+
+
+def _held_wvr(value: int) -> int:
+    """The address of a word."""
+    return value & ~3
+
+
+_DEBUG_BANKS: Final[dict[int, Access]] = {
+    4: _bank(lambda vcpu: vcpu.guest_bvr),
+    5: _bank(lambda vcpu: vcpu.guest_bcr, _held_bcr),
+    6: _bank(lambda vcpu: vcpu.guest_wvr, _held_wvr),
+    7: _bank(lambda vcpu: vcpu.guest_wcr),
+}
+
+
+def _raz_wi(_vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
+    return 0
+
+
+def _oslsr(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
+    return vcpu.oslsr
+
+
+def _oslar(vcpu: Vcpu, _encoding: Encoding, value: int | None) -> int | None:
+    if value is not None and vcpu.behaviour.os_lock_emulated:
+        vcpu.shape("os_lock_emulated")
+        vcpu.oslsr = vcpu.oslsr & ~_OSLK | (value & 1) * _OSLK
+        vcpu.debug_changed = True
+    return None
+
+
+def _mdccint(vcpu: Vcpu, _encoding: Encoding, value: int | None) -> int | None:
+    if value is not None:
+        vcpu.mdccint = value
+    return vcpu.mdccint
+
+
+def _vm_register(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
+    """Trapped by HCR_EL2.TVM until the guest writes one with its MMU and caches on
+    (``kvm_toggle_cache``)."""
+    cpu = vcpu.cpu
+    if value is None:
+        return cpu.read_sys(encoding)
+    cpu.write_sys(encoding, value)
+    if cpu.sctlr_el1.value & _SCTLR_M_C == _SCTLR_M_C:
+        cpu.set_hcr(cpu.hcr & ~HCR_TVM)
+    return None
+
+
+def _implementation_id(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
+    vcpu.shape("implementation_id_trapped")
+    return 0
+
+
+def _set_way(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
+    """``kvm_set_way_flush``: KVM flushes the VM's memory, and looks out again for when the caches
+    are switched."""
+    cpu = vcpu.cpu
+    cpu.set_hcr(cpu.hcr | HCR_TVM)
+    return None
+
+
+def _ctr(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
+    vcpu.shape("ctr_trapped")
+    return 0x8444_C004
+
+
+def _cache_register(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
+    """KVM makes the caches up since it traps them: one level, one set, one way."""
+    vcpu.shape("ctr_trapped")
+    if value is not None and encoding == _CSSELR_EL1:
+        vcpu.csselr = value
+    elif value is not None:
+        inject_undefined(vcpu)
+    elif encoding == _CSSELR_EL1:
+        return vcpu.csselr
+    elif encoding == _CCSIDR_EL1:
+        if vcpu.csselr & 0xF < _CSSELR_MAX:
+            return _CCSIDR
+        return vcpu.cpu.x_or_zero(vcpu.cpu.hsr >> 5 & 31)  # it is left as it was
+    return _CLIDR
+
+
+def _physical_timer(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
+    """``access_arch_timer``: KVM shows ISTATUS whether or not the timer is enabled."""
+    timer = vcpu.cpu.physical_timer
+    register = encoding[4]
+    if value is not None:
+        _WRITE_TIMER[register](timer, value)
+        return None
+    if register == _CTL:
+        return timer.control | (ISTATUS if timer.met() else 0)
+    return timer.compare if register == _CVAL else timer.value()
+
+
+def _pmu(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
+    if vcpu.behaviour.pmu_undefined:
+        vcpu.shape("pmu_undefined")
+        inject_undefined(vcpu)
+        return None
+    return 0
+
+
+def _gic(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
+    assert vcpu.gic is not None
+    if value is None:
+        found = vcpu.gic.icc_read(encoding)
+        return None if found is UNDEF else found
+    vcpu.gic.icc_write(encoding, value)
+    return None
+
+
+def _without_vgic(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
+    """``access_gic_sgi`` and the rest of a CPU interface that the VM does not have."""
+    is_sgi = encoding in SGI_REGISTERS
+    if is_sgi and not vcpu.behaviour.sgi_undefined_without_gic:
+        return None  # it is sent to nobody
+    vcpu.shape("sgi_undefined_without_gic" if is_sgi else "icc_undefined_without_gic")
+    if value is not None:
+        inject_undefined(vcpu)
+    return None
+
+
+_TVAL, _CTL, _CVAL = 0, 1, 2
+_WRITE_TIMER: Final[dict[int, Callable[[Timer, int], None]]] = {
+    _TVAL: Timer.set_value,
+    _CTL: Timer.set_control,
+    _CVAL: Timer.set_compare,
+}
+_CCSIDR_EL1: Final = (3, 1, 0, 0, 0)
+_CLIDR_EL1: Final = (3, 1, 0, 0, 1)
+_CSSELR_EL1: Final = (3, 2, 0, 0, 0)
+_CLIDR: Final = 0x0920_0003
+"""Level 1 has both caches, and is the point of coherency and of both unifications."""
+_CCSIDR: Final = 2
+"""Lines of 64 bytes."""
+_CSSELR_MAX: Final = 14
+
+_TRAPPED_BY_TVM: Final[tuple[Encoding, ...]] = (
+    SCTLR_EL1,
+    (3, 0, 2, 0, 0),  # TTBR0_EL1
+    (3, 0, 2, 0, 1),  # TTBR1_EL1
+    (3, 0, 2, 0, 2),  # TCR_EL1
+    (3, 0, 5, 1, 0),  # AFSR0_EL1
+    (3, 0, 5, 1, 1),  # AFSR1_EL1
+    (3, 0, 5, 2, 0),  # ESR_EL1
+    (3, 0, 6, 0, 0),  # FAR_EL1
+    (3, 0, 10, 2, 0),  # MAIR_EL1
+    (3, 0, 10, 3, 0),  # AMAIR_EL1
+    (3, 0, 13, 0, 1),  # CONTEXTIDR_EL1
+)
+
+_HANDLERS: Final[dict[Encoding, Access]] = {
+    (2, 0, 0, 2, 2): _mdscr,
+    (2, 0, 0, 2, 0): _mdccint,
+    (2, 3, 0, 1, 0): _raz_wi,  # MDCCSR_EL0
+    (2, 3, 0, 4, 0): _raz_wi,  # DBGDTR_EL0
+    (2, 3, 0, 5, 0): _raz_wi,  # DBGDTRTX_EL0, DBGDTRRX_EL0
+    (2, 0, 0, 0, 2): _raz_wi,  # OSDTRRX_EL1
+    (2, 0, 0, 3, 2): _raz_wi,  # OSDTRTX_EL1
+    (2, 0, 0, 6, 2): _raz_wi,  # OSECCR_EL1
+    (2, 0, 1, 0, 0): _raz_wi,  # MDRAR_EL1
+    (2, 0, 1, 0, 4): _oslar,
+    (2, 0, 1, 1, 4): _oslsr,
+    (2, 0, 1, 3, 4): _raz_wi,  # OSDLR_EL1
+    (2, 0, 1, 4, 4): _raz_wi,  # DBGPRCR_EL1
+    (2, 0, 7, 8, 6): _raz_wi,  # DBGCLAIMSET_EL1
+    (2, 0, 7, 9, 6): _raz_wi,  # DBGCLAIMCLR_EL1
+    (2, 0, 7, 14, 6): _raz_wi,  # DBGAUTHSTATUS_EL1
+    (3, 3, 0, 0, 1): _ctr,
+    (3, 0, 1, 0, 1): _raz_wi,  # ACTLR_EL1: what a Cortex-A57 without EL3 shows
+    (3, 0, 0, 0, 6): _implementation_id,  # REVIDR_EL1
+    (3, 1, 0, 0, 7): _implementation_id,  # AIDR_EL1
+    (3, 3, 14, 2, 0): _physical_timer,  # CNTP_TVAL_EL0
+    (3, 3, 14, 2, 1): _physical_timer,  # CNTP_CTL_EL0
+    (3, 3, 14, 2, 2): _physical_timer,  # CNTP_CVAL_EL0
+    _CCSIDR_EL1: _cache_register,
+    _CLIDR_EL1: _cache_register,
+    _CSSELR_EL1: _cache_register,
+    (1, 0, 7, 6, 2): _set_way,
+    (1, 0, 7, 10, 2): _set_way,
+    (1, 0, 7, 14, 2): _set_way,
+    **dict.fromkeys(_TRAPPED_BY_TVM, _vm_register),
+}

@@ -1,0 +1,110 @@
+"""The vCPU as KVM keeps it: what lies between the hardware below and the ioctls above."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from ctypes import c_uint8, c_uint16, c_uint32, c_uint64
+from dataclasses import dataclass
+from typing import Final
+
+from vcpu_scenario.kernels.behaviour import Behaviour
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.emulated.cpu.core import Cpu
+from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters
+from vcpu_scenario.machine.emulated.kvm.bus import IoBus
+from vcpu_scenario.machine.emulated.vgic import Vgic
+
+_WIDTHS: Final = (c_uint8, c_uint16, c_uint32, c_uint64)
+_MMIO_DATA: Final = abi.kvm_run.u.offset + abi.kvm_run_mmio.data.offset
+
+SINGLESTEP: Final = abi.KVM_GUESTDBG_SINGLESTEP
+USE_HW: Final = abi.KVM_GUESTDBG_USE_HW
+
+
+UNKNOWN_RESET: Final = 0x1DE7_EC7E_DBAD_C0DE
+"""What KVM resets architecturally UNKNOWN registers to (``reset_unknown``)."""
+_OSLSR_RESET: Final = 1 << 3
+"""OSLSR_EL1.OSLM: there is an OS lock, and it is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class MmioDecode:
+    """What KVM keeps of an access between its exit and its completion."""
+
+    rt: int
+    length: int
+    is_write: bool
+    sign_extend: bool
+    sixty_four: bool
+    mask: int
+    """All ones, as wide as the access."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingException:
+    """An exception to be taken to EL1 at the next entry, or when the run returns."""
+
+    syndrome: int
+    far: int | None = None
+    offset: int = 0
+    """Of its vector from that of a synchronous exception."""
+
+
+class Vcpu:
+    """State of one vCPU. The modules beside this one act on it."""
+
+    def __init__(self, cpu: Cpu, run: abi.kvm_run, behaviour: Behaviour, midr: int) -> None:
+        self.cpu: Final = cpu
+        self.midr: Final = midr
+        self.run: Final = run
+        self.behaviour: Final = behaviour
+        # Views of the union in kvm_run: going through the structure costs more than a step may.
+        self.debug_exit: Final = run.debug
+        self.mmio_exit: Final = run.mmio
+        self.mmio_data: Final = {
+            ctypes.sizeof(width): width.from_buffer(run, _MMIO_DATA) for width in _WIDTHS
+        }
+        self.bus: Final = IoBus()
+        self.gic: Vgic | None = None
+        self.ring: Final = abi.kvm_coalesced_mmio_ring()
+        self.caps: Final = set[str]()
+        self.psci_0_2 = True
+        self.random_calls = 0
+        # Guest debug.
+        self.guest_debug = 0
+        self.stepping = False
+        """``guest_debug`` asks for single-step."""
+        self.external_debug = DebugRegisters()
+        self.guest_mdscr = 0
+        self.guest_bcr = [0] * 16
+        self.guest_bvr = [0] * 16
+        self.guest_wcr = [0] * 16
+        self.guest_wvr = [0] * 16
+        self.debug_changed = True
+        """The debug state has to be programmed before the next entry."""
+        self.guest_ss = 0
+        self.host_ss_active_pending = False
+        self.guest_ss_active_pending = False
+        # Emulation in flight.
+        self.increment_pc = False
+        self.pending_exception: PendingException | None = None
+        self.mmio_needed = False
+        self.mmio_decode: MmioDecode | None = None
+        self.fault_far = 0
+        self.signal_pending = False
+        self.mp_state = abi.KVM_MP_STATE_RUNNABLE
+        self.host_interrupt = False
+        self.mdccint = 0
+        self.oslsr = _OSLSR_RESET
+        self.csselr = UNKNOWN_RESET
+        self.shaped: list[str] = []
+
+    def shape(self, rule: str) -> None:
+        """Records that ``rule`` had its part in the exit to come."""
+        if rule not in self.shaped:
+            self.shaped.append(rule)
+
+
+Handler = Callable[[Vcpu], int]
+"""Handles an exit: above 0 re-enters the guest, 0 returns to userspace, below is -errno."""

@@ -1,0 +1,167 @@
+"""Holds a machine to recorded traces: every exit, every field, every register change.
+
+A job is run as each kernel it was recorded on and must give exactly the recorded trace. On
+kernels whose step is lost to a host interrupt between two entries (all up to 6.0), a trace may
+have been recorded with one; it then counts as reproduced if one host interrupt, put after one
+exit, makes the machine give all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vcpu_scenario.case import Case, HostInterrupt
+from vcpu_scenario.machine.interface import Machine
+from vcpu_scenario.recordings.jobs import RecordedJob, RecordedTrace
+from vcpu_scenario.trace import Exit, Trace
+from vcpu_scenario.vmm.loop import run_case
+
+Create = Callable[[str], Machine]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first place where two traces part: ``at`` is ``exit 3``, ``eventfd`` or ``ring``.
+
+    ``expected`` is what was recorded there, ``found`` what the machine gave, either None where
+    that trace had ended; ``fields`` name what differs in an exit, and ``rules`` what shaped it
+    on the machine.
+    """
+
+    at: str
+    expected: Any
+    found: Any
+    fields: tuple[str, ...] = ()
+    rules: tuple[str, ...] = field(default=(), compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "at": self.at,
+            "fields": list(self.fields),
+            "expected": self.expected,
+            "found": self.found,
+            "rules": list(self.rules),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one job, read from ``path``, on one kernel.
+
+    ``difference`` is None where the trace was reproduced; ``host_interrupt`` is the exit after
+    which a host interrupt was needed for that, -1 being before the first. ``error`` says why the
+    job could not be run at all.
+    """
+
+    job: str
+    kernel: str
+    difference: Difference | None = None
+    host_interrupt: int | None = None
+    path: str = ""
+    error: str = ""
+
+    @property
+    def exact(self) -> bool:
+        return self.reproduced and self.host_interrupt is None
+
+    @property
+    def reproduced(self) -> bool:
+        return self.difference is None and not self.error
+
+
+def check(
+    job: RecordedJob, kernel: str, create: Create, *, swallows_steps: Callable[[str], bool]
+) -> Outcome:
+    """Runs ``job`` as ``kernel``; ``swallows_steps`` tells of which kernels it is known that a
+    host interrupt loses a step."""
+    recorded = job.trace(kernel)
+    if recorded is None:
+        raise ValueError(f"{job.name} was not recorded on {kernel}")
+    found = _run(job.case, kernel, create)
+    if found.unmodelled is not None:
+        return Outcome(job.name, kernel, path=job.path, error=str(found.unmodelled))
+    difference = first_difference(recorded, found)
+    if difference is not None and swallows_steps(kernel):
+        for index in _where_interrupted(difference):
+            again = _run(_interrupted(job.case, index), kernel, create)
+            if first_difference(recorded, again) is None:
+                return Outcome(job.name, kernel, None, index, path=job.path)
+    return Outcome(job.name, kernel, difference, path=job.path)
+
+
+def first_difference(recorded: RecordedTrace, found: Trace) -> Difference | None:
+    """None where ``found`` is the recorded trace in every respect."""
+    if (recorded.error is not None) != (found.error is not None):
+        return Difference("set-up", recorded.error, found.error)
+    if recorded.error is not None:
+        return None
+    for index, exit_ in enumerate(recorded.exits):
+        if index >= len(found.exits):
+            return Difference(f"exit {index}", dict(exit_), None)
+        if (difference := _exits_differ(index, exit_, found.exits[index])) is not None:
+            return difference
+    if len(found.exits) > len(recorded.exits):
+        index = len(recorded.exits)
+        extra = found.exits[index]
+        return Difference(f"exit {index}", None, extra.to_json(), rules=extra.rules)
+    if recorded.eventfd is not None and recorded.eventfd != found.eventfd:
+        return Difference("eventfd", list(recorded.eventfd), list(found.eventfd))
+    ring = None if found.ring is None else found.ring.to_json()
+    if recorded.ring is not None and recorded.ring != ring:
+        return Difference("ring", recorded.ring, ring)
+    return None
+
+
+def _exits_differ(index: int, recorded: Mapping[str, Any], found: Exit) -> Difference | None:
+    other = found.to_json()
+    if other == recorded:
+        return None
+    fields = tuple(key for key in {**recorded, **other} if recorded.get(key) != other.get(key))
+    return Difference(f"exit {index}", dict(recorded), other, fields, found.rules)
+
+
+def summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
+    """``{"kernels": {"6.12": {"total", "exact", "with_host_interrupt", "misses"}}}``.
+
+    ``exact`` counts the traces reproduced without more ado; ``with_host_interrupt`` lists those
+    that were with one, and ``misses`` those that were not, with their first difference.
+    """
+    kernels: dict[str, dict[str, Any]] = {}
+    for outcome in outcomes:
+        entry = kernels.setdefault(
+            outcome.kernel, {"total": 0, "exact": 0, "with_host_interrupt": [], "misses": []}
+        )
+        entry["total"] += 1
+        entry["exact"] += outcome.exact
+        job = {"job": outcome.job, "file": outcome.path}
+        if outcome.error:
+            entry["misses"].append({**job, "at": "the run", "error": outcome.error})
+        elif outcome.difference is not None:
+            entry["misses"].append({**job, **outcome.difference.to_json()})
+        elif outcome.host_interrupt is not None:
+            entry["with_host_interrupt"].append({**job, "after_exit": outcome.host_interrupt})
+    return {"kernels": kernels}
+
+
+def _run(case: Case, kernel: str, create: Create) -> Trace:
+    machine = create(kernel)
+    try:
+        return run_case(machine, case)
+    finally:
+        machine.close()
+
+
+def _where_interrupted(difference: Difference) -> range:
+    """A lost step shows at the exit that differs or later: the interrupt came just before."""
+    kind, _, index = difference.at.partition(" ")
+    return range(max(int(index) - 2, -1), int(index)) if kind == "exit" else range(0)
+
+
+def _interrupted(case: Case, after: int) -> Case:
+    if after < 0:
+        return replace(case, before=(*case.before, HostInterrupt()))
+    on = dict(case.on)
+    on[after] = (*on.get(after, ()), HostInterrupt())
+    return replace(case, on=tuple(on.items()))

@@ -1,0 +1,195 @@
+"""Recorded jobs: what was run on real kernels, as cases, with the exits they gave.
+
+A file holds a JSON list of ``{"job": {...}, "traces": [...]}``, plain or compressed with xz. A
+job reads as a :class:`vcpu_scenario.case.Case`, so whatever runs scenarios runs recorded jobs too;
+its traces stay in the recorded form, which :meth:`vcpu_scenario.trace.Trace.to_json` writes as
+well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vcpu_scenario.case import (
+    Action,
+    Case,
+    CoalescedZone,
+    Device,
+    Gic,
+    GuestDebug,
+    ImmediateExit,
+    Ioeventfd,
+    Limits,
+    Load,
+    Memslot,
+    SetGuestDebug,
+    SetIrqLine,
+    SetMmioData,
+    SetRegister,
+    Watchpoint,
+    WriteMemory,
+)
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.recordings.format import entries
+
+Json = Mapping[str, Any]
+
+DEFAULT_BASE = 0x4000_0000
+
+CONTROL_FLAGS = {
+    "enable": abi.KVM_GUESTDBG_ENABLE,
+    "singlestep": abi.KVM_GUESTDBG_SINGLESTEP,
+    "sw_bp": abi.KVM_GUESTDBG_USE_SW_BP,
+    "hw": abi.KVM_GUESTDBG_USE_HW,
+}
+CAPABILITIES = {"nisv": "arm_nisv_to_user"}
+WATCH_TYPES: dict[str, Any] = {"r": "r", "w": "w", "rw": "rw"}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTrace:
+    """One distinct outcome and the kernels that gave it.
+
+    ``exits`` have the field names of :meth:`vcpu_scenario.trace.Exit.to_json`; ``eventfd``,
+    ``ring`` and ``error`` are None where the record has none.
+    """
+
+    kernels: tuple[str, ...]
+    exits: tuple[Json, ...]
+    eventfd: tuple[int, ...] | None = None
+    ring: Json | None = None
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The same form as :meth:`vcpu_scenario.trace.Trace.to_json`, for comparing the two."""
+        out: dict[str, Any] = {"exits": [dict(exit_) for exit_ in self.exits]}
+        if self.eventfd is not None:
+            out["eventfd"] = list(self.eventfd)
+        if self.ring is not None:
+            out["ring"] = dict(self.ring)
+        if self.error is not None:
+            out["error"] = self.error
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedJob:
+    """A job with every outcome recorded for it.
+
+    ``asm`` is its source, assembled at ``base``; ``path`` the file that it was read from.
+    """
+
+    name: str
+    case: Case
+    asm: str
+    traces: tuple[RecordedTrace, ...]
+    path: str = field(default="", compare=False)
+
+    def trace(self, kernel: str) -> RecordedTrace | None:
+        """What ``kernel`` gave, or None where the job was not run on it."""
+        return next((trace for trace in self.traces if kernel in trace.kernels), None)
+
+
+def jobs(path: str | Path) -> Iterator[RecordedJob]:
+    """Yields the jobs recorded in ``path`` (``.json`` or ``.json.xz``) in the file's order.
+
+    Raises OSError, or :class:`vcpu_scenario.recordings.format.BadRecording` where the file is not
+    in this format.
+    """
+    for entry in entries(path):
+        job = entry["job"]
+        yield RecordedJob(
+            job["name"], case_of(job), job["asm"], tuple(map(_trace, entry["traces"])), str(path)
+        )
+
+
+def case_of(job: Json) -> Case:
+    """The case that a recorded job describes."""
+    job = {key: value for key, value in job.items() if value is not None}
+    return Case(
+        slots=tuple(_slot(ram) for ram in job["ram"]),
+        loads=tuple(Load(load["addr"], bytes.fromhex(load["hex"])) for load in job["load"]),
+        regs=tuple(_registers(job).items()),
+        caps=tuple(CAPABILITIES[cap] for cap in job.get("caps", ())),
+        gic=_gic(job["gic"]) if job.get("gic") else None,
+        ioeventfds=tuple(
+            Ioeventfd(fd["addr"], fd["len"], fd.get("match")) for fd in job.get("ioeventfd", ())
+        ),
+        coalesced=tuple(
+            CoalescedZone(zone["addr"], zone["size"]) for zone in job.get("coalesced", ())
+        ),
+        devices=_replies(job.get("mmio", {})),
+        debug=guest_debug(job["debug"]) if "debug" in job else None,
+        before=_actions(job.get("before", ())),
+        on=tuple((int(index), _actions(actions)) for index, actions in job.get("on", {}).items()),
+        observe=tuple(job.get("show", ("x0", "x1", "x2", "x3"))),
+        skip_brk="always" if job.get("brk_always_skip") else "without-actions",
+        limits=Limits(
+            exits=job.get("max", 40),
+            seconds=job.get("timeout", 0.3),
+            repeats=job.get("sticky_limit"),
+            stop_on_intr=job.get("stop_on_intr", True),
+        ),
+    )
+
+
+def guest_debug(debug: Json) -> GuestDebug:
+    """A recorded debug request; flags and addresses are taken as they are."""
+    control = 0
+    for name in debug["control"]:
+        control |= CONTROL_FLAGS[name]
+    watch = tuple(
+        Watchpoint(point["addr"], point["len"], WATCH_TYPES[point["type"]])
+        for point in debug.get("watch", ())
+    )
+    return GuestDebug(control, tuple(debug.get("hw_bp", ())), watch)
+
+
+def _registers(job: Json) -> dict[str, int]:
+    registers = dict(job.get("regs", {}))
+    registers.setdefault("pc", job.get("base", DEFAULT_BASE))
+    return registers
+
+
+def _slot(ram: Json) -> Memslot:
+    return Memslot(ram["base"], ram["size"], ram.get("readonly", False))
+
+
+def _gic(gic: Json) -> Gic:
+    return Gic(gic["version"], gic["dist"], gic.get("redist", 0), gic.get("cpu", 0))
+
+
+def _replies(mmio: Mapping[str, int]) -> tuple[Device, ...]:
+    # The recorder keyed its replies by exact address, whatever the width of the access, and
+    # wrote all 8 bytes of mmio.data: no register file, whose values overlap and truncate.
+    if not mmio:
+        return ()
+    replies = tuple((int(addr, 0), value) for addr, value in mmio.items())
+    return (Device("recorded", 0, 1 << 64, "replies-by-address", registers=replies),)
+
+
+ACTIONS: dict[str, Callable[[Json], Action]] = {
+    "debug": lambda action: SetGuestDebug(guest_debug(action)),
+    "set": lambda action: SetRegister(action["reg"], action["value"]),
+    "poke": lambda action: WriteMemory(action["addr"], bytes.fromhex(action["hex"])),
+    "irq": lambda action: SetIrqLine(action["irq"], action["level"]),
+    "immediate_exit": lambda action: ImmediateExit(),
+    "mmio_data": lambda action: SetMmioData(action["value"]),
+}
+
+
+def _actions(actions: Any) -> tuple[Action, ...]:
+    return tuple(ACTIONS[action["do"]](action) for action in actions)
+
+
+def _trace(trace: Json) -> RecordedTrace:
+    return RecordedTrace(
+        tuple(trace["kernels"]),
+        tuple(trace["exits"]),
+        tuple(trace["eventfd"]) if "eventfd" in trace else None,
+        trace.get("ring"),
+        trace.get("error"),
+    )

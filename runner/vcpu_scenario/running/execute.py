@@ -1,0 +1,160 @@
+"""Runs one case: scenario case, machine, trace, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from vcpu_scenario.machine.interface import Machine, Unsupported
+from vcpu_scenario.running.target import Lost, Skipped, lacks_capability
+from vcpu_scenario.trace import Stop, Trace
+from vcpu_scenario.verdict.judge import (
+    ended_as_expected,
+    ending,
+    judge,
+    judge_so_far,
+    reached,
+    unexpected_pass,
+    was_cut,
+)
+from vcpu_scenario.verdict.overrun import without_overrun
+from vcpu_scenario.verdict.result import Result, Verdict, guest_of
+from vcpu_scenario.verdict.stops import findings
+from vcpu_scenario.vmm.loop import run_case
+from vcpu_scenario.vmm.personality import stops_of
+
+if TYPE_CHECKING:
+    from vcpu_scenario.case import Limits
+    from vcpu_scenario.expectation import Expectation
+    from vcpu_scenario.language import ScenarioCase
+    from vcpu_scenario.running.target import Target
+    from vcpu_scenario.verdict.guest import Guest
+    from vcpu_scenario.verdict.records import Mismatch, StopFinding
+
+Create: TypeAlias = Callable[[str], Machine]
+"""Makes a machine that behaves as KVM of the release of that name."""
+
+
+def execute(scenario_case: ScenarioCase, create: Create) -> Result:
+    """Runs ``scenario_case`` on a machine of its own and judges what came.
+
+    Never raises for what the case does: a machine that cannot do what is asked gives ``skip``,
+    one that does not model it ``not-modelled``, and one that fails gives ``error``.
+    """
+    if scenario_case.expectation is None:
+        reason = f"nothing is expected on {scenario_case.kernel} with {scenario_case.vmm}"
+        return Result(scenario_case, "skip", reason=reason)
+    try:
+        return _run(scenario_case, create)
+    except Unsupported as unsupported:
+        return Result(scenario_case, "skip", reason=str(unsupported))
+    except Exception as error:  # one case that fails must not take the others with it
+        return _failed(scenario_case, error)
+
+
+def execute_on(scenario_case: ScenarioCase, target: Target) -> Result:
+    """Runs ``scenario_case`` on ``target`` and judges what came.
+
+    What the machine cannot do is a ``skip``, and so is a capability that the kernel lacks; a case
+    over which it panicked or hung is an ``error``. Raises what keeps the machine from running any
+    case at all.
+    """
+    expectation = scenario_case.expectation
+    if expectation is None:
+        reason = f"nothing is expected on {scenario_case.kernel} with {scenario_case.vmm}"
+        return Result(scenario_case, "skip", reason=reason)
+    found = target.run(scenario_case.case, scenario_case.kernel)
+    if isinstance(found, Skipped):
+        return Result(scenario_case, "skip", reason=found.reason)
+    if isinstance(found, Lost):
+        reason = f"the kernel was lost: {found.reason}"
+        return Result(scenario_case, "error", reason=reason, detail=found.console)
+    if expectation.refused is None and lacks_capability(scenario_case.case, found):
+        return Result(scenario_case, "skip", reason=f"{target.name} lacks {found.error}")
+    return judged(scenario_case, found)
+
+
+def _run(scenario_case: ScenarioCase, create: Create) -> Result:
+    case = scenario_case.case
+    machine = create(scenario_case.kernel)
+    try:
+        trace = run_case(machine, case)
+    finally:
+        machine.close()
+    return judged(scenario_case, trace)
+
+
+def judged(scenario_case: ScenarioCase, trace: Trace) -> Result:
+    """The result of a case that expects something, of which ``trace`` is the run."""
+    case = scenario_case.case
+    expectation = scenario_case.expectation
+    assert expectation is not None
+    guest = guest_of(scenario_case)
+    if trace.unmodelled is not None:
+        return _cut_short(scenario_case, expectation, trace, guest)
+    stops, found, mismatches = _compared(scenario_case, expectation, trace, guest)
+    # To look for what is over takes as long as the comparison, and most runs are as expected.
+    if mismatches and (shorter := without_overrun(expectation, trace, case.limits)) is not trace:
+        trace = shorter
+        stops, found, mismatches = _compared(scenario_case, expectation, trace, guest)
+    verdict: Verdict = "fail" if mismatches else "pass"
+    reason = ""
+    if (known := expectation.xfail) is not None:
+        verdict, reason = ("xfail", str(known)) if mismatches else ("fail", "")
+        mismatches = mismatches or (unexpected_pass(known),)
+    return Result(
+        scenario_case,
+        verdict,
+        trace,
+        stops,
+        mismatches,
+        found,
+        reason,
+        cut=_cut(expectation, trace, case.limits, verdict),
+    )
+
+
+def _cut(expectation: Expectation, trace: Trace, limits: Limits, verdict: Verdict) -> str:
+    if not was_cut(trace) or (verdict == "pass" and ended_as_expected(expectation, trace)):
+        return ""
+    return ending(trace, limits)
+
+
+def _compared(
+    scenario_case: ScenarioCase, expectation: Expectation, trace: Trace, guest: Guest
+) -> tuple[tuple[Stop, ...], tuple[StopFinding, ...], tuple[Mismatch, ...]]:
+    case = scenario_case.case
+    stops = stops_of(scenario_case.vmm, case, trace)
+    found = findings(case, trace.exits, stops, guest)
+    return stops, found, judge(expectation, trace, stops, guest, case.limits, found)
+
+
+def _cut_short(
+    scenario_case: ScenarioCase, expectation: Expectation, trace: Trace, guest: Guest
+) -> Result:
+    """The result where the emulated machine went no further: what came before is compared, and
+    what would have come after is neither missing nor the failure that a clause knows of."""
+    case = scenario_case.case
+    limit = trace.unmodelled
+    assert limit is not None
+    stops = stops_of(scenario_case.vmm, case, trace)
+    found = findings(case, trace.exits, stops, guest)
+    mismatches = tuple(judge_so_far(expectation, trace, stops, guest, found))
+    where = reached(limit, len(trace.exits), guest)
+    if not mismatches:
+        return Result(
+            scenario_case, "not-modelled", trace, stops, (), found, str(limit), f"it came {where}"
+        )
+    known = expectation.xfail
+    verdict: Verdict = "fail" if known is None else "xfail"
+    reason = "" if known is None else str(known)
+    cut = f"the run ended {where}: {limit}"
+    return Result(scenario_case, verdict, trace, stops, mismatches, found, reason, cut=cut)
+
+
+def _failed(scenario_case: ScenarioCase, error: Exception) -> Result:
+    import traceback
+
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    detail = "".join(traceback.format_exception(error))
+    return Result(scenario_case, "error", reason=f"the runner failed: {what}", detail=detail)

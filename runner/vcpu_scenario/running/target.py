@@ -1,0 +1,232 @@
+"""Where cases are run: the emulated machine, this host's KVM, or a lab with a kernel of its own.
+
+``emulated`` takes each case as the kernel it is for, ``emulated:6.12`` as that release;
+``kvm`` is ``/dev/kvm`` of an arm64 host, ``lab:6.12`` a real kernel under QEMU.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias
+
+from vcpu_scenario.case import Case, HostInterrupt
+from vcpu_scenario.kernels.release import RangeError, parse_release
+from vcpu_scenario.machine.interface import KvmError, Unsupported
+from vcpu_scenario.trace import Trace
+from vcpu_scenario.vmm.loop import run_case
+
+if TYPE_CHECKING:
+    from vcpu_scenario.machine.real.lab import Lab, LabOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The machine cannot do what the case asks; ``reason`` says what."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The case took its VM, or the kernel, along; ``console`` is the end of what that printed."""
+
+    reason: str
+    console: str
+
+
+Found: TypeAlias = Trace | Skipped | Lost
+
+
+class BadTarget(ValueError):
+    """No machine is called so; the message says which there are."""
+
+
+class Target(Protocol):
+    """A kind of machine; a context manager that leaves no process behind."""
+
+    @property
+    def name(self) -> str:
+        """As the command line names it, ``lab:6.12``."""
+        ...
+
+    @property
+    def kernel(self) -> str | None:
+        """The release that it is; None where it is whatever a case is for."""
+        ...
+
+    @property
+    def real(self) -> bool:
+        """Whether it is KVM itself."""
+        ...
+
+    def run(self, case: Case, kernel: str) -> Found:
+        """What became of ``case``; ``kernel`` counts only where :attr:`kernel` is None."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None: ...
+
+
+def target(name: str, options: LabOptions | None = None) -> Target:
+    """The machine called ``name``; ``options`` are those of a lab.
+
+    Raises :class:`BadTarget`; for a lab :class:`~vcpu_scenario.machine.real.lab.LabError`, and for
+    ``kvm`` :class:`~vcpu_scenario.machine.real.machine.NoKvmError` where the host has none.
+    """
+    kind, colon, release = name.partition(":")
+    make = _KINDS.get(kind)
+    if make is None or (colon and not release):
+        raise BadTarget(f"no machine is called `{name}`; there are {KINDS}")
+    return make(release, options)
+
+
+KINDS: Final = "emulated, emulated:RELEASE, kvm and lab:RELEASE"
+
+
+class _Target:
+    name = ""
+    kernel: str | None = None
+    real = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends whatever runs for it."""
+
+
+class Emulated(_Target):
+    """The emulated machine."""
+
+    real = False
+
+    def __init__(self, release: str = "", cpu: str = "cortex-a57") -> None:
+        """``cpu`` is what a lab calls the CPU that this one is to be compared with."""
+        from vcpu_scenario.kernels.table import UnknownKernel, kernel
+
+        self.name = f"emulated:{release}" if release else "emulated"
+        self.kernel = release or None
+        self._cpu = cpu
+        try:
+            if release:
+                kernel(release)
+        except UnknownKernel as error:
+            raise BadTarget(str(error)) from None
+
+    def run(self, case: Case, kernel: str) -> Found:
+        from vcpu_scenario.machine.emulated.machine import create
+
+        machine = create(self.kernel or kernel, self._cpu)
+        try:
+            return run_case(machine, case)
+        except Unsupported as reason:
+            return Skipped(str(reason))
+        finally:
+            machine.close()
+
+
+class Kvm(_Target):
+    """``/dev/kvm`` of this host."""
+
+    name = "kvm"
+
+    def __init__(self) -> None:
+        from vcpu_scenario.machine.real.machine import RealMachine
+
+        RealMachine().close()
+        self.kernel = _release_of(os.uname().release)
+
+    def run(self, case: Case, kernel: str) -> Found:
+        from vcpu_scenario.machine.real.machine import RealMachine
+
+        if reason := beyond_real_kvm(case):
+            return Skipped(reason)
+        try:
+            with RealMachine() as machine:
+                return run_case(machine, case)
+        except Unsupported as reason:
+            return Skipped(str(reason))
+        except KvmError as error:
+            return Lost(f"the VM failed: {error}", "")
+
+
+def _release_of(uname: str) -> str:
+    numbers = uname.partition("-")[0].split(".")[:2]
+    return ".".join("".join(filter(str.isdigit, number)) for number in numbers)
+
+
+class InLab(_Target):
+    """A real kernel under QEMU; see :class:`vcpu_scenario.machine.real.lab.Lab`.
+
+    What it needs is fetched when it is made, and its guest boots with the first case. A process
+    that is forked from this one before that has a guest of its own.
+    """
+
+    def __init__(self, release: str, options: LabOptions | None = None) -> None:
+        from vcpu_scenario.machine.real.lab import Lab, LabOptions
+
+        try:
+            parse_release(release)
+        except RangeError:
+            raise BadTarget(
+                f"`lab:{release}`: say which kernel, lab:6.12 or lab:6.12.107"
+            ) from None
+        self.name = f"lab:{release}"
+        self.kernel = release
+        self._lab: Lab = Lab(release, options or LabOptions())
+
+    def run(self, case: Case, kernel: str) -> Found:
+        from vcpu_scenario.machine.real import lab
+
+        if reason := beyond_real_kvm(case):
+            return Skipped(reason)
+        found = self._lab.run(case)
+        if isinstance(found, lab.Skipped):
+            return Skipped(found.reason)
+        if isinstance(found, lab.Lost):
+            return Lost(found.reason, found.console)
+        return found
+
+    def close(self) -> None:
+        self._lab.close()
+
+
+def beyond_real_kvm(case: Case) -> str:
+    """Why no real KVM can run ``case``; empty where one can."""
+    actions = (*case.before, *(action for _, actions in case.on for action in actions))
+    if any(isinstance(action, HostInterrupt) for action in actions):
+        return "host_interrupt: real KVM takes interrupts of its host when they come"
+    return ""
+
+
+def lacks_capability(case: Case, found: Trace) -> bool:
+    """Whether the kernel refused ``case`` only because it lacks a capability that it asks for."""
+    return bool(case.caps) and found.error is not None and found.error.startswith("cap ")
+
+
+_Make: TypeAlias = "Callable[[str, LabOptions | None], Target]"
+
+
+def _kvm(release: str, options: LabOptions | None) -> Target:
+    if release:
+        raise BadTarget("`kvm` is the kernel that runs here; lab:RELEASE is another one")
+    return Kvm()
+
+
+_KINDS: Final[dict[str, _Make]] = {
+    "emulated": lambda release, lab: Emulated(release, lab.cpu) if lab else Emulated(release),
+    "kvm": _kvm,
+    "lab": InLab,
+}

@@ -1,0 +1,60 @@
+"""The result of one case: what every report is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from vcpu_scenario.trace import Stop, Trace
+from vcpu_scenario.verdict.guest import Guest
+from vcpu_scenario.verdict.records import Mismatch, StopFinding
+
+if TYPE_CHECKING:
+    from vcpu_scenario.language import ScenarioCase
+
+Verdict: TypeAlias = Literal["pass", "fail", "error", "skip", "xfail", "not-modelled"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a case.
+
+    ``trace`` is None where the case did not run. ``stops`` are what a debugger attached to the
+    VMM was told, and ``findings`` what its user sees go wrong in them, expected or not.
+    ``reason`` says in one line why a case was skipped, could not be run, or fails as known, and
+    what the emulated machine does not model; ``detail`` has the traceback of an error, or where
+    the run came to what is not modelled, and ``cut`` says which limit ended the run, if one did.
+    A case that fails as its clause's ``xfail`` says is ``xfail``, with its mismatches; one that
+    does not fail then is ``fail``, with a mismatch that says so. One that is ``not-modelled`` was
+    as expected as far as it went.
+    """
+
+    case: ScenarioCase
+    verdict: Verdict
+    trace: Trace | None = None
+    stops: tuple[Stop, ...] = ()
+    mismatches: tuple[Mismatch, ...] = ()
+    findings: tuple[StopFinding, ...] = ()
+    reason: str = ""
+    detail: str = ""
+    cut: str = ""
+
+
+def tally(results: Iterable[Result]) -> dict[Verdict, int]:
+    """How many results there are of each verdict, those of no result among them."""
+    counts = dict.fromkeys(VERDICTS, 0)
+    for result in results:
+        counts[result.verdict] += 1
+    return counts
+
+
+def only_skips(results: Iterable[Result]) -> bool:
+    """Whether nothing at all was run, for all that there may be results."""
+    return all(result.verdict == "skip" for result in results)
+
+
+def guest_of(case: ScenarioCase) -> Guest:
+    """The guest's code under the names that the scenario gives it."""
+    return Guest(case.case, case.symbols, case.lines)
