@@ -1,0 +1,150 @@
+"""Why a run on the emulated machine went as it did: the rules without which it would be another.
+
+A rule is a cause if the same case on a machine that lacks it gives another trace, at the first exit
+that is another one, or at the end where only the state at the end is. Nothing else is cited: what
+the machine's own code knows of its rules is not asked.
+
+Rules that matter only together are found as well: where taking any one of them away changes
+nothing, since another has the same effect, and taking all of them away does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+
+from vcpu_scenario.kernels.behaviour import Behaviour
+from vcpu_scenario.kernels.rules import RULES
+from vcpu_scenario.kernels.table import CAPABILITY_RULES, Kernel, kernel, with_rules
+from vcpu_scenario.machine.emulated.machine import EmulatedMachine
+from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.trace import Trace
+from vcpu_scenario.vmm.loop import run_case
+
+if TYPE_CHECKING:
+    from vcpu_scenario.case import Case
+
+Rules: TypeAlias = frozenset[str]
+
+END: Final = -1
+"""In the place of an exit: every exit is the same, and the state at the end is another."""
+
+_ORDER: Final[Mapping[str, int]] = {rule.name: place for place, rule in enumerate(RULES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Without ``rules`` the run would be another one from exit number ``exit`` on.
+
+    ``exit`` counts from 0, or is :data:`END`. There is one rule; or several of which each has the
+    effect alone, so that the run changes only where all of them are taken away.
+    """
+
+    rules: tuple[str, ...]
+    exit: int
+
+
+def causes(case: Case, kernel_name: str) -> tuple[Cause, ...]:
+    """The causes of the run of ``case`` as ``kernel_name``, those of early exits first.
+
+    Raises :class:`~vcpu_scenario.machine.interface.Unsupported` where the machine cannot run it,
+    and :class:`~vcpu_scenario.kernels.table.UnknownKernel`.
+    """
+    own = kernel(kernel_name)
+    asked = _Asked(own)
+    trace = _run(asked.kernel, case)
+    return _causes(trace, asked.rules, lambda gone: _without(own, gone, case))
+
+
+def _causes(
+    trace: Trace, rules: Iterable[str], without: Callable[[Rules], Trace | None]
+) -> tuple[Cause, ...]:
+    """``without`` gives the run that lacks some rules, None where there is no such machine."""
+
+    def change(gone: Rules) -> int | None:
+        return first_change(trace, without(gone))
+
+    found: list[Cause] = []
+    idle: list[str] = []
+    for name in sorted(rules, key=lambda name: (_ORDER.get(name, 0), name)):
+        at = change(frozenset([name]))
+        if at is None:
+            idle.append(name)
+        else:
+            found.append(Cause((name,), at))
+    found += _eclipsed(idle, change)
+    return tuple(sorted(found, key=lambda cause: (cause.exit == END, cause.exit)))
+
+
+def _eclipsed(idle: list[str], change: Callable[[Rules], int | None]) -> Iterable[Cause]:
+    """Rules of ``idle``, none of which alone matters, that matter once all of a group are gone."""
+    left = list(idle)
+    while len(left) > 1 and change(frozenset(left)) is not None:
+        group = list(left)
+        for name in left:
+            fewer = frozenset(group) - {name}
+            if change(fewer) is not None:
+                group.remove(name)
+        at = change(frozenset(group))
+        assert at is not None
+        yield Cause(tuple(group), at)
+        left = [name for name in left if name not in group]
+
+
+def first_change(trace: Trace, other: Trace | None) -> int | None:
+    """The first exit in which ``other`` is another run, :data:`END`, or None where it is the same.
+
+    No run at all is another one from the start.
+    """
+    if other is None:
+        return 0
+    for index, (here, there) in enumerate(zip_longest(trace.exits, other.exits)):
+        if here is None:
+            return END
+        if there is None or here != there:
+            return index
+    return None if trace == other else END
+
+
+def _without(own: Kernel, gone: Rules, case: Case) -> Trace | None:
+    try:
+        return _run(with_rules(own.name, own.rules - gone), case)
+    except Unsupported:
+        return None
+
+
+def _run(which: Kernel, case: Case) -> Trace:
+    machine = EmulatedMachine(which)
+    try:
+        return run_case(machine, case)
+    finally:
+        machine.close()
+
+
+class _Asked:
+    """A kernel that notes which of its rules a run asks for: no other can be a cause."""
+
+    def __init__(self, own: Kernel) -> None:
+        self._own = own
+        self._names: set[str] = set()
+        behaviour = cast(Behaviour, _Noting(own.behaviour, self._names))
+        self.kernel = Kernel(own.name, own.rules, behaviour)
+
+    @property
+    def rules(self) -> Rules:
+        # Capabilities are looked up among the rules' names.
+        return self._own.rules & (self._names | set(CAPABILITY_RULES.values()))
+
+
+class _Noting:
+    """Stands in for a :class:`Behaviour`."""
+
+    def __init__(self, behaviour: Behaviour, names: set[str]) -> None:
+        self._behaviour = behaviour
+        self._names = names
+
+    def __getattr__(self, name: str) -> Any:
+        self._names.add(name)
+        return getattr(self._behaviour, name)
