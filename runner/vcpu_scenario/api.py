@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from vcpu_scenario.cli.status import UsageError
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.language.model import Scenario, ScenarioCase
 from vcpu_scenario.running.select import Selection, find, load_all
 from vcpu_scenario.source import Diagnostic, InvalidScenario

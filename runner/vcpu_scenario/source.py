@@ -12,9 +12,9 @@ import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from typing import NamedTuple
 
+from vcpu_scenario.host.printable import did_you_mean as did_you_mean
 from vcpu_scenario.host.printable import printable
 
 
@@ -112,15 +112,6 @@ def excerpt(span: Span, text: str | None = None, *, color: bool = False) -> list
         f" {_paint(number, _BLUE, color)} {bar} {shown}".rstrip(),
         f" {margin} {bar} {_paint(carets, _RED, color)}",
     ]
-
-
-def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """``did you mean `...`?`` for the candidate closest to ``word``, or nothing."""
-    import difflib  # costs a few milliseconds that only a faulty file shall pay
-
-    folded = {candidate.lower(): candidate for candidate in islice(candidates, 500)}
-    close = difflib.get_close_matches(word.lower()[:200], folded, n=1, cutoff=0.6)
-    return f"did you mean `{printable(folded[close[0]])}`?" if close else ""
 
 
 def quoted(text: str, limit: int = 60) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vcpu_scenario.cli.status import UsageError
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.language import loads
 from vcpu_scenario.running.select import Selection, find, load_all
 

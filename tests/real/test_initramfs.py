@@ -22,7 +22,7 @@ PROJECT = Path(vcpu_scenario.__file__).parent
 _IMPORT = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-import vcpu_scenario.machine.real.agent
+import vcpu_scenario.vmm.agent
 print(json.dumps([getattr(module, "__file__", None) for module in sys.modules.values()]))
 """
 

@@ -1,6 +1,6 @@
 """Real kernels in a lab: they give what was recorded from them, and what no recording asks.
 
-Needs QEMU and kernels that were fetched (``python -m vcpu_scenario.machine.real.lab fetch 5.10
+Needs QEMU and kernels that were fetched (``scenario lab fetch 5.10
 7.2``). ``LAB_KERNELS`` names others than one old and one new, or ``all``.
 """
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, guarded_stdout
-from vcpu_scenario.cli.status import CannotWrite, NoMachine, Status, UsageError
+from vcpu_scenario.cli.status import CannotWrite, NoMachine, Status
+from vcpu_scenario.errors import UsageError
 
 if TYPE_CHECKING:
     import typer

@@ -14,6 +14,7 @@ import typer
 from vcpu_scenario.cli import complete
 from vcpu_scenario.cli.machines import LabArguments
 from vcpu_scenario.cli.options import COMMON
+from vcpu_scenario.cli.output import complain
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.running.select import Selection
 
@@ -426,19 +427,41 @@ def conform(
     ] = "",
     format_: FormatOption = Format.text,
     output: Output = None,
+    machine: Annotated[
+        str,
+        typer.Option(
+            "--machine",
+            metavar="M",
+            help="emulated (the default), kvm of an arm64 host, or lab:6.12, that kernel under"
+            " QEMU.",
+            show_default=False,
+        ),
+    ] = "emulated",
+    kernel_image: KernelImage = None,
+    initrd: Initrd = None,
+    lab: LabSettings = None,
     jobs: Jobs = 1,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
-    """Hold the emulated machine to what real kernels did.
+    """Compare a machine with what real kernels did: the emulated one, or KVM of today.
 
     Each job is run as every kernel that it was recorded on and must give exactly the recorded
     trace: every exit, field and register change, eventfd counts, the coalesced ring. Exit status
-    0 only if all are reproduced.
+    0 only if all are reproduced. On kvm and lab:K those recorded on that release are run.
     """
     from vcpu_scenario.cli import conform as command
 
-    return command.conform(files, kernel or [], keyword, format_.value, output, jobs=jobs)
+    return command.conform(
+        files,
+        kernel or [],
+        keyword,
+        format_.value,
+        output,
+        on=machine,
+        lab=LabArguments(kernel_image, initrd, tuple(lab or ())),
+        jobs=jobs,
+    )
 
 
 @app.command()
@@ -518,4 +541,6 @@ def assemble(
 def _selection(
     kernel: list[str] | None, vmm: list[str] | None, keyword: str, tag: list[str] | None
 ) -> Selection:
-    return Selection(tuple(kernel or ()), tuple(vmm or ()), keyword, tuple(tag or ()))
+    return Selection(
+        tuple(kernel or ()), tuple(vmm or ()), keyword, tuple(tag or ()), complain=complain
+    )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.output import cannot_write, complain, say
-from vcpu_scenario.cli.status import Status, UsageError
+from vcpu_scenario.cli.status import Status
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable
 
 if TYPE_CHECKING:

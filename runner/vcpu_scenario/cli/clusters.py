@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
-from vcpu_scenario.cli.status import UsageError
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.verdict.result import Result
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, paint, say, wants_colour, width
-from vcpu_scenario.cli.status import Status, UsageError
+from vcpu_scenario.cli.status import Status
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.running.select import Selection
 from vcpu_scenario.running.target import Found, Lost, Skipped, Target
 from vcpu_scenario.trace import Trace

@@ -1,4 +1,4 @@
-"""``scenario conform``: holds the emulated machine to recorded traces."""
+"""``scenario conform``: holds a machine to recorded traces."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from vcpu_scenario.cli.collect import collect
+from vcpu_scenario.cli.machines import NO_LAB, LabArguments, failing, machine
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import (
     LOG_WIDTH,
@@ -18,7 +19,8 @@ from vcpu_scenario.cli.output import (
     wants_colour,
     width,
 )
-from vcpu_scenario.cli.status import Status, UsageError
+from vcpu_scenario.cli.status import Status
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.kernels.release import KernelRange, RangeError, parse_range, parse_release
 from vcpu_scenario.running.keyword import KeywordError, compile_keyword
@@ -27,6 +29,7 @@ from vcpu_scenario.running.pool import Lost, Stop
 if TYPE_CHECKING:
     from vcpu_scenario.recordings.conform import Outcome
     from vcpu_scenario.recordings.jobs import RecordedJob
+    from vcpu_scenario.running.target import Target
 
 Pair: TypeAlias = "tuple[RecordedJob, str]"
 """A job, and a kernel on which it was recorded."""
@@ -46,17 +49,24 @@ def conform(
     report: str,
     output: str | None,
     *,
+    on: str = "emulated",
+    lab: LabArguments = NO_LAB,
     jobs: int,
 ) -> Status:
-    """Runs what is selected of the recordings in ``paths``; ``report`` names the format."""
+    """Runs what is selected of the recordings in ``paths``; ``report`` names the format.
+
+    ``on`` names the machine; one of a single kernel runs what was recorded on that release.
+    """
     to = destination(output)
     try:
         recorded = _load(paths)
-        pairs = _selected(recorded, kernels, keyword)
-        start = perf_counter()
-        stop = Stop()
-        outcomes, interrupted = collect(_outcomes(pairs, jobs, stop), len(pairs), stop)
-        seconds = perf_counter() - start
+        with machine(on, lab) as target:
+            pairs = _selected(recorded, _releases(target, kernels), keyword)
+            start = perf_counter()
+            stop = Stop()
+            coming = _outcomes(pairs, jobs, stop, target)
+            outcomes, interrupted = collect(coming, len(pairs), stop)
+            seconds = perf_counter() - start
     except BaseException:
         to.discard()
         raise
@@ -68,6 +78,15 @@ def conform(
         complain("no trace is selected" if recorded else "nothing is recorded there")
         return Status.NOTHING_SELECTED
     return Status.OK if all(outcome.reproduced for outcome in outcomes) else Status.MISMATCH
+
+
+def _releases(target: Target, named: Sequence[str]) -> tuple[str, ...]:
+    """Recordings are of releases: a lab's 6.12.107 is held to what was recorded on 6.12."""
+    if target.kernel is None:
+        return tuple(named)
+    if named:
+        raise UsageError(f"--kernel: {target.name} is {target.kernel}, and no other")
+    return (".".join(map(str, parse_release(target.kernel).numbers[:2])),)
 
 
 def _load(paths: Iterable[str]) -> list[RecordedJob]:
@@ -144,9 +163,34 @@ def _check_known(pairs: Iterable[Pair]) -> None:
         raise UsageError("\n".join([*unknown.values(), help_]))
 
 
-def _outcomes(pairs: Sequence[Pair], jobs: int, stop: Stop) -> Generator[Outcome, None, None]:
-    if not pairs:
-        return
+def _outcomes(
+    pairs: Sequence[Pair], jobs: int, stop: Stop, target: Target
+) -> Generator[Outcome, None, None]:
+    if target.real:
+        yield from _outcomes_on(target, pairs, stop)
+    elif pairs:
+        yield from _emulated(pairs, jobs, stop)
+
+
+def _outcomes_on(
+    target: Target, pairs: Iterable[Pair], stop: Stop
+) -> Generator[Outcome, None, None]:
+    """One after the other: a boot of the machine serves all of them."""
+    from vcpu_scenario.recordings.conform import Outcome, compared
+    from vcpu_scenario.trace import Trace
+
+    for job, name in pairs:
+        if stop:
+            return
+        with failing():
+            found = target.run(job.case, name)
+        if isinstance(found, Trace):
+            yield compared(job, name, found)
+        else:
+            yield Outcome(job.name, name, path=job.path, error=found.reason)
+
+
+def _emulated(pairs: Sequence[Pair], jobs: int, stop: Stop) -> Generator[Outcome, None, None]:
     from vcpu_scenario.kernels.table import kernel
     from vcpu_scenario.machine.emulated.machine import create
     from vcpu_scenario.recordings import conform as conformance

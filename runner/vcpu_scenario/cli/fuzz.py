@@ -12,7 +12,8 @@ from vcpu_scenario.cli.collect import collect
 from vcpu_scenario.cli.loading import count
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
 from vcpu_scenario.cli.output import cannot_write, complain, say
-from vcpu_scenario.cli.status import NoMachine, Status, UsageError
+from vcpu_scenario.cli.status import NoMachine, Status
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.host.writing import write_whole
 from vcpu_scenario.running.pool import Lost, Stop

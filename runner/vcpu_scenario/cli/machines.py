@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vcpu_scenario.cli.status import NoMachine, UsageError
+from vcpu_scenario.cli.status import NoMachine
+from vcpu_scenario.errors import UsageError
 
 if TYPE_CHECKING:
     from vcpu_scenario.machine.real.lab import LabOptions

@@ -7,7 +7,8 @@ from typing import Final
 
 from vcpu_scenario.cli.loading import scenarios_of
 from vcpu_scenario.cli.output import complain, say
-from vcpu_scenario.cli.status import Status, UsageError
+from vcpu_scenario.cli.status import Status
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import json_text
 from vcpu_scenario.running.select import Selection
 from vcpu_scenario.running.shards import MOST, Shard, filled

@@ -10,7 +10,8 @@ from vcpu_scenario.cli.loading import tell
 from vcpu_scenario.cli.output import complain
 from vcpu_scenario.cli.reports import NOTHING, SKIPPED, Reports, Told
 from vcpu_scenario.cli.run import status_of
-from vcpu_scenario.cli.status import Status, UsageError
+from vcpu_scenario.cli.status import Status
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.host.reading import Unreadable as NotReadable
 from vcpu_scenario.host.reading import read_regular

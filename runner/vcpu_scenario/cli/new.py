@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vcpu_scenario.cli.output import cannot_write, say
-from vcpu_scenario.cli.status import Status, UsageError
+from vcpu_scenario.cli.status import Status
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.source import did_you_mean, quoted
 

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, TextIO, cast
 
-from vcpu_scenario.cli.status import CannotWrite, UsageError
+from vcpu_scenario.cli.status import CannotWrite
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable, tamed
 from vcpu_scenario.host.writing import Replacement
 

@@ -14,7 +14,8 @@ from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
 from vcpu_scenario.cli.output import cannot_write, complain, destination, say
 from vcpu_scenario.cli.run import cases_on
-from vcpu_scenario.cli.status import Status, UsageError
+from vcpu_scenario.cli.status import Status
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import json_text, printable
 from vcpu_scenario.host.textfile import TextFile
 from vcpu_scenario.running.select import Selection

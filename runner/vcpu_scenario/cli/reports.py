@@ -9,7 +9,8 @@ from typing import Final
 
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import LOG_WIDTH, Destination, destination, paint, wants_colour, width
-from vcpu_scenario.cli.status import CannotWrite, UsageError
+from vcpu_scenario.cli.status import CannotWrite
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.running.shards import Share
 from vcpu_scenario.verdict.result import Result, only_skips
 

@@ -13,7 +13,8 @@ from vcpu_scenario.cli.loading import scenarios_of
 from vcpu_scenario.cli.machines import NO_LAB, LabArguments, failing, kernels_for, machine
 from vcpu_scenario.cli.output import complain
 from vcpu_scenario.cli.reports import SKIPPED, Reports, Told
-from vcpu_scenario.cli.status import NoMachine, Status, UsageError
+from vcpu_scenario.cli.status import NoMachine, Status
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.running.pool import Lost, Stop
 from vcpu_scenario.running.select import Selection
 from vcpu_scenario.running.shards import WHOLE, Shard, ShardError, Share, parse_shard, take

@@ -17,10 +17,6 @@ class Status(IntEnum):
     NOT_MODELLED = 6
 
 
-class UsageError(ValueError):
-    """The command line asks for what cannot be: told in one message, status 4."""
-
-
 class CannotWrite(Exception):
     """The report cannot be written to where it should go."""
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any, Final
 
 _PLAIN: Final = re.compile(r"[^ -~\n\t]+")
@@ -74,3 +76,12 @@ def _json_escaped(found: re.Match[str]) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """``did you mean `...`?`` for the candidate closest to ``word``, or nothing."""
+    import difflib  # costs a few milliseconds that only a faulty file shall pay
+
+    folded = {candidate.lower(): candidate for candidate in islice(candidates, 500)}
+    close = difflib.get_close_matches(word.lower()[:200], folded, n=1, cutoff=0.6)
+    return f"did you mean `{printable(folded[close[0]])}`?" if close else ""

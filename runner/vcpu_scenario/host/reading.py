@@ -126,7 +126,7 @@ def reason(error: Exception) -> str:
 
 
 def _near(path: Path) -> str:
-    from vcpu_scenario.source import did_you_mean
+    from vcpu_scenario.host.printable import did_you_mean
 
     try:
         names = [entry.name for entry in os.scandir(path.parent)][:1000]

@@ -91,6 +91,14 @@ def check(
     return Outcome(job.name, kernel, difference, path=job.path)
 
 
+def compared(job: RecordedJob, kernel: str, trace: Trace) -> Outcome:
+    """What became of ``job``, of which ``trace`` is a run on another machine as ``kernel``."""
+    recorded = job.trace(kernel)
+    if recorded is None:
+        raise ValueError(f"{job.name} was not recorded on {kernel}")
+    return Outcome(job.name, kernel, first_difference(recorded, trace), path=job.path)
+
+
 def first_difference(recorded: RecordedTrace, found: Trace) -> Difference | None:
     """None where ``found`` is the recorded trace in every respect."""
     if (recorded.error is not None) != (found.error is not None):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from warnings import warn
 
-from vcpu_scenario.cli.output import complain
-from vcpu_scenario.cli.status import UsageError
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, RangeError, parse_range, parse_release
 from vcpu_scenario.running.keyword import KeywordError, compile_keyword
@@ -25,16 +25,20 @@ SUFFIX = ".vcpu.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What ``--kernel``, ``--vmm``, ``-k`` and ``--tag`` leave of the scenarios."""
+    """What ``--kernel``, ``--vmm``, ``-k`` and ``--tag`` leave of the scenarios.
+
+    ``complain`` is told what the caller should know of the choice, a line each.
+    """
 
     kernels: tuple[str, ...] = ()
     vmms: tuple[str, ...] = ()
     keyword: str = ""
     tags: tuple[str, ...] = ()
+    complain: Callable[[str], None] = field(default=warn, compare=False, repr=False)
 
     def cases(self, scenarios: Sequence[Scenario]) -> list[ScenarioCase]:
         """The cases selected, in the order of the scenarios. Raises :class:`UsageError`."""
-        kernels = _kernels(self.kernels)
+        kernels = _kernels(self.kernels, self.complain)
         vmms = _vmms(self.vmms)
         try:
             selects = compile_keyword(self.keyword)
@@ -49,17 +53,17 @@ class Selection:
         ]
 
 
-def _kernels(names: Sequence[str]) -> list[str] | None:
+def _kernels(names: Sequence[str], complain: Callable[[str], None]) -> list[str] | None:
     """Releases as named, ranges as the rows in them; None where nothing was named."""
     if not names:
         return None
     found: dict[str, None] = {}
     for name in names:
-        found.update(dict.fromkeys(_expanded(name)))
+        found.update(dict.fromkeys(_expanded(name, complain)))
     return list(found)
 
 
-def _expanded(name: str) -> tuple[str, ...]:
+def _expanded(name: str, complain: Callable[[str], None]) -> tuple[str, ...]:
     from vcpu_scenario.kernels.table import UnknownKernel, kernel
 
     try:

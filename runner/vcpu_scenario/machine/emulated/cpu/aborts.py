@@ -11,8 +11,8 @@ from typing import Final
 from vcpu_scenario.arm64 import esr
 from vcpu_scenario.machine.emulated.cpu import decode, uc
 from vcpu_scenario.machine.emulated.cpu.alignment import misaligned
+from vcpu_scenario.machine.emulated.cpu.gicport import GicvPort
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, Hardware
-from vcpu_scenario.machine.emulated.vgic import VgicV2
 from vcpu_scenario.machine.interface import NotModelled
 
 _PAGE_OFFSET: Final = 0xFFF
@@ -85,7 +85,9 @@ def fetch_abort_at(cpu: Hardware, ipa: int) -> int:
     return esr.EC_IABT_LOW
 
 
-def _access_gicv(cpu: Hardware, gicv: VgicV2, ipa: int, iss: int, *, is_write: bool) -> int | None:
+def _access_gicv(
+    cpu: Hardware, gicv: GicvPort, ipa: int, iss: int, *, is_write: bool
+) -> int | None:
     """The CPU interface of a GICv2 is mapped into the guest: no exit."""
     rt, length = iss >> 16 & 31, 1 << (iss >> 22 & 3)
     value = gicv.gicv(ipa - gicv.mapped()[0], length, is_write, cpu.x_or_zero(rt))

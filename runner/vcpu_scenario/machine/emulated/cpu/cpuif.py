@@ -7,6 +7,8 @@ bits of priority and of preemption, as the recorded host has.
 
 from __future__ import annotations
 
+NR_SGIS = 16
+
 SPURIOUS = 1023
 IDLE_PRIORITY = 0xFF
 PRIORITY_MASK = 0xF8

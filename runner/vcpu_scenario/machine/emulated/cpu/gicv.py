@@ -12,13 +12,13 @@ from typing import Final
 
 from vcpu_scenario.machine.emulated.cpu.cpuif import (
     IDLE_PRIORITY,
+    NR_SGIS,
     NR_SPECIAL_IDS,
     PRIORITY_MASK,
     SPURIOUS,
     CpuInterface,
     ListRegister,
 )
-from vcpu_scenario.machine.emulated.vgic.irq import NR_SGIS
 from vcpu_scenario.machine.interface import NotModelled
 
 SIZE: Final = 0x2000

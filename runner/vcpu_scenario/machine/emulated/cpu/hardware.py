@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from vcpu_scenario.arm64 import esr
 from vcpu_scenario.machine.emulated.cpu import uc
+from vcpu_scenario.machine.emulated.cpu.gicport import GicPort, GicvPort
 from vcpu_scenario.machine.emulated.cpu.regfile import (
     DAIF,
     EL1H,
@@ -19,7 +20,6 @@ from vcpu_scenario.machine.emulated.cpu.regfile import (
 )
 from vcpu_scenario.machine.emulated.cpu.stage2 import Stage2
 from vcpu_scenario.machine.emulated.cpu.timers import HOST_AHEAD, Clock, Timer
-from vcpu_scenario.machine.emulated.vgic import Vgic, VgicV2
 
 HCR_TVM: Final = 1 << 26
 HCR_TID1: Final = 1 << 16
@@ -79,8 +79,8 @@ class Hardware(RegisterFile):
     def __init__(self, scan: Callable[[int, bytes], None]) -> None:
         super().__init__()
         self.stage2: Final = Stage2(self.engine, scan)
-        self.gic: Vgic | None
-        self.gicv: VgicV2 | None
+        self.gic: GicPort | None
+        self.gicv: GicvPort | None
         """A GICv2 whose CPU interface the guest reaches without a trap."""
         self.vserror: int | None
         """The ISS of a virtual SError that is pending."""

@@ -12,9 +12,10 @@ from typing import Final
 from vcpu_scenario.arm64 import esr
 from vcpu_scenario.kvm.registers import name_of
 from vcpu_scenario.machine.emulated.cpu.aborts import block_abort, fetch_abort_at
+from vcpu_scenario.machine.emulated.cpu.gicport import GicPort
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, Hardware
+from vcpu_scenario.machine.emulated.cpu.icv import UNDEF
 from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
-from vcpu_scenario.machine.emulated.vgic import UNDEF, Vgic
 from vcpu_scenario.machine.interface import NotModelled
 
 _MSR_OR_MRS: Final = 0b1101010100
@@ -107,7 +108,7 @@ def undefined(cpu: Hardware) -> int | None:
     return finish_gic_access(cpu, gic)
 
 
-def finish_gic_access(cpu: Hardware, gic: Vgic) -> int | None:
+def finish_gic_access(cpu: Hardware, gic: GicPort) -> int | None:
     """An access to the CPU interface is done, and may have raised its maintenance interrupt."""
     cpu.sync_interrupt_lines()
     outcome = cpu.finish_natively()

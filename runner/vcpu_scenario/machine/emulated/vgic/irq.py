@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-NR_SGIS = 16
+from vcpu_scenario.machine.emulated.cpu.cpuif import NR_SGIS as NR_SGIS
+
 NR_PRIVATE_IRQS = 32
 VIRTUAL_TIMER_PPI = 27
 TIMER_PPIS = (VIRTUAL_TIMER_PPI, 30)

@@ -1,14 +1,7 @@
 """The lab: real KVM for everyone, an arm64 kernel under QEMU with EL2 and the real machine in it.
 
 ``run_cases("6.12", cases)`` is all that is needed to ask a real kernel; a :class:`Lab` keeps its
-guest between cases. From a shell::
-
-    python -m vcpu_scenario.machine.real.lab fetch 5.10 6.12
-    python -m vcpu_scenario.machine.real.lab run 6.12 cases.jsonl > traces.jsonl
-    python -m vcpu_scenario.machine.real.lab conform 6.12 recordings.json
-
-where ``cases.jsonl`` holds a line of :func:`vcpu_scenario.machine.real.wire.dump_case` for each
-case.
+guest between cases.
 """
 
 from vcpu_scenario.machine.real.lab.errors import BootError, LabError, LabUnavailableError

@@ -26,7 +26,7 @@ _TAKEN: Final = (
 _INIT: Final = f"""\
 import sys
 sys.path.insert(0, "/{HOME}")
-from vcpu_scenario.machine.real.agent import main
+from vcpu_scenario.vmm.agent import main
 main()
 """
 
