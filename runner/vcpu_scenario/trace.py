@@ -13,8 +13,7 @@ class Exit(NamedTuple):
     ``exit`` is the ``KVM_EXIT_`` name without its prefix, on an error the stale one; ``pc`` was
     read after the exit; ``fields`` are the uAPI's own (``hsr``, ``far``, ``addr``, ``len``,
     ``is_write``, ``data``, ...); ``regs`` are the observed registers that changed since the
-    exit before, all of them at the first; ``rules`` name what shaped the exit on the emulated
-    machine, and are empty elsewhere.
+    exit before, all of them at the first.
     """
 
     exit: str
@@ -23,7 +22,6 @@ class Exit(NamedTuple):
     pc: int
     fields: Mapping[str, Any]
     regs: Mapping[str, int]
-    rules: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The exit with the field names of recorded traces, ``errno`` only where not 0."""

@@ -116,10 +116,6 @@ def test_registers_count_by_value_not_by_when_they_are_told() -> None:
     assert compare(one, other).same
 
 
-def test_rules_do_not_count() -> None:
-    assert compare(RUN, replace(RUN, exits=tuple(e._replace(rules=("r",)) for e in RUN.exits))).same
-
-
 def test_a_list_is_a_list_however_it_was_read() -> None:
     one, other = (Trace((Exit("SYSTEM_EVENT", 0, 0, 0, {"data": d}, {}),)) for d in ((1,), [1]))
     assert compare(one, other).same

@@ -15,7 +15,7 @@ from vcpu_scenario.report.text import MOST_DIFFERENCES
 from vcpu_scenario.report.text import report as text_report
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
-from vcpu_scenario.verdict.records import Mismatch, Place, StopFinding
+from vcpu_scenario.verdict.records import END, Cause, Mismatch, Place, StopFinding
 from vcpu_scenario.verdict.result import Result
 
 TEXT = """\
@@ -27,7 +27,7 @@ expect:
 """
 CASES = loads(TEXT, "s/t.vcpu.yaml", "").cases(["6.1", "6.2", "6.12"])
 CASE = CASES[0]
-TRACE = Trace((Exit("DEBUG", 0, 0, 4, {"hsr": 0xCB000022, "far": 0}, {"x0": 1}, ("a_rule",)),))
+TRACE = Trace((Exit("DEBUG", 0, 0, 4, {"hsr": 0xCB000022, "far": 0}, {"x0": 1}),))
 MISMATCH = Mismatch("missing", "missing: something", Span("nowhere", 1, 2, 1, 3))
 
 
@@ -150,13 +150,14 @@ def case(outcome: Result) -> dict[str, Any]:
     return only
 
 
-def test_json_has_the_exits_as_recorded_traces_write_them_with_their_rules() -> None:
-    assert case(result("pass", trace=TRACE)) == {
+def test_json_has_the_exits_as_recorded_traces_write_them_and_what_caused_them() -> None:
+    causes = (Cause(("a_rule",), 0), Cause(("one", "other"), END))
+    assert case(result("fail", trace=TRACE, causes=causes)) == {
         "id": "s/t@6.1/plain",
         "scenario": "s/t.vcpu.yaml",
         "kernel": "6.1",
         "vmm": "plain",
-        "verdict": "pass",
+        "verdict": "fail",
         "exits": [
             {
                 "ret": 0,
@@ -165,10 +166,10 @@ def test_json_has_the_exits_as_recorded_traces_write_them_with_their_rules() -> 
                 "hsr": 0xCB000022,
                 "far": 0,
                 "regs": {"x0": 1},
-                "rules": ["a_rule"],
             }
         ],
         "mismatches": [],
+        "causes": [{"rules": ["a_rule"], "exit": 0}, {"rules": ["one", "other"], "exit": None}],
     }
 
 

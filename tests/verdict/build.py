@@ -66,8 +66,8 @@ def read(line: int, label: str, **more: Any) -> ExpectedExit:
     )
 
 
-def stepped(label: str, hsr: int = STEP, rules: tuple[str, ...] = (), **regs: int) -> Exit:
-    return Exit("DEBUG", 0, 0, SYMBOLS[label], {"hsr": hsr, "far": 0}, regs, rules)
+def stepped(label: str, hsr: int = STEP, **regs: int) -> Exit:
+    return Exit("DEBUG", 0, 0, SYMBOLS[label], {"hsr": hsr, "far": 0}, regs)
 
 
 def has_read(label: str, **regs: int) -> Exit:

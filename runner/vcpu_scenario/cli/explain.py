@@ -40,9 +40,12 @@ def explain(path: str, selection: Selection) -> Status:
     done = run_cases([_with_expectation(case) for case in cases])
     from vcpu_scenario.analysis.later import not_yet
     from vcpu_scenario.report.ladder import ladder
+    from vcpu_scenario.running.causes import causes
 
     lines: list[Line] = []
     for result in done.results:
+        if result.trace is not None and not result.causes:
+            result = replace(result, causes=causes(result.case.case, result.case.kernel))
         later = not_yet(result.case, result.trace) if result.trace is not None else None
         lines += [*([((("", ""),))] if lines else [])]
         lines += ladder(result, max(width(), _LEAST_WIDTH), later)

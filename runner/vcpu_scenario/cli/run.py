@@ -237,4 +237,5 @@ def _packed(result: Result, traces: bool) -> tuple[Any, ...]:
         result.reason,
         result.detail,
         result.cut,
+        result.causes,
     )

@@ -15,7 +15,9 @@ from typing import Any
 from vcpu_scenario.case import Case, HostInterrupt
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.recordings.jobs import RecordedJob, RecordedTrace
+from vcpu_scenario.running.causes import causes
 from vcpu_scenario.trace import Exit, Trace
+from vcpu_scenario.verdict.records import END
 from vcpu_scenario.vmm.loop import run_case
 
 Create = Callable[[str], Machine]
@@ -26,8 +28,8 @@ class Difference:
     """The first place where two traces part: ``at`` is ``exit 3``, ``eventfd`` or ``ring``.
 
     ``expected`` is what was recorded there, ``found`` what the machine gave, either None where
-    that trace had ended; ``fields`` name what differs in an exit, and ``rules`` what shaped it
-    on the machine.
+    that trace had ended; ``fields`` name what differs in an exit, and ``rules`` those without
+    which the machine would give another.
     """
 
     at: str
@@ -88,7 +90,19 @@ def check(
             again = _run(_interrupted(job.case, index), kernel, create)
             if first_difference(recorded, again) is None:
                 return Outcome(job.name, kernel, None, index, path=job.path)
+    if difference is not None:
+        difference = replace(difference, rules=_rules_at(difference.at, job.case, kernel))
     return Outcome(job.name, kernel, difference, path=job.path)
+
+
+def _rules_at(at: str, case: Case, kernel: str) -> tuple[str, ...]:
+    """The rules without which the exit that differs would be another."""
+    return tuple(
+        rule
+        for cause in causes(case, kernel)
+        for rule in cause.rules
+        if at == ("the end" if cause.exit == END else f"exit {cause.exit}")
+    )
 
 
 def compared(job: RecordedJob, kernel: str, trace: Trace) -> Outcome:
@@ -113,7 +127,7 @@ def first_difference(recorded: RecordedTrace, found: Trace) -> Difference | None
     if len(found.exits) > len(recorded.exits):
         index = len(recorded.exits)
         extra = found.exits[index]
-        return Difference(f"exit {index}", None, extra.to_json(), rules=extra.rules)
+        return Difference(f"exit {index}", None, extra.to_json())
     if recorded.eventfd is not None and recorded.eventfd != found.eventfd:
         return Difference("eventfd", list(recorded.eventfd), list(found.eventfd))
     ring = None if found.ring is None else found.ring.to_json()
@@ -127,7 +141,7 @@ def _exits_differ(index: int, recorded: Mapping[str, Any], found: Exit) -> Diffe
     if other == recorded:
         return None
     fields = tuple(key for key in {**recorded, **other} if recorded.get(key) != other.get(key))
-    return Difference(f"exit {index}", dict(recorded), other, fields, found.rules)
+    return Difference(f"exit {index}", dict(recorded), other, fields)
 
 
 def summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:

@@ -49,8 +49,9 @@ def case_data(result: Result) -> Data:
 
 def rules_of(result: Result) -> Iterator[str]:
     """The names of all rules that the result speaks of."""
-    for exit_ in result.trace.exits[:MOST_RUNGS] if result.trace is not None else ():
-        yield from exit_.rules
+    for cause in result.causes:
+        if 0 <= cause.exit < MOST_RUNGS:
+            yield from cause.rules
     for mismatch in result.mismatches:
         yield from mismatch.rules
 
@@ -121,7 +122,7 @@ def _rung(rung: Rung, registers: Mapping[str, int], result: Result) -> Data:
         "held": _place(rung.held) if rung.held is not None else None,
         "head": rung.headline,
         "hsr": f"{rung.exit.fields['hsr']:#x}: {rung.syndrome}" if rung.syndrome else None,
-        "rules": list(rung.exit.rules),
+        "rules": [rule for cause in rung.causes for rule in cause.rules],
         "told": [stop.reason.replace("_", " ") for stop in rung.stops],
         "findings": [finding_words(finding) for finding in rung.findings],
         "regs": [[reg, f"{value:#x}", reg in rung.exit.regs] for reg, value in registers.items()],

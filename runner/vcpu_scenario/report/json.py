@@ -9,8 +9,8 @@ from vcpu_scenario.expectation import Expectation
 from vcpu_scenario.host.printable import json_text
 from vcpu_scenario.report.cite import rules
 from vcpu_scenario.source import Span
-from vcpu_scenario.trace import Exit, Stop, Trace
-from vcpu_scenario.verdict.records import Mismatch, Place, StopFinding
+from vcpu_scenario.trace import Stop, Trace
+from vcpu_scenario.verdict.records import END, Cause, Mismatch, Place, StopFinding
 from vcpu_scenario.verdict.result import Result, tally
 
 
@@ -24,14 +24,15 @@ def report(
     :meth:`vcpu_scenario.running.shards.Share.to_json` gives.
 
     A case has ``id``, ``scenario`` (its file), ``kernel``, ``vmm``, ``verdict``, ``exits`` with
-    the field names of recorded traces and the ``rules`` that shaped them, and ``mismatches``.
+    the field names of recorded traces, and ``mismatches``.
     Where there is something to say it also has ``params``, ``xfail`` (what the clause says of it:
     ``reason`` and ``link``), ``reason`` (of an error, a skip or an
     xfail, and what is not modelled), ``cut`` (the limit
     that ended the run), ``ended`` (why it did), ``error`` and ``errno`` (the kernel's refusal),
     ``not_modelled`` (``what`` the emulated machine does not model and the ``pc`` there, null
-    before the first entry), ``eventfd``, ``ring``, ``memory``, ``final_regs``, ``output``,
-    ``stops`` and ``findings``.
+    before the first entry), ``causes`` (the ``rules`` without which the run would be another from
+    ``exit`` on, null for the state at the end), ``eventfd``, ``ring``, ``memory``, ``final_regs``,
+    ``output``, ``stops`` and ``findings``.
     """
     document: dict[str, Any] = {
         "cases": [case_of(result) for result in results],
@@ -56,7 +57,7 @@ def case_of(result: Result) -> dict[str, Any]:
         "kernel": case.kernel,
         "vmm": case.vmm,
         "verdict": result.verdict,
-        "exits": [_exit(exit_) for exit_ in trace.exits] if trace else [],
+        "exits": [exit_.to_json() for exit_ in trace.exits] if trace else [],
         "mismatches": [_mismatch(mismatch) for mismatch in result.mismatches],
     }
     more = {
@@ -64,15 +65,12 @@ def case_of(result: Result) -> dict[str, Any]:
         "xfail": _xfail(case.expectation),
         "reason": result.reason,
         "cut": result.cut,
+        "causes": [_cause(cause) for cause in result.causes],
         **(_state(trace) if trace else {}),
         "stops": [_stop(stop) for stop in result.stops],
         "findings": [_finding(finding) for finding in result.findings],
     }
     return out | {key: value for key, value in more.items() if value}
-
-
-def _exit(exit_: Exit) -> dict[str, Any]:
-    return exit_.to_json() | ({"rules": list(exit_.rules)} if exit_.rules else {})
 
 
 def _xfail(expectation: Expectation | None) -> dict[str, str] | None:
@@ -114,6 +112,10 @@ def _mismatch(mismatch: Mismatch) -> dict[str, Any]:
         ],
         "notes": list(mismatch.notes),
     }
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    return {"rules": list(cause.rules), "exit": None if cause.exit == END else cause.exit}
 
 
 def _span(span: Span) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from vcpu_scenario.report.cite import Citations
 from vcpu_scenario.report.difference import difference_lines, finding_words
 from vcpu_scenario.report.rungs import Rung, rungs
 from vcpu_scenario.report.styled import Line, line
-from vcpu_scenario.verdict.records import Place
+from vcpu_scenario.verdict.records import END, Cause, Place
 from vcpu_scenario.verdict.result import Result
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ def ladder(result: Result, width: int = 100, later: NotYet | None = None) -> lis
         lines += columns.heading()
     for rung in climbed:
         lines += columns.rung(rung, later if later and later.exit == rung.index else None)
+    for cause in result.causes:
+        if cause.exit == END:
+            lines += columns.at_the_end(cause)
     if result.verdict == "not-modelled":
         lines += [line(), line((result.reason, "not-modelled")), line((result.detail, "dim"))]
     if result.cut:
@@ -99,8 +102,19 @@ class _Columns:
     def _shaped(self, rung: Rung) -> Iterator[tuple[str, str]]:
         if rung.syndrome:
             yield f"hsr {rung.exit.fields['hsr']:#x}: {rung.syndrome}", ""
-        for name, words in self.citations.of(rung.exit.rules):
+        for cause in rung.causes:
+            yield from self._cause(cause)
+
+    def _cause(self, cause: Cause) -> Iterator[tuple[str, str]]:
+        for name, words in self.citations.of(cause.rules):
             yield f"rule {name}" + _after_colon(words), "rule"
+        if len(cause.rules) > 1:
+            yield f"any one of {', '.join(cause.rules)} is enough", "dim"
+
+    def at_the_end(self, cause: Cause) -> Iterator[Line]:
+        """A rule without which only the state at the end would be another."""
+        for text, style in self._cause(cause):
+            yield line(("at the end: ", ""), (text, style))
 
     def _not_yet(self, later: NotYet | None) -> Iterator[tuple[str, str]]:
         for name, words in self.citations.of(later.rules if later else ()):

@@ -17,6 +17,7 @@ from vcpu_scenario.host.printable import printable
 from vcpu_scenario.report.json import case_of
 from vcpu_scenario.running.execute import judged
 from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace, Unmodelled
+from vcpu_scenario.verdict.records import END, Cause
 from vcpu_scenario.verdict.result import Result
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = Mapping[str, Any]
 
-_HEAD = ("exit", "ret", "errno", "pc", "regs", "rules")
+_HEAD = ("exit", "ret", "errno", "pc", "regs")
 _NOT_JUDGED = ("skip", "error")
 
 
@@ -53,7 +54,7 @@ class Reader:
             if document["verdict"] in _NOT_JUDGED:
                 result = Result(case, document["verdict"], reason=document.get("reason", ""))
             else:
-                result = judged(case, trace_of(document))
+                result = _cited(judged(case, trace_of(document)), document)
             same = json.loads(json.dumps(case_of(result))) == document
         except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             if isinstance(error, Unreadable):
@@ -85,6 +86,19 @@ class Reader:
         if path not in self._scenarios:
             self._scenarios[path] = self._load(Path(path))
         return self._scenarios[path]
+
+
+def _cited(result: Result, document: Json) -> Result:
+    """With the rules that the machine was found to have; they are not looked for again."""
+    causes = tuple(
+        Cause(tuple(each["rules"]), END if each["exit"] is None else each["exit"])
+        for each in document.get("causes", ())
+    )
+    mismatches = tuple(
+        replace(mismatch, rules=tuple(rule["name"] for rule in told["rules"]))
+        for mismatch, told in zip(result.mismatches, document["mismatches"], strict=True)
+    )
+    return replace(result, causes=causes, mismatches=mismatches)
 
 
 def trace_of(document: Json) -> Trace:
@@ -122,7 +136,6 @@ def _exit(document: Json) -> Exit:
         document["pc"],
         {name: value for name, value in document.items() if name not in _HEAD},
         document["regs"],
-        tuple(document.get("rules", ())),
     )
 
 

@@ -12,7 +12,7 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Exit, Stop
 from vcpu_scenario.verdict.exits import describe_exit
 from vcpu_scenario.verdict.guest import Guest
-from vcpu_scenario.verdict.records import Mismatch, Place, StopFinding
+from vcpu_scenario.verdict.records import Cause, Mismatch, Place, StopFinding
 from vcpu_scenario.verdict.result import Result, guest_of
 from vcpu_scenario.verdict.words import (
     EC_SHIFT,
@@ -40,7 +40,8 @@ class Rung:
     ``vmm`` is what the VMM did before it, ``kvm`` what KVM does before the guest runs;
     ``executed`` are the instructions from the entry on, None where the code does not tell the
     way; ``held`` is the instruction that the exit holds back or that KVM is in the middle of;
-    ``headline`` is the exit in a few words, ``syndrome`` its hsr.
+    ``headline`` is the exit in a few words, ``syndrome`` its hsr; ``causes`` are the rules without
+    which the run would be another from this exit on.
     """
 
     index: int
@@ -52,6 +53,7 @@ class Rung:
     exit: Exit
     headline: str
     syndrome: str
+    causes: tuple[Cause, ...]
     stops: tuple[Stop, ...]
     findings: tuple[StopFinding, ...]
     mismatches: tuple[Mismatch, ...]
@@ -70,7 +72,8 @@ class _Ladder:
         self.bus = Bus(self.case)
         self.on = dict(self.case.on)
         self.stepped = stepped_entries(self.case)
-        self.pc_stays = _pc_stays_at_an_access(result.case.kernel)
+        self.pc_stays = _has(result.case.kernel, "mmio_skip_at_completion", unknown=True)
+        self.fakes_steps = _has(result.case.kernel, "step_exit_faked", unknown=False)
 
     def climb(self) -> Iterator[Rung]:
         assert self.result.trace is not None
@@ -104,13 +107,14 @@ class _Ladder:
         return Rung(
             index,
             vmm,
-            tuple(self._kvm(pc, completes, actions, exit_)),
+            tuple(self._kvm(index, pc, completes, actions, exit_)),
             guest.place(pc),
             None if path is None else tuple(map(guest.place, path)),
             guest.place(exit_.pc) if self._is_held(exit_) else None,
             exit_,
             describe_exit(exit_, guest),
             hsr_words(hsr) if isinstance(hsr, int) else "",
+            tuple(cause for cause in self.result.causes if cause.exit == index),
             tuple(stop for _, stop in stops),
             tuple(finding for finding in self.result.findings if finding.stop in numbers),
             tuple(mismatch for mismatch in self.result.mismatches if _is_at(mismatch, index)),
@@ -149,11 +153,11 @@ class _Ladder:
         return ()
 
     def _kvm(
-        self, pc: int, completes: bool, actions: Sequence[c.Action], exit_: Exit
+        self, index: int, pc: int, completes: bool, actions: Sequence[c.Action], exit_: Exit
     ) -> Iterator[str]:
         if completes:
             yield "completes the access"
-        faked = completes and "step_exit_faked" in exit_.rules
+        faked = completes and self.fakes_steps and exit_.exit == "DEBUG" and self.stepped(index)
         if faked or (exit_.ret and _at_once(actions)):
             yield "returns before it enters the guest"
         elif completes:
@@ -222,15 +226,15 @@ def _is_at(mismatch: Mismatch, index: int) -> bool:
     return mismatch.exit == index and not mismatch.kind.endswith("stop")
 
 
-def _pc_stays_at_an_access(kernel: str) -> bool:
-    """Whether pc is at the access during KVM_EXIT_MMIO, and not yet behind it."""
+def _has(kernel: str, rule: str, *, unknown: bool) -> bool:
+    """Whether the release has the rule; ``unknown`` where nothing is known of it."""
     from vcpu_scenario.kernels.table import UnknownKernel
     from vcpu_scenario.kernels.table import kernel as known
 
     try:
-        return "mmio_skip_at_completion" in known(kernel).rules
+        return rule in known(kernel).rules
     except UnknownKernel:
-        return True
+        return unknown
 
 
 def _first_pc(case: c.Case) -> int:

@@ -10,8 +10,8 @@ nothing, since another has the same effect, and taking all of them away does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
@@ -21,29 +21,17 @@ from vcpu_scenario.kernels.table import CAPABILITY_RULES, Kernel, kernel, with_r
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine
 from vcpu_scenario.machine.interface import Unsupported
 from vcpu_scenario.trace import Trace
+from vcpu_scenario.verdict.records import END, Cause, Mismatch
 from vcpu_scenario.vmm.loop import run_case
 
 if TYPE_CHECKING:
     from vcpu_scenario.case import Case
+    from vcpu_scenario.language import ScenarioCase
+    from vcpu_scenario.verdict.result import Result
 
 Rules: TypeAlias = frozenset[str]
 
-END: Final = -1
-"""In the place of an exit: every exit is the same, and the state at the end is another."""
-
 _ORDER: Final[Mapping[str, int]] = {rule.name: place for place, rule in enumerate(RULES)}
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Without ``rules`` the run would be another one from exit number ``exit`` on.
-
-    ``exit`` counts from 0, or is :data:`END`. There is one rule; or several of which each has the
-    effect alone, so that the run changes only where all of them are taken away.
-    """
-
-    rules: tuple[str, ...]
-    exit: int
 
 
 def causes(case: Case, kernel_name: str) -> tuple[Cause, ...]:
@@ -56,6 +44,54 @@ def causes(case: Case, kernel_name: str) -> tuple[Cause, ...]:
     asked = _Asked(own)
     trace = _run(asked.kernel, case)
     return _causes(trace, asked.rules, lambda gone: _without(own, gone, case))
+
+
+def explained(result: Result, judged: Callable[[ScenarioCase, Trace], Result]) -> Result:
+    """``result`` of an emulated run with its causes, and with each mismatch the rules behind it.
+
+    A rule is behind a mismatch if without it the text that the mismatch breaks would hold.
+    ``judged`` gives the result of a trace.
+    """
+    scenario_case = result.case
+    case, own = scenario_case.case, kernel(scenario_case.kernel)
+    runs: dict[Rules, Trace | None] = {}
+
+    def without(gone: Rules) -> Trace | None:
+        if gone not in runs:
+            runs[gone] = _without(own, gone, case)
+        return runs[gone]
+
+    asked = _Asked(own)
+    trace = _run(asked.kernel, case)
+    found = _causes(trace, asked.rules, without)
+    others = {
+        rules: judged(scenario_case, other).mismatches
+        for rules in (cause.rules for cause in found)
+        if (other := without(frozenset(rules))) is not None
+    }
+    mismatches = tuple(
+        replace(mismatch, rules=tuple(_behind(mismatch, others))) for mismatch in result.mismatches
+    )
+    return replace(result, causes=found, mismatches=mismatches)
+
+
+def _behind(
+    mismatch: Mismatch, others: Mapping[tuple[str, ...], tuple[Mismatch, ...]]
+) -> Iterator[str]:
+    for rules, remaining in others.items():
+        if not any(_breaks(other, mismatch) for other in remaining):
+            yield from rules
+
+
+def _breaks(other: Mismatch, mismatch: Mismatch) -> bool:
+    """Whether ``other`` breaks the text that ``mismatch`` breaks, or the whole around it."""
+    one, whole = mismatch.span, other.span
+    return (
+        one.file == whole.file
+        and (whole.line, whole.column) <= (one.line, one.column)
+        and (one.end_line, one.end_column) <= (whole.end_line, whole.end_column)
+        and (one != whole or mismatch.kind == other.kind or "missing" in other.kind)
+    )
 
 
 def _causes(

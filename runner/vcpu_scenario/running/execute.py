@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+from vcpu_scenario.kernels.table import Kernel
 from vcpu_scenario.machine.interface import Machine, Unsupported
 from vcpu_scenario.running.target import Lost, Skipped, lacks_capability
 from vcpu_scenario.trace import Stop, Trace
@@ -81,7 +82,12 @@ def _run(scenario_case: ScenarioCase, create: Create) -> Result:
         trace = run_case(machine, case)
     finally:
         machine.close()
-    return judged(scenario_case, trace)
+    result = judged(scenario_case, trace)
+    if result.mismatches and isinstance(getattr(machine, "kernel", None), Kernel):
+        from vcpu_scenario.running.causes import explained
+
+        return explained(result, judged)
+    return result
 
 
 def judged(scenario_case: ScenarioCase, trace: Trace) -> Result:

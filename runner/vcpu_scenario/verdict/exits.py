@@ -62,7 +62,6 @@ def compare_never(
                 banned.span,
                 exit=first,
                 place=guest.place(exit_.pc),
-                rules=exit_.rules,
             )
 
 
@@ -160,18 +159,12 @@ class _Comparison:
         if times > 1:
             what = f"{times} of {expected.least} times {what}"
         if instead is None:
-            notes, rules = (NO_FURTHER,), self._last_rules()
+            notes: tuple[str, ...] = (NO_FURTHER,)
         else:
             came = self.exits[instead]
             notes = (f"exit {instead} came next: {describe_exit(came, self.guest)}",)
-            rules = came.rules
         place = _expected_place(expected, self.guest)
-        return Mismatch(
-            "missing", f"missing: {what}", expected.span, place=place, rules=rules, notes=notes
-        )
-
-    def _last_rules(self) -> tuple[str, ...]:
-        return self.exits[-1].rules if self.exits else ()
+        return Mismatch("missing", f"missing: {what}", expected.span, place=place, notes=notes)
 
     def _extra(self, pair: Pair) -> Mismatch:
         assert pair.actual is not None
@@ -189,7 +182,6 @@ class _Comparison:
             span,
             exit=pair.actual,
             place=self.guest.place(exit_.pc),
-            rules=exit_.rules,
             notes=notes,
         )
 
@@ -206,7 +198,6 @@ class _Comparison:
             self.pattern[index].span,
             exit=actual,
             place=self.guest.place(exit_.pc),
-            rules=exit_.rules,
         )
 
     def _differences(self, expected: int, actual: int) -> Iterator[Mismatch]:
@@ -230,7 +221,6 @@ class _Comparison:
             expected=wanted,
             found=found,
             place=self.guest.place(exit_.pc),
-            rules=exit_.rules,
             notes=(f"in exit {actual}: {describe_exit(exit_, self.guest)}",),
         )
 
@@ -247,7 +237,6 @@ class _Comparison:
             expected=f"{check.value:#x}",
             found=shown,
             place=self.guest.place(exit_.pc),
-            rules=exit_.rules,
             notes=(f"after exit {actual}: {describe_exit(exit_, self.guest)}",),
         )
 

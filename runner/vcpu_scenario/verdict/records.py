@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from vcpu_scenario.source import Span
 
@@ -60,7 +60,8 @@ class Mismatch:
     ``message`` says it in one line. ``span`` is the text of the expectation that it breaks.
     ``exit`` is the index of the exit concerned in the trace (of the stop, for stops), None where
     there is none. ``expected`` and ``found`` are values in words, for kinds that compare a value
-    of ``field``. ``rules`` name what shaped the exit. ``notes`` are further lines.
+    of ``field``. ``rules`` name the rules of the emulated kernel without which the expectation
+    would hold. ``notes`` are further lines.
     """
 
     kind: Kind
@@ -73,6 +74,22 @@ class Mismatch:
     place: Place | None = None
     rules: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+END: Final = -1
+"""In the place of an exit's index: every exit is the same, and the state at the end is another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Without ``rules`` the run would be another one from exit number ``exit`` on.
+
+    ``exit`` counts from 0, or is :data:`END`. There is one rule; or several of which each has the
+    effect alone, so that the run changes only where all of them are taken away.
+    """
+
+    rules: tuple[str, ...]
+    exit: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from vcpu_scenario.trace import Stop, Trace
 from vcpu_scenario.verdict.guest import Guest
-from vcpu_scenario.verdict.records import Mismatch, StopFinding
+from vcpu_scenario.verdict.records import Cause, Mismatch, StopFinding
 
 if TYPE_CHECKING:
     from vcpu_scenario.language import ScenarioCase
@@ -28,7 +28,8 @@ class Result:
     the run came to what is not modelled, and ``cut`` says which limit ended the run, if one did.
     A case that fails as its clause's ``xfail`` says is ``xfail``, with its mismatches; one that
     does not fail then is ``fail``, with a mismatch that says so. One that is ``not-modelled`` was
-    as expected as far as it went.
+    as expected as far as it went. ``causes`` are the rules
+    of the emulated kernel that made the run of a case that is not as expected, and empty elsewhere.
     """
 
     case: ScenarioCase
@@ -40,6 +41,7 @@ class Result:
     reason: str = ""
     detail: str = ""
     cut: str = ""
+    causes: tuple[Cause, ...] = ()
 
 
 def tally(results: Iterable[Result]) -> dict[Verdict, int]:

@@ -85,7 +85,6 @@ class _Run:
                 machine.get_one_reg(_PC),
                 fields,
                 regs,
-                machine.exit_rules(),
             )
         )
 
@@ -112,7 +111,7 @@ class _Run:
     def _count_repeats(self) -> None:
         now = self.exits[-1]
         before = self.exits[-2] if len(self.exits) > 1 else None
-        # Registers may change, and what shaped an exit is no part of it.
+        # Registers may change.
         if before is not None and now[:5] == before[:5]:
             self.repeats += 1
         else:

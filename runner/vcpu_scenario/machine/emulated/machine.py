@@ -148,9 +148,6 @@ class EmulatedMachine:
     def host_interrupt(self) -> None:
         self._vcpu.host_interrupt = True
 
-    def exit_rules(self) -> tuple[str, ...]:
-        return tuple(self._vcpu.shaped)
-
     def close(self) -> None:
         """The machine must not be used any more: its CPU goes to the next one, unless a fault of
         the machine's own left it in a state that nobody knows."""
@@ -172,8 +169,6 @@ class EmulatedMachine:
         behaviour = vcpu.behaviour
         if not self._has_run:
             self._first_run()
-        if vcpu.shaped:
-            vcpu.shaped.clear()
         if run.exit_reason == abi.KVM_EXIT_MMIO:
             complete(vcpu)
             if behaviour.step_exit_faked and fake_step_exit(vcpu):
@@ -194,7 +189,6 @@ class EmulatedMachine:
         if behaviour.pc_committed_on_return and (
             vcpu.increment_pc or vcpu.pending_exception is not None
         ):
-            vcpu.shape("pc_committed_on_return")
             adjust_pc(vcpu)
         if stepping:
             self._step.put()

@@ -180,9 +180,6 @@ class RealMachine:
             except OSError as error:
                 return -(error.errno or errno.EIO)
 
-    def exit_rules(self) -> tuple[str, ...]:
-        return ()
-
     def close(self) -> None:
         """Ends the VM. Guest memory and the shared page go with the last use of them."""
         self._resources.close()

@@ -21,16 +21,13 @@ def set_vcpu_events(vcpu: Vcpu, events: abi.kvm_vcpu_events) -> None:
     behaviour = vcpu.behaviour
     if not behaviour.vcpu_events:
         raise KvmError(EINVAL, "KVM_SET_VCPU_EVENTS")
-    vcpu.shape("vcpu_events")
     if events.serror_has_esr and events.serror_pending:
         raise KvmError(EINVAL, "KVM_SET_VCPU_EVENTS")
     if events.ext_dabt_pending and not behaviour.external_abort_from_user:
         raise KvmError(EINVAL, "KVM_SET_VCPU_EVENTS")
     if events.ext_dabt_pending:
-        vcpu.shape("external_abort_from_user")
         inject_abort(vcpu, far=vcpu.fault_far, fetch=False)
     if behaviour.user_aborts_committed_at_once:
-        vcpu.shape("user_aborts_committed_at_once")
         _commit(vcpu)
     if not events.serror_pending:
         return

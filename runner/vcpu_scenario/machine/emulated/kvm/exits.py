@@ -45,7 +45,6 @@ def fake_step_exit(vcpu: Vcpu) -> bool:
     """``kvm_arm_handle_step_debug``: reports a step that the hardware did not."""
     if not vcpu.stepping:
         return False
-    vcpu.shape("step_exit_faked")
     report_debug(vcpu, FAKED_STEP)
     return True
 
@@ -65,7 +64,6 @@ def _handle_guest_debug(vcpu: Vcpu) -> int:
     exception = hsr >> esr.EC_SHIFT
     if exception == esr.EC_WATCHPT_LOW:
         if vcpu.behaviour.watchpoint_far:
-            vcpu.shape("watchpoint_far")
             vcpu.fault_far = vcpu.cpu.far
         vcpu.debug_exit.far = vcpu.fault_far
     return 0
@@ -122,7 +120,6 @@ def _workaround_call(vcpu: Vcpu, exception: int) -> int | None:
     rule = _IN_HYP.get(cpu.x(0) & 0xFFFF_FFFF)
     if rule is None or not getattr(vcpu.behaviour, rule):
         return exception
-    vcpu.shape(rule)
     cpu.set_x(0, 0)
     cpu.set_x(1, 0)
     return None
@@ -137,7 +134,6 @@ def _emulate_gicv(vcpu: Vcpu, exception: int) -> int | None:
     offset = (cpu.ipa | cpu.far & 0xFFF) - base
     if not 0 <= offset < size:
         return exception
-    vcpu.shape("gicv_trapped")
     length, rt = 1 << (cpu.hsr >> 22 & 3), cpu.hsr >> 16 & 31
     is_write = bool(cpu.hsr & decode.WNR)
     ok, value = gic.gicv_emulated(offset, length, is_write, 0 if rt == 31 else cpu.x(rt))
@@ -149,7 +145,6 @@ def _emulate_gicv(vcpu: Vcpu, exception: int) -> int | None:
         cpu.set_x(rt, value)
     _skip_in_hyp(vcpu)
     if vcpu.behaviour.hyp_skip_faked and vcpu.stepping:
-        vcpu.shape("hyp_skip_faked")
         cpu.hsr = _FAKED_STEP_IN_HYP
         return esr.EC_SOFTSTP_LOW
     return None

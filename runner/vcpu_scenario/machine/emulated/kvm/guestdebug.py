@@ -60,17 +60,14 @@ def program(vcpu: Vcpu) -> None:
     cpu = vcpu.cpu
     if vcpu.guest_debug and vcpu.guest_mdscr >> 32 and vcpu.behaviour.guest_mdscr_kept_short:
         # KVM sets it aside while its own is in force, in 32 bits.
-        vcpu.shape("guest_mdscr_kept_short")
         vcpu.guest_mdscr &= 0xFFFF_FFFF
     guest_mdscr = vcpu.guest_mdscr
     if vcpu.oslsr & _OSLK:
-        vcpu.shape("os_lock_emulated")
         guest_mdscr &= ~(MDE | KDE | _MDSCR_SS)
     mdscr, registers = guest_mdscr, _NO_REGISTERS
     if vcpu.guest_debug:
         cpu.set_mdcr(_MDCR_TRAPS | MDCR_TDE)
         if vcpu.behaviour.guest_debug_owns_registers and mdscr & (MDE | KDE):
-            vcpu.shape("guest_debug_owns_registers")
             mdscr &= ~(MDE | KDE)
         mdscr = mdscr | _MDSCR_SS if vcpu.stepping else mdscr & ~_MDSCR_SS
     else:
@@ -139,7 +136,6 @@ class ActivePendingKept(StepState):
         vcpu, pstate = self._vcpu, self._pstate.value
         vcpu.guest_ss = pstate & SS
         if vcpu.host_ss_active_pending:
-            vcpu.shape("active_pending_kept")
             self._pstate.value = pstate & ~SS
         else:
             self._pstate.value = pstate | SS
@@ -162,7 +158,6 @@ class SwappedAtLoad(StepState):
         vcpu, pstate = self._vcpu, self._pstate.value
         vcpu.guest_ss_active_pending = not pstate & SS
         if vcpu.host_ss_active_pending:
-            vcpu.shape("step_state_swapped_at_load")
             self._pstate.value = pstate & ~SS
         else:
             self._pstate.value = pstate | SS

@@ -58,16 +58,13 @@ def handle_smc(vcpu: Vcpu) -> int:
     """An SMC is trapped: pc is still on it."""
     behaviour = vcpu.behaviour
     if behaviour.smc_undefined:
-        vcpu.shape("smc_undefined")
         inject_undefined(vcpu)
         return 1
     if behaviour.smc_not_advanced:
-        vcpu.shape("smc_not_advanced")
         vcpu.cpu.set_x(0, _NOT_SUPPORTED)
         return 1
     skip_instruction(vcpu)
     if behaviour.smc_is_smccc and not vcpu.cpu.hsr & 0xFFFF:
-        vcpu.shape("smc_is_smccc")
         return _call(vcpu)
     vcpu.cpu.set_x(0, _NOT_SUPPORTED)
     return 1
@@ -86,7 +83,6 @@ def _call(vcpu: Vcpu) -> int:
 def _answer(vcpu: Vcpu, answer: Answer) -> int:
     """``smccc_set_retval``: since SMCCC 1.1 came, x1 to x3 are written with x0."""
     if vcpu.behaviour.smccc_results_in_x0_to_x3:
-        vcpu.shape("smccc_results_in_x0_to_x3")
         vcpu.cpu.regs[:4] = [*answer]
     else:
         vcpu.cpu.set_x(0, answer[0])
@@ -128,7 +124,6 @@ def psci_version(vcpu: Vcpu) -> int:
 def _psci_version(vcpu: Vcpu) -> int:
     for rule in ("psci_1_3", "psci_1_1", "psci_1_0"):
         if getattr(vcpu.behaviour, rule):
-            vcpu.shape(rule)
             break
     return _answer(vcpu, (psci_version(vcpu), 0, 0, 0))
 
@@ -162,7 +157,6 @@ def _report(vcpu: Vcpu, event: int, data: tuple[int, ...]) -> None:
     record = run.system_event
     record.type = event
     if vcpu.behaviour.system_event_data:
-        vcpu.shape("system_event_data")
         record.ndata = len(data)
         record.data[: len(data)] = data
     else:
@@ -172,21 +166,18 @@ def _report(vcpu: Vcpu, event: int, data: tuple[int, ...]) -> None:
 
 def _system_suspend(vcpu: Vcpu) -> int:
     """Leaves the vCPU as it is: to suspend it is userspace's part."""
-    vcpu.shape("psci_system_suspend")
     _report(vcpu, abi.KVM_SYSTEM_EVENT_SUSPEND, ())
     return 0
 
 
 def _system_off2(vcpu: Vcpu) -> int:
     """Hibernation is the only type, and 0 stands for it."""
-    vcpu.shape("psci_1_3")
     if vcpu.cpu.x(1) not in (0, 1) or vcpu.cpu.x(2):
         return _answer(vcpu, (_INVALID_PARAMETERS, 0, 0, 0))
     return _system_event(abi.KVM_SYSTEM_EVENT_SHUTDOWN, 1)(vcpu)
 
 
 def _system_reset2(vcpu: Vcpu) -> int:
-    vcpu.shape("psci_1_1")
     if vcpu.cpu.x(1) & 0x8000_0000 == 0 and vcpu.cpu.x(1):
         return _answer(vcpu, (_INVALID_PARAMETERS, 0, 0, 0))
     # Unlike the other events it presets x0 alone.
@@ -212,14 +203,12 @@ def _cpu_on(vcpu: Vcpu) -> int:
 def _argument(vcpu: Vcpu, n: int) -> int:
     value = vcpu.cpu.x(n)
     if vcpu.behaviour.psci_arguments_narrowed and not vcpu.cpu.x(0) & SMCCC_64:
-        vcpu.shape("psci_arguments_narrowed")
         value &= 0xFFFF_FFFF
     return value
 
 
 def _names_this_vcpu(vcpu: Vcpu, affinity: int, level: int = 0) -> bool:
     if vcpu.behaviour.psci_affinity_checked and affinity & ~_AFFINITY:
-        vcpu.shape("psci_affinity_checked")
         return False
     return not affinity & _AFFINITY & -1 << 8 * level
 
@@ -260,16 +249,13 @@ _FEATURES_KNOWS: Final = frozenset(_PSCI)
 def _smccc_version(vcpu: Vcpu) -> Answer:
     if not vcpu.behaviour.smccc_1_1:
         return _NOT_SUPPORTED, 0, 0, 0
-    vcpu.shape("smccc_1_1")
     return 0x1_0001, 0, 0, 0
 
 
 def _arch_features(vcpu: Vcpu) -> Answer:
     if vcpu.behaviour.smccc_pv_time and vcpu.cpu.x(1) & 0xFFFF_FFFF == _PV_TIME_FEATURES:
-        vcpu.shape("smccc_pv_time")
         return 0, 0, 0, 0
     if vcpu.behaviour.smccc_features_32bit:
-        vcpu.shape("smccc_features_32bit")
         return 0xFFFF_FFFF, 0, 0, 0
     return _NOT_SUPPORTED, 0, 0, 0
 
@@ -277,14 +263,12 @@ def _arch_features(vcpu: Vcpu) -> Answer:
 def _vendor_uid(vcpu: Vcpu) -> Answer:
     if not vcpu.behaviour.smccc_vendor_hyp:
         return _NOT_SUPPORTED, 0, 0, 0
-    vcpu.shape("smccc_vendor_hyp")
     return _VENDOR_HYP_UID_WORDS
 
 
 def _vendor_features(vcpu: Vcpu) -> Answer:
     if not vcpu.behaviour.smccc_vendor_hyp:
         return _NOT_SUPPORTED, 0, 0, 0
-    vcpu.shape("smccc_vendor_hyp")
     return _VENDOR_HYP_OFFERS, 0, 0, 0
 
 

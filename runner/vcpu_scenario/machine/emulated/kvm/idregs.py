@@ -69,7 +69,6 @@ _GICV2_HOST: Final = HARDWARE_ID_REGISTERS | {
 
 def id_register(vcpu: Vcpu, encoding: Encoding, _value: int | None) -> int | None:
     """``access_id_reg``: the guest's view, by which writes are ignored."""
-    vcpu.shape("id_registers_trapped")
     value = hardware_id_registers(vcpu.gic).get(encoding, 0)
     sanitise = _SANITISED.get(encoding)
     return value if sanitise is None else sanitise(vcpu, value)
@@ -77,7 +76,6 @@ def id_register(vcpu: Vcpu, encoding: Encoding, _value: int | None) -> int | Non
 
 def _sanitised_pfr0(vcpu: Vcpu, value: int) -> int:
     if vcpu.behaviour.id_csv3_reported:
-        vcpu.shape("id_csv3_reported")
         value |= _CSV3
     return _without_gic(_GIC[_PFR0])(vcpu, value)
 
@@ -86,7 +84,6 @@ def _without_gic(field: int) -> Callable[[Vcpu, int], int]:
     def sanitise(vcpu: Vcpu, value: int) -> int:
         if not vcpu.behaviour.id_gic_hidden or isinstance(vcpu.gic, VgicV3):
             return value
-        vcpu.shape("id_gic_hidden")
         return value & ~field
 
     return sanitise
@@ -96,7 +93,6 @@ def _without_pmu(field: int) -> Callable[[Vcpu, int], int]:
     def sanitise(vcpu: Vcpu, value: int) -> int:
         if not vcpu.behaviour.id_pmu_hidden:
             return value
-        vcpu.shape("id_pmu_hidden")
         return value & ~field
 
     return sanitise

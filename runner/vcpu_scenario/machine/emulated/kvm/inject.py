@@ -20,7 +20,6 @@ def skip_instruction(vcpu: Vcpu) -> None:
     """``kvm_skip_instr``, or ``kvm_incr_pc`` where the pc moves at entry."""
     behaviour = vcpu.behaviour
     if behaviour.pc_adjusted_at_entry:
-        vcpu.shape("pc_adjusted_at_entry")
         vcpu.increment_pc = True
         return
     skip_now(vcpu)
@@ -36,7 +35,6 @@ def skip_now(vcpu: Vcpu) -> None:
 def inject(vcpu: Vcpu, exception: PendingException) -> None:
     """Takes ``exception`` to EL1 now or at the next entry."""
     if vcpu.behaviour.pc_adjusted_at_entry:
-        vcpu.shape("pc_adjusted_at_entry")
         vcpu.pending_exception = exception
     else:
         take(vcpu, exception)
@@ -70,13 +68,10 @@ def inject_undefined(vcpu: Vcpu) -> None:
 def inject_abort(vcpu: Vcpu, *, far: int, fetch: bool) -> None:
     """A synchronous external abort, on an instruction fetch or a data access."""
     syndrome = esr.external_abort(vcpu.cpu.current_el, fetch=fetch)
-    if vcpu.behaviour.injected_il_set:
-        vcpu.shape("injected_il_set")
-    else:
+    if not vcpu.behaviour.injected_il_set:
         # kvm_vcpu_trap_il_is32bit asks the last exit, which there may not have been.
         syndrome &= ~esr.IL | vcpu.cpu.hsr
     if vcpu.behaviour.injected_esr_sign_extended:
-        vcpu.shape("injected_esr_sign_extended")
         syndrome |= 0xFFFF_FFFF_0000_0000
     inject(vcpu, PendingException(syndrome, far))
 
@@ -85,6 +80,5 @@ def inject_unmasked_serror(vcpu: Vcpu) -> None:
     """``pend_serror_exception``: an SError that KVM takes to the guest's vector itself."""
     syndrome = esr.EC_SERROR << esr.EC_SHIFT | _SERROR_ISV
     if vcpu.behaviour.injected_il_set:
-        vcpu.shape("injected_il_set")
         syndrome |= esr.IL
     inject(vcpu, PendingException(syndrome, offset=SERROR_OFFSET))

@@ -28,7 +28,6 @@ def handle_guest_abort(vcpu: Vcpu) -> int:
     vcpu.fault_far = far
     fetch = hsr >> esr.EC_SHIFT == esr.EC_IABT_LOW
     if ipa >= _IPA_LIMIT and vcpu.behaviour.ipa_beyond_limit_aborts:
-        vcpu.shape("ipa_beyond_limit_aborts")
         inject_abort(vcpu, far=far, fetch=fetch)
         return 1
     slot = cpu.stage2.slot_at(ipa)
@@ -85,7 +84,6 @@ def _decode(iss: int) -> MmioDecode:
 def _no_valid_syndrome(vcpu: Vcpu, ipa: int, hsr: int) -> int:
     if "arm_nisv_to_user" not in vcpu.caps:
         return -ENOSYS
-    vcpu.shape("nisv_to_user")
     run = vcpu.run
     run.exit_reason = abi.KVM_EXIT_ARM_NISV
     run.arm_nisv.esr_iss = hsr & _NISV_ISS
@@ -104,7 +102,6 @@ def complete(vcpu: Vcpu) -> None:
         # It stays needed: should the exception be taken without the guest running, as under
         # immediate_exit, then the next KVM_RUN completes the access, and skips what is at the
         # vector.
-        vcpu.shape("mmio_not_completed_over_exception")
         return
     vcpu.mmio_needed = False
     if not (access.is_write and behaviour.mmio_completion_from_esr):
@@ -137,7 +134,6 @@ def _host_to_guest(vcpu: Vcpu, access: MmioDecode, value: int, length: int) -> i
     if big_endian(vcpu):
         value = int.from_bytes(value.to_bytes(length, "little"), "big")
     if access.sign_extend and vcpu.behaviour.mmio_sign_extends:
-        vcpu.shape("mmio_sign_extends")
         sign = 1 << 8 * length - 1
         value = (value ^ sign) - sign & (1 << 64) - 1
         if not access.sixty_four:

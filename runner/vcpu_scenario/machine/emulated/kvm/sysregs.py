@@ -154,7 +154,6 @@ def _oslsr(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
 
 def _oslar(vcpu: Vcpu, _encoding: Encoding, value: int | None) -> int | None:
     if value is not None and vcpu.behaviour.os_lock_emulated:
-        vcpu.shape("os_lock_emulated")
         vcpu.oslsr = vcpu.oslsr & ~_OSLK | (value & 1) * _OSLK
         vcpu.debug_changed = True
     return None
@@ -179,7 +178,6 @@ def _vm_register(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | Non
 
 
 def _implementation_id(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
-    vcpu.shape("implementation_id_trapped")
     return 0
 
 
@@ -192,13 +190,11 @@ def _set_way(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
 
 
 def _ctr(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
-    vcpu.shape("ctr_trapped")
     return 0x8444_C004
 
 
 def _cache_register(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
     """KVM makes the caches up since it traps them: one level, one set, one way."""
-    vcpu.shape("ctr_trapped")
     if value is not None and encoding == _CSSELR_EL1:
         vcpu.csselr = value
     elif value is not None:
@@ -226,7 +222,6 @@ def _physical_timer(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | 
 
 def _pmu(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
     if vcpu.behaviour.pmu_undefined:
-        vcpu.shape("pmu_undefined")
         inject_undefined(vcpu)
         return None
     return 0
@@ -246,7 +241,6 @@ def _without_vgic(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | No
     is_sgi = encoding in SGI_REGISTERS
     if is_sgi and not vcpu.behaviour.sgi_undefined_without_gic:
         return None  # it is sent to nobody
-    vcpu.shape("sgi_undefined_without_gic" if is_sgi else "icc_undefined_without_gic")
     if value is not None:
         inject_undefined(vcpu)
     return None

@@ -31,7 +31,6 @@ def trng(vcpu: Vcpu) -> Answer:
     """``kvm_trng_call``."""
     if not vcpu.behaviour.smccc_trng:
         return _NOT_SUPPORTED, 0, 0, 0
-    vcpu.shape("smccc_trng")
     function = vcpu.cpu.x(0) & 0xFFFF_FFFF
     if function == _VERSION:
         return _1_0, 0, 0, 0

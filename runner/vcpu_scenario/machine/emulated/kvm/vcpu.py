@@ -98,12 +98,6 @@ class Vcpu:
         self.mdccint = 0
         self.oslsr = _OSLSR_RESET
         self.csselr = UNKNOWN_RESET
-        self.shaped: list[str] = []
-
-    def shape(self, rule: str) -> None:
-        """Records that ``rule`` had its part in the exit to come."""
-        if rule not in self.shaped:
-            self.shaped.append(rule)
 
 
 Handler = Callable[[Vcpu], int]
