@@ -38,6 +38,7 @@ def machine(kvm: FakeKvm) -> Iterator[RealMachine]:
 
 def test_it_is_a_machine(machine: RealMachine) -> None:
     driven: Machine = machine
+    assert driven.run is machine.run
 
 
 @pytest.mark.skipif(platform.machine() == "aarch64", reason="this is an arm64 host")

@@ -96,7 +96,7 @@ def _cited(result: Result, document: Json) -> Result:
     )
     mismatches = tuple(
         replace(mismatch, rules=tuple(rule["name"] for rule in told["rules"]))
-        for mismatch, told in zip(result.mismatches, document["mismatches"], strict=True)
+        for mismatch, told in zip(result.mismatches, document["mismatches"], strict=False)
     )
     return replace(result, causes=causes, mismatches=mismatches)
 

@@ -42,8 +42,8 @@ def causes(case: Case, kernel_name: str) -> tuple[Cause, ...]:
     """
     own = kernel(kernel_name)
     asked = _Asked(own)
-    trace = _run(asked.kernel, case)
-    return _causes(trace, asked.rules, lambda gone: _without(own, gone, case))
+    trace = run_as(asked.kernel, case)
+    return _causes(trace, asked.rules, lambda gone: run_without(own, gone, case))
 
 
 def explained(result: Result, judged: Callable[[ScenarioCase, Trace], Result]) -> Result:
@@ -58,11 +58,11 @@ def explained(result: Result, judged: Callable[[ScenarioCase, Trace], Result]) -
 
     def without(gone: Rules) -> Trace | None:
         if gone not in runs:
-            runs[gone] = _without(own, gone, case)
+            runs[gone] = run_without(own, gone, case)
         return runs[gone]
 
     asked = _Asked(own)
-    trace = _run(asked.kernel, case)
+    trace = run_as(asked.kernel, case)
     found = _causes(trace, asked.rules, without)
     others = {
         rules: judged(scenario_case, other).mismatches
@@ -144,14 +144,16 @@ def first_change(trace: Trace, other: Trace | None) -> int | None:
     return None if trace == other else END
 
 
-def _without(own: Kernel, gone: Rules, case: Case) -> Trace | None:
+def run_without(own: Kernel, gone: Rules, case: Case) -> Trace | None:
+    """The run of ``case`` on a kernel that lacks the rules ``gone``, None if it cannot be run."""
     try:
-        return _run(with_rules(own.name, own.rules - gone), case)
+        return run_as(with_rules(own.name, own.rules - gone), case)
     except Unsupported:
         return None
 
 
-def _run(which: Kernel, case: Case) -> Trace:
+def run_as(which: Kernel, case: Case) -> Trace:
+    """The run of ``case`` on an emulated machine of ``which``."""
     machine = EmulatedMachine(which)
     try:
         return run_case(machine, case)

@@ -1,0 +1,72 @@
+"""Every shipped case: the causes found are all rules of the kernel without which it is another run.
+
+``causes`` asks the machine which rules a run looks at and takes away only those. Here each rule of
+the kernel is taken away, looked at or not. All releases take minutes::
+
+    python -m tests.causes.every [KERNEL...]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vcpu_scenario.kernels.table import kernel
+from vcpu_scenario.language import ScenarioCase
+from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.running import causes as c
+from vcpu_scenario.running.select import Selection, find, load_all
+
+SCENARIOS: Final = Path(__file__).parents[2] / "scenarios"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A rule that is cited without effect, or has an effect and is not cited."""
+
+    case: str
+    cited: frozenset[str]
+    needed: frozenset[str]
+
+
+def cases(kernels: Sequence[str] = ()) -> list[ScenarioCase]:
+    """The shipped cases that expect something, on ``kernels`` or on all."""
+    scenarios, wrong = load_all(find([str(SCENARIOS)]))
+    assert not wrong
+    selected = Selection(tuple(kernels)).cases(scenarios)
+    return [case for case in selected if case.expectation is not None]
+
+
+def differences(case: ScenarioCase) -> Iterator[Difference]:
+    """What is wrong with the causes of one case; nothing of one that the machine cannot run."""
+    own = kernel(case.kernel)
+    try:
+        found = c.causes(case.case, case.kernel)
+        trace = c.run_as(own, case.case)
+    except Unsupported:
+        return
+    cited = frozenset(name for cause in found if len(cause.rules) == 1 for name in cause.rules)
+    needed = frozenset(
+        name
+        for name in own.rules
+        if c.first_change(trace, c.run_without(own, frozenset([name]), case.case)) is not None
+    )
+    if cited != needed:
+        yield Difference(case.id, cited, needed)
+
+
+def main(kernels: Sequence[str]) -> int:
+    """Prints each difference; 1 if there is any."""
+    selected = cases(kernels)
+    found = [difference for case in selected for difference in differences(case)]
+    for difference in found:
+        print(difference)
+    print(f"{len(selected)} cases, {len(found)} whose causes are wrong")
+    return 1 if found or not selected else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
