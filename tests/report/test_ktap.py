@@ -77,6 +77,7 @@ SEEN = {
     "fail": "FAILURE",
     "error": "FAILURE",
     "skip": "SKIPPED",
+    "not-modelled": "FAILURE",
     "xfail": "SUCCESS",  # the parser knows no XFAIL, and such a result is ok
 }
 

@@ -444,7 +444,7 @@ def conform(
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
-    """Compare a machine with what real kernels did: the emulated one, or KVM of today.
+    """Compare a machine with what real kernels did.
 
     Each job is run as every kernel that it was recorded on and must give exactly the recorded
     trace: every exit, field and register change, eventfd counts, the coalesced ring. Exit status
