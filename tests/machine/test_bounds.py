@@ -73,7 +73,9 @@ def test_an_illegal_exception_return_is_not_run_any_further(mode: int) -> None:
 
 def test_a_scenario_that_does_so_is_not_modelled_with_the_reason() -> None:
     words = ", ".join(hex(word) for word in (w.movz(1, 0x10), *ERET_TO_X1, 0xE3A00001, 0xEAFFFFFE))
-    text = f"title: t\nguest: {{words: [{words}]}}\nexpect: [{{exits: [{{any: {{exit: MMIO}}}}]}}]\n"
+    text = (
+        f"title: t\nguest: {{words: [{words}]}}\nexpect: [{{exits: [{{any: {{exit: MMIO}}}}]}}]\n"
+    )
     (case,) = loads(text, "t.vcpu.yaml").cases(["6.12"])
     result = execute(case, create)
     assert result.verdict == "not-modelled"

@@ -35,3 +35,8 @@ def external_abort(from_el: int, *, fetch: bool = False) -> int:
     """The syndrome of a synchronous external abort taken to EL1 (DFSC 0x10)."""
     low = EC_IABT_LOW if fetch else EC_DABT_LOW
     return low + (1 if from_el else 0) << EC_SHIFT | IL | 0x10
+
+
+def alignment_fault(from_el: int, *, is_write: bool) -> int:
+    """The syndrome of an alignment fault of a data access taken to EL1 (DFSC 0x21)."""
+    return EC_DABT_LOW + (1 if from_el else 0) << EC_SHIFT | IL | is_write << 6 | 0x21

@@ -1,8 +1,9 @@
 """Instructions that Unicorn would run and must not: it is stopped before them.
 
 With CPACR_EL1.FPEN clear, as it is at reset, SIMD&FP traps to EL1 (EC 0x07), which Unicorn does
-not do; and DCZID_EL0 would show the trap on DC ZVA that is this machine's own. Words that are such
-an instruction are found when the VMM writes them, and code hooks stop before them.
+not do; DCZID_EL0 would show the trap on DC ZVA that is this machine's own; and LDAR and STLR of an
+address that is not aligned fault, ahead of any translation. Words that are such an instruction are
+found when the VMM writes them, and code hooks stop before them.
 """
 
 from __future__ import annotations
@@ -41,6 +42,16 @@ def _reads_dczid(word: int) -> bool:
     return word & 0xFFFF_FFE0 == 0xD53B_00E0
 
 
+def _is_ordered(word: int) -> bool:
+    """LDAR, LDARH, STLR or STLRH."""
+    return word & 0x3FA0_8000 == 0x0880_8000 and word >> 30 != 0
+
+
+def _length(word: int) -> int:
+    """Of an ordered access, in bytes."""
+    return 1 << (word >> 30)
+
+
 # The top byte tells most, so that memory is searched by its every fourth byte.
 _SIMD_RUN: Final = re.compile(
     b"[" + b"".join(re.escape(bytes([top])) for top in range(256) if _is_simd_top(top)) + b"]+"
@@ -50,7 +61,8 @@ _SYSTEM_WORD: Final = re.compile(
     rb"|[\x00-\x3f]\x44[\x1b\x3b]\xd5",  # MSR or MRS of FPCR or FPSR
     re.DOTALL,
 )
-"""The system instructions among them, whole: code is full of others that begin like them."""
+"""These whole: code is full of others that begin like them."""
+_ORDERED_TOP: Final = re.compile(rb"[\x48\x88\xc8]")
 
 _MOST_RANGES: Final = 64
 """Hooks for the bytes of one write. Unicorn looks through all of them at each instruction that it
@@ -74,6 +86,10 @@ def _ranges(address: int, data: bytes) -> list[Range]:
         if not match.start() & 3:
             at = address + match.start()
             found.append((at, at))
+    for match in _ORDERED_TOP.finditer(tops):
+        at = 4 * match.start()
+        if _is_ordered(int.from_bytes(data[at : at + 4], "little")):
+            found.append((address + at, address + at))
     found.sort()
     gap = 4
     while len(found) > _MOST_RANGES:
@@ -137,7 +153,11 @@ class WordHooks:
     def _on_instruction(self, _uc: int, _address: int, _size: int, _data: int) -> None:
         cpu = self._cpu
         word = cpu.word_at_pc()
-        if _reads_dczid(word) or (_is_simd(word) and not self._simd_enabled()):
+        if _is_ordered(word):
+            stops = bool(cpu.x(word >> 5 & 31) & _length(word) - 1)
+        else:
+            stops = _reads_dczid(word) or (_is_simd(word) and not self._simd_enabled())
+        if stops:
             self._stopped_before = word
             uc.uc_emu_stop(cpu.engine.handle)
 
@@ -152,5 +172,14 @@ class WordHooks:
             prohibited = not self._cpu.current_el and not self._cpu.sctlr_el1.value & _SCTLR_DZE
             self._cpu.set_x(word & 31, _DCZID_64_BYTES | (_DZP if prohibited else 0))
             return self._cpu.finish_natively()
-        self._cpu.take_to_el1(_TRAPPED)
+        if _is_ordered(word):
+            self._take_alignment_fault(word)
+        else:
+            self._cpu.take_to_el1(_TRAPPED)
         return None
+
+    def _take_alignment_fault(self, word: int) -> None:
+        cpu = self._cpu
+        is_write = not word >> 22 & 1
+        syndrome = esr.alignment_fault(cpu.current_el, is_write=is_write)
+        cpu.take_to_el1(syndrome, cpu.x(word >> 5 & 31))

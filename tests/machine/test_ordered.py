@@ -1,0 +1,61 @@
+"""LDAR and STLR of an address that is not aligned fault, whatever is there.
+
+The syndromes are those that Debian's 6.12 gave in the lab on a Cortex-A57.
+"""
+
+from __future__ import annotations
+
+import pytest
+from vcpu_scenario import loads, run
+
+TEXT = """\
+title: an ordered access of an address that is not aligned
+guest:
+  at: 0x40000000
+  words: [{words}]
+  registers: {{x0: {address:#x}, vbar_el1: 0x40000000}}
+devices: {{uart: {{handled_by: userspace, at: 0x09000000}}}}
+debug: {{software_breakpoints: true}}
+observe: [x2, x3]
+expect:
+  - exits:
+      - debug: {{brk: {brk:#x}, imm: {imm}, regs: {{x2: {syndrome:#x}, x3: {far:#x}}}}}
+"""
+HANDLER = (0xD5385202, 0xD5386003, 0xD4201320)  # mrs x2, esr_el1; mrs x3, far_el1; brk #0x99
+LDAR_W, LDAR_X, LDARH, STLR_W, STLRH = 0x88DFFC01, 0xC8DFFC01, 0x48DFFC01, 0x889FFC01, 0x489FFC01
+READ, WRITE = 0x96000021, 0x96000061
+
+
+def verdict(access: int, address: int, imm: int, syndrome: int, far: int) -> str:
+    words = [access, 0xD42000E0, *[0] * 0x7E, *HANDLER, *[0] * 0x80]
+    text = TEXT.format(
+        words=", ".join(map(hex, words)),
+        address=address,
+        imm=imm,
+        brk=0x4000_0004 if imm == 7 else 0x4000_0208,
+        syndrome=syndrome,
+        far=far,
+    )
+    (result,) = run(loads(text), "6.12")
+    return result.verdict
+
+
+@pytest.mark.parametrize(
+    "where", [0x40000301, 0x09000001, 0x80000001], ids=["ram", "device", "hole"]
+)
+@pytest.mark.parametrize(
+    ("access", "syndrome"),
+    [(LDAR_W, READ), (LDAR_X, READ), (LDARH, READ), (STLR_W, WRITE), (STLRH, WRITE)],
+)
+def test_it_faults_ahead_of_what_is_there(access: int, syndrome: int, where: int) -> None:
+    assert verdict(access, where, 0x99, syndrome, where) == "pass"
+
+
+@pytest.mark.parametrize("access", [LDAR_W, LDAR_X, LDARH, STLR_W, STLRH])
+def test_what_is_aligned_is_done(access: int) -> None:
+    assert verdict(access, 0x40000308, 7, 0, 0) == "pass"
+
+
+def test_half_of_a_doubleword_is_not_aligned() -> None:
+    assert verdict(LDAR_X, 0x40000304, 0x99, READ, 0x40000304) == "pass"
+    assert verdict(LDAR_W, 0x40000304, 7, 0, 0) == "pass"
