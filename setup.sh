@@ -14,7 +14,7 @@ extras=$([ "${1-}" = --dev ] && echo '[dev]' || echo '')
 install=(.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable)
 "${install[@]}" ".$extras"
 # Guest code needs an assembler. PyPI's is 80 MB, and so for those who have no other.
-if ! .venv/bin/python -c 'from vcpu_scenario.scenario import assemblers; assemblers.choose()' 2>/dev/null; then
+if ! .venv/bin/python -c 'from vcpu_scenario.assembly import assemblers; assemblers.choose()' 2>/dev/null; then
     timeout 900 "${install[@]}" '.[assembler]' || echo \
         "There is no assembler: what ships runs, and guest code of your own needs one." >&2
 fi

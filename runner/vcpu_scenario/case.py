@@ -223,4 +223,6 @@ class Case:
     skip_brk: Literal["without-actions", "always", "never"] = "without-actions"
     """When pc is moved past a BRK that exited: where the exit has no actions, always, never."""
     psci_0_2: bool = True
+    vmm: str = "plain"
+    """The personality of the VMM, one of :mod:`vcpu_scenario.vmm.personality`."""
     limits: Limits = field(default_factory=Limits)

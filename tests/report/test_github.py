@@ -123,7 +123,7 @@ def test_nothing_in_the_summary_closes_its_fence(results: list[Result]) -> None:
     assert text.count("`````") == 2
 
 
-@pytest.mark.parametrize("room", [2_000, 4_000])
+@pytest.mark.parametrize("room", [2_000, 3_000])
 def test_a_summary_is_never_longer_than_github_takes(
     results: list[Result], room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,13 +94,14 @@ class Scenario:
     ) -> ScenarioCase:
         clauses = combination.clauses
         clause = next((clauses[number] for number in fitting if clauses[number]), None)
+        case = combination.case if clause is None else clause.case
         return ScenarioCase(
             f"{self.name}{combination.name}@{kernel}/{vmm}",
             self,
             kernel,
             vmm,
             combination.params,
-            combination.case if clause is None else clause.case,
+            case if vmm == case.vmm else replace(case, vmm=vmm),
             None if clause is None else clause.expectation,
             combination.symbols,
             combination.lines,
