@@ -186,3 +186,10 @@ def test_bash_completes_with_the_script_that_the_command_prints(
     )
     assert done.stderr == ""
     assert done.stdout == f"{reply}\n"
+
+
+def test_machines_and_the_kernels_of_labs_are_offered(folder: Path) -> None:
+    for command in ("run", "compare", "fuzz", "record", "conform"):
+        assert offered(folder, f"scenario {command} --machine ")[:2] == ["emulated", "kvm"]
+    assert {"5.10", "6.12"} <= set(offered(folder, "scenario lab fetch "))
+    assert offered(folder, "scenario lab path 5.") == ["5.10"]

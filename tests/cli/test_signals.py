@@ -41,9 +41,15 @@ def start(*args: object, **more: object) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_with_hangups,
         **more,  # type: ignore[call-overload]
     )
     return process
+
+
+def _with_hangups() -> None:
+    # Tests that run under nohup hand its choice on, and the command respects it.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def wait_for(what: Callable[[], object]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from vcpu_scenario import load
 from vcpu_scenario.cli import main
 from vcpu_scenario.cli.app import app
 
@@ -63,3 +64,18 @@ def test_commands_and_options_exist(page: Path) -> None:
         assert called[1] in commands, span
         named = set(re.findall(r"(?<![\w-])--[a-z-]+", called[2]))
         assert named <= commands[called[1]], span
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_shipped_scenarios_that_are_named_are_there_with_their_cases(page: Path) -> None:
+    named = re.findall(
+        r"(scenarios/[\w/.-]+\.vcpu\.yaml)(?:::([\w./-]+)(\[[^\]]*\])?)?", page.read_text()
+    )
+    lost = [name for name, _, _ in named if not (ROOT / name).exists()]
+    for name, place, parameters in named:
+        if place and name not in lost:
+            ends = {case.id.partition("@")[2] for case in load(ROOT / name).cases()}
+            with_parameters = any("[" in case.id for case in load(ROOT / name).cases())
+            if place not in ends or bool(parameters) != with_parameters:
+                lost.append(f"{name}::{place}{parameters}")
+    assert lost == []

@@ -247,6 +247,7 @@ def run(
             help="emulated (the default), kvm of an arm64 host, or lab:6.12, that kernel under"
             " QEMU. A machine of one kernel runs the cases that expect something of it.",
             show_default=False,
+            autocompletion=complete.machines,
         ),
     ] = "emulated",
     kernel_image: KernelImage = None,
@@ -382,7 +383,16 @@ def explain(
         str,
         typer.Argument(metavar="PATH", help="A scenario.", autocompletion=complete.paths),
     ],
-    kernel: Kernels = None,
+    kernel: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kernel",
+            metavar="K",
+            help="On this release, or on the known ones in a range such as '>=6.1'. Again for more."
+            " Default: the newest for which the scenario states an expectation.",
+            autocompletion=complete.kernels,
+        ),
+    ] = None,
     vmm: Vmms = None,
     keyword: Keyword = "",
     color: ColourOption = Colour.auto,
@@ -435,6 +445,7 @@ def conform(
             help="emulated (the default), kvm of an arm64 host, or lab:6.12, that kernel under"
             " QEMU.",
             show_default=False,
+            autocompletion=complete.machines,
         ),
     ] = "emulated",
     kernel_image: KernelImage = None,

@@ -21,6 +21,18 @@ def kernels(incomplete: str) -> list[str]:
     return _starting(incomplete, KNOWN_RELEASES)
 
 
+def machines(incomplete: str) -> list[str]:
+    """What ``--machine`` takes: the emulated machine, this host's KVM, and the labs."""
+    return _starting(incomplete, ["emulated", "kvm", *(f"lab:{name}" for name in lab_kernels(""))])
+
+
+def lab_kernels(incomplete: str) -> list[str]:
+    """The kernels that a lab boots."""
+    from vcpu_scenario.machine.real.lab.kernels import CATALOGUE
+
+    return _starting(incomplete, CATALOGUE)
+
+
 def vmms(incomplete: str) -> list[str]:
     """VMM personalities."""
     from vcpu_scenario.vmm.personality import PERSONALITIES
@@ -105,6 +117,7 @@ def _tags(file: Path) -> list[str]:
         return []
     node = root.get("tags") if isinstance(root, Map) else None
     found = to_plain(node) if node is not None else []
+    found = [found] if isinstance(found, str) else found
     return [tag for tag in found if isinstance(tag, str)] if isinstance(found, list) else []
 
 

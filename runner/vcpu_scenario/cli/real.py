@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vcpu_scenario.cli import complete
 from vcpu_scenario.cli.app import (
     Colour,
     ColourOption,
@@ -43,7 +44,10 @@ def compare(
     machine: Annotated[
         list[str],
         typer.Option(
-            "--machine", metavar="M", help="Two of emulated:RELEASE, kvm and lab:RELEASE."
+            "--machine",
+            metavar="M",
+            help="Two of emulated:RELEASE, kvm and lab:RELEASE.",
+            autocompletion=complete.machines,
         ),
     ],
     kernel: Kernels = None,
@@ -74,7 +78,13 @@ def compare(
 @app.command()
 def fuzz(
     machine: Annotated[
-        str, typer.Option("--machine", metavar="M", help="A real kernel: lab:RELEASE, or kvm.")
+        str,
+        typer.Option(
+            "--machine",
+            metavar="M",
+            help="A real kernel: lab:RELEASE, or kvm.",
+            autocompletion=complete.machines,
+        ),
     ],
     programs: Annotated[
         int, typer.Option("--count", metavar="N", min=1, help="How many programs.")
@@ -120,7 +130,13 @@ class RecordFormat(StrEnum):
 def record(
     paths: RequiredPaths,
     machine: Annotated[
-        str, typer.Option("--machine", metavar="M", help="lab:RELEASE, kvm or emulated:RELEASE.")
+        str,
+        typer.Option(
+            "--machine",
+            metavar="M",
+            help="lab:RELEASE, kvm or emulated:RELEASE.",
+            autocompletion=complete.machines,
+        ),
     ],
     keyword: Keyword = "",
     tag: Tags = None,
@@ -166,7 +182,11 @@ def list_() -> Status:
 def fetch(
     kernels: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KERNEL...", help="6.12 or 6.12.107. Default: all that are known."),
+        typer.Argument(
+            metavar="KERNEL...",
+            help="6.12 or 6.12.107. Default: all that are known.",
+            autocompletion=complete.lab_kernels,
+        ),
     ] = None,
     mirror: Mirror = None,
     update: Annotated[bool, typer.Option("--update", help="Even if one is kept.")] = False,
@@ -178,7 +198,9 @@ def fetch(
 
 
 @lab.command()
-def path(kernel: Annotated[str, typer.Argument(metavar="KERNEL")]) -> Status:
+def path(
+    kernel: Annotated[str, typer.Argument(metavar="KERNEL", autocompletion=complete.lab_kernels)],
+) -> Status:
     """Print where the image of a kernel that was fetched is."""
     from vcpu_scenario.cli import lab as command
 

@@ -56,7 +56,7 @@ KNOWN_RELEASES: Final = (
 VARIANTS: Final = ("v2trap",)
 """``v2trap``: accesses to the GICv2 CPU interface trap and are emulated in hyp."""
 
-_NAME = re.compile(r"(\d{1,4}(?:\.\d{1,4}){0,3})(?:-([A-Za-z][A-Za-z0-9_]*))?\Z")
+_NAME = re.compile(r"v?(\d{1,4}(?:\.\d{1,4}){0,3})(?:-([A-Za-z][A-Za-z0-9_]*))?\Z")
 _COMPARATOR = re.compile(r"(>=|<=|>|<)")
 
 
@@ -81,7 +81,7 @@ class Release(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def parse_release(name: str) -> Release:
-    """Reads ``6.12``, ``6.12.107`` or ``5.0-v2trap``; raises :class:`RangeError`."""
+    """Reads ``6.12``, ``v6.12``, ``6.12.107`` or ``5.0-v2trap``; raises :class:`RangeError`."""
     match = _NAME.match(name)
     if match is None:
         raise RangeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
@@ -84,6 +85,14 @@ def _failed(base: int) -> Program:
     return Program(base, ok=False)
 
 
+def _device_hint(message: str, scope: Scope) -> str:
+    """Assembly knows labels, and devices by their addresses alone."""
+    for word in re.findall(r"[A-Za-z_]\w*", message):
+        if word in scope.device_places:
+            return f"`{word}` is a device: in code write its address, {scope.device_places[word]}"
+    return ""
+
+
 def _code(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
     assert isinstance(node, Scalar)
     place = TextPlace(node, sources.file_lines)
@@ -92,7 +101,8 @@ def _code(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
     except AssemblerError as error:
         for problem in error.problems:
             span = place.point(problem.line, problem.column)
-            scope.problems.add(f"assembler: {problem.message}", span, help=problem.hint)
+            hint = _device_hint(problem.message, scope) or problem.hint
+            scope.problems.add(f"assembler: {problem.message}", span, help=hint)
         return _failed(base)
     except NoAssembler as error:
         scope.problems.add("this code needs an assembler", node.span, found=str(error))

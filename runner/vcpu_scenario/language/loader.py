@@ -225,4 +225,5 @@ def _text(node: Node | None) -> str:
 
 
 def _texts(node: Node | None) -> tuple[str, ...]:
-    return tuple(_text(item) for item in _items(node))
+    """One text, or a list of them."""
+    return tuple(_text(item) for item in ([node] if isinstance(node, Scalar) else _items(node)))

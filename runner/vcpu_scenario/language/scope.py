@@ -111,6 +111,8 @@ class Scope:
     labels: Mapping[str, int] = field(default_factory=dict)
     devices: Mapping[str, int] = field(default_factory=dict)
     complete: bool = True
+    device_places: Mapping[str, str] = field(default_factory=dict)
+    """Where devices are, as it is written, for code that names one."""
 
     def number(self, node: Node | None, *, low: int = 0, high: int = U64) -> int:
         """The integer that ``node`` is, from ``low`` to ``high``."""

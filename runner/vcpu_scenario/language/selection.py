@@ -89,9 +89,10 @@ def read_kernels(node: Node | None, problems: Problems) -> KernelRange | None:
 
 
 def read_vmms(node: Node | None) -> tuple[str, ...] | None:
-    if not isinstance(node, Items):
+    if node is None:
         return None
-    return tuple(dict.fromkeys(item.text for item in node.items if isinstance(item, Scalar)))
+    items = node.items if isinstance(node, Items) else (node,)
+    return tuple(dict.fromkeys(item.text for item in items if isinstance(item, Scalar)))
 
 
 def read_selector(clause: Map, names: Iterable[str], problems: Problems) -> Selector:

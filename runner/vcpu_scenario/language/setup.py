@@ -61,6 +61,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     scope = Scope(problems, complete=_is_whole(root, "guest") and _is_whole(root, "devices"))
     folder = sources.folder
     guest = root.get("guest")
+    scope.device_places = _device_places(root.get("devices"))
     program = read_program(guest, scope, sources) if isinstance(guest, Map) else Program(ok=False)
     devices = read_devices(root.get("devices"), scope)
     scope.labels, scope.devices = program.symbols, devices.addresses
@@ -113,6 +114,16 @@ def check_doings(doings: Doings, memory: Memory) -> None:
         check_added(later, doings.scope)
     for written in doings.written:
         check_in_memory(written, later, "this writes", doings.scope)
+
+
+def _device_places(devices: Node | None) -> dict[str, str]:
+    """The addresses of devices as they are written, by name."""
+    found = {}
+    for key, device in devices.entries if isinstance(devices, Map) else ():
+        at = device.get("at") if isinstance(device, Map) else None
+        if isinstance(at, Scalar):
+            found[key.text] = at.text
+    return found
 
 
 def _check_names(devices: Node | None, program: Program, scope: Scope) -> None:

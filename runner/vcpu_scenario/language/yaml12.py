@@ -8,6 +8,7 @@ aliases and size are bounded before memory or the stack pay for them.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -264,11 +265,17 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> Diagnost
     )
 
 
+_UNQUOTED: Final = re.compile(r"\s*(?:- +)*(?:[\w.-]+: +)?([>@`%].*)$")
+"""A value that begins with what YAML keeps for itself, such as ``kernels: >=5.11``."""
+
+
 def _syntax_help(problem: str, line: str, column: int) -> str:
     if PARAMETER in line:
         return 'within [] and {} a parameter needs quotes: "${name}"'
     if "\t" in line[:column]:
         return "tabs cannot indent, write spaces"
+    if (value := _UNQUOTED.match(line)) and value.start(1) < column:
+        return f"quote it: {json.dumps(value[1].rstrip(), ensure_ascii=False)}"
     if "mapping values" in problem:
         return "a text with `: ` in it needs quotes; an entry must be indented like those beside it"
     return ""

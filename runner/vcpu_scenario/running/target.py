@@ -178,7 +178,7 @@ class InLab(_Target):
         from vcpu_scenario.machine.real.lab import Lab, LabOptions
 
         try:
-            parse_release(release)
+            release = str(parse_release(release))
         except RangeError:
             raise BadTarget(
                 f"`lab:{release}`: say which kernel, lab:6.12 or lab:6.12.107"

@@ -55,7 +55,17 @@ class Guest:
         return any(load.addr <= base and addr <= load.addr + len(load.data) for load in self._loads)
 
     def place(self, pc: int) -> Place:
-        return Place(pc, self.name(pc), self.word(pc), self._lines.get(pc))
+        word = self.word(pc)
+        target = "" if word is None else self._target(word, pc)
+        return Place(pc, self.name(pc), word, self._lines.get(pc), target)
+
+    def _target(self, word: int, pc: int) -> str:
+        """The name of where a direct branch goes."""
+        ahead = successors(word, pc)
+        if not ahead or ahead[0] == pc + 4:
+            return ""
+        name = self.name(ahead[0])
+        return "" if name == f"{ahead[0]:#x}" else name
 
     def path(self, start: int, end: int, limit: int = 64) -> tuple[int, ...] | None:
         """The addresses executed on the shortest way from ``start`` up to, without, ``end``.

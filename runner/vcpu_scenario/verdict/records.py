@@ -34,23 +34,28 @@ class Place:
     """A place in the guest's code.
 
     ``name`` is what the author calls it (``poll+4``); ``word`` is the instruction there, None
-    where no code is known; ``source`` is the line it was assembled from.
+    where no code is known; ``source`` is the line it was assembled from;
+    ``target`` is the name of where it branches to, empty where it does not or that has none.
     """
 
     pc: int
     name: str
     word: int | None = None
     source: Span | None = None
+    target: str = ""
 
     @property
     def instruction(self) -> str:
-        """The instruction disassembled, empty where no code is known."""
+        """The instruction disassembled, with the name of where it branches to, empty where no code
+        is known."""
         if self.word is None:
             return ""
         # Capstone takes longer to import than a case to run, and most runs need no disassembly.
         from vcpu_scenario.arm64.disassembly import disassemble
 
-        return disassemble(self.word, self.pc)
+        text = disassemble(self.word, self.pc)
+        head, hash_, _ = text.rpartition("#0x")
+        return f"{head}{self.target}" if self.target and hash_ else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable
 from typing import Any, Final
 
-from vcpu_scenario.case import Action, Case
+from vcpu_scenario.case import Action, Case, HostInterrupt
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS
 from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled
@@ -84,6 +84,9 @@ class _Run:
         result = machine.kvm_run(instructions=limits.instructions, seconds=limits.seconds)
         machine.run.immediate_exit = wanted
         if result == -errno.EINTR:
+            for action in self.on.get(len(self.exits) - 1, ()):
+                if isinstance(action, HostInterrupt):  # is for a run that enters the guest
+                    perform(machine, action)
             return ""
         self._record(result)
         return self._ending(result) or self._react(result)
