@@ -41,8 +41,7 @@ def start(*args: object, **more: object) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=_with_hangups,
-        **more,  # type: ignore[call-overload]
+        **{"preexec_fn": _with_hangups, **more},  # type: ignore[call-overload]
     )
     return process
 
