@@ -171,10 +171,10 @@ def test_what_may_not_be_written_is_not(tmp_path: Path, where: str) -> None:
     for folder in tmp_path.parents:
         if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
             folder.chmod(folder.stat().st_mode | 0o011)
-    tmp_path.chmod(0o777 if where == "file" else 0o555)
     file = tmp_path / "a"
     file.write_bytes(OLD)
     file.chmod(0o444 if where == "file" else 0o666)
+    tmp_path.chmod(0o777 if where == "file" else 0o555)
     done = as_nobody("write_whole(sys.argv[1], b'new')", str(file))
     tmp_path.chmod(0o755)
     assert f"Permission denied: '{file}'" in done.stderr
