@@ -31,6 +31,18 @@ class Exit(NamedTuple):
         return {**head, "exit": self.exit, "pc": self.pc, **self.fields, "regs": dict(self.regs)}
 
 
+class Kick(NamedTuple):
+    """A ``KVM_RUN`` that a VMM makes with ``immediate_exit`` set, since it was kicked, and whose
+    ``EINTR`` it keeps to itself: no exit that anybody asked for.
+
+    ``entry`` is the index of the exit that comes next; ``pc`` was read after it, and is another
+    one where KVM completed an access in it.
+    """
+
+    entry: int
+    pc: int
+
+
 class Stop(NamedTuple):
     """What a debugger attached to the VMM is told: where the vCPU stopped, and why.
 
@@ -85,7 +97,8 @@ class Trace:
     ``errno`` is that of the refusal, 0 where nothing was refused or the record does not say.
     ``eventfd`` counts signals for each ioeventfd of the case in order; ``ring`` is None without
     coalesced zones; ``final_regs`` and ``memory`` are what the case asked to read at the end;
-    ``output`` is what userspace devices sent out, by name; ``ended`` says why the run ended.
+    ``output`` is what userspace devices sent out, by name; ``kicks`` are the runs that the VMM made
+    beside those that gave the exits; ``ended`` says why the run ended.
     ``unmodelled`` is what the emulated machine ended it at, in place of the exit that a kernel
     gives; then nothing of the final state is known.
     """
@@ -100,6 +113,7 @@ class Trace:
     output: Mapping[str, bytes] = field(default_factory=dict)
     ended: str = ""
     unmodelled: Unmodelled | None = None
+    kicks: tuple[Kick, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The trace in the recorded traces' format; what it lacks there is left out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from vcpu_scenario.case import GuestDebug, SetGuestDebug, Watchpoint
+from vcpu_scenario.case import GuestDebug, SetGuestDebug, Watchpoint, WriteMemory
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Exit, Trace
 from vcpu_scenario.vmm.personality import PERSONALITIES, stops_of
@@ -35,14 +35,63 @@ def test_debug_exits_are_stops_but_for_what_qemu_gives_to_the_guest() -> None:
     assert told("qemu") == steps
 
 
-def test_a_brk_is_the_debuggers_where_qemu_could_have_written_it() -> None:
+BREAKPOINT = (0xD420_0000).to_bytes(4, "little")
+OTHER_BRK = (0xD420_00E0).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize(
+    ("written", "known"),
+    [
+        ([], False),
+        ([(0, BREAKPOINT)], True),
+        ([(-4, OTHER_BRK + BREAKPOINT)], True),
+        ([(-3, bytes(3) + BREAKPOINT)], True),
+        ([(0, OTHER_BRK)], False),
+        ([(4, BREAKPOINT)], False),
+        ([(0, BREAKPOINT), (0, OTHER_BRK)], False),
+        ([(0, BREAKPOINT), (4, OTHER_BRK)], True),
+    ],
+)
+def test_a_brk_is_the_debuggers_where_the_vmm_wrote_it(
+    written: list[tuple[int, bytes]], known: bool
+) -> None:
+    done = SYMBOLS["done"]
+    case = replace(CASE, before=tuple(WriteMemory(done + at, data) for at, data in written))
     trace = Trace((stepped("done", BRK_7 & ~0xFFFF),))
-    assert told("qemu", CASE, trace) == [("done", "brk")]
+    assert told("qemu", case, trace) == ([("done", "brk")] if known else [])
 
 
-@pytest.mark.parametrize(("far", "known"), [(0x5000, True), (0x5004, False), (0, False)])
-def test_qemu_knows_a_watchpoint_by_its_first_byte(far: int, known: bool) -> None:
-    watch = GuestDebug(abi.KVM_GUESTDBG_ENABLE, watch=(Watchpoint(0x5000, 8, "w"),))
+def test_a_breakpoint_counts_from_the_entry_after_it_was_written() -> None:
+    set_at_1 = ((1, (WriteMemory(SYMBOLS["done"], BREAKPOINT),)),)
+    trace = Trace((stepped("poll"), stepped("done", BRK_7), stepped("done", BRK_7)))
+    assert told("qemu", replace(CASE, on=set_at_1), trace) == [("poll", "step"), ("done", "brk")]
+
+
+def test_qemu_knows_a_hardware_breakpoint_by_its_address() -> None:
+    exit_ = Exit("DEBUG", 0, 0, SYMBOLS["done"], {"hsr": 0xC2000022, "far": 0}, {})
+    for at, known in ((SYMBOLS["done"], True), (SYMBOLS["next"], False)):
+        case = replace(CASE, debug=GuestDebug(abi.KVM_GUESTDBG_ENABLE, hw_bp=(at,)))
+        assert bool(told("qemu", case, Trace((exit_,)))) == known
+
+
+@pytest.mark.parametrize(
+    ("length", "far", "known"),
+    [
+        (8, 0x5000, True),
+        (8, 0x5004, False),
+        (8, 0, False),
+        (3, 0x5001, False),
+        (16, 0x4FFF, False),
+        (16, 0x500F, True),
+        (16, 0x5010, True),
+        (16, 0x5011, False),
+        (0x10000, 0x5000, False),  # the mask of 16 has no room in QEMU's four bits
+    ],
+)
+def test_qemu_knows_a_watchpoint_by_its_first_byte_unless_it_has_a_mask(
+    length: int, far: int, known: bool
+) -> None:
+    watch = GuestDebug(abi.KVM_GUESTDBG_ENABLE, watch=(Watchpoint(0x5000, length, "w"),))
     case = replace(CASE, debug=watch)
     exit_ = Exit("DEBUG", 0, 0, SYMBOLS["done"], {"hsr": 0xD2000062, "far": far}, {})
     assert told("plain", case, Trace((exit_,))) == [("done", "watchpoint")]

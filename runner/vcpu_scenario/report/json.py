@@ -32,7 +32,9 @@ def report(
     ``not_modelled`` (``what`` the emulated machine does not model and the ``pc`` there, null
     before the first entry), ``causes`` (the ``rules`` without which the run would be another from
     ``exit`` on, null for the state at the end), ``eventfd``, ``ring``, ``memory``, ``final_regs``,
-    ``output``, ``stops`` and ``findings``.
+    ``output``, ``kicks`` (the runs with ``immediate_exit`` set that the VMM made of its own: the
+    index of the exit that comes next as ``entry``, and the ``pc`` after it), ``stops`` and
+    ``findings``.
     """
     document: dict[str, Any] = {
         "cases": [case_of(result) for result in results],
@@ -89,6 +91,7 @@ def _state(trace: Trace) -> dict[str, Any]:
         "final_regs": dict(trace.final_regs),
         "memory": [{"addr": addr, "data": data.hex()} for addr, data in trace.memory.items()],
         "output": {name: data.decode("latin-1") for name, data in trace.output.items()},
+        "kicks": [kick._asdict() for kick in trace.kicks],
     }
 
 

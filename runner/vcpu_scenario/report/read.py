@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.report.json import case_of
 from vcpu_scenario.running.execute import judged
-from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace, Unmodelled
+from vcpu_scenario.trace import Exit, Kick, Ring, RingEntry, Trace, Unmodelled
 from vcpu_scenario.verdict.records import END, Cause
 from vcpu_scenario.verdict.result import Result
 
@@ -119,7 +119,13 @@ def trace_of(document: Json) -> Trace:
         {name: data.encode("latin-1") for name, data in document.get("output", {}).items()},
         document.get("ended", ""),
         _unmodelled(document.get("not_modelled")),
+        tuple(map(_kick, document.get("kicks", ()))),
     )
+
+
+def _kick(document: Json) -> Kick:
+    _number([document["entry"], document["pc"]], "kicks")
+    return Kick(document["entry"], document["pc"])
 
 
 def _unmodelled(document: Json | None) -> Unmodelled | None:

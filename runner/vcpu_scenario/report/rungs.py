@@ -22,7 +22,7 @@ from vcpu_scenario.verdict.words import (
     hsr_words,
 )
 from vcpu_scenario.vmm.devices import Bus
-from vcpu_scenario.vmm.personality import stepped_entries
+from vcpu_scenario.vmm.personality import PERSONALITIES, stepped_entries
 
 _CONTROL: Final = (
     (abi.KVM_GUESTDBG_ENABLE, "enable"),
@@ -31,6 +31,8 @@ _CONTROL: Final = (
     (abi.KVM_GUESTDBG_USE_HW, "use_hw"),
 )
 _EC_BRK: Final = 0x3C
+_VECTOR: Final = -1
+"""Stands for the address of the guest's vector, which no trace has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,10 @@ class _Ladder:
         self.stepped = stepped_entries(self.case)
         self.pc_stays = _has(result.case.kernel, "mmio_skip_at_completion", unknown=True)
         self.fakes_steps = _has(result.case.kernel, "step_exit_faked", unknown=False)
+        self.completes_once = _has(result.case.kernel, "mmio_completed_once", unknown=True)
+        self.told = {stop.exit for stop in result.stops}
+        self.vmm = PERSONALITIES[self.case.vmm]
+        self.kicks = {kick.entry: kick.pc for kick in result.trace.kicks} if result.trace else {}
 
     def climb(self) -> Iterator[Rung]:
         assert self.result.trace is not None
@@ -91,9 +97,19 @@ class _Ladder:
         guest = self.guest
         actions = self.on.get(index - 1, ()) if index else self.case.before
         completes = before is not None and _completes(before, actions)
+        completed = completes
+        kvm: list[str] = []
+        if index in self.kicks:
+            pc = self.kicks[index]
+            vmm = (*vmm, "kicked: immediate_exit = 1")
+            kvm = ["completes the access"] if completes else []
+            kvm.append(f"returns EINTR at {guest.name(pc)}")
+            completes = completes and not self.completes_once
+            if completes and self.pc_stays:
+                pc += 4  # over an instruction that is none of it
         # Then KVM does the access at pc itself, which is behind the vCPU when it is entered.
-        at_access = completes and self.pc_stays and before is not None and before.pc == pc
-        if exit_.errno == EINTR:
+        at_access = completed and self.pc_stays and before is not None and before.pc == pc
+        if exit_.errno == EINTR or pc == _VECTOR:
             path: tuple[int, ...] | None = () if _at_once(actions) else None
         elif pc != exit_.pc or self._is_behind(exit_):
             path = self._way(pc, exit_)
@@ -107,8 +123,8 @@ class _Ladder:
         return Rung(
             index,
             vmm,
-            tuple(self._kvm(index, pc, completes, actions, exit_)),
-            guest.place(pc),
+            (*kvm, *self._kvm(index, pc, completes, at_access, actions, exit_)),
+            Place(exit_.pc, "its vector") if pc == _VECTOR else guest.place(pc),
             None if path is None else tuple(map(guest.place, path)),
             guest.place(exit_.pc) if self._is_held(exit_) else None,
             exit_,
@@ -153,17 +169,24 @@ class _Ladder:
         return ()
 
     def _kvm(
-        self, index: int, pc: int, completes: bool, actions: Sequence[c.Action], exit_: Exit
+        self,
+        index: int,
+        pc: int,
+        completes: bool,
+        at_access: bool,
+        actions: Sequence[c.Action],
+        exit_: Exit,
     ) -> Iterator[str]:
         if completes:
-            yield "completes the access"
+            yield "completes the access" + (" again" if index in self.kicks else "")
         faked = completes and self.fakes_steps and exit_.exit == "DEBUG" and self.stepped(index)
         if faked or (exit_.ret and _at_once(actions)):
             yield "returns before it enters the guest"
-        elif completes:
+        elif completes or at_access:
             yield "enters the guest"
         else:
-            yield f"enters the guest at {self.guest.name(pc)}"
+            where = "its vector" if pc == _VECTOR else self.guest.name(pc)
+            yield f"enters the guest at {where}"
 
     def _is_held(self, exit_: Exit) -> bool:
         """Whether the instruction at pc is what made the vCPU exit."""
@@ -180,7 +203,10 @@ class _Ladder:
         if exit_.exit == "MMIO" and exit_.ret == 0:
             words += self._answer(exit_)
         actions = self.on.get(index, ())
-        if self._skips_brk(exit_, actions):
+        if index not in self.told and self.vmm.gives(exit_):
+            pc = _VECTOR
+            words.append("gives it to the guest, as an exception")
+        elif self._skips_brk(exit_, actions):
             pc += 4
             words.append(f"pc = {self.guest.name(pc)}")
         for action in actions:

@@ -130,17 +130,18 @@ def _eclipsed(idle: list[str], change: Callable[[Rules], int | None]) -> Iterabl
 
 
 def first_change(trace: Trace, other: Trace | None) -> int | None:
-    """The first exit in which ``other`` is another run, :data:`END`, or None where it is the same.
+    """The first exit in which ``other`` is another run, or that comes after a kick in which it is,
+    :data:`END`, or None where it is the same.
 
     No run at all is another one from the start.
     """
     if other is None:
         return 0
-    for index, (here, there) in enumerate(zip_longest(trace.exits, other.exits)):
-        if here is None:
-            return END
-        if there is None or here != there:
-            return index
+    pairs = enumerate(zip_longest(trace.exits, other.exits))
+    changes = [next((index for index, (here, there) in pairs if here != there), len(trace.exits))]
+    changes += [kick.entry for kick in {*trace.kicks} ^ {*other.kicks}]
+    if (first := min(changes)) < len(trace.exits):
+        return first
     return None if trace == other else END
 
 

@@ -26,13 +26,13 @@ _ELSEWHERE: Final = frozenset({"pc", "addr", "is_write"})
 class Difference:
     """One field in which two traces differ.
 
-    ``at`` is ``set-up``, ``exit``, or what of the final state differs: ``register``, ``memory``,
-    ``eventfd``, ``ring``, ``output``, ``end``. ``exits`` are the indices of the two exits, both
-    None elsewhere. ``field`` is the exit's field under its name in traces, ``regs.x1`` for a
-    register, empty where only one of the traces has the exit; elsewhere it says which register,
-    address, eventfd, entry of the ring or device. ``one`` and ``other`` are the two values, None
-    where there is none; of an exit that only one trace has, its fields as recorded traces name
-    them.
+    ``at`` is ``set-up``, ``exit``, ``kick``, or what of the final state differs: ``register``,
+    ``memory``, ``eventfd``, ``ring``, ``output``, ``end``. ``exits`` are the indices of the two
+    exits, both None elsewhere. ``field`` is the exit's field under its name in traces, ``regs.x1``
+    for a register, empty where only one of the traces has the exit; elsewhere it says which
+    register, address, eventfd, entry of the ring or device, or which exit comes after the kick.
+    ``one`` and ``other`` are the two values, None where there is none; of an exit that only one
+    trace has, its fields as recorded traces name them.
     """
 
     at: str
@@ -90,6 +90,7 @@ def compare_traces(one: Trace, other: Trace) -> Comparison:
     differences = [
         *_set_up(one, other),
         *_exits(pairs, one.exits, other.exits, registers),
+        *_kicks(one, other),
         *_final(one, other),
     ]
     return Comparison(pairs, tuple(differences))
@@ -197,6 +198,12 @@ def _refusal(trace: Trace) -> str | None:
     if trace.error is None:
         return None
     return f"refused with {errno_name(trace.errno)}" if trace.errno else f"refused: {trace.error}"
+
+
+def _kicks(one: Trace, other: Trace) -> Iterator[Difference]:
+    """By the pc after each: where a kernel commits it, when it completes an access in one."""
+    here, there = ({kick.entry: kick.pc for kick in trace.kicks} for trace in (one, other))
+    yield from _mappings("kick", here, there, str)
 
 
 def _final(one: Trace, other: Trace) -> Iterator[Difference]:

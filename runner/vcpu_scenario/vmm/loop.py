@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from vcpu_scenario.case import Action, Case, HostInterrupt
+from vcpu_scenario.case import Action, Case, HostInterrupt, ImmediateExit
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS
 from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled
-from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace, Unmodelled
+from vcpu_scenario.trace import Exit, Kick, Ring, RingEntry, Trace, Unmodelled
 from vcpu_scenario.vmm.actions import perform
+from vcpu_scenario.vmm.debugger import asked_of
 from vcpu_scenario.vmm.devices import Bus
-from vcpu_scenario.vmm.personality import kicks
+from vcpu_scenario.vmm.personality import PERSONALITIES
 from vcpu_scenario.vmm.setup import id_of, set_up
 
 _PC = CORE_REGISTERS["pc"]
 _EC_BRK = 0x3C
+_FOR_NEXT_RUN = (ImmediateExit, HostInterrupt)
+"""Actions that are about the run that comes next, and not about one that only returns."""
 
 NOT_MODELLED: Final = "not modelled"
 """What :attr:`vcpu_scenario.trace.Trace.ended` says where the emulated machine went no further."""
@@ -25,16 +28,16 @@ NOT_MODELLED: Final = "not modelled"
 
 def run_case(machine: Machine, case: Case) -> Trace:
     """Sets ``machine`` up for ``case`` and runs it to its end."""
+    run = _Run(machine, case)
     try:
         set_up(machine, case)
-        for action in case.before:
-            perform(machine, action)
+        run.perform(case.before)
     except KvmError as refusal:
         error = f"{refusal.what}: errno {refusal.errno}"
         return Trace(error=error, errno=refusal.errno, ended="refused")
     except NotModelled as limit:
         return Trace(ended=NOT_MODELLED, unmodelled=Unmodelled(limit.what, None))
-    return _Run(machine, case).to_the_end()
+    return run.to_the_end()
 
 
 class _Run:
@@ -47,49 +50,64 @@ class _Run:
         self.observed = [(name, id_of(name)) for name in case.observe]
         self.last: dict[str, int] = {}
         self.repeats = 0
-        self.kicks = kicks(case)
+        self.vmm = PERSONALITIES[case.vmm]
+        self.asked = asked_of(case)
+        self.kicked = self.vmm.kicks
+        """Whether the next run is one that the VMM is kicked for: it is stopped at first."""
+        self.kicks: list[Kick] = []
+        self.for_next_run: list[Action] = []
+
+    def perform(self, actions: Sequence[Action]) -> None:
+        """Does what is done at once, and notes what is for the next run of the scenario's own."""
+        for action in actions:
+            if isinstance(action, _FOR_NEXT_RUN):
+                self.for_next_run.append(action)
+            else:
+                perform(self.machine, action)
 
     def to_the_end(self) -> Trace:
         try:
             return self._trace(self._until_it_ends())
         except NotModelled as limit:
             unmodelled = Unmodelled(limit.what, self.machine.get_one_reg(_PC))
-            return Trace(exits=tuple(self.exits), ended=NOT_MODELLED, unmodelled=unmodelled)
+            return Trace(
+                exits=tuple(self.exits),
+                ended=NOT_MODELLED,
+                unmodelled=unmodelled,
+                kicks=tuple(self.kicks),
+            )
 
     def _until_it_ends(self) -> str:
-        case, machine = self.case, self.machine
-        limits = case.limits
         ended = ""
         while not ended:
-            result = machine.kvm_run(instructions=limits.instructions, seconds=limits.seconds)
-            machine.run.immediate_exit = 0
+            if self.kicked:
+                result = self._kick()
+                if result == -errno.EINTR:
+                    continue
+            else:
+                for action in self.for_next_run:
+                    perform(self.machine, action)
+                self.for_next_run.clear()
+                result = self._kvm_run()
             self._record(result)
             ended = self._ending(result) or self._react(result)
-            told = 0
-            while not ended and told != len(self.exits) and self._is_kicked():
-                told = len(self.exits)
-                ended = self._kick()
         return ended
 
-    def _is_kicked(self) -> bool:
-        return self.kicks(len(self.exits) - 1, self.exits[-1])
-
-    def _kick(self) -> str:
-        """A ``KVM_RUN`` that is to return at once. Its EINTR is the VMM's own affair, and no exit
-        that a scenario expects; a kernel that has something to tell before it looks gives an exit
-        like any other."""
-        machine, limits = self.machine, self.case.limits
-        wanted = machine.run.immediate_exit
-        machine.run.immediate_exit = 1
-        result = machine.kvm_run(instructions=limits.instructions, seconds=limits.seconds)
-        machine.run.immediate_exit = wanted
+    def _kick(self) -> int:
+        """A run that is to return at once. Its EINTR is no exit of the scenario's; but a kernel
+        that has something to tell before it looks whether it may go on tells it here."""
+        self.kicked = False
+        self.machine.run.immediate_exit = 1
+        result = self._kvm_run()
         if result == -errno.EINTR:
-            for action in self.on.get(len(self.exits) - 1, ()):
-                if isinstance(action, HostInterrupt):  # is for a run that enters the guest
-                    perform(machine, action)
-            return ""
-        self._record(result)
-        return self._ending(result) or self._react(result)
+            self.kicks.append(Kick(len(self.exits), self.machine.get_one_reg(_PC)))
+        return result
+
+    def _kvm_run(self) -> int:
+        limits = self.case.limits
+        result = self.machine.kvm_run(instructions=limits.instructions, seconds=limits.seconds)
+        self.machine.run.immediate_exit = 0
+        return result
 
     def _record(self, result: int) -> None:
         machine = self.machine
@@ -144,17 +162,26 @@ class _Run:
             self.repeats = 0
 
     def _react(self, result: int) -> str:
-        run = self.machine.run
-        actions = self.on.get(len(self.exits) - 1, ())
-        if result == 0 and run.exit_reason == abi.KVM_EXIT_MMIO:
-            self._answer_mmio(run)
+        machine, vmm = self.machine, self.vmm
+        index = len(self.exits) - 1
+        exit_, asked = self.exits[index], self.asked(index)
+        actions = self.on.get(index, ())
+        if result == 0 and machine.run.exit_reason == abi.KVM_EXIT_MMIO:
+            self._answer_mmio(machine.run)
+        told = bool(vmm.reason(exit_, asked))
         try:
-            if self._is_brk(result) and self._skips_brk(actions):
-                self.machine.set_one_reg(_PC, self.exits[-1].pc + 4)
-            for action in actions:
-                perform(self.machine, action)
+            if told:
+                vmm.stop(machine, asked)
+            elif vmm.gives(exit_):
+                vmm.give(machine, exit_)
+            if told and self._is_brk(result) and self._skips_brk(actions):
+                machine.set_one_reg(_PC, exit_.pc + 4)
+            self.perform(actions)
+            if told:
+                vmm.resume(machine, self.asked(index + 1))
         except KvmError as refusal:
             return f"refused: {refusal.what}"
+        self.kicked = told and vmm.kicks
         return ""
 
     def _answer_mmio(self, run: abi.kvm_run) -> None:
@@ -183,6 +210,7 @@ class _Run:
             memory={addr: machine.read_memory(addr, length) for addr, length in case.peek},
             output=self.bus.outputs(),
             ended=ended,
+            kicks=tuple(self.kicks),
         )
 
 

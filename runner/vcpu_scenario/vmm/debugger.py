@@ -1,0 +1,79 @@
+"""The debugger that is attached to a VMM: what it asks for, and why it is told of a stop."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from vcpu_scenario.case import Action, Case, GuestDebug, SetGuestDebug, WriteMemory
+from vcpu_scenario.kvm.abi import KVM_GUESTDBG_SINGLESTEP
+from vcpu_scenario.trace import Exit
+
+_EC_SHIFT: Final = 26
+_BREAKPOINT: Final = 0xD420_0000
+"""``BRK #0``: what QEMU writes for a software breakpoint (``kvm_arch_insert_sw_breakpoint``)."""
+
+STEP: Final = "step"
+BRK: Final = "brk"
+HARDWARE_BREAKPOINT: Final = "hardware_breakpoint"
+WATCHPOINT: Final = "watchpoint"
+
+_REASONS: Final[Mapping[int, str]] = {
+    0x30: HARDWARE_BREAKPOINT,
+    0x32: STEP,
+    0x34: WATCHPOINT,
+    0x38: BRK,
+    0x3C: BRK,
+}
+"""By exception class of hsr."""
+
+
+def reason_of(exit_: Exit) -> str:
+    """Why a debugger would be told of the exit, by its syndrome; empty but for KVM_EXIT_DEBUG."""
+    if exit_.ret or exit_.exit != "DEBUG":
+        return ""
+    return _REASONS.get(exit_.fields["hsr"] >> _EC_SHIFT & 0x3F, "")
+
+
+class Asked(NamedTuple):
+    """What the debugger had asked for when the vCPU was entered.
+
+    ``breakpoints`` are the addresses (IPAs) at which the VMM wrote ``BRK #0`` for it. One that is
+    loaded with the guest is the guest's own, and so is a BRK with another immediate.
+    """
+
+    debug: GuestDebug = GuestDebug()
+    breakpoints: frozenset[int] = frozenset()
+
+    @property
+    def stepping(self) -> bool:
+        return bool(self.debug.control & KVM_GUESTDBG_SINGLESTEP)
+
+    def after(self, action: Action) -> Asked:
+        """What is asked for once the VMM has done ``action``."""
+        if isinstance(action, SetGuestDebug):
+            return self._replace(debug=action.debug)
+        if isinstance(action, WriteMemory):
+            written = dict(_words(action))
+            brks = {addr for addr, word in written.items() if word == _BREAKPOINT}
+            return self._replace(breakpoints=self.breakpoints.difference(written) | brks)
+        return self
+
+
+def asked_of(case: Case) -> Callable[[int], Asked]:
+    """Tells of each exit what had been asked for when the vCPU was entered before it."""
+    asked = Asked() if case.debug is None else Asked(case.debug)
+    entries, found = [], []
+    for entry, actions in ((0, case.before), *((index + 1, do) for index, do in sorted(case.on))):
+        for action in actions:
+            asked = asked.after(action)
+        entries.append(entry)
+        found.append(asked)
+    return lambda exit_: found[bisect_right(entries, exit_) - 1]
+
+
+def _words(action: WriteMemory) -> Iterator[tuple[int, int]]:
+    data = action.data
+    for offset in range(-action.addr % 4, len(data) - 3, 4):
+        yield action.addr + offset, int.from_bytes(data[offset : offset + 4], "little")

@@ -1,0 +1,107 @@
+"""QEMU, as its sources of 7.2 and 10.0 have it and as it was recorded under six kernels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from vcpu_scenario.case import GuestDebug, Watchpoint
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.registers import CORE_REGISTERS, SYSTEM_REGISTERS, sys_reg
+from vcpu_scenario.machine.interface import Machine
+from vcpu_scenario.trace import Exit
+from vcpu_scenario.vmm.debugger import BRK, HARDWARE_BREAKPOINT, STEP, WATCHPOINT, Asked, reason_of
+from vcpu_scenario.vmm.setup import guest_debug
+
+_MODE_MASK: Final = 0xF
+_EL1T: Final = 0b0100
+_EL1H_MASKED: Final = 0x3C5
+"""PSTATE at an exception: EL1h, with D, A, I and F set."""
+
+
+class Qemu:
+    """QEMU's run loop and debugger stub.
+
+    It kicks its vCPU thread at pause and at resume, and so the first ``KVM_RUN`` after every stop
+    has ``immediate_exit`` set and returns ``EINTR`` (``pause_all_vcpus``, ``resume_all_vcpus``).
+    """
+
+    kicks = True
+
+    def reason(self, exit_: Exit, asked: Asked) -> str:
+        """``kvm_arm_handle_debug``: only of what the debugger itself has set."""
+        reason = reason_of(exit_)
+        known = {
+            STEP: asked.stepping,
+            BRK: exit_.pc in asked.breakpoints,
+            HARDWARE_BREAKPOINT: exit_.pc in asked.debug.hw_bp,
+            WATCHPOINT: any(_watches(one, exit_.fields.get("far", 0)) for one in asked.debug.watch),
+        }
+        return reason if known.get(reason) else ""
+
+    def stop(self, machine: Machine, asked: Asked) -> None:
+        """``gdb_vm_state_change`` switches the step off; with no breakpoint set, guest debug is
+        off as a whole (``kvm_update_guest_debug``)."""
+        if asked.stepping:
+            debug = asked.debug
+            breaks = debug.hw_bp or debug.watch or asked.breakpoints
+            control = debug.control & ~abi.KVM_GUESTDBG_SINGLESTEP if breaks else 0
+            machine.set_guest_debug(guest_debug(replace(debug, control=control)))
+
+    def resume(self, machine: Machine, asked: Asked) -> None:
+        if asked.debug != GuestDebug():
+            machine.set_guest_debug(guest_debug(asked.debug))
+
+    def gives(self, exit_: Exit) -> bool:
+        """What the debugger has not set is the guest's own; but a step that nobody asked for is
+        only an error of QEMU's. An access without a syndrome becomes an external abort
+        (``kvm_arm_handle_dabt_nisv``)."""
+        return reason_of(exit_) not in ("", STEP) or (exit_.exit == "ARM_NISV" and not exit_.ret)
+
+    def give(self, machine: Machine, exit_: Exit) -> None:
+        if exit_.exit == "ARM_NISV":
+            machine.set_vcpu_events(abi.kvm_vcpu_events(ext_dabt_pending=1))
+        else:
+            _take_exception(machine, exit_.fields["hsr"])
+
+
+class Qemu2017(Qemu):
+    """QEMU with the patch of 2017: while stepping it leaves its run loop with ``EXCP_DEBUG`` after
+    ``KVM_EXIT_MMIO`` as well, which is before the access is complete."""
+
+    def reason(self, exit_: Exit, asked: Asked) -> str:
+        if exit_.exit == "MMIO" and not exit_.ret and asked.stepping:
+            return STEP
+        return super().reason(exit_, asked)
+
+
+def _watches(watch: Watchpoint, far: int) -> bool:
+    """``check_watchpoint_in_range``: of up to 8 bytes only the first one counts, and of a larger
+    range the byte behind it as well; its mask has no more than four bits."""
+    mask = watch.len.bit_length() - 1 & 0xF if watch.len > 8 else 0
+    first = watch.addr & ~(watch.len - 1) if watch.len > 8 else watch.addr
+    return first <= far <= first + (1 << mask if mask else 0)
+
+
+def _take_exception(machine: Machine, syndrome: int) -> None:
+    """``arm_cpu_do_interrupt`` to EL1 with ``EXCP_BKPT``, which leaves FAR_EL1 as it is; for a CPU
+    that has none of PAN, SSBS and MTE."""
+    pstate = machine.get_one_reg(_PSTATE)
+    mode = pstate & _MODE_MASK
+    offset = 0x400 if mode < _EL1T else 0 if mode == _EL1T else 0x200
+    for register, value in (
+        (_ESR, syndrome),
+        (_SPSR, pstate),
+        (_ELR, machine.get_one_reg(_PC)),
+        (_PSTATE, _EL1H_MASKED),
+        (_PC, machine.get_one_reg(_VBAR) + offset),
+    ):
+        machine.set_one_reg(register, value)
+
+
+_PC: Final = CORE_REGISTERS["pc"]
+_PSTATE: Final = CORE_REGISTERS["pstate"]
+_ELR: Final = CORE_REGISTERS["elr_el1"]
+_SPSR: Final = CORE_REGISTERS["spsr_el1"]
+_ESR: Final = sys_reg(*SYSTEM_REGISTERS["esr_el1"])
+_VBAR: Final = sys_reg(*SYSTEM_REGISTERS["vbar_el1"])

@@ -1,0 +1,285 @@
+"""Sessions of a debugger with QEMU, recorded under real kernels, and played on a machine of ours.
+
+``tests/recorded/vmm`` has them: ``{"guests": {name: {"at": address, "code": hex}}, "recordings":
+[{"vmm", "version", "kernel", "release", "sessions": [...]}]}``, a session as ``{"guest", "session",
+"does": [...], "until", "output", "left"}``. What the debugger does is a packet of the GDB protocol
+(``Z1,40000008,4``; ``M40000000,4:e00020d4``), a register that it writes (``Px1=1234``), or a resume
+with what came of it: ``["s", stop]`` or ``["c", stop, "watchpoint"]``. A stop is ``[pc, pstate, the
+registers that are others than at the stop before]``, with a fourth member that names what differed
+between two recordings; it is ``null`` where none came, and ``"W"`` where the VM was off. ``until``
+says why the recording goes on and this does not, and ``left`` how many stops it has then.
+
+QEMU ran with ``-M virt,gic-version=host -cpu host``, on a Cortex-A57, from 6.16 on on a Cortex-A72.
+What both QEMUs of a kernel gave alike is kept once, for 10.0.13.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from vcpu_scenario.case import (
+    Action,
+    Case,
+    Device,
+    Gic,
+    GuestDebug,
+    Limits,
+    Load,
+    Memslot,
+    SetGuestDebug,
+    SetRegister,
+    Watchpoint,
+    WriteMemory,
+)
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.trace import Stop, Trace
+from vcpu_scenario.vmm.personality import stops_of
+
+RECORDED: Final = Path(__file__).parents[1] / "recorded" / "vmm"
+REGISTERS: Final = (*(f"x{n}" for n in range(31)), "sp")
+
+_RAM: Final = Memslot(0x4000_0000, 0x0400_0000)
+_FLASH: Final = Memslot(0, 0x0800_0000, readonly=True)
+_PSTATE: Final = 0x4000_03C5
+"""QEMU's first: EL1h, D, A, I and F set, and Z."""
+_BRK: Final = (0xD420_0000).to_bytes(4, "little")
+_WATCHES: Final[Mapping[str, Any]] = {"2": "w", "3": "r", "4": "rw"}
+_MORE: Final = (6, 60, 600)
+"""Exits that a resume may make."""
+_PATIENCE: Final = (100_000, 20_000)
+"""Instructions of a run that is to stop, and of one that is not."""
+_DEVICES: Final = (
+    Device("pl011", 0x0900_0000, 0x1000, "pl011", registers=((0x30, 0x300),)),
+    Device("pl031", 0x0901_0000, 0x1000, registers=((0xFE0, 0x31),)),
+    Device("fw_cfg", 0x0902_0000, 0x1000, "scripted", replies=((0, tuple(b"QEMU")),)),
+    Device("virtio", 0x0A00_0000, 0x200, registers=((0, int.from_bytes(b"virt", "little")),)),
+)
+
+Run = Callable[[str, Case], Trace]
+"""Runs a case as the kernel of that name does."""
+
+
+class Session(NamedTuple):
+    vmm: str
+    version: str
+    kernel: str
+    guest: str
+    name: str
+    does: tuple[Any, ...]
+    until: str
+    left: int
+    at: int
+    code: bytes
+
+    @property
+    def resumes(self) -> int:
+        return sum(isinstance(item, list) for item in self.does)
+
+
+class Told(NamedTuple):
+    """What the debugger was told: where, why (empty where that was not recorded), all registers."""
+
+    pc: int
+    pstate: int
+    reason: str
+    regs: Mapping[str, int]
+
+
+class Resume(NamedTuple):
+    """One resume: its number in the session, what was recorded of it and what came of it here, None
+    where the vCPU did not stop; what is ``unknown`` is not compared. ``ended`` is why the run
+    ended where it did so before it stopped."""
+
+    number: int
+    recorded: Told | None
+    unknown: frozenset[str]
+    found: Told | None
+    ended: str = ""
+
+    def differences(self, unknown: frozenset[str] = frozenset()) -> dict[str, tuple[Any, Any]]:
+        """Each thing that is another one: what was recorded, and what came."""
+        one, other = self.recorded, self.found
+        if one is None or other is None:
+            return {} if one == other else {"stop": (one, other)}
+        pairs: dict[str, tuple[Any, Any]] = {
+            "pc": (one.pc, other.pc),
+            "pstate": (one.pstate, other.pstate),
+            "reason": (one.reason, other.reason if one.reason else ""),
+            **{reg: (one.regs[reg], other.regs[reg]) for reg in REGISTERS},
+        }
+        left_out = self.unknown | unknown
+        return {
+            name: values
+            for name, values in pairs.items()
+            if values[0] != values[1] and name not in left_out
+        }
+
+
+@cache
+def sessions(file: str) -> tuple[Session, ...]:
+    """All sessions of a file of recordings."""
+    document = json.loads(lzma.decompress((RECORDED / f"{file}.json.xz").read_bytes()))
+    guests = {
+        name: (guest["at"], bytes.fromhex(guest["code"]))
+        for name, guest in document["guests"].items()
+    }
+    return tuple(
+        Session(
+            recording["vmm"],
+            recording["version"].split()[0],
+            recording["kernel"],
+            each["guest"],
+            each["session"],
+            tuple(each["does"]),
+            each.get("until", ""),
+            each["left"],
+            *guests[each["guest"]],
+        )
+        for recording in document["recordings"]
+        for each in recording["sessions"]
+    )
+
+
+def play(session: Session, run: Run) -> Iterator[Resume]:
+    """The session's resumes, up to the first of which no stop comes."""
+    yield from _Player(session, run).play()
+
+
+@dataclass
+class _Player:
+    """Runs the case from its start for each resume, with one more list of actions: what the
+    debugger does at a stop are the actions at the exit that made it."""
+
+    session: Session
+    run: Run
+    breakpoints: list[int] = field(default_factory=list)
+    watchpoints: list[Watchpoint] = field(default_factory=list)
+    replaced: dict[int, bytes] = field(default_factory=dict)
+    uses: Counter[int] = field(default_factory=Counter)
+    does: list[Action] = field(default_factory=list)
+
+    def play(self) -> Iterator[Resume]:
+        session = self.session
+        self.memory = {session.at + n: byte for n, byte in enumerate(session.code)}
+        registers = dict.fromkeys(REGISTERS, 0)
+        case, at, number = _case(session), -1, 0  # at: the exit of the last stop
+        for item in session.does:
+            if isinstance(item, str):
+                self._acts(item)
+                continue
+            kind, recorded, *reason = item
+            actions = (*self.does, SetGuestDebug(self._debug(kind == "s")))
+            self.does.clear()
+            if number:
+                case = replace(case, on=(*case.on, (at, actions)))
+            else:
+                case = replace(case, before=actions)
+            case = replace(
+                case, limits=replace(case.limits, instructions=_PATIENCE[recorded is None])
+            )
+            stop, ended = self._stop(case, number, at + 1)
+            wanted, unknown = _recorded(recorded, "".join(reason), registers)
+            yield Resume(number, wanted, unknown, None if stop is None else _told(stop), ended)
+            if stop is None or wanted is None:
+                return
+            at, number = stop.exit, number + 1
+
+    def _stop(self, case: Case, number: int, exits: int) -> tuple[Stop | None, str]:
+        """The stop of that number, looked for among few exits at first: what comes after it nobody
+        has asked for yet. Without it, why the run ended."""
+        ended = ""
+        for more in _MORE:
+            limits = replace(case.limits, exits=exits + more)
+            trace = self.run(self.session.kernel, replace(case, limits=limits))
+            stops = stops_of(case.vmm, case, trace)
+            if number < len(stops):
+                return stops[number], ""
+            ended = str(trace.unmodelled or trace.error or trace.ended)
+            if trace.ended != "exit limit":
+                break
+        return None, ended
+
+    def _debug(self, step: bool) -> GuestDebug:
+        """``kvm_update_guest_debug``."""
+        control = abi.KVM_GUESTDBG_SINGLESTEP if step else 0
+        control |= abi.KVM_GUESTDBG_USE_SW_BP if self.replaced else 0
+        control |= abi.KVM_GUESTDBG_USE_HW if self.breakpoints or self.watchpoints else 0
+        control |= abi.KVM_GUESTDBG_ENABLE if control else 0
+        return GuestDebug(control, tuple(self.breakpoints), tuple(self.watchpoints))
+
+    def _acts(self, packet: str) -> None:
+        head, rest = packet[0], packet[1:]
+        if head == "P":
+            reg, value = rest.split("=")
+            self.does.append(SetRegister(reg, int(value, 16)))
+        elif head == "M":
+            where, data = rest.split(":")
+            self._write(int(where.split(",")[0], 16), bytes.fromhex(data))
+        else:
+            kind, addr, length = rest.split(",")
+            self._point(head == "Z", kind, int(addr, 16), int(length, 16))
+
+    def _point(self, sets: bool, kind: str, addr: int, length: int) -> None:
+        if kind == "0":
+            self._software(sets, addr)
+        elif kind == "1":
+            (self.breakpoints.append if sets else self.breakpoints.remove)(addr)
+        else:
+            watch = Watchpoint(addr, length, _WATCHES[kind])
+            (self.watchpoints.append if sets else self.watchpoints.remove)(watch)
+
+    def _software(self, sets: bool, addr: int) -> None:
+        """``kvm_insert_breakpoint`` and ``kvm_remove_breakpoint``: one that is set again is only
+        counted."""
+        self.uses[addr] += 1 if sets else -1
+        if sets and self.uses[addr] == 1:
+            self.replaced[addr] = bytes(self.memory.get(addr + n, 0) for n in range(4))
+            self._write(addr, _BRK)
+        elif not self.uses[addr]:
+            self._write(addr, self.replaced.pop(addr))
+
+    def _write(self, addr: int, data: bytes) -> None:
+        self.memory |= {addr + n: byte for n, byte in enumerate(data)}
+        self.does.append(WriteMemory(addr, data))
+
+
+def _recorded(
+    stop: Any, reason: str, registers: dict[str, int]
+) -> tuple[Told | None, frozenset[str]]:
+    """What was told, and what of it is not known; brings ``registers`` up to date."""
+    if stop is None or stop == "W":
+        return None, frozenset()
+    pc, pstate, changed, *varies = stop
+    registers |= changed
+    unknown = {name for name, value in (("pc", pc), ("pstate", pstate)) if value is None}
+    unknown.update(*varies)
+    return Told(pc or 0, pstate or 0, reason, dict(registers)), frozenset(unknown)
+
+
+def _told(stop: Stop) -> Told:
+    """The stop as the debugger sees it: ``sp`` is the stack pointer in use."""
+    pstate = stop.regs["pstate"]
+    sp = stop.regs["sp_el1" if pstate & 0xF == 0b0101 else "sp_el0"]
+    return Told(stop.pc, pstate, stop.reason, {**stop.regs, "sp": sp})
+
+
+def _case(session: Session) -> Case:
+    return Case(
+        slots=(_FLASH, _RAM),
+        loads=(Load(session.at, session.code),),
+        regs=(("pstate", _PSTATE), ("pc", session.at)),
+        caps=("arm_nisv_to_user",),
+        gic=Gic(3, 0x0800_0000, 0x080A_0000),
+        devices=_DEVICES,
+        default_reply=0,
+        observe=(*REGISTERS[:-1], "sp_el0", "sp_el1", "pstate"),
+        vmm=session.vmm,
+        limits=Limits(seconds=1.0),
+    )
