@@ -1,14 +1,18 @@
-"""A mirror of Debian that a test fills."""
+"""A mirror of Debian that a test fills, and the labs of real kernels."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from vcpu_scenario.machine.real.lab import Lab, LabOptions, list_kernels
+from vcpu_scenario.machine.real.lab.kernels import CATALOGUE
 
 from . import fake_apt
 
@@ -66,3 +70,19 @@ def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Debian:
     monkeypatch.setenv("FAKE_APT", str(mirror))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return Debian(mirror)
+
+
+def wanted() -> list[str]:
+    named = os.environ.get("LAB_KERNELS", "5.10 7.2")
+    return list(CATALOGUE) if named == "all" else named.replace(",", " ").split()
+
+
+@pytest.fixture(scope="module", params=wanted())
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    kept = {entry.name for entry in list_kernels() if entry.kept is not None}
+    if shutil.which(LabOptions().qemu) is None:
+        pytest.skip("NO LAB: qemu-system-aarch64 is not installed")
+    if request.param not in kept:
+        pytest.skip(f"NO LAB: kernel {request.param} was not fetched")
+    with Lab(request.param) as made:
+        yield made

@@ -6,9 +6,6 @@ Needs QEMU and kernels that were fetched (``scenario lab fetch 5.10
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,8 +23,7 @@ from vcpu_scenario.case import (
     WriteMemory,
 )
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.real.lab import Lab, LabOptions, Result, Skipped, list_kernels
-from vcpu_scenario.machine.real.lab.kernels import CATALOGUE
+from vcpu_scenario.machine.real.lab import Lab, Result, Skipped
 from vcpu_scenario.recordings.conform import first_difference
 from vcpu_scenario.recordings.jobs import jobs
 from vcpu_scenario.trace import Trace
@@ -35,22 +31,6 @@ from vcpu_scenario.trace import Trace
 RECORDED = Path(__file__).parents[1] / "recorded"
 RAM = Memslot(0x4000_0000, 0x10000)
 BRK = 0xD420_0000
-
-
-def wanted() -> list[str]:
-    named = os.environ.get("LAB_KERNELS", "5.10 7.2")
-    return list(CATALOGUE) if named == "all" else named.replace(",", " ").split()
-
-
-@pytest.fixture(scope="module", params=wanted())
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    kept = {entry.name for entry in list_kernels() if entry.kept is not None}
-    if shutil.which(LabOptions().qemu) is None:
-        pytest.skip("NO LAB: qemu-system-aarch64 is not installed")
-    if request.param not in kept:
-        pytest.skip(f"NO LAB: kernel {request.param} was not fetched")
-    with Lab(request.param) as made:
-        yield made
 
 
 def program(*words: int, **more: object) -> Case:
