@@ -14,6 +14,7 @@ from vcpu_scenario.verdict.align import Alignment, Pair, align, came_next
 from vcpu_scenario.verdict.consume import matches
 from vcpu_scenario.verdict.fitting import Fitting
 from vcpu_scenario.verdict.guest import Guest
+from vcpu_scenario.verdict.passing import past_exit
 from vcpu_scenario.verdict.records import Mismatch, Place
 from vcpu_scenario.verdict.words import describe, masked_words, value_words
 
@@ -162,7 +163,10 @@ class _Comparison:
             notes: tuple[str, ...] = (NO_FURTHER,)
         else:
             came = self.exits[instead]
-            notes = (f"exit {instead} came next: {describe_exit(came, self.guest)}",)
+            notes = (
+                f"exit {instead} came next: {describe_exit(came, self.guest)}",
+                *past_exit(self.exits, instead),
+            )
         place = _expected_place(expected, self.guest)
         return Mismatch("missing", f"missing: {what}", expected.span, place=place, notes=notes)
 

@@ -14,6 +14,7 @@ from vcpu_scenario.trace import Exit, Stop
 from vcpu_scenario.verdict.align import GAP, Pair, align, came_next
 from vcpu_scenario.verdict.exits import too_long
 from vcpu_scenario.verdict.guest import Guest
+from vcpu_scenario.verdict.passing import past_stop
 from vcpu_scenario.verdict.records import Mismatch, StopFinding
 from vcpu_scenario.verdict.words import executed_one
 from vcpu_scenario.vmm.personality import stepped_entries
@@ -133,6 +134,8 @@ def _missing(
     )
     place = guest.place(expected.pc)
     notes = [came]
+    if instead is not None:
+        notes += past_stop(stops, instead)
     if not reported:
         what = f": {place.instruction}" if place.instruction else ""
         notes.append(f"skipped: {place.name}{what} was never reported as a stop")
@@ -177,7 +180,8 @@ def _differences(
     stop = stops[index]
     if expected.pc != stop.pc:
         wanted, found = guest.name(expected.pc), guest.name(stop.pc)
-        yield _difference("pc", wanted, found, expected.span, index, stop, guest)
+        passing = past_stop(stops, index)
+        yield _difference("pc", wanted, found, expected.span, index, stop, guest, passing)
     if expected.reason is not None and expected.reason != stop.reason:
         yield _difference("reason", expected.reason, stop.reason, expected.span, index, stop, guest)
     for check in expected.regs:
@@ -192,7 +196,14 @@ def _register_difference(check: RegisterCheck, index: int, stop: Stop, guest: Gu
 
 
 def _difference(
-    field: str, wanted: str, found: str, span: Span, index: int, stop: Stop, guest: Guest
+    field: str,
+    wanted: str,
+    found: str,
+    span: Span,
+    index: int,
+    stop: Stop,
+    guest: Guest,
+    passing: tuple[str, ...] = (),
 ) -> Mismatch:
     return Mismatch(
         "stop",
@@ -203,5 +214,5 @@ def _difference(
         expected=wanted,
         found=found,
         place=guest.place(stop.pc),
-        notes=(describe_stop(stop, guest),),
+        notes=(describe_stop(stop, guest), *passing),
     )
