@@ -100,6 +100,25 @@ def test_every_command_completes_what_it_takes() -> None:
     assert bare == set()
 
 
+def test_a_machine_is_completed_behind_the_colon_at_which_bash_ends_a_word(folder: Path) -> None:
+    assert offered(folder, "scenario run --machine lab : 6.1") == ["6.1", "6.12", "6.16", "6.17"]
+    assert "5.10" in offered(folder, "scenario run --machine lab :")
+    assert offered(folder, "scenario compare --machine emulated : 6.1") == [
+        name for name in KNOWN_RELEASES if name.startswith("6.1")
+    ]
+    assert "lab:5.10" in offered(folder, "scenario run --machine l")
+    assert offered(folder, "scenario run --machine kvm --vmm pl") == ["plain"]
+
+
+def test_a_machine_is_completed_as_a_whole_in_zsh(folder: Path) -> None:
+    zsh = asked(
+        folder,
+        _SCENARIO_COMPLETE="complete_zsh",
+        _TYPER_COMPLETE_ARGS="scenario run --machine lab:7",
+    )
+    assert "7.2" in zsh.stdout
+
+
 def test_tags_are_those_of_the_scenarios_at_hand(folder: Path) -> None:
     assert offered(folder, "scenario run --tag ") == ["mmio", "psci", "vgic", "wfi"]
     assert offered(folder, "scenario run tests/deep --tag ") == ["mmio", "psci", "wfi"]

@@ -33,6 +33,11 @@ def main(args: Sequence[str] | None = None) -> int:
     _forgiving_streams()
     COMMON.debug, COMMON.colour = False, "auto"
     try:
+        if completing:
+            from vcpu_scenario.cli.complete import words_of_bash
+
+            with words_of_bash():
+                return _dispatch(args)
         return _dispatch(args)
     except UsageError as error:
         complain(f"scenario: {error}")

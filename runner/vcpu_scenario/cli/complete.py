@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -23,7 +25,10 @@ def kernels(incomplete: str) -> list[str]:
 
 def machines(incomplete: str) -> list[str]:
     """What ``--machine`` takes: the emulated machine, this host's KVM, and the labs."""
-    return _starting(incomplete, ["emulated", "kvm", *(f"lab:{name}" for name in lab_kernels(""))])
+    known = ["emulated", "kvm", *(f"lab:{name}" for name in lab_kernels(""))]
+    if incomplete.startswith("emulated:"):
+        known = [f"emulated:{name}" for name in kernels("")]
+    return _starting(incomplete, known)
 
 
 def lab_kernels(incomplete: str) -> list[str]:
@@ -119,6 +124,42 @@ def _tags(file: Path) -> list[str]:
     found = to_plain(node) if node is not None else []
     found = [found] if isinstance(found, str) else found
     return [tag for tag in found if isinstance(tag, str)] if isinstance(found, list) else []
+
+
+@contextmanager
+def words_of_bash() -> Iterator[None]:
+    """Has what is asked for meanwhile see whole words.
+
+    In bash a colon ends a word and is one of its own (``COMP_WORDBREAKS``), but none for us. What
+    is offered then takes the place of what is behind the last colon.
+    """
+    begin = _join_words() if os.environ.get("_SCENARIO_COMPLETE") == "complete_bash" else ""
+    if not begin:
+        yield
+        return
+    offered = io.StringIO()
+    try:
+        with redirect_stdout(offered):
+            yield
+    finally:  # Typer leaves by SystemExit
+        for line in offered.getvalue().splitlines():
+            print(line.removeprefix(begin))
+
+
+def _join_words() -> str:
+    """Mends what the shell says of its line; returns the word at the cursor up to its last colon,
+    that included."""
+    words, current = os.environ["COMP_WORDS"].split("\n"), int(os.environ["COMP_CWORD"])
+    joined = words[:1]
+    for word in words[1 : current + 1]:
+        if word == ":" or (word and joined[-1].endswith(":")):
+            joined[-1] += word
+        else:
+            joined.append(word)
+    os.environ["COMP_WORDS"] = "\n".join(joined)
+    os.environ["COMP_CWORD"] = str(len(joined) - 1)
+    begin, colon, _ = joined[-1].rpartition(":")
+    return begin + colon
 
 
 def _starting(incomplete: str, candidates: Iterable[str]) -> list[str]:
