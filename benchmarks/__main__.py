@@ -99,7 +99,7 @@ def exceptions(count: int) -> float:
 
 
 def vbar() -> int:
-    from vcpu_scenario.vmm.setup import id_of
+    from vcpu_scenario.kvm.registers import id_of
 
     return id_of("vbar_el1")
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeAlias
+
+from vcpu_scenario.case import Action, GuestDebug
 
 
 class Exit(NamedTuple):
@@ -31,16 +34,60 @@ class Exit(NamedTuple):
         return {**head, "exit": self.exit, "pc": self.pc, **self.fields, "regs": dict(self.regs)}
 
 
-class Kick(NamedTuple):
-    """A ``KVM_RUN`` that a VMM makes with ``immediate_exit`` set, since it was kicked, and whose
-    ``EINTR`` it keeps to itself: no exit that anybody asked for.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A userspace device answers a read: ``value`` is what the VMM puts into ``mmio.data``."""
 
-    ``entry`` is the index of the exit that comes next; ``pc`` was read after it, and is another
-    one where KVM completed an access in it.
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class GuestException:
+    """The VMM gives the exit to the guest, which is to take it as an exception."""
+
+
+Deed: TypeAlias = Action | Answer | GuestException
+"""What a VMM does between two runs."""
+
+
+class Inside(NamedTuple):
+    """What the emulated machine knows of a ``KVM_RUN`` beyond what a VMM can read.
+
+    ``completed``: KVM completed an MMIO access first, that at the address ``access``, or once more
+    one that was complete where that is None. ``jumped`` is the address of an instruction over
+    which it moved pc in that although nobody executes it. ``entered`` is the pc at which the guest
+    was entered first, None where it was not. ``left`` is the address of the instruction that the
+    guest was at when it exited last; after HVC, the address behind it. ``ran`` are the addresses
+    of the instructions that were executed then, by the guest or by KVM in its place, in order;
+    None where the guest was not stepped and so nobody counted.
     """
 
-    entry: int
+    completed: bool = False
+    access: int | None = None
+    jumped: int | None = None
+    entered: int | None = None
+    left: int | None = None
+    ran: tuple[int, ...] | None = None
+
+
+class Entry(NamedTuple):
+    """One call of ``KVM_RUN``, from the VMM's side.
+
+    ``exit`` is the index of the exit that it gave, or None for one that the VMM makes with
+    ``immediate_exit`` set since it was kicked, and whose ``EINTR`` it keeps to itself; ``did`` is
+    what the VMM did since the call before, in order; ``pc`` was read before the call; ``debug`` is
+    the guest debug in force, and ``breakpoints`` are the addresses (IPAs) of the software
+    breakpoints that the VMM has written; ``kicked`` says that ``immediate_exit`` was the VMM's own.
+    ``inside`` is None on a real machine.
+    """
+
+    exit: int | None
+    did: tuple[Deed, ...]
     pc: int
+    debug: GuestDebug = GuestDebug()
+    breakpoints: frozenset[int] = frozenset()
+    kicked: bool = False
+    inside: Inside | None = None
 
 
 class Stop(NamedTuple):
@@ -97,10 +144,10 @@ class Trace:
     ``errno`` is that of the refusal, 0 where nothing was refused or the record does not say.
     ``eventfd`` counts signals for each ioeventfd of the case in order; ``ring`` is None without
     coalesced zones; ``final_regs`` and ``memory`` are what the case asked to read at the end;
-    ``output`` is what userspace devices sent out, by name; ``kicks`` are the runs that the VMM made
-    beside those that gave the exits; ``ended`` says why the run ended.
+    ``output`` is what userspace devices sent out, by name; ``ended`` says why the run ended.
     ``unmodelled`` is what the emulated machine ended it at, in place of the exit that a kernel
-    gives; then nothing of the final state is known.
+    gives; then nothing of the final state is known. ``entries`` are the calls of ``KVM_RUN``, of
+    which a recorded trace has none; two traces are equal whatever these are.
     """
 
     exits: tuple[Exit, ...] = ()
@@ -113,7 +160,23 @@ class Trace:
     output: Mapping[str, bytes] = field(default_factory=dict)
     ended: str = ""
     unmodelled: Unmodelled | None = None
-    kicks: tuple[Kick, ...] = ()
+    entries: tuple[Entry, ...] = field(default=(), compare=False)
+
+    @property
+    def runs(self) -> Iterator[tuple[Entry, Exit]]:
+        """Each exit with the call of ``KVM_RUN`` that gave it."""
+        gave = (entry for entry in self.entries if entry.exit is not None)
+        return zip(gave, self.exits, strict=False)
+
+    @property
+    def kicks(self) -> tuple[tuple[int, int], ...]:
+        """The calls that gave no exit: the index of the exit that comes next, and the pc that was
+        read after the call, which is another one where KVM completed an access in it."""
+        return tuple(
+            (following.exit, following.pc)
+            for entry, following in pairwise(self.entries)
+            if entry.exit is None and following.exit is not None
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The trace in the recorded traces' format; what it lacks there is left out."""

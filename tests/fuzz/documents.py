@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from vcpu_scenario.actions.kind import Unwritable
 from vcpu_scenario.analysis.generate import generate
-from vcpu_scenario.language.expecting import Unwritable
 from vcpu_scenario.language.schema import scenario_schema
 from vcpu_scenario.language.write import write
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from vcpu_scenario.machine.real.casefile import case_from_json
+from vcpu_scenario.interchange.cases import case_from_json
 
 from tests.fuzz.__main__ import fuzz
 from tests.fuzz.targets import TARGETS, LoaderTarget, MachineTarget

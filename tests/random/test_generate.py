@@ -15,10 +15,10 @@ from vcpu_scenario import case as c
 from vcpu_scenario.analysis.generate import EVERYTHING, REAL, Profile, generate
 from vcpu_scenario.analysis.generate.blocks import BLOCKS
 from vcpu_scenario.analysis.generate.course import ACTIONS
+from vcpu_scenario.interchange.cases import case_from_json, case_to_json
 from vcpu_scenario.language import loads
 from vcpu_scenario.language.write import write
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.machine.real.casefile import case_from_json, case_to_json
 from vcpu_scenario.running.execute import execute
 from vcpu_scenario.vmm.loop import run_case
 

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Final
 
 import pytest
+from vcpu_scenario.actions.kind import Unwritable
 from vcpu_scenario.analysis.generate import Profile, generate
 from vcpu_scenario.analysis.generate.blocks import BLOCKS
 from vcpu_scenario.analysis.shrink import shrunk
@@ -19,7 +20,6 @@ from vcpu_scenario.case import Case, GuestDebug, Limits
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, parse_release
 from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.language.expecting import Unwritable
 from vcpu_scenario.language.write import write
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Exit, Trace

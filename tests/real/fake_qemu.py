@@ -11,8 +11,9 @@ import sys
 import time
 from collections.abc import Callable
 
+from vcpu_scenario.interchange.cases import load_case
+from vcpu_scenario.interchange.traces import dump_trace
 from vcpu_scenario.machine.real.mailbox import SIZE, Mailbox
-from vcpu_scenario.machine.real.wire import dump_trace, load_case
 from vcpu_scenario.trace import Trace
 
 

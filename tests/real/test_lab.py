@@ -25,7 +25,7 @@ from vcpu_scenario.machine.real.lab import (
 )
 from vcpu_scenario.trace import Trace
 
-from .cases import GICV2, PLAIN
+from tests.interchange.cases import GICV2, PLAIN
 
 ROOT = Path(__file__).parents[2]
 PANICS, HANGS, SKIPS, FAILS, BABBLES, KILLED = range(101, 107)
@@ -193,7 +193,7 @@ def test_an_interrupted_case_ends_its_guest(
     with Lab("6.12", options()) as lab:
         lab.run(case(1))
         with monkeypatch.context() as patched:
-            patched.setattr("vcpu_scenario.machine.real.wire.load_trace", interrupt)
+            patched.setattr("vcpu_scenario.machine.real.lab.lab.load_trace", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 lab.run(case(2))
         assert gone(boots()[0]["pid"])

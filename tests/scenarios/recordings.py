@@ -23,6 +23,8 @@ from vcpu_scenario.verdict.result import guest_of
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.personality import stops_of
 
+from tests.entries import entered
+
 ROOT: Final = Path(__file__).parents[2]
 SCENARIOS: Final = ROOT / "scenarios"
 RECORDED: Final = ROOT / "tests" / "recorded"
@@ -219,5 +221,6 @@ def _ring(recorded: RecordedTrace) -> Ring | None:
 def judged(case: ScenarioCase, trace: Trace) -> tuple[Mismatch, ...]:
     """What the case's expectation has against ``trace``."""
     assert case.expectation is not None
-    stops = stops_of(case.vmm, case.case, trace)
+    trace = entered(case.case, trace)
+    stops = stops_of(case.vmm, trace)
     return judge(case.expectation, trace, stops, guest_of(case), case.case.limits)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from vcpu_scenario.case import GuestDebug, SetGuestDebug, Watchpoint, WriteMemory
+from vcpu_scenario.case import Case, GuestDebug, SetGuestDebug, Watchpoint, WriteMemory
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Exit, Trace
 from vcpu_scenario.vmm.personality import PERSONALITIES, stops_of
+
+from tests.entries import entered
 
 from .build import BRK_7, CASE, PENDING, STEPPING, SYMBOLS, failed, has_read, stepped
 
@@ -24,8 +26,8 @@ RUN = Trace(
 NAMES = {addr: name for name, addr in SYMBOLS.items()}
 
 
-def told(personality: str, case: object = CASE, trace: Trace = RUN) -> list[tuple[str, str]]:
-    stops = stops_of(personality, case, trace)  # type: ignore[arg-type]
+def told(personality: str, case: Case = CASE, trace: Trace = RUN) -> list[tuple[str, str]]:
+    stops = stops_of(personality, entered(case, trace))
     return [(NAMES[stop.pc], stop.reason) for stop in stops]
 
 
@@ -99,7 +101,7 @@ def test_qemu_knows_a_watchpoint_by_its_first_byte_unless_it_has_a_mask(
 
 
 def test_the_patch_of_2017_stops_after_an_access_too_and_shows_the_old_register() -> None:
-    stops = stops_of("qemu-2017", CASE, RUN)
+    stops = stops_of("qemu-2017", entered(CASE, RUN))
     assert [(NAMES[stop.pc], stop.exit) for stop in stops] == [
         ("poll", 0),
         ("poll", 1),

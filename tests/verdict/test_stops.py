@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vcpu_scenario.case import Case, GuestDebug, Load, Memslot, SetGuestDebug
-from vcpu_scenario.trace import Exit, Stop
+from vcpu_scenario.trace import Exit, Stop, Trace
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.records import StopFinding
 from vcpu_scenario.verdict.stops import compare_stops, findings
+
+from tests.entries import entered
 
 from .build import (
     BRK_7,
@@ -41,7 +43,7 @@ def exits_of(stops: Sequence[Stop], hsr: int = STEP) -> list[Exit]:
 def found(
     stops: list[Stop], hsr: int = STEP, case: Case = CASE, guest: Guest = GUEST
 ) -> tuple[StopFinding, ...]:
-    return findings(case, exits_of(stops, hsr), stops, guest)
+    return findings(entered(case, Trace(tuple(exits_of(stops, hsr)))), stops, guest)
 
 
 def named(stops: list[Stop], hsr: int = STEP, case: Case = CASE) -> list[tuple[str, str, int]]:
@@ -66,7 +68,7 @@ def test_a_stop_that_repeats_without_progress_was_reported_twice() -> None:
 def test_a_stop_after_mmio_at_its_pc_is_a_repeat() -> None:
     """QEMU with the patch of 2017 stops there, and KVM has completed nothing by then."""
     stops = [stop("poll", 0), stop("poll", 1)]
-    (twice,) = findings(CASE, [stepped("poll"), has_read("poll")], stops, GUEST)
+    (twice,) = findings(entered(CASE, Trace((stepped("poll"), has_read("poll")))), stops, GUEST)
     assert (twice.kind, twice.stop) == ("twice", 1)
 
 

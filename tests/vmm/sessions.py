@@ -198,7 +198,7 @@ class _Player:
         for more in _MORE:
             limits = replace(case.limits, exits=exits + more)
             trace = self.run(self.session.kernel, replace(case, limits=limits))
-            stops = stops_of(case.vmm, case, trace)
+            stops = stops_of(case.vmm, trace)
             if number < len(stops):
                 return stops[number], ""
             ended = str(trace.unmodelled or trace.error or trace.ended)

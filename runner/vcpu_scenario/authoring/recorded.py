@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from vcpu_scenario.actions.kind import Unwritable
 from vcpu_scenario.authoring.brief import brief, names
 from vcpu_scenario.case import Case
 from vcpu_scenario.language import yaml12
-from vcpu_scenario.language.expecting import Unwritable
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value
 from vcpu_scenario.language.notation import Decimal, flow
 from vcpu_scenario.trace import Trace

@@ -126,9 +126,9 @@ def _size(outcome: Outcome) -> tuple[int, int]:
 
 
 def _file(outcome: Outcome, kernel: str, folder: str) -> str:
-    from vcpu_scenario.language.expecting import Unwritable
+    from vcpu_scenario.actions.kind import Unwritable
+    from vcpu_scenario.interchange.cases import case_to_json
     from vcpu_scenario.language.write import write
-    from vcpu_scenario.machine.real.casefile import case_to_json
 
     assert outcome.case is not None
     stem = Path(folder, f"fuzz-{kernel}-{outcome.seed}")

@@ -75,8 +75,8 @@ def _scenarios(cases: Sequence[ScenarioCase], target: Target, *, yes: bool) -> S
 
 def _file(path: Path, cases: Sequence[ScenarioCase], target: Target, *, yes: bool) -> bool:
     """Records one scenario; tells whether its file says now what the kernel gives."""
+    from vcpu_scenario.actions.kind import Unwritable
     from vcpu_scenario.authoring.recorded import with_clause
-    from vcpu_scenario.language.expecting import Unwritable
     from vcpu_scenario.language.loader import read_written
     from vcpu_scenario.running.execute import judged
     from vcpu_scenario.verdict.overrun import up_to_its_last_brk
@@ -144,7 +144,7 @@ def _to_its_end(case: ScenarioCase) -> ScenarioCase:
 
 def _check(text: str, case: ScenarioCase, trace: Trace) -> None:
     """What is written must be read as an expectation that the trace meets."""
-    from vcpu_scenario.language.expecting import Unwritable
+    from vcpu_scenario.actions.kind import Unwritable
     from vcpu_scenario.language.loader import loads
     from vcpu_scenario.running.execute import judged
     from vcpu_scenario.source import InvalidScenario

@@ -119,3 +119,11 @@ def reg_id(name: str) -> int | None:
         if crn < 16 and crm < 16:
             return sys_reg(op0, op1, crn, crm, op2)
     return None
+
+
+def id_of(name: str) -> int:
+    """The register's id; the loader has already refused names that have none."""
+    found = reg_id(name)
+    if found is None:
+        raise ValueError(f"no register is called {name!r}")
+    return found

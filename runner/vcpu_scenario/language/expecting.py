@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from vcpu_scenario.actions.kind import Unwritable
 from vcpu_scenario.case import Case
 from vcpu_scenario.language.notation import Decimal, flow, quoted_text, scalar
 from vcpu_scenario.trace import Exit, RingEntry, Trace
 
 BELL: Final = "bell"
 """What an ioeventfd is called, with its index after it."""
-
-
-class Unwritable(ValueError):
-    """The language has no words for it, or the text no place. ``line`` is where, 0 if nowhere."""
-
-    def __init__(self, reason: str, line: int = 0) -> None:
-        super().__init__(reason)
-        self.line = line
 
 
 def expectation_lines(case: Case, trace: Trace, kernel: str) -> Iterator[str]:

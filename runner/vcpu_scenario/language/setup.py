@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 
 from vcpu_scenario.case import Action, Case, Limits
 from vcpu_scenario.expectation import Acting
-from vcpu_scenario.language.actions import Doings, read_actions, read_guest_debug
+from vcpu_scenario.language.actions import Doings, read_actions, read_debug
 from vcpu_scenario.language.devices import Devices, read_devices
 from vcpu_scenario.language.guest import Program, Sources, read_program
 from vcpu_scenario.language.memory import (
@@ -86,7 +86,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         coalesced=tuple(devices.coalesced),
         devices=tuple(devices.userspace),
         default_reply=_word(root.get("default_reply"), DEFAULT_REPLY, scope),
-        debug=read_guest_debug(debug, scope) if debug is not None else None,
+        debug=read_debug(debug, doings),
         before=read_actions(root.get("before"), doings),
         on=_on(root.get("on"), doings),
         observe=_observe(root.get("observe"), scope),

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from vcpu_scenario import case as c
+from vcpu_scenario.actions import write as write_action
+from vcpu_scenario.actions.guestdebug import guest_debug_entry
+from vcpu_scenario.actions.kind import Unwritable
+from vcpu_scenario.actions.memory import slot_entry
 from vcpu_scenario.arm64.disassembly import disassemble
 from vcpu_scenario.case import Case
-from vcpu_scenario.kvm import abi
-from vcpu_scenario.language.expecting import BELL, Unwritable, expectation_lines
+from vcpu_scenario.language.expecting import BELL, expectation_lines
 from vcpu_scenario.language.loader import loads
 from vcpu_scenario.language.notation import Decimal, flow, quoted_text, scalar
 from vcpu_scenario.source import InvalidScenario
@@ -91,11 +94,7 @@ def _sections(case: Case) -> Iterator[str]:
 def _memory(case: Case) -> Iterator[str]:
     yield "memory:"
     for slot in case.slots:
-        yield f"  - {flow(_slot(slot))}"
-
-
-def _slot(slot: c.Memslot) -> dict[str, Any]:
-    return {"at": slot.base, "size": slot.size, **({"readonly": True} if slot.readonly else {})}
+        yield f"  - {flow(slot_entry(slot))}"
 
 
 def _guest(case: Case) -> Iterator[str]:
@@ -202,38 +201,7 @@ def _gic(gic: c.Gic) -> dict[str, Any]:
 
 def _debug(case: Case) -> Iterator[str]:
     if case.debug is not None:
-        yield f"debug: {flow(_guest_debug(case.debug))}"
-
-
-_KNOWN_FLAGS: Final = (
-    abi.KVM_GUESTDBG_ENABLE
-    | abi.KVM_GUESTDBG_SINGLESTEP
-    | abi.KVM_GUESTDBG_USE_SW_BP
-    | abi.KVM_GUESTDBG_USE_HW
-)
-_ACCESS: Final = {"r": "read", "w": "write", "rw": "readwrite"}
-
-
-def _guest_debug(debug: c.GuestDebug) -> dict[str, Any]:
-    control = debug.control
-    hardware = bool(control & abi.KVM_GUESTDBG_USE_HW)
-    if control & ~_KNOWN_FLAGS or (not hardware and (debug.hw_bp or debug.watch)):
-        raise Unwritable(f"a debug request with control {control:#x}")
-    entry: dict[str, Any] = {}
-    if not control & abi.KVM_GUESTDBG_ENABLE:
-        entry["enable"] = False
-    if control & abi.KVM_GUESTDBG_SINGLESTEP:
-        entry["single_step"] = True
-    if control & abi.KVM_GUESTDBG_USE_SW_BP:
-        entry["software_breakpoints"] = True
-    if hardware and (debug.hw_bp or not debug.watch):
-        entry["hardware_breakpoints"] = list(debug.hw_bp)
-    if debug.watch:
-        entry["watchpoints"] = [
-            {"at": watch.addr, "len": watch.len, "access": _ACCESS[watch.type]}
-            for watch in debug.watch
-        ]
-    return entry
+        yield f"debug: {flow(guest_debug_entry(case.debug))}"
 
 
 # -- actions ---------------------------------------------------------------------------------------
@@ -242,69 +210,13 @@ def _guest_debug(debug: c.GuestDebug) -> dict[str, Any]:
 def _actions(case: Case) -> Iterator[str]:
     if case.before:
         yield "before:"
-        yield from (f"  - {flow(_action(action))}" for action in case.before)
+        yield from (f"  - {flow(write_action(action))}" for action in case.before)
     if case.on:
         yield "on:"
     for index, actions in case.on:
         yield f"  - exit: {index}"
         yield "    do:"
-        yield from (f"      - {flow(_action(action))}" for action in actions)
-
-
-def _action(action: c.Action) -> dict[str, Any]:
-    return _ACTIONS[type(action)](action)
-
-
-def _line(action: c.SetIrqLine) -> dict[str, Any]:
-    kind, number = action.irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT, action.irq & 0xFFFF
-    if action.irq >> 16 & 0xFF or action.level not in (0, 1) or kind not in _LINES:
-        raise Unwritable(f"an interrupt line {action.irq:#x} at level {action.level}")
-    name, value = _LINES[kind], number
-    line: Any = ("irq", "fiq")[number] if kind == abi.KVM_ARM_IRQ_TYPE_CPU else value
-    return {"raise" if action.level else "lower": {name: line}}
-
-
-_LINES: Final = {
-    abi.KVM_ARM_IRQ_TYPE_CPU: "cpu",
-    abi.KVM_ARM_IRQ_TYPE_SPI: "spi",
-    abi.KVM_ARM_IRQ_TYPE_PPI: "ppi",
-}
-
-
-def _events(action: c.SetVcpuEvents) -> dict[str, Any]:
-    events: dict[str, Any] = {"external_abort": action.ext_dabt, "serror": action.serror}
-    if action.serror_esr is not None:
-        events["serror_esr"] = action.serror_esr
-    return {"vcpu_events": events}
-
-
-_MP_STATES: Final = {
-    abi.KVM_MP_STATE_RUNNABLE: "runnable",
-    abi.KVM_MP_STATE_STOPPED: "stopped",
-    abi.KVM_MP_STATE_SUSPENDED: "suspended",
-}
-
-
-def _mp_state(action: c.SetMpState) -> dict[str, Any]:
-    if action.state not in _MP_STATES:
-        raise Unwritable(f"an MP state {action.state}")
-    return {"mp_state": _MP_STATES[action.state]}
-
-
-_ACTIONS: Final[Mapping[type, Callable[[Any], dict[str, Any]]]] = {
-    c.SetGuestDebug: lambda action: {"debug": _guest_debug(action.debug)},
-    c.SetRegister: lambda action: {"set": {action.reg: action.value}},
-    c.WriteMemory: lambda action: {"write": {"at": action.addr, "hex": action.data.hex(" ")}},
-    c.SetIrqLine: _line,
-    c.ImmediateExit: lambda action: {"immediate_exit": True},
-    c.SetMmioData: lambda action: {"mmio_data": action.value},
-    c.SetRunField: lambda action: {"forge": {action.field.rpartition(".")[2]: action.value}},
-    c.SkipInstruction: lambda action: {"skip_instruction": True},
-    c.SetVcpuEvents: _events,
-    c.SetMpState: _mp_state,
-    c.AddMemslot: lambda action: {"add_memory": _slot(action.slot)},
-    c.HostInterrupt: lambda action: {"host_interrupt": True},
-}
+        yield from (f"      - {flow(write_action(action))}" for action in actions)
 
 
 # -- the rest ------------------------------------------------------------------------------------

@@ -6,10 +6,12 @@ protocol and through ``struct kvm_run`` and cannot tell which machine it drives.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.kvm import abi
+from vcpu_scenario.trace import Inside
 
 
 class KvmError(Exception):
@@ -85,6 +87,10 @@ class Machine(Protocol):
 
     def get_one_reg(self, reg_id: int) -> int: ...
 
+    def get_regs(self, reg_ids: Sequence[int]) -> list[int]:
+        """``KVM_GET_ONE_REG`` of each."""
+        ...
+
     def set_one_reg(self, reg_id: int, value: int) -> None: ...
 
     def set_guest_debug(self, debug: abi.kvm_guest_debug) -> None: ...
@@ -103,6 +109,12 @@ class Machine(Protocol):
     def kvm_run(self, *, instructions: int, seconds: float) -> int:
         """``ioctl(KVM_RUN)``: 0, or the negative errno. Bounded: by ``instructions`` on the
         emulated machine, by a signal after ``seconds`` on a real one; both give ``-EINTR``."""
+        ...
+
+    @property
+    def inside(self) -> Inside | None:
+        """What is known of the last ``KVM_RUN`` beyond what a VMM can read; None on a real
+        machine."""
         ...
 
     def close(self) -> None: ...

@@ -7,9 +7,10 @@ from typing import Any
 
 from vcpu_scenario.expectation import Expectation
 from vcpu_scenario.host.printable import json_text
+from vcpu_scenario.interchange.traces import trace_to_json
 from vcpu_scenario.report.cite import rules
 from vcpu_scenario.source import Span
-from vcpu_scenario.trace import Stop, Trace
+from vcpu_scenario.trace import Stop
 from vcpu_scenario.verdict.records import END, Cause, Mismatch, Place, StopFinding
 from vcpu_scenario.verdict.result import Result, tally
 
@@ -32,9 +33,8 @@ def report(
     ``not_modelled`` (``what`` the emulated machine does not model and the ``pc`` there, null
     before the first entry), ``causes`` (the ``rules`` without which the run would be another from
     ``exit`` on, null for the state at the end), ``eventfd``, ``ring``, ``memory``, ``final_regs``,
-    ``output``, ``kicks`` (the runs with ``immediate_exit`` set that the VMM made of its own: the
-    index of the exit that comes next as ``entry``, and the ``pc`` after it), ``stops`` and
-    ``findings``.
+    ``output``, ``entries`` (each call of ``KVM_RUN``, see
+    :func:`vcpu_scenario.interchange.traces.trace_to_json`), ``stops`` and ``findings``.
     """
     document: dict[str, Any] = {
         "cases": [case_of(result) for result in results],
@@ -59,7 +59,7 @@ def case_of(result: Result) -> dict[str, Any]:
         "kernel": case.kernel,
         "vmm": case.vmm,
         "verdict": result.verdict,
-        "exits": [exit_.to_json() for exit_ in trace.exits] if trace else [],
+        "exits": [],
         "mismatches": [_mismatch(mismatch) for mismatch in result.mismatches],
     }
     more = {
@@ -68,7 +68,7 @@ def case_of(result: Result) -> dict[str, Any]:
         "reason": result.reason,
         "cut": result.cut,
         "causes": [_cause(cause) for cause in result.causes],
-        **(_state(trace) if trace else {}),
+        **(trace_to_json(trace) if trace else {}),
         "stops": [_stop(stop) for stop in result.stops],
         "findings": [_finding(finding) for finding in result.findings],
     }
@@ -79,20 +79,6 @@ def _xfail(expectation: Expectation | None) -> dict[str, str] | None:
     if expectation is None or expectation.xfail is None:
         return None
     return {"reason": expectation.xfail.reason, "link": expectation.xfail.link}
-
-
-def _state(trace: Trace) -> dict[str, Any]:
-    state = trace.to_json()
-    del state["exits"]
-    return state | {
-        "ended": trace.ended,
-        "not_modelled": trace.unmodelled._asdict() if trace.unmodelled is not None else None,
-        "errno": trace.errno,
-        "final_regs": dict(trace.final_regs),
-        "memory": [{"addr": addr, "data": data.hex()} for addr, data in trace.memory.items()],
-        "output": {name: data.decode("latin-1") for name, data in trace.output.items()},
-        "kicks": [kick._asdict() for kick in trace.kicks],
-    }
 
 
 def _mismatch(mismatch: Mismatch) -> dict[str, Any]:

@@ -11,12 +11,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vcpu_scenario.host.printable import printable
+from vcpu_scenario.interchange.traces import trace_from_json
 from vcpu_scenario.report.json import case_of
 from vcpu_scenario.running.execute import judged
-from vcpu_scenario.trace import Exit, Kick, Ring, RingEntry, Trace, Unmodelled
 from vcpu_scenario.verdict.records import END, Cause
 from vcpu_scenario.verdict.result import Result
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = Mapping[str, Any]
 
-_HEAD = ("exit", "ret", "errno", "pc", "regs")
 _NOT_JUDGED = ("skip", "error")
 
 
@@ -54,7 +53,7 @@ class Reader:
             if document["verdict"] in _NOT_JUDGED:
                 result = Result(case, document["verdict"], reason=document.get("reason", ""))
             else:
-                result = _cited(judged(case, trace_of(document)), document)
+                result = _cited(judged(case, trace_from_json(document)), document)
             same = json.loads(json.dumps(case_of(result))) == document
         except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             if isinstance(error, Unreadable):
@@ -99,96 +98,3 @@ def _cited(result: Result, document: Json) -> Result:
         for mismatch, told in zip(result.mismatches, document["mismatches"], strict=False)
     )
     return replace(result, causes=causes, mismatches=mismatches)
-
-
-def trace_of(document: Json) -> Trace:
-    """The trace in a case of a report."""
-    _number(document.get("errno", 0), "errno")
-    _number(document.get("eventfd", []), "eventfd")
-    _registers(document.get("final_regs", {}), "final_regs")
-    _text(document.get("ended", ""), "ended")
-    _text(document.get("error") or "", "error")
-    return Trace(
-        tuple(_exit(exit_) for exit_ in document["exits"]),
-        tuple(document.get("eventfd", ())),
-        _ring(document.get("ring")),
-        document.get("error"),
-        document.get("errno", 0),
-        document.get("final_regs", {}),
-        {item["addr"]: bytes.fromhex(item["data"]) for item in document.get("memory", ())},
-        {name: data.encode("latin-1") for name, data in document.get("output", {}).items()},
-        document.get("ended", ""),
-        _unmodelled(document.get("not_modelled")),
-        tuple(map(_kick, document.get("kicks", ()))),
-    )
-
-
-def _kick(document: Json) -> Kick:
-    _number([document["entry"], document["pc"]], "kicks")
-    return Kick(document["entry"], document["pc"])
-
-
-def _unmodelled(document: Json | None) -> Unmodelled | None:
-    return None if document is None else Unmodelled(document["what"], document["pc"])
-
-
-def _exit(document: Json) -> Exit:
-    for name, value in document.items():
-        _SHAPES.get(name, _number)(value, name)
-    return Exit(
-        document["exit"],
-        document["ret"],
-        document.get("errno", 0),
-        document["pc"],
-        {name: value for name, value in document.items() if name not in _HEAD},
-        document["regs"],
-    )
-
-
-def _ring(document: Json | None) -> Ring | None:
-    if document is None:
-        return None
-    _number([document["first"], document["last"]], "ring")
-    _number([entry[key] for entry in document["entries"] for key in ("addr", "len")], "ring")
-    entries = (
-        RingEntry(entry["addr"], entry["len"], bytes.fromhex(entry["data"]))
-        for entry in document["entries"]
-    )
-    return Ring(document["first"], document["last"], tuple(entries))
-
-
-def _number(value: Any, name: str) -> None:
-    numbers = value if isinstance(value, list) else [value]
-    if not all(type(number) is int and abs(number) < 1 << 64 for number in numbers):
-        raise TypeError(f"{name} is no number")
-
-
-def _registers(value: Any, name: str) -> None:
-    for number in value.values():
-        _number([number], name)
-
-
-def _text(value: Any, name: str) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is no text")
-
-
-def _bytes(value: Any, name: str) -> None:
-    if isinstance(value, str):
-        bytes.fromhex(value)
-    else:
-        _number(value, name)
-
-
-def _texts(value: Any, name: str) -> None:
-    for text in value:
-        _text(text, name)
-
-
-_SHAPES: Final[Mapping[str, Callable[[Any, str], None]]] = {
-    "exit": _text,
-    "regs": _registers,
-    "data": _bytes,
-    "rules": _texts,
-}
-"""Of the fields of an exit that are not numbers."""

@@ -139,7 +139,7 @@ def first_change(trace: Trace, other: Trace | None) -> int | None:
         return 0
     pairs = enumerate(zip_longest(trace.exits, other.exits))
     changes = [next((index for index, (here, there) in pairs if here != there), len(trace.exits))]
-    changes += [kick.entry for kick in {*trace.kicks} ^ {*other.kicks}]
+    changes += [entry for entry, _ in {*trace.kicks} ^ {*other.kicks}]
     if (first := min(changes)) < len(trace.exits):
         return first
     return None if trace == other else END

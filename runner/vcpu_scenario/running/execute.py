@@ -130,8 +130,8 @@ def _compared(
     scenario_case: ScenarioCase, expectation: Expectation, trace: Trace, guest: Guest
 ) -> tuple[tuple[Stop, ...], tuple[StopFinding, ...], tuple[Mismatch, ...]]:
     case = scenario_case.case
-    stops = stops_of(scenario_case.vmm, case, trace)
-    found = findings(case, trace.exits, stops, guest)
+    stops = stops_of(scenario_case.vmm, trace)
+    found = findings(trace, stops, guest)
     return stops, found, judge(expectation, trace, stops, guest, case.limits, found)
 
 
@@ -140,11 +140,10 @@ def _cut_short(
 ) -> Result:
     """The result where the emulated machine went no further: what came before is compared, and
     what would have come after is neither missing nor the failure that a clause knows of."""
-    case = scenario_case.case
     limit = trace.unmodelled
     assert limit is not None
-    stops = stops_of(scenario_case.vmm, case, trace)
-    found = findings(case, trace.exits, stops, guest)
+    stops = stops_of(scenario_case.vmm, trace)
+    found = findings(trace, stops, guest)
     mismatches = tuple(judge_so_far(expectation, trace, stops, guest, found))
     where = reached(limit, len(trace.exits), guest)
     if not mismatches:

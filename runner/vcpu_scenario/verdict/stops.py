@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from vcpu_scenario.case import Case
 from vcpu_scenario.expectation import ExpectedStop, RegisterCheck
 from vcpu_scenario.source import Span
-from vcpu_scenario.trace import Exit, Stop
+from vcpu_scenario.trace import Entry, Stop, Trace
 from vcpu_scenario.verdict.align import GAP, Pair, align, came_next
 from vcpu_scenario.verdict.exits import too_long
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.passing import past_stop
 from vcpu_scenario.verdict.records import Mismatch, StopFinding
 from vcpu_scenario.verdict.words import executed_one
-from vcpu_scenario.vmm.personality import stepped_entries
+from vcpu_scenario.vmm.debugger import stepping
 
 _REASONS: Final = {
     "step": "step",
@@ -29,32 +28,59 @@ _SVC: Final = 0xD400_0001
 _SVC_MASK: Final = 0xFFE0_001F
 
 
-def findings(
-    case: Case, exits: Sequence[Exit], stops: Sequence[Stop], guest: Guest
-) -> tuple[StopFinding, ...]:
+def findings(trace: Trace, stops: Sequence[Stop], guest: Guest) -> tuple[StopFinding, ...]:
     """The instructions that the stops skip and those that they report twice.
 
-    An instruction is skipped where the code leads over it from one stop to the next, the vCPU
-    was stepped all the way, and no stop was at its address. A stop is reported twice where it
-    repeats without progress; to arrive at a breakpoint by a step and then hit it is progress,
-    and so is to come round a loop.
+    An instruction is skipped where it was executed between two stops, or KVM moved pc over it, the
+    vCPU was stepped all the way, and no stop was at its address. Where the machine does not say
+    what was executed, it is what the code leads over. A stop is reported twice where it repeats
+    without progress; to arrive at a breakpoint by a step and then hit it is progress, and so is to
+    come round a loop.
     """
-    stepped = stepped_entries(case)
+    calls = {entry.exit: n for n, entry in enumerate(trace.entries)}
     out: list[StopFinding] = []
     for n, (earlier, later) in enumerate(pairwise(stops), start=1):
-        if not all(map(stepped, range(earlier.exit + 1, later.exit + 1))):
+        between = trace.entries[calls[earlier.exit] + 1 : calls[later.exit] + 1]
+        if not all(stepping(entry.debug) for entry in between):
             continue
-        if earlier.pc != later.pc:
-            path = guest.path(earlier.pc, later.pc)
-        elif executed_one(exits[later.exit].fields.get("hsr", 0)):
-            path = guest.loop(later.pc)
-        else:
+        executed = _executed(between)
+        if earlier.pc == later.pc and not executed_one(
+            trace.exits[later.exit].fields.get("hsr", 0)
+        ):
             if _repeats(earlier, later) and _stays(guest, later.pc):
                 out.append(StopFinding("twice", guest.place(later.pc), n))
             continue
-        if later.reason == "step" and path:
-            out += [StopFinding("skipped", guest.place(pc), n) for pc in path[1:]]
+        if executed is None:
+            executed = _way(guest, earlier.pc, later.pc)
+        if later.reason == "step":
+            out += [
+                StopFinding("skipped", guest.place(pc), n) for pc in _behind(earlier.pc, executed)
+            ]
     return tuple(out)
+
+
+def _executed(entries: Sequence[Entry]) -> tuple[int, ...] | None:
+    """The instructions executed in these runs, and those that KVM moved pc over in place of that;
+    None where the machine does not say."""
+    found: list[int] = []
+    for entry in entries:
+        inside = entry.inside
+        if inside is None or inside.ran is None:
+            return None
+        found += [addr for addr in (inside.access, inside.jumped) if addr is not None]
+        found += inside.ran
+    return tuple(found)
+
+
+def _way(guest: Guest, start: int, end: int) -> tuple[int, ...]:
+    """The instructions that the code leads over, none where it does not say."""
+    return (guest.loop(start) if start == end else guest.path(start, end)) or ()
+
+
+def _behind(stop: int, executed: tuple[int, ...]) -> tuple[int, ...]:
+    """What was executed after the instruction at the stop. An access that was in the middle of it
+    at the stop, with pc behind it, comes first."""
+    return executed[executed.index(stop) + 1 :] if stop in executed else ()
 
 
 def _stays(guest: Guest, pc: int) -> bool:

@@ -202,8 +202,7 @@ def _refusal(trace: Trace) -> str | None:
 
 def _kicks(one: Trace, other: Trace) -> Iterator[Difference]:
     """By the pc after each: where a kernel commits it, when it completes an access in one."""
-    here, there = ({kick.entry: kick.pc for kick in trace.kicks} for trace in (one, other))
-    yield from _mappings("kick", here, there, str)
+    yield from _mappings("kick", dict(one.kicks), dict(other.kicks), str)
 
 
 def _final(one: Trace, other: Trace) -> Iterator[Difference]:

@@ -14,8 +14,10 @@ import time
 import traceback
 from typing import Final
 
+from vcpu_scenario.interchange.cases import load_case
+from vcpu_scenario.interchange.traces import dump_trace
 from vcpu_scenario.machine.interface import KvmError, Unsupported
-from vcpu_scenario.machine.real import mailbox, wire
+from vcpu_scenario.machine.real import mailbox
 from vcpu_scenario.machine.real.machine import NoKvmError, RealMachine
 from vcpu_scenario.vmm.loop import run_case
 
@@ -85,9 +87,9 @@ def _readiness() -> tuple[str, str]:
 
 def _answer(line: str) -> tuple[str, str]:
     try:
-        case = wire.load_case(line)
+        case = load_case(line)
         with RealMachine() as machine:
-            return mailbox.TRACE, wire.dump_trace(run_case(machine, case))
+            return mailbox.TRACE, dump_trace(run_case(machine, case))
     except Unsupported as reason:
         return mailbox.SKIP, str(reason)
     except Exception:

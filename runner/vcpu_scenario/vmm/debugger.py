@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from vcpu_scenario.case import Action, Case, GuestDebug, SetGuestDebug, WriteMemory
+from vcpu_scenario.case import Action, GuestDebug, SetGuestDebug, WriteMemory
 from vcpu_scenario.kvm.abi import KVM_GUESTDBG_SINGLESTEP
 from vcpu_scenario.trace import Exit
 
@@ -36,19 +35,21 @@ def reason_of(exit_: Exit) -> str:
     return _REASONS.get(exit_.fields["hsr"] >> _EC_SHIFT & 0x3F, "")
 
 
-class Asked(NamedTuple):
-    """What the debugger had asked for when the vCPU was entered.
+def stepping(debug: GuestDebug) -> bool:
+    """Whether ``KVM_GUESTDBG_SINGLESTEP`` is set."""
+    return bool(debug.control & KVM_GUESTDBG_SINGLESTEP)
 
-    ``breakpoints`` are the addresses (IPAs) at which the VMM wrote ``BRK #0`` for it. One that is
-    loaded with the guest is the guest's own, and so is a BRK with another immediate.
+
+class Asked(NamedTuple):
+    """What the debugger asks for: guest debug, and the addresses (IPAs) of its software
+    breakpoints.
+
+    A software breakpoint is a ``BRK #0`` that the VMM writes. One that is loaded with the guest is
+    the guest's own, and so is a BRK with another immediate.
     """
 
     debug: GuestDebug = GuestDebug()
     breakpoints: frozenset[int] = frozenset()
-
-    @property
-    def stepping(self) -> bool:
-        return bool(self.debug.control & KVM_GUESTDBG_SINGLESTEP)
 
     def after(self, action: Action) -> Asked:
         """What is asked for once the VMM has done ``action``."""
@@ -59,18 +60,6 @@ class Asked(NamedTuple):
             brks = {addr for addr, word in written.items() if word == _BREAKPOINT}
             return self._replace(breakpoints=self.breakpoints.difference(written) | brks)
         return self
-
-
-def asked_of(case: Case) -> Callable[[int], Asked]:
-    """Tells of each exit what had been asked for when the vCPU was entered before it."""
-    asked = Asked() if case.debug is None else Asked(case.debug)
-    entries, found = [], []
-    for entry, actions in ((0, case.before), *((index + 1, do) for index, do in sorted(case.on))):
-        for action in actions:
-            asked = asked.after(action)
-        entries.append(entry)
-        found.append(asked)
-    return lambda exit_: found[bisect_right(entries, exit_) - 1]
 
 
 def _words(action: WriteMemory) -> Iterator[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import repeat
 from typing import Protocol
 
 from vcpu_scenario.case import Case, Device
@@ -34,8 +35,8 @@ class RegisterFile:
             self._bytes[offset + n] = byte
 
     def read(self, offset: int, length: int) -> int:
-        stored = self._bytes
-        return int.from_bytes((stored.get(offset + n, 0) for n in range(length)), "little")
+        found = map(self._bytes.get, range(offset, offset + length), repeat(0))
+        return int.from_bytes(found, "little")
 
     def write(self, offset: int, length: int, value: int) -> None:
         self._store(offset, length, value)

@@ -4,23 +4,43 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
-from vcpu_scenario.case import Action, Case, HostInterrupt, ImmediateExit
+from vcpu_scenario.actions import perform
+from vcpu_scenario.case import (
+    Action,
+    Case,
+    HostInterrupt,
+    ImmediateExit,
+    SetGuestDebug,
+    SetRegister,
+)
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.registers import CORE_REGISTERS
+from vcpu_scenario.kvm.registers import CORE_REGISTERS, id_of
 from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled
-from vcpu_scenario.trace import Exit, Kick, Ring, RingEntry, Trace, Unmodelled
-from vcpu_scenario.vmm.actions import perform
-from vcpu_scenario.vmm.debugger import asked_of
+from vcpu_scenario.trace import (
+    Answer,
+    Deed,
+    Entry,
+    Exit,
+    GuestException,
+    Ring,
+    RingEntry,
+    Trace,
+    Unmodelled,
+)
+from vcpu_scenario.vmm.debugger import BRK, Asked, reason_of
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.personality import PERSONALITIES
-from vcpu_scenario.vmm.setup import id_of, set_up
+from vcpu_scenario.vmm.setup import set_up
 
 _PC = CORE_REGISTERS["pc"]
-_EC_BRK = 0x3C
 _FOR_NEXT_RUN = (ImmediateExit, HostInterrupt)
 """Actions that are about the run that comes next, and not about one that only returns."""
+
+_new = tuple.__new__
+"""Makes a named tuple in half the time, where there are two for each exit."""
 
 NOT_MODELLED: Final = "not modelled"
 """What :attr:`vcpu_scenario.trace.Trace.ended` says where the emulated machine went no further."""
@@ -31,7 +51,7 @@ def run_case(machine: Machine, case: Case) -> Trace:
     run = _Run(machine, case)
     try:
         set_up(machine, case)
-        run.perform(case.before)
+        run.begin()
     except KvmError as refusal:
         error = f"{refusal.what}: errno {refusal.errno}"
         return Trace(error=error, errno=refusal.errno, ended="refused")
@@ -43,27 +63,47 @@ def run_case(machine: Machine, case: Case) -> Trace:
 class _Run:
     def __init__(self, machine: Machine, case: Case) -> None:
         self.machine = machine
+        self.run = machine.run
         self.case = case
         self.bus = Bus(case)
         self.exits: list[Exit] = []
+        self.entries: list[Entry] = []
         self.on = dict(case.on)
-        self.observed = [(name, id_of(name)) for name in case.observe]
+        self.read_after_exits = (*map(id_of, case.observe), _PC)
         self.last: dict[str, int] = {}
         self.repeats = 0
         self.vmm = PERSONALITIES[case.vmm]
-        self.asked = asked_of(case)
+        self.asked = Asked()
+        self.did: tuple[Deed, ...] = ()
+        """What was done since the last ``KVM_RUN``."""
+        self.pc: int | None = None
+        """The guest's pc where it was read since anything may have moved it."""
         self.kicked = self.vmm.kicks
         """Whether the next run is one that the VMM is kicked for: it is stopped at first."""
-        self.kicks: list[Kick] = []
         self.for_next_run: list[Action] = []
 
-    def perform(self, actions: Sequence[Action]) -> None:
-        """Does what is done at once, and notes what is for the next run of the scenario's own."""
+    def begin(self) -> None:
+        """What is done before the first run."""
+        if self.case.debug is not None:
+            debug = SetGuestDebug(self.case.debug)
+            self.did += (debug,)  # by the set-up
+            self.asked = self.asked.after(debug)
+        self.ask(self.case.before)
+
+    def ask(self, actions: Sequence[Action]) -> None:
+        """Does what the scenario asks for and what is done at once, and notes what is for the next
+        run of the scenario's own."""
         for action in actions:
+            self.asked = self.asked.after(action)
             if isinstance(action, _FOR_NEXT_RUN):
                 self.for_next_run.append(action)
             else:
-                perform(self.machine, action)
+                self.do(action)
+
+    def do(self, action: Action) -> None:
+        self.pc = None
+        perform(self.machine, action)
+        self.did += (action,)
 
     def to_the_end(self) -> Trace:
         try:
@@ -74,68 +114,59 @@ class _Run:
                 exits=tuple(self.exits),
                 ended=NOT_MODELLED,
                 unmodelled=unmodelled,
-                kicks=tuple(self.kicks),
+                entries=tuple(self.entries),
             )
 
     def _until_it_ends(self) -> str:
         ended = ""
         while not ended:
-            if self.kicked:
-                result = self._kick()
-                if result == -errno.EINTR:
-                    continue
+            kicked, self.kicked = self.kicked, False
+            if kicked:
+                self.run.immediate_exit = 1
             else:
                 for action in self.for_next_run:
-                    perform(self.machine, action)
+                    self.do(action)
                 self.for_next_run.clear()
-                result = self._kvm_run()
+            result = self._kvm_run(kicked)
+            if kicked and result == -errno.EINTR:
+                continue  # no exit of the scenario's
+            # A kernel that has something to say before it looks whether it may go on says it now.
             self._record(result)
             ended = self._ending(result) or self._react(result)
         return ended
 
-    def _kick(self) -> int:
-        """A run that is to return at once. Its EINTR is no exit of the scenario's; but a kernel
-        that has something to tell before it looks whether it may go on tells it here."""
-        self.kicked = False
-        self.machine.run.immediate_exit = 1
-        result = self._kvm_run()
-        if result == -errno.EINTR:
-            self.kicks.append(Kick(len(self.exits), self.machine.get_one_reg(_PC)))
-        return result
-
-    def _kvm_run(self) -> int:
-        limits = self.case.limits
-        result = self.machine.kvm_run(instructions=limits.instructions, seconds=limits.seconds)
-        self.machine.run.immediate_exit = 0
+    def _kvm_run(self, kicked: bool) -> int:
+        machine, limits = self.machine, self.case.limits
+        did, self.did = self.did, ()
+        pc = machine.get_one_reg(_PC) if self.pc is None else self.pc
+        result = machine.kvm_run(instructions=limits.instructions, seconds=limits.seconds)
+        self.run.immediate_exit = 0
+        self.pc = None
+        gave = None if kicked and result == -errno.EINTR else len(self.exits)
+        debug, breakpoints = self.asked
+        fields = gave, did, pc, debug, breakpoints, kicked, machine.inside
+        self.entries.append(_new(Entry, fields))
         return result
 
     def _record(self, result: int) -> None:
-        machine = self.machine
-        run = machine.run
+        machine, run = self.machine, self.run
         reason = run.exit_reason
         name = abi.EXIT_NAMES.get(reason, str(reason))
         describe = _DESCRIBE.get(reason)
         fields = describe(run) if describe is not None else {}
-        regs = {}
-        for reg, id_ in self.observed:
-            value = machine.get_one_reg(id_)
-            if self.last.get(reg) != value:
-                self.last[reg] = regs[reg] = value
-        self.exits.append(
-            Exit(
-                name,
-                0 if result >= 0 else -1,
-                -result if result < 0 else 0,
-                machine.get_one_reg(_PC),
-                fields,
-                regs,
-            )
-        )
+        regs, last = {}, self.last
+        *values, self.pc = machine.get_regs(self.read_after_exits)
+        for reg, value in zip(self.case.observe, values, strict=True):
+            if last.get(reg) != value:
+                last[reg] = regs[reg] = value
+        failed = result < 0
+        head = name, -1 if failed else 0, -result if failed else 0
+        self.exits.append(_new(Exit, (*head, self.pc, fields, regs)))
 
     def _ending(self, result: int) -> str:
         """Why the run ends here; empty where it goes on."""
         limits = self.case.limits
-        reason = self.machine.run.exit_reason
+        reason = self.run.exit_reason
         if result < 0 and result != -errno.EINTR:
             return "error"
         if result == -errno.EINTR:
@@ -162,39 +193,41 @@ class _Run:
             self.repeats = 0
 
     def _react(self, result: int) -> str:
-        machine, vmm = self.machine, self.vmm
-        index = len(self.exits) - 1
-        exit_, asked = self.exits[index], self.asked(index)
-        actions = self.on.get(index, ())
-        if result == 0 and machine.run.exit_reason == abi.KVM_EXIT_MMIO:
-            self._answer_mmio(machine.run)
+        vmm, asked = self.vmm, self.asked
+        exit_ = self.exits[-1]
+        actions = self.on.get(len(self.exits) - 1, ())
+        if result == 0 and self.run.exit_reason == abi.KVM_EXIT_MMIO:
+            self._answer_mmio()
         told = bool(vmm.reason(exit_, asked))
+        gives = not told and vmm.gives(exit_)
+        if not (told or gives or actions):
+            return ""
         try:
-            if told:
-                vmm.stop(machine, asked)
-            elif vmm.gives(exit_):
-                vmm.give(machine, exit_)
-            if told and self._is_brk(result) and self._skips_brk(actions):
-                machine.set_one_reg(_PC, exit_.pc + 4)
-            self.perform(actions)
-            if told:
-                vmm.resume(machine, self.asked(index + 1))
+            for action in vmm.stop(asked) if told else ():
+                self.do(action)
+            if gives:
+                self.pc = None
+                vmm.give(self.machine, exit_)
+                self.did += (GuestException(),)
+            elif reason_of(exit_) == BRK and self._skips_brk(actions):
+                self.do(SetRegister("pc", exit_.pc + 4))
+            self.ask(actions)
+            for action in vmm.resume(self.asked) if told else ():
+                self.do(action)
         except KvmError as refusal:
             return f"refused: {refusal.what}"
         self.kicked = told and vmm.kicks
         return ""
 
-    def _answer_mmio(self, run: abi.kvm_run) -> None:
-        mmio = run.mmio
+    def _answer_mmio(self) -> None:
+        mmio = self.run.mmio
+        addr, length = mmio.phys_addr, mmio.len
         if mmio.is_write:
-            self.bus.write(mmio.phys_addr, mmio.len, bytes(mmio.data))
+            self.bus.write(addr, length, bytes(mmio.data))
         else:
-            mmio.data[:] = self.bus.read(mmio.phys_addr, mmio.len)
-
-    def _is_brk(self, result: int) -> bool:
-        run = self.machine.run
-        debug = result == 0 and run.exit_reason == abi.KVM_EXIT_DEBUG
-        return debug and run.debug.hsr >> 26 == _EC_BRK
+            data = self.bus.read(addr, length)
+            mmio.data[:] = data
+            self.did += (_answer(data[:length]),)
 
     def _skips_brk(self, actions: tuple[Action, ...]) -> bool:
         policy = self.case.skip_brk
@@ -210,8 +243,13 @@ class _Run:
             memory={addr: machine.read_memory(addr, length) for addr, length in case.peek},
             output=self.bus.outputs(),
             ended=ended,
-            kicks=tuple(self.kicks),
+            entries=tuple(self.entries),
         )
+
+
+@lru_cache(maxsize=1024)
+def _answer(data: bytes) -> Answer:
+    return Answer(int.from_bytes(data, "little"))
 
 
 def _ring(ring: abi.kvm_coalesced_mmio_ring) -> Ring:

@@ -7,19 +7,18 @@ the debugger asked for, and so can be said of a recorded trace as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, Protocol
 
-from vcpu_scenario.case import Case
+from vcpu_scenario.case import SetGuestDebug
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Exit, Stop, Trace
-from vcpu_scenario.vmm.debugger import Asked, asked_of, reason_of
+from vcpu_scenario.vmm.debugger import Asked, reason_of
 from vcpu_scenario.vmm.qemu import Qemu, Qemu2017
 
 
 class Personality(Protocol):
-    """One VMM. What its methods do to the machine is done before the next ``KVM_RUN``; they raise
-    what the machine raises."""
+    """One VMM. What its methods ask for is done before the next ``KVM_RUN``."""
 
     @property
     def kicks(self) -> bool:
@@ -30,11 +29,11 @@ class Personality(Protocol):
         """Why the debugger is told of the exit, empty where it is not: a reason of a Stop."""
         ...
 
-    def stop(self, machine: Machine, asked: Asked) -> None:
+    def stop(self, asked: Asked) -> tuple[SetGuestDebug, ...]:
         """What the VMM does as it stops for the debugger, before that acts."""
         ...
 
-    def resume(self, machine: Machine, asked: Asked) -> None:
+    def resume(self, asked: Asked) -> tuple[SetGuestDebug, ...]:
         """What it does as it goes on from a stop; ``asked`` is what the debugger now wants."""
         ...
 
@@ -55,9 +54,11 @@ class Plain:
     def reason(self, exit_: Exit, asked: Asked) -> str:
         return reason_of(exit_)
 
-    def stop(self, machine: Machine, asked: Asked) -> None: ...
+    def stop(self, asked: Asked) -> tuple[SetGuestDebug, ...]:
+        return ()
 
-    def resume(self, machine: Machine, asked: Asked) -> None: ...
+    def resume(self, asked: Asked) -> tuple[SetGuestDebug, ...]:
+        return ()
 
     def gives(self, exit_: Exit) -> bool:
         return False
@@ -72,23 +73,16 @@ PERSONALITIES: Final[Mapping[str, Personality]] = {
 }
 
 
-def stops_of(personality: str, case: Case, trace: Trace) -> tuple[Stop, ...]:
+def stops_of(personality: str, trace: Trace) -> tuple[Stop, ...]:
     """The stops that a debugger attached to the VMM ``personality`` is told, in order.
 
     Raises KeyError for a personality that is not in :data:`PERSONALITIES`.
     """
     vmm = PERSONALITIES[personality]
-    asked = asked_of(case)
     registers: dict[str, int] = {}
     stops = []
-    for index, exit_ in enumerate(trace.exits):
+    for index, (entry, exit_) in enumerate(trace.runs):
         registers = {**registers, **exit_.regs}
-        if reason := vmm.reason(exit_, asked(index)):
+        if reason := vmm.reason(exit_, Asked(entry.debug, entry.breakpoints)):
             stops.append(Stop(exit_.pc, reason, registers, index))
     return tuple(stops)
-
-
-def stepped_entries(case: Case) -> Callable[[int], bool]:
-    """Tells of each exit whether single-step was asked for when the vCPU was entered before it."""
-    asked = asked_of(case)
-    return lambda exit_: asked(exit_).stepping

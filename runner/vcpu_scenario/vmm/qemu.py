@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from vcpu_scenario.case import GuestDebug, Watchpoint
+from vcpu_scenario.case import GuestDebug, SetGuestDebug, Watchpoint
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, SYSTEM_REGISTERS, sys_reg
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Exit
-from vcpu_scenario.vmm.debugger import BRK, HARDWARE_BREAKPOINT, STEP, WATCHPOINT, Asked, reason_of
-from vcpu_scenario.vmm.setup import guest_debug
+from vcpu_scenario.vmm.debugger import (
+    BRK,
+    HARDWARE_BREAKPOINT,
+    STEP,
+    WATCHPOINT,
+    Asked,
+    reason_of,
+    stepping,
+)
 
 _MODE_MASK: Final = 0xF
 _EL1T: Final = 0b0100
@@ -32,25 +39,25 @@ class Qemu:
         """``kvm_arm_handle_debug``: only of what the debugger itself has set."""
         reason = reason_of(exit_)
         known = {
-            STEP: asked.stepping,
+            STEP: stepping(asked.debug),
             BRK: exit_.pc in asked.breakpoints,
             HARDWARE_BREAKPOINT: exit_.pc in asked.debug.hw_bp,
             WATCHPOINT: any(_watches(one, exit_.fields.get("far", 0)) for one in asked.debug.watch),
         }
         return reason if known.get(reason) else ""
 
-    def stop(self, machine: Machine, asked: Asked) -> None:
+    def stop(self, asked: Asked) -> tuple[SetGuestDebug, ...]:
         """``gdb_vm_state_change`` switches the step off; with no breakpoint set, guest debug is
         off as a whole (``kvm_update_guest_debug``)."""
-        if asked.stepping:
-            debug = asked.debug
-            breaks = debug.hw_bp or debug.watch or asked.breakpoints
-            control = debug.control & ~abi.KVM_GUESTDBG_SINGLESTEP if breaks else 0
-            machine.set_guest_debug(guest_debug(replace(debug, control=control)))
+        debug = asked.debug
+        if not stepping(debug):
+            return ()
+        breaks = debug.hw_bp or debug.watch or asked.breakpoints
+        control = debug.control & ~abi.KVM_GUESTDBG_SINGLESTEP if breaks else 0
+        return (SetGuestDebug(replace(debug, control=control)),)
 
-    def resume(self, machine: Machine, asked: Asked) -> None:
-        if asked.debug != GuestDebug():
-            machine.set_guest_debug(guest_debug(asked.debug))
+    def resume(self, asked: Asked) -> tuple[SetGuestDebug, ...]:
+        return (SetGuestDebug(asked.debug),) if asked.debug != GuestDebug() else ()
 
     def gives(self, exit_: Exit) -> bool:
         """What the debugger has not set is the guest's own; but a step that nobody asked for is
@@ -70,7 +77,7 @@ class Qemu2017(Qemu):
     ``KVM_EXIT_MMIO`` as well, which is before the access is complete."""
 
     def reason(self, exit_: Exit, asked: Asked) -> str:
-        if exit_.exit == "MMIO" and not exit_.ret and asked.stepping:
+        if exit_.exit == "MMIO" and not exit_.ret and stepping(asked.debug):
             return STEP
         return super().reason(exit_, asked)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from errno import EEXIST, EINTR, EINVAL, ENOMEM
+from functools import lru_cache
 from time import monotonic
 from typing import Final
 
@@ -26,15 +28,23 @@ from vcpu_scenario.machine.emulated.kvm.exits import (
 from vcpu_scenario.machine.emulated.kvm.idregs import CORTEX_A57, MIDR, hardware_id_registers
 from vcpu_scenario.machine.emulated.kvm.inject import adjust_pc
 from vcpu_scenario.machine.emulated.kvm.interrupts import bare_interface, create_gic, irq_line
-from vcpu_scenario.machine.emulated.kvm.mmio import complete
-from vcpu_scenario.machine.emulated.kvm.registers import read_register, write_register
+from vcpu_scenario.machine.emulated.kvm.mmio import Completion, complete
+from vcpu_scenario.machine.emulated.kvm.registers import (
+    read_register,
+    read_registers,
+    write_register,
+)
 from vcpu_scenario.machine.emulated.kvm.slots import check_slot
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.steps import Steps
 from vcpu_scenario.machine.interface import KvmError, NotModelled
+from vcpu_scenario.trace import Inside
 
 EXIT_COST = 1000
 """What an exit handled in the kernel is charged against the instruction budget."""
+
+_PC: Final = 32
 
 _PATIENCE: Final = 10
 """A run is bounded by its budget, the same on every host. The clock ends what outwits it, at this
@@ -50,6 +60,10 @@ class EmulatedMachine:
         self._cpu = pool.take()
         self._vcpu = Vcpu(self._cpu, self._run, kernel.behaviour, midr)
         self._step: Final = guestdebug.step_state(self._vcpu)
+        self._steps: Final = Steps(self._vcpu)
+        self._completed: Completion | None = None
+        self._entered: int | None = None
+        self._left: int | None = None
         self._maybe_settled_in_hyp: Final = maybe_settled_in_hyp(kernel.behaviour)
         reset_system_registers(self._vcpu)
         self._ioeventfds: list[Ioeventfd] = []
@@ -128,6 +142,9 @@ class EmulatedMachine:
     def get_one_reg(self, reg_id: int) -> int:
         return read_register(self._vcpu, reg_id)
 
+    def get_regs(self, reg_ids: Sequence[int]) -> list[int]:
+        return read_registers(self._vcpu, reg_ids)
+
     def set_one_reg(self, reg_id: int, value: int) -> None:
         write_register(self._vcpu, reg_id, value)
 
@@ -156,6 +173,12 @@ class EmulatedMachine:
         else:
             self._cpu.close()
 
+    @property
+    def inside(self) -> Inside:
+        ran = self._steps.ran
+        known = None if ran is None else tuple(ran)
+        return _inside(self._completed, self._entered, self._left, known)
+
     # -- KVM_RUN -----------------------------------------------------------------------------
 
     def _first_run(self) -> None:
@@ -169,8 +192,9 @@ class EmulatedMachine:
         behaviour = vcpu.behaviour
         if not self._has_run:
             self._first_run()
+        self._completed = self._entered = self._left = None
         if run.exit_reason == abi.KVM_EXIT_MMIO:
-            complete(vcpu)
+            self._completed = complete(vcpu)
             if behaviour.step_exit_faked and fake_step_exit(vcpu):
                 return 0
         stepping = vcpu.stepping
@@ -195,8 +219,10 @@ class EmulatedMachine:
         return result
 
     def _loop(self, budget: int, seconds: float) -> int:
-        vcpu = self._vcpu
+        vcpu, regs = self._vcpu, self._cpu.regs
         stepping, step, gic = vcpu.stepping, self._step, vcpu.gic
+        self._steps.ran = [] if stepping else None
+        first = True
         deadline = 0.0
         while True:
             if vcpu.mp_state != abi.KVM_MP_STATE_RUNNABLE:
@@ -214,7 +240,11 @@ class EmulatedMachine:
                 guestdebug.program(vcpu)
             if vcpu.increment_pc or vcpu.pending_exception is not None:
                 adjust_pc(vcpu)
+            start = regs[_PC]
+            if first:
+                self._entered, first = start, False
             exception = self._enter_guest(budget)
+            left = regs[_PC]
             if stepping:
                 step.clear()
             if gic is not None:
@@ -222,6 +252,9 @@ class EmulatedMachine:
             if stepping and exception == EC_SOFTSTP_LOW:
                 step.step_taken()
             result = handle_exit(vcpu, exception)
+            if stepping:
+                self._steps.note(start, left, exception)
+            self._left = left
             if result <= 0:
                 return result
             budget = vcpu.cpu.left - EXIT_COST
@@ -237,6 +270,7 @@ class EmulatedMachine:
             exception = vcpu.cpu.enter(budget)
             if exception in self._maybe_settled_in_hyp:
                 left = fixup_guest_exit(vcpu, exception)
+                self._steps.ran = None
                 if left is None:
                     budget = vcpu.cpu.left - EXCEPTION_COST
                     if budget <= 0:
@@ -257,6 +291,19 @@ def create(name: str, cpu: str = "cortex-a57") -> EmulatedMachine:
     default. Raises :class:`~vcpu_scenario.kernels.table.UnknownKernel`.
     """
     return EmulatedMachine(kernel(name), MIDR.get(cpu, CORTEX_A57))
+
+
+@lru_cache(maxsize=1024)
+def _inside(
+    completed: Completion | None,
+    entered: int | None,
+    left: int | None,
+    ran: tuple[int, ...] | None,
+) -> Inside:
+    # A guest comes by the same places again and again.
+    access, jumped = completed or (None, None)
+    ran = () if entered is None else ran
+    return Inside(completed is not None, access, jumped, entered, left, ran)
 
 
 def _collide(one: Ioeventfd, other: Ioeventfd) -> bool:

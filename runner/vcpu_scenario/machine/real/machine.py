@@ -15,7 +15,7 @@ import mmap
 import os
 import platform
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
@@ -150,6 +150,9 @@ class RealMachine:
         call(self._vcpu, uapi.KVM_GET_ONE_REG, request, f"KVM_GET_ONE_REG {reg_id:#x}")
         return value.value
 
+    def get_regs(self, reg_ids: Sequence[int]) -> list[int]:
+        return [self.get_one_reg(reg_id) for reg_id in reg_ids]
+
     def set_one_reg(self, reg_id: int, value: int) -> None:
         stored = ctypes.c_uint64(value)
         request = uapi.kvm_one_reg(id=reg_id, addr=ctypes.addressof(stored))
@@ -179,6 +182,11 @@ class RealMachine:
                 return fcntl.ioctl(self._vcpu, uapi.KVM_RUN, 0)
             except OSError as error:
                 return -(error.errno or errno.EIO)
+
+    @property
+    def inside(self) -> None:
+        """Nothing: only exits say what the guest did."""
+        return None
 
     def close(self) -> None:
         """Ends the VM. Guest memory and the shared page go with the last use of them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from errno import ENOSYS
 from functools import lru_cache
+from typing import TypeAlias
 
 from vcpu_scenario.arm64 import esr
 from vcpu_scenario.kvm import abi
@@ -47,6 +48,7 @@ def _io_mem_abort(vcpu: Vcpu, ipa: int, hsr: int) -> int:
     access = _decode(hsr & 0x1FFFFFF)
     length, is_write = access.length, access.is_write
     vcpu.mmio_decode = access
+    access_at = vcpu.cpu.regs[32]
     if not vcpu.behaviour.mmio_skip_at_completion:
         skip_instruction(vcpu)
     if is_write:
@@ -65,6 +67,7 @@ def _io_mem_abort(vcpu: Vcpu, ipa: int, hsr: int) -> int:
         complete(vcpu)
         return 1
     vcpu.run.exit_reason = abi.KVM_EXIT_MMIO
+    vcpu.access_at = access_at
     return 0
 
 
@@ -91,27 +94,37 @@ def _no_valid_syndrome(vcpu: Vcpu, ipa: int, hsr: int) -> int:
     return 0
 
 
-def complete(vcpu: Vcpu) -> None:
+Completion: TypeAlias = tuple[int | None, int | None]
+"""An access that is complete, by its address, None for one that had been complete before or whose
+skip was spoilt; and the instruction over which pc moved in that although it is not the access."""
+
+
+def complete(vcpu: Vcpu) -> Completion | None:
     """``kvm_handle_mmio_return``: writes a load's result, and skips the instruction where that
-    was not done before the exit."""
+    was not done before the exit. None where there was nothing to complete."""
     behaviour, access = vcpu.behaviour, vcpu.mmio_decode
     if access is None or (behaviour.mmio_completed_once and not vcpu.mmio_needed):
-        return
+        return None
     pending = vcpu.pending_exception is not None
     if pending and behaviour.mmio_not_completed_over_exception:
         # It stays needed: should the exception be taken without the guest running, as under
         # immediate_exit, then the next KVM_RUN completes the access, and skips what is at the
         # vector.
-        return
+        return None
     vcpu.mmio_needed = False
     if not (access.is_write and behaviour.mmio_completion_from_esr):
         _write_result(vcpu, access)
+    at, vcpu.access_at = vcpu.access_at, None
     if pending:
         # Both are noted in the same flags of the vCPU: the skip spoils the exception, and then
         # neither is done.
         vcpu.pending_exception = None
-    elif behaviour.mmio_skip_at_completion:
-        skip_instruction(vcpu)
+        return None, None
+    if not behaviour.mmio_skip_at_completion:
+        return at, None
+    pc = vcpu.cpu.regs[32]
+    skip_instruction(vcpu)
+    return at, None if at == pc else pc
 
 
 def _write_result(vcpu: Vcpu, access: MmioDecode) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from errno import EINVAL, ENOENT
 from typing import Final
 
@@ -31,6 +31,14 @@ def read_register(vcpu: Vcpu, reg_id: int) -> int:
     if entry is None:
         raise KvmError(ENOENT, f"KVM_GET_ONE_REG {reg_id:#x}")
     return entry[0](vcpu)
+
+
+def read_registers(vcpu: Vcpu, reg_ids: Sequence[int]) -> list[int]:
+    """Each of them: a VMM reads some after every exit."""
+    try:
+        return [_REGISTERS[reg_id][0](vcpu) for reg_id in reg_ids]
+    except KeyError as unknown:
+        raise KvmError(ENOENT, f"KVM_GET_ONE_REG {unknown.args[0]:#x}") from None
 
 
 def write_register(vcpu: Vcpu, reg_id: int, value: int) -> None:

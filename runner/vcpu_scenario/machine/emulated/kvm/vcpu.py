@@ -91,6 +91,8 @@ class Vcpu:
         self.pending_exception: PendingException | None = None
         self.mmio_needed = False
         self.mmio_decode: MmioDecode | None = None
+        self.access_at: int | None = None
+        """Address of the access that went out to userspace, until it is completed."""
         self.fault_far = 0
         self.signal_pending = False
         self.mp_state = abi.KVM_MP_STATE_RUNNABLE

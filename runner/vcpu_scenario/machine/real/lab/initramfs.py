@@ -17,6 +17,8 @@ _TAKEN: Final = (
     "__init__.py",
     "case.py",
     "trace.py",
+    "actions/*.py",
+    "interchange/*.py",
     "kvm/*.py",
     "vmm/*.py",
     "machine/__init__.py",

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from vcpu_scenario.case import Case
-from vcpu_scenario.machine.real import mailbox, wire
+from vcpu_scenario.interchange.cases import dump_case
+from vcpu_scenario.interchange.traces import load_trace
+from vcpu_scenario.machine.real import mailbox
 from vcpu_scenario.machine.real.lab import kernels, userland
 from vcpu_scenario.machine.real.lab.apt import Progress, announce
 from vcpu_scenario.machine.real.lab.errors import BootError
@@ -180,13 +182,13 @@ class _Guest:
     def run(self, case: Case) -> Result:
         """Raises :class:`GuestGoneError` where nothing more is to be expected of this guest."""
         try:
-            self._qemu.send(mailbox.CASE, wire.dump_case(case))
+            self._qemu.send(mailbox.CASE, dump_case(case))
         except ValueError as too_large:
             return Skipped(f"it does not fit into the lab: {too_large}")
         word, text = self._qemu.hear(self._patience(case))
         if word == mailbox.TRACE:
             try:
-                return wire.load_trace(text)
+                return load_trace(text)
             except ValueError as garbage:
                 raise GuestGoneError(f"its answer cannot be read: {garbage}") from None
         if word == mailbox.SKIP:

@@ -1,7 +1,7 @@
-"""A case as JSON: the form in which it travels into a lab's guest.
+"""Records as JSON: an object of its fields, those with their default value left out.
 
-Standard library only. Every record is an object of its fields, those with their default value
-left out; an action says in ``do`` which one it is; bytes are hexadecimal.
+What a VMM does says in ``do`` which deed it is; bytes are hexadecimal, a tuple is a list. Standard
+library only.
 """
 
 from __future__ import annotations
@@ -10,30 +10,18 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, Final, get_args, get_origin
+from typing import Any, Final, TypeVar, get_args, get_origin
 
 from vcpu_scenario import case as records
-from vcpu_scenario.case import Action, Case
+from vcpu_scenario.case import Action
+from vcpu_scenario.trace import Deed
 
-_ACTIONS: Final[Mapping[str, type]] = {kind.__name__: kind for kind in get_args(Action)}
+_DEEDS: Final[Mapping[str, type]] = {kind.__name__: kind for kind in get_args(Deed)}
 _MARK: Final = "do"
 
 
-def case_to_json(case: Case) -> dict[str, Any]:
-    """The case as what :func:`json.dumps` takes."""
-    return _encode_record(case)
-
-
-def case_from_json(document: Mapping[str, Any]) -> Case:
-    """The case that :func:`case_to_json` wrote; raises ValueError where it did not."""
-    try:
-        case: Case = _decode_record(Case, document)
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"not a case: {error}") from error
-    return case
-
-
-def _encode_record(record: Any) -> dict[str, Any]:
+def encode(record: Any) -> dict[str, Any]:
+    """The record as what :func:`json.dumps` takes."""
     out: dict[str, Any] = {_MARK: type(record).__name__} if type(record) in _KINDS else {}
     for name, default in _DEFAULTS[type(record)].items():
         value = getattr(record, name)
@@ -42,7 +30,27 @@ def _encode_record(record: Any) -> dict[str, Any]:
     return out
 
 
-_KINDS: Final = frozenset(_ACTIONS.values())
+_Record = TypeVar("_Record")
+
+
+def decode(kind: type[_Record], document: Mapping[str, Any]) -> _Record:
+    """The record that :func:`encode` wrote; raises ValueError where it did not."""
+    try:
+        record: _Record = _decode_record(kind, document)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not a {kind.__name__.lower()}: {error}") from error
+    return record
+
+
+def decode_deed(document: Mapping[str, Any]) -> Deed:
+    """The same for what a VMM did."""
+    try:
+        return decode(_DEEDS[document[_MARK]], document)
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"nothing that a VMM does: {error}") from error
+
+
+_KINDS: Final = frozenset(_DEEDS.values())
 _NO_DEFAULT: Final = object()
 
 
@@ -60,7 +68,7 @@ def _encode(value: Any) -> Any:
         return [_encode(item) for item in value]
     if isinstance(value, bytes):
         return value.hex()
-    return _encode_record(value) if dataclasses.is_dataclass(value) else value
+    return encode(value) if dataclasses.is_dataclass(value) else value
 
 
 Decode = Callable[[Any], Any]
@@ -81,7 +89,7 @@ def _decoder(hint: Any) -> Decode:
     if hint is bytes:
         return bytes.fromhex
     if hint == Action:
-        return lambda value: _decode_record(_ACTIONS[value[_MARK]], value)
+        return lambda value: _decode_record(_DEEDS[value[_MARK]], value)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return lambda value: _decode_record(hint, value)
     if get_origin(hint) is tuple:
@@ -105,6 +113,10 @@ def _optional_decoder(parts: tuple[Any, ...]) -> Decode:
     return lambda value: None if value is None else decode(value)
 
 
-_RECORDS: Final = [kind for kind in vars(records).values() if dataclasses.is_dataclass(kind)]
-_DEFAULTS: Final = {kind: _defaults(kind) for kind in _RECORDS if isinstance(kind, type)}
-_DECODERS: Final = {kind: _decoders(kind) for kind in _RECORDS if isinstance(kind, type)}
+_RECORDS: Final = {
+    kind
+    for kind in (*vars(records).values(), *_KINDS)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind)
+}
+_DEFAULTS: Final = {kind: _defaults(kind) for kind in _RECORDS}
+_DECODERS: Final = {kind: _decoders(kind) for kind in _RECORDS}

@@ -6,14 +6,15 @@ import ast
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vcpu_scenario.case import Case, Memslot
-from vcpu_scenario.machine.real import casefile
-from vcpu_scenario.machine.real.casefile import case_from_json, case_to_json
+from vcpu_scenario.interchange import cases, records, traces
+from vcpu_scenario.interchange.cases import case_from_json, case_to_json
 from vcpu_scenario.recordings.jobs import jobs
 
 from tests.language.build import EVERYTHING, scenario
@@ -64,8 +65,9 @@ def test_what_is_no_case_is_refused(document: dict[str, Any]) -> None:
         case_from_json(document)
 
 
-def test_it_needs_nothing_but_the_standard_library() -> None:
-    tree = ast.parse(Path(casefile.__file__).read_text())
+@pytest.mark.parametrize("module", [cases, records, traces], ids=lambda module: module.__name__)
+def test_it_needs_nothing_but_the_standard_library(module: ModuleType) -> None:
+    tree = ast.parse(Path(module.__file__ or "").read_text())
     imported = {
         name.split(".")[0]
         for node in ast.walk(tree)

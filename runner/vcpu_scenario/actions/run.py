@@ -1,0 +1,102 @@
+"""The next KVM_RUN, and ``struct kvm_run`` before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal
+
+from vcpu_scenario.actions.kind import YES, Kind, Node, Reader
+from vcpu_scenario.case import HostInterrupt, ImmediateExit, SetMmioData, SetRunField
+from vcpu_scenario.machine.interface import Machine
+
+_FORGED: Final[Mapping[str, tuple[Literal["exit_reason", "mmio.is_write", "mmio.len"], int]]] = {
+    "exit_reason": ("exit_reason", 32),
+    "is_write": ("mmio.is_write", 8),
+    "len": ("mmio.len", 32),
+}
+"""Fields of ``struct kvm_run`` by their key, with their width in bits."""
+
+
+def _immediate_exit(machine: Machine, action: ImmediateExit) -> None:
+    machine.run.immediate_exit = 1
+
+
+def _mmio_data(machine: Machine, action: SetMmioData) -> None:
+    machine.run.mmio.data[:] = action.value.to_bytes(8, "little")
+
+
+def _read_forge(key: str, node: Node, reader: Reader) -> Iterable[SetRunField]:
+    for name, value in reader.entries(node):
+        field, bits = _FORGED[name]
+        yield SetRunField(field, reader.word(value, bits))
+
+
+def _forge(machine: Machine, action: SetRunField) -> None:
+    head, _, tail = action.field.partition(".")
+    if tail:
+        setattr(getattr(machine.run, head), tail, action.value)
+    else:
+        setattr(machine.run, head, action.value)
+
+
+KINDS: Final = (
+    Kind(
+        ImmediateExit,
+        schema={
+            "immediate_exit": {
+                "description": "run->immediate_exit is 1 for the next KVM_RUN alone.",
+                **YES,
+            }
+        },
+        read=lambda key, node, reader: [ImmediateExit()],
+        write=lambda action: {"immediate_exit": True},
+        perform=_immediate_exit,
+        words=lambda action, name: "immediate_exit = 1",
+    ),
+    Kind(
+        SetMmioData,
+        schema={
+            "mmio_data": {
+                "$ref": "#/definitions/number",
+                "description": "Overwrites all eight bytes of run->mmio.data.",
+            }
+        },
+        read=lambda key, node, reader: [SetMmioData(reader.word(node))],
+        write=lambda action: {"mmio_data": action.value},
+        perform=_mmio_data,
+        words=lambda action, name: f"mmio.data = {action.value:#x}",
+    ),
+    Kind(
+        SetRunField,
+        schema={
+            "forge": {
+                "description": "Overwrites fields of struct kvm_run.",
+                "type": "object",
+                "additionalProperties": False,
+                "minProperties": 1,
+                "properties": {
+                    key: {"$ref": "#/definitions/number", "description": f"run->{field}."}
+                    for key, (field, _) in _FORGED.items()
+                },
+            }
+        },
+        read=_read_forge,
+        write=lambda action: {"forge": {action.field.rpartition(".")[2]: action.value}},
+        perform=_forge,
+        words=lambda action, name: f"run->{action.field} = {action.value:#x}",
+    ),
+    Kind(
+        HostInterrupt,
+        schema={
+            "host_interrupt": {
+                "description": "A host interrupt arrives between two entries of the next KVM_RUN. "
+                "Only the emulated machine does this on request.",
+                **YES,
+            }
+        },
+        read=lambda key, node, reader: [HostInterrupt()],
+        write=lambda action: {"host_interrupt": True},
+        perform=lambda machine, action: machine.host_interrupt(),
+        words=lambda action, name: "a host interrupt comes during the next run",
+    ),
+)

@@ -1,0 +1,156 @@
+"""The vCPU's interrupt lines, events and state: KVM_IRQ_LINE, KVM_SET_VCPU_EVENTS and
+KVM_SET_MP_STATE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, Unwritable
+from vcpu_scenario.case import SetIrqLine, SetMpState, SetVcpuEvents
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.interface import Machine
+
+# -- interrupt lines ------------------------------------------------------------------------------
+
+_LEVELS: Final = {"raise": 1, "lower": 0}
+_CPU_LINES: Final = ("irq", "fiq")
+_TYPES: Final[Mapping[str, tuple[int, Callable[[Node, Reader], int]]]] = {
+    "spi": (abi.KVM_ARM_IRQ_TYPE_SPI, lambda node, reader: reader.number(node, low=32, high=1019)),
+    "ppi": (abi.KVM_ARM_IRQ_TYPE_PPI, lambda node, reader: reader.number(node, low=16, high=31)),
+    "cpu": (
+        abi.KVM_ARM_IRQ_TYPE_CPU,
+        lambda node, reader: int(reader.text(node) == _CPU_LINES[1]),
+    ),
+}
+"""By key: the ioctl's type of line, and how its number is read."""
+
+_KEYS: Final = {number: key for key, (number, _) in _TYPES.items()}
+
+
+def _read_line(key: str, node: Node, reader: Reader) -> Iterable[SetIrqLine]:
+    for kind, value in reader.entries(node):
+        number, read = _TYPES[kind]
+        line = number << abi.KVM_ARM_IRQ_TYPE_SHIFT | read(value, reader)
+        yield SetIrqLine(line, _LEVELS[key])
+
+
+def _write_line(action: SetIrqLine) -> dict[str, Any]:
+    kind, number = action.irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT, action.irq & 0xFFFF
+    if action.irq >> 16 & 0xFF or action.level not in (0, 1) or kind not in _KEYS:
+        raise Unwritable(f"an interrupt line {action.irq:#x} at level {action.level}")
+    line: Any = _CPU_LINES[number] if kind == abi.KVM_ARM_IRQ_TYPE_CPU else number
+    return {"raise" if action.level else "lower": {_KEYS[kind]: line}}
+
+
+# -- events ---------------------------------------------------------------------------------------
+
+
+def _read_events(key: str, node: Node, reader: Reader) -> Iterable[SetVcpuEvents]:
+    asked = dict(reader.entries(node))
+    yield SetVcpuEvents(
+        reader.flag(asked.get("external_abort")),
+        reader.flag(asked.get("serror")),
+        reader.word(asked["serror_esr"]) if "serror_esr" in asked else None,
+    )
+
+
+def _write_events(action: SetVcpuEvents) -> dict[str, Any]:
+    events: dict[str, Any] = {"external_abort": action.ext_dabt, "serror": action.serror}
+    if action.serror_esr is not None:
+        events["serror_esr"] = action.serror_esr
+    return {"vcpu_events": events}
+
+
+def _set_events(machine: Machine, action: SetVcpuEvents) -> None:
+    events = abi.kvm_vcpu_events(
+        serror_pending=action.serror,
+        serror_has_esr=action.serror_esr is not None,
+        ext_dabt_pending=action.ext_dabt,
+        serror_esr=action.serror_esr or 0,
+    )
+    machine.set_vcpu_events(events)
+
+
+def _events_words(action: SetVcpuEvents, name: Name) -> str:
+    events = [word for word, on in (("ext_dabt", action.ext_dabt), ("serror", action.serror)) if on]
+    if action.serror_esr is not None:
+        events.append(f"serror_esr {action.serror_esr:#x}")
+    return f"KVM_SET_VCPU_EVENTS {' '.join(events)}".rstrip()
+
+
+# -- the MP state ---------------------------------------------------------------------------------
+
+_MP_STATES: Final = {
+    "runnable": abi.KVM_MP_STATE_RUNNABLE,
+    "stopped": abi.KVM_MP_STATE_STOPPED,
+    "suspended": abi.KVM_MP_STATE_SUSPENDED,
+}
+_MP_WORDS: Final = {state: word for word, state in _MP_STATES.items()}
+
+
+def _write_mp_state(action: SetMpState) -> dict[str, Any]:
+    if action.state not in _MP_WORDS:
+        raise Unwritable(f"an MP state {action.state}")
+    return {"mp_state": _MP_WORDS[action.state]}
+
+
+KINDS: Final = (
+    Kind(
+        SetIrqLine,
+        schema={
+            key: {
+                "$ref": "#/definitions/interrupt",
+                "description": f"KVM_IRQ_LINE with level {level}.",
+            }
+            for key, level in _LEVELS.items()
+        },
+        read=_read_line,
+        write=_write_line,
+        perform=lambda machine, action: machine.irq_line(action.irq, action.level),
+        words=lambda action, name: f"KVM_IRQ_LINE {action.irq:#x} level {action.level}",
+    ),
+    Kind(
+        SetVcpuEvents,
+        schema={
+            "vcpu_events": {
+                "description": "KVM_SET_VCPU_EVENTS.",
+                "type": "object",
+                "additionalProperties": False,
+                "minProperties": 1,
+                "properties": {
+                    "external_abort": {
+                        "$ref": "#/definitions/flag",
+                        "description": "exception.ext_dabt_pending.",
+                    },
+                    "serror": {
+                        "$ref": "#/definitions/flag",
+                        "description": "exception.serror_pending.",
+                    },
+                    "serror_esr": {
+                        "$ref": "#/definitions/number",
+                        "description": "exception.serror_esr, with serror_has_esr.",
+                    },
+                },
+            }
+        },
+        read=_read_events,
+        write=_write_events,
+        perform=_set_events,
+        words=_events_words,
+    ),
+    Kind(
+        SetMpState,
+        schema={
+            "mp_state": {
+                "description": "KVM_SET_MP_STATE.",
+                "type": "string",
+                "enum": list(_MP_STATES),
+            }
+        },
+        read=lambda key, node, reader: [SetMpState(_MP_STATES[reader.text(node)])],
+        write=_write_mp_state,
+        perform=lambda machine, action: machine.set_mp_state(action.state),
+        words=lambda action, name: f"KVM_SET_MP_STATE {action.state}",
+    ),
+)

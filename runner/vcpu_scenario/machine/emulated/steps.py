@@ -1,0 +1,43 @@
+"""Which instructions were executed while the guest is stepped: no exit tells of them all."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcpu_scenario.arm64 import esr
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+
+_PC: Final = 32
+_MDSCR_SS: Final = 1
+
+
+class Steps:
+    """The instructions of one ``KVM_RUN``."""
+
+    def __init__(self, vcpu: Vcpu) -> None:
+        self._vcpu: Final = vcpu
+        self.ran: list[int] | None = None
+        """Their addresses in order, None where the guest was not stepped all the time."""
+
+    def note(self, start: int, left: int, exception: int) -> None:
+        """The guest was entered at ``start`` to be stepped and exited at ``left``, and KVM has
+        handled that: it may have executed the instruction in the guest's place."""
+        ran, vcpu = self.ran, self._vcpu
+        cpu = vcpu.cpu
+        if ran is None:
+            return
+        if not cpu.mdscr & _MDSCR_SS:
+            self.ran = None
+        elif exception == esr.EC_SOFTSTP_LOW:
+            if cpu.hsr == esr.STEP_COMPLETE:
+                ran.append(start)
+        elif exception == esr.EC_HVC64:
+            ran.append(start)
+        elif (vcpu.increment_pc or cpu.regs[_PC] == left + 4) and not _went_out(vcpu):
+            ran.append(left)
+
+
+def _went_out(vcpu: Vcpu) -> bool:
+    """Whether an access goes out to userspace, by which it is not yet complete."""
+    return vcpu.mmio_needed and vcpu.run.exit_reason == abi.KVM_EXIT_MMIO

@@ -1,0 +1,27 @@
+"""Entries for traces that have none: those that were recorded, and those that a test makes up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from vcpu_scenario.case import Case, SetGuestDebug
+from vcpu_scenario.trace import Entry, Trace
+from vcpu_scenario.vmm.debugger import Asked
+
+
+def entered(case: Case, trace: Trace) -> Trace:
+    """``trace`` with an entry for each exit: what the case asked for, and the pc of the exit
+    before."""
+    return replace(trace, entries=tuple(_entries(case, trace)))
+
+
+def _entries(case: Case, trace: Trace) -> Iterator[Entry]:
+    asked, pc = Asked(), 0
+    on = dict(case.on)
+    did = (*([SetGuestDebug(case.debug)] if case.debug is not None else []), *case.before)
+    for index, exit_ in enumerate(trace.exits):
+        for action in did:
+            asked = asked.after(action)
+        yield Entry(index, tuple(did), pc, *asked)
+        did, pc = on.get(index, ()), exit_.pc
