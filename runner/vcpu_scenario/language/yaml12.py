@@ -51,8 +51,10 @@ _STRING_TAGS: Final = ("!", "tag:yaml.org,2002:str")
 _COLLECTION_TAGS: Final = (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
-def parse(text: str, file: str) -> tuple[Node | None, list[Diagnostic]]:
-    """The only document in ``text``, and what is wrong with it.
+def parse(
+    text: str, file: str, events: list[Any] | None = None
+) -> tuple[Node | None, list[Diagnostic]]:
+    """The only document in ``text``, and what is wrong with it; ``events`` takes up the parser's.
 
     The node is None where the text is not YAML or breaks a limit; it is there, without the
     second of two equal keys, where the faults leave something to check further.
@@ -60,7 +62,7 @@ def parse(text: str, file: str) -> tuple[Node | None, list[Diagnostic]]:
     text = text.removeprefix("\ufeff")
     builder = _Builder(file)
     try:
-        builder.build(_LOADER(text))
+        builder.build(_LOADER(text), events)
     except (yaml.reader.ReaderError, UnicodeEncodeError):
         builder.problems.append(_unprintable(text, file))
     except yaml.MarkedYAMLError as error:
@@ -100,14 +102,16 @@ class _Builder:
         self._anchors: dict[str, tuple[Node, int] | None] = {}
         self._count = 0
 
-    def build(self, parser: Any) -> None:
-        """Takes every event that ``parser`` gives."""
+    def build(self, parser: Any, kept: list[Any] | None) -> None:
+        """Takes every event that ``parser`` gives; ``kept`` has them all in the end."""
         try:
             handlers = _HANDLERS
             while (event := parser.get_event()) is not None:
                 handle = handlers.get(type(event))
                 if handle is not None:
                     handle(self, event)
+                if kept is not None:
+                    kept.append(event)
         finally:
             parser.dispose()
         if self._documents == 0:
