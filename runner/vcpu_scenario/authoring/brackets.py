@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from vcpu_scenario.authoring.concrete import Entry, Group, Leaf, Node, Pos
 from vcpu_scenario.authoring.style import WIDTH, Place
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
+class _Word(NamedTuple):
     """What a line break never parts; ``broken`` if the author wrote one before it."""
 
     text: str
@@ -50,7 +50,7 @@ class Brackets:
             # Where the order is new, what the author broke has no meaning any more.
             broken = number > 0 and ordered == group.entries and _is_broken(group, number)
             unit[0] = _Word((opening if number == 0 else "") + unit[0].text, broken)
-            unit[-1] = replace(unit[-1], text=unit[-1].text + (closing if last else ","))
+            unit[-1] = unit[-1]._replace(text=unit[-1].text + (closing if last else ","))
             units.append(unit)
         return units
 
@@ -69,7 +69,7 @@ class Brackets:
     def _unit(self, entry: Entry, place: Place) -> _Unit:
         unit = self._words(entry.value, place)
         if entry.key is not None:
-            unit[0] = replace(unit[0], text=f"{entry.key.lines[0]}: {unit[0].text}")
+            unit[0] = unit[0]._replace(text=f"{entry.key.lines[0]}: {unit[0].text}")
         return unit
 
     def _words(self, node: Node, place: Place) -> list[_Word]:
@@ -77,7 +77,7 @@ class Brackets:
         if isinstance(node, Leaf):
             return [_Word(before + place.quoted(node))]
         words = [word for unit in self._units(node, place) for word in unit]
-        words[0] = replace(words[0], text=before + words[0].text)
+        words[0] = words[0]._replace(text=before + words[0].text)
         return words
 
     def _as_it_is(self, prefix: str, group: Group, indent: int) -> list[str]:

@@ -7,7 +7,7 @@ Both stand on the same parser, so that a place here is a place there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -45,8 +45,7 @@ class Comment:
         return not self.before
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """A scalar or an alias. ``style`` is the indicator that opens it, ``*`` for an alias.
 
     ``lines`` are its lines as they stand in the file, the first and the last one cut to it;
@@ -61,8 +60,7 @@ class Leaf:
     properties: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A key with its value, or an item of a list, which has no key."""
 
     key: Leaf | None
@@ -73,9 +71,9 @@ class Entry:
         return self.key.start if self.key is not None else self.value.start
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A mapping or a list, in block style or in brackets (``flow``)."""
+class Group(NamedTuple):
+    """A mapping or a list, in block style or in brackets (``flow``); ``refers`` if an anchor or an
+    alias is in it."""
 
     start: Pos
     end: Pos
@@ -83,6 +81,7 @@ class Group:
     flow: bool
     entries: tuple[Entry, ...]
     properties: str = ""
+    refers: bool = False
 
 
 Node: TypeAlias = Leaf | Group
@@ -98,25 +97,24 @@ class Document:
 
 
 _CLOSERS: Final = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
+_NODES: Final = (yaml.NodeEvent, yaml.CollectionEndEvent)
 _DIRECTIVE = re.compile(r"%|---|\.\.\.")
 
 
-def read(text: str) -> Document:
+def read(text: str, events: Iterable[Any] | None = None) -> Document:
     """The one document in ``text``, which :func:`vcpu_scenario.language.yaml12.parse` has no fault
-    with.
+    with; ``events`` are those of its parser, if they are at hand.
 
     Raises :class:`Unusual` for directives, document markers and keys of several lines.
     """
     text = text.removeprefix("\ufeff")
     lines = tuple(split_lines(text))
-    events = [event for event in yaml.parse(text, Loader=_LOADER) if _is_node(event)]
+    if events is None:
+        events = yaml.parse(text, Loader=_LOADER)
+    of_nodes = [event for event in events if isinstance(event, _NODES)]
     reader = _Reader(lines)
-    root = reader.node(iter(events))
-    return Document(lines, root, tuple(reader.comments(events)))
-
-
-def _is_node(event: Any) -> bool:
-    return isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent)
+    root = reader.node(iter(of_nodes))
+    return Document(lines, root, tuple(reader.comments(of_nodes)))
 
 
 @dataclass(slots=True)
@@ -131,7 +129,7 @@ class _Reader:
         if isinstance(event, yaml.ScalarEvent | yaml.AliasEvent):
             return self._leaf(event)
         kind: Kind = "map" if isinstance(event, yaml.MappingStartEvent) else "list"
-        entries = []
+        entries: list[Entry] = []
         while not isinstance(first := next(events), _CLOSERS):
             key = None
             if kind == "map":
@@ -143,7 +141,8 @@ class _Reader:
         if not flow and entries:
             end = entries[-1].value.end
         properties = self._properties(event)
-        return Group(_pos(event.start_mark), end, kind, flow, tuple(entries), properties)
+        refers = "&" in properties or any(map(refers_to_others, entries))
+        return Group(_pos(event.start_mark), end, kind, flow, tuple(entries), properties, refers)
 
     def _key(self, key: Node) -> Leaf:
         if not isinstance(key, Leaf) or len(key.lines) != 1:
@@ -194,6 +193,9 @@ class _Reader:
         return found.group(0) if found else ""
 
     def _between(self, start: Pos, end: Pos) -> Iterator[str]:
+        if start.line == end.line:
+            yield self.lines[start.line][start.column : end.column]
+            return
         for number in range(start.line, end.line + 1):
             line = self.lines[number]
             stop = end.column if number == end.line else len(line)
@@ -201,8 +203,15 @@ class _Reader:
 
     def comments(self, events: list[Any]) -> Iterator[Comment]:
         """Whatever follows a ``#`` outside of scalars."""
-        here = Pos(0, 0)
+        marked = [number for number, line in enumerate(self.lines) if _is_marked(line)]
+        marked.append(len(self.lines))
+        here, following = Pos(0, 0), 0
         for event in events:
+            while marked[following] < here.line:
+                following += 1
+            # Most lines have no comment: what begins and ends above the next that may is passed.
+            if event.end_mark.line < marked[following]:
+                continue
             yield from self._comments(here, _pos(event.start_mark))
             here = max(here, self._end(event))
         yield from self._comments(here, Pos(len(self.lines) - 1, len(self.lines[-1])))
@@ -236,5 +245,22 @@ class _Reader:
                 )
 
 
+def refers_to_others(entry: Entry) -> bool:
+    """Whether an anchor or an alias is in the entry."""
+    return _refers(entry.value) or (entry.key is not None and _refers(entry.key))
+
+
+def _refers(node: Node) -> bool:
+    if isinstance(node, Group):
+        return node.refers
+    return "&" in node.properties or node.style == "*"
+
+
+def _is_marked(line: str) -> bool:
+    """Whether a comment may be in the line, or it may be a directive."""
+    return "#" in line or _DIRECTIVE.match(line) is not None
+
+
 def _pos(mark: Any) -> Pos:
-    return Pos(mark.line, mark.column)
+    # Not Pos(...), which takes twice as long.
+    return tuple.__new__(Pos, (mark.line, mark.column))

@@ -28,10 +28,11 @@ def formatted(text: str, path: str | Path) -> str:
     :class:`vcpu_scenario.authoring.concrete.Unusual` for what has no canonical form, and
     :class:`MeaningChanged`.
     """
-    node, faults = yaml12.parse(text, str(path))
+    events: list[Any] = []
+    node, faults = yaml12.parse(text, str(path), events)
     if node is None or faults:
         raise InvalidScenario(faults)
-    result = written(read(text))
+    result = written(read(text, events))
     if result != text:
         _check(text, result, Path(path))
     return result

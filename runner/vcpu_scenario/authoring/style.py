@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from vcpu_scenario.authoring.concrete import Entry, Group, Leaf, Node
+from vcpu_scenario.authoring.concrete import Entry, Group, Leaf, refers_to_others
 from vcpu_scenario.language.nodes import resolve
 from vcpu_scenario.language.schema import scenario_schema
 
@@ -129,17 +129,7 @@ def _name(entry: Entry) -> str:
 
 
 def _shares(group: Group) -> bool:
-    return sum(map(_refers, group.entries)) > 1
-
-
-def _refers(entry: Entry) -> bool:
-    return _has_reference(entry.value) or (entry.key is not None and _has_reference(entry.key))
-
-
-def _has_reference(node: Node) -> bool:
-    if "&" in node.properties or (isinstance(node, Leaf) and node.style == "*"):
-        return True
-    return isinstance(node, Group) and any(map(_refers, node.entries))
+    return group.refers and sum(map(refers_to_others, group.entries)) > 1
 
 
 def _needs_no_escape(value: str) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from vcpu_scenario.cli.difference import difference
 from vcpu_scenario.cli.loading import count, tell
@@ -13,6 +15,7 @@ from vcpu_scenario.cli.output import cannot_write, complain, say
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.host.textfile import TextFile
+from vcpu_scenario.running.each import done_for_each
 from vcpu_scenario.running.select import find
 from vcpu_scenario.source import Diagnostic, InvalidScenario, Span
 
@@ -29,11 +32,21 @@ def fmt(paths: Sequence[str], check: bool, diff: bool) -> Status:
         complain("no scenario (*.vcpu.yaml) was found")
         return Status.NOTHING_SELECTED
     work = _Work(dry=check or diff, diff=diff)
-    for file in files:
-        work.file(file)
+    with closing(done_for_each(lambda number: work.outcome(files[number]), len(files))) as coming:
+        for file, outcome in zip(files, coming, strict=False):
+            work.take(file, outcome)
     if work.faults:
         tell(work.faults)
     return work.summary(len(files))
+
+
+class _Outcome(NamedTuple):
+    """What became of a file: its faults, or else its text where that is another, and what there
+    is to show of that."""
+
+    faults: tuple[Diagnostic, ...] = ()
+    after: str | None = None
+    shown: str = ""
 
 
 @dataclass(slots=True)
@@ -43,41 +56,34 @@ class _Work:
     changed: int = 0
     faults: list[Diagnostic] = field(default_factory=list)
 
-    def file(self, path: Path) -> None:
+    def outcome(self, path: Path) -> _Outcome:
+        """What the file would become; changes nothing."""
         from vcpu_scenario.language.loader import read_written
 
         try:
             before = read_written(path)
+            after = formatted(before, path)
         except InvalidScenario as invalid:
-            self.faults += invalid.diagnostics
-            return
-        after = self.formatted(before, path)
-        if after is None or after == before:
+            return _Outcome(invalid.diagnostics)
+        if after == before:
+            return _Outcome()
+        if self.diff:
+            return _Outcome((), "", difference(before, after, printable(path)))
+        return _Outcome((), "" if self.dry else after)
+
+    def take(self, path: Path, outcome: _Outcome) -> None:
+        """Does with the file what is to be done, and says so."""
+        self.faults += outcome.faults
+        if outcome.after is None:
             return
         self.changed += 1
         if self.diff:
-            say(difference(before, after, printable(path)))
+            say(outcome.shown)
         elif self.dry:
             complain(f"{printable(path)}: not in the form in which it would be written")
         else:
-            _write(path, after)
+            _write(path, outcome.after)
             say(f"{printable(path)}\n")
-
-    def formatted(self, text: str, path: Path) -> str | None:
-        """``text`` in canonical style with its own BOM and one of its own line ends; None where
-        there is none, with a fault that says why."""
-        from vcpu_scenario.authoring.concrete import Unusual
-        from vcpu_scenario.authoring.formatting import formatted
-
-        try:
-            file = TextFile(text)
-            return file.in_one_form(formatted(file.text, path))
-        except InvalidScenario as invalid:
-            self.faults += invalid.diagnostics
-        except Unusual as unusual:
-            start = Span(str(path), 1, 1, 1, 1)
-            self.faults.append(Diagnostic(f"cannot format: the file has {unusual}", start))
-        return None
 
     def summary(self, files: int) -> Status:
         if not self.dry:
@@ -91,15 +97,32 @@ class _Work:
         return Status.MISMATCH if self.dry and self.changed else Status.OK
 
 
+def formatted(text: str, path: Path) -> str:
+    """``text`` in canonical style with its own BOM and one of its own line ends.
+
+    Raises :class:`vcpu_scenario.source.InvalidScenario` where it has none.
+    """
+    from vcpu_scenario.authoring import formatting
+    from vcpu_scenario.authoring.concrete import Unusual
+
+    try:
+        file = TextFile(text)
+        return file.in_one_form(formatting.formatted(file.text, path))
+    except Unusual as unusual:
+        start = Span(str(path), 1, 1, 1, 1)
+        fault = Diagnostic(f"cannot format: the file has {unusual}", start)
+        raise InvalidScenario([fault]) from None
+
+
 def _stdin(check: bool, diff: bool) -> Status:
     path = Path("<stdin>")
-    work = _Work(dry=check or diff, diff=diff)
     before = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    after = work.formatted(before, path)
-    if after is None:
-        tell(work.faults)
+    try:
+        after = formatted(before, path)
+    except InvalidScenario as invalid:
+        tell(invalid.diagnostics)
         return Status.USAGE
-    if not work.dry:
+    if not (check or diff):
         say(after, raw=True)
         return Status.OK
     if diff:

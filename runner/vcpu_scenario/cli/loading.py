@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, TypeVar
 
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, wants_colour
-from vcpu_scenario.running.select import find, load_all
-from vcpu_scenario.source import Diagnostic, render
+from vcpu_scenario.running.select import find, load_all, made_of
+from vcpu_scenario.source import Diagnostic, InvalidScenario, render
 
 if TYPE_CHECKING:
     from vcpu_scenario.language import Scenario
+
+Made = TypeVar("Made")
 
 
 def scenarios_of(paths: Sequence[str], otherwise: str = "") -> list[Scenario] | None:
@@ -20,14 +23,35 @@ def scenarios_of(paths: Sequence[str], otherwise: str = "") -> list[Scenario] | 
     ``otherwise`` is said then: what is not done because of it.
     """
     scenarios, diagnostics = load_all(find(paths or ["."]))
+    return None if _told(diagnostics, otherwise) else scenarios
+
+
+def made_of_each(
+    paths: Sequence[str], make: Callable[[Scenario], Made], *, strictly: bool = False
+) -> list[Made] | None:
+    """What ``make`` gives for each scenario in ``paths``, of which none is kept; None where any
+    is invalid, after telling all that is wrong."""
+    made: list[Made] = []
+    diagnostics: list[Diagnostic] = []
+    with closing(made_of(find(paths or ["."]), make, strictly=strictly)) as coming:
+        for found in coming:
+            if isinstance(found, InvalidScenario):
+                diagnostics += found.diagnostics
+            elif not diagnostics:
+                made.append(found)
+    return None if _told(diagnostics) else made
+
+
+def _told(diagnostics: Sequence[Diagnostic], otherwise: str = "") -> bool:
+    """Tells all that is wrong; whether anything is."""
     if not diagnostics:
-        return scenarios
+        return False
     tell(diagnostics)
     files = len({diagnostic.span.file for diagnostic in diagnostics})
     errors = count(len(diagnostics), "error")
     where = count(files, "scenario")
     complain(f"\n{errors} in {where}{f'; {otherwise}' if otherwise else ''}")
-    return None
+    return True
 
 
 def tell(diagnostics: Sequence[Diagnostic]) -> None:

@@ -49,21 +49,28 @@ _HEADER: Final = ("title", "about", "origin", "tags", "kernels", "vmm", "matrix"
 """Keys in which no parameter stands."""
 
 
-def load(path: str | Path, root: str | Path | None = None) -> Scenario:
+def load(path: str | Path, root: str | Path | None = None, *, strictly: bool = False) -> Scenario:
     """Loads the scenario ``path``; ``root`` is the folder that its cases' ids are relative to.
 
-    Raises :class:`vcpu_scenario.source.InvalidScenario` with everything that is wrong with it.
+    With ``strictly`` it is ``jsonschema`` that decides whether the file fits the schema. Raises
+    :class:`vcpu_scenario.source.InvalidScenario` with everything that is wrong with it.
     """
     path = Path(path)
-    return loads(read_text(path), path, root)
+    return loads(read_text(path), path, root, strictly=strictly)
 
 
-def loads(text: str, path: str | Path, root: str | Path | None = None) -> Scenario:
+def loads(
+    text: str, path: str | Path, root: str | Path | None = None, *, strictly: bool = False
+) -> Scenario:
     """Loads a scenario from ``text``, which stands in ``path`` or could."""
     path = Path(path)
     node, faults = yaml12.parse(text, str(path))
     problems = Problems(faults)
     checked = schema.check(node, problems) if node is not None else None
+    if strictly and node is not None:
+        from vcpu_scenario.language.referee import decide
+
+        decide(node, problems)
     if isinstance(checked, Map):
         loader = _Loader(path, text, checked, problems)
         scenario = loader.scenario(_name(path, root))

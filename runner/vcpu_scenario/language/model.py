@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +29,19 @@ class Combination(NamedTuple):
     clauses: tuple[Clause | None, ...]
     symbols: Mapping[str, int]
     lines: Mapping[int, Span]
+
+
+class Place(NamedTuple):
+    """One combination of a scenario on one kernel with one VMM: what a case is made for.
+
+    ``id`` is the case's; ``clause`` is None where the scenario expects nothing there.
+    """
+
+    id: str
+    kernel: str
+    vmm: str
+    combination: Combination
+    clause: Clause | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +74,13 @@ class Scenario:
     def cases(
         self, kernels: Sequence[str] | None = None, vmms: Sequence[str] | None = None
     ) -> list[ScenarioCase]:
-        """The cases on ``kernels`` with ``vmms``, of those that the scenario is for.
+        """The cases of :meth:`places`, each with all that it takes to run it."""
+        return [self._case(place) for place in self.places(kernels, vmms)]
+
+    def places(
+        self, kernels: Sequence[str] | None = None, vmms: Sequence[str] | None = None
+    ) -> Iterator[Place]:
+        """Where the scenario is run: on ``kernels`` with ``vmms``, of those that it is for.
 
         Without ``kernels``: every kernel of the table, and every one the scenario names, for
         which it states an expectation. Raises :class:`vcpu_scenario.kernels.release.RangeError` for
@@ -71,37 +90,33 @@ class Scenario:
         releases = [(name, parse_release(name)) for name in wanted]
         admitted = [(name, release) for name, release in releases if self.audience.admits(release)]
         personalities = [vmm for vmm in self.vmms if vmms is None or vmm in vmms]
-        places = [
+        fitting = [
             (name, vmm, self._fitting(release, vmm))
             for name, release in admitted
             for vmm in personalities
         ]
-        found = [
-            self._case(combination, name, vmm, fitting)
-            for combination in self.combinations
-            for name, vmm, fitting in places
-        ]
-        if kernels is None:
-            return [case for case in found if case.expectation is not None]
-        return found
+        for combination in self.combinations:
+            for name, vmm, numbers in fitting:
+                clauses = (combination.clauses[number] for number in numbers)
+                clause = next(filter(None, clauses), None)
+                if kernels is not None or clause is not None:
+                    case_id = f"{self.name}{combination.name}@{name}/{vmm}"
+                    yield Place(case_id, name, vmm, combination, clause)
 
     def _fitting(self, release: Release, vmm: str) -> tuple[int, ...]:
         selectors = enumerate(self.audience.clauses)
         return tuple(number for number, selector in selectors if selector.fits(release, vmm))
 
-    def _case(
-        self, combination: Combination, kernel: str, vmm: str, fitting: Sequence[int]
-    ) -> ScenarioCase:
-        clauses = combination.clauses
-        clause = next((clauses[number] for number in fitting if clauses[number]), None)
+    def _case(self, place: Place) -> ScenarioCase:
+        combination, clause = place.combination, place.clause
         case = combination.case if clause is None else clause.case
         return ScenarioCase(
-            f"{self.name}{combination.name}@{kernel}/{vmm}",
+            place.id,
             self,
-            kernel,
-            vmm,
+            place.kernel,
+            place.vmm,
             combination.params,
-            case if vmm == case.vmm else replace(case, vmm=vmm),
+            case if place.vmm == case.vmm else replace(case, vmm=place.vmm),
             None if clause is None else clause.expectation,
             combination.symbols,
             combination.lines,

@@ -1,27 +1,26 @@
 """Holds a document against ``schemas/scenario.schema.json``, draft-07.
 
 This walks the nodes themselves, so that every fault has its span, and takes what the schema has
-faults in out of the tree, so that the rest can be checked for its meaning in the same run. It
-knows the keywords that the schema uses and no others; the tests hold it against ``jsonschema``,
-which reads the same file, and which to import would take longer than all else a run has to do
-before its verdict.
+faults in out of the tree, so that the rest can be checked for its meaning in the same run. A run
+trusts it alone: to import ``jsonschema`` would take longer than all else before its verdict. In
+``scenario check`` that decides (:mod:`vcpu_scenario.language.referee`).
 """
 
 from __future__ import annotations
 
 import json
 import operator
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Literal, TypeAlias
 
-from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
+from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value
 from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.shapes import Schema, Shape, shape_of, types_of
 from vcpu_scenario.source import Span, quoted
 
-Schema = Mapping[str, Any]
+Entries: TypeAlias = tuple[tuple[Scalar, Node], ...]
 
 _FOLDERS: Final = (
     Path(__file__).resolve().parents[1] / "schemas",
@@ -45,77 +44,64 @@ def schema_text() -> str:
     raise FileNotFoundError(f"scenario.schema.json is in none of {', '.join(map(str, _FOLDERS))}")
 
 
+@cache
+def _shape() -> Shape:
+    return shape_of(scenario_schema())
+
+
 def check(root: Node, problems: Problems, *, again: bool = False) -> Node | None:
     """Reports what the schema has against ``root`` and returns it without those parts.
 
     The result is None where nothing is left. With ``again`` only what parameters have changed
     is looked at.
     """
-    schema = scenario_schema()
-    return _Check(schema, problems, again).node(root, schema, "the scenario", root.span)
+    return _Check(_shape(), problems, again).node(root, _shape(), "the scenario", root.span)
 
 
 class _Check:
-    def __init__(self, root: Schema, problems: Problems, again: bool) -> None:
+    def __init__(self, root: Shape, problems: Problems, again: bool) -> None:
         self._root = root
-        self._definitions: Schema = root.get("definitions", {})
         self._problems = problems
         self._again = again
 
-    def node(self, node: Node, schema: Schema, what: str, label: Span) -> Node | None:
+    def node(self, node: Node, shape: Shape, what: str, label: Span) -> Node | None:
         """``what`` names the node in messages; ``label`` is its key, where faults of the whole
         of a mapping are shown."""
         if self._again and not node.dynamic:
             return node
-        schema = self._resolved(schema)
         if isinstance(node, Scalar):
-            return node if self._scalar(node, schema, what) else None
-        if not _is_type(node, schema):
-            self._wrong(node, schema, what)
+            if shape.fits(node):
+                return node
+            self._scalar(node, shape, what)
+            return None
+        if not shape.is_type(node):
+            self._wrong(node, shape, what)
             return None
         if isinstance(node, Sequence):
-            return self._sequence(node, schema, what, label)
-        return self._map(node, schema, what, label)
+            return self._sequence(node, shape, what)
+        return self._map(node, shape, what, label)
 
-    def _resolved(self, schema: Schema) -> Schema:
-        reference = schema.get("$ref")
-        if reference is None:
-            return schema
-        return self._resolved(self._definitions[reference.rpartition("/")[2]])
+    def _scalar(self, node: Scalar, shape: Shape, what: str) -> None:
+        """Says what is wrong with a scalar that does not fit."""
+        if shape.enum is not None and shape.is_type(node) and node.value not in shape.enum:
+            self._not_one_of(node, shape.enum, what)
+        else:
+            self._wrong(node, shape, what)
 
-    def _scalar(self, node: Scalar, schema: Schema, what: str) -> bool:
-        if not _is_type(node, schema):
-            return self._wrong(node, schema, what)
-        value = node.value
-        enum = schema.get("enum")
-        if enum is not None and value not in enum:
-            return self._not_one_of(node, enum, what)
-        if isinstance(value, str):
-            pattern = schema.get("pattern")
-            if pattern is not None and not _compiled(pattern).search(value):
-                return self._wrong(node, schema, what)
-            if len(value) < schema.get("minLength", 0):
-                return self._wrong(node, schema, what)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            low, high = schema.get("minimum", value), schema.get("maximum", value)
-            if not low <= value <= high:
-                return self._wrong(node, schema, what)
-        return True
-
-    def _sequence(self, node: Sequence, schema: Schema, what: str, label: Span) -> Node | None:
+    def _sequence(self, node: Sequence, shape: Shape, what: str) -> Node | None:
         count = len(node.items)
-        if count < schema.get("minItems", 0):
+        if count < shape.min_items:
             self._problems.add(f"{what} has no items", node.span, expected="at least one item")
             return None
-        if count > schema.get("maxItems", count):
+        if shape.max_items is not None and count > shape.max_items:
             self._problems.add(
                 f"too many items in {what}",
-                node.items[schema["maxItems"]].span,
+                node.items[shape.max_items].span,
                 found=f"{count} items",
-                expected=f"at most {schema['maxItems']}",
+                expected=f"at most {shape.max_items}",
             )
-            node = node._replace(items=node.items[: schema["maxItems"]])
-        of_items = schema.get("items")
+            node = node._replace(items=node.items[: shape.max_items])
+        of_items = shape.items
         if of_items is None:
             return node
         name = f"an item of {what}"
@@ -129,50 +115,60 @@ class _Check:
         faulty = node.faulty or len(kept) < count
         return Sequence(kept, node.span, node.dynamic, faulty)
 
-    def _map(self, node: Map, schema: Schema, what: str, label: Span) -> Node | None:
-        kept = tuple(self._entries(node, schema, what))
-        present = {key.text for key, _ in node.entries}
-        whole = self._counted(node, schema, what, label)
-        whole &= self._complete(present, schema, what, label)
-        missing = set(schema.get("required", ())) - {key.text for key, _ in kept}
-        if not whole or (missing and what != "the scenario"):
+    def _map(self, node: Map, shape: Shape, what: str, label: Span) -> Node | None:
+        entries = node.entries
+        kept = self._entries(entries, shape, what)
+        whole = self._counted(node, shape, what, label)
+        if shape.required or shape.dependencies:
+            whole &= self._complete({key.text for key, _ in entries}, shape, what, label)
+            missing = not {key.text for key, _ in kept}.issuperset(shape.required)
+            if missing and what != "the scenario":
+                return None
+        if not whole:
             return None
-        if _same([value for _, value in kept], [value for _, value in node.entries]):
+        if kept is entries:
             return node
-        faulty = node.faulty or len(kept) < len(node.entries)
+        faulty = node.faulty or len(kept) < len(entries)
         return Map(kept, node.span, node.dynamic, faulty)
 
-    def _entries(self, node: Map, schema: Schema, what: str) -> Iterable[tuple[Scalar, Node]]:
-        properties: Schema = schema.get("properties", {})
-        further = schema.get("additionalProperties", True)
-        for key, value in node.entries:
-            of_value = properties.get(key.text, further)
-            if of_value is False:
-                self._unknown(key, properties, what)
-            elif of_value is True:
-                yield key, value
-            elif self._named(key, schema, properties):
-                name = _name_of(key.text)
-                if (found := self.node(value, of_value, name, key.span)) is not None:
-                    yield key, found
+    def _entries(self, entries: Entries, shape: Shape, what: str) -> Entries:
+        """The entries that fit; the very same where all do as they are."""
+        kept = []
+        changed = False
+        for entry in entries:
+            key, value = entry
+            below = shape.properties.get(key.text) or self._further(key, shape, what)
+            if below is None:
+                changed = True
+            elif isinstance(below, bool) or (type(value) is Scalar and below.fits(value)):
+                kept.append(entry)
+            else:
+                found = self.node(value, below, _name_of(key.text), key.span)
+                changed |= found is not value
+                if found is not None:
+                    kept.append(entry if found is value else (key, found))
+        return tuple(kept) if changed else entries
 
-    def _named(self, key: Scalar, schema: Schema, properties: Schema) -> bool:
-        names = schema.get("propertyNames")
-        if names is None or key.text in properties:
-            return True
-        names = self._resolved(names)
-        if _compiled(names["pattern"]).search(key.text):
-            return True
-        expected = names.get("title", "a name of letters, digits and _")
+    def _further(self, key: Scalar, shape: Shape, what: str) -> Shape | Literal[True] | None:
+        """What the value of a key has to be like that the schema does not name; None where it
+        may not have such a key."""
+        if shape.further is False:
+            self._unknown(key, shape.properties, what)
+            return None
+        names = shape.names
+        if names is None or shape.further is True or names.fits_text(key.text):
+            return shape.further
+        expected = names.schema.get("title", "a name of letters, digits and _")
         self._problems.add(f"{quoted(key.text)} cannot be a key here", key.span, expected=expected)
-        return False
+        return None
 
-    def _counted(self, node: Map, schema: Schema, what: str, label: Span) -> bool:
+    def _counted(self, node: Map, shape: Shape, what: str, label: Span) -> bool:
         count = len(node.entries)
-        low, high = schema.get("minProperties", 0), schema.get("maxProperties", count)
+        low = shape.min_properties
+        high = count if shape.max_properties is None else shape.max_properties
         if low <= count <= high:
             return True
-        properties = [name for name in schema.get("properties", {}) if name != "at"]
+        properties = [name for name in shape.properties if name != "at"]
         at_most_one = "one of " if high <= 2 or low == 1 else ""
         keys = ", ".join(key.text for key, _ in node.entries) or "no key"
         self._problems.add(
@@ -183,9 +179,9 @@ class _Check:
         )
         return False
 
-    def _complete(self, present: set[str], schema: Schema, what: str, label: Span) -> bool:
-        absent = [name for name in schema.get("required", ()) if name not in present]
-        for name, needed in schema.get("dependencies", {}).items():
+    def _complete(self, present: set[str], shape: Shape, what: str, label: Span) -> bool:
+        absent = [name for name in shape.required if name not in present]
+        for name, needed in shape.dependencies.items():
             if name in present:
                 absent += [other for other in needed if other not in present]
         for name in absent:
@@ -194,7 +190,7 @@ class _Check:
             )
         return not absent
 
-    def _unknown(self, key: Scalar, properties: Schema, what: str) -> None:
+    def _unknown(self, key: Scalar, properties: Mapping[str, Shape], what: str) -> None:
         self._problems.add(
             f"unknown key {quoted(key.text)} in {what}",
             key.span,
@@ -203,7 +199,7 @@ class _Check:
             near=(key.text, properties),
         )
 
-    def _not_one_of(self, node: Scalar, enum: list[Any], what: str) -> bool:
+    def _not_one_of(self, node: Scalar, enum: Iterable[Value], what: str) -> None:
         choices = [str(choice).lower() if choice is True else str(choice) for choice in enum]
         self._problems.add(
             f"{quoted(node.text)} is none of the values of {what}",
@@ -211,66 +207,26 @@ class _Check:
             expected=", ".join(choices),
             near=(node.text, choices),
         )
-        return False
 
-    def _wrong(self, node: Node, schema: Schema, what: str) -> bool:
-        title = schema.get("title") if schema is not self._root else None
-        expected = title or " or ".join(map(_article, _types(schema)))
+    def _wrong(self, node: Node, shape: Shape, what: str) -> None:
+        title = shape.schema.get("title") if shape is not self._root else None
+        expected = title or " or ".join(map(_article, types_of(shape.schema)))
         self._problems.add(
             f"wrong value for {what}",
             node.span,
             found=_found(node),
             expected=expected,
-            help=_hint(node, schema),
+            help=_hint(node, shape),
         )
-        return False
 
 
 def _same(new: Collection[Node], old: Collection[Node]) -> bool:
     return len(new) == len(old) and all(map(operator.is_, new, old))
 
 
-def _types(schema: Schema) -> list[str]:
-    declared = schema.get("type", [])
-    return [declared] if isinstance(declared, str) else declared
-
-
-_IS: Final[Mapping[str, Callable[[Node], bool]]] = {
-    "object": lambda node: isinstance(node, Map),
-    "array": lambda node: isinstance(node, Sequence),
-    "string": lambda node: isinstance(node, Scalar) and isinstance(node.value, str),
-    "boolean": lambda node: isinstance(node, Scalar) and isinstance(node.value, bool),
-    "number": lambda node: isinstance(node, Scalar) and _is_number(node.value),
-    "integer": lambda node: isinstance(node, Scalar) and _is_integer(node.value),
-}
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_integer(value: object) -> bool:
-    # 1.0 is an integer in JSON Schema since draft-06.
-    return _is_number(value) and (not isinstance(value, float) or value.is_integer())
-
-
-def _is_type(node: Node, schema: Schema) -> bool:
-    types = schema.get("type")
-    if types is None:
-        return True
-    if isinstance(types, str):
-        return _IS[types](node)
-    return any(_IS[name](node) for name in types)
-
-
 @lru_cache(maxsize=1 << 10)
 def _name_of(key: str) -> str:
     return quoted(key)
-
-
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
 
 
 _NAMES: Final = {
@@ -299,11 +255,10 @@ def _found(node: Node) -> str:
     return f"{quoted(node.text)}, {kinds[type(node.value)]}"
 
 
-def _hint(node: Node, schema: Schema) -> str:
+def _hint(node: Node, shape: Shape) -> str:
     if not isinstance(node, Scalar) or isinstance(node.value, str) or not node.text:
         return ""
-    if node.style != "plain" or "string" not in _types(schema) or _is_type(node, schema):
+    if node.style != "plain" or str not in shape.scalars or shape.is_type(node):
         return ""
-    pattern = schema.get("pattern")
-    fits = pattern is None or _compiled(pattern).search(node.text)
+    fits = shape.pattern is None or shape.pattern.search(node.text)
     return f'quote it: "{node.text}"' if fits else ""

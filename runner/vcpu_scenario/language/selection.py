@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from vcpu_scenario.kernels.release import (
@@ -39,8 +40,14 @@ class Selector(NamedTuple):
         )
 
     def fits(self, kernel: Release, vmm: str) -> bool:
-        in_range = self.kernels is None or self.kernels.admits(kernel)
-        return in_range and (self.vmms is None or vmm in self.vmms)
+        return _fits(self.kernels, self.vmms, kernel, vmm)
+
+
+def _fits(
+    kernels: KernelRange | None, vmms: tuple[str, ...] | None, kernel: Release, vmm: str
+) -> bool:
+    in_range = kernels is None or kernels.admits(kernel)
+    return in_range and (vmms is None or vmm in vmms)
 
 
 def _equal(first: Value, second: Value) -> bool:
@@ -56,18 +63,30 @@ class Audience(NamedTuple):
 
     def admits(self, kernel: Release) -> bool:
         """Whether the scenario is for ``kernel``, a variant only where it names it."""
-        if self.kernels is not None:
-            return self.kernels.admits(kernel)
-        if not kernel.variant:
-            return True
-        return any(clause.kernels and clause.kernels.admits(kernel) for clause in self.clauses)
+        return _admits(kernel, self.kernels, (clause.kernels for clause in self.clauses))
 
     def rows(self) -> tuple[str, ...]:
         """The kernels that the scenario can be run on, oldest first."""
-        ranges = [self.kernels or ALL_RELEASES]
-        ranges += [clause.kernels for clause in self.clauses if clause.kernels is not None]
-        named = {parse_release(name) for found in ranges for name in found.rows()}
-        return tuple(str(release) for release in sorted(named) if self.admits(release))
+        of_clauses = tuple(clause.kernels for clause in self.clauses if clause.kernels is not None)
+        return _rows(self.kernels, of_clauses)
+
+
+def _admits(
+    kernel: Release, whole: KernelRange | None, of_clauses: Iterable[KernelRange | None]
+) -> bool:
+    if whole is not None:
+        return whole.admits(kernel)
+    if not kernel.variant:
+        return True
+    return any(kernels and kernels.admits(kernel) for kernels in of_clauses)
+
+
+# Scenarios ask for a few ranges again and again.
+@lru_cache(maxsize=1 << 10)
+def _rows(whole: KernelRange | None, of_clauses: tuple[KernelRange, ...]) -> tuple[str, ...]:
+    ranges = [whole or ALL_RELEASES, *of_clauses]
+    named = {parse_release(name) for found in ranges for name in found.rows()}
+    return tuple(str(release) for release in sorted(named) if _admits(release, whole, of_clauses))
 
 
 def read_kernels(node: Node | None, problems: Problems) -> KernelRange | None:
@@ -123,7 +142,8 @@ def check_reachable(audience: Audience, rows: Sequence[Parameters], problems: Pr
     """Reports each clause that is the first to fit no case at all."""
     clauses = audience.clauses
     # Sets of clauses, a bit for each: what fits a kernel with a VMM, and what fits parameters.
-    placed = {_bits(clause.fits(*place) for clause in clauses) for place in _places(audience)}
+    restricted = tuple((clause.kernels, clause.vmms) for clause in clauses)
+    placed = _placed(audience.rows(), audience.vmms, restricted)
     chosen = {_bits(clause.fits_params(row) for clause in clauses) for row in rows}
     cases = {place & choice for place in placed for choice in chosen}
     first = {case & -case for case in cases}
@@ -139,11 +159,18 @@ def check_reachable(audience: Audience, rows: Sequence[Parameters], problems: Pr
             )
 
 
-def _places(audience: Audience) -> Iterator[tuple[Release, str]]:
-    for name in audience.rows():
-        release = parse_release(name)
-        for vmm in audience.vmms:
-            yield release, vmm
+@lru_cache(maxsize=1 << 10)
+def _placed(
+    rows: tuple[str, ...],
+    vmms: tuple[str, ...],
+    restricted: tuple[tuple[KernelRange | None, tuple[str, ...] | None], ...],
+) -> frozenset[int]:
+    """For each kernel with each VMM, the clauses that fit: a bit for each."""
+    return frozenset(
+        _bits(_fits(*place, release, vmm) for place in restricted)
+        for release in map(parse_release, rows)
+        for vmm in vmms
+    )
 
 
 def _bits(flags: Iterable[bool]) -> int:

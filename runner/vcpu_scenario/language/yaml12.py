@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import yaml
 
@@ -51,8 +51,10 @@ _STRING_TAGS: Final = ("!", "tag:yaml.org,2002:str")
 _COLLECTION_TAGS: Final = (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
-def parse(text: str, file: str) -> tuple[Node | None, list[Diagnostic]]:
-    """The only document in ``text``, and what is wrong with it.
+def parse(
+    text: str, file: str, events: list[Any] | None = None
+) -> tuple[Node | None, list[Diagnostic]]:
+    """The only document in ``text``, and what is wrong with it; ``events`` takes up the parser's.
 
     The node is None where the text is not YAML or breaks a limit; it is there, without the
     second of two equal keys, where the faults leave something to check further.
@@ -60,7 +62,7 @@ def parse(text: str, file: str) -> tuple[Node | None, list[Diagnostic]]:
     text = text.removeprefix("\ufeff")
     builder = _Builder(file)
     try:
-        builder.build(yaml.parse(text, Loader=_LOADER))
+        builder.build(_LOADER(text), events)
     except (yaml.reader.ReaderError, UnicodeEncodeError):
         builder.problems.append(_unprintable(text, file))
     except yaml.MarkedYAMLError as error:
@@ -85,6 +87,7 @@ class _Open:
     event: Any
     before: int
     children: list[Node] = field(default_factory=list)
+    dynamic: bool = False
 
 
 class _Builder:
@@ -99,11 +102,18 @@ class _Builder:
         self._anchors: dict[str, tuple[Node, int] | None] = {}
         self._count = 0
 
-    def build(self, events: Iterable[Any]) -> None:
-        for event in events:
-            handle = _HANDLERS.get(type(event))
-            if handle is not None:
-                handle(self, event)
+    def build(self, parser: Any, kept: list[Any] | None) -> None:
+        """Takes every event that ``parser`` gives; ``kept`` has them all in the end."""
+        try:
+            handlers = _HANDLERS
+            while (event := parser.get_event()) is not None:
+                handle = handlers.get(type(event))
+                if handle is not None:
+                    handle(self, event)
+                if kept is not None:
+                    kept.append(event)
+        finally:
+            parser.dispose()
         if self._documents == 0:
             self._report("the file is empty", Span(self.file, 1, 1, 1, 1), "a scenario")
 
@@ -117,7 +127,10 @@ class _Builder:
         if anchor is not None:
             self._anchors[anchor] = node, size
         if self._stack:
-            self._stack[-1].children.append(node)
+            within = self._stack[-1]
+            within.children.append(node)
+            if node.dynamic:
+                within.dynamic = True
         elif self._documents == 1:
             self.root = node
 
@@ -141,18 +154,20 @@ class _Builder:
             )
 
     def scalar(self, event: Any) -> None:
-        size = 1 + len(event.value) // _NODE_OF_TEXT
+        text, tag = event.value, event.tag
+        size = 1 + len(text) // _NODE_OF_TEXT
         self._charge(size, event)
-        span = self._span(event)
+        span = _between(self.file, event.start_mark, event.end_mark)
         style = _STYLES[event.style]
-        if event.tag in _STRING_TAGS:
-            style = "quoted" if style == "plain" else style
-        elif event.tag is not None:
-            self._refuse_tag(event.tag, span)
-        if not event.value.isascii() and _SURROGATE.search(event.value):
+        if tag is not None:
+            if tag in _STRING_TAGS:
+                style = "quoted" if style == "plain" else style
+            else:
+                self._refuse_tag(tag, span)
+        if not text.isascii() and _SURROGATE.search(text):
             # Only the parser in Python lets such an escape pass.
             self._report("half of a surrogate pair is no character", span)
-        self._add(scalar(event.value, style, span), event.anchor, size)
+        self._add(scalar(text, style, span), event.anchor, size)
 
     def alias(self, event: Any) -> None:
         span = self._span(event)
@@ -177,16 +192,15 @@ class _Builder:
 
     def close_sequence(self, event: Any) -> None:
         opened, span = self._close(event)
-        items = tuple(opened.children)
-        dynamic = any(item.dynamic for item in items)
-        self._finish(opened, Sequence(items, span, dynamic))
+        self._finish(opened, Sequence(tuple(opened.children), span, opened.dynamic))
 
     def close_map(self, event: Any) -> None:
         opened, span = self._close(event)
-        pairs = zip(opened.children[::2], opened.children[1::2], strict=True)
-        entries = tuple(self._distinct(pairs))
-        dynamic = any(key.dynamic or value.dynamic for key, value in entries)
-        self._finish(opened, Map(entries, span, dynamic))
+        keys, values = opened.children[::2], opened.children[1::2]
+        if not _plainly_distinct(keys):
+            keys, values = self._distinct(keys, values)
+        entries = cast("tuple[tuple[Scalar, Node], ...]", tuple(zip(keys, values, strict=True)))
+        self._finish(opened, Map(entries, span, opened.dynamic))
 
     def _close(self, event: Any) -> tuple[_Open, Span]:
         opened = self._stack.pop()
@@ -200,15 +214,21 @@ class _Builder:
     def _finish(self, opened: _Open, node: Node) -> None:
         self._add(node, opened.event.anchor, self._count - opened.before)
 
-    def _distinct(self, pairs: Iterable[tuple[Node, Node]]) -> Iterator[tuple[Scalar, Node]]:
+    def _distinct(self, keys: list[Node], values: list[Node]) -> tuple[list[Node], list[Node]]:
+        """The keys that are scalars and the first of their name, and their values."""
         seen: dict[tuple[type, Value], Scalar] = {}
-        for key, value in pairs:
+        kept: tuple[list[Node], list[Node]] = [], []
+        for key, value in zip(keys, values, strict=True):
             if not isinstance(key, Scalar):
                 self._report("a key must be a scalar", key.span)
                 continue
-            first = seen.setdefault((type(key.value), key.value), key)
-            if first is key:
-                yield key, value
+            # Whoever reads a mapping looks for the text.
+            names = (str, key.text), (type(key.value), key.value)
+            first = next((seen[name] for name in names if name in seen), None)
+            if first is None:
+                seen.update(dict.fromkeys(names, key))
+                kept[0].append(key)
+                kept[1].append(value)
             else:
                 self.problems.append(
                     Diagnostic(
@@ -218,6 +238,7 @@ class _Builder:
                         expected="each key once",
                     )
                 )
+        return kept
 
     def _refuse_tag(self, tag: str, span: Span) -> None:
         self._report(
@@ -238,8 +259,18 @@ _HANDLERS: Final[Mapping[type, Callable[[_Builder, Any], None]]] = {
 }
 
 
+def _plainly_distinct(keys: list[Node]) -> bool:
+    """Whether no two keys can be taken for one; off also where that takes a closer look."""
+    for key in keys:
+        if type(key) is not Scalar or type(key.value) is not str:
+            return False
+    return len({key.text for key in keys}) == len(keys)  # type: ignore[union-attr]
+
+
 def _between(file: str, start: Any, end: Any) -> Span:
-    return Span(file, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+    # Not Span(...), which takes twice as long, and there is one for each node.
+    place = file, start.line + 1, start.column + 1, end.line + 1, end.column + 1
+    return tuple.__new__(Span, place)
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> Diagnostic:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 from warnings import warn
 
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, RangeError, parse_range, parse_release
+from vcpu_scenario.running.each import done_for_each
 from vcpu_scenario.running.keyword import KeywordError, compile_keyword
 from vcpu_scenario.source import Diagnostic, InvalidScenario, did_you_mean
 from vcpu_scenario.vmm.personality import PERSONALITIES
 
 if TYPE_CHECKING:
     from vcpu_scenario.language import Scenario, ScenarioCase
+    from vcpu_scenario.language.model import Place
+
+Made = TypeVar("Made")
 
 SUFFIX = ".vcpu.yaml"
 
@@ -38,19 +42,44 @@ class Selection:
 
     def cases(self, scenarios: Sequence[Scenario]) -> list[ScenarioCase]:
         """The cases selected, in the order of the scenarios. Raises :class:`UsageError`."""
+        choice = self.choice()
+        return [
+            case
+            for scenario in scenarios
+            if choice.takes(scenario)
+            for case in scenario.cases(choice.kernels, choice.vmms)
+            if choice.selects(case.id)
+        ]
+
+    def choice(self) -> Choice:
+        """What was asked for, made out once. Raises :class:`UsageError`."""
         kernels = _kernels(self.kernels, self.complain)
         vmms = _vmms(self.vmms)
         try:
             selects = compile_keyword(self.keyword)
         except KeywordError as error:
             raise UsageError(str(error)) from None
-        return [
-            case
-            for scenario in scenarios
-            if not self.tags or set(self.tags) & set(scenario.tags)
-            for case in scenario.cases(kernels, vmms)
-            if selects(case.id)
-        ]
+        return Choice(kernels, vmms, frozenset(self.tags), selects)
+
+
+class Choice(NamedTuple):
+    """A selection that has been made out: releases and VMMs by name, None for all."""
+
+    kernels: Sequence[str] | None
+    vmms: Sequence[str] | None
+    tags: frozenset[str]
+    selects: Callable[[str], bool]
+
+    def takes(self, scenario: Scenario) -> bool:
+        """Whether the scenario has one of the tags."""
+        return not self.tags or not self.tags.isdisjoint(scenario.tags)
+
+    def places(self, scenario: Scenario) -> Iterator[Place]:
+        """Those of the scenario's places whose cases are selected."""
+        if self.takes(scenario):
+            for place in scenario.places(self.kernels, self.vmms):
+                if self.selects(place.id):
+                    yield place
 
 
 def _kernels(names: Sequence[str], complain: Callable[[str], None]) -> list[str] | None:
@@ -112,7 +141,16 @@ def find(paths: Sequence[str]) -> list[tuple[Path, str]]:
         folder = path if path.is_dir() else path.parent
         for file in files:
             found.setdefault(_identity(file), (file, _name(file, folder)))
-    return list(found.values())
+    return _distinct(list(found.values()))
+
+
+def _distinct(files: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
+    """Files of one name in several folders that were named get their whole path as a name."""
+    times = Counter(name for _, name in files)
+    return [
+        (file, name if times[name] == 1 else file.as_posix().removesuffix(SUFFIX))
+        for file, name in files
+    ]
 
 
 def _missing(path: str) -> str:
@@ -176,15 +214,27 @@ def load_all(files: Sequence[tuple[Path, str]]) -> tuple[list[Scenario], list[Di
             scenarios.append(replace(load(file), name=name))
         except InvalidScenario as invalid:
             diagnostics += invalid.diagnostics
-    return _distinct(scenarios), diagnostics
+    return scenarios, diagnostics
 
 
-def _distinct(scenarios: list[Scenario]) -> list[Scenario]:
-    """Files of one name in several folders that were named get their whole path as a name."""
-    times = Counter(scenario.name for scenario in scenarios)
-    return [
-        scenario
-        if times[scenario.name] == 1
-        else replace(scenario, name=scenario.path.as_posix().removesuffix(SUFFIX))
-        for scenario in scenarios
-    ]
+def made_of(
+    files: Sequence[tuple[Path, str]],
+    make: Callable[[Scenario], Made],
+    *,
+    strictly: bool = False,
+) -> Generator[Made | InvalidScenario, None, None]:
+    """What ``make`` gives for each scenario, or what is wrong with it, in the files' order.
+
+    Every file is loaded, and let go again, in one of as many processes as there are processors.
+    With ``strictly`` a file is held against the schema by ``jsonschema`` as well.
+    """
+    from vcpu_scenario.language import load
+
+    def work(number: int) -> Made | InvalidScenario:
+        file, name = files[number]
+        try:
+            return make(replace(load(file, strictly=strictly), name=name))
+        except InvalidScenario as invalid:
+            return invalid
+
+    return done_for_each(work, len(files))
