@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import (
     ALL_RELEASES,
     KNOWN_RELEASES,
@@ -21,6 +22,8 @@ from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.source import Span, quoted
 
 DEFAULT_VMMS: Final = ("plain",)
+
+_FOLDED: Final = "YAML takes `>` or `|` without quotes for the start of a text: quote the range"
 
 
 class Selector(NamedTuple):
@@ -82,7 +85,12 @@ def read_kernels(node: Node | None, problems: Problems) -> KernelRange | None:
                 found.append(parse_range(item.text))
             except RangeError as error:
                 problems.add(
-                    str(error), item.span, found=quoted(item.text), expected=error.expected
+                    str(error),
+                    item.span,
+                    found=quoted(item.text),
+                    expected=error.expected,
+                    help=kernels_meant(item.text)
+                    or (_FOLDED if item.style in ("folded", "literal") else ""),
                 )
     terms = tuple(term for kernels in found for term in kernels.terms)
     return KernelRange(terms) if terms else None

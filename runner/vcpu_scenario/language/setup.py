@@ -138,7 +138,7 @@ def _check_names(devices: Node | None, program: Program, scope: Scope) -> None:
 
 def _check_loads(program: Program, data: list[Bytes], memory: Memory, scope: Scope) -> None:
     span = program.span
-    for load in program.loads if span is not None else ():
+    for load in program.loads if span is not None and program.ok else ():
         assert span is not None
         code = Bytes(load.addr, load.data, span, "")
         check_in_memory(code, memory, "the guest's code is", scope)
