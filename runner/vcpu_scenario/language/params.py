@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from itertools import product
 from typing import Final, TypeAlias
@@ -54,17 +55,19 @@ def parameter_names(matrix: Node | None) -> list[str]:
 
 
 def _listed(matrix: Sequence, problems: Problems) -> list[Parameters]:
-    rows = [row for row in matrix.items if isinstance(row, Map)]
-    names = parameter_names(matrix)
+    rows = [row for row in matrix.items if isinstance(row, Map) and not row.faulty]
+    keys = [[key.text for key, _ in row.entries] for row in rows]
+    usual = Counter(map(frozenset, keys)).most_common(1)[0][0] if rows else frozenset()
+    names = next((names for names in keys if usual == set(names)), [])
+    others = "first" if keys and names == keys[0] else "others"
     found: list[Parameters] = []
-    for row in rows:
-        here = [key.text for key, _ in row.entries]
+    for row, here in zip(rows, keys, strict=True):
         if set(here) == set(names):
             given = {key.text: value for key, value in row.entries if isinstance(value, Scalar)}
             found.append({name: given[name] for name in names if name in given})
         else:
             problems.add(
-                "a row of the matrix has other parameters than the first",
+                f"a row of the matrix has other parameters than the {others}",
                 row.span,
                 found=", ".join(here),
                 expected=", ".join(names),

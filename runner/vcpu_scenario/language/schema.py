@@ -17,9 +17,10 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from vcpu_scenario.host.printable import printable
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
-from vcpu_scenario.language.scope import Problems
-from vcpu_scenario.source import Span, quoted
+from vcpu_scenario.language.scope import Near, Problems
+from vcpu_scenario.source import Span, did_you_mean, quoted
 
 Schema = Mapping[str, Any]
 
@@ -132,8 +133,10 @@ class _Check:
     def _map(self, node: Map, schema: Schema, what: str, label: Span) -> Node | None:
         kept = tuple(self._entries(node, schema, what))
         present = {key.text for key, _ in node.entries}
-        whole = self._counted(node, schema, what, label)
-        whole &= self._complete(present, schema, what, label)
+        whole = self._again and node.faulty  # what is missing was taken out, and told then
+        if not whole:
+            whole = self._counted(node, schema, what, label)
+            whole &= self._complete(node, present, schema, what, label)
         missing = set(schema.get("required", ())) - {key.text for key, _ in kept}
         if not whole or (missing and what != "the scenario"):
             return None
@@ -183,12 +186,14 @@ class _Check:
         )
         return False
 
-    def _complete(self, present: set[str], schema: Schema, what: str, label: Span) -> bool:
+    def _complete(
+        self, node: Map, present: set[str], schema: Schema, what: str, label: Span
+    ) -> bool:
         absent = [name for name in schema.get("required", ()) if name not in present]
         for name, needed in schema.get("dependencies", {}).items():
             if name in present:
                 absent += [other for other in needed if other not in present]
-        for name in absent:
+        for name in _not_meant(absent, node, schema) if absent else ():
             self._problems.add(
                 f"{what} lacks {quoted(name)}", label, expected=f"a key {quoted(name)}"
             )
@@ -221,9 +226,17 @@ class _Check:
             node.span,
             found=_found(node),
             expected=expected,
-            help=_hint(node, schema),
+            help=_hint(node, schema, self._resolved(schema.get("items", {}))),
+            near=_near(node, schema),
         )
         return False
+
+
+def _not_meant(absent: list[str], node: Map, schema: Schema) -> list[str]:
+    """``absent`` without those that an unknown key of ``node``, reported itself, comes close to."""
+    unknown = [key.text for key, _ in node.entries if key.text not in schema.get("properties", {})]
+    hints = {did_you_mean(word, schema.get("properties", {})) for word in unknown[: Problems.HINTS]}
+    return [name for name in absent if f"did you mean `{name}`?" not in hints]
 
 
 def _same(new: Collection[Node], old: Collection[Node]) -> bool:
@@ -299,7 +312,20 @@ def _found(node: Node) -> str:
     return f"{quoted(node.text)}, {kinds[type(node.value)]}"
 
 
-def _hint(node: Node, schema: Schema) -> str:
+_ONE_OF: Final = re.compile(r"\^\(((?:\w[\w-]*\|?)+)\)\$")
+"""A pattern that is a choice of words."""
+
+
+def _near(node: Node, schema: Schema) -> Near | None:
+    choices = _ONE_OF.match(schema.get("pattern", ""))
+    if choices is None or not isinstance(node, Scalar):
+        return None
+    return node.text, choices[1].split("|")
+
+
+def _hint(node: Node, schema: Schema, items: Schema) -> str:
+    if _types(schema) == ["array"]:
+        return _as_a_list(node) if _is_type(node, items) else ""
     if not isinstance(node, Scalar) or isinstance(node.value, str) or not node.text:
         return ""
     if node.style != "plain" or "string" not in _types(schema) or _is_type(node, schema):
@@ -307,3 +333,11 @@ def _hint(node: Node, schema: Schema) -> str:
     pattern = schema.get("pattern")
     fits = pattern is None or _compiled(pattern).search(node.text)
     return f'quote it: "{node.text}"' if fits else ""
+
+
+def _as_a_list(node: Node) -> str:
+    if isinstance(node, Map):
+        return "this is a list, also of one: begin each item with `- `" if node.entries else ""
+    text = node.text if isinstance(node, Scalar) else ""
+    plain = text and "\n" not in text and len(text) <= 40 and not set(text) & set("[]{},:#'\"")
+    return f"a list of one is written [{printable(text)}]" if plain else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from vcpu_scenario.kernels.meant import kernels_meant
@@ -103,14 +103,15 @@ def read_vmms(node: Node | None) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(item.text for item in items if isinstance(item, Scalar)))
 
 
-def read_selector(clause: Map, names: Iterable[str], problems: Problems) -> Selector:
-    """What the clause is for; ``names`` are the scenario's parameters."""
+def read_selector(clause: Map, names: Collection[str] | None, problems: Problems) -> Selector:
+    """What the clause is for; ``names`` are the scenario's parameters, None where not all of
+    them are known."""
     kernels, vmm, when = clause.get("kernels"), clause.get("vmm"), clause.get("when")
     conditions = {}
     for key, value in when.entries if isinstance(when, Map) else ():
         items = value.items if isinstance(value, Items) else (value,)
         conditions[key.text] = tuple(item.value for item in items if isinstance(item, Scalar))
-        if key.text not in names:
+        if names is not None and key.text not in names:
             problems.add(
                 f"no parameter is called {quoted(key.text)}",
                 key.span,
