@@ -23,7 +23,7 @@ from vcpu_scenario.language.params import (
     combinations,
     parameter_names,
     shown,
-    substitute,
+    substitute_in,
     values_of,
 )
 from vcpu_scenario.language.possible import check_done
@@ -174,8 +174,6 @@ class _Loader:
 
     def _combinations(self, selectors: Sequence[Selector]) -> Iterator[Combination]:
         done: dict[Span, bool] = {}
-        if not self._knows_its_parameters():
-            return
         for row, name in zip(self.rows, case_names(self.rows), strict=True):
             self.problems.parameters = shown(row)
             yield self._combination(selectors, row, name, done)
@@ -201,23 +199,12 @@ class _Loader:
             name, values_of(row), setup.case, clauses, program.symbols, program.lines
         )
 
-    def _knows_its_parameters(self) -> bool:
-        """Whether every ``${name}`` has a value, so that what comes of it can be looked at."""
-        before = self.problems.reports
-        for key, value in self.root.entries if self.rows and self.root.dynamic else ():
-            if key.text not in _HEADER:
-                substitute(value, self.rows[0], self.problems)
-        return self.problems.reports == before
-
     def _with_parameters(self, row: Parameters) -> Map:
         root = self.root
         if not root.dynamic:
             return root
-        entries = tuple(
-            (key, value if key.text in _HEADER else substitute(value, row, self.problems))
-            for key, value in root.entries
-        )
-        checked = schema.check(root._replace(entries=entries), self.problems, again=True)
+        root = substitute_in(root, row, self.problems, but=_HEADER)
+        checked = schema.check(root, self.problems, again=True)
         return checked if isinstance(checked, Map) else root
 
     def _assemble(self, source: str, base: int) -> Assembled:
