@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from vcpu_scenario.language.nodes import Scalar
 from vcpu_scenario.source import Span
 
 
-class TextPlace(NamedTuple):
+class TextPlace:
     """Maps lines and columns of ``scalar.text`` to the lines of the file it stands in."""
 
-    scalar: Scalar
-    file_lines: Sequence[str]
+    def __init__(self, scalar: Scalar, file_lines: Sequence[str]) -> None:
+        self.scalar = scalar
+        self.file_lines = file_lines
+        self._text_lines = scalar.text.split("\n") if scalar.style == "literal" else []
 
     def line(self, number: int) -> Span:
         """The text of line ``number`` (from 1), without the blanks around it."""
@@ -37,7 +38,7 @@ class TextPlace(NamedTuple):
 
     def _in_block(self, number: int, column: int | None) -> Span:
         span = self.scalar.span
-        text = self.scalar.text.split("\n")
+        text = self._text_lines
         number = min(number, max(1, len(text) - 1))
         content = text[number - 1] if 0 < number <= len(text) else ""
         line_number = span.line + number
