@@ -161,6 +161,39 @@ def test_once_the_scheduler_is_gone_every_case_has_a_result(
     assert {result.case.kernel for result in lost} >= {DEADLY}
 
 
+IMPATIENT = """\
+from vcpu_scenario.process import main
+from vcpu_scenario.running import cluster
+cluster.PATIENCE = 8.0
+raise SystemExit(main())
+"""
+
+
+def test_a_scheduler_that_dies_is_told_in_the_results_alone(local: Cluster, tmp_path: Path) -> None:
+    """Dask's own log, with its tracebacks, is not the user's."""
+    slow = tmp_path / "slow.vcpu.yaml"
+    slow.write_text(
+        "title: many polls\n"
+        "guest: {words: [0xb9400001, 0x17ffffff], registers: {x0: 0x09000000}}\n"
+        f"matrix: {{x5: [{', '.join(map(str, range(400)))}]}}\n"
+        "limits: {exits: 20000}\n"
+        "expect: [{exits: [mmio: {read: 0x09000000, repeat: 20000}]}]\n"
+    )
+    local.add_worker()
+    process = subprocess.Popen(
+        [sys.executable, "-c", IMPATIENT, "run", str(slow), "--kernel", "6.12",
+         "--cluster", local.address],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    time.sleep(4)
+    local.scheduler.kill()
+    out, err = process.communicate(timeout=2 * PATIENCE)
+    assert (process.returncode, err) == (1, "")
+    assert f"the connection to {local.address} ended" in out
+
+
 def test_a_scheduler_that_does_not_answer_is_named() -> None:
     with (
         pytest.raises(ClusterError, match=r"no scheduler answers at tcp://127\.0\.0\.1:1"),

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from vcpu_scenario.assembly import assemblers
+from vcpu_scenario.assembly import assemblers, process
 from vcpu_scenario.assembly.assemble import AssemblerError, NoAssembler, assemble, assemble_with
 from vcpu_scenario.assembly.assemblers import Assembler, choose, installed
 
@@ -95,7 +95,7 @@ def test_an_assembler_that_fails_without_a_word_is_an_error(bare: Path) -> None:
 def test_one_that_does_not_end_is_given_up(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sleep = shutil.which("sleep", path="/bin:/usr/bin")
     program(bare / "clang", f"exec {sleep} 60")
-    monkeypatch.setattr(assemblers, "SECONDS", 0.2)
+    monkeypatch.setattr(process, "SECONDS", 0.2)
     with pytest.raises(AssemblerError, match="did not finish"):
         assemble("nop // for this endlessness alone", 0)
 

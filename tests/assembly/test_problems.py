@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from vcpu_scenario.assembly.assemble import AssemblerError, Problem, assemble_with
 from vcpu_scenario.assembly.assemblers import Assembler
+from vcpu_scenario.assembly.source import prepare
 
 BASE = 0x4000_0000
 
@@ -93,3 +94,16 @@ def test_an_unfinished_block_is_an_error(assembler: Assembler) -> None:
 def test_the_message_of_the_error_holds_them_all(assembler: Assembler) -> None:
     with pytest.raises(AssemblerError, match=r"1:1: .*mnemonic.*; 2:2: .*mnemonic"):
         assemble_with(assembler, "foo\n bar\n", BASE)
+
+
+def test_a_statement_far_to_the_right_is_told_where_it_is(assembler: Assembler) -> None:
+    source = "nop;" * 50 + " frob x1"
+    (problem,) = problems(assembler, source)
+    assert problem.line == 1
+    assert problem.column == len(source) - len("frob x1") + 1
+
+
+def test_what_stands_before_a_statement_is_not_repeated_for_each() -> None:
+    """The text for the assembler grows as the source does, however long its lines are."""
+    sizes = [len(prepare("nop;" * count).text) for count in (1000, 2000)]
+    assert sizes[1] < 2.2 * sizes[0]

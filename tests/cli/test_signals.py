@@ -184,3 +184,50 @@ def test_closed_and_full_streams_end_as_they_should(
     assert streams != "> /dev/full" or status == 4 or "cannot write" in err
     assert "internal error" not in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("compare --machine emulated:6.12 --machine emulated:5.10", "were not compared"),
+        ("record --machine emulated:6.12 --format oracle --output report.json", "not recorded"),
+    ],
+)
+def test_what_is_compared_or_recorded_until_a_signal_is_not_lost(
+    slow: Path, command: str, told: str, number: signal.Signals
+) -> None:
+    process = start(*command.split(), slow, cwd=slow.parent)
+    wait_for(lambda: taken(process))
+    time.sleep(3)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, "Traceback" in err) == (2, False), err
+    last = err.splitlines()[-1]
+    assert last.startswith("interrupted: ")
+    assert told in last
+    assert members(process.pid) == []
+    if "record" in command:
+        done = len(json.loads(slow.with_name("report.json").read_text()))
+        assert f"{done} case" in err
+        assert sorted(os.listdir(slow.parent)) == ["report.json", "slow.vcpu.yaml"]
+    else:
+        assert "differ between emulated:6.12 and emulated:5.10" in out
+
+
+def test_scenarios_that_are_recorded_when_a_signal_comes_are_whole(tmp_path: Path) -> None:
+    for name in "abcdefgh":
+        (tmp_path / f"{name}.vcpu.yaml").write_text(
+            SLOW.partition("matrix")[0] + "limits: {exits: 20000}\n"
+        )
+    before = (tmp_path / "a.vcpu.yaml").read_text()
+    process = start("record", tmp_path, "--machine", "emulated:6.12", "--yes")
+    wait_for(lambda: taken(process))
+    time.sleep(2)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2, err
+    assert "interrupted" in err.splitlines()[-1]
+    for path in tmp_path.iterdir():
+        text = path.read_text()
+        assert text == before or text.startswith(before.rstrip())

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from vcpu_scenario.assembly import assemblers, confinement
+from vcpu_scenario.assembly import confinement, process
 from vcpu_scenario.assembly.assemble import AssemblerError, assemble_with
 from vcpu_scenario.assembly.assemblers import Assembler, installed
 
@@ -54,7 +54,7 @@ class AssemblerTarget:
         self._watched()
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder / "inside")
-            patch.setattr(assemblers, "SECONDS", _SECONDS)
+            patch.setattr(process, "SECONDS", _SECONDS)
             word = self._held(lambda: _assembled(assembler, text), "as code")
             if confinement.version():
                 self._held(lambda: _raw(assembler, text), "raw, confined")
@@ -69,7 +69,7 @@ class AssemblerTarget:
         word, told = work()
         if (spent := time.monotonic() - start) > _SECONDS * 2:
             raise Finding(f"{way}: {spent:.0f} seconds")
-        if resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss > assemblers.MAX_MEMORY >> 10:
+        if resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss > process.MAX_MEMORY >> 10:
             raise Finding(f"{way}: more memory than there is to be")
         for part in CANARY.split():
             if part.encode() in told:

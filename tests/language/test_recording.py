@@ -45,6 +45,10 @@ WRONG: list[tuple[Change, str]] = [
     (lambda job, trace: job.pop("ram"), "job: expected a key `ram`"),
     (lambda job, trace: job.update(ram=5), "job.ram: expected a list, found 5"),
     (
+        lambda job, trace: job.update(ram=[{"base": n << 30, "size": 1 << 30} for n in range(2)]),
+        "job.ram: expected at most 0x40000000 bytes in all slots together, found 2147483648",
+    ),
+    (
         lambda job, trace: job["ram"][1].update(size=-1),
         "job.ram[1].size: expected an integer from 1 to 0x40000000, found -1",
     ),

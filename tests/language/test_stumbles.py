@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 from vcpu_scenario import InvalidScenario, loads, run
+from vcpu_scenario.errors import UsageError
+from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import parse_range, parse_release
+from vcpu_scenario.running.target import BadTarget, target
 from vcpu_scenario.verdict.result import guest_of
 
 BRK = "guest: {words: [0xd4200000]}\ndebug: {software_breakpoints: true}\n"
@@ -59,6 +62,73 @@ def test_a_clause_may_be_for_one_vmm() -> None:
     assert {case.vmm for case in scenario.cases(["6.12"]) if case.expectation} == {"qemu"}
 
 
+@pytest.mark.parametrize(
+    "key", ["features: psci_0_2", "capabilities: arm_nisv_to_user", "observe: x7"]
+)
+def test_one_of_what_the_vcpu_has_needs_no_list(key: str) -> None:
+    name, _, value = key.partition(": ")
+    (one,) = loads(f"title: t\n{key}\n{BRK}{EXPECT}").cases(["6.12"])
+    (several,) = loads(f"title: t\n{name}: [{value}]\n{BRK}{EXPECT}").cases(["6.12"])
+    assert one.case == several.case
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("vmm: qemo", "qemu"),
+        ("vmm: [plain, qemo]", "qemu"),
+        ("features: psci", "psci_0_2"),
+        ("capabilities: nisv_to_user", "arm_nisv_to_user"),
+        ("observe: xx1", "x1"),
+    ],
+)
+def test_a_word_that_is_near_is_told(key: str, meant: str) -> None:
+    assert f"did you mean `{meant}`?" in complaints(f"title: t\n{key}\n{BRK}{EXPECT}")
+
+
+@pytest.mark.parametrize(
+    ("key", "help_"),
+    [
+        ("memory: {at: 0, size: 1MiB}", "begin each item with `- `"),
+        ("before: {irq: 5}", "begin each item with `- `"),
+        ("expect: {exits: [debug: {}]}", "begin each item with `- `"),
+        ("expect: [{exits: {debug: {}}}]", "begin each item with `- `"),
+        ("expect: [{stops: 0x40000000}]", "a list of one is written [0x40000000]"),
+        ("matrix: {x: 5}", "a list of one is written [5]"),
+    ],
+)
+def test_where_order_counts_a_list_is_asked_for_also_of_one(key: str, help_: str) -> None:
+    assert help_ in complaints(f"title: t\n{key}\n{BRK}")
+
+
+@pytest.mark.parametrize("key", ["data: 5", "memory: ram"])
+def test_what_no_item_can_be_is_not_shown_as_one(key: str) -> None:
+    assert "help" not in complaints(f"title: t\n{key}\n{BRK}{EXPECT}")
+
+
+UART = "devices: {uart: {handled_by: userspace, at: 0x0900_0000, model: MODEL}}\n"
+
+
+@pytest.mark.parametrize("text", ["", "K"])
+def test_what_a_device_sends_that_never_sends_is_no_expectation(text: str) -> None:
+    clause = f"expect: [{{final: {{output: {{uart: '{text}'}}}}}}]\n"
+    told = complaints(f"title: t\n{BRK}{UART.replace('MODEL', 'registers')}{clause}")
+    assert "`uart` never sends anything" in told
+
+
+def test_that_a_device_sends_nothing_is_an_expectation_where_it_can() -> None:
+    code = "guest: {words: [0xd2a12000, 0x52800961, 0x39000001, 0xd4200000]}\n"
+    text = (
+        f"title: t\n{code}debug: {{software_breakpoints: true}}\n{UART.replace('MODEL', 'pl011')}"
+    )
+    clause = "expect: [{final: {output: {uart: ''}}}]\n"
+    quiet = code.replace("0x39000001", "0xd503201f")
+    assert [r.verdict for r in run(loads(text + clause), kernels="6.12")] == ["fail"]
+    assert [r.verdict for r in run(loads(text.replace(code, quiet) + clause), kernels="6.12")] == [
+        "pass"
+    ]
+
+
 @pytest.mark.parametrize("key", ["vmm: qemo", "tags: Not A Tag"])
 def test_one_that_is_none_is_told(key: str) -> None:
     assert f"wrong value for `{key.partition(':')[0]}`" in complaints(
@@ -81,3 +151,99 @@ def test_a_branch_is_shown_with_the_label_it_goes_to() -> None:
     guest = guest_of(case)
     assert guest.place(0x40000004).instruction == "b.ne again"
     assert guest.place(0x40000008).instruction == "b #0x40001008"
+
+
+MEANT = [
+    ("6.12-rc1", "6.12"),
+    ("v6.12-rc1", "6.12"),
+    ("6.12.5-foo", "6.12.5"),
+    ("6.12.0-1-amd64", "6.12.0"),
+    ("6.12.57+deb13-amd64", "6.12.57"),
+    ("5.0-v2trp", "5.0-v2trap"),
+    ("linux-6.12", "6.12"),
+    ("Linux 6.12", "6.12"),
+    ("V6.12", "6.12"),
+    ("5.10.x", "5.10"),
+    ("=6.12", "6.12"),
+    ("==6.12", "6.12"),
+    ("~6.1", "6.1"),
+    ("5.10+", ">=5.10"),
+    ("5.0..", ">=5.0"),
+    ("..5.10", "<=5.10"),
+    ("6.1-6.12", "6.1..6.12"),
+    ("v6.1-v6.12", "6.1..6.12"),
+    ("6.1 - 6.12", "6.1..6.12"),
+    ("6.1 to 6.12", "6.1..6.12"),
+    ("6.1–6.12", "6.1..6.12"),
+    ("5.0...5.10", "5.0..5.10"),
+    ("5.0..=5.10", "5.0..5.10"),
+    ("6.12-rc1..6.14-rc2", "6.12..6.14"),
+    ("=>5.11", ">=5.11"),
+    ("≥5.11", ">=5.11"),
+    (">=5.11, <6.1", ">=5.11 <6.1"),
+    (">=5.11 and <6.1", ">=5.11 <6.1"),
+]
+
+
+@pytest.mark.parametrize(("written", "meant"), MEANT)
+def test_what_others_write_for_kernels_is_told_as_it_is_written_here(
+    written: str, meant: str
+) -> None:
+    assert kernels_meant(written) == f"did you mean `{meant}`?"
+    assert parse_range(meant).rows()
+    assert f"did you mean `{meant}`?" in complaints(
+        f"title: t\n{BRK}expect: [{{kernels: '{written}', exits: [debug: {{}}]}}]\n"
+    )
+    with pytest.raises(UsageError, match=r"--kernel: .*did you mean") as raised:
+        run(loads(f"title: t\n{BRK}{EXPECT}"), kernels=written)
+    assert f"did you mean `{meant}`?" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("5.10, 6.1", "several ranges are given one by one: `5.10`, `6.1`"),
+        ("!=5.10", "to leave a release out"),
+        ("5.10-5.0", ""),
+        ("nonsense", ""),
+        ("1-" * 5000, ""),
+    ],
+)
+def test_no_range_is_made_up(written: str, told: str) -> None:
+    assert kernels_meant(written).startswith(told)
+    assert "did you mean" not in kernels_meant(written)
+
+
+@pytest.mark.parametrize("name", ["lab:6.12-rc1", "lab:v6.12-rc1", "emulated:6.12-rc1"])
+def test_a_machine_is_told_as_its_release_is(name: str) -> None:
+    with pytest.raises(BadTarget, match=r"did you mean `6\.12`"):
+        target(name)
+
+
+@pytest.mark.parametrize(
+    "guest",
+    [
+        "guest: {elf: missing.elf}",
+        "guest: {binary: missing.bin}",
+        "guest: {at: 0x40000001, words: [0xd4200000]}",
+        "guest: {at: 0x40000001, words: [0xd4200000], symbols: {there: 0x80000000}}",
+        "guest: {words: [0xd4200000], binary: b}",
+        "guest: {code: 'nonsense'}",
+    ],
+)
+@pytest.mark.parametrize("memory", ["", "memory: [{at: 0x80000000, size: 1MiB}]\n"])
+def test_one_fault_of_the_guest_is_one_error(guest: str, memory: str) -> None:
+    told = complaints(
+        f"title: t\n{guest}\n{memory}"
+        "devices: {uart: {handled_by: userspace, at: 0x40010000}}\n"
+        "data: [{at: 0x80000000, hex: '00'}]\n"
+        "expect: [{exits: [mmio: {read: label}], final: {memory: [{at: 0x80000000, hex: '00'}]}}]\n"
+    )
+    assert told.count(": error: ") == 1, told
+
+
+def test_slots_that_are_added_count_with_the_others() -> None:
+    told = complaints(
+        f"title: t\n{BRK}before: [{{add_memory: {{at: 0x100000000, size: 1GiB}}}}]\n{EXPECT}"
+    )
+    assert "the memory slots are too large together" in told

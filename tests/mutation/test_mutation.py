@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.mutation.faults import faults
 from tests.mutation.search import clauses, patterns
 
 
@@ -15,3 +16,9 @@ def test_a_pattern_matches_only_where_it_can_be_laid_over_all_that_came() -> Non
     tally = patterns(seed=0, count=4000)
     assert tally.wrong == []
     assert 500 < tally.false < 3500
+
+
+def test_one_fault_draws_one_kind_of_error() -> None:
+    tally = faults(seed=0, count=300)
+    assert tally.wrong == []
+    assert tally.false > 200

@@ -166,6 +166,25 @@ def test_a_kernel_that_does_not_come_up_again_loses_cases_and_no_results(
     assert (tmp_path / "starts").read_text().count("started") == 3
 
 
+def test_a_guest_of_another_kind_that_does_not_come_up_loses_its_cases_alone(
+    options: Options,
+) -> None:
+    """What the guests that came up have done is not lost with it."""
+    chosen = options()
+    gicv2 = case(2, GICV2)
+    with Lab("6.12", chosen) as lab:
+        assert isinstance(lab.run(case(1)), Trace)
+        qemu = Path(chosen.qemu)
+        works = qemu.read_text()
+        qemu.write_text("#!/bin/sh\nexit 1\n")
+        lost = lab.run(gicv2)
+        assert isinstance(lost, Lost)
+        assert "did not come up with a GICv2" in lost.reason
+        qemu.write_text(works)
+        assert isinstance(lab.run(gicv2), Trace)
+        assert isinstance(lab.run(case(3)), Trace)
+
+
 def test_a_case_that_does_not_fit_is_skipped_and_the_guest_stays(
     options: Options, boots: Boots
 ) -> None:

@@ -75,10 +75,35 @@ def test_a_name_and_a_title_do_nothing(
     for file in (str(good), str(bad), str(good)[:-3]):
         main([command[0], file, *command[1:]])
         told = capsys.readouterr()
-        for line in (told.out + told.err).split("\n"):
-            assert line.isprintable() or "\t" in line
-            assert not line.lstrip().startswith("::")
-            assert "##[" not in line
+        assert_does_nothing(told.out + told.err)
+
+
+def assert_does_nothing(text: str) -> None:
+    for line in text.split("\n"):
+        assert line.isprintable() or "\t" in line
+        assert not line.lstrip().startswith("::")
+        assert "##[" not in line
+
+
+@pytest.mark.parametrize("form", ["html", "json", "junit", "ktap", "text"])
+def test_a_report_on_standard_output_is_no_command_of_a_ci_service(
+    form: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Titles, notes and names of parameters and files are a stranger's; so is what differs."""
+    monkeypatch.chdir(tmp_path)
+    for number, hostile in enumerate(("##[error]x", "::error::x", "##vso[task.complete]x")):
+        words = f"guest: {{words: [0xd4200000]}}\nmatrix: {{x: [{json.dumps(hostile)}]}}\n"
+        about = f"about: {json.dumps(chr(10) + hostile + chr(10) + hostile)}\n"
+        said = json.dumps(hostile)
+        clause = f"expect: [{{about: {said}, exits: [any: {{pc: 4, note: {said}}}]}}]\n"
+        Path(f"f{number}{hostile.replace('/', '')}.vcpu.yaml").write_text(
+            f"title: {json.dumps(hostile)}\n{about}{words}{clause}"
+        )
+    main(["run", ".", "--kernel", "6.12", "--format", form])
+    assert_does_nothing(capsys.readouterr().out)
 
 
 def test_a_name_that_is_not_utf8_goes_through_a_report(

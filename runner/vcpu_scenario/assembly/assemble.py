@@ -18,7 +18,8 @@ from vcpu_scenario.assembly.source import Position, Prepared, prepare
 from vcpu_scenario.assembly.text import blank_comments
 
 if TYPE_CHECKING:
-    from vcpu_scenario.assembly.assemblers import Assembler, Diagnostic
+    from vcpu_scenario.assembly.assemblers import Assembler
+    from vcpu_scenario.assembly.complaints import Complaint
 
 __all__ = ["Assembled", "AssemblerError", "NoAssembler", "Problem", "assemble", "assemble_with"]
 
@@ -53,7 +54,7 @@ def assemble_with(assembler: Assembler, source: str, base: int) -> Assembled:
         ) from None
 
 
-def _problems(source: str, prepared: Prepared, diagnostics: Iterable[Diagnostic]) -> list[Problem]:
+def _problems(source: str, prepared: Prepared, diagnostics: Iterable[Complaint]) -> list[Problem]:
     placed, elsewhere = [], []
     for found in diagnostics:
         position = prepared.place(found.line, found.column)

@@ -60,12 +60,14 @@ class Position:
 class Prepared:
     """``text`` for the assembler; ``origins`` says where each of its lines comes from.
 
-    ``literals`` are the lines of the pools written out here, with the alignment of each.
-    ``refused`` are directives that cannot be had: (position, message).
+    ``shifts`` say by how many columns it was moved to the left: what stands before a statement in
+    its line is not repeated for each. ``literals`` are the lines of the pools written out here,
+    with the alignment of each. ``refused`` are directives that cannot be had: (position, message).
     """
 
     text: str
     origins: tuple[Position | None, ...]
+    shifts: tuple[int, ...]
     literals: Mapping[int, int]
     refused: tuple[tuple[Position, str], ...]
 
@@ -78,7 +80,7 @@ class Prepared:
         origin = self.origin(line)
         if origin is None or column is None or line in self.literals:
             return origin
-        return Position(origin.line, column)
+        return Position(origin.line, column + self.shifts[line - 1])
 
 
 def prepare(source: str) -> Prepared:
@@ -110,6 +112,7 @@ class _Writer:
         self.ended = False
         self._lines: list[str] = []
         self._origins: list[Position | None] = []
+        self._shifts: list[int] = []
         self._refused: list[tuple[Position, str]] = []
         self._blocks = 0
         self._conditions = 0
@@ -142,7 +145,7 @@ class _Writer:
         if page := _PAGE.match(mask, body):
             self._pages.append((Position(line, start + page.start(1) + 1), page[1]))
         text = self._with_literal(line, start, code, mask, body)
-        self._write(" " * start + text.rstrip(), origin)
+        self._write(text.rstrip(), origin, start)
         if name in (".ltorg", ".pool") and self._plain() and not self._conditions:
             self._flush()
         self._follow(name, code)
@@ -164,11 +167,18 @@ class _Writer:
         self._record(None)
         self._flush()
         text = "\n".join(self._lines) + "\n"
-        return Prepared(text, tuple(self._origins), self._literal_lines, tuple(self._refused))
+        return Prepared(
+            text,
+            tuple(self._origins),
+            tuple(self._shifts),
+            self._literal_lines,
+            tuple(self._refused),
+        )
 
-    def _write(self, text: str, origin: Position | None) -> None:
+    def _write(self, text: str, origin: Position | None, shift: int = 0) -> None:
         self._lines.append(text)
         self._origins.append(origin)
+        self._shifts.append(shift)
 
     def _record(self, index: int | None) -> None:
         self._write(

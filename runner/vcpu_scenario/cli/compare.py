@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeGuard
 
+from vcpu_scenario.cli.interrupt import UntilAsked
 from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
 from vcpu_scenario.cli.options import COMMON
@@ -46,18 +47,22 @@ def compare(
             complain(_why_nothing(selection, scenarios, one.kernel or other.kernel))
             return Status.NOTHING_SELECTED
         differing = skipped = unmodelled = 0
-        for first, second in pairs:
-            with failing():
-                found = _on(one, first), _on(other, second)
-            same, lines = _told((one, other), first, second, found)
-            differing += same is False
-            skipped += same is None
-            unmodelled += any(isinstance(each, Trace) and not _ran(each) for each in found)
-            if everything or same is not True:
-                say(paint(lines, colour=wants_colour(COMMON.colour, to_file=False)))
+        with UntilAsked(pairs) as to_do:
+            for first, second in to_do:
+                with failing():
+                    found = _on(one, first), _on(other, second)
+                same, lines = _told((one, other), first, second, found)
+                differing += same is False
+                skipped += same is None
+                unmodelled += any(isinstance(each, Trace) and not _ran(each) for each in found)
+                if everything or same is not True:
+                    say(paint(lines, colour=wants_colour(COMMON.colour, to_file=False)))
     left_out = f", {skipped} could not be compared" if skipped else ""
-    say(f"{count(len(pairs), 'case')}: {differing} differ between {names[0]} and {names[1]}")
-    say(f"{left_out}\n")
+    done = count(len(pairs) - to_do.left, "case")
+    say(f"{done}: {differing} differ between {names[0]} and {names[1]}{left_out}\n")
+    if to_do.left:
+        complain(f"interrupted: {to_do.left} of {count(len(pairs), 'case')} were not compared")
+        return Status.INTERRUPTED
     if differing:
         return Status.MISMATCH
     return Status.NOT_MODELLED if unmodelled else Status.OK

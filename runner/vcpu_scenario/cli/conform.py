@@ -25,6 +25,7 @@ from vcpu_scenario.host.printable import printable
 from vcpu_scenario.kernels.release import KernelRange, RangeError, parse_range, parse_release
 from vcpu_scenario.running.keyword import KeywordError, compile_keyword
 from vcpu_scenario.running.pool import Lost, Stop
+from vcpu_scenario.running.select import no_kernels
 
 if TYPE_CHECKING:
     from vcpu_scenario.recordings.conform import Outcome
@@ -137,8 +138,7 @@ def _range(name: str, recorded: Iterable[str]) -> KernelRange:
     try:
         range_ = parse_range(name)
     except RangeError as error:
-        expected = f"; expected {error.expected}" if error.expected else ""
-        raise UsageError(f"--kernel: {error}{expected}") from None
+        raise UsageError(no_kernels(name, error)) from None
     if not any(range_.matches(kernel) for kernel in recorded):
         there = ", ".join(sorted(recorded, key=parse_release)) or "no kernel at all"
         raise UsageError(f"--kernel: nothing was recorded on {name}; there is {there}")

@@ -7,12 +7,14 @@ after either the report is written. Outside a run the first ends the command. Th
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from vcpu_scenario.host import signals
 from vcpu_scenario.host.signals import SIGNALS
+
+T = TypeVar("T")
 
 
 class Interrupt:
@@ -49,3 +51,35 @@ class Interrupt:
             self._then()
         elif another:
             raise KeyboardInterrupt
+
+
+class UntilAsked(Generic[T]):
+    """Items to be done one by one, until somebody wants to stop. A context manager.
+
+    The one at hand when the first signal comes is still done; a later signal gives it up and ends
+    the block. ``left`` says how many were not done.
+    """
+
+    def __init__(self, items: Sequence[T]) -> None:
+        self._items = items
+        self._done = 0
+        self._interrupt = Interrupt(lambda: None)
+
+    @property
+    def left(self) -> int:
+        return len(self._items) - self._done
+
+    def __enter__(self) -> UntilAsked[T]:
+        self._interrupt.__enter__()
+        return self
+
+    def __iter__(self) -> Iterator[T]:
+        for item in self._items:
+            if self._interrupt.asked:
+                return
+            yield item
+            self._done += 1
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        self._interrupt.__exit__()
+        return kind is KeyboardInterrupt and self._interrupt.asked

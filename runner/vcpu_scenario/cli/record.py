@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vcpu_scenario.cli.difference import difference
+from vcpu_scenario.cli.interrupt import UntilAsked
 from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
 from vcpu_scenario.cli.output import cannot_write, complain, destination, say
@@ -24,6 +25,7 @@ from vcpu_scenario.trace import Trace
 
 if TYPE_CHECKING:
     from vcpu_scenario.language import ScenarioCase
+    from vcpu_scenario.recordings.format import Json
 
 
 def record(
@@ -67,9 +69,14 @@ def _scenarios(cases: Sequence[ScenarioCase], target: Target, *, yes: bool) -> S
     for case in cases:
         by_file.setdefault(case.scenario.path, []).append(case)
     status = Status.OK
-    for path, found in by_file.items():
-        if not _file(path, found, target, yes=yes):
-            status = Status.MISMATCH
+    for done, (path, found) in enumerate(by_file.items()):
+        try:
+            if not _file(path, found, target, yes=yes):
+                status = Status.MISMATCH
+        except KeyboardInterrupt:
+            left = len(by_file) - done
+            complain(f"interrupted: {left} of {count(len(by_file), 'scenario')} were not recorded")
+            return Status.INTERRUPTED
     return status
 
 
@@ -183,31 +190,41 @@ def _trace(case: ScenarioCase, target: Target) -> Trace | None:
 
 def _oracle(cases: Sequence[ScenarioCase], target: Target, output: str | None) -> Status:
     """One entry for each case, as ``scenario conform`` reads them."""
-    from vcpu_scenario.recordings.jobs import case_of
-    from vcpu_scenario.recordings.write import Unrecordable, entry
+    from vcpu_scenario.recordings.write import Unrecordable
 
     to = destination(output)
     entries = []
     left_out = 0
     try:
-        for case in cases:
-            trace = _trace(case, target)
-            try:
-                if trace is None:
-                    raise Unrecordable("it gave no trace")
-                made = entry(case.id.partition("@")[0], case.case, {target.kernel or "": trace})
-                with failing():
-                    again = target.run(case_of(made["job"]), case.kernel)
-                if not isinstance(again, Trace) or again.to_json() != trace.to_json():
-                    raise Unrecordable("a device that does more than reply")
-            except Unrecordable as reason:
-                left_out += 1
-                complain(f"{printable(case.id)}: no recorded job can say this: {reason}")
-            else:
-                entries.append(made)
+        with UntilAsked(cases) as to_do:
+            for case in to_do:
+                try:
+                    entries.append(_entry(case, target))
+                except Unrecordable as reason:
+                    left_out += 1
+                    complain(f"{printable(case.id)}: no recorded job can say this: {reason}")
     except BaseException:
         to.discard()
         raise
     to.write(json_text(entries))
     complain(f"{count(len(entries), 'case')} recorded on {target.name}, {left_out} left out")
+    if to_do.left:
+        complain(f"interrupted: {to_do.left} of {count(len(cases), 'case')} were not recorded")
+        return Status.INTERRUPTED
     return Status.OK if entries else Status.NOTHING_SELECTED
+
+
+def _entry(case: ScenarioCase, target: Target) -> Json:
+    """The recorded job and what came; raises Unrecordable where none gives the same again."""
+    from vcpu_scenario.recordings.jobs import case_of
+    from vcpu_scenario.recordings.write import Unrecordable, entry
+
+    trace = _trace(case, target)
+    if trace is None:
+        raise Unrecordable("it gave no trace")
+    made = entry(case.id.partition("@")[0], case.case, {target.kernel or "": trace})
+    with failing():
+        again = target.run(case_of(made["job"]), case.kernel)
+    if not isinstance(again, Trace) or again.to_json() != trace.to_json():
+        raise Unrecordable("a device that does more than reply")
+    return made

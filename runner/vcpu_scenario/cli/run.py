@@ -183,6 +183,9 @@ def results_of(
 ) -> Generator[Result, None, None]:
     """Runs each case, in ``jobs`` processes or, with 0, in this one; by default emulated.
 
+    Raises :class:`vcpu_scenario.cli.status.NoMachine` where a real machine fails at once; one
+    that fails later takes the case at hand.
+
     What ends a process ends the case in it with an error, and no other. A real machine that one
     process drives is driven from this one, which loses nothing by it.
     """
@@ -204,15 +207,19 @@ def results_of(
         limits = cases[number].case.limits
         return limits.exits * limits.seconds + (_BOOT if real else _PATIENCE)
 
+    any_done = False
     processes = 0 if real and jobs == 1 else jobs
     for number, found in workers.results(work, len(cases), processes, stop=stop, patience=patience):
         case = cases[number]
         if isinstance(found, NoMachine):
-            raise found
-        if isinstance(found, Lost):
+            if not any_done:
+                raise found
+            yield Result(case, "error", reason=str(found))
+        elif isinstance(found, Lost):
             yield Result(case, "error", reason=found.reason, detail=found.detail)
         else:
             yield Result(case, *found)
+        any_done = True
 
 
 def _attempt(cases: Sequence[ScenarioCase], real: Target | None) -> Callable[[int], Result]:

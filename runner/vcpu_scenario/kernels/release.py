@@ -56,6 +56,7 @@ KNOWN_RELEASES: Final = (
 VARIANTS: Final = ("v2trap",)
 """``v2trap``: accesses to the GICv2 CPU interface trap and are emulated in hyp."""
 
+_EXPECTED_VARIANT: Final = f"{' or '.join(VARIANTS)}, or the release alone"
 _NAME = re.compile(r"v?(\d{1,4}(?:\.\d{1,4}){0,3})(?:-([A-Za-z][A-Za-z0-9_]*))?\Z")
 _COMPARATOR = re.compile(r"(>=|<=|>|<)")
 
@@ -85,10 +86,16 @@ def parse_release(name: str) -> Release:
     match = _NAME.match(name)
     if match is None:
         raise RangeError(
-            f"`{name}` is not a kernel release", name, "a release such as 6.12 or 6.12.107"
+            f"{_shown(name)} is not a kernel release", name, "a release such as 6.12 or 6.12.107"
         )
     numbers, variant = match.groups()
+    if variant and variant not in VARIANTS:
+        raise RangeError(f"no variant is called `{variant}`", variant, _EXPECTED_VARIANT)
     return Release(tuple(map(int, numbers.split("."))), variant or "")
+
+
+def _shown(text: str) -> str:
+    return f"`{text}`" if text.strip() else "an empty text"
 
 
 class _Bound(NamedTuple):
@@ -200,13 +207,10 @@ def _term(text: str) -> _Term:
             variants.add(release.variant)
         waiting = ""
     if waiting or not bounds:
-        raise RangeError(f"`{text}` is not a range of kernels", text, EXPECTED)
+        raise RangeError(f"{_shown(text)} is not a range of kernels", text, EXPECTED)
     if len(variants) > 1:
         raise RangeError(f"`{text}` mixes a variant with plain releases", text)
-    variant = variants.pop()
-    if variant and variant not in VARIANTS:
-        raise RangeError(f"no variant is called `{variant}`", variant, " or ".join(VARIANTS))
-    return _Term(tuple(bounds), variant)
+    return _Term(tuple(bounds), variants.pop())
 
 
 EXPECTED: Final = 'a range such as ">=5.11", "<6.1", "5.0..5.10", "4.14" or ">=6.1 <6.14"'
@@ -228,4 +232,5 @@ def _bound(name: str) -> Release:
     try:
         return parse_release(name)
     except RangeError as error:
-        raise RangeError(str(error), name or "", EXPECTED) from None
+        expected = error.expected if error.expected == _EXPECTED_VARIANT else EXPECTED
+        raise RangeError(str(error), error.text, expected) from None

@@ -23,11 +23,13 @@ from vcpu_scenario.expectation import (
 from vcpu_scenario.expectation import Final as FinalState
 from vcpu_scenario.language.exits import ReadExit, read_errno, read_exits, read_register_checks
 from vcpu_scenario.language.memory import check_in_memory, joined, read_placed
-from vcpu_scenario.language.nodes import Map, Node, Scalar
+from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty
 from vcpu_scenario.language.nodes import Sequence as Items
 from vcpu_scenario.language.possible import check_order, check_possible, means_of
 from vcpu_scenario.language.sense import check_asserts
 from vcpu_scenario.language.setup import MAX_EXITS, Setup, check_doings
+from vcpu_scenario.source import quoted
+from vcpu_scenario.vmm.devices import SENDING
 
 
 class Clause(NamedTuple):
@@ -73,7 +75,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         peek=tuple(dict.fromkeys((check.addr, len(check.data)) for check in final.memory)),
         final_regs=tuple(dict.fromkeys(check.reg for check in final.regs)),
     )
-    if setup.clean and not node.faulty and problems.reports == before:
+    if setup.clean and not is_faulty(node) and problems.reports == before:
         check_possible(exits or (), expectation, means_of(case), problems)
         check_order(exits or (), case, problems)
         check_asserts(expectation, node, problems)
@@ -250,11 +252,19 @@ def _eventfds(node: Node | None, setup: Setup) -> tuple[EventfdCheck, ...]:
 
 
 def _outputs(node: Node | None, setup: Setup) -> tuple[OutputCheck, ...]:
-    names = [device.name for device in setup.devices.userspace]
+    models = {device.name: device.model for device in setup.devices.userspace}
     found = []
     for key, value in node.entries if isinstance(node, Map) else ():
-        name = setup.scope.choice(key, names, "device of userspace")
-        if name is not None and isinstance(value, Scalar):
+        name = setup.scope.choice(key, models, "device of userspace")
+        if name is not None and models[name] not in SENDING:
+            setup.scope.problems.add(
+                f"{quoted(name)} never sends anything",
+                key.span,
+                found=f"model: {models[name]}",
+                expected=f"a device of model {', '.join(SENDING)}",
+                help="to see what the guest writes to it, expect `mmio: {write: ...}`",
+            )
+        elif name is not None and isinstance(value, Scalar):
             found.append(OutputCheck(name, value.text.encode(), value.text, value.span))
     return tuple(found)
 
@@ -263,7 +273,7 @@ def _ring(final: Map, setup: Setup) -> RingCheck | None:
     node, key = final.get("ring"), final.key("ring")
     if not isinstance(node, Items) or key is None:
         return None
-    if not setup.devices.coalesced:
+    if not setup.devices.coalesced and setup.scope.complete:
         setup.scope.problems.add(
             "there is no coalesced ring", key.span, expected="a device of model `coalesced`"
         )

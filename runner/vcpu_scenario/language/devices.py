@@ -92,6 +92,9 @@ def _read(entry: _Entry) -> None:
     assert isinstance(handled_by, Scalar)
     default = "registers" if handled_by.text == "userspace" else ""
     name = model_node.text if isinstance(model_node, Scalar) else default
+    if model_node is None and entry.node.faulty:
+        entry.scope.complete = False
+        return
     model = _MODELS.get(name)
     if model is None or model.handled_by != handled_by.text:
         choices = [key for key, value in _MODELS.items() if value.handled_by == handled_by.text]

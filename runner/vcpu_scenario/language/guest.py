@@ -49,7 +49,9 @@ class Sources(NamedTuple):
 def read_program(guest: Map, scope: Scope, sources: Sources) -> Program:
     """The program that the mapping ``guest`` describes, with its ``symbols`` added to its own."""
     forms = [(key, value) for key, value in guest.entries if key.text in _FORMS]
+    reports = scope.problems.reports
     base = _base(guest.get("at"), scope)
+    placed = scope.problems.reports == reports
     if not forms and guest.faulty:
         return _failed(base)
     if len(forms) != 1:
@@ -63,6 +65,7 @@ def read_program(guest: Map, scope: Scope, sources: Sources) -> Program:
     if key.text == "elf" and at is not None:
         scope.problems.add("an ELF file brings its own addresses", at.span, help="leave `at` out")
     program = _FORMS[key.text](value, base, scope, sources)
+    program = replace(program, ok=program.ok and placed)
     return _with_symbols(program, guest.get("symbols"), scope)
 
 

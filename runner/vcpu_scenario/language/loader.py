@@ -14,7 +14,7 @@ from vcpu_scenario.language.clauses import read_clause
 from vcpu_scenario.language.files import MAX_SCENARIO, Folder
 from vcpu_scenario.language.guest import Sources
 from vcpu_scenario.language.model import Combination, Scenario
-from vcpu_scenario.language.nodes import Map, Node, Scalar
+from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty
 from vcpu_scenario.language.nodes import Sequence as Items
 from vcpu_scenario.language.params import (
     Parameters,
@@ -23,7 +23,7 @@ from vcpu_scenario.language.params import (
     combinations,
     parameter_names,
     shown,
-    substitute,
+    substitute_in,
     values_of,
 )
 from vcpu_scenario.language.possible import check_done
@@ -126,8 +126,14 @@ class _Loader:
         self.root = root
         self.problems = problems
         matrix = root.get("matrix")
+        self.whole = not is_faulty(matrix) and not (matrix is None and root.faulty)
+        """The matrix has all the parameters that the file gives it."""
+        before = problems.reports
         self.rows = combinations(matrix, problems)
         if matrix is not None and not check_size(self.rows, text, matrix, problems):
+            self.rows = []
+        self.whole &= problems.reports == before
+        if not self.whole and root.dynamic:
             self.rows = []
         self.assembled: dict[tuple[str, int], Assembled | Exception] = {}
         folder = Folder(path.parent, problems)
@@ -137,14 +143,15 @@ class _Loader:
         root, problems = self.root, self.problems
         before = len(problems)
         nodes = [item for item in _items(root.get("expect")) if isinstance(item, Map)]
-        parameters = parameter_names(root.get("matrix"))
+        parameters = parameter_names(root.get("matrix")) if self.whole else None
         selectors = [read_selector(node, parameters, problems) for node in nodes]
         audience = Audience(
             read_kernels(root.get("kernels"), problems),
             read_vmms(root.get("vmm")) or DEFAULT_VMMS,
             tuple(selectors),
         )
-        if self.rows and len(problems) == before:
+        told = root.faulty or any(map(_selects_faultily, nodes))
+        if self.whole and self.rows and not told and len(problems) == before:
             self._check_clauses(audience)
         return Scenario(
             self.path,
@@ -175,6 +182,7 @@ class _Loader:
     def _combinations(self, selectors: Sequence[Selector]) -> Iterator[Combination]:
         done: dict[Span, bool] = {}
         for row, name in zip(self.rows, case_names(self.rows), strict=True):
+            self.problems.parameters = shown(row)
             yield self._combination(selectors, row, name, done)
         if not self.problems:
             check_done(done, self.problems)
@@ -182,7 +190,6 @@ class _Loader:
     def _combination(
         self, selectors: Sequence[Selector], row: Parameters, name: str, done: dict[Span, bool]
     ) -> Combination:
-        self.problems.parameters = shown(row)
         root = self._with_parameters(row)
         setup = read_setup(root, self.problems, self.sources)
         nodes = [item for item in _items(root.get("expect")) if isinstance(item, Map)]
@@ -203,11 +210,8 @@ class _Loader:
         root = self.root
         if not root.dynamic:
             return root
-        entries = tuple(
-            (key, value if key.text in _HEADER else substitute(value, row, self.problems))
-            for key, value in root.entries
-        )
-        checked = schema.check(root._replace(entries=entries), self.problems, again=True)
+        root = substitute_in(root, row, self.problems, but=_HEADER)
+        checked = schema.check(root, self.problems, again=True)
         return checked if isinstance(checked, Map) else root
 
     def _assemble(self, source: str, base: int) -> Assembled:
@@ -221,6 +225,11 @@ class _Loader:
         if isinstance(kept, Exception):
             raise kept
         return kept
+
+
+def _selects_faultily(clause: Map) -> bool:
+    """Whether something of what the clause is for may have been taken out."""
+    return clause.faulty or any(is_faulty(clause.get(key)) for key in ("kernels", "vmm", "when"))
 
 
 def _items(node: Node | None) -> tuple[Node, ...]:

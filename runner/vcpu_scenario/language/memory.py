@@ -66,6 +66,9 @@ def read_memory(memory: Node | None, program: Program, scope: Scope, folder: Fol
     """The memory slots and their contents; one slot around the code where there are none."""
     found = Memory()
     if not isinstance(memory, Items):
+        if not program.ok:
+            # Nobody knows where it would lie.
+            return Memory(complete=False)
         base = program.base & -PAGE
         size = min(DEFAULT_SIZE, IPA_LIMIT - base)
         found.add(Memslot(base, size), program.span or Span("", 1, 1, 1, 1), implicit=True)
@@ -79,15 +82,23 @@ def read_memory(memory: Node | None, program: Program, scope: Scope, folder: Fol
                 continue
             found.add(slot, span)
             found.contents += _contents(item, slot, scope, folder)
-    total = sum(slot.size for slot in found.slots)
-    if total > MAX_MEMORY:
-        scope.problems.add(
-            "the memory slots are too large together",
-            memory.items[0].span,
-            found=f"{total:#x} bytes",
-            expected=f"at most {MAX_MEMORY >> 30}GiB",
-        )
+    _check_total(found, scope)
     return found
+
+
+def _check_total(memory: Memory, scope: Scope) -> bool:
+    total = 0
+    for slot, region in zip(memory.slots, memory.regions, strict=True):
+        total += slot.size
+        if total > MAX_MEMORY:
+            scope.problems.add(
+                "the memory slots are too large together",
+                region.span,
+                found=f"{sum(slot.size for slot in memory.slots):#x} bytes",
+                expected=f"at most {MAX_MEMORY >> 30}GiB",
+            )
+            return False
+    return True
 
 
 def read_slot(item: Map, scope: Scope) -> tuple[Memslot, Span]:
@@ -206,7 +217,8 @@ def check_added(memory: Memory, scope: Scope) -> None:
             expected=f"at most {MAX_SLOTS}",
         )
         return
-    check_overlaps(memory.regions, scope)
+    if _check_total(memory, scope):
+        check_overlaps(memory.regions, scope)
 
 
 def joined(memory: Memory, added: Memory) -> Memory:

@@ -60,6 +60,16 @@ class Map(NamedTuple):
 
 Node: TypeAlias = Scalar | Sequence | Map
 
+
+def is_faulty(node: Node | None) -> bool:
+    """Whether something is wrong with ``node``, or anywhere within it, and was taken out."""
+    if isinstance(node, Sequence):
+        return node.faulty or any(map(is_faulty, node.items))
+    if isinstance(node, Map):
+        return node.faulty or any(is_faulty(value) for _, value in node.entries)
+    return False
+
+
 PARAMETER: Final = "${"
 
 _INFINITY = float("inf")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Container, Mapping
 from itertools import product
 from typing import Final, TypeAlias
 
@@ -54,17 +55,19 @@ def parameter_names(matrix: Node | None) -> list[str]:
 
 
 def _listed(matrix: Sequence, problems: Problems) -> list[Parameters]:
-    rows = [row for row in matrix.items if isinstance(row, Map)]
-    names = parameter_names(matrix)
+    rows = [row for row in matrix.items if isinstance(row, Map) and not row.faulty]
+    keys = [[key.text for key, _ in row.entries] for row in rows]
+    usual = Counter(map(frozenset, keys)).most_common(1)[0][0] if rows else frozenset()
+    names = next((names for names in keys if usual == set(names)), [])
+    others = "first" if keys and names == keys[0] else "others"
     found: list[Parameters] = []
-    for row in rows:
-        here = [key.text for key, _ in row.entries]
+    for row, here in zip(rows, keys, strict=True):
         if set(here) == set(names):
             given = {key.text: value for key, value in row.entries if isinstance(value, Scalar)}
             found.append({name: given[name] for name in names if name in given})
         else:
             problems.add(
-                "a row of the matrix has other parameters than the first",
+                f"a row of the matrix has other parameters than the {others}",
                 row.span,
                 found=", ".join(here),
                 expected=", ".join(names),
@@ -109,38 +112,54 @@ def values_of(row: Parameters) -> dict[str, Value]:
     return {name: value.value for name, value in row.items()}
 
 
-def substitute(node: Node, row: Parameters, problems: Problems) -> Node:
-    """``node`` with every ``${name}`` replaced; what has none is the same object as before."""
+def substitute(node: Node, row: Parameters, problems: Problems) -> Node | None:
+    """``node`` with every ``${name}`` replaced; what has none is the same object as before.
+
+    What names no parameter is reported and taken out, as the schema's check does it.
+    """
     if not node.dynamic:
         return node
     if isinstance(node, Scalar):
         return _replaced(node, row, problems)
     if isinstance(node, Sequence):
-        items = tuple(substitute(item, row, problems) for item in node.items)
-        return node._replace(items=items)
-    entries = tuple(
-        (_replaced(key, row, problems) if key.dynamic else key, substitute(value, row, problems))
-        for key, value in node.entries
-    )
-    return node._replace(entries=entries)
+        items = [substitute(item, row, problems) for item in node.items]
+        kept = tuple(item for item in items if item is not None)
+        return node._replace(items=kept, faulty=node.faulty or len(kept) < len(items))
+    return substitute_in(node, row, problems)
 
 
-def _replaced(node: Scalar, row: Parameters, problems: Problems) -> Scalar:
+def substitute_in(node: Map, row: Parameters, problems: Problems, but: Container[str] = ()) -> Map:
+    """:func:`substitute` for a mapping, in all keys ``but`` those."""
+    entries = []
+    for key, value in node.entries:
+        if key.text in but:
+            entries.append((key, value))
+            continue
+        new_key = _replaced(key, row, problems) if key.dynamic else key
+        new = substitute(value, row, problems)
+        if new_key is not None and new is not None:
+            entries.append((new_key, new))
+    faulty = node.faulty or len(entries) < len(node.entries)
+    return node._replace(entries=tuple(entries), faulty=faulty)
+
+
+def _replaced(node: Scalar, row: Parameters, problems: Problems) -> Scalar | None:
     problems.parameterised.add(node.span)
     whole = _USE.fullmatch(node.text)
     if whole is not None and whole.group(1) in row:
         # Standing alone it is the value itself, a number or a boolean, quoted or not.
         value = row[whole.group(1)]
         return Scalar(value.value, value.text, value.style, node.span, True)
+    names = [use.group(1) for use in _USE.finditer(node.text)]
+    unknown = [name for name in names if name is not None and name not in row]
+    for name in unknown:
+        _unknown(name, row, node.span, problems)
+    if unknown:
+        return None
 
     def text_of(match: re.Match[str]) -> str:
         name = match.group(1)
-        if name is None:
-            return PARAMETER
-        if name in row:
-            return row[name].text
-        _unknown(name, row, node.span, problems)
-        return "0"
+        return PARAMETER if name is None else row[name].text
 
     new = scalar(_USE.sub(text_of, node.text), node.style, node.span)
     return Scalar(new.value, new.text, new.style, new.span, True)

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from vcpu_scenario.host.printable import printable
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.scope import Near, Problems
 from vcpu_scenario.language.shapes import Schema, Shape, shape_of, types_of
-from vcpu_scenario.source import Span, quoted
+from vcpu_scenario.source import Span, did_you_mean, quoted
 
 Entries: TypeAlias = tuple[tuple[Scalar, Node], ...]
 
@@ -118,12 +120,12 @@ class _Check:
     def _map(self, node: Map, shape: Shape, what: str, label: Span) -> Node | None:
         entries = node.entries
         kept = self._entries(entries, shape, what)
-        whole = self._counted(node, shape, what, label)
-        if shape.required or shape.dependencies:
-            whole &= self._complete({key.text for key, _ in entries}, shape, what, label)
-            missing = not {key.text for key, _ in kept}.issuperset(shape.required)
-            if missing and what != "the scenario":
-                return None
+        # Of one that is faulty, what is missing was taken out, and told then.
+        whole = (self._again and node.faulty) or (
+            self._counted(node, shape, what, label) & self._complete(node, shape, what, label)
+        )
+        if shape.required and what != "the scenario":
+            whole &= {key.text for key, _ in kept}.issuperset(shape.required)
         if not whole:
             return None
         if kept is entries:
@@ -179,12 +181,15 @@ class _Check:
         )
         return False
 
-    def _complete(self, present: set[str], shape: Shape, what: str, label: Span) -> bool:
+    def _complete(self, node: Map, shape: Shape, what: str, label: Span) -> bool:
+        if not (shape.required or shape.dependencies):
+            return True
+        present = {key.text for key, _ in node.entries}
         absent = [name for name in shape.required if name not in present]
         for name, needed in shape.dependencies.items():
             if name in present:
                 absent += [other for other in needed if other not in present]
-        for name in absent:
+        for name in _not_meant(absent, node, shape.properties) if absent else ():
             self._problems.add(
                 f"{what} lacks {quoted(name)}", label, expected=f"a key {quoted(name)}"
             )
@@ -217,7 +222,15 @@ class _Check:
             found=_found(node),
             expected=expected,
             help=_hint(node, shape),
+            near=_near(node, shape),
         )
+
+
+def _not_meant(absent: list[str], node: Map, known: Mapping[str, Shape]) -> list[str]:
+    """``absent`` without those that an unknown key of ``node``, reported itself, comes close to."""
+    unknown = [key.text for key, _ in node.entries if key.text not in known]
+    hints = {did_you_mean(word, known) for word in unknown[: Problems.HINTS]}
+    return [name for name in absent if f"did you mean `{name}`?" not in hints]
 
 
 def _same(new: Collection[Node], old: Collection[Node]) -> bool:
@@ -255,10 +268,31 @@ def _found(node: Node) -> str:
     return f"{quoted(node.text)}, {kinds[type(node.value)]}"
 
 
+_ONE_OF: Final = re.compile(r"\^\(((?:\w[\w-]*\|?)+)\)\$")
+"""A pattern that is a choice of words."""
+
+
+def _near(node: Node, shape: Shape) -> Near | None:
+    choices = _ONE_OF.match(shape.schema.get("pattern", ""))
+    if choices is None or not isinstance(node, Scalar):
+        return None
+    return node.text, choices[1].split("|")
+
+
 def _hint(node: Node, shape: Shape) -> str:
+    if types_of(shape.schema) == ["array"]:
+        return _as_a_list(node) if shape.items is None or shape.items.is_type(node) else ""
     if not isinstance(node, Scalar) or isinstance(node.value, str) or not node.text:
         return ""
     if node.style != "plain" or str not in shape.scalars or shape.is_type(node):
         return ""
     fits = shape.pattern is None or shape.pattern.search(node.text)
     return f'quote it: "{node.text}"' if fits else ""
+
+
+def _as_a_list(node: Node) -> str:
+    if isinstance(node, Map):
+        return "this is a list, also of one: begin each item with `- `" if node.entries else ""
+    text = node.text if isinstance(node, Scalar) else ""
+    plain = text and "\n" not in text and len(text) <= 40 and not set(text) & set("[]{},:#'\"")
+    return f"a list of one is written [{printable(text)}]" if plain else ""

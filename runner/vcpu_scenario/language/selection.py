@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import (
     ALL_RELEASES,
     KNOWN_RELEASES,
@@ -22,6 +23,8 @@ from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.source import Span, quoted
 
 DEFAULT_VMMS: Final = ("plain",)
+
+_FOLDED: Final = "YAML takes `>` or `|` without quotes for the start of a text: quote the range"
 
 
 class Selector(NamedTuple):
@@ -101,7 +104,12 @@ def read_kernels(node: Node | None, problems: Problems) -> KernelRange | None:
                 found.append(parse_range(item.text))
             except RangeError as error:
                 problems.add(
-                    str(error), item.span, found=quoted(item.text), expected=error.expected
+                    str(error),
+                    item.span,
+                    found=quoted(item.text),
+                    expected=error.expected,
+                    help=kernels_meant(item.text)
+                    or (_FOLDED if item.style in ("folded", "literal") else ""),
                 )
     terms = tuple(term for kernels in found for term in kernels.terms)
     return KernelRange(terms) if terms else None
@@ -114,14 +122,15 @@ def read_vmms(node: Node | None) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(item.text for item in items if isinstance(item, Scalar)))
 
 
-def read_selector(clause: Map, names: Iterable[str], problems: Problems) -> Selector:
-    """What the clause is for; ``names`` are the scenario's parameters."""
+def read_selector(clause: Map, names: Collection[str] | None, problems: Problems) -> Selector:
+    """What the clause is for; ``names`` are the scenario's parameters, None where not all of
+    them are known."""
     kernels, vmm, when = clause.get("kernels"), clause.get("vmm"), clause.get("when")
     conditions = {}
     for key, value in when.entries if isinstance(when, Map) else ():
         items = value.items if isinstance(value, Items) else (value,)
         conditions[key.text] = tuple(item.value for item in items if isinstance(item, Scalar))
-        if key.text not in names:
+        if names is not None and key.text not in names:
             problems.add(
                 f"no parameter is called {quoted(key.text)}",
                 key.span,

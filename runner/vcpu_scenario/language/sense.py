@@ -15,9 +15,7 @@ _PARTS: Final = "`exits`, `stops`, `never`, `final` or `refused`"
 
 def check_asserts(expectation: Expectation, clause: Map, problems: Problems) -> None:
     """Reports a clause that any run fulfils, as one does whose ``exits:`` is indented wrongly."""
-    final = clause.get("final")
-    faulty = clause.faulty or (isinstance(final, Map) and final.faulty)
-    if faulty or _asserts(expectation):
+    if _asserts(expectation):
         return
     exits = clause.key("exits")
     if exits is not None:

@@ -21,7 +21,7 @@ from vcpu_scenario.language.memory import (
     read_memory,
     read_placed,
 )
-from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
+from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, is_faulty
 from vcpu_scenario.language.scope import Problems, Scope
 from vcpu_scenario.source import quoted
 
@@ -61,6 +61,8 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     scope = Scope(problems, complete=_is_whole(root, "guest") and _is_whole(root, "devices"))
     folder = sources.folder
     guest = root.get("guest")
+    if isinstance(guest, Map):
+        scope.complete &= not is_faulty(guest.get("symbols"))
     scope.device_places = _device_places(root.get("devices"))
     program = read_program(guest, scope, sources) if isinstance(guest, Map) else Program(ok=False)
     devices = read_devices(root.get("devices"), scope)
@@ -98,8 +100,12 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     limits = root.get("limits")
     limited = isinstance(limits, Map) and limits.get("exits") is not None
     acting = tuple(_acting(root.get("on"), scope))
-    clean = not root.faulty and problems.reports == before
+    clean = problems.reports == before and not _is_faulty_but_for_clauses(root)
     return Setup(case, program, devices, memory, doings, limited, acting, clean)
+
+
+def _is_faulty_but_for_clauses(root: Map) -> bool:
+    return root.faulty or any(is_faulty(node) for key, node in root.entries if key.text != "expect")
 
 
 def _is_whole(root: Map, key: str) -> bool:
@@ -138,7 +144,7 @@ def _check_names(devices: Node | None, program: Program, scope: Scope) -> None:
 
 def _check_loads(program: Program, data: list[Bytes], memory: Memory, scope: Scope) -> None:
     span = program.span
-    for load in program.loads if span is not None else ():
+    for load in program.loads if span is not None and program.ok else ():
         assert span is not None
         code = Bytes(load.addr, load.data, span, "")
         check_in_memory(code, memory, "the guest's code is", scope)
@@ -150,6 +156,10 @@ def _items(node: Node | None) -> tuple[Node, ...]:
     return node.items if isinstance(node, Sequence) else ()
 
 
+def _one_or_more(node: Node) -> tuple[Node, ...]:
+    return node.items if isinstance(node, Sequence) else (node,)
+
+
 def _text(node: Node | None) -> str:
     return node.text if isinstance(node, Scalar) else ""
 
@@ -157,7 +167,7 @@ def _text(node: Node | None) -> str:
 def _texts(node: Node | None, default: tuple[str, ...]) -> tuple[str, ...]:
     if node is None:
         return default
-    return tuple(dict.fromkeys(_text(item) for item in _items(node)))
+    return tuple(dict.fromkeys(_text(item) for item in _one_or_more(node)))
 
 
 def _word(node: Node | None, default: int, scope: Scope) -> int:
@@ -181,9 +191,10 @@ def _on(node: Node | None, doings: Doings) -> tuple[tuple[int, tuple[Action, ...
     found: dict[int, tuple[Action, ...]] = {}
     for item in _items(node):
         if isinstance(item, Map):
-            number = item.get("exit")
+            number, before = item.get("exit"), doings.scope.problems.reports
             index = doings.scope.number(number, high=1 << 32)
-            if index in found and number is not None:
+            faulty = doings.scope.problems.reports > before
+            if index in found and number is not None and not faulty:
                 doings.scope.problems.add(
                     f"exit {index} is listed twice", number.span, help="put its actions in one list"
                 )
@@ -201,7 +212,7 @@ def _acting(node: Node | None, scope: Scope) -> Iterator[Acting]:
 def _observe(node: Node | None, scope: Scope) -> tuple[str, ...]:
     if node is None:
         return DEFAULT_OBSERVE
-    names = (scope.register(item) for item in _items(node) if isinstance(item, Scalar))
+    names = (scope.register(item) for item in _one_or_more(node) if isinstance(item, Scalar))
     return tuple(dict.fromkeys(name for name in names if name is not None))
 
 

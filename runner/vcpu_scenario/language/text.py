@@ -14,7 +14,7 @@ class TextPlace:
     def __init__(self, scalar: Scalar, file_lines: Sequence[str]) -> None:
         self.scalar = scalar
         self.file_lines = file_lines
-        self._text = scalar.text.split("\n")
+        self._text_lines = scalar.text.split("\n") if scalar.style == "literal" else []
 
     def line(self, number: int) -> Span:
         """The text of line ``number`` (from 1), without the blanks around it."""
@@ -38,7 +38,7 @@ class TextPlace:
 
     def _in_block(self, number: int, column: int | None) -> Span:
         span = self.scalar.span
-        text = self._text
+        text = self._text_lines
         number = min(number, max(1, len(text) - 1))
         content = text[number - 1] if 0 < number <= len(text) else ""
         line_number = span.line + number

@@ -8,7 +8,6 @@ aliases and size are bounded before memory or the stack pay for them.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,6 @@ from typing import Any, Final, cast
 import yaml
 
 from vcpu_scenario.language.nodes import (
-    PARAMETER,
     Map,
     Node,
     Scalar,
@@ -26,6 +24,7 @@ from vcpu_scenario.language.nodes import (
     Value,
     scalar,
 )
+from vcpu_scenario.language.quoting import quotes_missing, syntax_help
 from vcpu_scenario.source import Diagnostic, Span, quoted, split_lines
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -60,7 +59,7 @@ def parse(
     second of two equal keys, where the faults leave something to check further.
     """
     text = text.removeprefix("\ufeff")
-    builder = _Builder(file)
+    builder = _Builder(file, text)
     try:
         builder.build(_LOADER(text), events)
     except (yaml.reader.ReaderError, UnicodeEncodeError):
@@ -93,8 +92,9 @@ class _Open:
 class _Builder:
     """Makes the tree of the parser's events, with a stack of its own."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, text: str) -> None:
         self.file = file
+        self.text = text
         self.problems: list[Diagnostic] = []
         self.root: Node | None = None
         self._documents = 0
@@ -172,7 +172,13 @@ class _Builder:
     def alias(self, event: Any) -> None:
         span = self._span(event)
         if event.anchor not in self._anchors:
-            raise _LimitError(Diagnostic(f"no anchor is called {quoted(event.anchor)}", span))
+            raise _LimitError(
+                Diagnostic(
+                    f"no anchor is called {quoted(event.anchor)}",
+                    span,
+                    help=f"a text that begins with `*` needs quotes: {self._in_quotes(span)}",
+                )
+            )
         target = self._anchors[event.anchor]
         if target is None:
             raise _LimitError(Diagnostic(f"{quoted(event.anchor)} is part of itself", span))
@@ -247,6 +253,9 @@ class _Builder:
             help="leave the tag out; a quoted scalar is a string",
         )
 
+    def _in_quotes(self, span: Span) -> str:
+        return quotes_missing(split_lines(self.text)[span.line - 1], span.column) or '"*..."'
+
 
 _HANDLERS: Final[Mapping[type, Callable[[_Builder, Any], None]]] = {
     yaml.DocumentStartEvent: _Builder.document,
@@ -292,24 +301,8 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> Diagnost
         f"not YAML: {problem}",
         Span(file, number, column, number, column + 1),
         found=context if error.problem else "",
-        help=_syntax_help(problem, lines[number - 1], column),
+        help=syntax_help(problem, lines[number - 1], column),
     )
-
-
-_UNQUOTED: Final = re.compile(r"\s*(?:- +)*(?:[\w.-]+: +)?([>@`%].*)$")
-"""A value that begins with what YAML keeps for itself, such as ``kernels: >=5.11``."""
-
-
-def _syntax_help(problem: str, line: str, column: int) -> str:
-    if PARAMETER in line:
-        return 'within [] and {} a parameter needs quotes: "${name}"'
-    if "\t" in line[:column]:
-        return "tabs cannot indent, write spaces"
-    if (value := _UNQUOTED.match(line)) and value.start(1) < column:
-        return f"quote it: {json.dumps(value[1].rstrip(), ensure_ascii=False)}"
-    if "mapping values" in problem:
-        return "a text with `: ` in it needs quotes; an entry must be indented like those beside it"
-    return ""
 
 
 def _unprintable(text: str, file: str) -> Diagnostic:

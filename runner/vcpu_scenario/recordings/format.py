@@ -221,16 +221,24 @@ def _action(value: Any, where: str) -> None:
     _ACTIONS[value["do"]](value, where)
 
 
+def _ram(value: Any, where: str) -> None:
+    """Slots, each and all together no larger than what a real host is likely to have."""
+    _SLOTS(value, where)
+    if (total := sum(slot["size"] for slot in value)) > MAX_RAM:
+        raise _fail(where, f"at most {MAX_RAM:#x} bytes in all slots together", total)
+
+
+_SLOTS: Final = _list_of(
+    _record(
+        {"base": _integer(high=(1 << 40) - 1), "size": _integer(1, MAX_RAM)},
+        {"readonly": _FLAG},
+    )
+)
 _JOB: Final = _record(
     {
         "name": _name,
         "asm": _TEXT,
-        "ram": _list_of(
-            _record(
-                {"base": _integer(high=(1 << 40) - 1), "size": _integer(1, MAX_RAM)},
-                {"readonly": _FLAG},
-            )
-        ),
+        "ram": _ram,
         "load": _list_of(_record({"addr": _ADDRESS, "hex": _hex})),
     },
     {

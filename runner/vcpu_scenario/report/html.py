@@ -135,8 +135,10 @@ def _rules(names: Iterable[str]) -> dict[str, Any]:
 
 
 def _embedded(data: Any) -> str:
-    # What is in a script ends at the first "</script", whatever it is.
-    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    # What is in a script ends at the first "</script", whatever it is; `##[` is a command in the
+    # logs of some CI services. Neither stands anywhere in JSON but in its strings.
+    text = json.dumps(data, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("##", "\\u0023#")
 
 
 def _digest(text: str) -> str:

@@ -122,7 +122,7 @@ class _Batches:
         self.refused.clear()
         finished = wait(self.under_way, _TICK, FIRST_COMPLETED).done if self.under_way else set()
         for future in finished:
-            results |= self._received(future, self.under_way.pop(future))
+            results |= self._received(future, self.under_way.pop(future), gone)
         if not finished and (why := gone()):
             for future, numbers in self.under_way.items():
                 future.cancel()
@@ -130,14 +130,17 @@ class _Batches:
             self.under_way.clear()
         return results
 
-    def _received(self, future: Future[Any], numbers: range) -> dict[int, Result]:
+    def _received(
+        self, future: Future[Any], numbers: range, gone: Callable[[], str]
+    ) -> dict[int, Result]:
         try:
             outcomes: list[Outcome] = pickle.loads(self.way.receive(future))
         except OtherVersion:
             raise
         except (Exception, CancelledError) as error:
             if len(numbers) == 1:
-                return self._lost(numbers, _words(error))
+                why = gone() if isinstance(error, CancelledError) else ""
+                return self._lost(numbers, why or _words(error))
             self.waiting.extendleft(range(number, number + 1) for number in reversed(numbers))
             return {}
         return {

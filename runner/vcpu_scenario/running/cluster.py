@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -58,16 +58,36 @@ def cluster(address: str, patience: float | None = None) -> Iterator[Cluster]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """What Dask logs of workers that come and go is told by the results, if it matters at all."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "tornado.application")]
+    """What Dask logs of workers and schedulers that come and go is told by the results, if it
+    matters at all."""
+    loggers = _loggers_of_dask()
+    asyncio = logging.getLogger("asyncio")
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
+    asyncio.addFilter(_is_not_of_dask)
     try:
         yield
     finally:
+        asyncio.removeFilter(_is_not_of_dask)
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)
+
+
+def _loggers_of_dask() -> list[logging.Logger]:
+    """Dask gives several of its loggers levels of their own when it is imported."""
+    with suppress(ImportError):  # told where a client is to be made
+        import distributed  # noqa: F401
+    known = [name for name in logging.root.manager.loggerDict if name.startswith("distributed.")]
+    return [logging.getLogger(name) for name in ("distributed", *known, "tornado.application")]
+
+
+def _is_not_of_dask(record: logging.LogRecord) -> bool:
+    trace = record.exc_info[2] if record.exc_info else None
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = trace.tb_frame.f_code.co_filename if trace is not None else ""
+    return not any(name in f"{record.getMessage()}{where}" for name in ("distributed", "tornado"))
 
 
 def _connect(address: str, patience: float) -> Client:

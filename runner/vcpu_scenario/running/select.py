@@ -12,6 +12,7 @@ from warnings import warn
 
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable
+from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, RangeError, parse_range, parse_release
 from vcpu_scenario.running.each import done_for_each
 from vcpu_scenario.running.keyword import KeywordError, compile_keyword
@@ -101,8 +102,7 @@ def _expanded(name: str, complain: Callable[[str], None]) -> tuple[str, ...]:
         try:
             rows = parse_range(name).rows()
         except RangeError as error:
-            expected = f"; expected {error.expected}" if error.expected else ""
-            raise UsageError(f"--kernel: {error}{expected}") from None
+            raise UsageError(no_kernels(name, error)) from None
         if not rows:
             raise UsageError(f"--kernel: no known kernel is in `{name}`") from None
         return rows
@@ -114,6 +114,12 @@ def _expanded(name: str, complain: Callable[[str], None]) -> tuple[str, ...]:
     if parse_release(release).numbers[:2] > parse_release(newest).numbers:
         complain(f"{release} is newer than {newest}, the newest that is known, and taken for it")
     return (release,)
+
+
+def no_kernels(name: str, error: RangeError) -> str:
+    """What ``--kernel name`` is told, with what was meant or else what may stand there."""
+    expected = f"expected {error.expected}" if error.expected else ""
+    return f"--kernel: {error}; {kernels_meant(name) or expected}".removesuffix("; ")
 
 
 def _vmms(names: Sequence[str]) -> list[str] | None:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias
 
 from vcpu_scenario.case import Case, HostInterrupt
+from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import RangeError, parse_release
 from vcpu_scenario.machine.interface import KvmError, Unsupported
 from vcpu_scenario.trace import Trace
@@ -123,7 +124,9 @@ class Emulated(_Target):
             if release:
                 kernel(release)
         except UnknownKernel as error:
-            raise BadTarget(str(error)) from None
+            raise BadTarget(
+                f"`{self.name}`: {error}; {kernels_meant(release)}".removesuffix("; ")
+            ) from None
 
     def run(self, case: Case, kernel: str) -> Found:
         from vcpu_scenario.machine.emulated.machine import create
@@ -179,10 +182,9 @@ class InLab(_Target):
 
         try:
             release = str(parse_release(release))
-        except RangeError:
-            raise BadTarget(
-                f"`lab:{release}`: say which kernel, lab:6.12 or lab:6.12.107"
-            ) from None
+        except RangeError as error:
+            meant = kernels_meant(release) or "say which kernel, lab:6.12 or lab:6.12.107"
+            raise BadTarget(f"`lab:{release}`: {error}; {meant}") from None
         self.name = f"lab:{release}"
         self.kernel = release
         self._lab: Lab = Lab(release, options or LabOptions())

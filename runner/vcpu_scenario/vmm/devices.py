@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import repeat
-from typing import Protocol
+from typing import Final, Protocol
 
 from vcpu_scenario.case import Case, Device
 
@@ -128,6 +128,9 @@ MODELS: dict[str, Callable[[Device], DeviceModel]] = {
     "pl011": Pl011,
     "replies-by-address": ByAddress,
 }
+
+SENDING: Final = frozenset({"pl011"})
+"""The models that send anything out; of the others :meth:`DeviceModel.output` is always empty."""
 
 
 class Bus:

@@ -106,9 +106,10 @@ class Lab:
         try:
             guest = self._guest_again(gic)
         except BootError as error:
-            if gic not in self._came_up:
-                raise
-            return Lost(f"it did not come up again: {error.reason}", error.console)
+            if not self._came_up:
+                raise  # then no case will fare better, and nothing has been done yet
+            again = " again" if gic in self._came_up else f" with a GICv{gic}"
+            return Lost(f"it did not come up{again}: {error.reason}", error.console)
         try:
             return guest.run(case)
         except GuestGoneError as gone:

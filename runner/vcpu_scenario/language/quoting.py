@@ -1,0 +1,121 @@
+"""What to do about a line that is not YAML: most often a text in it lacks its quotes.
+
+This reads the line that a parser has refused, by the eye: it knows a key, a value, `[]` and `{}`,
+and is asked for no more than a hint.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from vcpu_scenario.language.nodes import PARAMETER
+
+_DASHES = re.compile(r"[ ]*(?:-[ ]+)*")
+_KEY = re.compile(r"[^\s\"'\[{#][^:]*?(?=[ ]*:(?:[ ]|$))")
+_COLON = re.compile(r"[ ]*:(?:[ ]+|$)")
+_IN_QUOTES = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:''|[^'])*'")
+_COMMENT = re.compile(r"(?:^|[ ])#.*")
+_PIECE = re.compile(r"[^,\[\]{}]+")
+_BEGINS_NO_TEXT: Final = ",[]{}#&*!|>'\"%@`"
+_BEGINS_NO_TEXT_ALONE: Final = "-?:"
+_LONGEST: Final = 80
+_INDENTED_BY_TAB = re.compile("[ -]*\t")
+
+
+def syntax_help(problem: str, line: str, column: int) -> str:
+    """What mends ``line``, in which the parser found ``problem`` at ``column``; may be empty."""
+    if PARAMETER in line:
+        return 'within [] and {} a parameter needs quotes: "${name}"'
+    if _INDENTED_BY_TAB.match(line[:column]):
+        return "tabs cannot indent, write spaces"
+    if "end of stream" in problem:
+        return "close what is open there, such as quotes"
+    if "escape character" in problem:
+        return "in double quotes a backslash starts an escape: write two, or use single quotes"
+    if text := quotes_missing(line, column):
+        return f"quote it: {text}"
+    if "mapping values" in problem:
+        return "a text with `: ` in it needs quotes; an entry must be indented like those beside it"
+    return ""
+
+
+class _Text(NamedTuple):
+    start: int
+    text: str
+
+
+def quotes_missing(line: str, column: int) -> str:
+    """The text around ``column`` of ``line`` in quotes, ``">=5.11"``; empty where it has them,
+    needs none, or is too long to be shown. Columns count from 1."""
+    at = column - 1
+    around = [found for found in _texts(line) if found.start <= at <= found.start + len(found.text)]
+    if not around or not _needs_quotes(around[-1].text) or len(around[-1].text) > _LONGEST:
+        return ""
+    return _in_quotes(around[-1].text)
+
+
+def _texts(line: str) -> Iterator[_Text]:
+    """The keys and values of ``line`` that do not stand in quotes from end to end."""
+    start = _end(_DASHES, line, 0)
+    key = _KEY.match(line, start)
+    if key is not None:
+        yield _Text(start, key.group())
+        start = _end(_COLON, line, key.end())
+    end = start
+    if line[start : start + 1] in ("[", "{"):
+        inner, end = _flow(line, start)
+        yield from inner
+    elif whole := _IN_QUOTES.match(line, start):
+        end = whole.end()
+    if _COMMENT.sub("", line[end:]).strip():
+        yield _Text(start, _COMMENT.sub("", line[start:]).rstrip())
+
+
+def _flow(line: str, start: int) -> tuple[list[_Text], int]:
+    """The texts in the brackets that open at ``start``, and where these end."""
+    found: list[_Text] = []
+    depth, at = 0, start
+    while at < len(line):
+        if line[at] in "[]{}":
+            depth += 1 if line[at] in "[{" else -1
+            at += 1
+            if depth == 0:
+                break
+        elif line[at] in ", ":
+            at += 1
+        elif whole := _IN_QUOTES.match(line, at) or _COLON.match(line, at):
+            at = whole.end()
+        else:
+            piece = _PIECE.match(line, at)
+            assert piece is not None
+            found += _pair(at, piece.group())
+            at = piece.end()
+    return found, at
+
+
+def _pair(start: int, piece: str) -> Iterator[_Text]:
+    key, colon, value = piece.partition(": ")
+    yield _Text(start, key.rstrip())
+    if colon and value.strip():
+        blanks = len(value) - len(value.lstrip())
+        yield _Text(start + len(key) + len(colon) + blanks, value.strip())
+
+
+def _end(pattern: re.Pattern[str], line: str, start: int) -> int:
+    found = pattern.match(line, start)
+    return found.end() if found else start
+
+
+def _needs_quotes(text: str) -> bool:
+    alone = text[0] in _BEGINS_NO_TEXT_ALONE and text[1:2] in ("", " ")
+    return alone or text[0] in _BEGINS_NO_TEXT or ": " in text or text.endswith(":")
+
+
+def _in_quotes(text: str) -> str:
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1]
+    if '"' in text or "\\" in text:
+        return "'" + text.replace("'", "''") + "'"
+    return f'"{text}"'

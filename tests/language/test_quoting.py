@@ -1,0 +1,65 @@
+"""Texts that lack their quotes are shown with them."""
+
+from __future__ import annotations
+
+import pytest
+from vcpu_scenario.language import yaml12
+from vcpu_scenario.language.quoting import quotes_missing
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("expect:\n  - kernels: >=5.11\n    exits: []\n", '">=5.11"'),
+        ("kernels: >=5.11 <6.1  # not quoted\n", '">=5.11 <6.1"'),
+        ("kernels: > 5.11\n", '"> 5.11"'),
+        ("kernels: [<6.1, >=6.2]\n", '">=6.2"'),
+        ("kernels:\n  - >=5.11\n", '">=5.11"'),
+        ("x: {kernels: >=5.11, vmm: [plain]}\n", '">=5.11"'),
+        ('x: ["a, b: @c", @d]\n', '"@d"'),
+        ("title: @home alone\n", '"@home alone"'),
+        ("title: `ldr`\n", '"`ldr`"'),
+        ("title: %cpu\n", '"%cpu"'),
+        ("title: * all\n", '"* all"'),
+        ("title: *all\n", '"*all"'),
+        ("title: , then\n", '", then"'),
+        ("title: mmio: a read\n", '"mmio: a read"'),
+        ("tags: [a: b: c]\n", '"b: c"'),
+        ("title: {x} and y\n", '"{x} and y"'),
+        ("title: [x] and y\n", '"[x] and y"'),
+        ("title: - a\n", '"- a"'),
+        ("title: 'it's'\n", '"it\'s"'),
+        ('title: "one" of two\n', "'\"one\" of two'"),
+        ("title: @a\\b's\n", "'@a\\b''s'"),
+        ("@key: b\n", '"@key"'),
+    ],
+)
+def test_a_text_that_needs_quotes_is_shown_with_them(text: str, written: str) -> None:
+    _, problems = yaml12.parse(text, "file")
+    (problem,) = problems
+    assert problem.help.endswith(f": {written}")
+    wrong = written.replace("''", "'")[1:-1]
+    raw = f"'{wrong}'" if text == "title: 'it's'\n" else wrong
+    mended, problems = yaml12.parse(text.replace(raw, written), "file")
+    assert (mended is not None, problems) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "help_"),
+    [
+        ("a: b\n\tc: d\n", "tabs cannot indent, write spaces"),
+        ("-\t\ta: @b\n", "tabs cannot indent, write spaces"),
+        ('title: "C:\\path"\n', "in double quotes a backslash starts an escape: write two, or"),
+        ('kernels: ">=5.11\n', "close what is open there, such as quotes"),
+        ("a: !!binary b\n", "leave the tag out; a quoted scalar is a string"),
+        ("a: b\n c: d\n", "a text with `: ` in it needs quotes; an entry must be indented like"),
+    ],
+)
+def test_what_quotes_would_not_mend_is_not_said_to_need_them(text: str, help_: str) -> None:
+    _, problems = yaml12.parse(text, "file")
+    assert [problem.help.startswith(help_) for problem in problems] == [True]
+
+
+def test_looking_for_quotes_takes_no_longer_than_the_line_is_long() -> None:
+    for line in ("[" * 50_000, "a: " * 50_000, "{'" * 50_000, "- " * 50_000, "[a, " * 30_000):
+        assert len(quotes_missing(line, len(line))) < 100
