@@ -36,6 +36,7 @@ ECLIPSED: Final = {
 every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 
 
+@pytest.mark.slow
 @every_rule
 def test_no_kernel_passes_without_a_rule_of_its_own(rule: Rule) -> None:
     rows = [row for row in KNOWN_RELEASES if has(rule, row)]
@@ -47,6 +48,7 @@ def test_no_kernel_passes_without_a_rule_of_its_own(rule: Rule) -> None:
     )
 
 
+@pytest.mark.slow
 @every_rule
 def test_no_kernel_passes_with_a_rule_of_its_neighbours(rule: Rule) -> None:
     """The ends of a rule's range are held from outside as well."""

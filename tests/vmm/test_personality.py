@@ -10,7 +10,7 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Exit, Trace
 from vcpu_scenario.vmm.personality import PERSONALITIES, stops_of
 
-from .build import BRK_7, CASE, PENDING, STEPPING, SYMBOLS, failed, has_read, stepped
+from tests.verdict.build import BRK_7, CASE, PENDING, STEPPING, SYMBOLS, failed, has_read, stepped
 
 RUN = Trace(
     (
