@@ -41,7 +41,7 @@ class Outcome:
 
 
 def attempt(seed: int, case: Case, real: Target, emulated: Target, *, shrink: bool) -> Outcome:
-    """Runs ``case`` on both machines; ``real`` has a kernel of its own, which both are."""
+    """Run ``case`` on both machines; ``real`` has a kernel of its own, which both are."""
     kernel = real.kernel or ""
     case = replace(case, limits=replace(case.limits, seconds=SECONDS))
     expected = _run(case, emulated, kernel)

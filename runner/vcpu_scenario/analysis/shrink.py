@@ -74,7 +74,7 @@ def _less_around(now: Callable[[], Case], attempt: Holds) -> None:
 
 
 def _fewer(now: Callable[[], Case], attempt: Holds, field: str, least: int = 0) -> None:
-    """Drops all of a field beyond the first ``least``, or else each by itself."""
+    """Drop all of a field beyond the first ``least``, or else each by itself."""
     values: tuple[Any, ...] = getattr(now(), field)
     if len(values) <= least or attempt(_with(now(), field, values[:least])):
         return

@@ -76,7 +76,7 @@ class Outcome:
 def check(
     job: RecordedJob, kernel: str, create: Create, *, swallows_steps: Callable[[str], bool]
 ) -> Outcome:
-    """Runs ``job`` as ``kernel``; ``swallows_steps`` tells of which kernels it is known that a
+    """Run ``job`` as ``kernel``; ``swallows_steps`` says for which kernels it is known that a
     host interrupt loses a step."""
     recorded = job.trace(kernel)
     if recorded is None:

@@ -54,7 +54,7 @@ def run_on(
     gone: Callable[[], str] = lambda: "",
     stop: Callable[[], bool] = lambda: False,
 ) -> Generator[Result, None, None]:
-    """Runs ``cases`` on ``executor``; yields their results in the order of the cases.
+    """Run ``cases`` on ``executor`` and yield their results in the order of the cases.
 
     ``create`` makes the machines, by default emulated ones; it has to be one that a worker can
     import. ``size`` is the number of cases in a batch, chosen by their number if None. Without
@@ -102,7 +102,7 @@ class _Batches:
         self.refused: list[tuple[range, Exception]] = []
 
     def submit(self) -> bool:
-        """Hands out what may be under way; tells whether there is anything to wait for."""
+        """Submit as many batches as may be in flight. Return whether there is one to wait for."""
         while self.waiting and len(self.under_way) < self.way.ahead:
             numbers = self.waiting.popleft()
             batch = _packed([self.cases[number] for number in numbers], self.create)

@@ -27,7 +27,7 @@ SUFFIX = ".vcpu.yaml"
 class Selection:
     """What ``--kernel``, ``--vmm``, ``-k`` and ``--tag`` leave of the scenarios.
 
-    ``complain`` is told what the caller should know of the choice, a line each.
+    ``complain`` receives warnings about the selection, one line each.
     """
 
     kernels: tuple[str, ...] = ()
@@ -166,7 +166,7 @@ def _name(file: Path, folder: Path) -> str:
 
 
 def load_all(files: Sequence[tuple[Path, str]]) -> tuple[list[Scenario], list[Diagnostic]]:
-    """Loads every file; whatever is wrong with any of them is in the diagnostics."""
+    """Load every file. Returns the scenarios and the errors of all files."""
     from vcpu_scenario.language import load
 
     scenarios: list[Scenario] = []
