@@ -113,11 +113,11 @@ def _with_words(case: Case, words: list[int]) -> Case:
 
 
 def _without_tail(case: Case) -> Case:
-    words = list(_trimmed(_words(case)))
+    words = list(_trim(_words(case)))
     return _with_words(case, words) if words else case
 
 
-def _trimmed(words: list[int]) -> Iterator[int]:
+def _trim(words: list[int]) -> Iterator[int]:
     end = len(words)
     while end and words[end - 1] == _NOP:
         end -= 1

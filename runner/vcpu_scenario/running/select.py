@@ -59,11 +59,11 @@ def _kernels(names: Sequence[str], complain: Callable[[str], None]) -> list[str]
         return None
     found: dict[str, None] = {}
     for name in names:
-        found.update(dict.fromkeys(_expanded(name, complain)))
+        found.update(dict.fromkeys(_expand(name, complain)))
     return list(found)
 
 
-def _expanded(name: str, complain: Callable[[str], None]) -> tuple[str, ...]:
+def _expand(name: str, complain: Callable[[str], None]) -> tuple[str, ...]:
     from vcpu_scenario.kernels.table import UnknownKernel, kernel
 
     try:
