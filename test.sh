@@ -1,6 +1,23 @@
 #!/usr/bin/env bash
-# Passes the tests.
+# Runs the tests; arguments go to pytest.
+#   ./test.sh             all tests
+#   ./test.sh --inner     the quick ones of every folder, under 20 seconds
+#   ./test.sh --coverage  all tests, and what of the package they do not reach
 set -euo pipefail
 cd "$(dirname "$0")"
 .venv/bin/python -c 'import pytest, hypothesis, xdist' 2>/dev/null || ./setup.sh --dev
+# Pytest keeps the modules that it rewrites: half of what it takes to collect the tests.
+unset PYTHONDONTWRITEBYTECODE
+
+case ${1-} in
+--inner)
+    shift
+    set -- -m "not slow" -rfE "$@"
+    ;;
+--coverage)
+    shift
+    rm -rf .cache/coverage && mkdir -p .cache/coverage
+    set -- --cov --cov-report=term --cov-report=html:.cache/coverage/html "$@"
+    ;;
+esac
 exec .venv/bin/python -m pytest -n auto "$@"

@@ -6,7 +6,9 @@ pytest --regenerate-golden     writes them anew; look at the difference before c
 from __future__ import annotations
 
 import signal
+from collections import defaultdict
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ settings.load_profile("steady")
 
 REGENERATE = "--regenerate-golden"
 SKIPPED = "--skipped"
+LONG = 0.5
+"""Seconds that a test of the inner loop may take."""
 
 # A shell ignores Ctrl-C for what it runs in the background, and so would all that is tested here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -39,8 +43,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if (file := config.getoption(SKIPPED)) and not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        return
+    if file := config.getoption(SKIPPED):
         config.pluginmanager.register(Skipped(file))
+    if config.getoption("markexpr") == "not slow":
+        config.pluginmanager.register(Unmarked())
 
 
 class Skipped:
@@ -60,6 +68,24 @@ class Skipped:
 
     def pytest_sessionfinish(self) -> None:
         self._file.write_text("".join(f"{name}\n" for name in self._ids), encoding="utf-8")
+
+
+class Unmarked:
+    """Names the tests that took long without the marker ``slow``. A busy machine names some that
+    are quick: it is a hint and no failure."""
+
+    def __init__(self) -> None:
+        self._seconds = defaultdict[str, float](float)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._seconds[report.nodeid] += report.duration
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        long = [(name, took) for name, took in self._seconds.items() if took > LONG]
+        if long:
+            terminalreporter.section("to be marked slow, if it is not the machine that is busy")
+        for name, took in sorted(long, key=itemgetter(1), reverse=True)[:10]:
+            terminalreporter.line(f"{took:.1f} s {name}")
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@
 >>> {result.verdict for result in run(load("scenarios/thread/pl011-write-step.vcpu.yaml"))}
 {'pass'}
 
-What stands here is the public API, documented in :mod:`vcpu_scenario.api`. A name is imported when
-it is first asked for, so that the command line starts without what it does not need.
+The public API, documented in :mod:`vcpu_scenario.api`. Names are imported on first use, so that the
+command line imports only what it needs.
 """
 
 from __future__ import annotations

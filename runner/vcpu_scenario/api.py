@@ -1,13 +1,13 @@
-"""The Python API: load scenarios, run them, hold what came against each other.
+"""The Python API: load scenarios, run them, compare runs.
 
 >>> from vcpu_scenario import compare, load, run
 >>> scenario = load("scenarios/thread/pl011-write-step.vcpu.yaml")
->>> broken, mended = run(scenario, kernels=["5.10", "6.12"])
->>> mended.case.id, mended.verdict
+>>> broken, fixed = run(scenario, kernels=["5.10", "6.12"])
+>>> fixed.case.id, fixed.verdict
 ('scenarios/thread/pl011-write-step@6.12/plain', 'pass')
 
-Everything that is returned is a frozen record, and what the records hold is documented at their
-classes: :class:`~vcpu_scenario.verdict.result.Result`, :class:`~vcpu_scenario.trace.Trace`,
+All results are frozen records, documented at their classes:
+:class:`~vcpu_scenario.verdict.result.Result`, :class:`~vcpu_scenario.trace.Trace`,
 :class:`~vcpu_scenario.language.model.Scenario`, :class:`~vcpu_scenario.verdict.traces.Comparison`.
 """
 
@@ -61,10 +61,10 @@ Runnable: TypeAlias = StrPath | Scenario | ScenarioCase
 
 
 def load(path: StrPath) -> Scenario:
-    """Loads the scenario in the file ``path``.
+    """Load the scenario in the file ``path``.
 
-    Its cases get the ids that the command line gives them: relative to the working directory.
-    Raises :class:`InvalidScenario`, whose text names everything that is wrong with the file.
+    Its cases have the ids of the command line: relative to the working directory. Raises
+    :class:`InvalidScenario` with all errors of the file.
 
     >>> scenario = load("scenarios/thread/pl011-write-step.vcpu.yaml")
     >>> scenario.title
@@ -83,7 +83,7 @@ def load(path: StrPath) -> Scenario:
 
 
 def loads(text: str, path: StrPath = "<text>") -> Scenario:
-    """Loads a scenario from ``text``; files that it names are looked for beside ``path``.
+    """Load a scenario from ``text``. Files that it names are relative to the folder of ``path``.
 
     Raises :class:`InvalidScenario`.
 
@@ -103,11 +103,10 @@ def loads(text: str, path: StrPath = "<text>") -> Scenario:
 
 
 def dumps(scenario: Mapping[str, Any]) -> str:
-    """The text of a scenario that was put together in Python, for :func:`loads` or a file.
+    """Return the text of a scenario built in Python, for :func:`loads` or a file.
 
-    ``scenario`` has the keys of a scenario file, and values of the types that YAML 1.2 has:
-    mappings, lists, strings, integers, floats, booleans and None. Raises :class:`TypeError` for
-    any other.
+    ``scenario`` has the keys of a scenario file, and values of the types of YAML 1.2: mappings,
+    lists, strings, integers, floats, booleans and None. Raises :class:`TypeError` for any other.
 
     >>> scenario = {"title": "a step", "guest": {"at": 0x40000000, "code": "nop\\nbrk #7\\n"}}
     >>> print(dumps(scenario), end="")
@@ -133,21 +132,20 @@ def run(
     machine: Create | None = None,
     executor: Executor | None = None,
 ) -> list[Result]:
-    """Runs the cases of ``what`` and judges each; the results are in the order of the cases.
+    """Run the cases of ``what`` and judge each. Returns one result per case, in their order.
 
     ``kernels`` are releases (``6.12``) or ranges of the known ones (``>=6.1``), ``vmms`` names of
-    personalities, ``keyword`` an expression over ids as ``-k`` takes it, and ``tags`` any of
-    which a scenario must have: the same as on the command line, and with the same defaults. They
-    select among the cases of scenarios; a :class:`ScenarioCase` is run as it is. Where nothing is
-    selected the list is empty, which is not success.
+    personalities, ``keyword`` an expression over ids as ``-k`` takes it, and ``tags`` a scenario
+    must have one of: as on the command line, with the same defaults. They select among the cases
+    of scenarios; a :class:`ScenarioCase` is always run. If nothing is selected the list is empty,
+    which is not success.
 
-    ``machine`` makes the machine for a kernel's name, by default an emulated one. With
-    ``executor``, any of :mod:`concurrent.futures` or one like it, the cases are run on it in
-    batches, and ``machine`` must be importable where the workers are; without, they are run one
-    after the other in this process.
+    ``machine`` creates the machine for a kernel's name, by default an emulated one. ``executor``,
+    of :mod:`concurrent.futures` or with its interface, runs the cases in batches; the workers must
+    be able to import ``machine``. Without it the cases run one after the other in this process.
 
-    Raises :class:`InvalidScenario` for everything that is wrong with any of the files, and
-    :class:`UsageError` for a path, a kernel, a VMM or an expression that does not exist.
+    Raises :class:`InvalidScenario` with the errors of all files, and :class:`UsageError` for an
+    unknown path, kernel or VMM, or a malformed expression.
 
     >>> results = run("scenarios/thread", kernels=[">=6.12"], tags=["pl011"])
     >>> {result.verdict for result in results}
@@ -173,10 +171,10 @@ def run(
 
 
 def compare(one: Result | Trace, other: Result | Trace) -> Comparison:
-    """Holds two runs against each other: exits aligned, and every field that differs named.
+    """Compare two runs: align their exits and list every field that differs.
 
-    Neither is taken for the truth, and the rules that shaped the exits do not count. Raises
-    :class:`ValueError` for a result without a trace, which was not run.
+    Neither is the reference, and rules are ignored. Raises :class:`ValueError` for a result
+    without a trace, which was not run.
 
     >>> old, new = run("scenarios/thread/pl011-write-step.vcpu.yaml", ["5.10", "6.12"])
     >>> comparison = compare(old, new)
@@ -185,7 +183,7 @@ def compare(one: Result | Trace, other: Result | Trace) -> Comparison:
     >>> print(comparison.differences[0].words())
     exit 0: flags: nothing, not 0x1
 
-    What exits one of them lacks, with addresses under the names that the guest's code has:
+    Exits that one of them lacks, with the guest's labels for addresses:
 
     >>> from vcpu_scenario.verdict.result import guest_of
     >>> for difference in comparison.differences:
@@ -200,7 +198,7 @@ def compare(one: Result | Trace, other: Result | Trace) -> Comparison:
 
 
 def failure_text(*results: Result) -> str:
-    """What is wrong with ``results``, in the command line's words; empty where nothing is.
+    """Return the failures of ``results`` as the command line prints them, empty if there are none.
 
     >>> wrong = loads('''
     ... title: a breakpoint

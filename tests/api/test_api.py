@@ -32,6 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_ids_are_those_of_the_command_line(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -158,6 +158,7 @@ def test_the_ring_counts_by_its_indices_and_each_entry() -> None:
     assert [d.at for d in compare(one, Trace()).differences] == ["ring"]
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_of_runs_too_long_to_align() -> None:
     one = Trace(tuple(debug(0x1000 + 4 * n) for n in range(1500)))
     other = Trace(tuple(debug(0x100000 + 4 * n) for n in range(1600)))
@@ -179,6 +180,7 @@ exits = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(exits, exits)
 def test_every_exit_is_in_one_pair_and_in_order(one: list[Exit], other: list[Exit]) -> None:
     pairs = compare(Trace(tuple(one)), Trace(tuple(other))).pairs
@@ -187,6 +189,7 @@ def test_every_exit_is_in_one_pair_and_in_order(one: list[Exit], other: list[Exi
     assert (None, None) not in pairs
 
 
+@pytest.mark.slow
 @given(exits, exits)
 def test_traces_are_the_same_only_if_they_are(one: list[Exit], other: list[Exit]) -> None:
     def values(trace: list[Exit]) -> list[tuple[object, ...]]:

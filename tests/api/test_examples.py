@@ -17,12 +17,14 @@ def in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
+@pytest.mark.slow
 def test_examples_of_the_module() -> None:
     found = doctest.testmod(importlib.import_module("vcpu_scenario.api"))
     assert found.attempted > 0
     assert found.failed == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda page: page.name)
 def test_examples_of_a_page(page: Path) -> None:
     assert doctest.testfile(str(page), module_relative=False).failed == 0

@@ -85,6 +85,7 @@ def everything(assembler: Assembler) -> Assembled:
     return assemble_with(assembler, EVERYTHING, BASE)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not all(shutil.which(f"aarch64-linux-gnu-{name}") for name in ("as", "ld", "objcopy")),
     reason="GNU binutils for AArch64 are not installed: nothing was compared with them",

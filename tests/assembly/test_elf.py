@@ -260,6 +260,7 @@ def _either(data: bytes) -> ElfImage | None:
         return None
 
 
+@pytest.mark.slow
 def test_no_damage_leads_to_anything_but_an_image_or_a_refusal(linked: bytes) -> None:
     """Bytes overwritten anywhere, headers above all, and files cut short."""
     dice = random.Random(183)

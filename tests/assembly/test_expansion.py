@@ -35,6 +35,7 @@ def test_a_macro_is_written_out(source: str) -> None:
     assert expanded(source) == MEANT[source]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "message"),
     [

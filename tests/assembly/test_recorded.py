@@ -6,8 +6,11 @@ import json
 import lzma
 from pathlib import Path
 
+import pytest
 from vcpu_scenario.assembly.assemble import assemble_with
 from vcpu_scenario.assembly.assemblers import Assembler
+
+pytestmark = pytest.mark.slow
 
 RECORDED = Path(__file__).with_name("recorded.json.xz")
 

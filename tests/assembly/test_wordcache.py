@@ -65,6 +65,7 @@ def test_another_source_or_address_needs_one(scenario: Path) -> None:
             assemble_for(scenario, source, base)
 
 
+@pytest.mark.slow
 def test_reading_kept_words_loads_nothing_that_only_assembling_needs(scenario: Path) -> None:
     store(scenario, {(SOURCE, BASE): KEPT})
     script = (
@@ -192,6 +193,7 @@ def test_a_broken_entry_is_as_good_as_none(scenario: Path, entry: str) -> None:
     assert cached(scenario, SOURCE, BASE) is None
 
 
+@pytest.mark.slow
 @given(
     code=st.binary(max_size=80),
     places=st.dictionaries(st.integers(0, 79), st.integers(1, 50), max_size=20),

@@ -65,15 +65,18 @@ def offered(folder: Path, line: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_commands(folder: Path) -> None:
     assert {"run", "check", "new", "fmt", "schema"} <= set(offered(folder, "scenario "))
     assert offered(folder, "scenario che") == ["check"]
 
 
+@pytest.mark.slow
 def test_options(folder: Path) -> None:
     assert "--kernel" in offered(folder, "scenario run --")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "list", "explain"])
 def test_kernels(command: str, folder: Path) -> None:
     assert offered(folder, f"scenario {command} --kernel ") == list(KNOWN_RELEASES)
@@ -82,6 +85,7 @@ def test_kernels(command: str, folder: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "list", "explain"])
 def test_vmms(command: str, folder: Path) -> None:
     assert offered(folder, f"scenario {command} --vmm ") == list(PERSONALITIES)
@@ -100,6 +104,7 @@ def test_every_command_completes_what_it_takes() -> None:
     assert bare == set()
 
 
+@pytest.mark.slow
 def test_a_machine_is_completed_behind_the_colon_at_which_bash_ends_a_word(folder: Path) -> None:
     assert offered(folder, "scenario run --machine lab : 6.1") == ["6.1", "6.12", "6.16", "6.17"]
     assert "5.10" in offered(folder, "scenario run --machine lab :")
@@ -119,12 +124,14 @@ def test_a_machine_is_completed_as_a_whole_in_zsh(folder: Path) -> None:
     assert "7.2" in zsh.stdout
 
 
+@pytest.mark.slow
 def test_tags_are_those_of_the_scenarios_at_hand(folder: Path) -> None:
     assert offered(folder, "scenario run --tag ") == ["mmio", "psci", "vgic", "wfi"]
     assert offered(folder, "scenario run tests/deep --tag ") == ["mmio", "psci", "wfi"]
     assert offered(folder, "scenario run tests/one.vcpu.yaml --tag v") == ["vgic"]
 
 
+@pytest.mark.slow
 def test_paths_are_scenarios_and_folders(folder: Path) -> None:
     assert offered(folder, "scenario check tests/") == ["tests/deep/", "tests/one.vcpu.yaml"]
     assert offered(folder, "scenario check tests/deep/t") == [
@@ -135,6 +142,7 @@ def test_paths_are_scenarios_and_folders(folder: Path) -> None:
     assert offered(folder, "scenario check nowhere/") == []
 
 
+@pytest.mark.slow
 def test_a_folder_comes_with_what_is_in_it(folder: Path) -> None:
     """A single offer would end the word, with a blank after it."""
     assert offered(folder, "scenario check te") == [
@@ -148,10 +156,12 @@ def test_a_folder_comes_with_what_is_in_it(folder: Path) -> None:
     assert offered(folder, "scenario check te") == ["tests/deep/three.vcpu.yaml"]
 
 
+@pytest.mark.slow
 def test_templates(folder: Path) -> None:
     assert offered(folder, "scenario new --template m") == ["mmio"]
 
 
+@pytest.mark.slow
 def test_zsh_and_fish_get_the_same_with_explanations(folder: Path) -> None:
     zsh = asked(
         folder,
@@ -176,6 +186,7 @@ def test_a_question_that_fails_says_nothing(folder: Path) -> None:
     assert done.returncode != 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
 @pytest.mark.parametrize(
     ("line", "reply"),
@@ -207,6 +218,7 @@ def test_bash_completes_with_the_script_that_the_command_prints(
     assert done.stdout == f"{reply}\n"
 
 
+@pytest.mark.slow
 def test_machines_and_the_kernels_of_labs_are_offered(folder: Path) -> None:
     for command in ("run", "compare", "fuzz", "record", "conform"):
         assert offered(folder, f"scenario {command} --machine ")[:2] == ["emulated", "kvm"]

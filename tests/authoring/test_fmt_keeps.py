@@ -78,6 +78,7 @@ EDITS: Final = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_any_layout_is_formatted_once_and_for_all(seed: int) -> None:
@@ -99,6 +100,7 @@ def test_any_layout_is_formatted_once_and_for_all(seed: int) -> None:
     assert formatted(result, NOWHERE) == result
 
 
+@pytest.mark.slow
 def test_a_scenario_dumped_by_another_program_makes_the_same_cases() -> None:
     before = yaml.safe_dump(plain(EVERYTHING), default_flow_style=True, sort_keys=False, width=70)
     after = formatted(before, NOWHERE)
@@ -106,6 +108,7 @@ def test_a_scenario_dumped_by_another_program_makes_the_same_cases() -> None:
     assert without_places(loads(after, NOWHERE)) == without_places(loads(before, NOWHERE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_scenarios_are_in_the_style(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

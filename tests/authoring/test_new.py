@@ -65,6 +65,7 @@ def test_a_new_scenario_is_in_the_style(name: str, scenario: Scenario, tmp_path:
     assert formatted(path.read_text(), path) == path.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_template_is_in_the_style_itself(name: str) -> None:
     text = templates()[name].text
@@ -119,6 +120,7 @@ def test_title_tags_and_schema_can_be_given(scenario: Scenario, tmp_path: Path) 
     assert not (tmp_path / "scenario.schema.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "title",
     ["plain", "12", "true", "- a", "a: b", "a #b", "'a'", "it's", "a\nb", "*a", "${x}", "é"],

@@ -83,6 +83,7 @@ def test_hooks_are_offered_to_pre_commit() -> None:
     assert not any(re.search(hook["files"], "a/b.yaml") for hook in HOOKS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook["id"])
 def test_a_hook_takes_the_files_of_a_commit(hook: dict[str, Any], tmp_path: Path) -> None:
     good, bad = tmp_path / "good.vcpu.yaml", tmp_path / "bad.vcpu.yaml"

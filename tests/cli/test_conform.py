@@ -21,6 +21,7 @@ def recorded(name: str) -> str:
     return str(Path("recorded") / name)
 
 
+@pytest.mark.slow
 def test_all_reproduced_is_success_and_any_miss_is_not(scenario: Scenario) -> None:
     assert scenario("conform", recorded("right.json")).status == 0
     assert scenario("conform", recorded("wrong.json")).status == 1
@@ -58,6 +59,7 @@ def test_a_file_named_twice_counts_once(scenario: Scenario) -> None:
     assert json.loads(scenario(*run).out)["kernels"]["6.12"]["total"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("report", ["text", "json"])
 def test_several_processes_print_what_one_prints(report: str, scenario: Scenario) -> None:
     run = ("conform", recorded("right.json"), recorded("wrong.json"), "--format", report)
@@ -75,6 +77,7 @@ def test_the_report_goes_where_it_should(scenario: Scenario, tmp_path: Path) -> 
     assert json.loads(target.read_text())["kernels"]["6.12"]["exact"] == 3
 
 
+@pytest.mark.slow
 def test_a_trace_recorded_with_a_host_interrupt_is_told_apart(scenario: Scenario) -> None:
     path = str(DATA.parents[1] / "recorded" / "random-1.json.xz")
     run = ("conform", path, "-k", "rnd-1024@5.0")
@@ -120,6 +123,7 @@ def test_a_job_that_ends_its_process_is_a_miss_and_the_others_go_on(
     assert "killed by SIGSEGV" in scenario("conform", recorded("right.json")).out
 
 
+@pytest.mark.slow
 def test_ctrl_c_reports_what_is_done(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     check = conform.check
 

@@ -63,6 +63,7 @@ def _some_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cite, "_table", SomeRules)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_prints_what_its_golden_file_says(
     name: str, scenario: Scenario, golden: Golden
@@ -95,6 +96,7 @@ WORDED_BY_TYPER = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not typer.__version__.startswith("0.28."), reason="each release of Typer words these anew"
 )

@@ -31,6 +31,7 @@ def replace_execute(monkeypatch: pytest.MonkeyPatch, on: str, do: Callable[[], o
     monkeypatch.setattr(execution, "execute", run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("report", ["text", "json"])
 def test_several_processes_print_what_one_prints(report: str, scenario: Scenario) -> None:
     run = ("run", "wrong", "step", "tour", "--format", report)
@@ -40,6 +41,7 @@ def test_several_processes_print_what_one_prints(report: str, scenario: Scenario
         assert scenario(*run, "-j", jobs).transcript == alone.transcript
 
 
+@pytest.mark.slow
 def test_the_first_failure_is_the_same_one(scenario: Scenario) -> None:
     run = ("run", "step", "wrong", "-x")
     assert scenario(*run, "-j", "3").transcript == scenario(*run).transcript
@@ -77,6 +79,7 @@ def interrupt_the_parent() -> None:
     time.sleep(0.5)  # until it has heard of it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_reports_what_is_done_and_leaves_nothing_behind(
     jobs: str, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
@@ -96,6 +99,7 @@ def test_ctrl_c_reports_what_is_done_and_leaves_nothing_behind(
     assert children() == before
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_gives_up_what_is_running_and_reports_the_rest(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:

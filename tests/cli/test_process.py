@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parent / "data"
 COMMAND = (sys.executable, "-m", "vcpu_scenario")
 

@@ -249,6 +249,7 @@ def test_colours_are_for_terminals(scenario: Scenario) -> None:
     assert ESCAPE not in scenario("run", "step", "--kernel", "6.12").out
 
 
+@pytest.mark.slow
 def test_colours_can_be_forced_and_forbidden(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:

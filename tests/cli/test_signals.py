@@ -72,6 +72,7 @@ def members(group: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("whole_group", [False, True])
 @pytest.mark.parametrize("times", [1, 3])
@@ -96,6 +97,7 @@ def test_a_signal_reports_what_is_done_and_leaves_nothing(
     assert sorted(os.listdir(slow.parent)) == ["report.json", "slow.vcpu.yaml"]
 
 
+@pytest.mark.slow
 def test_nohup_means_what_it_says(slow: Path) -> None:
     process = start(
         "run", slow, "--kernel", "6.12", "-k", "x5=1]",
@@ -107,6 +109,7 @@ def test_nohup_means_what_it_says(slow: Path) -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_parent_that_is_killed(slow: Path) -> None:
     process = start("run", slow, "-j", "2", "--kernel", "6.12", "--output", slow.with_name("r"))
     wait_for(lambda: len(members(process.pid)) == 3)
@@ -116,6 +119,7 @@ def test_workers_end_with_a_parent_that_is_killed(slow: Path) -> None:
     assert os.listdir(slow.parent) == ["slow.vcpu.yaml"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("command", ["check"])
 @pytest.mark.parametrize("after", [0.0, 0.3])
@@ -143,6 +147,7 @@ def taken(process: subprocess.Popen[str]) -> bool:
     return bool(int(caught.split()[1], 16) >> signal.SIGHUP - 1 & 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "streams", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "> /dev/full", "2> /dev/full", "| true"]
 )

@@ -56,6 +56,7 @@ def test_every_example_is_shown() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_passes_on_every_kernel_that_it_is_for(name: str) -> None:
     results = run(EXAMPLES[name])

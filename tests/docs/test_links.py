@@ -27,6 +27,7 @@ def test_there_are_links() -> None:
     assert len(WITHIN) > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     lost = []

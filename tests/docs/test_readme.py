@@ -12,6 +12,8 @@ from .follow import Shell, agrees, steps
 from .markdown import fences
 from .test_tutorial import environment
 
+pytestmark = pytest.mark.slow
+
 PAGE: Final = Path(__file__).parents[2] / "README.md"
 
 

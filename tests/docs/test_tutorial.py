@@ -105,6 +105,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     return found
 
 
+@pytest.mark.slow
 def test_every_command_prints_what_the_page_shows(
     reader: Reader, request: pytest.FixtureRequest
 ) -> None:
@@ -137,10 +138,12 @@ def regenerated(text: str, reader: Reader) -> str:
     return "".join(lines)
 
 
+@pytest.mark.slow
 def test_only_what_is_meant_to_fails(reader: Reader) -> None:
     assert [found for found in reader.statuses if found[1] != 0] == FAIL
 
 
+@pytest.mark.slow
 def test_what_the_reader_ends_with_is_in_order(reader: Reader) -> None:
     env = environment(reader.folder)
 
@@ -155,6 +158,7 @@ def test_what_the_reader_ends_with_is_in_order(reader: Reader) -> None:
     assert status("git", "diff", "--exit-code", "HEAD") == 0
 
 
+@pytest.mark.slow
 def test_the_case_is_not_one_that_is_shipped(reader: Reader) -> None:
     title = yaml.safe_load((reader.project / "vcpu/poll-until-ready.vcpu.yaml").read_text())[
         "title"
@@ -229,6 +233,7 @@ def without_install(env: dict[str, str]) -> dict[str, str]:
     return env
 
 
+@pytest.mark.slow
 def test_the_job_is_green(reader: Reader, checkout: Path, tmp_path: Path) -> None:
     summary = tmp_path / "summary.md"
     env = {**without_install(environment(tmp_path)), "GITHUB_STEP_SUMMARY": str(summary)}
@@ -236,6 +241,7 @@ def test_the_job_is_green(reader: Reader, checkout: Path, tmp_path: Path) -> Non
     assert "29 passed" in summary.read_text()
 
 
+@pytest.mark.slow
 def test_the_job_is_red_where_a_kernel_does_otherwise(checkout: Path, tmp_path: Path) -> None:
     path = checkout / "vcpu/poll-until-ready.vcpu.yaml"
     path.write_text(path.read_text().replace("regs: {x1: 0x20}", "regs: {x1: 0x21}"))
@@ -243,6 +249,7 @@ def test_the_job_is_red_where_a_kernel_does_otherwise(checkout: Path, tmp_path: 
     assert run_job(checkout, env) == {"Install": 0, "Check": 0, "Run": 1}
 
 
+@pytest.mark.slow
 def test_the_job_is_red_where_there_is_nothing_to_run(checkout: Path, tmp_path: Path) -> None:
     (checkout / "vcpu/poll-until-ready.vcpu.yaml").unlink()
     env = without_install(environment(tmp_path))

@@ -26,12 +26,12 @@ from vcpu_scenario.source import InvalidScenario, render
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
 
+from tests.analysis.legal import faults
 from tests.fuzz.assembling import AssemblerTarget
 from tests.fuzz.documents import document, kept_words
 from tests.fuzz.finding import Finding
 from tests.fuzz.machine import case_of, kernel_of, reads_time
 from tests.fuzz.papers import PapersTarget
-from tests.random.legal import faults
 
 _SECONDS: Final = 4.0
 """Processor time that an input may take."""

@@ -39,6 +39,7 @@ def test_documents_that_were_findings_are_none(loader: LoaderTarget) -> None:
         loader.run_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_little_fuzzing_finds_nothing(name: str, request: pytest.FixtureRequest) -> None:
     """``--fuzz N`` runs more inputs than the few hundred that there is time for always."""

@@ -21,6 +21,14 @@ def test_every_room_has_its_layer() -> None:
     assert placed == picture.rooms()
 
 
+def test_every_room_has_its_folder_of_tests() -> None:
+    packages = {room for room in picture.rooms() if (picture.PACKAGE / room).is_dir()}
+    assert {room.removeprefix("pytest_") for room in packages} <= {
+        path.parent.name for path in (picture.ROOT / "tests").glob("*/__init__.py")
+    }
+
+
+@pytest.mark.slow
 def test_what_stands_higher_uses_what_stands_below_it() -> None:
     height = {room: n for n, layer in enumerate(picture.layers()) for room in layer}
     upward = [
@@ -33,6 +41,7 @@ def test_what_stands_higher_uses_what_stands_below_it() -> None:
     assert upward == []
 
 
+@pytest.mark.slow
 def test_the_contracts_hold() -> None:
     lint = Path(sys.executable).with_name("lint-imports")
     if not lint.exists() and shutil.which("lint-imports") is None:
@@ -47,6 +56,7 @@ def test_the_contracts_hold() -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_the_picture_of_the_house_is_made_from_the_code() -> None:
     """UPDATE_GOLDEN=1 draws it anew."""
     text = PAGE.read_text()

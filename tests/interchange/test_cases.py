@@ -26,12 +26,14 @@ def travelled(case: Case) -> Case:
     return case_from_json(json.loads(json.dumps(case_to_json(case))))
 
 
+@pytest.mark.slow
 @given(st.from_type(Case))
 @settings(max_examples=100, deadline=None)
 def test_any_case_comes_back_as_it_went(case: Case) -> None:
     assert travelled(case) == case
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name)
 def test_recorded_jobs_come_back_as_they_went(path: Path) -> None:
     cases = [job.case for job in jobs(path)]

@@ -30,6 +30,7 @@ def test_the_case_with_everything_has_every_kind_of_action() -> None:
     assert {type(action) for action in ACTIONS} == set(get_args(c.Action))
 
 
+@pytest.mark.slow
 def test_every_recorded_job_comes_back_equal() -> None:
     cases = [job.case for path in RECORDED.glob("*.json.xz") for job in jobs(path)]
     assert cases

@@ -32,6 +32,7 @@ def outcome(text: str) -> Scenario | None:
     return None
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(TOKENS), max_size=40).map("".join))
 @settings(max_examples=400, deadline=None)
 @example("title: x\nguest: {words: [0]}\nmatrix: {a: [&x 1, *x]}\n")
@@ -39,6 +40,7 @@ def test_tokens_in_any_order_are_refused_in_words(text: str) -> None:
     outcome(text)
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.integers(0, len(EVERYTHING)), st.integers(0, 12), st.sampled_from(TOKENS)),
@@ -56,6 +58,7 @@ def test_a_scenario_with_a_few_places_changed_is_read_or_refused_in_words(
     outcome(text)
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200))
 @settings(max_examples=200, deadline=None)
 def test_any_bytes_are_read_or_refused_in_words(tmp_path_factory: object, raw: bytes) -> None:
@@ -104,6 +107,7 @@ TOO_MUCH = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TOO_MUCH)
 def test_too_much_of_anything_is_told_and_not_tried(name: str) -> None:
     text, message = TOO_MUCH[name]
@@ -112,6 +116,7 @@ def test_too_much_of_anything_is_told_and_not_tried(name: str) -> None:
     assert message in [found.message for found in raised.value.diagnostics]
 
 
+@pytest.mark.slow
 def test_as_many_cases_as_there_may_be_are_made() -> None:
     text = f"{HEAD}matrix: {{a: [{HUNDRED}], b: [{HUNDRED}]}}\nexpect: [{{exits: []}}]\n"
     found = scenario(text).cases(["6.12"])

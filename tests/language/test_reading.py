@@ -59,6 +59,7 @@ def test_nothing_but_a_regular_file_of_its_size_is_read(tmp_path: Path) -> None:
         read_json(Path("/proc/self/maps"), 16, 9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["conform", "merge"])
 def test_a_command_neither_waits_nor_eats_memory(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -109,6 +110,7 @@ def test_a_byte_order_mark_is_no_column(tmp_path: Path) -> None:
     assert render(raised.value.diagnostics[0]).startswith(f"{path}:1:1:")
 
 
+@pytest.mark.slow
 def test_folders_of_any_depth_are_gone_through(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

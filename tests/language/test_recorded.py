@@ -19,6 +19,8 @@ from vcpu_scenario.verdict.match import failures, same_kind, states
 
 from tests.language.build import scenario
 
+pytestmark = pytest.mark.slow
+
 Json = Mapping[str, Any]
 RECORDED = sorted((Path(__file__).parents[1] / "recorded").glob("*.json.xz"))
 FLAGS = {"singlestep": "single_step", "sw_bp": "software_breakpoints"}

@@ -154,12 +154,14 @@ def mutilated(draw: st.DrawFn) -> Any:
     return document["root"]
 
 
+@pytest.mark.slow
 @given(mutilated())
 @settings(max_examples=300, deadline=None)
 def test_the_walk_finds_fault_exactly_where_jsonschema_does(document: Any) -> None:
     assert bool(faults(document)) == (not REFEREE.is_valid(document))
 
 
+@pytest.mark.slow
 @given(mutilated())
 @settings(max_examples=150, deadline=None)
 def test_what_the_walk_leaves_is_valid_but_for_what_is_missing(document: Any) -> None:
@@ -174,6 +176,7 @@ def test_what_the_walk_leaves_is_valid_but_for_what_is_missing(document: Any) ->
 SHIPPED = sorted((Path(__file__).parents[2] / "scenarios").rglob("*.vcpu.yaml"))
 
 
+@pytest.mark.slow
 def test_editors_have_nothing_against_the_scenarios_that_ship() -> None:
     for path in SHIPPED:
         node, problems = yaml12.parse(path.read_text(encoding="utf-8"), str(path))

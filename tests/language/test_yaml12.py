@@ -140,6 +140,7 @@ def test_a_byte_order_mark_is_no_text() -> None:
     assert to_plain(document("\ufefftitle: x")) == {"title": "x"}
 
 
+@pytest.mark.slow
 def test_nesting_up_to_the_limit_is_read() -> None:
     deep = "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)
     assert parse(f"a: {deep}", "made.yaml")[1] == []
@@ -148,6 +149,7 @@ def test_nesting_up_to_the_limit_is_read() -> None:
         assert [each.message for each in problems] == [f"nested deeper than {MAX_DEPTH} levels"]
 
 
+@pytest.mark.slow
 def test_as_many_nodes_as_the_limit_are_read() -> None:
     items = ",".join("x" * (MAX_NODES - 3))
     assert parse(f"a: [{items}]", "made.yaml")[1] == []

@@ -18,6 +18,8 @@ from vcpu_scenario.running.execute import execute
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
 
+from tests.guests import binary, words
+
 BASE = 0x4000_0000
 RAM = Memslot(BASE, 1 << 20)
 
@@ -199,19 +201,20 @@ def test_memory_full_of_what_could_be_simd_takes_few_hooks(byte: int) -> None:
 
 
 def test_scattered_simd_still_traps_where_hooks_were_joined() -> None:
-    fadd = 0x1E622820  # fadd d0, d1, d2
-    words = [w.NOP, fadd] * 4096
+    (fadd,) = words("fadd d0, d1, d2")
+    scattered = [w.NOP, fadd] * 4096
     vector = [w.NOP] * 0x80 + [w.b(0)]
     registers = (("pc", BASE + 4 * 8191), ("vbar_el1", BASE + 0x8000))
-    trace = run(code(*words, *vector, regs=registers, observe=("esr_el1", "elr_el1")))
+    trace = run(code(*scattered, *vector, regs=registers, observe=("esr_el1", "elr_el1")))
     assert trace.exits[-1].regs["esr_el1"] >> 26 == 7
     assert trace.exits[-1].regs["elr_el1"] == BASE + 4 * 8191
 
 
+@pytest.mark.slow
 def test_many_small_writes_of_code_keep_the_hooks_few() -> None:
     machine = create("6.12")
     machine.set_user_memory_region(RAM)
-    simd = (0x1E622820).to_bytes(4, "little")
+    simd = binary("fadd d0, d1, d2")
     for n in range(3000):
         machine.write_memory(BASE + 8 * n, simd)
     assert len(machine._cpu._word_hooks._hooks) <= wordhooks._MOST_HOOKS

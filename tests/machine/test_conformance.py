@@ -18,15 +18,19 @@ interrupt fell between the entry with a step pending and the step exception, whe
 to 6.0 start the step over; with it at that place the machine gives the recorded trace."""
 
 
-def all_jobs() -> list[RecordedJob]:
-    return [job for path in sorted(RECORDED.glob("*.json.xz")) for job in jobs(path)]
+FILES = {path.name.partition(".")[0]: path for path in sorted(RECORDED.glob("*.json.xz"))}
+JOBS = [
+    pytest.param(job, id=job.name, marks=() if file == "core" else pytest.mark.slow)
+    for file, path in FILES.items()
+    for job in jobs(path)
+]
 
 
 def test_all_recorded_jobs_are_here() -> None:
-    assert len(all_jobs()) == 359
+    assert len(JOBS) == 359
 
 
-@pytest.mark.parametrize("job", all_jobs(), ids=lambda job: job.name)
+@pytest.mark.parametrize("job", JOBS)
 def test_a_recorded_job_gives_the_recorded_exits_on_every_kernel(job: RecordedJob) -> None:
     for recorded in job.traces:
         for name in recorded.kernels:

@@ -13,6 +13,8 @@ from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
 
+from tests.guests import binary
+
 RAM = 0x4000_0000
 UART = 0x0900_0000
 LEVEL1, LEVEL2_LOW, LEVEL2_RAM, LEVEL3 = (RAM + 0x40000 + 0x1000 * n for n in range(4))
@@ -21,34 +23,32 @@ TABLE, PAGE, BLOCK, ACCESSED, DEVICE = 3, 3, 1, 1 << 10, 1 << 2
 
 # Sets TCR, MAIR and TTBR0, turns MMU and cache on; then reads VA 0x200008 and writes 0x200010,
 # which are the UART's page, reads RAM and calls SYSTEM_OFF.
-CODE = (
-    0x580002C0,
-    0xD5182040,
-    0xD2889FE0,
-    0xD518A200,
-    0x58000280,
-    0xD5182000,
-    0xD5033FDF,
-    0xD5381001,
-    0xD28000A2,
-    0xAA020021,
-    0xD5181001,
-    0xD5033FDF,
-    0xD2A0040A,
-    0xB9400943,
-    0xB9001143,
-    0xD2A8000B,
-    0xF282000B,
-    0xF9400164,
-    0x52800100,
-    0x72B08000,
-    0xD4000002,
-    0x00000000,
-    0x00993519,
-    0x00000002,
-    0x40040000,
-    0x00000000,
-)
+CODE = binary("""
+    ldr x0, tcr
+    msr tcr_el1, x0
+    mov x0, #0x44ff
+    msr mair_el1, x0
+    ldr x0, ttbr
+    msr ttbr0_el1, x0
+    isb
+    mrs x1, sctlr_el1
+    mov x2, #5
+    orr x1, x1, x2
+    msr sctlr_el1, x1
+    isb
+    mov x10, #0x200000
+    ldr w3, [x10, #8]
+    str w3, [x10, #16]
+    mov x11, #0x40000000
+    movk x11, #0x1000
+    ldr x4, [x11]
+    mov w0, #0x0008
+    movk w0, #0x8400, lsl #16
+    hvc #0
+    udf #0
+    tcr: .quad 0x200993519
+    ttbr: .quad 0x40040000
+""")
 
 
 def entries(**at: int) -> bytes:
@@ -62,7 +62,7 @@ def run(kernel: str, *, stepping: bool) -> Trace:
     case = Case(
         slots=(Memslot(RAM, 1 << 20),),
         loads=(
-            Load(RAM, struct.pack(f"<{len(CODE)}I", *CODE)),
+            Load(RAM, CODE),
             Load(RAM + 0x1000, bytes(range(8))),
             Load(LEVEL1, entries(_0=LEVEL2_LOW | TABLE, _1=LEVEL2_RAM | TABLE)),
             Load(LEVEL2_LOW, entries(_1=LEVEL3 | TABLE)),

@@ -8,6 +8,8 @@ from __future__ import annotations
 import pytest
 from vcpu_scenario import loads, run
 
+from tests.guests import words
+
 TEXT = """\
 title: an ordered access of an address that is not aligned
 guest:
@@ -21,15 +23,21 @@ expect:
   - exits:
       - debug: {{brk: {brk:#x}, imm: {imm}, regs: {{x2: {syndrome:#x}, x3: {far:#x}}}}}
 """
-HANDLER = (0xD5385202, 0xD5386003, 0xD4201320)  # mrs x2, esr_el1; mrs x3, far_el1; brk #0x99
-LDAR_W, LDAR_X, LDARH, STLR_W, STLRH = 0x88DFFC01, 0xC8DFFC01, 0x48DFFC01, 0x889FFC01, 0x489FFC01
+HANDLER = words("mrs x2, esr_el1; mrs x3, far_el1; brk #0x99")
+LDAR_W, LDAR_X, LDARH, STLR_W, STLRH = words("""
+    ldar w1, [x0]
+    ldar x1, [x0]
+    ldarh w1, [x0]
+    stlr w1, [x0]
+    stlrh w1, [x0]
+""")
 READ, WRITE = 0x96000021, 0x96000061
 
 
 def verdict(access: int, address: int, imm: int, syndrome: int, far: int) -> str:
-    words = [access, 0xD42000E0, *[0] * 0x7E, *HANDLER, *[0] * 0x80]
+    code = [access, *words("brk #7"), *[0] * 0x7E, *HANDLER, *[0] * 0x80]
     text = TEXT.format(
-        words=", ".join(map(hex, words)),
+        words=", ".join(map(hex, code)),
         address=address,
         imm=imm,
         brk=0x4000_0004 if imm == 7 else 0x4000_0208,

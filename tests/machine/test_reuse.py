@@ -30,6 +30,7 @@ def trace_of(kernel: str, case: Case) -> dict[str, Any]:
         machine.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_order_of_cases_makes_no_difference(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "_free", [])

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.mutation.faults import faults
 from tests.mutation.search import clauses, patterns
 
 
+@pytest.mark.slow
 def test_a_changed_clause_passes_only_where_it_holds() -> None:
     tally = clauses(seed=0, count=400)
     assert tally.wrong == []
     assert tally.false > 200
 
 
+@pytest.mark.slow
 def test_a_pattern_matches_only_where_it_can_be_laid_over_all_that_came() -> None:
     tally = patterns(seed=0, count=4000)
     assert tally.wrong == []

@@ -12,6 +12,8 @@ from vcpu_scenario.api import dumps
 
 from tests.plugin.conftest import breakpoint
 
+pytestmark = pytest.mark.slow
+
 CLASHING = ["runner", "machine", "report", "scenario", "schemas", "cli"]
 
 

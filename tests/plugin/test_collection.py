@@ -30,24 +30,29 @@ def ids(project: pytest.Pytester, *args: str) -> list[str]:
     return collected(project.runpytest_inprocess(*PLUGIN, "--co", "-q", *args))
 
 
+@pytest.mark.slow
 def test_a_project_that_did_not_ask_collects_none(run: Run) -> None:
     assert run("--co", "-q").ret == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
+@pytest.mark.slow
 def test_a_project_that_asks_collects_each_case(run: Run, project: pytest.Pytester) -> None:
     project.makeini("[pytest]\nvcpu_scenarios = true\n")
     assert collected(run("--co", "-q")) == ALL
 
 
+@pytest.mark.slow
 def test_a_file_that_is_named_is_collected_unasked(run: Run) -> None:
     assert collected(run("--co", "-q", "sub/right.vcpu.yaml")) == ALL[:2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", ALL)
 def test_a_case_can_be_named(wanted: str, project: pytest.Pytester) -> None:
     assert ids(project, wanted) == [wanted]
 
 
+@pytest.mark.slow
 def test_a_case_with_parameters_has_them_last(project: pytest.Pytester) -> None:
     matrix = {"width": [4, 8], "op": ["a b", "c::d"]}
     text = dumps(breakpoint(matrix=matrix, about="${width} ${op}"))
@@ -117,6 +122,7 @@ def test_tags_are_markers(expression: str, kept: list[str], project: pytest.Pyte
     assert ids(project, *args) == kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tag", ["skip", "xfail", "usefixtures", "parametrize", "slow"])
 def test_a_tag_that_means_something_else_to_pytest_means_no_such_thing(
     tag: str, project: pytest.Pytester
@@ -129,6 +135,7 @@ def test_a_tag_that_means_something_else_to_pytest_means_no_such_thing(
     run("t.vcpu.yaml", "-m", f"tag-{tag}", "--strict-markers").assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_scenario_is_told_as_on_the_command_line(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,6 +21,7 @@ RIGHT = """
 """
 
 
+@pytest.mark.slow
 def test_it_runs_text_and_python_and_files(run: Run, project: pytest.Pytester) -> None:
     project.makepyfile(
         f"""
@@ -62,6 +63,7 @@ def test_it_runs_text_and_python_and_files(run: Run, project: pytest.Pytester) -
     run().assert_outcomes(passed=6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("-p", "xdist", "-n", "2")], ids=["alone", "xdist"])
 def test_a_check_that_fails_tells_where(
     options: tuple[str, ...], run: Run, project: pytest.Pytester
@@ -142,6 +144,7 @@ def test_files_that_a_scenario_names_are_beside_it(project: pytest.Pytester) -> 
     project.runpytest_inprocess(*PLUGIN).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_documentation_pass(project: pytest.Pytester) -> None:
     page = (ROOT / "docs" / "pytest.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

@@ -37,6 +37,7 @@ def section(output: str, title: str) -> str:
     return output.partition(f"_ {title} _")[2].partition("_\n")[2].partition("\n____")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), XDIST], ids=["alone", "xdist"])
 def test_a_failure_reads_as_on_the_command_line(
     options: tuple[str, ...], run: Run, capsys: pytest.CaptureFixture[str]
@@ -50,12 +51,14 @@ def test_a_failure_reads_as_on_the_command_line(
     assert f"{shown}\n".startswith(f"{expected}\n")
 
 
+@pytest.mark.slow
 def test_outcomes_are_verdicts(run: Run) -> None:
     result = run("-o", "vcpu_scenarios=true")
     result.assert_outcomes(passed=2, failed=2)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.mark.slow
 def test_workers_of_xdist_run_what_one_process_runs(run: Run) -> None:
     result = run("-o", "vcpu_scenarios=true", "-v", *XDIST)
     result.assert_outcomes(passed=2, failed=2)
@@ -66,12 +69,14 @@ def test_workers_of_xdist_run_what_one_process_runs(run: Run) -> None:
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dist", ["load", "loadscope", "loadfile", "loadgroup", "worksteal"])
 def test_xdist_may_share_out_the_cases_as_it_likes(dist: str, project: pytest.Pytester) -> None:
     args = ("-o", "vcpu_scenarios=true", *XDIST, "--dist", dist)
     project.runpytest_subprocess(*PLUGIN, *args).assert_outcomes(passed=2, failed=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), XDIST], ids=["alone", "xdist"])
 def test_the_last_failures_are_run_again_and_nothing_else(
     options: tuple[str, ...], run: Run
@@ -83,6 +88,7 @@ def test_the_last_failures_are_run_again_and_nothing_else(
     run(*args, "--lf").assert_outcomes(passed=4)
 
 
+@pytest.mark.slow
 def test_the_last_failures_of_named_files_are_run_again_and_nothing_else(run: Run) -> None:
     files = ("sub/right.vcpu.yaml", "sub/wrong.vcpu.yaml")
     run(*files, "-k", "6.12").assert_outcomes(passed=1, failed=1, deselected=2)
@@ -90,10 +96,12 @@ def test_the_last_failures_of_named_files_are_run_again_and_nothing_else(run: Ru
     result.assert_outcomes(failed=1, deselected=1)
 
 
+@pytest.mark.slow
 def test_the_first_failure_can_end_the_run(run: Run) -> None:
     run("-o", "vcpu_scenarios=true", "-x").assert_outcomes(passed=2, failed=1)
 
 
+@pytest.mark.slow
 def test_what_is_known_to_fail_is_an_xfail_with_its_reason(run: Run) -> None:
     Path("known.vcpu.yaml").write_text(dumps(breakpoint(imm=8, clause=KNOWN)))
     result = run("known.vcpu.yaml", "-rx")
@@ -101,6 +109,7 @@ def test_what_is_known_to_fail_is_an_xfail_with_its_reason(run: Run) -> None:
     result.stdout.fnmatch_lines("XFAIL known.*6.12/plain*not mended yet (https://example.org/1)")
 
 
+@pytest.mark.slow
 def test_what_is_known_to_fail_fails_where_it_does_not(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,6 +121,7 @@ def test_what_is_known_to_fail_fails_where_it_does_not(
     assert section(str(result.stdout), "known@5.10/plain") == expected
 
 
+@pytest.mark.slow
 def test_nothing_is_known_to_fail_with_runxfail(run: Run) -> None:
     Path("known.vcpu.yaml").write_text(dumps(breakpoint(imm=8, clause=KNOWN)))
     result = run("known.vcpu.yaml", "--runxfail")
@@ -150,6 +160,7 @@ def test_what_the_runner_cannot_do_fails_with_its_traceback(
     )
 
 
+@pytest.mark.slow
 def test_junit_has_each_case_with_its_properties(run: Run) -> None:
     run("-o", "vcpu_scenarios=true", "--junitxml", "out.xml")
     cases = [case for suite in JUnitXml.fromfile("out.xml") for case in suite]
@@ -161,6 +172,7 @@ def test_junit_has_each_case_with_its_properties(run: Run) -> None:
     assert "sub/wrong.vcpu.yaml:" in failure.text
 
 
+@pytest.mark.slow
 def test_a_test_of_another_kind_imports_nothing_of_the_package(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
@@ -207,6 +219,7 @@ def test_the_entry_point_names_the_plugin() -> None:
 STRICT = ("--strict-markers", "--strict-config", "-W", "error")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tags", [[], ["brk"], ["skip", "vcpu"]], ids=str)
 def test_every_marker_is_declared(tags: list[str], run: Run) -> None:
     Path("only.vcpu.yaml").write_text(dumps(breakpoint(tags=tags)))
@@ -214,6 +227,7 @@ def test_every_marker_is_declared(tags: list[str], run: Run) -> None:
     run(*STRICT, "-p", "no:cacheprovider", "-m", "vcpu", "only.vcpu.yaml").assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_the_marker_is_listed_where_there_is_no_scenario(run: Run) -> None:
     run("--markers").stdout.fnmatch_lines("@pytest.mark.vcpu: a case of a scenario")
 
@@ -227,6 +241,7 @@ ODD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), XDIST], ids=["alone", "xdist"])
 @pytest.mark.parametrize("name", ODD.values(), ids=ODD)
 def test_a_file_may_have_any_name(
@@ -243,6 +258,7 @@ def test_a_file_may_have_any_name(
     assert len([case for suite in JUnitXml.fromfile("out.xml") for case in suite]) == 4
 
 
+@pytest.mark.slow
 def test_an_invalid_file_may_have_any_name(project: pytest.Pytester) -> None:
     for name in ODD.values():
         path = Path(os.fsdecode(name + b".vcpu.yaml"))

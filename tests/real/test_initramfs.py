@@ -117,6 +117,7 @@ def offer_python(debian: Debian) -> None:
         debian.holds(name, "1.0", held)
 
 
+@pytest.mark.slow
 def test_the_userland_is_an_interpreter_and_what_it_needs(debian: Debian) -> None:
     offer_python(debian)
     made = userland.archive(progress=quiet)
@@ -130,6 +131,7 @@ def test_the_userland_is_an_interpreter_and_what_it_needs(debian: Debian) -> Non
     assert "dev/console" in found
 
 
+@pytest.mark.slow
 def test_the_userland_is_made_once(debian: Debian) -> None:
     offer_python(debian)
     made = userland.archive(progress=quiet)
@@ -138,6 +140,7 @@ def test_the_userland_is_made_once(debian: Debian) -> None:
     assert len(debian.asked()) == before
 
 
+@pytest.mark.slow
 def test_a_mirror_without_python_is_told(debian: Debian) -> None:
     with pytest.raises(Exception, match="no package libc6 in bookworm"):
         userland.archive(progress=quiet)

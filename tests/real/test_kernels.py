@@ -26,6 +26,7 @@ def image(text: str, release: str = "6.12") -> dict[str, str]:
     return {f"boot/vmlinuz-{release}": text, f"boot/config-{release}": "CONFIG_KVM=y"}
 
 
+@pytest.mark.slow
 def test_the_newest_version_of_a_release_is_taken_and_kept(debian: Debian) -> None:
     debian.holds(OLD, "6.12.94-1", image("old"))
     debian.holds(NEW, "6.12.107-1", image("new"))
@@ -35,12 +36,14 @@ def test_the_newest_version_of_a_release_is_taken_and_kept(debian: Debian) -> No
     assert kernels.path("6.12") == kernel
 
 
+@pytest.mark.slow
 def test_a_version_can_be_named_exactly(debian: Debian) -> None:
     debian.holds(OLD, "6.12.94-1", image("old"))
     debian.holds(NEW, "6.12.107-1", image("new"))
     assert fetch("6.12.94").image.read_text() == "old"
 
 
+@pytest.mark.slow
 def test_one_release_is_not_taken_for_another(debian: Debian) -> None:
     debian.holds("linux-image-6.1.0-50-cloud-arm64", "6.1.176-1", image("6.1"))
     debian.holds(NEW, "6.12.107-1", image("6.12"))
@@ -49,6 +52,7 @@ def test_one_release_is_not_taken_for_another(debian: Debian) -> None:
         fetch("6.1.17")
 
 
+@pytest.mark.slow
 def test_packages_that_are_no_signed_cloud_kernel_are_let_be(debian: Debian) -> None:
     for name in (
         "linux-image-6.12.107+deb13-arm64",
@@ -63,12 +67,14 @@ def test_packages_that_are_no_signed_cloud_kernel_are_let_be(debian: Debian) -> 
         fetch("6.12")
 
 
+@pytest.mark.slow
 def test_a_release_candidate_is_no_release(debian: Debian) -> None:
     debian.holds("linux-image-7.4-rc3-cloud-arm64", "7.4~rc3-1~exp1", image("rc"))
     with pytest.raises(LabUnavailableError):
         fetch("7.4")
 
 
+@pytest.mark.slow
 def test_the_image_is_found_where_7_2_keeps_it(debian: Debian) -> None:
     name = "7.2.13+deb14-cloud-arm64"
     debian.holds(f"linux-image-{name}", "7.2.13-1", {"usr/share/doc/changelog": "none"})
@@ -78,12 +84,14 @@ def test_the_image_is_found_where_7_2_keeps_it(debian: Debian) -> None:
     assert kernel.package == f"linux-binary-{name}"
 
 
+@pytest.mark.slow
 def test_a_package_that_the_mirror_lost_gives_way_to_the_one_before(debian: Debian) -> None:
     debian.holds(OLD, "6.12.94-1", image("old"))
     debian.holds(NEW, "6.12.107-1", image("new"), gone=True)
     assert fetch("6.12").image.read_text() == "old"
 
 
+@pytest.mark.slow
 def test_where_no_package_can_be_had_each_is_told(debian: Debian) -> None:
     debian.holds(OLD, "6.12.94-1", {"usr/share/doc/changelog": "none"})
     debian.holds(NEW, "6.12.107-1", image("new"), gone=True)
@@ -95,11 +103,13 @@ def test_where_no_package_can_be_had_each_is_told(debian: Debian) -> None:
         kernels.path("6.12")
 
 
+@pytest.mark.slow
 def test_what_apt_said_is_told_where_a_package_is_missed(debian: Debian) -> None:
     with pytest.raises(LabUnavailableError, match="Failed to fetch some suite"):
         fetch("6.12")
 
 
+@pytest.mark.slow
 def test_a_kept_kernel_asks_no_mirror(debian: Debian) -> None:
     debian.holds(NEW, "6.12.107-1", image("new"))
     fetch("6.12")
@@ -108,6 +118,7 @@ def test_a_kept_kernel_asks_no_mirror(debian: Debian) -> None:
     assert len(debian.asked()) == before
 
 
+@pytest.mark.slow
 def test_an_update_takes_what_is_new(debian: Debian) -> None:
     debian.holds(OLD, "6.12.94-1", image("old"))
     fetch("6.12")
@@ -116,6 +127,7 @@ def test_an_update_takes_what_is_new(debian: Debian) -> None:
     assert fetch("6.12", update=True).image.read_text() == "new"
 
 
+@pytest.mark.slow
 def test_a_failed_update_keeps_what_was_there(debian: Debian) -> None:
     debian.holds(OLD, "6.12.94-1", image("old"))
     fetch("6.12")
@@ -126,6 +138,7 @@ def test_a_failed_update_keeps_what_was_there(debian: Debian) -> None:
     assert kernels.path("6.12").image.read_text() == "old"
 
 
+@pytest.mark.slow
 def test_the_mirror_is_the_machines_own(debian: Debian) -> None:
     debian.holds(NEW, "6.12.107-1", image("new"))
     fetch("6.12")
@@ -134,6 +147,7 @@ def test_the_mirror_is_the_machines_own(debian: Debian) -> None:
     assert "http://mirror/debian-security trixie-security main" in sources
 
 
+@pytest.mark.slow
 def test_the_mirror_can_be_given(debian: Debian) -> None:
     debian.sources()
     debian.holds(NEW, "6.12.107-1", image("new"))
@@ -157,6 +171,7 @@ def test_without_apt_own_files_are_asked_for(
         fetch("6.12")
 
 
+@pytest.mark.slow
 def test_apt_works_apart_from_the_machines_own(debian: Debian, tmp_path: Path) -> None:
     debian.holds(NEW, "6.12.107-1", image("new"))
     fetch("6.12")
@@ -174,6 +189,7 @@ def test_apt_works_apart_from_the_machines_own(debian: Debian, tmp_path: Path) -
     assert 'APT::Architecture "arm64";' in told
 
 
+@pytest.mark.slow
 def test_apt_uses_the_machines_proxy_but_nothing_unsigned(debian: Debian) -> None:
     debian.holds(NEW, "6.12.107-1", image("new"))
     fetch("6.12")
@@ -194,6 +210,7 @@ def test_a_kernel_that_was_not_fetched_says_how(debian: Debian) -> None:
         kernels.path("6.12")
 
 
+@pytest.mark.slow
 def test_the_list_has_the_catalogue_and_what_is_kept(debian: Debian) -> None:
     debian.holds(OLD, "6.12.94-1", image("old"))
     fetch("6.12.94")

@@ -90,6 +90,7 @@ def test_nothing_is_booted_for_no_cases(options: Options, tmp_path: Path) -> Non
     assert not (tmp_path / "log").exists()
 
 
+@pytest.mark.slow
 def test_a_case_with_a_gicv2_runs_where_there_is_one(options: Options, boots: Boots) -> None:
     results = run_cases("6.12", [case(1), case(2, GICV2), case(3)], options())
     assert [result.ended for result in results if isinstance(result, Trace)] == [
@@ -100,6 +101,7 @@ def test_a_case_with_a_gicv2_runs_where_there_is_one(options: Options, boots: Bo
     assert [entry["gic"] for entry in boots()] == ["3", "2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("special", "reason"), [(PANICS, "the guest ended"), (HANGS, "no answer within")]
 )
@@ -127,6 +129,7 @@ def test_what_real_kvm_cannot_do_is_skipped_with_its_reason(options: Options) ->
     assert run_cases("6.12", [case(SKIPS)], options()) == [Skipped("not on real KVM")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("special", "reason"),
     [
@@ -148,6 +151,7 @@ def test_a_vm_that_dies_takes_one_case(
     assert all(gone(entry["pid"]) for entry in boots())
 
 
+@pytest.mark.slow
 def test_a_kernel_that_does_not_come_up_again_loses_cases_and_no_results(
     options: Options, tmp_path: Path
 ) -> None:
@@ -185,6 +189,7 @@ def test_a_guest_of_another_kind_that_does_not_come_up_loses_its_cases_alone(
         assert isinstance(lab.run(case(3)), Trace)
 
 
+@pytest.mark.slow
 def test_a_case_that_does_not_fit_is_skipped_and_the_guest_stays(
     options: Options, boots: Boots
 ) -> None:
@@ -255,6 +260,7 @@ def test_a_kernel_that_does_not_come_up_is_told(options: Options, play: str, tol
         boot("6.12", options(play))
 
 
+@pytest.mark.slow
 def test_a_kernel_that_prints_nothing_is_given_up(options: Options) -> None:
     with pytest.raises(BootError, match="no answer within 1 s; its console stayed empty"):
         boot("6.12", options("silent", boot_seconds=1))
@@ -266,6 +272,7 @@ def test_without_qemu_it_says_what_to_install(options: Options) -> None:
         Lab("6.12", chosen)
 
 
+@pytest.mark.slow
 def test_the_time_a_case_may_take_grows_with_its_limits(options: Options) -> None:
     hanging = replace(case(HANGS), limits=Limits(exits=HANGS, seconds=0.02))
     (lost,) = run_cases("6.12", [hanging], options(case_seconds=0.5))

@@ -21,6 +21,7 @@ def status(*arguments: str) -> int:
     return main(list(arguments))
 
 
+@pytest.mark.slow
 def test_kernels_are_fetched_listed_and_found(
     debian: Debian, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

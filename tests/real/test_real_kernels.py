@@ -28,6 +28,8 @@ from vcpu_scenario.recordings.conform import first_difference
 from vcpu_scenario.recordings.jobs import jobs
 from vcpu_scenario.trace import Trace
 
+pytestmark = pytest.mark.slow
+
 RECORDED = Path(__file__).parents[1] / "recorded"
 RAM = Memslot(0x4000_0000, 0x10000)
 BRK = 0xD420_0000

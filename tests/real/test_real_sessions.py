@@ -14,6 +14,8 @@ from vcpu_scenario.trace import Trace
 from tests.vmm.sessions import play, sessions
 from tests.vmm.test_sessions import differences
 
+pytestmark = pytest.mark.slow
+
 CHOSEN = [("k", "hwstart"), ("g", "guestbrk"), ("g", "hw"), ("g", "repc")]
 
 

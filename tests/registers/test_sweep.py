@@ -30,6 +30,8 @@ from tests.registers.sweep import (
     outcomes,
 )
 
+pytestmark = pytest.mark.slow
+
 UNDEFINED: Final[Outcome] = (MARK, 0x0200_0000)
 
 COUNTERS: Final = frozenset(

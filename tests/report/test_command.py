@@ -58,6 +58,7 @@ def test_a_single_report_needs_no_file(run: Run) -> None:
     assert run(*ONE, "--format", "ktap")[1].startswith("KTAP version 1\n")
 
 
+@pytest.mark.slow
 def test_text_and_annotations_share_standard_output(run: Run) -> None:
     status, out, _ = run("mixed", "--kernel", "6.12", "--format", "text", "--format", "github")
     assert status == 1
@@ -108,6 +109,7 @@ def test_a_disk_that_is_full_for_one_report_takes_no_other_with_it(
     assert good.read_text().startswith("KTAP")
 
 
+@pytest.mark.slow
 def test_the_summary_is_appended_to_the_steps(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +145,7 @@ def test_a_report_on_a_run_that_stopped_says_how_much_is_missing(run: Run, form:
     assert "stopped at the first failure: 3 of 5 cases were not run" in out
 
 
+@pytest.mark.slow
 def test_a_page_has_its_ladders_whatever_ran_the_cases(run: Run, tmp_path: Path) -> None:
     pages = [tmp_path / "one", tmp_path / "other"]
     for page, jobs in zip(pages, ("1", "2"), strict=True):

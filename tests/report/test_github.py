@@ -17,6 +17,8 @@ from vcpu_scenario.report.github import (
 )
 from vcpu_scenario.verdict.result import Result
 
+pytestmark = pytest.mark.slow
+
 
 def unescaped(text: str) -> str:
     """As the runner of actions reads a workflow command's parts."""

@@ -9,6 +9,8 @@ import pytest
 from vcpu_scenario.report import github, html, junit, ktap
 from vcpu_scenario.verdict.result import Result
 
+pytestmark = pytest.mark.slow
+
 NOTE = "interrupted: 3 of 20 cases were not run"
 
 REPORTS: dict[str, Callable[[list[Result]], str]] = {

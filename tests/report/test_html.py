@@ -39,6 +39,7 @@ class Page(HTMLParser):
             self.raw.append((self.within, data))
 
 
+@pytest.mark.slow
 def test_the_page_names_no_other_file(results: list[Result]) -> None:
     page = Page(report(results))
     fetched = [attrs for _, attrs in page.tags if {"src", "href", "srcset"} & attrs.keys()]
@@ -47,6 +48,7 @@ def test_the_page_names_no_other_file(results: list[Result]) -> None:
     assert not re.search(r"@import|url\(", style)
 
 
+@pytest.mark.slow
 def test_only_the_pages_own_script_and_style_may_run(results: list[Result]) -> None:
     page = Page(report(results))
     policy = next(attrs["content"] for _, attrs in page.tags if "http-equiv" in attrs) or ""
@@ -56,6 +58,7 @@ def test_only_the_pages_own_script_and_style_may_run(results: list[Result]) -> N
     assert "default-src 'none'" in policy
 
 
+@pytest.mark.slow
 def test_nothing_that_a_scenario_says_is_markup(results: list[Result]) -> None:
     page = Page(report(results, note="<b>interrupted</b>"))
     tags = [tag for tag, _ in page.tags]
@@ -63,12 +66,14 @@ def test_nothing_that_a_scenario_says_is_markup(results: list[Result]) -> None:
     assert "b" not in tags
 
 
+@pytest.mark.slow
 def test_the_data_is_what_the_document_says(results: list[Result]) -> None:
     page = Page(report(results))
     data = next(text for kind, text in page.raw if text.startswith("{"))
     assert json.loads(data) == json.loads(json.dumps(document(results)))
 
 
+@pytest.mark.slow
 def test_without_scripts_the_text_report_is_there(results: list[Result]) -> None:
     text = report(results, note="interrupted: 3 not run")
     fallback = text.partition("<noscript>")[2].partition("</noscript>")[0]
@@ -76,6 +81,7 @@ def test_without_scripts_the_text_report_is_there(results: list[Result]) -> None
     assert "interrupted: 3 not run" in fallback
 
 
+@pytest.mark.slow
 def test_each_case_is_in_its_row_and_column_once(results: list[Result]) -> None:
     told = document(results)
     found = {}
@@ -111,6 +117,7 @@ def detail_of(results: list[Result], id_: str) -> html_case.Data:
     return html_case.case_data(result)
 
 
+@pytest.mark.slow
 def test_an_exit_that_did_not_come_stands_where_it_was_expected(results: list[Result]) -> None:
     rungs = detail_of(results, "mixed/load@5.10/plain")["rungs"]
     assert [rung.get("n", "missing") for rung in rungs] == [0, 1, "missing", 2, 3]
@@ -118,6 +125,7 @@ def test_an_exit_that_did_not_come_stands_where_it_was_expected(results: list[Re
     assert ["x1", "0x90", None, False] in rungs[2]["fields"]
 
 
+@pytest.mark.slow
 def test_a_field_that_differs_stands_beside_what_was_expected(results: list[Result]) -> None:
     rungs = detail_of(results, "mixed/load@6.12/plain")["rungs"]
     assert ["len", "8", "4", False] in rungs[1]["fields"]
@@ -126,6 +134,7 @@ def test_a_field_that_differs_stands_beside_what_was_expected(results: list[Resu
     assert "expected" not in rungs[2]
 
 
+@pytest.mark.slow
 def test_the_final_state_stands_beside_what_was_expected(results: list[Result]) -> None:
     assert detail_of(results, "mixed/load@6.4/plain")["final"] == [["final x2", "0x1", "0x1", True]]
     assert detail_of(results, "mixed/load@6.12/plain")["final"] == [
@@ -134,6 +143,7 @@ def test_the_final_state_stands_beside_what_was_expected(results: list[Result]) 
     ]
 
 
+@pytest.mark.slow
 def test_a_very_long_ladder_is_cut_and_says_so(
     results: list[Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +153,7 @@ def test_a_very_long_ladder_is_cut_and_says_so(
     assert rungs[2] == {"more": 3}
 
 
+@pytest.mark.slow
 def test_every_rule_that_is_named_is_explained(results: list[Result]) -> None:
     told = html.document(results)
     named = {

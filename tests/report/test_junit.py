@@ -8,6 +8,8 @@ from junitparser import Error, Failure, JUnitXml, Skipped
 from vcpu_scenario.report.junit import report
 from vcpu_scenario.verdict.result import Result, tally
 
+pytestmark = pytest.mark.slow
+
 
 def cases(text: str) -> dict[str, junitparser.TestCase]:
     return {case.name: case for suite in JUnitXml.fromstring(text.encode()) for case in suite}

@@ -21,6 +21,8 @@ from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.report.ktap import report
 from vcpu_scenario.verdict.result import Result
 
+pytestmark = pytest.mark.slow
+
 FETCHED = Path(__file__).parents[2] / ".cache/kunit/kunit_parser.py"
 PARSER = os.environ.get("KUNIT_PARSER", str(FETCHED))
 

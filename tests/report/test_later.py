@@ -40,6 +40,7 @@ def test_a_step_that_emulation_swallows_waits_for_the_pc_to_be_adjusted_at_entry
     assert later(LOAD, kernel) == NotYet(2, "5.11", ("pc_adjusted_at_entry",))
 
 
+@pytest.mark.slow
 def test_what_a_release_between_has_changed_elsewhere_does_not_count() -> None:
     """5.11 repaired skips, which an HVC has none of; 5.19 has other flags."""
     assert later(CALL, "5.10") == NotYet(1, "6.1", ("active_pending_kept",))

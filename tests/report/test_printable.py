@@ -42,6 +42,7 @@ def test_no_line_is_a_command_of_a_ci_service(text: str, meant: str) -> None:
 NAMES = ["\x1b]0;owned\x07", "a\n::error::b", "::stop-commands::x", "\u202egnp", "##[group]x"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "command",

@@ -8,15 +8,24 @@ from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.report.rungs import Rung, rungs
 from vcpu_scenario.running.execute import execute
 
-# start: mov x0, #0x09000000; poll: ldr w1, [x0, #0x18]; test: tbnz w1, #5, poll; done: brk #7
+from tests.guests import listed
+
 POLL = """\
 title: a loop that polls a device
 guest:
-  words: [0xd2a12000, 0xb9401801, 0x372fffe1, 0xd42000e0]
+  words: CODE
   symbols: {start: 0x40000000, poll: 0x40000004, test: 0x40000008, done: 0x4000000c}
 devices:
   uart: {handled_by: userspace, model: scripted, at: 0x09000000, replies: {0x18: [0x20, 0x20, 0]}}
-"""
+""".replace(
+    "CODE",
+    listed("""
+        start: mov x0, #0x09000000
+        poll: ldr w1, [x0, #0x18]
+        test: tbnz w1, #5, poll
+        done: brk #7
+    """),
+)
 EXPECT = "expect: [{exits: [{any: {repeat: %d}}], never: [{mmio: {read: 8}}]}]\n"
 STEPPING = "debug: {single_step: true, software_breakpoints: true}\n"
 RUNNING = "debug: {software_breakpoints: true}\n"
@@ -76,7 +85,7 @@ def test_a_breakpoint_that_is_hit_again_has_executed_nothing() -> None:
 
 
 def test_what_a_run_without_an_exit_executed_is_not_told() -> None:
-    forever = "title: on and on\nguest: {words: [0x14000000]}\n"
+    forever = f"title: on and on\nguest: {{words: {listed('b .')}}}\n"
     assert ways(climb(forever + EXPECT % 1, "6.12")) == ["?"]
 
 
@@ -85,14 +94,13 @@ def test_an_immediate_exit_executes_nothing() -> None:
     assert ways(climb(text, "6.12")) == [""]
 
 
-# off: hvc #0; back: b off
 OFF = """\
 title: PSCI SYSTEM_OFF
 guest:
-  words: [0xd4000002, 0x17ffffff]
+  words: CODE
   symbols: {off: 0x40000000, back: 0x40000004}
   registers: {x0: 0x84000008, pc: back}
-"""
+""".replace("CODE", listed("off: hvc #0; back: b off"))
 
 
 def test_a_hypercall_after_which_pc_is_where_it_was_has_been_executed() -> None:
@@ -101,11 +109,10 @@ def test_a_hypercall_after_which_pc_is_where_it_was_has_been_executed() -> None:
     assert ways((rung,)) == ["back off"]
 
 
-# ldr x1, [x0]; add x0, x0, #8; b .-8
 WATCH = """\
 title: a watchpoint in a loop
 guest:
-  words: [0xf9400001, 0x91002000, 0x17fffffe]
+  words: CODE
   symbols: {load: 0x40000000}
   registers: {x0: 0x40000800}
 debug: {watchpoints: [{at: 0x40000810, len: 8}]}
@@ -113,7 +120,7 @@ expect:
   - exits:
       - debug: {watchpoint: load, then: [{debug: {watchpoints: [{at: 0x40000820, len: 8}]}}]}
       - any: {}
-"""
+""".replace("CODE", listed("load: ldr x1, [x0]; add x0, x0, #8; b load"))
 
 
 def test_whether_a_watchpoint_is_hit_at_once_cannot_be_told() -> None:

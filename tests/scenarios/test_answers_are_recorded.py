@@ -59,6 +59,7 @@ def recorded_cases(call: str) -> Iterator[tuple[ScenarioCase, RecordedTrace]]:
                 yield case, trace
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", JOBS)
 def test_the_answer_is_the_recorded_one(call: str) -> None:
     found = list(recorded_cases(call))

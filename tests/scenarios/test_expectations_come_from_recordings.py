@@ -21,6 +21,8 @@ from tests.scenarios.recordings import (
     trace_of,
 )
 
+pytestmark = pytest.mark.slow
+
 EACH = pytest.mark.parametrize("scenario", from_recordings(), ids=lambda scenario: scenario.name)
 
 

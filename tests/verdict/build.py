@@ -11,23 +11,25 @@ from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Exit, Stop
 from vcpu_scenario.verdict.guest import Guest
 
+from tests.guests import binary
+
 BASE = 0x4000_0000
 SYMBOLS = {"start": BASE, "poll": BASE + 4, "next": BASE + 8, "done": BASE + 12}
-WORDS = (
-    0xD2A1_2000,  # start: mov x0, #0x9000000
-    0xB940_1801,  # poll:  ldr w1, [x0, #0x18]
-    0x9100_0442,  # next:  add x2, x2, #1
-    0xD420_00E0,  # done:  brk #7
-)
+CODE = binary("""
+    start: mov x0, #0x9000000
+    poll:  ldr w1, [x0, #0x18]
+    next:  add x2, x2, #1
+    done:  brk #7
+""")
 STEPPING = GuestDebug(abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_SINGLESTEP)
 CASE = Case(
     slots=(Memslot(BASE, 0x1000),),
-    loads=(Load(BASE, b"".join(word.to_bytes(4, "little") for word in WORDS)),),
+    loads=(Load(BASE, CODE),),
     devices=(Device("uart", 0x0900_0000, 0x1000),),
     gic=Gic(3, 0x0800_0000, redist=0x080A_0000),
     debug=STEPPING,
 )
-LINES = {BASE + 4 * n: Span("a.vcpu.yaml", 8 + n, 5, 8 + n, 30) for n in range(len(WORDS))}
+LINES = {BASE + 4 * n: Span("a.vcpu.yaml", 8 + n, 5, 8 + n, 30) for n in range(len(CODE) // 4)}
 GUEST = Guest(CASE, SYMBOLS, LINES)
 
 STEP = 0xCB00_0022

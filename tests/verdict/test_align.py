@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vcpu_scenario.verdict.align import GAP, Alignment, align, prefix_costs
@@ -92,6 +93,7 @@ def test_what_was_due_is_said_with_each_gap() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_sequences_too_long_to_align_are_cut_and_say_so() -> None:
     pattern = letters("a" * 3000)
     result = aligned(pattern, "b" * 3000)
@@ -99,6 +101,7 @@ def test_sequences_too_long_to_align_are_cut_and_say_so() -> None:
     assert result.pairs
 
 
+@pytest.mark.slow
 def test_long_sequences_that_differ_in_one_place_are_not_cut() -> None:
     pattern = letters("ab" * 3000)
     actual = "ab" * 1500 + "b" + "ab" * 1499
@@ -124,6 +127,7 @@ def total(pattern: list[Letter], actual: str) -> int:
     )
 
 
+@pytest.mark.slow
 @given(st.lists(ITEMS, max_size=4), st.text("abcABC", max_size=6))
 def test_the_costs_of_prefixes_are_those_of_aligning_each(
     pattern: list[Letter], actual: str
@@ -132,6 +136,7 @@ def test_the_costs_of_prefixes_are_those_of_aligning_each(
     assert costs == [total(pattern, actual[:n]) for n in range(len(actual) + 1)]
 
 
+@pytest.mark.slow
 @given(st.lists(ITEMS, max_size=4), st.text("abcABC", max_size=6))
 def test_no_alignment_costs_less(pattern: list[Letter], actual: str) -> None:
     """Against plain recursion over every way to use the items."""

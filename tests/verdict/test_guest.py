@@ -6,6 +6,8 @@ import pytest
 from vcpu_scenario.case import Case, Load, Memslot
 from vcpu_scenario.verdict.guest import Guest, successors
 
+from tests.guests import words
+
 from .build import BASE, GUEST, LINES
 
 
@@ -51,45 +53,48 @@ def test_what_was_loaded_later_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "leads_to"),
+    ("instruction", "leads_to"),
     [
-        (0xD503201F, (0x1004,)),  # nop
-        (0x14000002, (0x1008,)),  # b .+8
-        (0x17FFFFFF, (0xFFC,)),  # b .-4
-        (0x94000004, (0x1010,)),  # bl .+16
-        (0x54000041, (0x1008, 0x1004)),  # b.ne .+8
-        (0xB4000063, (0x100C, 0x1004)),  # cbz x3, .+12
-        (0x35FFFFE0, (0xFFC, 0x1004)),  # cbnz w0, .-4
-        (0x36080040, (0x1008, 0x1004)),  # tbz w0, #1, .+8
-        (0xB7F80040, (0x1008, 0x1004)),  # tbnz x0, #63, .+8
-        (0xD65F03C0, ()),  # ret
-        (0xD61F0000, ()),  # br x0
-        (0xD69F03E0, ()),  # eret
-        (0xD4000002, (0x1004,)),  # hvc #0
+        (words("nop"), (0x1004,)),
+        (words("b . + 8"), (0x1008,)),
+        (words("b . - 4"), (0xFFC,)),
+        (words("bl . + 16"), (0x1010,)),
+        (words("b.ne . + 8"), (0x1008, 0x1004)),
+        (words("cbz x3, . + 12"), (0x100C, 0x1004)),
+        (words("cbnz w0, . - 4"), (0xFFC, 0x1004)),
+        (words("tbz w0, #1, . + 8"), (0x1008, 0x1004)),
+        (words("tbnz x0, #63, . + 8"), (0x1008, 0x1004)),
+        (words("ret"), ()),
+        (words("br x0"), ()),
+        (words("eret"), ()),
+        (words("hvc #0"), (0x1004,)),
     ],
 )
-def test_an_instruction_leads_to_its_successors(word: int, leads_to: tuple[int, ...]) -> None:
+def test_an_instruction_leads_to_its_successors(
+    instruction: tuple[int, ...], leads_to: tuple[int, ...]
+) -> None:
+    (word,) = instruction
     assert successors(word, 0x1000) == leads_to
 
 
-def program(*words: int) -> Guest:
-    code = b"".join(word.to_bytes(4, "little") for word in words)
-    return Guest(Case(slots=(Memslot(0, 0x1000),), loads=(Load(0, code),)), {})
+def program(code: tuple[int, ...]) -> Guest:
+    data = b"".join(word.to_bytes(4, "little") for word in code)
+    return Guest(Case(slots=(Memslot(0, 0x1000),), loads=(Load(0, data),)), {})
 
 
-NOP = 0xD503201F
+NOP = words("nop")
 
 
 def test_a_path_falls_through() -> None:
-    assert program(NOP, NOP, NOP).path(0, 12) == (0, 4, 8)
+    assert program(NOP * 3).path(0, 12) == (0, 4, 8)
 
 
 def test_a_path_follows_branches() -> None:
-    assert program(NOP, 0x14000002, NOP, NOP).path(0, 12) == (0, 4)
+    assert program(words("nop; b 1f; nop; 1: nop")).path(0, 12) == (0, 4)
 
 
 def test_no_path_leads_through_an_indirect_branch() -> None:
-    assert program(NOP, 0xD65F03C0, NOP).path(0, 8) is None
+    assert program(words("nop; ret; nop")).path(0, 8) is None
 
 
 def test_a_path_from_here_to_here_executes_nothing() -> None:
@@ -97,27 +102,24 @@ def test_a_path_from_here_to_here_executes_nothing() -> None:
 
 
 def test_a_path_longer_than_its_limit_is_none() -> None:
-    assert program(*[NOP] * 20).path(0, 40, limit=9) is None
-    assert program(*[NOP] * 20).path(0, 40, limit=10) is not None
-
-
-B_MINUS_4 = 0x17FFFFFF
-B_MINUS_8 = 0x17FFFFFE
+    assert program(NOP * 20).path(0, 40, limit=9) is None
+    assert program(NOP * 20).path(0, 40, limit=10) is not None
 
 
 def test_a_loop_leads_back_to_where_it_began() -> None:
-    assert program(0x14000000).loop(0) == (0,)
-    assert program(NOP, B_MINUS_4).loop(0) == (0, 4)
-    assert program(NOP, B_MINUS_4).loop(4) == (4, 0)
+    assert program(words("b .")).loop(0) == (0,)
+    assert program(words("again: nop; b again")).loop(0) == (0, 4)
+    assert program(words("again: nop; b again")).loop(4) == (4, 0)
 
 
 def test_of_two_loops_the_shorter_is_taken() -> None:
-    leave_early = 0x54000040  # b.eq .+8
-    assert program(leave_early, B_MINUS_4, NOP, 0x17FFFFFD).loop(0) == (0, 4)
+    code = words("start: b.eq long; b start; long: nop; b start")
+    assert program(code).loop(0) == (0, 4)
 
 
 def test_without_a_way_back_there_is_no_loop() -> None:
-    assert program(NOP, 0xD65F03C0, NOP).loop(0) is None
+    assert program(words("nop; ret; nop")).loop(0) is None
     assert program(NOP).loop(0x4000) is None
-    assert program(NOP, NOP, B_MINUS_8).loop(0, limit=3) is not None
-    assert program(NOP, NOP, B_MINUS_8).loop(0, limit=2) is None
+    three = program(words("again: nop; nop; b again"))
+    assert three.loop(0, limit=3) is not None
+    assert three.loop(0, limit=2) is None

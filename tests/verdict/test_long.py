@@ -61,6 +61,7 @@ def test_a_long_run_of_one_exit_fits_its_repeats(pattern: tuple[ExpectedExit, ..
     assert judged(pattern, [POLL] * (LONG - 1) + [HIT]) == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pattern",
     [
@@ -88,10 +89,12 @@ def each(count: int, **more: Any) -> list[ExpectedExit]:
     return [expected(1, exit="MMIO", addr=n, **more) for n in range(count)]
 
 
+@pytest.mark.slow
 def test_100_000_exits_are_one_run_like_any_other() -> None:
     assert judged((read(1, "poll", least=1, most=None), brk()), [POLL] * 99_999 + [HIT]) == ()
 
 
+@pytest.mark.slow
 def test_many_different_exits_are_all_compared() -> None:
     pattern = each(3000)
     assert judged(pattern, numbered(3000)) == ()
@@ -102,6 +105,7 @@ def test_many_different_exits_are_all_compared() -> None:
     assert found.exit == 1501
 
 
+@pytest.mark.slow
 def test_an_explanation_that_is_cut_says_so() -> None:
     found = judged(each(3000)[::-1], numbered(3000))
     assert found[-1].kind == "too long"
@@ -122,6 +126,7 @@ def test_what_never_comes_after_many_polls_is_missing() -> None:
     assert [one.message.partition(" ")[0] for one in found] == ["missing:", "missing:", "extra:"]
 
 
+@pytest.mark.slow
 def test_stops_too_many_to_align_fail_and_say_so() -> None:
     stops = [Stop(4 * n, "step", {}, n) for n in range(2000)]
     wanted = [wanted_stop(1, "poll") for _ in range(2000)]
@@ -130,6 +135,7 @@ def test_stops_too_many_to_align_fail_and_say_so() -> None:
     assert found[-1].message.startswith("the stops are not those expected")
 
 
+@pytest.mark.slow
 def test_a_long_row_of_stops_is_compared_to_its_end() -> None:
     stops = [stop("poll", n) for n in range(LONG)]
     wanted = [wanted_stop(1, "poll")] * LONG

@@ -217,11 +217,13 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_the_command_tells_it_in_its_status(file: Path, jobs: str) -> None:
     assert process("run", str(file), "--kernel", "6.12", "-j", jobs)[0] == 6
 
 
+@pytest.mark.slow
 def test_compare_compares_nothing_and_says_so(file: Path) -> None:
     machines = ("--machine", "emulated:6.12", "--machine", "emulated:6.1")
     status, told = process("compare", str(file), *machines)
@@ -231,12 +233,14 @@ def test_compare_compares_nothing_and_says_so(file: Path) -> None:
     assert "1 could not be compared" in told
 
 
+@pytest.mark.slow
 def test_explain_has_its_status(file: Path) -> None:
     status, told = process("explain", str(file), "--kernel", "6.12")
     assert status == 6
     assert REASON in told
 
 
+@pytest.mark.slow
 def test_record_writes_nothing(file: Path) -> None:
     status, told = process("record", str(file), "--machine", "emulated:6.12", "--yes")
     assert status == 1
@@ -244,6 +248,7 @@ def test_record_writes_nothing(file: Path) -> None:
     assert file.read_text() == TEXT
 
 
+@pytest.mark.slow
 def test_merge_has_its_status(file: Path, tmp_path: Path) -> None:
     kept = str(tmp_path / "one.json")
     process("run", str(file), "--kernel", "6.12", "--format", "json", "--output", kept)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from vcpu_scenario import loads, run
 
+from tests.guests import listed
+
 RAM = "memory: [{at: 0x40000000, size: 0x10000}]\n"
-# ldr w1, [x0]; nop; brk #1
-GUEST = "guest: {words: [0xb9400001, 0xd503201f, 0xd4200020], registers: {x0: 0x40000100}}\n"
+CODE = listed("ldr w1, [x0]; nop; brk #1")
+GUEST = f"guest: {{words: {CODE}, registers: {{x0: 0x40000100}}}}\n"
 WATCH = "watchpoints: [{at: 0x40000100, len: 8}]"
 AT = 0x4000_0000
 

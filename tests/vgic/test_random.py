@@ -13,6 +13,8 @@ from vcpu_scenario.machine.emulated.vgic import VgicFeatures, VgicV2, VgicV3
 
 from tests.vgic.guest import CPU, DIST, REDIST, V4_14, V4_19, V6_12, V7_2, Guest, gicv2, gicv3
 
+pytestmark = pytest.mark.slow
+
 Step: TypeAlias = tuple[str, int, int, int]
 
 RELEASES = pytest.mark.parametrize(

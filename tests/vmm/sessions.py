@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import lzma
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -147,64 +147,126 @@ def sessions(file: str) -> tuple[Session, ...]:
     )
 
 
+class _Planned(NamedTuple):
+    """A resume before it is run: what the debugger does first, and what was recorded of it."""
+
+    actions: tuple[Action, ...]
+    recorded: Any
+    reason: str
+
+
 def play(session: Session, run: Run) -> Iterator[Resume]:
-    """The session's resumes, up to the first of which no stop comes."""
-    yield from _Player(session, run).play()
+    """The session's resumes, up to the first of which no stop comes.
+
+    What the debugger does at a stop are the actions at the exit that made it. Which exit that will
+    be is not known before the run: it is guessed from the stop before, and only the stops up to the
+    first wrong guess count. That one is looked for in a run of its own.
+    """
+    plan = list(_Debugger(session).plan())
+    registers = dict.fromkeys(REGISTERS, 0)
+    search = _Search(session, run, plan)
+    for number, (_, recorded, reason) in enumerate(plan):
+        wanted, unknown = _recorded(recorded, reason, registers)
+        stop, ended = search.stop(number)
+        yield Resume(number, wanted, unknown, None if stop is None else _told(stop), ended)
+        if stop is None or wanted is None:
+            return
 
 
 @dataclass
-class _Player:
-    """Runs the case from its start for each resume, with one more list of actions: what the
-    debugger does at a stop are the actions at the exit that made it."""
+class _Search:
+    """Runs the case for the stops of a plan, in their order. ``found`` are those known so far."""
 
     session: Session
     run: Run
+    plan: Sequence[_Planned]
+    found: list[Stop] = field(default_factory=list)
+    ahead: int = 8
+
+    def stop(self, number: int) -> tuple[Stop | None, str]:
+        """The stop of that number, or why the run ended before it."""
+        if number == len(self.found):
+            self._guess()
+        if number < len(self.found):
+            return self.found[number], ""
+        stop, ended = self._next()
+        if stop is not None:
+            self.found.append(stop)
+        return stop, ended
+
+    def _guess(self) -> None:
+        """Finds the next stops in one run, as far as they come as often as the last one did."""
+        at = [-1, *(stop.exit for stop in self.found)]
+        gap = at[-1] - at[-2] if len(at) > 1 else 1
+        known = len(self.found)
+        more = next(
+            (n for n, each in enumerate(self.plan[known:]) if each.recorded in (None, "W")),
+            len(self.plan) - known,
+        )
+        guessed = [at[-1] + gap * (n + 1) for n in range(min(more, self.ahead))]
+        if len(guessed) < 2:
+            return
+        stops, _ = self._stops([*at[1:], *guessed], guessed[-1] + 2, _PATIENCE[False])
+        right = 0
+        for stop, exit_ in zip(stops[known:], guessed, strict=False):
+            if stop.exit != exit_:
+                break
+            self.found.append(stop)
+            right += 1
+        self.ahead = 2 * self.ahead if right == len(guessed) else max(2, right)
+
+    def _next(self) -> tuple[Stop | None, str]:
+        """The stop after those found, looked for among few exits at first: what comes after it
+        nobody has asked for yet. Without it, why the run ended."""
+        at = [stop.exit for stop in self.found]
+        ended = ""
+        for more in _MORE:
+            patience = _PATIENCE[self.plan[len(at)].recorded is None]
+            stops, trace = self._stops(at, (at[-1] if at else -1) + 1 + more, patience)
+            if len(at) < len(stops):
+                return stops[len(at)], ""
+            ended = str(trace.unmodelled or trace.error or trace.ended)
+            if trace.ended != "exit limit":
+                break
+        return None, ended
+
+    def _stops(self, at: list[int], exits: int, patience: int) -> tuple[Sequence[Stop], Trace]:
+        """Those of a run whose stops are the exits ``at``, and further ones."""
+        case = _case(self.session)
+        actions = [each.actions for each in self.plan]
+        case = replace(
+            case,
+            before=actions[0],
+            on=tuple(zip(at, actions[1:], strict=False)),
+            limits=replace(case.limits, exits=exits, instructions=patience),
+        )
+        trace = self.run(self.session.kernel, case)
+        return stops_of(case.vmm, trace), trace
+
+
+@dataclass
+class _Debugger:
+    """What the session does, as actions of a VMM."""
+
+    session: Session
     breakpoints: list[int] = field(default_factory=list)
     watchpoints: list[Watchpoint] = field(default_factory=list)
     replaced: dict[int, bytes] = field(default_factory=dict)
     uses: Counter[int] = field(default_factory=Counter)
     does: list[Action] = field(default_factory=list)
 
-    def play(self) -> Iterator[Resume]:
-        session = self.session
-        self.memory = {session.at + n: byte for n, byte in enumerate(session.code)}
-        registers = dict.fromkeys(REGISTERS, 0)
-        case, at, number = _case(session), -1, 0  # at: the exit of the last stop
-        for item in session.does:
+    def plan(self) -> Iterator[_Planned]:
+        """Each resume with what is done before it."""
+        at, code = self.session.at, self.session.code
+        self.memory = {at + n: byte for n, byte in enumerate(code)}
+        for item in self.session.does:
             if isinstance(item, str):
                 self._acts(item)
                 continue
             kind, recorded, *reason = item
             actions = (*self.does, SetGuestDebug(self._debug(kind == "s")))
             self.does.clear()
-            if number:
-                case = replace(case, on=(*case.on, (at, actions)))
-            else:
-                case = replace(case, before=actions)
-            case = replace(
-                case, limits=replace(case.limits, instructions=_PATIENCE[recorded is None])
-            )
-            stop, ended = self._stop(case, number, at + 1)
-            wanted, unknown = _recorded(recorded, "".join(reason), registers)
-            yield Resume(number, wanted, unknown, None if stop is None else _told(stop), ended)
-            if stop is None or wanted is None:
-                return
-            at, number = stop.exit, number + 1
-
-    def _stop(self, case: Case, number: int, exits: int) -> tuple[Stop | None, str]:
-        """The stop of that number, looked for among few exits at first: what comes after it nobody
-        has asked for yet. Without it, why the run ended."""
-        ended = ""
-        for more in _MORE:
-            limits = replace(case.limits, exits=exits + more)
-            trace = self.run(self.session.kernel, replace(case, limits=limits))
-            stops = stops_of(case.vmm, trace)
-            if number < len(stops):
-                return stops[number], ""
-            ended = str(trace.unmodelled or trace.error or trace.ended)
-            if trace.ended != "exit limit":
-                break
-        return None, ended
+            yield _Planned(actions, recorded, "".join(reason))
 
     def _debug(self, step: bool) -> GuestDebug:
         """``kvm_update_guest_debug``."""

@@ -27,19 +27,21 @@ from vcpu_scenario.verdict.traces import compare_traces
 from vcpu_scenario.vmm.loop import run_case
 from vcpu_scenario.vmm.personality import stops_of
 
+from tests.guests import binary
+
 AT = 0x4000_0000
 LOAD, NEXT, END = AT + 4, AT + 8, AT + 12
-CODE = (
-    0xD2A12000,  # mov x0, #0x09000000
-    0xB9400001,  # ldr w1, [x0]
-    0x91000442,  # add x2, x2, #1
-    0xD503201F,  # nop
-    0x17FFFFFF,  # b -4
-)
+CODE = binary("""
+    mov x0, #0x09000000
+    ldr w1, [x0]
+    add x2, x2, #1
+    again: nop
+    b again
+""")
 STEPPING = GuestDebug(abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_SINGLESTEP)
 CASE = Case(
     slots=(Memslot(AT, 0x10000),),
-    loads=(Load(AT, b"".join(word.to_bytes(4, "little") for word in CODE)),),
+    loads=(Load(AT, CODE),),
     regs=(("pc", AT),),
     devices=(Device("dev", 0x0900_0000, 0x1000, registers=((0, 0x90),)),),
     debug=STEPPING,
@@ -108,7 +110,7 @@ def test_the_last_exit_of_a_run_is_not_followed_by_a_kick() -> None:
 
 def given(word: int, pstate: int, **more: Any) -> Exit:
     """The first exit after the guest was given what ``word`` made."""
-    code = b"".join(each.to_bytes(4, "little") for each in (word, 0xD503201F))
+    code = word.to_bytes(4, "little") + binary("nop")
     vectors = b"".join(
         (0xD2800009 | (number + 1) << 5).to_bytes(4, "little") + bytes(0x7C) for number in range(16)
     )  # mov x9, #(number + 1)

@@ -98,6 +98,7 @@ def left_out(session: Session) -> bool:
     return name in LEFT_OUT or (*name, session.kernel) in LEFT_OUT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "kernel", "vmm", "version"), recordings())
 def test_every_stop_is_as_it_was_told(file: str, kernel: str, vmm: str, version: str) -> None:
     wrong, same = [], 0

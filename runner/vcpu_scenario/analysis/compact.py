@@ -35,7 +35,7 @@ def without_nops(case: Case) -> Case:
     if len(kept) in (0, len(words)):
         return case
     move = _move(code.addr, words, kept)
-    moved = [_redirected(words[n], code.addr + 4 * n, move) for n in kept]
+    moved = [_redirect(words[n], code.addr + 4 * n, move) for n in kept]
     if None in moved:
         return case
     data = struct.pack(f"<{len(moved)}I", *moved) + code.data[len(code.data) & ~3 :]
@@ -83,14 +83,14 @@ def _action(action: Action, move: Move) -> Action:
 # -- instructions that say where in relation to pc (Arm ARM, C4.1) ---------------------------------
 
 
-def _redirected(word: int, addr: int, move: Move) -> int | None:
+def _redirect(word: int, addr: int, move: Move) -> int | None:
     """``word`` for where it will be; None where its field is too narrow for that."""
     for is_kind, low, bits, scale in _RELATIVE:
         if is_kind(word):
-            offset = _signed(word >> low & (1 << bits) - 1, bits) * scale
+            offset = _sign_extend(word >> low & (1 << bits) - 1, bits) * scale
             return _with(word, move(addr + offset) - move(addr), low, bits, scale)
     if word >> 24 & 0x9F == 0x10:  # ADR: its two lowest bits are elsewhere
-        offset = _signed((word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3, 21)
+        offset = _sign_extend((word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3, 21)
         new = move(addr + offset) - move(addr)
         return word & 0x9F00001F | (new & 3) << 29 | (new >> 2 & 0x7FFFF) << 5
     return word
@@ -112,5 +112,5 @@ def _with(word: int, offset: int, low: int, bits: int, scale: int) -> int | None
     return word & ~(mask << low) | (offset // scale & mask) << low
 
 
-def _signed(value: int, bits: int) -> int:
+def _sign_extend(value: int, bits: int) -> int:
     return value - (1 << bits) if value >> bits - 1 else value

@@ -41,14 +41,14 @@ class Outcome:
 
 
 def attempt(seed: int, case: Case, real: Target, emulated: Target, *, shrink: bool) -> Outcome:
-    """Runs ``case`` on both machines; ``real`` has a kernel of its own, which both are."""
+    """Run ``case`` on both machines; ``real`` has a kernel of its own, which both are."""
     kernel = real.kernel or ""
     case = replace(case, limits=replace(case.limits, seconds=SECONDS))
     expected = _run(case, emulated, kernel)
     if not isinstance(expected, Trace):
         return Outcome(seed, "skipped", "the emulated machine cannot run it", case)
     if expected.unmodelled is not None:
-        return Outcome(seed, "skipped", _named(expected.unmodelled), case, expected)
+        return Outcome(seed, "skipped", _name_of(expected.unmodelled), case, expected)
     if (until := _spins_at(case, expected)) is not None:
         if not until:
             return Outcome(seed, "skipped", "spins before its first exit")
@@ -71,7 +71,7 @@ def attempt(seed: int, case: Case, real: Target, emulated: Target, *, shrink: bo
     return _smallest(seed, kind, case, real, emulated, (expected, found))
 
 
-def _named(limit: Unmodelled) -> str:
+def _name_of(limit: Unmodelled) -> str:
     """What is not modelled, without the value that this program gave it."""
     return str(limit).partition(" (")[0]
 

@@ -79,7 +79,7 @@ class History:
 
 
 def emulated(case: ScenarioCase, rules: Rules) -> Trace:
-    """Runs ``case`` on an emulated machine with ``rules``; may raise :class:`Unsupported`."""
+    """Run ``case`` on an emulated machine with ``rules``; may raise :class:`Unsupported`."""
     from vcpu_scenario.machine.emulated.machine import EmulatedMachine
 
     machine = EmulatedMachine(with_rules(case.kernel, rules))

@@ -39,7 +39,7 @@ def not_yet(case: ScenarioCase, trace: Trace, run: Run = emulated) -> NotYet | N
         there = replace(case, kernel=name)
         rules = kernel(name).rules
         other = tried(run, there, rules)
-        at = None if other is None else _parting(trace, other)
+        at = None if other is None else _first_difference(trace, other)
         if other is None or at is None:
             continue
         found = other.exits[at]
@@ -60,7 +60,7 @@ def _later(name: str) -> list[str]:
     return [f"{each}{end}" for each in KNOWN_RELEASES if parse_release(each).numbers > own.numbers]
 
 
-def _parting(one: Trace, other: Trace) -> int | None:
+def _first_difference(one: Trace, other: Trace) -> int | None:
     """The first exit that is another one. What is in its fields is no matter of the way."""
     pairs = zip(one.exits, other.exits, strict=False)
     return next((n for n, (here, there) in enumerate(pairs) if _way(here) != _way(there)), None)

@@ -74,7 +74,7 @@ def _less_around(now: Callable[[], Case], attempt: Holds) -> None:
 
 
 def _fewer(now: Callable[[], Case], attempt: Holds, field: str, least: int = 0) -> None:
-    """Drops all of a field beyond the first ``least``, or else each by itself."""
+    """Drop all of a field beyond the first ``least``, or else each by itself."""
     values: tuple[Any, ...] = getattr(now(), field)
     if len(values) <= least or attempt(_with(now(), field, values[:least])):
         return
@@ -113,11 +113,11 @@ def _with_words(case: Case, words: list[int]) -> Case:
 
 
 def _without_tail(case: Case) -> Case:
-    words = list(_trimmed(_words(case)))
+    words = list(_trim(_words(case)))
     return _with_words(case, words) if words else case
 
 
-def _trimmed(words: list[int]) -> Iterator[int]:
+def _trim(words: list[int]) -> Iterator[int]:
     end = len(words)
     while end and words[end - 1] == _NOP:
         end -= 1

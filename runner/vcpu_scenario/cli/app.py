@@ -114,7 +114,7 @@ Kernels = Annotated[
     typer.Option(
         "--kernel",
         metavar="K",
-        help="On this release, or on the known ones in a range such as '>=6.1'. Again for more."
+        help="Run on this release, or on the known ones in a range such as '>=6.1'. Repeatable."
         " Default: every kernel for which a scenario states an expectation.",
         autocompletion=complete.kernels,
     ),
@@ -124,7 +124,7 @@ Vmms = Annotated[
     typer.Option(
         "--vmm",
         metavar="V",
-        help="With this VMM personality. Again for more. Default: all.",
+        help="Run with this VMM personality. Repeatable. Default: all.",
         autocompletion=complete.vmms,
     ),
 ]
@@ -133,7 +133,7 @@ Keyword = Annotated[
     typer.Option(
         "-k",
         metavar="EXPR",
-        help="Cases whose id fits words joined by 'and', 'or', 'not' and parentheses.",
+        help="Select cases by words of their ids, with 'and', 'or', 'not' and parentheses.",
     ),
 ]
 Tags = Annotated[
@@ -141,16 +141,16 @@ Tags = Annotated[
     typer.Option(
         "--tag",
         metavar="T",
-        help="Scenarios with this tag. Again for any of several.",
+        help="Select scenarios with this tag. Repeatable: any of them.",
         autocompletion=complete.tags,
     ),
 ]
 FormatOption = Annotated[
-    Format, typer.Option("--format", metavar="text|json", help="Form of the output.")
+    Format, typer.Option("--format", metavar="text|json", help="Format of the output.")
 ]
 Output = Annotated[
     str | None,
-    typer.Option("--output", metavar="FILE", help="Write the report there. Default: stdout."),
+    typer.Option("--output", metavar="FILE", help="Write the report to FILE. Default: stdout."),
 ]
 Jobs = Annotated[
     int,
@@ -159,7 +159,8 @@ Jobs = Annotated[
         "--jobs",
         metavar="N",
         min=0,
-        help="Run in N processes, 1 by default. 0 runs in this one, for a debugger or a profiler.",
+        help="Run in N processes, 1 by default. 0 runs in this process, for a debugger or"
+        " profiler.",
         show_default=False,
     ),
 ]
@@ -168,8 +169,8 @@ ReportFormats = Annotated[
     typer.Option(
         "--format",
         metavar="FORM",
-        help="Form of the report: text (the default), json, junit, ktap, github or html. Again"
-        " for more reports, each with an --output.",
+        help="Format of the report: text (the default), json, junit, ktap, github or html."
+        " Repeatable: each with its own --output.",
     ),
 ]
 ReportOutputs = Annotated[
@@ -177,25 +178,27 @@ ReportOutputs = Annotated[
     typer.Option(
         "--output",
         metavar="FILE",
-        help="Write the report there; - is stdout, the default. Of several, the first goes to"
-        " the first file, the second to the second.",
+        help="Write the report to FILE; - is stdout, the default. The n-th --format goes to the"
+        " n-th --output.",
     ),
 ]
 KernelImage = Annotated[
     str | None,
-    typer.Option("--kernel-image", metavar="FILE", help="A lab boots this instead of Debian's."),
+    typer.Option(
+        "--kernel-image", metavar="FILE", help="Boot this kernel in the lab, not Debian's."
+    ),
 ]
 Initrd = Annotated[
     str | None,
-    typer.Option("--initrd", metavar="FILE", help="A lab's initramfs, with python3 in it."),
+    typer.Option("--initrd", metavar="FILE", help="Boot this initramfs, which must have python3."),
 ]
 LabSettings = Annotated[
     list[str] | None,
     typer.Option(
         "--lab",
         metavar="NAME=VALUE",
-        help="A choice about a lab: cpu, memory, qemu, append, mirror, boot_seconds, case_seconds"
-        " or nice. Again for more.",
+        help="Set an option of the lab: cpu, memory, qemu, append, mirror, boot_seconds,"
+        " case_seconds or nice. Repeatable.",
     ),
 ]
 Debug = Annotated[
@@ -245,7 +248,7 @@ def run(
             "--machine",
             metavar="M",
             help="emulated (the default), kvm of an arm64 host, or lab:6.12, that kernel under"
-            " QEMU. A machine of one kernel runs the cases that expect something of it.",
+            " QEMU. A machine with one kernel runs the cases for that kernel.",
             show_default=False,
             autocompletion=complete.machines,
         ),
@@ -258,7 +261,7 @@ def run(
         typer.Option(
             "--shard",
             metavar="K/N",
-            help="Only the K-th of N parts, which the cases are shared out to by their ids.",
+            help="Run the K-th of N shards. A hash of its id puts a case in a shard.",
         ),
     ] = None,
     cluster: Annotated[
@@ -266,14 +269,13 @@ def run(
         typer.Option(
             "--cluster",
             metavar="ADDRESS",
-            help="On the Dask cluster whose scheduler is there, such as tcp://host:8786, and not"
-            " in processes here.",
+            help="Run on the Dask cluster with this scheduler, such as tcp://host:8786.",
         ),
     ] = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
-    """Run cases and say where expectation and reality part."""
+    """Run cases and report mismatches."""
     from vcpu_scenario.cli import run as command
 
     selection = _selection(kernel, vmm, keyword, tag)
@@ -299,14 +301,14 @@ def matrix(
     keyword: Keyword = "",
     tag: Tags = None,
     github: Annotated[
-        bool, typer.Option("--github", help="As JSON for strategy.matrix; at most 256.")
+        bool, typer.Option("--github", help="Print JSON for strategy.matrix; at most 256.")
     ] = False,
     gitlab: Annotated[
-        bool, typer.Option("--gitlab", help="As a job for a child pipeline; at most 200.")
+        bool, typer.Option("--gitlab", help="Print a job for a child pipeline; at most 200.")
     ] = False,
     shards: Annotated[
         int | None,
-        typer.Option("--shards", metavar="N", min=1, help="Share the cases out to N shards."),
+        typer.Option("--shards", metavar="N", min=1, help="Split the cases into N shards."),
     ] = None,
     per_shard: Annotated[
         int,
@@ -314,7 +316,7 @@ def matrix(
             "--per-shard",
             metavar="N",
             min=1,
-            help="Without --shards: as many that there are N cases in one.",
+            help="Without --shards: N cases per shard.",
         ),
     ] = 20_000,
     color: ColourOption = Colour.auto,
@@ -322,8 +324,8 @@ def matrix(
 ) -> Status:
     """Print the shards to run in CI.
 
-    One on a line, as run --shard takes it, or in the form of a CI service. Where a case belongs
-    is told by a hash of its id; shards without any case are left out.
+    One per line, as run --shard takes it, or in the format of a CI service. A hash of its id puts
+    a case in a shard; empty shards are left out.
     """
     from vcpu_scenario.cli import matrix as command
 
@@ -335,17 +337,17 @@ def matrix(
 def merge(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE...", help="What run --shard K/N --format json wrote."),
+        typer.Argument(metavar="FILE...", help="Reports of run --shard K/N --format json."),
     ],
     format_: ReportFormats = None,
     output: ReportOutputs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
-    """Join the results of shards.
+    """Merge the results of shards.
 
-    Makes any report of the JSON reports on them, and tells if a shard is missing. The scenarios are
-    needed where they were: what is reported stands in their lines, and must be true of them still.
+    Makes any report from the JSON reports of the shards, and reports a missing shard. Needs the
+    scenarios, unchanged and at the same paths, to show their lines.
     """
     from vcpu_scenario.cli import merge as command
 
@@ -371,7 +373,7 @@ def list_(
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
-    """Print the ids of the cases that a run would run."""
+    """Print the ids of the selected cases."""
     from vcpu_scenario.cli import check as command
 
     return command.list_cases(paths, _selection(kernel, vmm, keyword, tag), format_.value)
@@ -388,7 +390,7 @@ def explain(
         typer.Option(
             "--kernel",
             metavar="K",
-            help="On this release, or on the known ones in a range such as '>=6.1'. Again for more."
+            help="Run on this release, or on the known ones in a range such as '>=6.1'. Repeatable."
             " Default: the newest for which the scenario states an expectation.",
             autocompletion=complete.kernels,
         ),
@@ -400,8 +402,8 @@ def explain(
 ) -> Status:
     """Show a run as a ladder VMM | KVM | guest.
 
-    Each rung is an entry and the exit that ended it, with the instructions executed, the syndrome
-    in words, and the rule that shaped the exit. Without --kernel: the newest kernel for which the
+    Each rung is an entry and the exit that ended it, with the instructions executed, the decoded
+    syndrome, and the rule behind the exit. Without --kernel: the newest kernel for which the
     scenario states an expectation.
     """
     from vcpu_scenario.cli import explain as command
@@ -422,8 +424,8 @@ def conform(
         typer.Option(
             "--kernel",
             metavar="K",
-            help="As this release, or as those recorded in a range such as '>=6.1'. Again for"
-            " more. Default: all that were recorded.",
+            help="Run as this release, or as those recorded in a range such as '>=6.1'. Repeatable."
+            " Default: all that were recorded.",
             autocompletion=complete.kernels,
         ),
     ] = None,
@@ -432,7 +434,7 @@ def conform(
         typer.Option(
             "-k",
             metavar="EXPR",
-            help="Jobs whose JOB@KERNEL fits words joined by 'and', 'or', 'not' and parentheses.",
+            help="Select jobs by words of JOB@KERNEL, with 'and', 'or', 'not' and parentheses.",
         ),
     ] = "",
     format_: FormatOption = Format.text,
@@ -455,11 +457,11 @@ def conform(
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
-    """Compare a machine with what real kernels did.
+    """Compare a machine with recordings of real kernels.
 
-    Each job is run as every kernel that it was recorded on and must give exactly the recorded
-    trace: every exit, field and register change, eventfd counts, the coalesced ring. Exit status
-    0 only if all are reproduced. On kvm and lab:K those recorded on that release are run.
+    Runs each job as every kernel that it was recorded on and compares the whole trace: every exit,
+    field and register change, eventfd counts, the coalesced ring. Exit status 0 only if all are
+    equal. On kvm and lab:K, runs the jobs recorded on that release.
     """
     from vcpu_scenario.cli import conform as command
 
@@ -486,8 +488,8 @@ def history(
         typer.Option(
             "--kernel",
             metavar="K",
-            help="Only these releases, or the known ones in a range such as '>=6.1'. Again for"
-            " more. Default: every kernel that the scenario is for.",
+            help="Only these releases, or the known ones in a range such as '>=6.1'. Repeatable."
+            " Default: every kernel that the scenario is for.",
             autocompletion=complete.kernels,
         ),
     ] = None,
@@ -496,7 +498,7 @@ def history(
         typer.Option(
             "--vmm",
             metavar="V",
-            help="With this VMM personality. Again for more. Default: the scenario's first.",
+            help="Run with this VMM personality. Repeatable. Default: the scenario's first.",
             autocompletion=complete.vmms,
         ),
     ] = None,
@@ -509,10 +511,10 @@ def history(
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
-    """Show how a scenario's exits changed from release to release.
+    """Show how the exits of a scenario changed between releases.
 
-    Kernels that give the same exits are a group; of each group, what differs from the one before
-    it, and the rules and commits without which it would not.
+    Groups kernels that give the same exits. Each group shows its differences to the one before it,
+    with the rules and commits that cause them.
     """
     from vcpu_scenario.cli import history as command
 
@@ -535,14 +537,14 @@ def kernels(
 def assemble(
     paths: RequiredPaths,
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; fail if anything would change.")
+        bool, typer.Option("--check", help="Write nothing; fail if a file would change.")
     ] = False,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
-    """Keep the assembled words of scenarios.
+    """Store the assembled words of scenarios.
 
-    They are kept beside the scenarios, which then run without an assembler.
+    They go next to the scenarios, which then run without an assembler.
     """
     from vcpu_scenario.cli import assemble as command
 

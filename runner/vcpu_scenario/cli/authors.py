@@ -25,7 +25,7 @@ def new(
         str | None,
         typer.Argument(
             metavar="PATH",
-            help="The scenario to write, or the folder for it. Without it you are asked.",
+            help="The scenario to write, or its folder. Asks if not given.",
             autocompletion=complete.paths,
         ),
     ] = None,
@@ -34,7 +34,7 @@ def new(
         typer.Option(
             "--template",
             metavar="NAME",
-            help="What to start from: mmio, step-over-mmio (the default), in-kernel-device,"
+            help="Template: mmio, step-over-mmio (the default), in-kernel-device,"
             " breakpoint or hypercall.",
             autocompletion=complete.templates,
         ),
@@ -47,7 +47,7 @@ def new(
         typer.Option(
             "--tag",
             metavar="T",
-            help="A tag of it. Again for more.",
+            help="Add a tag. Repeatable.",
             autocompletion=complete.tags,
         ),
     ] = None,
@@ -56,8 +56,8 @@ def new(
         typer.Option(
             "--schema",
             metavar="WHERE",
-            help="The schema that its first line names for your editor, a path or a URL. Default:"
-            " the one in a folder above, or a copy beside the scenario.",
+            help="Path or URL of the schema for your editor, in the first line. Default: the one in"
+            " a folder above, or a copy next to the scenario.",
             show_default=False,
         ),
     ] = "",
@@ -65,9 +65,9 @@ def new(
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
-    """Write a scenario to start from.
+    """Write a new scenario from a template.
 
-    It passes on every kernel, and needs no assembler until its code is changed.
+    It passes on every kernel, and needs no assembler until you change its code.
     """
     from vcpu_scenario.cli import new as command
 
@@ -93,10 +93,10 @@ def fmt(
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
-    """Bring scenarios into the one style.
+    """Format scenarios.
 
-    That is the order of keys, quotes, blocks, blank lines and the width of lines. Comments and
-    line breaks stay, and what the scenarios mean: their cases are compared.
+    Sets the order of keys, quotes, blocks, blank lines and line width. Keeps comments, line breaks
+    and the meaning: compares the cases before and after.
     """
     from vcpu_scenario.cli import fmt as command
 
@@ -117,7 +117,7 @@ def schema(
 ) -> Status:
     """Print the schema of scenarios.
 
-    As JSON it is for editors, as Markdown it is the reference of the language.
+    JSON for editors, Markdown for the language reference.
     """
     from vcpu_scenario.cli import schema as command
 

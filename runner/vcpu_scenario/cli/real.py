@@ -1,4 +1,4 @@
-"""The commands that ask real kernels: compare, fuzz, record, lab."""
+"""The commands for real kernels: compare, fuzz, record, lab."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from vcpu_scenario.cli.machines import LabArguments
 from vcpu_scenario.cli.status import Status
 
 lab = typer.Typer(
-    help="The kernels that a lab boots.", rich_markup_mode=None, no_args_is_help=False
+    help="Manage the kernels that a lab boots.", rich_markup_mode=None, no_args_is_help=False
 )
 app.add_typer(lab, name="lab")
 
@@ -65,8 +65,8 @@ def compare(
 ) -> Status:
     """Run cases on two machines and show their traces side by side.
 
-    Exits are aligned, and every field that differs is named. Neither machine is taken for the
-    truth, and nothing that a scenario expects counts. Exit status 1 where a case differs.
+    Aligns the exits and shows every field that differs. Neither machine is the reference;
+    expectations are ignored. Exit status 1 if a case differs.
     """
     from vcpu_scenario.cli import compare as command
 
@@ -87,18 +87,21 @@ def fuzz(
         ),
     ],
     programs: Annotated[
-        int, typer.Option("--count", metavar="N", min=1, help="How many programs.")
+        int, typer.Option("--count", metavar="N", min=1, help="Number of programs.")
     ] = 500,
     seed: Annotated[
-        int, typer.Option("--seed", metavar="S", min=0, help="That of the first; the next is S+1.")
+        int,
+        typer.Option(
+            "--seed", metavar="S", min=0, help="Seed of the first program; the next is S+1."
+        ),
     ] = 0,
     output: Annotated[
         str,
-        typer.Option("--output", metavar="FOLDER", help="Where what differs is written."),
+        typer.Option("--output", metavar="FOLDER", help="Write differing programs to FOLDER."),
     ] = "fuzz",
     known: Annotated[
         list[int] | None,
-        typer.Option("--known", metavar="S", help="Leave out this seed, known to differ. Again."),
+        typer.Option("--known", metavar="S", help="Skip this seed, known to differ. Repeatable."),
     ] = None,
     jobs: Jobs = 1,
     kernel_image: KernelImage = None,
@@ -109,9 +112,9 @@ def fuzz(
 ) -> Status:
     """Run random programs on a real kernel and on the emulated machine as that release.
 
-    Of each kind of difference the smallest programs found become scenarios, with what the real
-    kernel gave as their expectation and both traces in `about`. Exit status 1 if there is any.
-    With -j N each of N processes boots the kernel for itself.
+    Writes the smallest programs of each kind of difference as scenarios, with the exits of the real
+    kernel as expectation and both traces in `about`. Exit status 1 if there is any. With -j N, each
+    of N processes boots its own kernel.
     """
     from vcpu_scenario.cli import fuzz as command
 
@@ -150,7 +153,9 @@ def record(
     ] = RecordFormat.scenario,
     output: Annotated[
         str | None,
-        typer.Option("--output", metavar="FILE", help="Where recorded traces go. Default: stdout."),
+        typer.Option(
+            "--output", metavar="FILE", help="Write recorded traces to FILE. Default: stdout."
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
     kernel_image: KernelImage = None,
@@ -159,9 +164,9 @@ def record(
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
-    """Write what a kernel gives into scenarios, as the expectation for its release.
+    """Write the exits of a kernel into scenarios, as the expectation for its release.
 
-    The change is shown as a diff first; comments and layout stay. Refused where CI is set.
+    Shows the change as a diff first; keeps comments and layout. Refuses to run if CI is set.
     """
     from vcpu_scenario.cli import record as command
 
@@ -172,7 +177,7 @@ def record(
 
 @lab.command(name="list")
 def list_() -> Status:
-    """List the kernels that are known or kept. Asks no mirror."""
+    """List the known and fetched kernels, without network access."""
     from vcpu_scenario.cli import lab as command
 
     return command.list_kernels()
@@ -184,14 +189,16 @@ def fetch(
         list[str] | None,
         typer.Argument(
             metavar="KERNEL...",
-            help="6.12 or 6.12.107. Default: all that are known.",
+            help="6.12 or 6.12.107. Default: all known ones.",
             autocompletion=complete.lab_kernels,
         ),
     ] = None,
     mirror: Mirror = None,
-    update: Annotated[bool, typer.Option("--update", help="Even if one is kept.")] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Fetch again even if one is present.")
+    ] = False,
 ) -> Status:
-    """Get kernels, and what a lab's guest needs beside them, from a Debian mirror."""
+    """Fetch kernels, and the packages of a lab's guest, from a Debian mirror."""
     from vcpu_scenario.cli import lab as command
 
     return command.fetch(kernels or [], mirror, update=update)
@@ -201,7 +208,7 @@ def fetch(
 def path(
     kernel: Annotated[str, typer.Argument(metavar="KERNEL", autocompletion=complete.lab_kernels)],
 ) -> Status:
-    """Print where the image of a kernel that was fetched is."""
+    """Print the path of a fetched kernel image."""
     from vcpu_scenario.cli import lab as command
 
     return command.path(kernel)

@@ -82,7 +82,7 @@ class Release(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def parse_release(name: str) -> Release:
-    """Reads ``6.12``, ``v6.12``, ``6.12.107`` or ``5.0-v2trap``; raises :class:`RangeError`."""
+    """Read ``6.12``, ``v6.12``, ``6.12.107`` or ``5.0-v2trap``; raises :class:`RangeError`."""
     match = _NAME.match(name)
     if match is None:
         raise RangeError(
@@ -187,7 +187,7 @@ ALL_RELEASES: Final = KernelRange((_Term((), ""),))
 
 
 def parse_range(texts: str | Iterable[str]) -> KernelRange:
-    """Reads one range, or several as their union; raises :class:`RangeError`."""
+    """Read one range, or several as their union; raises :class:`RangeError`."""
     if isinstance(texts, str):
         texts = (texts,)
     return KernelRange(tuple(_term(text) for text in texts))

@@ -51,7 +51,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
 
 @pytest.fixture
 def scenario_runner(request: pytest.FixtureRequest) -> ScenarioRunner:
-    """Runs scenarios that the test names, writes or puts together: a ``ScenarioRunner``."""
+    """Run scenarios: files, texts, or documents that the test builds. A ``ScenarioRunner``."""
     from vcpu_scenario.pytest_plugin.fixture import ScenarioRunner
 
     return ScenarioRunner(request)

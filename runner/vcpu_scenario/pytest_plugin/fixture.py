@@ -27,7 +27,7 @@ class ScenarioRunner:
         self._written = 0
 
     def load(self, source: Source) -> Scenario:
-        """Loads a scenario. Raises :class:`~vcpu_scenario.source.InvalidScenario`."""
+        """Load a scenario. Raises :class:`~vcpu_scenario.source.InvalidScenario`."""
         found = self._found(source)
         if isinstance(found, ScenarioCase):
             return found.scenario
@@ -40,7 +40,7 @@ class ScenarioRunner:
         vmms: str | Iterable[str] | None = None,
         **selection: Any,
     ) -> list[Result]:
-        """Runs what is selected as :func:`vcpu_scenario.api.run` does, whatever comes of it."""
+        """Run the selected cases as :func:`vcpu_scenario.api.run` does, and check nothing."""
         return api.run(self._found(source), kernels, vmms, **selection)
 
     def check(
@@ -50,7 +50,7 @@ class ScenarioRunner:
         vmms: str | Iterable[str] | None = None,
         **selection: Any,
     ) -> list[Result]:
-        """Runs what is selected, and fails the test unless all is as expected.
+        """Run the selected cases, and fail the test unless all are as expected.
 
         The test fails with the command line's text, and also where nothing is selected; it is
         skipped where every case is. What a scenario knows to fail is as expected.

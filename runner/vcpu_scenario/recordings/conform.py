@@ -76,7 +76,7 @@ class Outcome:
 def check(
     job: RecordedJob, kernel: str, create: Create, *, swallows_steps: Callable[[str], bool]
 ) -> Outcome:
-    """Runs ``job`` as ``kernel``; ``swallows_steps`` tells of which kernels it is known that a
+    """Run ``job`` as ``kernel``; ``swallows_steps`` says for which kernels it is known that a
     host interrupt loses a step."""
     recorded = job.trace(kernel)
     if recorded is None:
@@ -86,8 +86,8 @@ def check(
         return Outcome(job.name, kernel, path=job.path, error=str(found.unmodelled))
     difference = first_difference(recorded, found)
     if difference is not None and swallows_steps(kernel):
-        for index in _where_interrupted(difference):
-            again = _run(_interrupted(job.case, index), kernel, create)
+        for index in _interrupt_places(difference):
+            again = _run(_interrupt_after(job.case, index), kernel, create)
             if first_difference(recorded, again) is None:
                 return Outcome(job.name, kernel, None, index, path=job.path)
     if difference is not None:
@@ -175,13 +175,13 @@ def _run(case: Case, kernel: str, create: Create) -> Trace:
         machine.close()
 
 
-def _where_interrupted(difference: Difference) -> range:
+def _interrupt_places(difference: Difference) -> range:
     """A lost step shows at the exit that differs or later: the interrupt came just before."""
     kind, _, index = difference.at.partition(" ")
     return range(max(int(index) - 2, -1), int(index)) if kind == "exit" else range(0)
 
 
-def _interrupted(case: Case, after: int) -> Case:
+def _interrupt_after(case: Case, after: int) -> Case:
     if after < 0:
         return replace(case, before=(*case.before, HostInterrupt()))
     on = dict(case.on)

@@ -1,7 +1,7 @@
 """Files of recorded jobs: read, and held to their shape. Standard library only.
 
 A file is a JSON list of ``{"job": {...}, "traces": [...]}``, plain or compressed with xz. What is
-wrong with it is told with its place in the document, ``[3] (rnd-7): job.ram[0].size``.
+wrong with it is reported with its place in the document, ``[3] (rnd-7): job.ram[0].size``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def entries(path: str | Path) -> list[Json]:
     """
     path = Path(path)
     try:
-        raw = _decompressed(_read(path), compressed=path.suffix == ".xz")
+        raw = _decompress(_read(path), compressed=path.suffix == ".xz")
         document = parse_json(raw, MAX_VALUES)
         _file(document, "")
     except (BadRecording, Unreadable) as error:
@@ -63,7 +63,7 @@ def _read(path: Path) -> bytes:
         raise BadRecording(f"cannot be read: {error}{help_}") from None
 
 
-def _decompressed(raw: bytes, *, compressed: bool) -> bytes:
+def _decompress(raw: bytes, *, compressed: bool) -> bytes:
     if not raw.startswith(_XZ):
         if compressed:
             raise BadRecording("not compressed with xz, as its name says")

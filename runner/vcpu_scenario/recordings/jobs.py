@@ -94,7 +94,7 @@ class RecordedJob:
 
 
 def jobs(path: str | Path) -> Iterator[RecordedJob]:
-    """Yields the jobs recorded in ``path`` (``.json`` or ``.json.xz``) in the file's order.
+    """Yield the jobs recorded in ``path`` (``.json`` or ``.json.xz``) in the file's order.
 
     Raises OSError, or :class:`vcpu_scenario.recordings.format.BadRecording` where the file is not
     in this format.

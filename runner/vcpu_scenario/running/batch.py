@@ -54,7 +54,7 @@ def run_on(
     gone: Callable[[], str] = lambda: "",
     stop: Callable[[], bool] = lambda: False,
 ) -> Generator[Result, None, None]:
-    """Runs ``cases`` on ``executor``; yields their results in the order of the cases.
+    """Run ``cases`` on ``executor`` and yield their results in the order of the cases.
 
     ``create`` makes the machines, by default emulated ones; it has to be one that a worker can
     import. ``size`` is the number of cases in a batch, chosen by their number if None. Without
@@ -102,10 +102,10 @@ class _Batches:
         self.refused: list[tuple[range, Exception]] = []
 
     def submit(self) -> bool:
-        """Hands out what may be under way; tells whether there is anything to wait for."""
+        """Submit as many batches as may be in flight. Return whether there is one to wait for."""
         while self.waiting and len(self.under_way) < self.way.ahead:
             numbers = self.waiting.popleft()
-            batch = _packed([self.cases[number] for number in numbers], self.create)
+            batch = _pack([self.cases[number] for number in numbers], self.create)
             try:
                 future = self.way.send(run_batch, version(), batch, self.traces)
             except Exception as error:  # shut down, broken, a full disk: each has its own kind
@@ -122,7 +122,7 @@ class _Batches:
         self.refused.clear()
         finished = wait(self.under_way, _TICK, FIRST_COMPLETED).done if self.under_way else set()
         for future in finished:
-            results |= self._received(future, self.under_way.pop(future), gone)
+            results |= self._receive(future, self.under_way.pop(future), gone)
         if not finished and (why := gone()):
             for future, numbers in self.under_way.items():
                 future.cancel()
@@ -130,7 +130,7 @@ class _Batches:
             self.under_way.clear()
         return results
 
-    def _received(
+    def _receive(
         self, future: Future[Any], numbers: range, gone: Callable[[], str]
     ) -> dict[int, Result]:
         try:
@@ -193,7 +193,7 @@ def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(": ")
 
 
-def _packed(cases: Sequence[ScenarioCase], create: Create | None) -> bytes:
+def _pack(cases: Sequence[ScenarioCase], create: Create | None) -> bytes:
     """The cases as they travel: without the other cases of their scenarios, and in plain dicts."""
     scenario = _once(lambda scenario: replace(scenario, combinations=(), sources=()))
     mapping = _once(dict)

@@ -38,7 +38,7 @@ class Carrier(Protocol):
     ahead: int
 
     def send(self, work: Work, *arguments: Any) -> Future[Any]:
-        """Submits ``work(*arguments)``. Raises what the executor does, and OSError."""
+        """Submit ``work(*arguments)``. Raises what the executor does, and OSError."""
         ...
 
     def receive(self, future: Future[Any]) -> bytes:

@@ -58,8 +58,8 @@ def cluster(address: str, patience: float | None = None) -> Iterator[Cluster]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """What Dask logs of workers and schedulers that come and go is told by the results, if it
-    matters at all."""
+    """Silence Dask's log of workers and schedulers that come and go: the results show what
+    matters."""
     loggers = _loggers_of_dask()
     asyncio = logging.getLogger("asyncio")
     before = [logger.level for logger in loggers]
@@ -130,7 +130,8 @@ def _version_there() -> str:
 
 
 def _watch(client: Client, address: str, patience: float) -> Callable[[], str]:
-    """Tells why nothing will come any more, once all workers have been gone for ``patience``."""
+    """Return why no more results will come, once all workers have been gone for ``patience``
+    seconds."""
     alone_since: list[float] = []
 
     def gone() -> str:

@@ -37,7 +37,7 @@ Create: TypeAlias = Callable[[str], Machine]
 
 
 def execute(scenario_case: ScenarioCase, create: Create) -> Result:
-    """Runs ``scenario_case`` on a machine of its own and judges what came.
+    """Run ``scenario_case`` on a machine of its own and judge the trace.
 
     Never raises for what the case does: a machine that cannot do what is asked gives ``skip``,
     one that does not model it ``not-modelled``, and one that fails gives ``error``.
@@ -54,7 +54,7 @@ def execute(scenario_case: ScenarioCase, create: Create) -> Result:
 
 
 def execute_on(scenario_case: ScenarioCase, target: Target) -> Result:
-    """Runs ``scenario_case`` on ``target`` and judges what came.
+    """Run ``scenario_case`` on ``target`` and judge the trace.
 
     What the machine cannot do is a ``skip``, and so is a capability that the kernel lacks; a case
     over which it panicked or hung is an ``error``. Raises what keeps the machine from running any

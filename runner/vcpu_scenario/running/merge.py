@@ -163,7 +163,7 @@ def _join_shards(documents: Sequence[Document]) -> Joined:
         shards[shard.number] = document.name
         placed.update(zip(document.part.positions, document.cases, strict=True))
     cases = tuple(placed[position] for position in sorted(placed))
-    return Joined(cases, *_what_is_missing(first.part, shards, documents))
+    return Joined(cases, *_missing_shards(first.part, shards, documents))
 
 
 def _difference(one: Part, other: Part) -> str:
@@ -174,7 +174,7 @@ def _difference(one: Part, other: Part) -> str:
     return "their cases have other ids"
 
 
-def _what_is_missing(
+def _missing_shards(
     part: Part, shards: Mapping[int, str], documents: Sequence[Document]
 ) -> tuple[int, str]:
     """How many cases have no result, and why; a shard without cases need not have been run."""
@@ -184,7 +184,7 @@ def _what_is_missing(
     if lost:
         absent = [str(Shard(n, part.shard.of)) for n in range(1, part.shard.of + 1)]
         absent = [name for n, name in enumerate(absent, 1) if n not in shards]
-        which = f"{'s' if len(absent) > 1 else ''} {_listed(absent)}"
+        which = f"{'s' if len(absent) > 1 else ''} {_list_names(absent)}"
         where = f"no report on shard{which}: " if absent else ""
         notes.append(f"{where}{lost} of {part.cases} cases are lost")
     if not_run:
@@ -192,7 +192,7 @@ def _what_is_missing(
     return lost + not_run, "; ".join(notes)
 
 
-def _listed(names: Sequence[str], most: int = 8) -> str:
+def _list_names(names: Sequence[str], most: int = 8) -> str:
     if len(names) > most:
         return f"{', '.join(names[:most])} and {len(names) - most} more"
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""

@@ -43,7 +43,7 @@ def results(
     stop: Stop,
     patience: Callable[[int], float],
 ) -> Generator[tuple[int, Result | Lost], None, None]:
-    """Yields (number, ``work(number)``) for 0 to ``count`` - 1, in order.
+    """Yield (number, ``work(number)``) for 0 to ``count`` - 1, in order.
 
     With ``processes`` 0 all is done in this process, which then dies with what kills it. A piece
     that takes more than ``patience`` seconds is given up. Once ``stop`` is set what is done is
@@ -152,7 +152,7 @@ class _Workers(Generic[Result]):
             self._end()
 
     def _hand_out(self) -> bool:
-        """Gives each idle worker a chunk; tells whether there is anything to wait for."""
+        """Give each idle worker a chunk. Return whether there is anything to wait for."""
         idle = [worker for worker in self._workers if not worker.busy]
         while self._waiting and not self._stop:
             if idle:

@@ -32,7 +32,7 @@ SUFFIX = ".vcpu.yaml"
 class Selection:
     """What ``--kernel``, ``--vmm``, ``-k`` and ``--tag`` leave of the scenarios.
 
-    ``complain`` is told what the caller should know of the choice, a line each.
+    ``complain`` receives warnings about the selection, one line each.
     """
 
     kernels: tuple[str, ...] = ()
@@ -89,11 +89,11 @@ def _kernels(names: Sequence[str], complain: Callable[[str], None]) -> list[str]
         return None
     found: dict[str, None] = {}
     for name in names:
-        found.update(dict.fromkeys(_expanded(name, complain)))
+        found.update(dict.fromkeys(_expand(name, complain)))
     return list(found)
 
 
-def _expanded(name: str, complain: Callable[[str], None]) -> tuple[str, ...]:
+def _expand(name: str, complain: Callable[[str], None]) -> tuple[str, ...]:
     from vcpu_scenario.kernels.table import UnknownKernel, kernel
 
     try:
@@ -210,7 +210,7 @@ def _name(file: Path, folder: Path) -> str:
 
 
 def load_all(files: Sequence[tuple[Path, str]]) -> tuple[list[Scenario], list[Diagnostic]]:
-    """Loads every file; whatever is wrong with any of them is in the diagnostics."""
+    """Load every file. Returns the scenarios and the errors of all files."""
     from vcpu_scenario.language import load
 
     scenarios: list[Scenario] = []

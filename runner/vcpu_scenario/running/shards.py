@@ -45,7 +45,7 @@ WHOLE: Final = Shard(1, 1)
 
 
 def parse_shard(text: str) -> Shard:
-    """Reads ``2/8``; raises :class:`ShardError`."""
+    """Read ``2/8``; raises :class:`ShardError`."""
     match = _SHARD.match(text)
     if match is None:
         raise ShardError(f"`{text}` is no shard; expected one such as 2/8")

@@ -105,7 +105,7 @@ class _Target:
         self.close()
 
     def close(self) -> None:
-        """Ends whatever runs for it."""
+        """Stop everything that runs for it."""
 
 
 class Emulated(_Target):

@@ -55,7 +55,7 @@ def serve(
     parents: Iterable[int],
     parent: int,
 ) -> NoReturn:
-    """Takes orders until there are no more; never comes back.
+    """Process orders until there are no more. Never returns.
 
     Each number is answered with a tuple of what ``work`` gave, a chunk with None after its last;
     ``parents`` are ends of pipes that are not this process's; ``parent`` is the process without
@@ -102,7 +102,7 @@ def _lost(error: Exception, why: str = "") -> Lost:
 
 
 def _settle(words: int) -> None:
-    """Makes a worker of this process."""
+    """Make a worker of this process."""
     for number in SIGNALS:  # they are for the parent, which then stops it
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

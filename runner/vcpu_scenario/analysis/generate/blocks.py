@@ -328,7 +328,7 @@ def _el0(to: Writing) -> None:
 
 
 def _modify_code(to: Writing) -> None:
-    """Writes an instruction just ahead and runs it."""
+    """Write an instruction just ahead and run it."""
     program = to.program
     target = program.fresh()
     written = w.add_immediate(to.value(), to.value(), to.random.randrange(256))

@@ -44,7 +44,7 @@ class Program:
         return f".{self._names}"
 
     def to(self, label: str, fixup: Fixup) -> None:
-        """Emits a word that depends on how far ``label`` is."""
+        """Emit a word that depends on how far ``label`` is."""
         self._fixups.append((len(self._words), label, fixup))
         self.emit(0)
 

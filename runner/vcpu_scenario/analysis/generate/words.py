@@ -60,7 +60,7 @@ def movk(rd: int, value: int, shift: int = 0, sf: int = X) -> int:
 
 
 def mov(rd: int, value: int) -> list[int]:
-    """Loads a 64-bit constant: one to four instructions."""
+    """Load a 64-bit constant: one to four instructions."""
     shifts = [shift for shift in (0, 16, 32, 48) if value >> shift & 0xFFFF] or [0]
     first, *rest = shifts
     return [

@@ -22,7 +22,7 @@ from vcpu_scenario.case import (
 )
 from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
 
-from tests.random.legal import faults
+from tests.analysis.legal import faults
 
 BASE, UART = 0x4000_0000, 0x0900_0000
 DEBUG = GuestDebug(0x20003, (BASE + 8,), (Watchpoint(BASE + 64, 8, "w"),))

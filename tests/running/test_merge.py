@@ -38,6 +38,7 @@ def without_time(text: str) -> str:
     return re.sub(r' (time|timestamp)="[^"]*"', "", text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_report_is_that_of_one_run(form: str, scenario: Scenario, shards: list[str]) -> None:
     whole = scenario("run", "s", "--format", form)
@@ -47,6 +48,7 @@ def test_every_report_is_that_of_one_run(form: str, scenario: Scenario, shards: 
     assert merged.err == ""
 
 
+@pytest.mark.slow
 def test_several_reports_are_made_at_once(scenario: Scenario, shards: list[str]) -> None:
     forms = ("--format", "html", "--output", "r.html", "--format", "junit", "--output", "r.xml")
     assert scenario("merge", *shards, *forms).status == 1
@@ -54,6 +56,7 @@ def test_several_reports_are_made_at_once(scenario: Scenario, shards: list[str])
     assert Path("r.xml").read_text().startswith("<?xml")
 
 
+@pytest.mark.slow
 def test_a_merged_report_can_be_merged(scenario: Scenario, shards: list[str]) -> None:
     options = ("--format", "json", "--output", "all.json")
     scenario("merge", *shards, *options)
@@ -61,6 +64,7 @@ def test_a_merged_report_can_be_merged(scenario: Scenario, shards: list[str]) ->
     assert (again.status, again.out) == (1, Path("all.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_lost_shard_is_noticed_and_the_rest_is_reported(
     scenario: Scenario, shards: list[str], golden: Golden
 ) -> None:
@@ -74,6 +78,7 @@ def test_a_lost_shard_is_noticed_and_the_rest_is_reported(
     golden("lost-shard.txt", scenario("merge", shards[2]).transcript)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["junit", "ktap", "github", "html"])
 def test_a_lost_shard_is_told_in_every_report(
     form: str, scenario: Scenario, shards: list[str]
@@ -103,6 +108,7 @@ def test_a_shard_without_cases_is_not_missed(scenario: Scenario) -> None:
     assert merged.err == ""
 
 
+@pytest.mark.slow
 def test_a_shard_that_was_cut_short_is_noticed(scenario: Scenario, shards: list[str]) -> None:
     run_shard(scenario, "2", "2.json", "-x")
     assert json.loads(Path("2.json").read_text())["summary"]["not_run"] > 0
@@ -111,6 +117,7 @@ def test_a_shard_that_was_cut_short_is_noticed(scenario: Scenario, shards: list[
     assert re.search(r"\d+ of \d+ cases were not run", outcome.out)
 
 
+@pytest.mark.slow
 def test_the_report_of_one_run_can_become_any_other(scenario: Scenario) -> None:
     scenario("run", "s", "--format", "json", "--output", "all.json")
     whole = scenario("run", "s")
@@ -140,6 +147,7 @@ def change(file: str, edit: Callable[[dict[str, Any]], object]) -> None:
     Path(file).write_text(json.dumps(document))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("files", "edit", "complaint"),
     [
@@ -187,6 +195,7 @@ def test_what_does_not_belong_together_is_refused_and_nothing_is_written(
     assert not [name for name in os.listdir() if name.startswith(".out")]
 
 
+@pytest.mark.slow
 def test_shards_of_different_counts_are_refused(scenario: Scenario, shards: list[str]) -> None:
     scenario("run", "s", "--shard", "1/2", "--format", "json", "--output", "half.json")
     outcome = scenario("merge", "1.json", "half.json")
@@ -194,6 +203,7 @@ def test_shards_of_different_counts_are_refused(scenario: Scenario, shards: list
     assert "1.json and half.json are not of one run: of 3 shards and of 2" in outcome.err
 
 
+@pytest.mark.slow
 def test_a_scenario_that_was_changed_since_is_noticed(
     scenario: Scenario, shards: list[str]
 ) -> None:
@@ -212,6 +222,7 @@ def test_a_scenario_that_was_changed_since_is_noticed(
     assert "cannot read the scenario" in outcome.err
 
 
+@pytest.mark.slow
 def test_a_change_that_changes_no_word_of_the_report_does_no_harm(
     scenario: Scenario, shards: list[str]
 ) -> None:
@@ -221,6 +232,7 @@ def test_a_change_that_changes_no_word_of_the_report_does_no_harm(
     assert scenario("merge", *shards, "--format", "json").out == before
 
 
+@pytest.mark.slow
 def test_all_that_a_trace_holds_comes_back(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,12 +9,14 @@ import pytest
 from vcpu_scenario.cli import main
 from vcpu_scenario.recordings.jobs import jobs
 
+from tests.guests import listed
+
 TEXT = """\
 # above
 title: step over a load
 guest:
   at: 0x40000000
-  words: [0xd2a12000, 0xb9401801, 0x91000442, 0xd42000e0]   # mov, ldr, add, brk
+  words: CODE   # mov, ldr, add, brk
 debug: {single_step: true, software_breakpoints: true}
 
 expect:
@@ -25,7 +27,7 @@ expect:
   - kernels: ">=5.11"
     exits: [debug: {step: 0x40000008}]
   # below
-"""
+""".replace("CODE", listed("mov x0, #0x09000000; ldr w1, [x0, #0x18]; add x2, x2, #1; brk #7"))
 
 
 @pytest.fixture
@@ -36,6 +38,7 @@ def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["5.10", "6.12"])
 def test_what_is_recorded_passes_and_all_else_stays(scenario: Path, kernel: str) -> None:
     assert main(["record", str(scenario), "--machine", f"emulated:{kernel}", "--yes"]) == 0
@@ -48,13 +51,22 @@ def test_what_is_recorded_passes_and_all_else_stays(scenario: Path, kernel: str)
 POLL = """\
 title: a device is polled
 guest:
-  words: [0xd2a12000, 0xb9401801, 0x372fffe1, 0xb9000001, 0xd42000e0]
+  words: CODE
   symbols: {start: 0x40000000, poll: 0x40000004, write: 0x4000000c, done: 0x40000010}
 devices:
   uart: {handled_by: userspace, model: scripted, at: 0x09000000, replies: {0x18: [0x20, 0]}}
 debug: {single_step: true, software_breakpoints: true}
 observe: [x1]
-"""
+""".replace(
+    "CODE",
+    listed("""
+        start: mov x0, #0x09000000
+        poll: ldr w1, [x0, #0x18]
+        tbnz w1, #5, poll
+        write: str w1, [x0]
+        done: brk #7
+    """),
+)
 
 
 def recorded(text: str, kernel: str, tmp_path: Path) -> str:
@@ -98,7 +110,7 @@ def test_a_syndrome_that_no_short_form_says_is_written_beside_it(tmp_path: Path)
 WATCH = """\
 title: a watchpoint, a breakpoint and the end
 guest:
-  words: [0xb9000002, 0xd503201f, 0x52800100, 0x72b08000, 0xd4000002]
+  words: CODE
   symbols: {store: 0x40000000, next: 0x40000004, data: 0x40000800}
   registers: {x0: 0x40000800}
 debug:
@@ -108,7 +120,16 @@ observe: [x0]
 on:
   - {exit: 0, do: [debug: {hardware_breakpoints: [next]}]}
   - {exit: 1, do: [debug: {}]}
-"""
+""".replace(
+    "CODE",
+    listed("""
+        store: str w2, [x0]
+        next: nop
+        mov w0, #0x0008  // SYSTEM_OFF
+        movk w0, #0x8400, lsl #16
+        hvc #0
+    """),
+)
 
 
 @pytest.mark.usefixtures("scenario")
@@ -125,7 +146,9 @@ def test_every_kind_of_exit_has_its_short_form(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("scenario")
 def test_what_runs_on_behind_the_code_is_not_recorded(tmp_path: Path) -> None:
-    text = "title: t\nguest: {words: [0xd42000e0]}\ndebug: {software_breakpoints: true}\n"
+    text = (
+        f"title: t\nguest: {{words: {listed('brk #7')}}}\ndebug: {{software_breakpoints: true}}\n"
+    )
     (line,) = recorded(text, "6.12", tmp_path).splitlines()[4:]
     assert line.startswith("      - debug: {brk: 0x40000000, imm: 7")
 
@@ -153,6 +176,7 @@ def test_a_matrix_gets_a_clause_for_each_combination(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("scenario")
 def test_a_clause_for_the_same_parameters_is_replaced_and_no_other(tmp_path: Path) -> None:
     added = recorded(MATRIX, "6.12", tmp_path)

@@ -99,6 +99,7 @@ POOLS: dict[str, Callable[[], Executor]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", POOLS)
 def test_results_and_order_are_those_of_one_process(
     pool: str,
@@ -113,6 +114,7 @@ def test_results_and_order_are_those_of_one_process(
         assert run(cases, executor=executor) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_the_size_of_batches_changes_no_result(
     size: int, cases: list[ScenarioCase], expected: list[Result]
@@ -123,6 +125,7 @@ def test_the_size_of_batches_changes_no_result(
     assert [name for ids in executor.submitted for name in ids] == [case.id for case in cases]
 
 
+@pytest.mark.slow
 @needs_pools
 def test_a_result_goes_with_the_case_that_was_given(cases: list[ScenarioCase]) -> None:
     with ProcessPoolExecutor(1, mp_context=CLEAN) as executor:
@@ -130,6 +133,7 @@ def test_a_result_goes_with_the_case_that_was_given(cases: list[ScenarioCase]) -
             assert result.case is case
 
 
+@pytest.mark.slow
 def test_without_traces_the_verdicts_are_the_same(
     cases: list[ScenarioCase], expected: list[Result]
 ) -> None:
@@ -139,6 +143,7 @@ def test_without_traces_the_verdicts_are_the_same(
     assert all(result.trace is None for result in results)
 
 
+@pytest.mark.slow
 def test_a_case_that_is_lost_is_lost_alone(
     cases: list[ScenarioCase], expected: list[Result]
 ) -> None:
@@ -155,6 +160,7 @@ def test_a_case_that_is_lost_is_lost_alone(
     assert executor.submitted.count([poison]) == 1
 
 
+@pytest.mark.slow
 @needs_pools
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_a_pool_that_breaks_leaves_no_case_without_a_result(method: str) -> None:
@@ -164,6 +170,7 @@ def test_a_pool_that_breaks_leaves_no_case_without_a_result(method: str) -> None
     assert set(verdicts) <= {"pass", "error"}
 
 
+@pytest.mark.slow
 @needs_pools
 def test_a_pool_ends_whenever_one_of_its_processes_is_killed() -> None:
     broken("fork", *map(str, range(1, 40, 4)))
@@ -171,7 +178,7 @@ def test_a_pool_ends_whenever_one_of_its_processes_is_killed() -> None:
 
 def broken(*arguments: str) -> dict[str, int]:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.api.breaking", *arguments],
+        [sys.executable, "-m", "tests.running.breaking", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -195,6 +202,7 @@ class Small(ProcessPoolExecutor):
         return self.sent[-1]
 
 
+@pytest.mark.slow
 @needs_pools
 def test_what_goes_through_a_pool_fits_into_its_pipes(
     cases: list[ScenarioCase], expected: list[Result], tmp_path: Path, monkeypatch: Patch
@@ -206,6 +214,7 @@ def test_what_goes_through_a_pool_fits_into_its_pipes(
     assert list(tmp_path.glob("vcpu-scenario-*")) == []
 
 
+@pytest.mark.slow
 @needs_pools
 def test_a_pool_is_left_as_it_was_by_who_stops_listening(
     cases: list[ScenarioCase], tmp_path: Path, monkeypatch: Patch
@@ -228,6 +237,7 @@ def test_an_executor_that_was_shut_down_loses_all(cases: list[ScenarioCase]) -> 
     assert "shutdown" in results[0].reason
 
 
+@pytest.mark.slow
 def test_nothing_is_waited_for_that_cannot_come(cases: list[ScenarioCase]) -> None:
     results = list(run_on(Idle(), cases, gone=lambda: "everybody left"))
     assert [result.reason for result in results] == [
@@ -235,6 +245,7 @@ def test_nothing_is_waited_for_that_cannot_come(cases: list[ScenarioCase]) -> No
     ] * len(cases)
 
 
+@pytest.mark.slow
 def test_what_has_not_begun_is_cancelled_when_nobody_wants_it(cases: list[ScenarioCase]) -> None:
     class OneOnly(Idle):
         def submit(self, work: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
@@ -251,6 +262,7 @@ def test_what_has_not_begun_is_cancelled_when_nobody_wants_it(cases: list[Scenar
     assert all(future.cancelled() for future in executor.futures[1:])
 
 
+@pytest.mark.slow
 def test_once_it_is_stopped_what_is_done_is_kept_and_nothing_else_begun(
     cases: list[ScenarioCase], expected: list[Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +274,7 @@ def test_once_it_is_stopped_what_is_done_is_kept_and_nothing_else_begun(
     assert len(kept) == sum(map(len, executor.submitted))
 
 
+@pytest.mark.slow
 def test_what_is_done_out_of_turn_is_kept_when_it_is_stopped(cases: list[ScenarioCase]) -> None:
     class AllButTheFirst(Inline):
         def submit(self, work: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
@@ -274,6 +287,7 @@ def test_what_is_done_out_of_turn_is_kept_when_it_is_stopped(cases: list[Scenari
     assert [result.case for result in results] == cases[5:]
 
 
+@pytest.mark.slow
 def test_a_batch_carries_its_own_cases_and_no_others(cases: list[ScenarioCase]) -> None:
     class Weighed(Inline):
         heaviest = 0
@@ -294,6 +308,7 @@ def test_nothing_is_run_for_a_caller_of_another_version() -> None:
         run_batch("0.0", b"", True)
 
 
+@pytest.mark.slow
 def test_a_worker_of_another_version_ends_the_run(
     cases: list[ScenarioCase], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,7 @@ def test_shards_are_about_even() -> None:
     assert max(counts.values()) < 1.3 * len(IDS) / 16
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(NAMES), unique=True), st.integers(1, 50))
 def test_every_case_is_in_one_shard(ids: list[str], of: int) -> None:
     taken = [take(Shard(number, of), cases(*ids)) for number in range(1, of + 1)]

@@ -22,7 +22,7 @@ from vcpu_scenario.case import (
 from vcpu_scenario.language import loads
 from vcpu_scenario.language.write import write
 
-from tests.random.test_invariants import check, run
+from tests.analysis.test_invariants import check, run
 
 BASE = 0x4000_0000
 
@@ -90,6 +90,7 @@ def writes_to_the_device(case: Case, name: str) -> str:
     return f"{len(found)} writes" if found else ""
 
 
+@pytest.mark.slow
 def test_a_case_is_shrunk_to_what_breaks_the_invariant() -> None:
     seed = next(seed for seed in range(50) if writes_to_the_device(generate(seed), "6.12"))
     case = replace(generate(seed), final_regs=(), peek=())
@@ -102,6 +103,7 @@ def test_a_case_is_shrunk_to_what_breaks_the_invariant() -> None:
     assert found.case == small
 
 
+@pytest.mark.slow
 def test_a_broken_invariant_fails_with_the_scenario_that_breaks_it() -> None:
     seed = next(seed for seed in range(50) if writes_to_the_device(generate(seed), "6.12"))
     with pytest.raises(pytest.fail.Exception) as failed:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,17 @@ from .conftest import breakpoint
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github/workflows/scenarios.yml"
+TESTS = ROOT / ".github/workflows/tests.yml"
 GITLAB = ROOT / "examples/gitlab-ci.yml"
 GITLAB_SHARDS = ROOT / "examples/gitlab-shards.yml"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("schema", "file"),
     [
         ("vendor.github-workflows", WORKFLOW),
+        ("vendor.github-workflows", TESTS),
         ("vendor.gitlab-ci", GITLAB),
         ("vendor.gitlab-ci", GITLAB_SHARDS),
     ],
@@ -90,6 +94,7 @@ def github_matrix(job: Job) -> list[dict[str, Any]]:
     return list(json.loads(value)["include"])
 
 
+@pytest.mark.slow
 def test_the_workflow_shares_out_runs_and_joins(job: Job) -> None:
     for entry in github_matrix(job):
         ran = job.run(github_script("run"), SHARD=entry["shard"])
@@ -104,11 +109,13 @@ def test_the_workflow_shares_out_runs_and_joins(job: Job) -> None:
     assert (job.folder / "report.xml").exists()
 
 
+@pytest.mark.slow
 def test_the_workflow_fails_where_there_is_nothing_to_run(job: Job) -> None:
     planned = job.run(github_script("plan"), GITHUB_OUTPUT="/dev/null", SCENARIOS="bin")
     assert planned.returncode == 5
 
 
+@pytest.mark.slow
 def test_the_workflow_fails_where_no_shard_left_anything(job: Job) -> None:
     (job.folder / "results").mkdir()
     assert job.run(github_script("report")).returncode == 4
@@ -127,6 +134,7 @@ def gitlab_script(job: dict[str, Any]) -> str:
     return "\n".join(line for line in job["script"] if "pip install" not in line)
 
 
+@pytest.mark.slow
 def test_the_example_for_gitlab_shares_out_runs_and_joins(job: Job) -> None:
     (job.folder / "s" / "wrong.vcpu.yaml").write_text(breakpoint())
     planned = job.run(gitlab_script(load(GITLAB)["plan"]))
@@ -148,6 +156,7 @@ def test_the_example_for_gitlab_shares_out_runs_and_joins(job: Job) -> None:
     assert child["report"]["when"] == "always"
 
 
+@pytest.mark.slow
 def test_the_example_for_gitlab_misses_a_shard(job: Job) -> None:
     (job.folder / "s" / "wrong.vcpu.yaml").write_text(breakpoint())
     template = load(GITLAB_SHARDS)[".scenario-shard"]
@@ -164,3 +173,31 @@ def test_the_example_for_gitlab_names_the_files_that_there_are() -> None:
     plan = load(GITLAB)[artifact["job"]]
     assert plan["artifacts"]["paths"] == [artifact["artifact"]]
     assert any(re.search(rf"> {artifact['artifact']}$", line) for line in plan["script"])
+
+
+def test_the_tests_run_on_every_python_that_the_project_supports() -> None:
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    found = [
+        re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", one) for one in classifiers
+    ]
+    supported = [match[1] for match in found if match]
+    assert len(supported) >= 4
+    for name in ("lint", "tests"):
+        assert load(TESTS)["jobs"][name]["strategy"]["matrix"]["python"] == supported
+    (coverage,) = load(TESTS)["jobs"]["coverage"]["steps"][1]["with"].values()
+    assert coverage == supported[-1]
+
+
+def test_every_command_of_the_tests_workflow_is_one_that_is_here() -> None:
+    """Each step is one command of the project: nothing is checked there that cannot be run here."""
+    for job in load(TESTS)["jobs"].values():
+        for step in job["steps"]:
+            if "run" in step:
+                command = step["run"].split()[0]
+                assert (ROOT / command).exists() or command.startswith(".venv/bin/"), command
+
+
+@pytest.mark.parametrize("file", [WORKFLOW, TESTS], ids=lambda file: file.name)
+def test_actions_are_pinned_to_the_same_major_version(file: Path) -> None:
+    used = set(re.findall(r"uses: (\S+)@(\S+)", file.read_text()))
+    assert used <= set(re.findall(r"uses: (\S+)@(v\d+)", WORKFLOW.read_text()))

@@ -31,8 +31,9 @@ def digest(seeds: range) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@pytest.mark.slow
 def test_a_seed_is_the_same_case_in_every_process() -> None:
-    script = "from tests.random.test_generate import digest; print(digest(range(30)))"
+    script = "from tests.analysis.test_generate import digest; print(digest(range(30)))"
     done = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -44,6 +45,7 @@ def test_a_seed_is_the_same_case_in_every_process() -> None:
     assert digest(range(30, 60)) != digest(range(30))
 
 
+@pytest.mark.slow
 def test_every_kind_of_block_is_a_program_by_itself() -> None:
     for name in BLOCKS:
         profile = Profile(blocks=(name,), length=(1, 2), actions=False)
@@ -55,6 +57,7 @@ def test_every_kind_of_block_is_a_program_by_itself() -> None:
             assert trace.exits, name
 
 
+@pytest.mark.slow
 def test_everything_that_a_vmm_can_do_occurs() -> None:
     kinds: Counter[type] = Counter()
     for seed in SEEDS:
@@ -64,6 +67,7 @@ def test_everything_that_a_vmm_can_do_occurs() -> None:
     assert len(kinds) >= len(ACTIONS)
 
 
+@pytest.mark.slow
 def test_every_part_of_a_case_varies() -> None:
     cases = [generate(seed) for seed in SEEDS]
     for field in ("caps", "gic", "ioeventfds", "coalesced", "devices", "debug", "psci_0_2"):
@@ -73,6 +77,7 @@ def test_every_part_of_a_case_varies() -> None:
     assert any(slot.readonly for case in cases for slot in case.slots)
 
 
+@pytest.mark.slow
 def test_what_a_profile_leaves_out_is_left_out() -> None:
     def actions(profile: Profile) -> set[type]:
         cases = [generate(seed, profile) for seed in SEEDS]
@@ -88,6 +93,7 @@ def test_what_a_profile_leaves_out_is_left_out() -> None:
     assert actions(Profile(actions=False)) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, 200, 50))
 def test_every_case_can_be_written_and_read_again(first: int) -> None:
     for seed in range(first, first + 50):
@@ -99,6 +105,7 @@ def test_every_case_can_be_written_and_read_again(first: int) -> None:
         assert found.scenario.title == f"seed {seed}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["4.14", "5.10", "6.12", "7.3"])
 def test_a_trace_becomes_an_expectation_that_the_case_meets(kernel: str) -> None:
     written = 0

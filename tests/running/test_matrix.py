@@ -28,6 +28,7 @@ def shards_of(scenario: Scenario, *args: str) -> list[str]:
     return scenario("matrix", "s", *args).out.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", ["1", "2", "7", "500"])
 def test_all_shards_together_run_each_case_once(count: str, scenario: Scenario) -> None:
     shards = shards_of(scenario, "--shards", count)
@@ -76,6 +77,7 @@ def github(scenario: Scenario, *args: str) -> list[dict[str, Any]]:
     return list(document["include"])
 
 
+@pytest.mark.slow
 def test_github_gets_a_job_for_each_shard(scenario: Scenario) -> None:
     jobs = github(scenario, "--shards", "3")
     assert [job["shard"] for job in jobs] == ["1/3", "2/3", "3/3"]
@@ -188,6 +190,7 @@ def test_a_report_in_a_file_leaves_the_terminal_to_say_that_nothing_was_run(
     assert SKIPPED in Path("report.txt").read_text().splitlines()
 
 
+@pytest.mark.slow
 def test_shards_are_the_same_in_another_process(scenario: Scenario, folder: Path) -> None:
     """Python's own hash of a text is another one in each process."""
     root = Path(__file__).parents[2]

@@ -26,7 +26,7 @@ from vcpu_scenario.trace import Exit, Trace
 from vcpu_scenario.verdict.guest import successors
 from vcpu_scenario.vmm.loop import run_case
 
-from tests.random.legal import faults
+from tests.analysis.legal import faults
 
 KERNELS: Final = (*KNOWN_RELEASES, "4.18-v2trap", "5.0-v2trap", "6.12-v2trap")
 PARTS: Final = 8
@@ -80,6 +80,7 @@ def is_random(case: Case, name: str) -> str:
     return "" if run(case, name) == run(case, name) else "another trace the second time"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [is_illegal, is_random])
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_exit_is_legal_and_the_same_on_repeat(
@@ -159,6 +160,7 @@ def _parted(one: list[Any], other: list[Any]) -> str:
     return f"{len(one)}, stepped {len(other)}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_program_does_the_same_stepped_and_unstepped(
     part: int, pytestconfig: pytest.Config
@@ -212,6 +214,7 @@ def _word(code: dict[int, bytes], addr: int) -> int | None:
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_since_6_14_no_step_passes_over_an_instruction(
     part: int, pytestconfig: pytest.Config

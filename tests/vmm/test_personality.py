@@ -11,8 +11,7 @@ from vcpu_scenario.trace import Exit, Trace
 from vcpu_scenario.vmm.personality import PERSONALITIES, stops_of
 
 from tests.entries import entered
-
-from .build import BRK_7, CASE, PENDING, STEPPING, SYMBOLS, failed, has_read, stepped
+from tests.verdict.build import BRK_7, CASE, PENDING, STEPPING, SYMBOLS, failed, has_read, stepped
 
 RUN = Trace(
     (

@@ -3,7 +3,7 @@
 ``causes`` asks the machine which rules a run looks at and takes away only those. Here each rule of
 the kernel is taken away, looked at or not. All releases take minutes::
 
-    python -m tests.causes.every [KERNEL...]
+    python -m tests.running.every [KERNEL...]
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from vcpu_scenario.recordings import format as recording
 from vcpu_scenario.recordings.format import BadRecording, entries
 from vcpu_scenario.recordings.jobs import case_of
 
-from .test_oracle import JOB
+from .test_jobs import JOB
 
 TRACE: dict[str, Any] = {
     "kernels": ["6.12", "5.0-v2trap"],

@@ -101,6 +101,7 @@ def expected(cases: list[ScenarioCase]) -> list[Result]:
     return [execute(case, create) for case in cases]
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_in_the_middle_changes_no_result(
     local: Cluster, cases: list[ScenarioCase], expected: list[Result]
 ) -> None:
@@ -111,6 +112,7 @@ def test_a_worker_that_dies_in_the_middle_changes_no_result(
     assert results == expected
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_in_the_middle_changes_no_result(
     local: Cluster, cases: list[ScenarioCase], expected: list[Result]
 ) -> None:
@@ -124,6 +126,7 @@ def test_a_worker_that_is_killed_in_the_middle_changes_no_result(
     assert results == expected
 
 
+@pytest.mark.slow
 def test_once_all_workers_are_gone_every_case_has_a_result(
     local: Cluster, cases: list[ScenarioCase], expected: list[Result]
 ) -> None:
@@ -141,6 +144,7 @@ def test_once_all_workers_are_gone_every_case_has_a_result(
     assert all(one == other for one, other in kept)
 
 
+@pytest.mark.slow
 def test_once_the_scheduler_is_gone_every_case_has_a_result(
     local: Cluster, cases: list[ScenarioCase]
 ) -> None:
@@ -169,6 +173,7 @@ raise SystemExit(main())
 """
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_dies_is_told_in_the_results_alone(local: Cluster, tmp_path: Path) -> None:
     """Dask's own log, with its tracebacks, is not the user's."""
     slow = tmp_path / "slow.vcpu.yaml"
@@ -194,6 +199,7 @@ def test_a_scheduler_that_dies_is_told_in_the_results_alone(local: Cluster, tmp_
     assert f"the connection to {local.address} ended" in out
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_does_not_answer_is_named() -> None:
     with (
         pytest.raises(ClusterError, match=r"no scheduler answers at tcp://127\.0\.0\.1:1"),
@@ -207,11 +213,13 @@ def test_an_address_that_is_none_is_named() -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_cluster_without_workers_is_no_cluster(local: Cluster) -> None:
     with pytest.raises(ClusterError, match="has no workers"), cluster(local.address, 0.5):
         pass
 
 
+@pytest.mark.slow
 def test_workers_that_cannot_import_the_package_are_told_of_before_anything_is_run(
     local: Cluster, tmp_path: Path
 ) -> None:
@@ -225,6 +233,7 @@ def test_workers_that_cannot_import_the_package_are_told_of_before_anything_is_r
         pass
 
 
+@pytest.mark.slow
 def test_workers_of_another_version_are_told_of_before_anything_is_run(
     local: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +246,7 @@ def test_workers_of_another_version_are_told_of_before_anything_is_run(
         pass
 
 
+@pytest.mark.slow
 def test_the_command_line_runs_cases_on_a_cluster_as_it_does_here(
     local: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -249,6 +259,7 @@ def test_the_command_line_runs_cases_on_a_cluster_as_it_does_here(
     assert capsys.readouterr().out == here
 
 
+@pytest.mark.slow
 def test_a_cluster_that_cannot_be_used_is_a_usage_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ import lzma
 from pathlib import Path
 from typing import Any
 
+import pytest
 from vcpu_scenario.case import (
     Case,
     CoalescedZone,
@@ -114,6 +115,7 @@ def test_plain_and_compressed_files_read_alike(tmp_path: Path) -> None:
     assert first.trace("4.14") is None
 
 
+@pytest.mark.slow
 def test_a_recorded_trace_is_written_as_it_was_read() -> None:
     for path in RECORDED:
         raw = json.loads(lzma.decompress(path.read_bytes()))
@@ -122,6 +124,7 @@ def test_a_recorded_trace_is_written_as_it_was_read() -> None:
                 assert kept.to_json() == {k: v for k, v in trace.items() if k != "kernels"}
 
 
+@pytest.mark.slow
 def test_every_recorded_kernel_and_register_has_a_name_we_know() -> None:
     for path in RECORDED:
         for job in jobs(path):
