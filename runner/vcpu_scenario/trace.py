@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
@@ -90,16 +91,49 @@ class Entry(NamedTuple):
     inside: Inside | None = None
 
 
+class StopReason(StrEnum):
+    """Why a debugger is told that the vCPU stopped."""
+
+    STEP = "step"
+    BRK = "brk"
+    HARDWARE_BREAKPOINT = "hardware_breakpoint"
+    WATCHPOINT = "watchpoint"
+
+
+class Ending(StrEnum):
+    """Why a run ended."""
+
+    UNKNOWN = ""
+    """A recorded trace does not say."""
+    REFUSED = "refused"
+    """The kernel refused the set-up, or what the VMM did between two runs."""
+    ERROR = "error"
+    """``KVM_RUN`` failed."""
+    INTERRUPTED = "interrupted"
+    """The guest gave no exit within its limits."""
+    SYSTEM_EVENT = "system event"
+    EXIT_LIMIT = "exit limit"
+    REPEATS = "repeats"
+    LAST_EXPECTED = "last exit expected"
+    """It was shortened after the last exit that was expected."""
+    NOT_MODELLED = "not modelled"
+    """The emulated machine went no further."""
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether a limit of the runner ended the run, and not the guest or the kernel."""
+        return self in (Ending.EXIT_LIMIT, Ending.REPEATS, Ending.INTERRUPTED)
+
+
 class Stop(NamedTuple):
     """What a debugger attached to the VMM is told: where the vCPU stopped, and why.
 
-    ``reason`` is ``step``, ``brk``, ``hardware_breakpoint`` or ``watchpoint``; ``regs`` are the
-    observed registers as the debugger reads them then, all of them; ``exit`` is the index of the
-    exit that made the VMM stop.
+    ``regs`` are the observed registers as the debugger reads them then, all of them; ``exit`` is
+    the index of the exit that made the VMM stop.
     """
 
     pc: int
-    reason: str
+    reason: StopReason
     regs: Mapping[str, int]
     exit: int
 
@@ -144,7 +178,8 @@ class Trace:
     ``errno`` is that of the refusal, 0 where nothing was refused or the record does not say.
     ``eventfd`` counts signals for each ioeventfd of the case in order; ``ring`` is None without
     coalesced zones; ``final_regs`` and ``memory`` are what the case asked to read at the end;
-    ``output`` is what userspace devices sent out, by name; ``ended`` says why the run ended.
+    ``output`` is what userspace devices sent out, by name; ``ended`` says why the run ended,
+    and ``refused`` what was refused of what the VMM did between two runs.
     ``unmodelled`` is what the emulated machine ended it at, in place of the exit that a kernel
     gives; then nothing of the final state is known. ``entries`` are the calls of ``KVM_RUN``, of
     which a recorded trace has none; two traces are equal whatever these are.
@@ -158,7 +193,8 @@ class Trace:
     final_regs: Mapping[str, int] = field(default_factory=dict)
     memory: Mapping[int, bytes] = field(default_factory=dict)
     output: Mapping[str, bytes] = field(default_factory=dict)
-    ended: str = ""
+    ended: Ending = Ending.UNKNOWN
+    refused: str = ""
     unmodelled: Unmodelled | None = None
     entries: tuple[Entry, ...] = field(default=(), compare=False)
 

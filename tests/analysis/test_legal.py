@@ -20,7 +20,7 @@ from vcpu_scenario.case import (
     SetGuestDebug,
     Watchpoint,
 )
-from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
+from vcpu_scenario.trace import Ending, Exit, Ring, RingEntry, Trace
 
 from tests.analysis.legal import faults
 
@@ -51,7 +51,7 @@ def mmio(addr: int, data: str = "", length: int = 4) -> Exit:
 
 
 def trace(*exits: Exit, **more: Any) -> Trace:
-    return Trace(exits, (0,), Ring(0, 0, ()), ended="exit limit", **more)
+    return Trace(exits, (0,), Ring(0, 0, ()), ended=Ending.EXIT_LIMIT, **more)
 
 
 LEGAL = {
@@ -135,7 +135,7 @@ def test_a_run_as_a_whole_is_looked_at() -> None:
     assert faults(CASE, "6.12", trace(LEGAL["no syndrome"], read))
     assert faults(CASE, "6.12", replace(trace(read), eventfd=()))
     assert faults(CASE, "6.12", replace(trace(read), ring=None))
-    assert faults(CASE, "6.12", replace(trace(read), ended=""))
+    assert faults(CASE, "6.12", replace(trace(read), ended=Ending.UNKNOWN))
     far = Ring(0, 1, (RingEntry(UART + 20, 8, b"\0" * 8),))
     assert faults(CASE, "6.12", replace(trace(read), ring=far))
     assert faults(CASE, "6.12", Trace(error="no", errno=22)) == []

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vcpu_scenario.api import Comparison, compare, run
 from vcpu_scenario.machine.interface import Unsupported
-from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
+from vcpu_scenario.trace import Ending, Exit, Ring, RingEntry, Trace
 
 STEP = 0xCA000022
 BRK = 0xF2000007
@@ -34,7 +34,9 @@ def told(comparison: Comparison) -> list[str]:
     return [difference.words() for difference in comparison.differences]
 
 
-RUN = Trace((debug(0x1000), mmio(0x1004), debug(0x1008), debug(0x100C, BRK)), ended="exit limit")
+RUN = Trace(
+    (debug(0x1000), mmio(0x1004), debug(0x1008), debug(0x100C, BRK)), ended=Ending.EXIT_LIMIT
+)
 
 
 def test_a_trace_is_the_same_as_itself() -> None:
@@ -130,7 +132,7 @@ def test_a_list_is_a_list_however_it_was_read() -> None:
         ({"memory": {0x2000: b"\1\3"}}, "memory 0x2000: 01 02, not 01 03"),
         ({"memory": {}}, "memory 0x2000: 01 02, not nothing"),
         ({"output": {"uart": b"I"}}, "output uart: 48, not 49"),
-        ({"ended": "repeats"}, "end: , not repeats"),
+        ({"ended": Ending.REPEATS}, "end: , not repeats"),
         ({"errno": 22, "error": "cap"}, "set-up: nothing, not refused with EINVAL"),
         ({"error": "cap"}, "set-up: nothing, not refused: cap"),
     ],

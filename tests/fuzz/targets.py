@@ -87,7 +87,7 @@ class MachineTarget:
             raise Finding("; ".join(found[:3]))
         if again and not reads_time(case) and _trace(case, name) != trace:
             raise Finding("another trace when it is run again")
-        return trace.ended.partition(":")[0]
+        return str(trace.ended)
 
     def artefact(self, seed: int) -> tuple[str, bytes]:
         import json

@@ -13,7 +13,17 @@ from vcpu_scenario.interchange.traces import dump_trace, load_trace
 from vcpu_scenario.language import load
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.recordings.jobs import jobs
-from vcpu_scenario.trace import Answer, Entry, Exit, GuestException, Inside, Ring, RingEntry, Trace
+from vcpu_scenario.trace import (
+    Answer,
+    Ending,
+    Entry,
+    Exit,
+    GuestException,
+    Inside,
+    Ring,
+    RingEntry,
+    Trace,
+)
 from vcpu_scenario.vmm.loop import run_case
 
 from .cases import ACTIONS, FULL
@@ -49,7 +59,7 @@ def test_a_trace_comes_back_equal_with_its_bytes_and_numbers() -> None:
         final_regs={"sp": 2**64 - 1},
         memory={0x4000_0000: b"\x00\xff"},
         output={"uart": b"hi"},
-        ended="interrupted",
+        ended=Ending.INTERRUPTED,
     )
     back = load_trace(dump_trace(trace))
     assert back == trace
@@ -57,7 +67,7 @@ def test_a_trace_comes_back_equal_with_its_bytes_and_numbers() -> None:
 
 
 def test_a_refused_set_up_keeps_its_error() -> None:
-    trace = Trace(error="cap nisv: Invalid argument: errno 22", errno=22, ended="refused")
+    trace = Trace(error="cap nisv: Invalid argument: errno 22", errno=22, ended=Ending.REFUSED)
     assert load_trace(dump_trace(trace)) == trace
 
 

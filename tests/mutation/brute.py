@@ -46,7 +46,7 @@ def holds(expectation: Expectation, trace: Trace, stops: Sequence[Stop]) -> bool
     """Whether every part of ``expectation`` is as it came."""
     if expectation.refused is not None:
         return trace.error is not None and trace.errno == expectation.refused.value
-    if trace.error is not None or trace.ended.startswith("refused"):
+    if trace.error is not None or trace.ended == "refused":
         return False
     return (
         _exits_hold(expectation.exits, trace.exits)

@@ -52,7 +52,7 @@ def has_no_kvm(box: Mailbox, console: str) -> None:
 
 
 def works(box: Mailbox, console: str, log: str) -> None:
-    """Answers with a trace whose ``ended`` tells how it was booted; some exit limits are special:
+    """Answers with a trace whose ``refused`` tells how it was booted; some exit limits are special:
     101 panics, 102 hangs, 103 skips, 104 is a failure of the VM's, 105 babbles, 106 is killed."""
     with open(log, "a") as out:
         gic = next(word for word in sys.argv if "gic-version" in word)
@@ -66,7 +66,7 @@ def works(box: Mailbox, console: str, log: str) -> None:
         if special is not None:
             special(box, console)
         else:
-            box.send("trace", dump_trace(Trace(ended=f"gic {gic[-1]}, {case.limits.exits}")))
+            box.send("trace", dump_trace(Trace(refused=f"gic {gic[-1]}, {case.limits.exits}")))
 
 
 def dies(box: Mailbox, console: str) -> None:

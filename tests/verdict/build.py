@@ -8,7 +8,7 @@ from vcpu_scenario.case import Case, Device, Gic, GuestDebug, Load, Memslot
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit, ExpectedStop, RegisterCheck
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.source import Span
-from vcpu_scenario.trace import Exit, Stop
+from vcpu_scenario.trace import Exit, Stop, StopReason
 from vcpu_scenario.verdict.guest import Guest
 
 from tests.guests import binary
@@ -86,7 +86,7 @@ def clause(exits: Any = None, **more: Any) -> Expectation:
 
 
 def stop(label: str, exit_: int, reason: str = "step", **regs: int) -> Stop:
-    return Stop(SYMBOLS[label], reason, regs, exit_)
+    return Stop(SYMBOLS[label], StopReason(reason), regs, exit_)
 
 
 def wanted_stop(line: int, label: str, reason: str | None = None, **regs: int) -> ExpectedStop:

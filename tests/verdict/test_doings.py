@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from vcpu_scenario.case import Limits
 from vcpu_scenario.expectation import Acting
-from vcpu_scenario.trace import Trace
+from vcpu_scenario.trace import Ending, Trace
 from vcpu_scenario.verdict.judge import judge
 from vcpu_scenario.verdict.records import Mismatch
 
@@ -14,18 +14,21 @@ from .build import GUEST, clause, has_read, span, stepped
 EXITS = (stepped("poll"), has_read("poll"), stepped("next"))
 
 
-def undone(ended: str, *exits: int) -> list[Mismatch]:
+ENDS = [Ending.INTERRUPTED, Ending.ERROR, Ending.SYSTEM_EVENT, Ending.REPEATS]
+
+
+def undone(ended: Ending, *exits: int) -> list[Mismatch]:
     acting = tuple(Acting(exit_, span(exit_)) for exit_ in exits)
     return list(judge(clause(acting=acting), Trace(EXITS, ended=ended), (), GUEST, Limits(exits=9)))
 
 
-@pytest.mark.parametrize("ended", ["exit limit", "interrupted", "error", "system event", "repeats"])
-def test_what_was_done_is_no_failure(ended: str) -> None:
+@pytest.mark.parametrize("ended", [Ending.EXIT_LIMIT, *ENDS])
+def test_what_was_done_is_no_failure(ended: Ending) -> None:
     assert undone(ended, 0, 1) == []
 
 
-@pytest.mark.parametrize("ended", ["interrupted", "error", "system event", "repeats"])
-def test_nothing_is_done_at_the_exit_that_ends_the_run(ended: str) -> None:
+@pytest.mark.parametrize("ended", ENDS)
+def test_nothing_is_done_at_the_exit_that_ends_the_run(ended: Ending) -> None:
     (found,) = undone(ended, 1, 2)
     assert found.kind == "not done"
     assert found.message == "not done: what the VMM does after exit 2"
@@ -34,16 +37,16 @@ def test_nothing_is_done_at_the_exit_that_ends_the_run(ended: str) -> None:
 
 
 def test_nothing_is_done_at_an_exit_that_never_came() -> None:
-    (found,) = undone("exit limit", 0, 5)
+    (found,) = undone(Ending.EXIT_LIMIT, 0, 5)
     assert found.notes == ("exit 5 never came", "the run was cut at its limit of 9 exits")
 
 
 def test_an_action_at_many_exits_is_told_once() -> None:
     acting = tuple(Acting(exit_, span(1)) for exit_ in range(2, 7))
-    trace = Trace(EXITS, ended="interrupted")
+    trace = Trace(EXITS, ended=Ending.INTERRUPTED)
     (found,) = judge(clause(acting=acting), trace, (), GUEST)
     assert found.message == "not done: what the VMM does after exit 2 and 4 more"
 
 
 def test_what_the_kernel_refused_is_told_as_such_alone() -> None:
-    assert [one.kind for one in undone("refused: KVM_SET_ONE_REG", 2)] == ["refused"]
+    assert [one.kind for one in undone(Ending.REFUSED, 2)] == ["refused"]

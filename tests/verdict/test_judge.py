@@ -14,14 +14,14 @@ from vcpu_scenario.expectation import (
     RegisterCheck,
     RingCheck,
 )
-from vcpu_scenario.trace import Ring, RingEntry, Trace
-from vcpu_scenario.verdict.judge import ending, judge, was_cut
+from vcpu_scenario.trace import Ending, Ring, RingEntry, Trace
+from vcpu_scenario.verdict.judge import ending, judge
 from vcpu_scenario.verdict.records import Mismatch
 
 from .build import GUEST, SYMBOLS, check, clause, expected, span, step, stepped, stop, wanted_stop
 
-REFUSED = Trace(error="KVM_ENABLE_CAP arm_nisv_to_user: errno 22", errno=22, ended="refused")
-RAN = Trace(exits=(stepped("poll", x0=5),), ended="exit limit")
+REFUSED = Trace(error="KVM_ENABLE_CAP arm_nisv_to_user: errno 22", errno=22, ended=Ending.REFUSED)
+RAN = Trace(exits=(stepped("poll", x0=5),), ended=Ending.EXIT_LIMIT)
 
 
 def judged(expectation: Expectation, trace: Trace) -> list[Mismatch]:
@@ -59,7 +59,7 @@ def test_an_unexpected_refusal_is_the_only_mismatch() -> None:
 
 
 def test_an_action_that_was_refused_is_named() -> None:
-    trace = replace(RAN, ended="refused: KVM_SET_VCPU_EVENTS")
+    trace = replace(RAN, ended=Ending.REFUSED, refused="KVM_SET_VCPU_EVENTS")
     assert messages(clause([step(1, "poll"), step(2, "next")]), trace) == [
         "the kernel refused what the VMM did at exit 0: KVM_SET_VCPU_EVENTS",
         "missing: debug exit, step at next",
@@ -77,15 +77,15 @@ def test_only_the_last_missing_exit_says_why_the_run_ended() -> None:
 
 
 def test_only_limits_of_the_runner_cut_a_run() -> None:
-    endings = ["exit limit", "repeats", "interrupted", "system event", "error", "refused", ""]
-    assert [was_cut(Trace(ended=ended)) for ended in endings] == [True] * 3 + [False] * 4
+    cut = {Ending.EXIT_LIMIT, Ending.REPEATS, Ending.INTERRUPTED}
+    assert {ended for ended in Ending if ended.is_cut} == cut
 
 
 def test_endings_are_told_with_their_numbers() -> None:
-    assert ending(Trace(ended="repeats"), Limits(repeats=3)) == (
+    assert ending(Trace(ended=Ending.REPEATS), Limits(repeats=3)) == (
         "the run was cut after 3 repeats of the same exit"
     )
-    assert ending(Trace(ended=""), Limits()) == ""
+    assert ending(Trace(), Limits()) == ""
 
 
 def test_stops_and_exits_that_must_not_come_are_judged_too() -> None:
@@ -157,7 +157,7 @@ def test_output_is_what_a_device_sent() -> None:
 def test_what_a_run_cut_at_its_limit_had_no_room_for_is_not_missing() -> None:
     """As with the README's first scenario on 4.15, where a step at the start comes first."""
     pattern = [step(1, "poll"), step(2, "next"), step(3, "done")]
-    trace = Trace((stepped("start"), stepped("poll"), stepped("next")), ended="exit limit")
+    trace = Trace((stepped("start"), stepped("poll"), stepped("next")), ended=Ending.EXIT_LIMIT)
     (found,) = judge(clause(pattern), trace, (), GUEST, Limits(exits=3))
     assert found.kind == "extra"
     assert found.notes[1:] == (
@@ -168,7 +168,7 @@ def test_what_a_run_cut_at_its_limit_had_no_room_for_is_not_missing() -> None:
 
 def test_what_a_run_that_was_not_cut_lacks_is_missing() -> None:
     pattern = [step(1, "poll"), step(2, "next"), step(3, "done")]
-    trace = Trace((stepped("start"), stepped("poll"), stepped("next")), ended="interrupted")
+    trace = Trace((stepped("start"), stepped("poll"), stepped("next")), ended=Ending.INTERRUPTED)
     found = judge(clause(pattern), trace, (), GUEST, Limits(exits=9))
     assert [mismatch.kind for mismatch in found] == ["extra", "missing"]
 

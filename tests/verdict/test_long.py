@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from vcpu_scenario.case import Limits
 from vcpu_scenario.expectation import ExpectedExit
-from vcpu_scenario.trace import Exit, Stop, Trace
+from vcpu_scenario.trace import Ending, Exit, Stop, StopReason, Trace
 from vcpu_scenario.verdict.judge import judge
 from vcpu_scenario.verdict.records import Mismatch
 from vcpu_scenario.verdict.stops import compare_stops
@@ -41,7 +41,7 @@ def anything(least: int = 0, most: int | None = None) -> ExpectedExit:
 
 
 def judged(pattern: Sequence[ExpectedExit], exits: Sequence[Exit]) -> tuple[Mismatch, ...]:
-    trace = Trace(tuple(exits), ended="exit limit")
+    trace = Trace(tuple(exits), ended=Ending.EXIT_LIMIT)
     return judge(clause(pattern), trace, (), GUEST, Limits(exits=len(exits)))
 
 
@@ -128,7 +128,7 @@ def test_what_never_comes_after_many_polls_is_missing() -> None:
 
 @pytest.mark.slow
 def test_stops_too_many_to_align_fail_and_say_so() -> None:
-    stops = [Stop(4 * n, "step", {}, n) for n in range(2000)]
+    stops = [Stop(4 * n, StopReason.STEP, {}, n) for n in range(2000)]
     wanted = [wanted_stop(1, "poll") for _ in range(2000)]
     found = list(compare_stops(wanted, stops, GUEST, span(20)))
     assert found[-1].kind == "too long"
@@ -145,6 +145,6 @@ def test_a_long_row_of_stops_is_compared_to_its_end() -> None:
 
 def test_never_is_looked_for_in_every_exit() -> None:
     banned = (*each(2000, len=8), expected(7, exit="MMIO", addr=1999, len=4))
-    trace = Trace(tuple(numbered(2000)), ended="exit limit")
+    trace = Trace(tuple(numbered(2000)), ended=Ending.EXIT_LIMIT)
     (found,) = judge(clause(None, never=banned), trace, (), GUEST)
     assert (found.kind, found.exit, found.span) == ("never", 1999, span(7))

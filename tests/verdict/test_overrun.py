@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from vcpu_scenario.case import Limits
 from vcpu_scenario.expectation import ExpectedExit
-from vcpu_scenario.trace import Exit, Trace
+from vcpu_scenario.trace import Ending, Exit, Trace
 from vcpu_scenario.verdict import match
-from vcpu_scenario.verdict.overrun import ENDED, up_to_its_last_brk, without_overrun
+from vcpu_scenario.verdict.overrun import up_to_its_last_brk, without_overrun
 
 from .build import BRK_7, CASE, SYMBOLS, clause, expected, failed, has_read, read, step, stepped
 
@@ -25,7 +25,7 @@ SHORT = (stepped("poll"), has_read("poll"), stepped("done"), HIT)
 """As from 5.0 to 5.10: `next` is skipped."""
 
 
-def shortened(*exits: Exit, ended: str = "exit limit", limit: int = len(WANTED)) -> Trace:
+def shortened(*exits: Exit, ended: Ending = Ending.EXIT_LIMIT, limit: int = len(WANTED)) -> Trace:
     trace = Trace(exits, ended=ended)
     return without_overrun(clause(WANTED), trace, Limits(exits=limit))
 
@@ -33,15 +33,15 @@ def shortened(*exits: Exit, ended: str = "exit limit", limit: int = len(WANTED))
 @pytest.mark.parametrize(
     ("more", "ended"),
     [
-        (failed(EINTR, "done", "INTR"), "interrupted"),
-        (stepped("start"), "exit limit"),
-        (HIT, "exit limit"),
+        (failed(EINTR, "done", "INTR"), Ending.INTERRUPTED),
+        (stepped("start"), Ending.EXIT_LIMIT),
+        (HIT, Ending.EXIT_LIMIT),
     ],
 )
-def test_the_run_ends_with_the_last_exit_expected(more: Exit, ended: str) -> None:
+def test_the_run_ends_with_the_last_exit_expected(more: Exit, ended: Ending) -> None:
     trace = shortened(*SHORT, more, ended=ended)
     assert trace.exits == SHORT
-    assert trace.ended == ENDED
+    assert trace.ended is Ending.LAST_EXPECTED
 
 
 def test_all_that_is_over_goes() -> None:
@@ -52,12 +52,12 @@ def test_all_that_is_over_goes() -> None:
 
 def test_what_is_as_expected_stays() -> None:
     whole = (stepped("poll"), has_read("poll"), stepped("next"), stepped("done"), HIT)
-    assert shortened(*whole) == Trace(whole, ended="exit limit")
+    assert shortened(*whole) == Trace(whole, ended=Ending.EXIT_LIMIT)
 
 
 def test_what_comes_where_the_last_one_did_not_stays() -> None:
     exits = (*SHORT[:3], failed(EINTR, "done", "INTR"))
-    assert shortened(*exits, ended="interrupted").exits == exits
+    assert shortened(*exits, ended=Ending.INTERRUPTED).exits == exits
 
 
 def test_what_came_too_late_stays() -> None:
@@ -75,14 +75,16 @@ def test_a_limit_of_the_scenarios_own_is_kept_to() -> None:
     assert shortened(*exits, limit=6).exits == exits
 
 
-@pytest.mark.parametrize("ended", ["error", "system event", "repeats", "refused: it"])
-def test_what_ended_the_run_stays(ended: str) -> None:
+@pytest.mark.parametrize(
+    "ended", [Ending.ERROR, Ending.SYSTEM_EVENT, Ending.REPEATS, Ending.REFUSED]
+)
+def test_what_ended_the_run_stays(ended: Ending) -> None:
     exits = (*SHORT, stepped("start"))
     assert shortened(*exits, ended=ended).exits == exits
 
 
 def test_without_expected_exits_nothing_is_over() -> None:
-    trace = Trace(SHORT, ended="exit limit")
+    trace = Trace(SHORT, ended=Ending.EXIT_LIMIT)
     assert without_overrun(clause(), trace, Limits(exits=4)) is trace
 
 
@@ -98,7 +100,7 @@ def test_a_long_run_is_not_aligned_again_for_each_exit_that_is_over(
 
     monkeypatch.setattr(match, "cost", counted)
     wanted = (step(1, "poll"), *[read(2, "poll")] * many, brk(3))
-    trace = Trace((stepped("poll"), HIT, *[stepped("start")] * many), ended="exit limit")
+    trace = Trace((stepped("poll"), HIT, *[stepped("start")] * many), ended=Ending.EXIT_LIMIT)
     shorter = without_overrun(clause(wanted), trace, Limits(exits=len(wanted)))
     assert shorter.exits == trace.exits[:2]
     assert len(asked) < 5 * many**2
@@ -109,8 +111,8 @@ NOWHERE = stepped("poll")._replace(pc=0x200)
 
 @pytest.mark.parametrize("more", [(NOWHERE,), (NOWHERE, NOWHERE)])
 def test_what_runs_on_behind_the_last_brk_goes(more: tuple[Exit, ...]) -> None:
-    trace = up_to_its_last_brk(CASE, Trace((*SHORT, *more), ended="interrupted"))
-    assert trace == Trace(SHORT, ended="exit limit")
+    trace = up_to_its_last_brk(CASE, Trace((*SHORT, *more), ended=Ending.INTERRUPTED))
+    assert trace == Trace(SHORT, ended=Ending.EXIT_LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -118,10 +120,10 @@ def test_what_runs_on_behind_the_last_brk_goes(more: tuple[Exit, ...]) -> None:
     [SHORT, SHORT[:3], (*SHORT[:3], NOWHERE), (*SHORT, NOWHERE, stepped("start")), (NOWHERE,), ()],
 )
 def test_a_run_that_does_not_end_behind_a_brk_is_left_as_it_is(exits: tuple[Exit, ...]) -> None:
-    trace = Trace(exits, ended="interrupted")
+    trace = Trace(exits, ended=Ending.INTERRUPTED)
     assert up_to_its_last_brk(CASE, trace) is trace
 
 
 def test_what_a_brk_is_followed_by_in_the_end_stays() -> None:
-    trace = Trace((*SHORT, NOWHERE), ended="system event")
+    trace = Trace((*SHORT, NOWHERE), ended=Ending.SYSTEM_EVENT)
     assert up_to_its_last_brk(CASE, trace) is trace

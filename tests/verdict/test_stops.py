@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vcpu_scenario.case import Case, GuestDebug, Load, Memslot, SetGuestDebug
-from vcpu_scenario.trace import Exit, Stop, Trace
+from vcpu_scenario.trace import Exit, Stop, StopReason, Trace
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.records import StopFinding
 from vcpu_scenario.verdict.stops import compare_stops, findings
@@ -93,7 +93,7 @@ def at_zero(*words: int) -> Guest:
     return Guest(replace(CASE, slots=(Memslot(0, 0x1000),), loads=(Load(0, code),)), {"loop": 0})
 
 
-TWICE_AT_ZERO = [Stop(0, "step", {}, 0), Stop(0, "step", {}, 1)]
+TWICE_AT_ZERO = [Stop(0, StopReason.STEP, {}, 0), Stop(0, StopReason.STEP, {}, 1)]
 
 
 def test_a_branch_to_itself_stops_where_it_stopped() -> None:
@@ -107,7 +107,7 @@ def test_a_branch_to_itself_that_was_not_executed_is_reported_twice() -> None:
 
 def test_a_stop_after_a_round_of_a_loop_is_no_repeat_but_skips_the_rest_of_the_round() -> None:
     """From 5.0 to 5.10 the step over `ldr` ends behind `tbnz`, which may lead back to `ldr`."""
-    stops = [Stop(0, "step", {}, 0), Stop(0, "step", {}, 2)]
+    stops = [Stop(0, StopReason.STEP, {}, 0), Stop(0, StopReason.STEP, {}, 2)]
     (skipped,) = found(stops, guest=at_zero(0xB940_1801, 0x372F_FFE1))
     assert (skipped.kind, skipped.place.name, skipped.stop) == ("skipped", "loop+0x4", 1)
 
@@ -119,7 +119,10 @@ def test_a_round_whose_way_is_not_known_is_neither() -> None:
 
 def test_an_exception_taken_again_is_no_repeat() -> None:
     """Where there is no code, and where an SVC is at its own vector."""
-    assert found([Stop(0x200, "step", {}, 0), Stop(0x200, "step", {}, 1)], PENDING) == ()
+    assert (
+        found([Stop(0x200, StopReason.STEP, {}, 0), Stop(0x200, StopReason.STEP, {}, 1)], PENDING)
+        == ()
+    )
     assert found(TWICE_AT_ZERO, PENDING, guest=at_zero(0xD400_0001)) == ()
 
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 EC_SHIFT: Final = 26
+EC_MASK: Final = 0x3F << EC_SHIFT
 IL: Final = 1 << 25
+
+STEP_ISV: Final = 1 << 24
+"""Of a software step: EX and the step itself are known."""
+STEP_EX: Final = 1 << 6
+"""Of a software step: a load-exclusive was executed."""
+WNR: Final = 1 << 6
+"""Of a data abort or a watchpoint: the access was a write."""
+CM: Final = 1 << 8
+"""Of a data abort or a watchpoint: the access was cache maintenance."""
+BRK_IMMEDIATE: Final = 0xFFFF
+"""Of a BRK: its immediate."""
 
 EC_UNKNOWN: Final = 0x00
 EC_WFX: Final = 0x01
@@ -25,10 +37,15 @@ EC_WATCHPT_LOW: Final = 0x34
 EC_BKPT32: Final = 0x38
 EC_BRK64: Final = 0x3C
 
-STEP_COMPLETE: Final = EC_SOFTSTP_LOW << EC_SHIFT | IL | 1 << 24 | 0x22
+STEP_COMPLETE: Final = EC_SOFTSTP_LOW << EC_SHIFT | IL | STEP_ISV | 0x22
 """A software step exception after an instruction was executed: ISV 1."""
 STEP_PENDING: Final = EC_SOFTSTP_LOW << EC_SHIFT | IL | 0x22
 """A software step exception from active-pending: ISV 0, nothing was executed."""
+
+
+def class_of(syndrome: int) -> int:
+    """The exception class."""
+    return syndrome >> EC_SHIFT & 0x3F
 
 
 def external_abort(from_el: int, *, fetch: bool = False) -> int:

@@ -11,16 +11,19 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from vcpu_scenario.arm64.esr import (
+    EC_BREAKPT_LOW,
+    EC_BRK64,
+    EC_SOFTSTP_LOW,
+    EC_WATCHPT_LOW,
+    WNR,
+    class_of,
+)
 from vcpu_scenario.case import Case
 from vcpu_scenario.language.notation import Decimal, Verbatim, scalar
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.words import (
-    EC_BRK,
-    EC_HARDWARE_BREAKPOINT,
-    EC_SHIFT,
-    EC_SOFTWARE_STEP,
-    EC_WATCHPOINT,
     EVENT_NAMES,
     errno_name,
     executed_one,
@@ -29,7 +32,6 @@ from vcpu_scenario.verdict.words import (
 Name = Callable[[int], Any]
 
 _NAMED: Final = re.compile(r"([A-Za-z_.$][A-Za-z0-9_.$]*)(\+0x[0-9a-f]+)?\Z")
-_WNR: Final = 1 << 6
 
 
 def names(case: Case, symbols: Mapping[str, int]) -> Name:
@@ -77,7 +79,7 @@ def _errno(errno: int) -> Any:
 
 def _debug(exit_: Exit, name: Name) -> dict[str, Any]:
     hsr = exit_.fields["hsr"]
-    short = _SHORT.get(hsr >> EC_SHIFT)
+    short = _SHORT.get(class_of(hsr))
     if short is None:
         body, said = {"pc": name(exit_.pc)}, None
     else:
@@ -87,7 +89,7 @@ def _debug(exit_: Exit, name: Name) -> dict[str, Any]:
         body["hsr"] = hsr
     if "hsr_high" in exit_.fields:
         body["hsr_high"] = exit_.fields["hsr_high"]
-    if hsr >> EC_SHIFT == EC_WATCHPOINT:
+    if class_of(hsr) == EC_WATCHPT_LOW:
         body["far"] = name(exit_.fields["far"])
     return body
 
@@ -107,15 +109,15 @@ def _hardware_breakpoint(hsr: int) -> tuple[str, dict[str, Any], int]:
 
 
 def _watchpoint(hsr: int) -> tuple[str, dict[str, Any], int]:
-    access = "write" if hsr & _WNR else "read"
-    return "watchpoint", {"access": access}, 0xD200_0022 | hsr & _WNR
+    access = "write" if hsr & WNR else "read"
+    return "watchpoint", {"access": access}, 0xD200_0022 | hsr & WNR
 
 
 _SHORT: Final[Mapping[int, Callable[[int], tuple[str, dict[str, Any], int]]]] = {
-    EC_SOFTWARE_STEP: _step,
-    EC_BRK: _brk,
-    EC_HARDWARE_BREAKPOINT: _hardware_breakpoint,
-    EC_WATCHPOINT: _watchpoint,
+    EC_SOFTSTP_LOW: _step,
+    EC_BRK64: _brk,
+    EC_BREAKPT_LOW: _hardware_breakpoint,
+    EC_WATCHPT_LOW: _watchpoint,
 }
 """By exception class: the key, what refines it, and the ``hsr`` of which that says everything."""
 

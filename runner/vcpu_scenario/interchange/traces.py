@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from vcpu_scenario.case import GuestDebug
 from vcpu_scenario.interchange.records import decode, decode_deed, encode
-from vcpu_scenario.trace import Entry, Exit, Inside, Ring, RingEntry, Trace, Unmodelled
+from vcpu_scenario.trace import Ending, Entry, Exit, Inside, Ring, RingEntry, Trace, Unmodelled
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -18,13 +18,14 @@ _NOTHING: Final = Inside()
 
 def trace_to_json(trace: Trace) -> dict[str, Any]:
     """``exits``, and of the rest what there is: ``eventfd``, ``ring``, ``error``, ``errno``,
-    ``ended``, ``not_modelled``, ``final_regs``, ``memory``, ``output`` and ``entries``.
+    ``ended``, ``refused``, ``not_modelled``, ``final_regs``, ``memory``, ``output``, ``entries``.
 
     An entry has the fields of :class:`vcpu_scenario.trace.Entry`, those with their default value
     left out, and ``debug`` and ``breakpoints`` only where they are not as at the entry before.
     """
     state = {
-        "ended": trace.ended,
+        "ended": str(trace.ended),
+        "refused": trace.refused,
         "not_modelled": trace.unmodelled._asdict() if trace.unmodelled is not None else None,
         "errno": trace.errno,
         "final_regs": dict(trace.final_regs),
@@ -83,7 +84,7 @@ def _read_trace(document: Json) -> Trace:
     _number(document.get("errno", 0), "errno")
     _number(document.get("eventfd", []), "eventfd")
     _registers(document.get("final_regs", {}), "final_regs")
-    _text(document.get("ended", ""), "ended")
+    _text(document.get("refused", ""), "refused")
     _text(document.get("error") or "", "error")
     return Trace(
         tuple(_exit(exit_) for exit_ in document["exits"]),
@@ -94,7 +95,8 @@ def _read_trace(document: Json) -> Trace:
         document.get("final_regs", {}),
         {item["addr"]: bytes.fromhex(item["data"]) for item in document.get("memory", ())},
         {name: data.encode("latin-1") for name, data in document.get("output", {}).items()},
-        document.get("ended", ""),
+        Ending(document.get("ended", "")),
+        document.get("refused", ""),
         _unmodelled(document.get("not_modelled")),
         tuple(_read_entries(document.get("entries", ()))),
     )

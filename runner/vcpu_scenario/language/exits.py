@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from vcpu_scenario.arm64 import esr
 from vcpu_scenario.case import Action, SetMmioData
 from vcpu_scenario.expectation import Check, ExpectedExit, RegisterCheck
 from vcpu_scenario.kvm import abi
@@ -17,9 +18,6 @@ from vcpu_scenario.language.scope import Scope
 from vcpu_scenario.source import Span, quoted
 
 _EC: Final = 0xFC00_0000
-_ISV: Final = 1 << 24
-_WNR: Final = 1 << 6
-_IMM: Final = 0xFFFF
 
 
 class ReadExit(NamedTuple):
@@ -152,7 +150,12 @@ def _repeat(node: Node | None, scope: Scope) -> tuple[int, int | None]:
     return low, high
 
 
-_DEBUG: Final = {"step": 0x32, "brk": 0x3C, "hardware_breakpoint": 0x30, "watchpoint": 0x34}
+_DEBUG: Final = {
+    "step": esr.EC_SOFTSTP_LOW,
+    "brk": esr.EC_BRK64,
+    "hardware_breakpoint": esr.EC_BREAKPT_LOW,
+    "watchpoint": esr.EC_WATCHPT_LOW,
+}
 
 
 def _debug(variant: _Variant) -> None:
@@ -195,9 +198,13 @@ def _no_bits(node: Node, scope: Scope) -> int:
 
 
 _REFINED: Final[Mapping[str, tuple[str, Callable[[Node, Scope], int], int]]] = {
-    "step": ("after_emulation", lambda node, scope: 0 if scope.flag(node) else _ISV, _ISV),
-    "brk": ("imm", lambda node, scope: scope.word(node, 16), _IMM),
-    "watchpoint": ("access", lambda node, scope: _WNR if _text(node) == "write" else 0, _WNR),
+    "step": (
+        "after_emulation",
+        lambda node, scope: 0 if scope.flag(node) else esr.STEP_ISV,
+        esr.STEP_ISV,
+    ),
+    "brk": ("imm", lambda node, scope: scope.word(node, 16), esr.BRK_IMMEDIATE),
+    "watchpoint": ("access", lambda node, scope: esr.WNR if _text(node) == "write" else 0, esr.WNR),
 }
 
 

@@ -23,7 +23,7 @@ from vcpu_scenario.language.expecting import BELL, expectation_lines
 from vcpu_scenario.language.loader import loads
 from vcpu_scenario.language.notation import Decimal, flow, quoted_text, scalar
 from vcpu_scenario.source import InvalidScenario
-from vcpu_scenario.trace import Trace
+from vcpu_scenario.trace import Ending, Trace
 
 _DEFAULT: Final = Case(slots=())
 
@@ -61,7 +61,7 @@ def write(
 
 
 def _done(case: Case, trace: Trace) -> tuple[tuple[int, tuple[c.Action, ...]], ...]:
-    reacted = len(trace.exits) - (0 if trace.ended.startswith("refused") else 1)
+    reacted = len(trace.exits) - (0 if trace.ended is Ending.REFUSED else 1)
     return tuple((exit_, actions) for exit_, actions in case.on if exit_ < reacted)
 
 

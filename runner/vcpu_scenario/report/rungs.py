@@ -9,12 +9,13 @@ from itertools import zip_longest
 from typing import Final
 
 from vcpu_scenario.actions import words as action_words
+from vcpu_scenario.arm64.esr import EC_WATCHPT_LOW, class_of
 from vcpu_scenario.trace import Answer, Deed, Entry, Exit, GuestException, Stop, Trace
 from vcpu_scenario.verdict.exits import describe_exit
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.records import Cause, Mismatch, Place, StopFinding
 from vcpu_scenario.verdict.result import Result, guest_of
-from vcpu_scenario.verdict.words import EC_SHIFT, EC_WATCHPOINT, hsr_words
+from vcpu_scenario.verdict.words import hsr_words
 
 _CALLS: Final = ("HYPERCALL", "SYSTEM_EVENT")
 
@@ -131,7 +132,7 @@ class _Ladder:
         # An exit at the very instruction of the entry comes at once; but what a watchpoint makes
         # of an access is a matter of its address, each time round a loop.
         hsr = exit_.fields.get("hsr", 0)
-        if hsr >> EC_SHIFT == EC_WATCHPOINT and self.guest.loop(inside.left):
+        if class_of(hsr) == EC_WATCHPT_LOW and self.guest.loop(inside.left):
             return None
         return ()
 

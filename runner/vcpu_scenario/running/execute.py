@@ -16,7 +16,6 @@ from vcpu_scenario.verdict.judge import (
     judge_so_far,
     reached,
     unexpected_pass,
-    was_cut,
 )
 from vcpu_scenario.verdict.overrun import without_overrun
 from vcpu_scenario.verdict.result import Result, Verdict, guest_of
@@ -121,7 +120,7 @@ def judged(scenario_case: ScenarioCase, trace: Trace) -> Result:
 
 
 def _cut(expectation: Expectation, trace: Trace, limits: Limits, verdict: Verdict) -> str:
-    if not was_cut(trace) or (verdict == "pass" and ended_as_expected(expectation, trace)):
+    if not trace.ended.is_cut or (verdict == "pass" and ended_as_expected(expectation, trace)):
         return ""
     return ending(trace, limits)
 

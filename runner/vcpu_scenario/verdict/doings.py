@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from vcpu_scenario.expectation import Acting
-from vcpu_scenario.trace import Trace
+from vcpu_scenario.trace import Ending, Trace
 from vcpu_scenario.verdict.records import Mismatch
 
-_ENDS_AT_ITS_EXIT = ("error", "system event", "interrupted", "repeats")
+_ENDS_AT_ITS_EXIT = (Ending.ERROR, Ending.SYSTEM_EVENT, Ending.INTERRUPTED, Ending.REPEATS)
 """How a run ends before the VMM does anything after the last exit. At a limit of exits it does so
 as well; but then it is known beforehand which exit that is."""
 
@@ -17,7 +17,7 @@ as well; but then it is known beforehand which exit that is."""
 def not_done(acting: Sequence[Acting], trace: Trace, ending: str) -> Iterator[Mismatch]:
     """Yields what was not done, once for each text that asks for it; ``ending`` says in words why
     the run ended. What the kernel refused is another matter."""
-    if trace.ended.startswith("refused"):
+    if trace.ended is Ending.REFUSED:
         return
     done = len(trace.exits) - (trace.ended in _ENDS_AT_ITS_EXIT)
     undone = [wanted for wanted in acting if wanted.exit >= done]

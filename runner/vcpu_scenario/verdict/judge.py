@@ -8,7 +8,7 @@ from typing import Final
 
 from vcpu_scenario.case import Limits
 from vcpu_scenario.expectation import Check, Expectation, Xfail
-from vcpu_scenario.trace import Stop, Trace, Unmodelled
+from vcpu_scenario.trace import Ending, Stop, Trace, Unmodelled
 from vcpu_scenario.verdict.doings import not_done
 from vcpu_scenario.verdict.exits import NO_FURTHER, compare_exits, compare_never
 from vcpu_scenario.verdict.final import compare_final
@@ -96,15 +96,10 @@ def ending(trace: Trace, limits: Limits) -> str:
     return ENDINGS.get(trace.ended, "").format(exits=limits.exits, repeats=limits.repeats)
 
 
-def was_cut(trace: Trace) -> bool:
-    """Whether a limit of the runner ended the run, and not the guest or the kernel."""
-    return trace.ended in ("exit limit", "repeats", "interrupted")
-
-
 def ended_as_expected(expectation: Expectation, trace: Trace) -> bool:
     """Whether a run that is as expected had its limit of exits from what is expected of them, or
     was cut where it had come to its end: then to have been cut says nothing."""
-    return bool(expectation.exits) and trace.ended == "exit limit"
+    return bool(expectation.exits) and trace.ended is Ending.EXIT_LIMIT
 
 
 _MOST_UNREACHED: Final = 3
@@ -119,7 +114,7 @@ def _with_ending(mismatches: list[Mismatch], trace: Trace, limits: Limits) -> li
     others = list(mismatches)
     while others and _is_behind_all(others[-1]):
         others.pop()
-    if trace.ended == "exit limit" and any(other.kind == "extra" for other in others):
+    if trace.ended is Ending.EXIT_LIMIT and any(other.kind == "extra" for other in others):
         unreached = [found.message.removeprefix("missing: ") for found in mismatches[len(others) :]]
         notes = [words, *(f"not reached: {what}" for what in unreached[:_MOST_UNREACHED])]
         if (more := len(unreached) - _MOST_UNREACHED) > 0:
@@ -169,12 +164,11 @@ def _errno(check: Check) -> str:
 
 
 def _refused_action(expectation: Expectation, trace: Trace) -> Iterator[Mismatch]:
-    head, _, what = trace.ended.partition(": ")
-    if head == "refused" and what:
+    if trace.refused:
         last = len(trace.exits) - 1
         yield Mismatch(
             "refused",
-            f"the kernel refused what the VMM did at exit {last}: {what}",
+            f"the kernel refused what the VMM did at exit {last}: {trace.refused}",
             expectation.span,
             exit=last,
         )

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from vcpu_scenario.arm64.esr import EC_MASK
 from vcpu_scenario.expectation import Check, ExpectedExit, RegisterCheck
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict.align import GAP
-from vcpu_scenario.verdict.words import EC_MASK
 
 _ABSENT_IS_ZERO: Final = frozenset({"errno", "flags", "hsr_high"})
 """Fields that traces leave out where they are 0."""

@@ -8,33 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
+from vcpu_scenario.arm64.esr import EC_BRK64, class_of
 from vcpu_scenario.case import Case, Limits
 from vcpu_scenario.expectation import Expectation, ExpectedExit
-from vcpu_scenario.trace import Trace
+from vcpu_scenario.trace import Ending, Trace
 from vcpu_scenario.verdict import match
 from vcpu_scenario.verdict.align import GAP, align, prefix_costs
 from vcpu_scenario.verdict.guest import Guest
-from vcpu_scenario.verdict.words import EC_BRK, EC_SHIFT
-
-ENDED: Final = "last exit expected"
-"""What :attr:`vcpu_scenario.trace.Trace.ended` says of a trace that was shortened."""
 
 
 def up_to_its_last_brk(case: Case, trace: Trace) -> Trace:
     """The trace without what a guest does that runs on behind the BRK at the end of its code, as
     if that exit had been the last one allowed."""
-    if trace.ended not in ("exit limit", "interrupted", "repeats"):
+    if not trace.ended.is_cut:
         return trace
     guest = Guest(case, {})
     last = len(trace.exits)
     while last and guest.word(trace.exits[last - 1].pc) is None:
         last -= 1
     hsr = trace.exits[last - 1].fields.get("hsr", 0) if last else 0
-    if last == len(trace.exits) or hsr >> EC_SHIFT != EC_BRK:
+    if last == len(trace.exits) or class_of(hsr) != EC_BRK64:
         return trace
-    return replace(trace, exits=trace.exits[:last], ended="exit limit")
+    return replace(trace, exits=trace.exits[:last], ended=Ending.EXIT_LIMIT)
 
 
 def without_overrun(expectation: Expectation, trace: Trace, limits: Limits) -> Trace:
@@ -44,14 +40,14 @@ def without_overrun(expectation: Expectation, trace: Trace, limits: Limits) -> T
     is left as it is, and so is an exit that was expected earlier and came after the last.
     """
     pattern = expectation.exits
-    if not pattern or trace.ended not in ("exit limit", "interrupted"):
+    if not pattern or trace.ended not in (Ending.EXIT_LIMIT, Ending.INTERRUPTED):
         return trace
     if sum(item.least if item.most == item.least else limits.exits + 1 for item in pattern) != (
         limits.exits
     ):
         return trace
     over = _overrun(pattern, trace)
-    return replace(trace, exits=trace.exits[:-over], ended=ENDED) if over else trace
+    return replace(trace, exits=trace.exits[:-over], ended=Ending.LAST_EXPECTED) if over else trace
 
 
 def _overrun(pattern: Sequence[ExpectedExit], trace: Trace) -> int:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from vcpu_scenario.trace import Exit, Stop
-from vcpu_scenario.vmm.debugger import BRK, HARDWARE_BREAKPOINT, WATCHPOINT, reason_of
+from vcpu_scenario.trace import Exit, Stop, StopReason
+from vcpu_scenario.vmm.debugger import reason_of
 
 _STEP: Final = "drop it for one step, `then: [debug: {single_step: true}]`, and set it again"
-_PASSING: Final[Mapping[str, str]] = {
-    WATCHPOINT: f"a watchpoint is hit each time its access is run: {_STEP}",
-    HARDWARE_BREAKPOINT: f"a breakpoint is hit each time its instruction is reached: {_STEP}",
-    BRK: "KVM leaves pc at a BRK: go past it with `then: [skip_instruction: true]`",
+_PASSING: Final[Mapping[StopReason, str]] = {
+    StopReason.WATCHPOINT: f"a watchpoint is hit each time its access is run: {_STEP}",
+    StopReason.HARDWARE_BREAKPOINT: (
+        f"a breakpoint is hit each time its instruction is reached: {_STEP}"
+    ),
+    StopReason.BRK: "KVM leaves pc at a BRK: go past it with `then: [skip_instruction: true]`",
 }
 
 
@@ -32,5 +34,6 @@ def past_stop(stops: Sequence[Stop], index: int) -> tuple[str, ...]:
     return _note(now.reason, before.pc == now.pc and before.reason == now.reason)
 
 
-def _note(reason: str, again: bool) -> tuple[str, ...]:
-    return (_PASSING[reason],) if again and reason in _PASSING else ()
+def _note(reason: StopReason | None, again: bool) -> tuple[str, ...]:
+    known = None if reason is None else _PASSING.get(reason)
+    return (known,) if again and known else ()

@@ -9,7 +9,7 @@ from typing import Final
 
 from vcpu_scenario.expectation import ExpectedStop, RegisterCheck
 from vcpu_scenario.source import Span
-from vcpu_scenario.trace import Entry, Stop, Trace
+from vcpu_scenario.trace import Entry, Stop, StopReason, Trace
 from vcpu_scenario.verdict.align import GAP, Pair, align, came_next
 from vcpu_scenario.verdict.exits import too_long
 from vcpu_scenario.verdict.guest import Guest
@@ -19,10 +19,10 @@ from vcpu_scenario.verdict.words import executed_one
 from vcpu_scenario.vmm.debugger import stepping
 
 _REASONS: Final = {
-    "step": "step",
-    "brk": "BRK",
-    "hardware_breakpoint": "hardware breakpoint",
-    "watchpoint": "watchpoint",
+    StopReason.STEP: "step",
+    StopReason.BRK: "BRK",
+    StopReason.HARDWARE_BREAKPOINT: "hardware breakpoint",
+    StopReason.WATCHPOINT: "watchpoint",
 }
 _SVC: Final = 0xD400_0001
 _SVC_MASK: Final = 0xFFE0_001F
@@ -52,7 +52,7 @@ def findings(trace: Trace, stops: Sequence[Stop], guest: Guest) -> tuple[StopFin
             continue
         if executed is None:
             executed = _way(guest, earlier.pc, later.pc)
-        if later.reason == "step":
+        if later.reason is StopReason.STEP:
             out += [
                 StopFinding("skipped", guest.place(pc), n) for pc in _behind(earlier.pc, executed)
             ]
@@ -92,11 +92,11 @@ def _stays(guest: Guest, pc: int) -> bool:
 
 
 def _repeats(earlier: Stop, later: Stop) -> bool:
-    return later.reason == "step" or later.reason == earlier.reason
+    return later.reason is StopReason.STEP or later.reason == earlier.reason
 
 
 def describe_stop(stop: Stop, guest: Guest) -> str:
-    return f"stop at {guest.name(stop.pc)} ({_REASONS.get(stop.reason, stop.reason)})"
+    return f"stop at {guest.name(stop.pc)} ({_REASONS[stop.reason]})"
 
 
 def compare_stops(

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Final, TypeAlias
 
+from vcpu_scenario.arm64.esr import EC_MASK
 from vcpu_scenario.trace import Exit, Ring, Trace
 from vcpu_scenario.verdict.align import GAP, align
 from vcpu_scenario.verdict.match import states
-from vcpu_scenario.verdict.words import EC_MASK, Name, describe, errno_name, value_words
+from vcpu_scenario.verdict.words import Name, describe, errno_name, value_words
 
 Pair: TypeAlias = tuple[int | None, int | None]
 """The indices of two exits held against each other; None where one trace has none."""
@@ -217,7 +218,7 @@ def _final(one: Trace, other: Trace) -> Iterator[Difference]:
 
 def _ended(trace: Trace) -> str:
     # Of a refusal only what was refused: the words behind it are the machine's own.
-    return ": ".join(trace.ended.split(": ")[:2])
+    return ": ".join(filter(None, (trace.ended, trace.refused.split(": ")[0])))
 
 
 def _mappings(

@@ -10,22 +10,22 @@ import errno as errnos
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from vcpu_scenario.arm64.esr import (
+    CM,
+    EC_BKPT32,
+    EC_BREAKPT_LOW,
+    EC_BRK64,
+    EC_MASK,
+    EC_SOFTSTP_LOW,
+    EC_WATCHPT_LOW,
+    IL,
+    STEP_EX,
+    STEP_ISV,
+    WNR,
+    class_of,
+)
 from vcpu_scenario.kvm import abi
-
-EC_SHIFT: Final = 26
-EC_MASK: Final = 0x3F << EC_SHIFT
-IL: Final = 1 << 25
-
-EC_HARDWARE_BREAKPOINT: Final = 0x30
-EC_SOFTWARE_STEP: Final = 0x32
-EC_WATCHPOINT: Final = 0x34
-EC_BKPT: Final = 0x38
-EC_BRK: Final = 0x3C
-
-_STEP_ISV: Final = 1 << 24
-_STEP_EX: Final = 1 << 6
-_WATCH_WNR: Final = 1 << 6
-_WATCH_CM: Final = 1 << 8
+from vcpu_scenario.trace import Ending
 
 Name = Callable[[int], str]
 """Turns an address into what the author calls it: ``poll+4``, ``uart+0x18``, ``0x40000000``."""
@@ -33,37 +33,37 @@ Name = Callable[[int], str]
 
 def hsr_words(hsr: int) -> str:
     """A syndrome of ``KVM_EXIT_DEBUG`` in words; empty for exception classes it never has."""
-    describe = _ISS.get(hsr >> EC_SHIFT & 0x3F)
+    describe = _ISS.get(class_of(hsr))
     return describe(hsr) if describe is not None else ""
 
 
 def executed_one(hsr: int) -> bool:
     """Whether the CPU itself says, by a software step with ISV=1, that it has executed an
     instruction since it was entered."""
-    return hsr >> EC_SHIFT & 0x3F == EC_SOFTWARE_STEP and bool(hsr & _STEP_ISV)
+    return class_of(hsr) == EC_SOFTSTP_LOW and bool(hsr & STEP_ISV)
 
 
 def _step(hsr: int) -> str:
     if not hsr & IL:
         return "software step, IL=0: made up by KVM, not reported by the CPU"
-    if not hsr & _STEP_ISV:
+    if not hsr & STEP_ISV:
         return "software step, ISV=0: nothing was executed"
-    if hsr & _STEP_EX:
+    if hsr & STEP_EX:
         return "software step, ISV=1, EX=1: a load-exclusive was executed"
     return "software step, ISV=1: one instruction was executed"
 
 
 def _watchpoint(hsr: int) -> str:
-    access = "cache maintenance" if hsr & _WATCH_CM else "write" if hsr & _WATCH_WNR else "read"
+    access = "cache maintenance" if hsr & CM else "write" if hsr & WNR else "read"
     return f"watchpoint, {access}"
 
 
 _ISS: Final[Mapping[int, Callable[[int], str]]] = {
-    EC_HARDWARE_BREAKPOINT: lambda hsr: "hardware breakpoint",
-    EC_SOFTWARE_STEP: _step,
-    EC_WATCHPOINT: _watchpoint,
-    EC_BKPT: lambda hsr: f"BKPT #{hsr & 0xFFFF:#x}",
-    EC_BRK: lambda hsr: f"BRK #{hsr & 0xFFFF:#x}",
+    EC_BREAKPT_LOW: lambda hsr: "hardware breakpoint",
+    EC_SOFTSTP_LOW: _step,
+    EC_WATCHPT_LOW: _watchpoint,
+    EC_BKPT32: lambda hsr: f"BKPT #{hsr & 0xFFFF:#x}",
+    EC_BRK64: lambda hsr: f"BRK #{hsr & 0xFFFF:#x}",
 }
 
 EVENT_NAMES: Final = {
@@ -102,11 +102,11 @@ def describe(fields: Mapping[str, Any], name: Name) -> str:
 
 
 _CLASSES: Final = {
-    EC_HARDWARE_BREAKPOINT: "hardware breakpoint",
-    EC_SOFTWARE_STEP: "software step",
-    EC_WATCHPOINT: "watchpoint",
-    EC_BKPT: "BKPT",
-    EC_BRK: "BRK",
+    EC_BREAKPT_LOW: "hardware breakpoint",
+    EC_SOFTSTP_LOW: "software step",
+    EC_WATCHPT_LOW: "watchpoint",
+    EC_BKPT32: "BKPT",
+    EC_BRK64: "BRK",
 }
 
 
@@ -114,10 +114,10 @@ def _debug(fields: Mapping[str, Any], name: Name) -> str:
     hsr = fields.get("hsr")
     if hsr is None:
         return ""
-    ec = hsr >> EC_SHIFT & 0x3F
-    if ec == EC_SOFTWARE_STEP:
+    ec = class_of(hsr)
+    if ec == EC_SOFTSTP_LOW:
         return ", step"
-    if ec == EC_BRK:
+    if ec == EC_BRK64:
         known = fields.get("hsr_mask", 0xFFFFFFFF)
         return f", BRK #{hsr & 0xFFFF:#x}" if known & 0xFFFF == 0xFFFF else ", BRK"
     return f", {_CLASSES.get(ec, f'EC {ec:#x}')}"
@@ -191,25 +191,25 @@ def value_words(field: str, value: Any, name: Name) -> str:
 
 def masked_words(field: str, value: int, mask: int) -> str:
     """A value of which only the bits in ``mask`` count."""
-    ec = value >> EC_SHIFT & 0x3F
+    ec = class_of(value)
     if field != "hsr" or mask & EC_MASK != EC_MASK:
         return f"{value & mask:#x} under mask {mask:#x}"
     words = _CLASSES.get(ec, "")
     rest = mask & ~EC_MASK
-    if ec == EC_SOFTWARE_STEP and rest == _STEP_ISV:
-        words += f", ISV={int(bool(value & _STEP_ISV))}"
-    elif (ec == EC_BRK and rest == 0xFFFF) or (ec == EC_WATCHPOINT and rest == _WATCH_WNR):
+    if ec == EC_SOFTSTP_LOW and rest == STEP_ISV:
+        words += f", ISV={int(bool(value & STEP_ISV))}"
+    elif (ec == EC_BRK64 and rest == 0xFFFF) or (ec == EC_WATCHPT_LOW and rest == WNR):
         words = hsr_words(value)
     elif rest:
         words += f", {value & mask:#x} under mask {mask:#x}"
     return f"EC {ec:#x} ({words})" if words else f"EC {ec:#x}"
 
 
-ENDINGS: Final = {
-    "exit limit": "the run was cut at its limit of {exits} exits",
-    "repeats": "the run was cut after {repeats} repeats of the same exit",
-    "interrupted": "the run was interrupted: the guest gave no exit within its limits",
-    "error": "the run ended because KVM_RUN failed",
-    "system event": "the run ended at a system event",
+ENDINGS: Final[Mapping[Ending, str]] = {
+    Ending.EXIT_LIMIT: "the run was cut at its limit of {exits} exits",
+    Ending.REPEATS: "the run was cut after {repeats} repeats of the same exit",
+    Ending.INTERRUPTED: "the run was interrupted: the guest gave no exit within its limits",
+    Ending.ERROR: "the run ended because KVM_RUN failed",
+    Ending.SYSTEM_EVENT: "the run ended at a system event",
 }
 """Why a run ended, for a person; keyed by :attr:`vcpu_scenario.trace.Trace.ended`."""

@@ -5,34 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from vcpu_scenario.arm64 import esr
 from vcpu_scenario.case import Action, GuestDebug, SetGuestDebug, WriteMemory
 from vcpu_scenario.kvm.abi import KVM_GUESTDBG_SINGLESTEP
-from vcpu_scenario.trace import Exit
+from vcpu_scenario.trace import Exit, StopReason
 
-_EC_SHIFT: Final = 26
 _BREAKPOINT: Final = 0xD420_0000
 """``BRK #0``: what QEMU writes for a software breakpoint (``kvm_arch_insert_sw_breakpoint``)."""
 
-STEP: Final = "step"
-BRK: Final = "brk"
-HARDWARE_BREAKPOINT: Final = "hardware_breakpoint"
-WATCHPOINT: Final = "watchpoint"
-
-_REASONS: Final[Mapping[int, str]] = {
-    0x30: HARDWARE_BREAKPOINT,
-    0x32: STEP,
-    0x34: WATCHPOINT,
-    0x38: BRK,
-    0x3C: BRK,
+_REASONS: Final[Mapping[int, StopReason]] = {
+    esr.EC_BREAKPT_LOW: StopReason.HARDWARE_BREAKPOINT,
+    esr.EC_SOFTSTP_LOW: StopReason.STEP,
+    esr.EC_WATCHPT_LOW: StopReason.WATCHPOINT,
+    esr.EC_BKPT32: StopReason.BRK,
+    esr.EC_BRK64: StopReason.BRK,
 }
 """By exception class of hsr."""
 
 
-def reason_of(exit_: Exit) -> str:
-    """Why a debugger would be told of the exit, by its syndrome; empty but for KVM_EXIT_DEBUG."""
+def reason_of(exit_: Exit) -> StopReason | None:
+    """Why a debugger would be told of the exit, by its syndrome; None but for KVM_EXIT_DEBUG."""
     if exit_.ret or exit_.exit != "DEBUG":
-        return ""
-    return _REASONS.get(exit_.fields["hsr"] >> _EC_SHIFT & 0x3F, "")
+        return None
+    return _REASONS.get(esr.class_of(exit_.fields["hsr"]))
 
 
 def stepping(debug: GuestDebug) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 from vcpu_scenario.actions import perform
 from vcpu_scenario.case import (
@@ -22,15 +22,17 @@ from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled
 from vcpu_scenario.trace import (
     Answer,
     Deed,
+    Ending,
     Entry,
     Exit,
     GuestException,
     Ring,
     RingEntry,
+    StopReason,
     Trace,
     Unmodelled,
 )
-from vcpu_scenario.vmm.debugger import BRK, Asked, reason_of
+from vcpu_scenario.vmm.debugger import Asked, reason_of
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.personality import PERSONALITIES
 from vcpu_scenario.vmm.setup import set_up
@@ -42,9 +44,6 @@ _FOR_NEXT_RUN = (ImmediateExit, HostInterrupt)
 _new = tuple.__new__
 """Makes a named tuple in half the time, where there are two for each exit."""
 
-NOT_MODELLED: Final = "not modelled"
-"""What :attr:`vcpu_scenario.trace.Trace.ended` says where the emulated machine went no further."""
-
 
 def run_case(machine: Machine, case: Case) -> Trace:
     """Sets ``machine`` up for ``case`` and runs it to its end."""
@@ -54,9 +53,9 @@ def run_case(machine: Machine, case: Case) -> Trace:
         run.begin()
     except KvmError as refusal:
         error = f"{refusal.what}: errno {refusal.errno}"
-        return Trace(error=error, errno=refusal.errno, ended="refused")
+        return Trace(error=error, errno=refusal.errno, ended=Ending.REFUSED)
     except NotModelled as limit:
-        return Trace(ended=NOT_MODELLED, unmodelled=Unmodelled(limit.what, None))
+        return Trace(ended=Ending.NOT_MODELLED, unmodelled=Unmodelled(limit.what, None))
     return run.to_the_end()
 
 
@@ -72,6 +71,7 @@ class _Run:
         self.read_after_exits = (*map(id_of, case.observe), _PC)
         self.last: dict[str, int] = {}
         self.repeats = 0
+        self.refused = ""
         self.vmm = PERSONALITIES[case.vmm]
         self.asked = Asked()
         self.did: tuple[Deed, ...] = ()
@@ -112,14 +112,14 @@ class _Run:
             unmodelled = Unmodelled(limit.what, self.machine.get_one_reg(_PC))
             return Trace(
                 exits=tuple(self.exits),
-                ended=NOT_MODELLED,
+                ended=Ending.NOT_MODELLED,
                 unmodelled=unmodelled,
                 entries=tuple(self.entries),
             )
 
-    def _until_it_ends(self) -> str:
-        ended = ""
-        while not ended:
+    def _until_it_ends(self) -> Ending:
+        ended: Ending | None = None
+        while ended is None:
             kicked, self.kicked = self.kicked, False
             if kicked:
                 self.run.immediate_exit = 1
@@ -163,25 +163,25 @@ class _Run:
         head = name, -1 if failed else 0, -result if failed else 0
         self.exits.append(_new(Exit, (*head, self.pc, fields, regs)))
 
-    def _ending(self, result: int) -> str:
-        """Why the run ends here; empty where it goes on."""
+    def _ending(self, result: int) -> Ending | None:
+        """Why the run ends here; None where it goes on."""
         limits = self.case.limits
         reason = self.run.exit_reason
         if result < 0 and result != -errno.EINTR:
-            return "error"
+            return Ending.ERROR
         if result == -errno.EINTR:
             acts = len(self.exits) - 1 in self.on
             if limits.stop_on_intr and not acts:
-                return "interrupted"
+                return Ending.INTERRUPTED
         elif reason == abi.KVM_EXIT_SYSTEM_EVENT:
-            return "system event"
+            return Ending.SYSTEM_EVENT
         if len(self.exits) >= limits.exits:
-            return "exit limit"
+            return Ending.EXIT_LIMIT
         if limits.repeats is not None:
             self._count_repeats()
             if self.repeats >= limits.repeats:
-                return "repeats"
-        return ""
+                return Ending.REPEATS
+        return None
 
     def _count_repeats(self) -> None:
         now = self.exits[-1]
@@ -192,16 +192,16 @@ class _Run:
         else:
             self.repeats = 0
 
-    def _react(self, result: int) -> str:
+    def _react(self, result: int) -> Ending | None:
         vmm, asked = self.vmm, self.asked
         exit_ = self.exits[-1]
         actions = self.on.get(len(self.exits) - 1, ())
         if result == 0 and self.run.exit_reason == abi.KVM_EXIT_MMIO:
             self._answer_mmio()
-        told = bool(vmm.reason(exit_, asked))
+        told = vmm.reason(exit_, asked) is not None
         gives = not told and vmm.gives(exit_)
         if not (told or gives or actions):
-            return ""
+            return None
         try:
             for action in vmm.stop(asked) if told else ():
                 self.do(action)
@@ -209,15 +209,16 @@ class _Run:
                 self.pc = None
                 vmm.give(self.machine, exit_)
                 self.did += (GuestException(),)
-            elif reason_of(exit_) == BRK and self._skips_brk(actions):
+            elif reason_of(exit_) is StopReason.BRK and self._skips_brk(actions):
                 self.do(SetRegister("pc", exit_.pc + 4))
             self.ask(actions)
             for action in vmm.resume(self.asked) if told else ():
                 self.do(action)
         except KvmError as refusal:
-            return f"refused: {refusal.what}"
+            self.refused = refusal.what
+            return Ending.REFUSED
         self.kicked = told and vmm.kicks
-        return ""
+        return None
 
     def _answer_mmio(self) -> None:
         mmio = self.run.mmio
@@ -233,7 +234,7 @@ class _Run:
         policy = self.case.skip_brk
         return policy == "always" or (policy == "without-actions" and not actions)
 
-    def _trace(self, ended: str) -> Trace:
+    def _trace(self, ended: Ending) -> Trace:
         case, machine = self.case, self.machine
         return Trace(
             exits=tuple(self.exits),
@@ -243,6 +244,7 @@ class _Run:
             memory={addr: machine.read_memory(addr, length) for addr, length in case.peek},
             output=self.bus.outputs(),
             ended=ended,
+            refused=self.refused,
             entries=tuple(self.entries),
         )
 

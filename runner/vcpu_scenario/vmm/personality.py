@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from vcpu_scenario.case import SetGuestDebug
 from vcpu_scenario.machine.interface import Machine
-from vcpu_scenario.trace import Exit, Stop, Trace
+from vcpu_scenario.trace import Exit, Stop, StopReason, Trace
 from vcpu_scenario.vmm.debugger import Asked, reason_of
 from vcpu_scenario.vmm.qemu import Qemu, Qemu2017
 
@@ -25,8 +25,8 @@ class Personality(Protocol):
         """Whether the first ``KVM_RUN`` after each stop has ``immediate_exit`` set."""
         ...
 
-    def reason(self, exit_: Exit, asked: Asked) -> str:
-        """Why the debugger is told of the exit, empty where it is not: a reason of a Stop."""
+    def reason(self, exit_: Exit, asked: Asked) -> StopReason | None:
+        """Why the debugger is told of the exit, None where it is not."""
         ...
 
     def stop(self, asked: Asked) -> tuple[SetGuestDebug, ...]:
@@ -51,7 +51,7 @@ class Plain:
 
     kicks = False
 
-    def reason(self, exit_: Exit, asked: Asked) -> str:
+    def reason(self, exit_: Exit, asked: Asked) -> StopReason | None:
         return reason_of(exit_)
 
     def stop(self, asked: Asked) -> tuple[SetGuestDebug, ...]:

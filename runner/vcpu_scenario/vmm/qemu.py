@@ -9,12 +9,8 @@ from vcpu_scenario.case import GuestDebug, SetGuestDebug, Watchpoint
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, SYSTEM_REGISTERS, sys_reg
 from vcpu_scenario.machine.interface import Machine
-from vcpu_scenario.trace import Exit
+from vcpu_scenario.trace import Exit, StopReason
 from vcpu_scenario.vmm.debugger import (
-    BRK,
-    HARDWARE_BREAKPOINT,
-    STEP,
-    WATCHPOINT,
     Asked,
     reason_of,
     stepping,
@@ -35,16 +31,16 @@ class Qemu:
 
     kicks = True
 
-    def reason(self, exit_: Exit, asked: Asked) -> str:
+    def reason(self, exit_: Exit, asked: Asked) -> StopReason | None:
         """``kvm_arm_handle_debug``: only of what the debugger itself has set."""
-        reason = reason_of(exit_)
+        reason, far = reason_of(exit_), exit_.fields.get("far", 0)
         known = {
-            STEP: stepping(asked.debug),
-            BRK: exit_.pc in asked.breakpoints,
-            HARDWARE_BREAKPOINT: exit_.pc in asked.debug.hw_bp,
-            WATCHPOINT: any(_watches(one, exit_.fields.get("far", 0)) for one in asked.debug.watch),
+            StopReason.STEP: stepping(asked.debug),
+            StopReason.BRK: exit_.pc in asked.breakpoints,
+            StopReason.HARDWARE_BREAKPOINT: exit_.pc in asked.debug.hw_bp,
+            StopReason.WATCHPOINT: any(_watches(one, far) for one in asked.debug.watch),
         }
-        return reason if known.get(reason) else ""
+        return reason if reason is not None and known[reason] else None
 
     def stop(self, asked: Asked) -> tuple[SetGuestDebug, ...]:
         """``gdb_vm_state_change`` switches the step off; with no breakpoint set, guest debug is
@@ -63,7 +59,9 @@ class Qemu:
         """What the debugger has not set is the guest's own; but a step that nobody asked for is
         only an error of QEMU's. An access without a syndrome becomes an external abort
         (``kvm_arm_handle_dabt_nisv``)."""
-        return reason_of(exit_) not in ("", STEP) or (exit_.exit == "ARM_NISV" and not exit_.ret)
+        if exit_.exit == "ARM_NISV":
+            return not exit_.ret
+        return reason_of(exit_) not in (None, StopReason.STEP)
 
     def give(self, machine: Machine, exit_: Exit) -> None:
         if exit_.exit == "ARM_NISV":
@@ -76,9 +74,9 @@ class Qemu2017(Qemu):
     """QEMU with the patch of 2017: while stepping it leaves its run loop with ``EXCP_DEBUG`` after
     ``KVM_EXIT_MMIO`` as well, which is before the access is complete."""
 
-    def reason(self, exit_: Exit, asked: Asked) -> str:
+    def reason(self, exit_: Exit, asked: Asked) -> StopReason | None:
         if exit_.exit == "MMIO" and not exit_.ret and stepping(asked.debug):
-            return STEP
+            return StopReason.STEP
         return super().reason(exit_, asked)
 
 

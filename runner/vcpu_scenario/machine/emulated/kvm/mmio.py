@@ -27,7 +27,7 @@ def handle_guest_abort(vcpu: Vcpu) -> int:
     cpu = vcpu.cpu
     hsr, ipa, far = cpu.hsr, cpu.ipa, cpu.far
     vcpu.fault_far = far
-    fetch = hsr >> esr.EC_SHIFT == esr.EC_IABT_LOW
+    fetch = esr.class_of(hsr) == esr.EC_IABT_LOW
     if ipa >= _IPA_LIMIT and vcpu.behaviour.ipa_beyond_limit_aborts:
         inject_abort(vcpu, far=far, fetch=fetch)
         return 1

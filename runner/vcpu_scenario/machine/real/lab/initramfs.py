@@ -18,6 +18,8 @@ _TAKEN: Final = (
     "case.py",
     "trace.py",
     "actions/*.py",
+    "arm64/__init__.py",
+    "arm64/esr.py",
     "interchange/*.py",
     "kvm/*.py",
     "vmm/*.py",
