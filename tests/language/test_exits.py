@@ -194,7 +194,7 @@ def test_stops_final_state_and_refusal() -> None:
     text = """
 debug: {}
 devices:
-  uart: {handled_by: userspace, at: 0x09000000}
+  uart: {handled_by: userspace, at: 0x09000000, model: pl011}
   one: {handled_by: kernel, model: ioeventfd, at: 0x0a000000, len: 4}
   two: {handled_by: kernel, model: ioeventfd, at: 0x0a000004, len: 4}
   ring: {handled_by: kernel, model: coalesced, at: 0x0b000000, size: 16}

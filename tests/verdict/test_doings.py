@@ -49,4 +49,6 @@ def test_an_action_at_many_exits_is_told_once() -> None:
 
 
 def test_what_the_kernel_refused_is_told_as_such_alone() -> None:
-    assert [one.kind for one in undone(Ending.REFUSED, 2)] == ["refused"]
+    trace = Trace(EXITS, ended=Ending.REFUSED, refused="KVM_SET_ONE_REG")
+    found = judge(clause(acting=(Acting(2, span(2)),)), trace, (), GUEST, Limits(exits=9))
+    assert [one.kind for one in found] == ["refused"]
