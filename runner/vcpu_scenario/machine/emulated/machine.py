@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errno import EEXIST, EINTR, EINVAL, ENOMEM
+from errno import EEXIST, EINTR, EINVAL, ENOENT, ENOMEM
 from time import monotonic
 from typing import Final
 
@@ -27,10 +27,12 @@ from vcpu_scenario.machine.emulated.kvm.idregs import CORTEX_A57, MIDR, hardware
 from vcpu_scenario.machine.emulated.kvm.inject import adjust_pc
 from vcpu_scenario.machine.emulated.kvm.interrupts import bare_interface, create_gic, irq_line
 from vcpu_scenario.machine.emulated.kvm.mmio import complete
-from vcpu_scenario.machine.emulated.kvm.registers import read_register, write_register
+from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state, wait_to_run
+from vcpu_scenario.machine.emulated.kvm.registers import registers_of, reset_unloaded
 from vcpu_scenario.machine.emulated.kvm.slots import check_slot
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
-from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.kvm.vcpu import MPIDR, Refused, Vcpu
+from vcpu_scenario.machine.emulated.vgic import VgicV3
 from vcpu_scenario.machine.interface import KvmError, NotModelled
 
 EXIT_COST = 1000
@@ -49,13 +51,14 @@ class EmulatedMachine:
         self._run = abi.kvm_run()
         self._cpu = pool.take()
         self._vcpu = Vcpu(self._cpu, self._run, kernel.behaviour, midr)
-        self._step: Final = guestdebug.step_state(self._vcpu)
+        self._step: Final = guestdebug.step_states(self._vcpu)
         self._maybe_settled_in_hyp: Final = maybe_settled_in_hyp(kernel.behaviour)
         reset_system_registers(self._vcpu)
+        reset_unloaded(self._vcpu)
+        self._registers: Final = registers_of(kernel.behaviour)
         self._ioeventfds: list[Ioeventfd] = []
         self._eventfds: list[EventfdDevice] = []
         self._sound = True
-        self._has_run = False
         self._cpu.gic = bare_interface(kernel.behaviour)
         self._cpu.pstate = DAIF | EL1H
         self._identify()
@@ -126,10 +129,22 @@ class EmulatedMachine:
     # -- the vCPU's ioctls -------------------------------------------------------------------
 
     def get_one_reg(self, reg_id: int) -> int:
-        return read_register(self._vcpu, reg_id)
+        entry = self._registers.get(reg_id)
+        if entry is None:
+            raise KvmError(ENOENT, f"KVM_GET_ONE_REG {reg_id:#x}")
+        return entry[0](self._vcpu)
 
     def set_one_reg(self, reg_id: int, value: int) -> None:
-        write_register(self._vcpu, reg_id, value)
+        entry = self._registers.get(reg_id)
+        if entry is None:
+            raise KvmError(ENOENT, f"KVM_SET_ONE_REG {reg_id:#x}")
+        try:
+            entry[1](self._vcpu, value)
+        except Refused as refusal:
+            raise KvmError(refusal.errno, f"KVM_SET_ONE_REG {reg_id:#x}") from None
+
+    def reg_list(self) -> tuple[int, ...]:
+        return tuple(self._registers)
 
     def set_guest_debug(self, debug: abi.kvm_guest_debug) -> None:
         guestdebug.set_guest_debug(self._vcpu, debug)
@@ -143,7 +158,7 @@ class EmulatedMachine:
         set_vcpu_events(self._vcpu, events)
 
     def set_mp_state(self, state: int) -> None:
-        self._vcpu.mp_state = state
+        set_mp_state(self._vcpu, state)
 
     def host_interrupt(self) -> None:
         self._vcpu.host_interrupt = True
@@ -160,29 +175,33 @@ class EmulatedMachine:
 
     def _first_run(self) -> None:
         """``kvm_arch_vcpu_run_pid_change``."""
-        self._has_run = True
-        if self._vcpu.gic is not None:
-            self._vcpu.gic.first_run()
+        self._vcpu.has_run = True
+        vcpu = self._vcpu
+        if vcpu.gic is None:
+            return
+        if isinstance(vcpu.gic, VgicV3) and vcpu.mpidr != MPIDR:
+            raise NotModelled(f"a GICv3 of a vCPU that is elsewhere (mpidr_el1 = {vcpu.mpidr:#x})")
+        vcpu.gic.first_run()
 
     def kvm_run(self, *, instructions: int, seconds: float) -> int:
         vcpu, run = self._vcpu, self._run
         behaviour = vcpu.behaviour
-        if not self._has_run:
+        if not vcpu.has_run:
             self._first_run()
         if run.exit_reason == abi.KVM_EXIT_MMIO:
             complete(vcpu)
             if behaviour.step_exit_faked and fake_step_exit(vcpu):
                 return 0
-        stepping = vcpu.stepping
-        if stepping:
-            self._step.load()
+        step = guestdebug.step_of(vcpu, self._step)
+        if step is not None:
+            step.load()
         if run.immediate_exit:
             result = -EINTR
         else:
             run.exit_reason = abi.KVM_EXIT_UNKNOWN
             run.flags = 0
             self._sound = False
-            result = self._loop(instructions, seconds)
+            result = self._loop(step, instructions, seconds)
             self._sound = True
         vcpu.signal_pending = False
         vcpu.host_interrupt = False
@@ -190,36 +209,34 @@ class EmulatedMachine:
             vcpu.increment_pc or vcpu.pending_exception is not None
         ):
             adjust_pc(vcpu)
-        if stepping:
-            self._step.put()
+        if step is not None:
+            step.put()
         return result
 
-    def _loop(self, budget: int, seconds: float) -> int:
-        vcpu = self._vcpu
-        stepping, step, gic = vcpu.stepping, self._step, vcpu.gic
+    def _loop(self, step: guestdebug.StepState | None, budget: int, seconds: float) -> int:
+        vcpu, gic = self._vcpu, self._vcpu.gic
         deadline = 0.0
+        vcpu.unloaded.clear()
         while True:
-            if vcpu.mp_state != abi.KVM_MP_STATE_RUNNABLE:
-                if vcpu.mp_state == abi.KVM_MP_STATE_SUSPENDED:
-                    raise NotModelled("a suspended vCPU (KVM_MP_STATE_SUSPENDED)")
-                vcpu.signal_pending = True
+            if vcpu.mp_state != abi.KVM_MP_STATE_RUNNABLE and wait_to_run(vcpu):
+                return 0
             if gic is not None:
                 gic.flush()
             if vcpu.signal_pending:
                 self._run.exit_reason = abi.KVM_EXIT_INTR
                 return -EINTR
-            if stepping:
+            if step is not None:
                 step.setup()
             if vcpu.debug_changed:
                 guestdebug.program(vcpu)
             if vcpu.increment_pc or vcpu.pending_exception is not None:
                 adjust_pc(vcpu)
             exception = self._enter_guest(budget)
-            if stepping:
+            if step is not None:
                 step.clear()
             if gic is not None:
                 gic.sync()
-            if stepping and exception == EC_SOFTSTP_LOW:
+            if step is not None and exception == EC_SOFTSTP_LOW:
                 step.step_taken()
             result = handle_exit(vcpu, exception)
             if result <= 0:

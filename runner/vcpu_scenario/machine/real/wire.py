@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from vcpu_scenario import case as c
+from vcpu_scenario import survey as s
 from vcpu_scenario import trace as t
 
 _RECORDS: Final[dict[str, type]] = {
     kind.__name__: kind
-    for module in (c, t)
+    for module in (c, t, s)
     for kind in vars(module).values()
     if isinstance(kind, type) and kind.__module__ == module.__name__
 }
@@ -41,6 +42,26 @@ def dump_trace(trace: t.Trace) -> str:
 def load_trace(line: str) -> t.Trace:
     """Raises ValueError where ``line`` is no trace."""
     return _load(line, t.Trace)
+
+
+def dump_survey(survey: s.Survey) -> str:
+    """One line of JSON."""
+    return _dump(survey)
+
+
+def load_survey(line: str) -> s.Survey:
+    """Raises ValueError where ``line`` is no survey."""
+    return _load(line, s.Survey)
+
+
+def dump_answers(answers: s.Answers) -> str:
+    """One line of JSON."""
+    return _dump(answers)
+
+
+def load_answers(line: str) -> s.Answers:
+    """Raises ValueError where ``line`` is no answers."""
+    return _load(line, s.Answers)
 
 
 def _dump(record: object) -> str:

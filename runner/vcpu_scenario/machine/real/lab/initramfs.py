@@ -17,6 +17,7 @@ _TAKEN: Final = (
     "__init__.py",
     "case.py",
     "trace.py",
+    "survey.py",
     "kvm/*.py",
     "vmm/*.py",
     "machine/__init__.py",
