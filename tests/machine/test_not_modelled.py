@@ -6,9 +6,8 @@ from errno import EINVAL
 
 import pytest
 from vcpu_scenario.analysis.generate import words as w
-from vcpu_scenario.case import GuestDebug, Limits, SetMpState
-from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.registers import reg_id, sys_reg
+from vcpu_scenario.case import GuestDebug, Limits
+from vcpu_scenario.kvm.registers import sys_reg
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
 from vcpu_scenario.machine.interface import KvmError, NotModelled
 from vcpu_scenario.trace import Trace
@@ -122,11 +121,6 @@ def test_the_timers_are_registers_of_the_vmm_by_the_uapis_own_ids(
 
 
 # -- the rest --------------------------------------------------------------------------------------
-
-
-def test_alignment_checking_is_told() -> None:
-    sctlr = (3, 0, 1, 0, 0)
-    assert told(w.mrs(1, sctlr), 0xB27F_0021, w.msr(1, sctlr)).startswith("SCTLR_EL1.A")
 
 
 def test_the_hosts_wall_clock_is_told() -> None:

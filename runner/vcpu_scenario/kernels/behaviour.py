@@ -90,6 +90,8 @@ class Behaviour:
     vgic_groups_writable: bool = False
     vgic_wfi_heeds_priority: bool = False
     vgic_redistributor_one_region: bool = False
+    vgic_ends_checked: bool = False
+    vm_dead_without_vgic: bool = False
     vgic_revision_3: bool = False
     vgic_lr_overflow: bool = False
     gicv_trapped: bool = False

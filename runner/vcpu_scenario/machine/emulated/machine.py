@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errno import EEXIST, EINTR, EINVAL, ENOENT, ENOMEM
+from errno import EEXIST, EINTR, EINVAL, EIO, ENOENT, ENOMEM
 from time import monotonic
 from typing import Final
 
@@ -25,19 +25,28 @@ from vcpu_scenario.machine.emulated.kvm.exits import (
 )
 from vcpu_scenario.machine.emulated.kvm.idregs import CORTEX_A57, MIDR, hardware_id_registers
 from vcpu_scenario.machine.emulated.kvm.inject import adjust_pc
-from vcpu_scenario.machine.emulated.kvm.interrupts import bare_interface, create_gic, irq_line
+from vcpu_scenario.machine.emulated.kvm.interrupts import (
+    bare_interface,
+    create_gic,
+    first_run,
+    irq_line,
+)
 from vcpu_scenario.machine.emulated.kvm.mmio import complete
 from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state, wait_to_run
-from vcpu_scenario.machine.emulated.kvm.registers import registers_of, reset_unloaded
+from vcpu_scenario.machine.emulated.kvm.registers import (
+    Access,
+    registers_of,
+    reset_unloaded,
+)
 from vcpu_scenario.machine.emulated.kvm.slots import check_slot
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
-from vcpu_scenario.machine.emulated.kvm.vcpu import MPIDR, Refused, Vcpu
-from vcpu_scenario.machine.emulated.vgic import VgicV3
-from vcpu_scenario.machine.interface import KvmError, NotModelled
+from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
+from vcpu_scenario.machine.interface import KvmError
 
 EXIT_COST = 1000
 """What an exit handled in the kernel is charged against the instruction budget."""
 
+_HIGHEST: Final = (1 << 64) - 1
 _PATIENCE: Final = 10
 """A run is bounded by its budget, the same on every host. The clock ends what outwits it, at this
 many times the seconds that a real machine is given."""
@@ -55,7 +64,7 @@ class EmulatedMachine:
         self._maybe_settled_in_hyp: Final = maybe_settled_in_hyp(kernel.behaviour)
         reset_system_registers(self._vcpu)
         reset_unloaded(self._vcpu)
-        self._registers: Final = registers_of(kernel.behaviour)
+        self._registers = registers_of(kernel.behaviour)
         self._ioeventfds: list[Ioeventfd] = []
         self._eventfds: list[EventfdDevice] = []
         self._sound = True
@@ -98,7 +107,7 @@ class EmulatedMachine:
         self._vcpu.psci_0_2 = psci_0_2
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
-        if ioeventfd.match is not None and not ioeventfd.len:
+        if not sound_ioeventfd(ioeventfd):
             raise KvmError(EINVAL, "KVM_IOEVENTFD")
         if any(_collide(ioeventfd, other) for other in self._ioeventfds):
             raise KvmError(EEXIST, "KVM_IOEVENTFD")
@@ -173,21 +182,20 @@ class EmulatedMachine:
 
     # -- KVM_RUN -----------------------------------------------------------------------------
 
-    def _first_run(self) -> None:
-        """``kvm_arch_vcpu_run_pid_change``."""
-        self._vcpu.has_run = True
+    def _first_run(self) -> int:
+        """``kvm_arch_vcpu_run_pid_change``: 0, or the negative errno."""
         vcpu = self._vcpu
-        if vcpu.gic is None:
-            return
-        if isinstance(vcpu.gic, VgicV3) and vcpu.mpidr != MPIDR:
-            raise NotModelled(f"a GICv3 of a vCPU that is elsewhere (mpidr_el1 = {vcpu.mpidr:#x})")
-        vcpu.gic.first_run()
+        if (error := first_run(vcpu)) == 0:
+            vcpu.has_run = True
+        elif vcpu.behaviour.vm_dead_without_vgic:
+            self._registers = _DEAD
+        return error
 
     def kvm_run(self, *, instructions: int, seconds: float) -> int:
         vcpu, run = self._vcpu, self._run
         behaviour = vcpu.behaviour
-        if not vcpu.has_run:
-            self._first_run()
+        if not vcpu.has_run and (error := self._first_run()):
+            return error
         if run.exit_reason == abi.KVM_EXIT_MMIO:
             complete(vcpu)
             if behaviour.step_exit_faked and fake_step_exit(vcpu):
@@ -274,6 +282,24 @@ def create(name: str, cpu: str = "cortex-a57") -> EmulatedMachine:
     default. Raises :class:`~vcpu_scenario.kernels.table.UnknownKernel`.
     """
     return EmulatedMachine(kernel(name), MIDR.get(cpu, CORTEX_A57))
+
+
+class _Dead(dict[int, Access]):
+    """The registers of a VM that is dead: ``kvm_vm_dead``."""
+
+    def get(self, reg_id: int, _default: object = None) -> Access:
+        raise KvmError(EIO, f"KVM_GET_ONE_REG {reg_id:#x}")
+
+
+_DEAD: Final = _Dead()
+
+
+def sound_ioeventfd(ioeventfd: Ioeventfd) -> bool:
+    """``kvm_assign_ioeventfd_idx``: a width that an access can have, or any; within the address
+    space; and a value to match only with a width."""
+    if ioeventfd.len not in (0, 1, 2, 4, 8) or ioeventfd.addr + ioeventfd.len > _HIGHEST:
+        return False
+    return bool(ioeventfd.len) or ioeventfd.match is None
 
 
 def _collide(one: Ioeventfd, other: Ioeventfd) -> bool:

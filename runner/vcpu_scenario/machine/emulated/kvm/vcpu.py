@@ -71,6 +71,8 @@ class Vcpu:
         }
         self.bus: Final = IoBus()
         self.gic: Vgic | None = None
+        self.gic_error = 0
+        """What ``KVM_RUN`` returns for want of a place for the vGIC's frames."""
         self.ring: Final = abi.kvm_coalesced_mmio_ring()
         self.caps: Final = set[str]()
         self.psci_0_2 = True
