@@ -80,6 +80,19 @@ FP_REGISTERS: Final = {
     "fpcr": KVM_REG_ARM64 | KVM_REG_SIZE_U32 | KVM_REG_ARM_CORE | (_VREGS + 516) // 4,
 }
 
+OTHER_REGISTERS: Final = {
+    "fpsr": FP_REGISTERS["fpsr"],
+    "fpcr": FP_REGISTERS["fpcr"],
+    "cntv_ctl_el0": sys_reg(3, 3, 14, 3, 1),
+    # In the uAPI the ids of these two are swapped.
+    "cntv_cval_el0": sys_reg(3, 3, 14, 0, 2),
+    "cntvct_el0": sys_reg(3, 3, 14, 3, 2),
+    "cntp_ctl_el0": sys_reg(3, 3, 14, 2, 1),
+    "cntp_cval_el0": sys_reg(3, 3, 14, 2, 2),
+    "cntpct_el0": sys_reg(3, 3, 14, 0, 1),
+}
+"""Ids by name, for the registers that scenarios name beside the core and the system ones."""
+
 SYSTEM_REGISTERS: Final = {
     "mdscr_el1": (2, 0, 0, 2, 2),
     "mdccint_el1": (2, 0, 0, 2, 0),
@@ -145,11 +158,11 @@ _GENERIC = re.compile(r"s([23])_([0-7])_c(\d+)_c(\d+)_([0-7])\Z")
 def reg_id(name: str) -> int | None:
     """The id of the register ``name``, or None where no register is called so.
 
-    Takes core registers, named system registers, the aliases ``sp`` ``lr`` ``fp``, and the
-    assembler's generic form ``s3_0_c15_c0_0``.
+    Takes core registers, FPSR and FPCR, those of the timers, named system registers, the aliases
+    ``sp`` ``lr`` ``fp``, and the assembler's generic form ``s3_0_c15_c0_0``.
     """
     name = ALIASES.get(name, name)
-    if (core := CORE_REGISTERS.get(name)) is not None:
+    if (core := CORE_REGISTERS.get(name) or OTHER_REGISTERS.get(name)) is not None:
         return core
     if (encoding := SYSTEM_REGISTERS.get(name)) is not None:
         return sys_reg(*encoding)

@@ -10,6 +10,7 @@ from vcpu_scenario.arm64.esr import EC_SOFTSTP_LOW
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.kernels.table import Kernel, kernel
 from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.registers import size_of
 from vcpu_scenario.machine.emulated.cpu import pool
 from vcpu_scenario.machine.emulated.cpu.core import EXCEPTION_COST, EXIT_BUDGET
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ
@@ -148,7 +149,7 @@ class EmulatedMachine:
         if entry is None:
             raise KvmError(ENOENT, f"KVM_SET_ONE_REG {reg_id:#x}")
         try:
-            entry[1](self._vcpu, value)
+            entry[1](self._vcpu, value & (1 << 8 * size_of(reg_id)) - 1)
         except Refused as refusal:
             raise KvmError(refusal.errno, f"KVM_SET_ONE_REG {reg_id:#x}") from None
 

@@ -153,7 +153,8 @@ class RealMachine:
 
     def set_one_reg(self, reg_id: int, value: int) -> None:
         size = size_of(reg_id)
-        stored = (ctypes.c_uint8 * size).from_buffer_copy(value.to_bytes(size, "little"))
+        data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
+        stored = (ctypes.c_uint8 * size).from_buffer_copy(data)
         request = uapi.kvm_one_reg(id=reg_id, addr=ctypes.addressof(stored))
         call(self._vcpu, uapi.KVM_SET_ONE_REG, request, f"KVM_SET_ONE_REG {reg_id:#x}")
 
