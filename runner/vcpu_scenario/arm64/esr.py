@@ -54,6 +54,14 @@ def external_abort(from_el: int, *, fetch: bool = False) -> int:
     return low + (1 if from_el else 0) << EC_SHIFT | IL | 0x10
 
 
+def address_size_fault(
+    from_el: int, level: int, *, is_write: bool = False, fetch: bool = False
+) -> int:
+    """The syndrome of an address size fault of stage 1, taken to EL1 (DFSC 0x00 to 0x03)."""
+    low = EC_IABT_LOW if fetch else EC_DABT_LOW
+    return low + (1 if from_el else 0) << EC_SHIFT | IL | is_write << 6 | level
+
+
 def alignment_fault(from_el: int, *, is_write: bool) -> int:
     """The syndrome of an alignment fault of a data access taken to EL1 (DFSC 0x21)."""
     return EC_DABT_LOW + (1 if from_el else 0) << EC_SHIFT | IL | is_write << 6 | 0x21

@@ -12,11 +12,31 @@ from typing import Final
 
 KVM_REG_ARM64: Final = 0x6000_0000_0000_0000
 KVM_REG_SIZE_U64: Final = 0x0030_0000_0000_0000
+_SIZE_SHIFT: Final = 52
 KVM_REG_ARM_CORE: Final = 0x0010 << 16
 KVM_REG_ARM64_SYSREG: Final = 0x0013 << 16
 KVM_REG_ARM_FW: Final = 0x0014 << 16
 
-KVM_REG_ARM_PSCI_VERSION: Final = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_FW
+KVM_REG_ARM_DEMUX: Final = 0x0011 << 16
+KVM_REG_ARM_FW_FEAT_BMAP: Final = 0x0016 << 16
+KVM_REG_SIZE_U32: Final = 0x0020_0000_0000_0000
+KVM_REG_SIZE_U128: Final = 0x0040_0000_0000_0000
+
+_FIRMWARE: Final = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_FW
+_BITMAP: Final = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_FW_FEAT_BMAP
+KVM_REG_ARM_PSCI_VERSION: Final = _FIRMWARE | 0
+KVM_REG_ARM_WORKAROUND_1: Final = _FIRMWARE | 1
+KVM_REG_ARM_WORKAROUND_2: Final = _FIRMWARE | 2
+KVM_REG_ARM_WORKAROUND_3: Final = _FIRMWARE | 3
+KVM_REG_ARM_STD_BMAP: Final = _BITMAP | 0
+KVM_REG_ARM_STD_HYP_BMAP: Final = _BITMAP | 1
+KVM_REG_ARM_VENDOR_HYP_BMAP: Final = _BITMAP | 2
+KVM_REG_ARM_VENDOR_HYP_BMAP_2: Final = _BITMAP | 3
+
+
+def size_of(reg_id: int) -> int:
+    """Bytes of the register with this id (``KVM_REG_SIZE_MASK``)."""
+    return 1 << (reg_id >> _SIZE_SHIFT & 0xF)
 
 
 def core_reg(byte_offset: int) -> int:
@@ -30,6 +50,11 @@ def sys_reg(op0: int, op1: int, crn: int, crm: int, op2: int) -> int:
     return KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG | encoding
 
 
+def ccsidr(csselr: int) -> int:
+    """The id of CCSIDR_EL1 as CSSELR_EL1 selects it (``KVM_REG_ARM_DEMUX_ID_CCSIDR``)."""
+    return KVM_REG_ARM64 | KVM_REG_SIZE_U32 | KVM_REG_ARM_DEMUX | csselr
+
+
 # struct kvm_regs: regs[31], sp (SP_EL0), pc, pstate; sp_el1; elr_el1; spsr[5] (SPSR_EL1 first).
 CORE_REGISTERS: Final = {
     **{f"x{n}": core_reg(8 * n) for n in range(31)},
@@ -39,7 +64,34 @@ CORE_REGISTERS: Final = {
     "sp_el1": core_reg(272),
     "elr_el1": core_reg(280),
     "spsr_el1": core_reg(288),
+    # Those of AArch32, which KVM keeps for a vCPU that has none.
+    **{
+        f"spsr_{mode}": core_reg(296 + 8 * n) for n, mode in enumerate(("abt", "und", "irq", "fiq"))
+    },
 }
+# fp_regs: vregs[32], 16 bytes each from a multiple of 16; fpsr, fpcr, 4 bytes each.
+_VREGS: Final = 336
+FP_REGISTERS: Final = {
+    **{
+        f"v{n}": KVM_REG_ARM64 | KVM_REG_SIZE_U128 | KVM_REG_ARM_CORE | (_VREGS + 16 * n) // 4
+        for n in range(32)
+    },
+    "fpsr": KVM_REG_ARM64 | KVM_REG_SIZE_U32 | KVM_REG_ARM_CORE | (_VREGS + 512) // 4,
+    "fpcr": KVM_REG_ARM64 | KVM_REG_SIZE_U32 | KVM_REG_ARM_CORE | (_VREGS + 516) // 4,
+}
+
+OTHER_REGISTERS: Final = {
+    "fpsr": FP_REGISTERS["fpsr"],
+    "fpcr": FP_REGISTERS["fpcr"],
+    "cntv_ctl_el0": sys_reg(3, 3, 14, 3, 1),
+    # In the uAPI the ids of these two are swapped.
+    "cntv_cval_el0": sys_reg(3, 3, 14, 0, 2),
+    "cntvct_el0": sys_reg(3, 3, 14, 3, 2),
+    "cntp_ctl_el0": sys_reg(3, 3, 14, 2, 1),
+    "cntp_cval_el0": sys_reg(3, 3, 14, 2, 2),
+    "cntpct_el0": sys_reg(3, 3, 14, 0, 1),
+}
+"""Ids by name, for the registers that scenarios name beside the core and the system ones."""
 
 SYSTEM_REGISTERS: Final = {
     "mdscr_el1": (2, 0, 0, 2, 2),
@@ -106,11 +158,11 @@ _GENERIC = re.compile(r"s([23])_([0-7])_c(\d+)_c(\d+)_([0-7])\Z")
 def reg_id(name: str) -> int | None:
     """The id of the register ``name``, or None where no register is called so.
 
-    Takes core registers, named system registers, the aliases ``sp`` ``lr`` ``fp``, and the
-    assembler's generic form ``s3_0_c15_c0_0``.
+    Takes core registers, FPSR and FPCR, those of the timers, named system registers, the aliases
+    ``sp`` ``lr`` ``fp``, and the assembler's generic form ``s3_0_c15_c0_0``.
     """
     name = ALIASES.get(name, name)
-    if (core := CORE_REGISTERS.get(name)) is not None:
+    if (core := CORE_REGISTERS.get(name) or OTHER_REGISTERS.get(name)) is not None:
         return core
     if (encoding := SYSTEM_REGISTERS.get(name)) is not None:
         return sys_reg(*encoding)

@@ -11,7 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from vcpu_scenario.kvm.registers import ALIASES, CORE_REGISTERS, SYSTEM_REGISTERS, reg_id
+from vcpu_scenario.kvm.registers import (
+    ALIASES,
+    CORE_REGISTERS,
+    OTHER_REGISTERS,
+    SYSTEM_REGISTERS,
+    reg_id,
+)
 from vcpu_scenario.language.nodes import Map, Node, Scalar
 from vcpu_scenario.source import Diagnostic, Span, did_you_mean, quoted
 
@@ -172,7 +178,7 @@ class Scope:
             return ALIASES.get(name, name)
         lowered = name.lower()
         whole = re.sub(r"^w(?=\d+$)", "x", lowered)
-        known = [*CORE_REGISTERS, *ALIASES, *SYSTEM_REGISTERS]
+        known = [*CORE_REGISTERS, *ALIASES, *OTHER_REGISTERS, *SYSTEM_REGISTERS]
         meant = reg_id(whole) is not None
         self.problems.add(
             f"no register is called {quoted(name)}",

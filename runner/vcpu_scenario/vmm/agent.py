@@ -15,10 +15,12 @@ import traceback
 from typing import Final
 
 from vcpu_scenario.interchange.cases import load_case
+from vcpu_scenario.interchange.surveys import dump_answers, load_survey
 from vcpu_scenario.interchange.traces import dump_trace
 from vcpu_scenario.machine.interface import KvmError, Unsupported
 from vcpu_scenario.machine.real import mailbox
 from vcpu_scenario.machine.real.machine import NoKvmError, RealMachine
+from vcpu_scenario.vmm import surveyor
 from vcpu_scenario.vmm.loop import run_case
 
 _DEVICES: Final = "/sys/bus/pci/devices"
@@ -41,7 +43,7 @@ def main() -> None:
         word, text = _wait(box)
         if word == mailbox.QUIT:
             break
-        box.send(*_answer(text))
+        box.send(*_answer(word, text))
     libc.reboot(_POWER_OFF)
 
 
@@ -85,15 +87,28 @@ def _readiness() -> tuple[str, str]:
     return mailbox.READY, os.uname().release
 
 
-def _answer(line: str) -> tuple[str, str]:
+def _answer(word: str, line: str) -> tuple[str, str]:
     try:
-        case = load_case(line)
-        with RealMachine() as machine:
-            return mailbox.TRACE, dump_trace(run_case(machine, case))
+        return _ANSWER[word](line)
     except Unsupported as reason:
         return mailbox.SKIP, str(reason)
     except Exception:
         return mailbox.FAILED, traceback.format_exc()
+
+
+def _run(line: str) -> tuple[str, str]:
+    case = load_case(line)
+    with RealMachine() as machine:
+        return mailbox.TRACE, dump_trace(run_case(machine, case))
+
+
+def _survey(line: str) -> tuple[str, str]:
+    survey = load_survey(line)
+    with RealMachine() as machine:
+        return mailbox.ANSWERS, dump_answers(surveyor.do(machine, survey))
+
+
+_ANSWER: Final = {mailbox.CASE: _run, mailbox.SURVEY: _survey}
 
 
 if __name__ == "__main__":

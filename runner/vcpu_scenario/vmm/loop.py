@@ -51,12 +51,12 @@ def run_case(machine: Machine, case: Case) -> Trace:
     try:
         set_up(machine, case)
         run.begin()
+        return run.to_the_end()
     except KvmError as refusal:
         error = f"{refusal.what}: errno {refusal.errno}"
         return Trace(error=error, errno=refusal.errno, ended=Ending.REFUSED)
     except NotModelled as limit:
         return Trace(ended=Ending.NOT_MODELLED, unmodelled=Unmodelled(limit.what, None))
-    return run.to_the_end()
 
 
 class _Run:

@@ -10,6 +10,7 @@ from typing import Final
 
 from vcpu_scenario.kernels.rules.hypercalls import HYPERCALLS
 from vcpu_scenario.kernels.rules.mmio import MMIO
+from vcpu_scenario.kernels.rules.onereg import ONE_REG
 from vcpu_scenario.kernels.rules.records import RECORDS
 from vcpu_scenario.kernels.rules.registers import REGISTERS
 from vcpu_scenario.kernels.rules.rule import Commit, Rule
@@ -18,7 +19,7 @@ from vcpu_scenario.kernels.rules.vgic import VARIANTS, VGIC
 
 __all__ = ["BY_NAME", "RULES", "Commit", "Rule"]
 
-RULES: Final = (*STEPPING, *MMIO, *RECORDS, *HYPERCALLS, *REGISTERS, *VGIC, *VARIANTS)
+RULES: Final = (*STEPPING, *MMIO, *RECORDS, *HYPERCALLS, *REGISTERS, *ONE_REG, *VGIC, *VARIANTS)
 """Every rule. A rule without a range belongs to variants of a release alone."""
 
 BY_NAME: Final = {rule.name: rule for rule in RULES}

@@ -64,10 +64,20 @@ HYPERCALLS: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "smccc_workaround_3_in_hyp",
-        ("5.10", ">=5.18"),
+        ("5.10", ">=5.17"),
         "SMCCC_ARCH_WORKAROUND_3 is answered in the exception vector (also in stable kernels of "
         "March 2022 and later)",
-        recorded("Debian's 5.10.223, 6.12.118 and 7.2.13, every SMCCC function"),
+        recorded(
+            "Debian's 5.10.223, 6.12.118 and 7.2.13, every SMCCC function; pulled for 5.17 with "
+            "arm64-spectre-bhb-for-v5.17-2"
+        ),
+        (
+            Commit(
+                "a5905d6af492",
+                "KVM: arm64: Allow SMCCC_ARCH_WORKAROUND_3 to be discovered and migrated",
+                "5.17",
+            ),
+        ),
     ),
     Rule(
         "smccc_pv_time",
@@ -133,6 +143,12 @@ HYPERCALLS: Final[tuple[Rule, ...]] = (
         "with KVM_CAP_ARM_SYSTEM_SUSPEND, SYSTEM_SUSPEND exits to userspace",
         source("pull request for 5.19"),
         (Commit("bfbab4456877", "KVM: arm64: Implement PSCI SYSTEM_SUSPEND", "5.19"),),
+    ),
+    Rule(
+        "vcpu_suspends",
+        (">=5.19",),
+        "there is KVM_MP_STATE_SUSPENDED: the vCPU waits, and an interrupt is a wakeup event",
+        recorded("Debian's 5.10 against 6.12, KVM_SET_MP_STATE; pull request for 5.19"),
     ),
     Rule(
         "psci_arguments_narrowed",

@@ -61,6 +61,24 @@ VGIC: Final[tuple[Rule, ...]] = (
         source("the trees of 5.3.1 and 5.4.0, vgic_register_redist_iodev"),
     ),
     Rule(
+        "vgic_ends_checked",
+        (">=5.16",),
+        "a frame of the vGIC whose end lies beyond the VM's IPAs is refused; before, only its "
+        "beginning was looked at",
+        recorded("Debian's 5.10 against 6.1 and 6.12, KVM_DEV_ARM_VGIC_GRP_ADDR"),
+        (Commit("f25c5e4dafd8", "kvm: arm64: vgic: Introduce vgic_check_iorange", "5.16"),),
+    ),
+    Rule(
+        "vm_dead_without_vgic",
+        ("6.1", ">=6.12"),
+        "a VM whose vGIC cannot be mapped is dead: every ioctl fails with EIO (in late 6.1.y, and "
+        "6.12.y; mainline between 6.4 and 6.14)",
+        recorded(
+            "Debian's 5.10 against 6.1.192 and 6.12.118, frames of a GICv2 that overlap; "
+            "kvm_vm_dead is in the tree of 6.14 and not in that of 6.4.6"
+        ),
+    ),
+    Rule(
         "vgic_revision_3",
         (">=5.19",),
         "GICD_IIDR says revision 3",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from errno import EEXIST, EINTR, EINVAL, ENOMEM
+from errno import EEXIST, EINTR, EINVAL, EIO, ENOENT, ENOMEM
 from functools import lru_cache
 from time import monotonic
 from typing import Final
@@ -12,6 +12,7 @@ from vcpu_scenario.arm64.esr import EC_SOFTSTP_LOW
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.kernels.table import Kernel, kernel
 from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.registers import size_of
 from vcpu_scenario.machine.emulated.cpu import pool
 from vcpu_scenario.machine.emulated.cpu.core import EXCEPTION_COST, EXIT_BUDGET
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ
@@ -27,25 +28,31 @@ from vcpu_scenario.machine.emulated.kvm.exits import (
 )
 from vcpu_scenario.machine.emulated.kvm.idregs import CORTEX_A57, MIDR, hardware_id_registers
 from vcpu_scenario.machine.emulated.kvm.inject import adjust_pc
-from vcpu_scenario.machine.emulated.kvm.interrupts import bare_interface, create_gic, irq_line
+from vcpu_scenario.machine.emulated.kvm.interrupts import (
+    bare_interface,
+    create_gic,
+    first_run,
+    irq_line,
+)
 from vcpu_scenario.machine.emulated.kvm.mmio import Completion, complete
+from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state, wait_to_run
 from vcpu_scenario.machine.emulated.kvm.registers import (
-    read_register,
-    read_registers,
-    write_register,
+    Access,
+    registers_of,
+    reset_unloaded,
 )
 from vcpu_scenario.machine.emulated.kvm.slots import check_slot
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
-from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 from vcpu_scenario.machine.emulated.steps import Steps
-from vcpu_scenario.machine.interface import KvmError, NotModelled
+from vcpu_scenario.machine.interface import KvmError
 from vcpu_scenario.trace import Inside
 
 EXIT_COST = 1000
 """What an exit handled in the kernel is charged against the instruction budget."""
 
 _PC: Final = 32
-
+_HIGHEST: Final = (1 << 64) - 1
 _PATIENCE: Final = 10
 """A run is bounded by its budget, the same on every host. The clock ends what outwits it, at this
 many times the seconds that a real machine is given."""
@@ -59,17 +66,18 @@ class EmulatedMachine:
         self._run = abi.kvm_run()
         self._cpu = pool.take()
         self._vcpu = Vcpu(self._cpu, self._run, kernel.behaviour, midr)
-        self._step: Final = guestdebug.step_state(self._vcpu)
+        self._step: Final = guestdebug.step_states(self._vcpu)
         self._steps: Final = Steps(self._vcpu)
         self._completed: Completion | None = None
         self._entered: int | None = None
         self._left: int | None = None
         self._maybe_settled_in_hyp: Final = maybe_settled_in_hyp(kernel.behaviour)
         reset_system_registers(self._vcpu)
+        reset_unloaded(self._vcpu)
+        self._registers = registers_of(kernel.behaviour)
         self._ioeventfds: list[Ioeventfd] = []
         self._eventfds: list[EventfdDevice] = []
         self._sound = True
-        self._has_run = False
         self._cpu.gic = bare_interface(kernel.behaviour)
         self._cpu.pstate = DAIF | EL1H
         self._identify()
@@ -109,7 +117,7 @@ class EmulatedMachine:
         self._vcpu.psci_0_2 = psci_0_2
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
-        if ioeventfd.match is not None and not ioeventfd.len:
+        if not sound_ioeventfd(ioeventfd):
             raise KvmError(EINVAL, "KVM_IOEVENTFD")
         if any(_collide(ioeventfd, other) for other in self._ioeventfds):
             raise KvmError(EEXIST, "KVM_IOEVENTFD")
@@ -140,13 +148,29 @@ class EmulatedMachine:
     # -- the vCPU's ioctls -------------------------------------------------------------------
 
     def get_one_reg(self, reg_id: int) -> int:
-        return read_register(self._vcpu, reg_id)
+        entry = self._registers.get(reg_id)
+        if entry is None:
+            raise KvmError(ENOENT, f"KVM_GET_ONE_REG {reg_id:#x}")
+        return entry[0](self._vcpu)
 
     def get_regs(self, reg_ids: Sequence[int]) -> list[int]:
-        return read_registers(self._vcpu, reg_ids)
+        registers, vcpu = self._registers, self._vcpu
+        try:
+            return [registers[reg_id][0](vcpu) for reg_id in reg_ids]
+        except KeyError as unknown:
+            raise KvmError(ENOENT, f"KVM_GET_ONE_REG {unknown.args[0]:#x}") from None
 
     def set_one_reg(self, reg_id: int, value: int) -> None:
-        write_register(self._vcpu, reg_id, value)
+        entry = self._registers.get(reg_id)
+        if entry is None:
+            raise KvmError(ENOENT, f"KVM_SET_ONE_REG {reg_id:#x}")
+        try:
+            entry[1](self._vcpu, value & (1 << 8 * size_of(reg_id)) - 1)
+        except Refused as refusal:
+            raise KvmError(refusal.errno, f"KVM_SET_ONE_REG {reg_id:#x}") from None
+
+    def reg_list(self) -> tuple[int, ...]:
+        return tuple(self._registers)
 
     def set_guest_debug(self, debug: abi.kvm_guest_debug) -> None:
         guestdebug.set_guest_debug(self._vcpu, debug)
@@ -160,7 +184,7 @@ class EmulatedMachine:
         set_vcpu_events(self._vcpu, events)
 
     def set_mp_state(self, state: int) -> None:
-        self._vcpu.mp_state = state
+        set_mp_state(self._vcpu, state)
 
     def host_interrupt(self) -> None:
         self._vcpu.host_interrupt = True
@@ -181,32 +205,35 @@ class EmulatedMachine:
 
     # -- KVM_RUN -----------------------------------------------------------------------------
 
-    def _first_run(self) -> None:
-        """``kvm_arch_vcpu_run_pid_change``."""
-        self._has_run = True
-        if self._vcpu.gic is not None:
-            self._vcpu.gic.first_run()
+    def _first_run(self) -> int:
+        """``kvm_arch_vcpu_run_pid_change``: 0, or the negative errno."""
+        vcpu = self._vcpu
+        if (error := first_run(vcpu)) == 0:
+            vcpu.has_run = True
+        elif vcpu.behaviour.vm_dead_without_vgic:
+            self._registers = _DEAD
+        return error
 
     def kvm_run(self, *, instructions: int, seconds: float) -> int:
         vcpu, run = self._vcpu, self._run
         behaviour = vcpu.behaviour
-        if not self._has_run:
-            self._first_run()
+        if not vcpu.has_run and (error := self._first_run()):
+            return error
         self._completed = self._entered = self._left = None
         if run.exit_reason == abi.KVM_EXIT_MMIO:
             self._completed = complete(vcpu)
             if behaviour.step_exit_faked and fake_step_exit(vcpu):
                 return 0
-        stepping = vcpu.stepping
-        if stepping:
-            self._step.load()
+        step = guestdebug.step_of(vcpu, self._step)
+        if step is not None:
+            step.load()
         if run.immediate_exit:
             result = -EINTR
         else:
             run.exit_reason = abi.KVM_EXIT_UNKNOWN
             run.flags = 0
             self._sound = False
-            result = self._loop(instructions, seconds)
+            result = self._loop(step, instructions, seconds)
             self._sound = True
         vcpu.signal_pending = False
         vcpu.host_interrupt = False
@@ -214,27 +241,26 @@ class EmulatedMachine:
             vcpu.increment_pc or vcpu.pending_exception is not None
         ):
             adjust_pc(vcpu)
-        if stepping:
-            self._step.put()
+        if step is not None:
+            step.put()
         return result
 
-    def _loop(self, budget: int, seconds: float) -> int:
+    def _loop(self, step: guestdebug.StepState | None, budget: int, seconds: float) -> int:
         vcpu, regs = self._vcpu, self._cpu.regs
-        stepping, step, gic = vcpu.stepping, self._step, vcpu.gic
+        gic, stepping = vcpu.gic, vcpu.stepping
         self._steps.ran = [] if stepping else None
         first = True
         deadline = 0.0
+        vcpu.unloaded.clear()
         while True:
-            if vcpu.mp_state != abi.KVM_MP_STATE_RUNNABLE:
-                if vcpu.mp_state == abi.KVM_MP_STATE_SUSPENDED:
-                    raise NotModelled("a suspended vCPU (KVM_MP_STATE_SUSPENDED)")
-                vcpu.signal_pending = True
+            if vcpu.mp_state != abi.KVM_MP_STATE_RUNNABLE and wait_to_run(vcpu):
+                return 0
             if gic is not None:
                 gic.flush()
             if vcpu.signal_pending:
                 self._run.exit_reason = abi.KVM_EXIT_INTR
                 return -EINTR
-            if stepping:
+            if step is not None:
                 step.setup()
             if vcpu.debug_changed:
                 guestdebug.program(vcpu)
@@ -245,11 +271,11 @@ class EmulatedMachine:
                 self._entered, first = start, False
             exception = self._enter_guest(budget)
             left = regs[_PC]
-            if stepping:
+            if step is not None:
                 step.clear()
             if gic is not None:
                 gic.sync()
-            if stepping and exception == EC_SOFTSTP_LOW:
+            if step is not None and exception == EC_SOFTSTP_LOW:
                 step.step_taken()
             result = handle_exit(vcpu, exception)
             if stepping:
@@ -304,6 +330,27 @@ def _inside(
     access, jumped = completed or (None, None)
     ran = () if entered is None else ran
     return Inside(completed is not None, access, jumped, entered, left, ran)
+
+
+class _Dead(dict[int, Access]):
+    """The registers of a VM that is dead: ``kvm_vm_dead``."""
+
+    def get(self, reg_id: int, _default: object = None) -> Access:
+        raise KvmError(EIO, f"KVM_GET_ONE_REG {reg_id:#x}")
+
+    def __getitem__(self, reg_id: int) -> Access:
+        return self.get(reg_id)
+
+
+_DEAD: Final = _Dead()
+
+
+def sound_ioeventfd(ioeventfd: Ioeventfd) -> bool:
+    """``kvm_assign_ioeventfd_idx``: a width that an access can have, or any; within the address
+    space; and a value to match only with a width."""
+    if ioeventfd.len not in (0, 1, 2, 4, 8) or ioeventfd.addr + ioeventfd.len > _HIGHEST:
+        return False
+    return bool(ioeventfd.len) or ioeventfd.match is None
 
 
 def _collide(one: Ioeventfd, other: Ioeventfd) -> bool:

@@ -20,6 +20,7 @@ from typing import Final
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.registers import size_of
 from vcpu_scenario.machine.interface import KvmError, Unsupported
 from vcpu_scenario.machine.real import uapi, vgic
 from vcpu_scenario.machine.real.ioctls import call
@@ -145,18 +146,28 @@ class RealMachine:
         return self._memory.read(ipa, length)
 
     def get_one_reg(self, reg_id: int) -> int:
-        value = ctypes.c_uint64()
-        request = uapi.kvm_one_reg(id=reg_id, addr=ctypes.addressof(value))
+        stored = (ctypes.c_uint8 * size_of(reg_id))()
+        request = uapi.kvm_one_reg(id=reg_id, addr=ctypes.addressof(stored))
         call(self._vcpu, uapi.KVM_GET_ONE_REG, request, f"KVM_GET_ONE_REG {reg_id:#x}")
-        return value.value
+        return int.from_bytes(bytes(stored), "little")
 
     def get_regs(self, reg_ids: Sequence[int]) -> list[int]:
         return [self.get_one_reg(reg_id) for reg_id in reg_ids]
 
     def set_one_reg(self, reg_id: int, value: int) -> None:
-        stored = ctypes.c_uint64(value)
+        size = size_of(reg_id)
+        data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
+        stored = (ctypes.c_uint8 * size).from_buffer_copy(data)
         request = uapi.kvm_one_reg(id=reg_id, addr=ctypes.addressof(stored))
         call(self._vcpu, uapi.KVM_SET_ONE_REG, request, f"KVM_SET_ONE_REG {reg_id:#x}")
+
+    def reg_list(self) -> tuple[int, ...]:
+        room = uapi.KVM_REGISTERS_MOST
+        listed = (ctypes.c_uint64 * (1 + room))(room)
+        # By address: a structure is handed over in a copy, behind whose head there is no room.
+        address = ctypes.addressof(listed)
+        call(self._vcpu, uapi.KVM_GET_REG_LIST, address, "KVM_GET_REG_LIST")
+        return tuple(listed[1 : 1 + listed[0]])
 
     def set_guest_debug(self, debug: abi.kvm_guest_debug) -> None:
         call(self._vcpu, uapi.KVM_SET_GUEST_DEBUG, debug, "KVM_SET_GUEST_DEBUG")

@@ -4,7 +4,8 @@ QEMU shows the memory to the guest as the BAR of an ``ivshmem-plain`` PCI device
 reads without any driver and which raises no interrupt, so that talking disturbs no measurement.
 Each side writes to one box and reads the other's, in strict turns: the guest begins with
 ``ready``, then each ``case`` is answered by one of ``trace``, ``skip`` (the case asks for what
-real KVM cannot do) or ``failed`` (our own fault), until ``quit``.
+real KVM cannot do) or ``failed`` (our own fault), and each ``survey`` by ``answers`` in the place
+of ``trace``, until ``quit``.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ The other side may look while the header is half written; none such has a matchi
 READY: Final = "ready"
 CASE: Final = "case"
 TRACE: Final = "trace"
+SURVEY: Final = "survey"
+ANSWERS: Final = "answers"
 SKIP: Final = "skip"
 FAILED: Final = "failed"
 QUIT: Final = "quit"

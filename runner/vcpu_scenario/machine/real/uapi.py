@@ -73,6 +73,12 @@ class kvm_one_reg(ctypes.Structure):  # noqa: N801
     _fields_ = [("id", c_uint64), ("addr", c_uint64)]
 
 
+class kvm_reg_list(ctypes.Structure):  # noqa: N801
+    """The head of the structure: ``n`` ids follow it."""
+
+    _fields_ = [("n", c_uint64)]
+
+
 class kvm_vcpu_init(ctypes.Structure):  # noqa: N801
     _fields_ = [("target", c_uint32), ("features", c_uint32 * 7)]
 
@@ -103,10 +109,14 @@ KVM_GET_ONE_REG: Final = _ioc(_WRITE, 0xAB, kvm_one_reg)
 KVM_SET_ONE_REG: Final = _ioc(_WRITE, 0xAC, kvm_one_reg)
 KVM_ARM_VCPU_INIT: Final = _ioc(_WRITE, 0xAE, kvm_vcpu_init)
 KVM_ARM_PREFERRED_TARGET: Final = _ioc(_READ, 0xAF, kvm_vcpu_init)
+KVM_GET_REG_LIST: Final = _ioc(_WRITE | _READ, 0xB0, kvm_reg_list)
 KVM_CREATE_DEVICE: Final = _ioc(_WRITE | _READ, 0xE0, kvm_create_device)
 KVM_SET_DEVICE_ATTR: Final = _ioc(_WRITE, 0xE1, kvm_device_attr)
 
 KVM_API_VERSION: Final = 12
+
+KVM_REGISTERS_MOST: Final = 4096
+"""Ids for which there is room; no vCPU has so many."""
 
 KVM_CAP_ARM_VM_IPA_SIZE: Final = 165
 

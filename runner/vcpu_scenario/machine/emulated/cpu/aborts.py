@@ -13,15 +13,12 @@ from vcpu_scenario.machine.emulated.cpu import decode, uc
 from vcpu_scenario.machine.emulated.cpu.alignment import misaligned
 from vcpu_scenario.machine.emulated.cpu.gicport import GicvPort
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, Hardware
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.emulated.cpu.walk import oversized
 
 _PAGE_OFFSET: Final = 0xFFF
 _DATA_ABORT: Final = esr.EC_DABT_LOW << esr.EC_SHIFT | esr.IL
 _FETCH_ABORT: Final = esr.EC_IABT_LOW << esr.EC_SHIFT | esr.IL
 _S1PTW: Final = 1 << 7
-_TCR_EL1: Final = (3, 0, 2, 0, 2)
-_OUTPUT_BITS: Final = (32, 36, 40, 42, 44, 48)
-"""By TCR_EL1.IPS."""
 _WRITES: Final = (uc.UC_ERR_WRITE_UNMAPPED, uc.UC_ERR_WRITE_PROT)
 
 
@@ -37,11 +34,13 @@ def data_abort(cpu: Hardware) -> int | None:
     gicv = cpu.gicv
     if gicv is not None and iss and 0 <= ipa - gicv.mapped()[0] < gicv.mapped()[1]:
         return _access_gicv(cpu, gicv, ipa, iss, is_write=is_write)
+    far = _fault_va(cpu, word, ipa) if translated else ipa
+    if translated and (level := oversized(cpu, far)) is not None:
+        cpu.take_to_el1(esr.address_size_fault(cpu.current_el, level, is_write=is_write), far)
+        return None
     cpu.hsr = _DATA_ABORT | iss | is_write * decode.WNR | cpu.stage2.fault_status(ipa)
     cpu.ipa = ipa & ~_PAGE_OFFSET
-    if translated:
-        _check_output_size(cpu, ipa)
-    cpu.far = _fault_va(cpu, word, ipa) if translated else ipa
+    cpu.far = far
     return esr.EC_DABT_LOW
 
 
@@ -70,16 +69,10 @@ def fetch_abort(cpu: Hardware) -> int | None:
     return fetch_abort_at(cpu, ipa)
 
 
-def _check_output_size(cpu: Hardware, ipa: int) -> None:
-    """Unicorn has no address size faults."""
-    ips = cpu.read_sys(_TCR_EL1) >> 32 & 7
-    if ips < len(_OUTPUT_BITS) and ipa >> _OUTPUT_BITS[ips]:
-        raise NotModelled(f"an address beyond TCR_EL1.IPS ({ipa:#x}, {_OUTPUT_BITS[ips]} bits)")
-
-
-def fetch_abort_at(cpu: Hardware, ipa: int) -> int:
-    if cpu.mmu_on:
-        _check_output_size(cpu, ipa)
+def fetch_abort_at(cpu: Hardware, ipa: int) -> int | None:
+    if cpu.mmu_on and (level := oversized(cpu, cpu.pc)) is not None:
+        cpu.take_to_el1(esr.address_size_fault(cpu.current_el, level, fetch=True), cpu.pc)
+        return None
     cpu.hsr = _FETCH_ABORT | cpu.stage2.fault_status(ipa)
     cpu.ipa, cpu.far = ipa & ~_PAGE_OFFSET, cpu.pc
     return esr.EC_IABT_LOW

@@ -29,8 +29,8 @@ from vcpu_scenario.machine.emulated.cpu.hardware import (
 )
 from vcpu_scenario.machine.emulated.cpu.layout import SCTLR_EL1
 from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, SS, Encoding
-from vcpu_scenario.machine.emulated.cpu.sysreghook import RegisterHooks
-from vcpu_scenario.machine.emulated.cpu.walk import unmapped_table
+from vcpu_scenario.machine.emulated.cpu.sysreghook import SCTLR_A, RegisterHooks
+from vcpu_scenario.machine.emulated.cpu.walk import oversized, unmapped_table
 from vcpu_scenario.machine.emulated.cpu.wordhooks import WordHooks
 from vcpu_scenario.machine.interface import NotModelled
 
@@ -47,6 +47,9 @@ _ABORTS: Final = (esr.EC_IABT_LOW, esr.EC_IABT_CUR, esr.EC_DABT_LOW, esr.EC_DABT
 
 _A64: Final = 1 << 32
 _IL: Final = 1 << 20
+_FAULT_STATUS: Final = 0x3F
+"""DFSC or IFSC: below an external abort are the faults of a translation."""
+_EXTERNAL: Final = 0x10
 _MODELLED: Final = frozenset(_A64 | mode | ss for mode in (EL0T, EL1T, EL1H) for ss in (0, SS))
 """The execution states that are: AArch64, at EL1 or EL0."""
 
@@ -91,6 +94,7 @@ class Cpu(Hardware):
         super().write_sys(encoding, value)
         if encoding == SCTLR_EL1:
             self.debug.translation_changed()
+            self._word_hooks.check_alignment(bool(value & SCTLR_A))
 
     # -- running -----------------------------------------------------------------------------
 
@@ -142,6 +146,9 @@ class Cpu(Hardware):
         """One run of Unicorn: the exception it ended with, None where that was settled."""
         if self.untrap_dc_zva:
             return self._run_untrapped()
+        if self._registers.alignment is not None:
+            self._word_hooks.check_alignment(self._registers.alignment)
+            self._registers.alignment = None
         self._count.value = budget
         status = uc.uc_emu_start(self._handle, self.pc_cell, uc.ZERO, uc.ZERO, self._count)
         if self._registers.limit is not None:
@@ -182,8 +189,13 @@ class Cpu(Hardware):
             self.take_to_el1(self.hsr)
             return None
         va = self.vaddress.value
-        if self.mmu_on and (table := unmapped_table(self, va)) is not None:
-            return aborts.table_walk_abort(self, exception, va, table)
+        if self.mmu_on:
+            translated = self.hsr & _FAULT_STATUS < _EXTERNAL
+            if translated and (level := oversized(self, va)) is not None:
+                self.take_to_el1(self.hsr & ~_FAULT_STATUS | level, va)
+                return None
+            if (table := unmapped_table(self, va)) is not None:
+                return aborts.table_walk_abort(self, exception, va, table)
         self.take_to_el1(self.hsr, va)
         return None
 
@@ -196,6 +208,8 @@ class Cpu(Hardware):
             return self._word_hooks.take()
         if self._alignment.hit:
             return self._alignment.take()
+        if self._registers.alignment is not None:
+            return None
         return EXIT_BUDGET
 
     def close(self) -> None:

@@ -96,6 +96,41 @@ def access_of(word: int, pc: int, x: Callable[[int], int]) -> Access | None:
     return None
 
 
+def aligned_to(word: int) -> int:
+    """What the address of the access that ``word`` makes has to be a multiple of where alignment is
+    checked (SCTLR_EL1.A): the size of one register, or element of a structure; 1 for none."""
+    top = word >> 24 & 0x3F
+    if top & 0b111011 == 0b011000:
+        prefetches = word >> 30 == 3 and not word >> 26 & 1
+        return 1 if prefetches else _literal_length(word)
+    if top & 0b111010 == 0b101000:
+        return _pair_element(word)
+    if top & 0b111010 == 0b111000:
+        prefetches = word >> 30 == 3 and word >> 22 & 3 == 2 and not word >> 26 & 1
+        return 1 if prefetches else 1 << _register_size(word)
+    if top == 0b001100:
+        return 1 << (word >> 10 & 3)
+    return _lane(word) if top == 0b001101 else 1
+
+
+def is_store(word: int) -> bool:
+    """Whether an access writes."""
+    if word >> 24 & 0b111011 == 0b011000:
+        return False
+    if word >> 24 & 0b111010 == 0b111000:  # opc, of which vectors have the upper bit for their size
+        opc = word >> 22 & 3
+        return not opc & 1 if word >> 26 & 1 else not opc
+    return not word >> 22 & 1
+
+
+def _lane(word: int) -> int:
+    """Of a single structure: its element, whose size the opcode gives."""
+    opcode, size = word >> 14 & 3, word >> 10 & 3
+    if opcode == 3:  # it is replicated
+        return 1 << size
+    return 8 if opcode == 2 and size == 1 else 1 << opcode
+
+
 def _signed(value: int, bits: int) -> int:
     value &= (1 << bits) - 1
     return value - (1 << bits) if value >> bits - 1 else value
@@ -108,17 +143,25 @@ def _literal_length(word: int) -> int:
     return 8 if opc == 1 else 4
 
 
-def _pair_access(word: int, base: int) -> Access:
+def _pair_element(word: int) -> int:
     opc, vector = word >> 30, word >> 26 & 1
-    length = 4 << opc if vector else (8 if opc == 2 else 4)
+    return 4 << opc if vector else (8 if opc == 2 else 4)
+
+
+def _pair_access(word: int, base: int) -> Access:
+    length = _pair_element(word)
     post_index = word >> 23 & 3 == 1
     offset = 0 if post_index else _signed(word >> 15, 7) * length
     return Access(base + offset & (1 << 64) - 1, 2 * length)
 
 
-def _register_access(word: int, base: int, x: Callable[[int], int]) -> Access:
+def _register_size(word: int) -> int:
     vector = word >> 26 & 1
-    size = word >> 30 | (word >> 21 & 4 if vector else 0)
+    return word >> 30 | (word >> 21 & 4 if vector else 0)
+
+
+def _register_access(word: int, base: int, x: Callable[[int], int]) -> Access:
+    size = _register_size(word)
     length = 1 << size
     if word >> 24 & 1:
         offset = (word >> 10 & 0xFFF) * length

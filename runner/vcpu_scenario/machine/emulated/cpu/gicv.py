@@ -19,7 +19,6 @@ from vcpu_scenario.machine.emulated.cpu.cpuif import (
     CpuInterface,
     ListRegister,
 )
-from vcpu_scenario.machine.interface import NotModelled
 
 SIZE: Final = 0x2000
 PAGE: Final = 0x1000
@@ -131,14 +130,12 @@ def _write_bpr(cpuif: CpuInterface, value: int) -> None:
     cpuif.set_binary_point(0, value)
 
 
-_LEAST_ABPR: Final = 3
+_LEAST_ABPR: Final = 1
+"""Below what the priorities have bits for, and below its value at reset."""
 
 
 def _write_abpr(cpuif: CpuInterface, value: int) -> None:
-    if value & 7 < _LEAST_ABPR:
-        # The recorded CPU takes 1, below what its priorities have bits for.
-        raise NotModelled(f"GICV_ABPR below its least value ({value & 7})")
-    cpuif.bpr1 = value & 7
+    cpuif.bpr1 = max(value & 7, _LEAST_ABPR)
 
 
 def _write_apr(cpuif: CpuInterface, value: int) -> None:

@@ -17,6 +17,8 @@ from vcpu_scenario.machine.interface import NotModelled
 if TYPE_CHECKING:
     from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 
+SCTLR_A: Final = 1 << 1
+"""Alignment of loads and stores is checked."""
 _CNTKCTL_EL1: Final = (3, 0, 14, 1, 0)
 _EL0PCTEN, _EL0VCTEN, _EL0VTEN = 1, 1 << 1, 1 << 8
 
@@ -27,6 +29,8 @@ class RegisterHooks:
     def __init__(self, cpu: Hardware) -> None:
         self._cpu = cpu
         self.limit: tuple[NotModelled, int] | None = None
+        self.alignment: bool | None = None
+        """What the guest has just made of SCTLR_EL1.A."""
         self._read = uc.SYSTEM_HOOK(self._on_read)
         self._write = uc.SYSTEM_HOOK(self._on_write)
         cpu.engine.add_instruction_hook(uc.UC_ARM64_INS_MRS, self._read)
@@ -71,9 +75,12 @@ class RegisterHooks:
         return 1
 
     def _check_sctlr(self) -> int:
+        """Stops where SCTLR_EL1.A changes, so that hooks can be set."""
         value = self._cpu.x_or_zero(self._cpu.word_at_pc() & 31)
-        if self._cpu.current_el and value & _ALIGNMENT_CHECK:
-            return self._stop(NotModelled(f"SCTLR_EL1.A ({value:#x})"))
+        checked = bool(value & SCTLR_A)
+        if self._cpu.current_el and checked != bool(self._cpu.sctlr_el1.value & SCTLR_A):
+            self.alignment = checked
+            uc.uc_emu_stop(self._cpu.engine.handle)
         return 0
 
     def _may(self, encoding: Encoding) -> bool:
@@ -101,7 +108,6 @@ def _read_control(cpu: Hardware) -> int:
 
 _LOWEST_CRN: Final = 14
 _SCTLR_CRN: Final = 1
-_ALIGNMENT_CHECK: Final = 1 << 1
 _AT_EL0: Final[dict[Encoding, int]] = {
     (3, 3, 14, 0, 1): _EL0PCTEN,
     (3, 3, 14, 0, 2): _EL0VCTEN,

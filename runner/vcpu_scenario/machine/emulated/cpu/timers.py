@@ -27,7 +27,7 @@ _WORD: Final = (1 << 64) - 1
 
 @dataclass(slots=True)
 class Clock:
-    """The virtual counter, which starts at 0 with the VM."""
+    """What both counters go by; it starts at 0 with the VM."""
 
     count: int = 0
 
@@ -38,7 +38,7 @@ class Clock:
 
 @dataclass(slots=True)
 class Timer:
-    """One timer on a counter that is ``ahead`` of the virtual one. ``name`` is its registers'."""
+    """One timer on a counter that is ``ahead`` of the clock. ``name`` is its registers'."""
 
     clock: Clock
     name: str
@@ -49,11 +49,16 @@ class Timer:
     """The counter was at ``compare`` when that was written."""
 
     def count(self) -> int:
-        return self.clock.read() + self.ahead
+        return self.clock.read() + self.ahead & _WORD
+
+    def set_count(self, value: int) -> None:
+        """The counter goes on from ``value``."""
+        self.ahead = value - self.clock.count & _WORD
+        self.set_compare(self.compare)
 
     def set_compare(self, value: int) -> None:
         self.compare = value & _WORD
-        self._passed = self.clock.count + self.ahead >= self.compare
+        self._passed = (self.clock.count + self.ahead & _WORD) >= self.compare
 
     def set_value(self, value: int) -> None:
         """TVAL: from now on, signed."""
@@ -64,10 +69,10 @@ class Timer:
     def value(self) -> int:
         return self.compare - self.count() & 0xFFFF_FFFF
 
-    def set_control(self, value: int) -> None:
-        """Raises :class:`NotModelled` where the timer would fire."""
-        self.control = value & (ENABLE | IMASK)
-        if self.control == ENABLE and self.fires:
+    def set_control(self, value: int, kept: int = ENABLE | IMASK) -> None:
+        """What is ``kept`` of ``value``. Raises :class:`NotModelled` where the timer would fire."""
+        self.control = value & kept
+        if self.armed:
             raise NotModelled(
                 f"the armed {_KINDS[self.name]} timer ({self.name}_CTL_EL0 = {self.control:#x},"
                 f" {self.name}_CVAL_EL0 = {self.compare:#x})"
@@ -76,11 +81,11 @@ class Timer:
     @property
     def fires(self) -> bool:
         """Whether its condition is met before any run ends."""
-        return self._passed or self.compare - self.clock.count - self.ahead < FAR_OFF
+        return self._passed or (self.compare - self.clock.count - self.ahead & _WORD) < FAR_OFF
 
     @property
     def armed(self) -> bool:
-        return self.control == ENABLE and self.fires
+        return self.control & (ENABLE | IMASK) == ENABLE and self.fires
 
     def met(self) -> bool:
         """Its condition; raises :class:`NotModelled` where that is a matter of time."""

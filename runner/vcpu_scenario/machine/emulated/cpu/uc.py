@@ -61,12 +61,15 @@ UC_CPU_ARM64_A57: Final = 0
 UC_ARM64_REG_X29: Final = 1
 UC_ARM64_REG_X30: Final = 2
 UC_ARM64_REG_SP: Final = 4
+UC_ARM64_REG_Q0: Final = 104
 UC_ARM64_REG_X0: Final = 199
 UC_ARM64_REG_PC: Final = 260
 UC_ARM64_REG_PSTATE: Final = 265
 UC_ARM64_REG_SP_EL0: Final = 270
 UC_ARM64_REG_SP_EL1: Final = 271
 UC_ARM64_REG_CP_REG: Final = 290
+UC_ARM64_REG_FPCR: Final = 291
+UC_ARM64_REG_FPSR: Final = 292
 
 
 class CpReg(ctypes.Structure):
@@ -178,6 +181,8 @@ class Engine:
         self._contexts: list[c_void_p] = []
         self._cell = c_uint64()
         self._cell_ref = byref(self._cell)
+        self._wide = (c_uint64 * 2)()
+        self._wide_ref = byref(self._wide)
         self._cp_regs: dict[tuple[int, int, int, int, int], tuple[CpReg, Any]] = {}
         self.read(UC_ARM64_REG_PC)  # only now does Unicorn make the CPU
 
@@ -196,6 +201,15 @@ class Engine:
     def write(self, reg: int, value: int) -> None:
         self._cell.value = value
         uc_reg_write(self.handle, reg, self._cell_ref)
+
+    def read_wide(self, reg: int) -> int:
+        """A register of 128 bits."""
+        uc_reg_read(self.handle, reg, self._wide_ref)
+        return int(self._wide[0]) | int(self._wide[1]) << 64
+
+    def write_wide(self, reg: int, value: int) -> None:
+        self._wide[:] = [value & (1 << 64) - 1, value >> 64]
+        uc_reg_write(self.handle, reg, self._wide_ref)
 
     def _named(self, encoding: tuple[int, int, int, int, int]) -> tuple[CpReg, Any]:
         """A filled-in ``uc_arm64_cp_reg``, kept: filling it in costs more than the call."""

@@ -24,13 +24,23 @@ _TABLE: Final = 3
 """A page, at the last level."""
 
 
+_OUTPUT_BITS: Final = (32, 36, 40, 42, 44)
+"""By TCR_EL1.IPS; a Cortex-A57 has no more than the last."""
+_LAST_LEVEL: Final = 3
+
+
 class _Step(NamedTuple):
-    """A descriptor on a walk: where it is, what it says, and the bits of address below it."""
+    """A descriptor on a walk: where it is, what it says, the bits of address below it, and the
+    level of its table."""
 
     at: int
     descriptor: int
     bits: int
-    last: bool
+    level: int
+
+    @property
+    def last(self) -> bool:
+        return self.level == _LAST_LEVEL
 
     @property
     def maps(self) -> bool:
@@ -59,7 +69,7 @@ def _walk(cpu: Hardware, va: int) -> Iterator[_Step]:
         if found is None:
             return
         descriptor = int.from_bytes(found, "little")
-        yield _Step(at, descriptor, bits, last=level == 0)
+        yield _Step(at, descriptor, bits, _LAST_LEVEL - level)
         if descriptor & 3 != _TABLE:
             return
         table = descriptor & _ADDRESS & -(1 << page_bits)
@@ -72,6 +82,19 @@ def unmapped_table(cpu: Hardware, va: int) -> int | None:
         slot = cpu.stage2.slot_at(step.at)
         if slot is not None and not slot.maps(step.at):
             return step.at
+    return None
+
+
+def oversized(cpu: Hardware, va: int) -> int | None:
+    """The level at which the walk for ``va`` comes to an address of more bits than TCR_EL1.IPS
+    lets it have: an address size fault, which Unicorn lacks. None where it does not."""
+    ips = cpu.read_sys(_TCR) >> 32 & 7
+    bits = _OUTPUT_BITS[min(ips, len(_OUTPUT_BITS) - 1)]
+    if (cpu.read_sys(_TTBR1 if va >> 55 & 1 else _TTBR0) & _ADDRESS) >> bits:
+        return 0
+    for step in _walk(cpu, va):
+        if step.descriptor & 1 and (step.descriptor & _ADDRESS) >> bits:
+            return step.level
     return None
 
 

@@ -12,12 +12,17 @@ import re
 from typing import Final
 
 from vcpu_scenario.arm64 import esr
-from vcpu_scenario.machine.emulated.cpu import uc
+from vcpu_scenario.machine.emulated.cpu import decode, uc
+from vcpu_scenario.machine.emulated.cpu.allocated import is_allocated
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
+from vcpu_scenario.machine.emulated.cpu.walk import oversized
 
 _CPACR_EL1: Final = (3, 0, 1, 0, 2)
 _EC_FP_ASIMD: Final = 0x07
 _TRAPPED: Final = _EC_FP_ASIMD << esr.EC_SHIFT | esr.IL | 0x1E0_0000
+_PAR_EL1: Final = (3, 0, 7, 4, 0)
+_PAR_F: Final = 1
+_PAR_RES1: Final = 1 << 11
 _DCZID_64_BYTES: Final = 4
 _DZP: Final = 1 << 4
 """DC ZVA is prohibited."""
@@ -42,6 +47,11 @@ def _reads_dczid(word: int) -> bool:
     return word & 0xFFFF_FFE0 == 0xD53B_00E0
 
 
+def _translates(word: int) -> bool:
+    """AT of stage 1."""
+    return word & 0xFFFF_FF80 == 0xD508_7800
+
+
 def _is_ordered(word: int) -> bool:
     """LDAR, LDARH, STLR or STLRH."""
     return word & 0x3FA0_8000 == 0x0880_8000 and word >> 30 != 0
@@ -58,7 +68,8 @@ _SIMD_RUN: Final = re.compile(
 )
 _SYSTEM_WORD: Final = re.compile(
     rb"[\xe0-\xff]\x00\x3b\xd5"  # MRS of DCZID_EL0
-    rb"|[\x00-\x3f]\x44[\x1b\x3b]\xd5",  # MSR or MRS of FPCR or FPSR
+    rb"|[\x00-\x3f]\x44[\x1b\x3b]\xd5"  # MSR or MRS of FPCR or FPSR
+    rb"|[\x00-\x7f]\x78\x08\xd5",  # AT S1E1R, S1E1W, S1E0R, S1E0W
     re.DOTALL,
 )
 """These whole: code is full of others that begin like them."""
@@ -117,6 +128,28 @@ class WordHooks:
         self._hooks = dict[Range, int]()
         self._callback = uc.CODE_HOOK(self._on_instruction)
         self._stopped_before = 0
+        self._misaligned: int | None = None
+        """The address for which it was, if it was for that."""
+        self._on_any = uc.CODE_HOOK(self._on_any_instruction)
+        self._every: int | None = None
+        """The hook on each instruction, while alignment is checked."""
+
+    @property
+    def alignment_checked(self) -> bool:
+        """SCTLR_EL1.A, as far as it is acted on."""
+        return self._every is not None
+
+    def check_alignment(self, checked: bool) -> None:
+        """Unicorn knows nothing of SCTLR_EL1.A: each load and store is looked at then."""
+        if checked == self.alignment_checked:
+            return
+        engine = self._cpu.engine
+        if self._every is None:
+            self._every = engine.add_hook(uc.UC_HOOK_CODE, self._on_any)
+        else:
+            engine.remove_hook(self._every)
+            self._every = None
+        engine.flush_translations()
 
     @property
     def hit(self) -> bool:
@@ -148,18 +181,41 @@ class WordHooks:
     def clear(self) -> None:
         """Takes all hooks away."""
         self._remove()
+        self.check_alignment(checked=False)
         self._stopped_before = 0
+
+    def _on_any_instruction(self, _uc: int, _address: int, _size: int, _data: int) -> None:
+        cpu = self._cpu
+        word = cpu.word_at_pc()
+        multiple = decode.aligned_to(word)
+        if multiple == 1 or self._stopped_before:
+            return
+        access = decode.access_of(word, cpu.pc, cpu.x)
+        if access is None or not access.address & multiple - 1:
+            return
+        if not _is_simd(word) or self._simd_enabled():
+            self._stopped_before, self._misaligned = word, access.address
+            uc.uc_emu_stop(cpu.engine.handle)
 
     def _on_instruction(self, _uc: int, _address: int, _size: int, _data: int) -> None:
         cpu = self._cpu
         word = cpu.word_at_pc()
         if _is_ordered(word):
-            stops = bool(cpu.x(word >> 5 & 31) & _length(word) - 1)
+            address = cpu.x(word >> 5 & 31)
+            stops = bool(address & _length(word) - 1)
+            self._misaligned = address if stops else None
+        elif _translates(word):
+            stops = bool(cpu.current_el) and self._oversized(word) is not None
         else:
             stops = _reads_dczid(word) or (_is_simd(word) and not self._simd_enabled())
         if stops:
             self._stopped_before = word
             uc.uc_emu_stop(cpu.engine.handle)
+
+    def _oversized(self, word: int) -> int | None:
+        """The level of the address size fault that AT finds, if it finds one."""
+        cpu = self._cpu
+        return oversized(cpu, cpu.x_or_zero(word & 31)) if cpu.mmu_on else None
 
     def _simd_enabled(self) -> bool:
         fpen = self._cpu.read_sys(_CPACR_EL1) >> 20 & 3
@@ -172,14 +228,15 @@ class WordHooks:
             prohibited = not self._cpu.current_el and not self._cpu.sctlr_el1.value & _SCTLR_DZE
             self._cpu.set_x(word & 31, _DCZID_64_BYTES | (_DZP if prohibited else 0))
             return self._cpu.finish_natively()
-        if _is_ordered(word):
-            self._take_alignment_fault(word)
+        if _translates(word):
+            level = self._oversized(word) or 0
+            self._cpu.write_sys(_PAR_EL1, _PAR_RES1 | level << 1 | _PAR_F)
+            return self._cpu.finish_natively()
+        if (misaligned := self._misaligned) is not None:
+            self._misaligned = None
+            syndrome = esr.alignment_fault(self._cpu.current_el, is_write=decode.is_store(word))
+            self._cpu.take_to_el1(syndrome, misaligned)
         else:
-            self._cpu.take_to_el1(_TRAPPED)
+            trapped = not _is_simd_top(word >> 24) or is_allocated(word)
+            self._cpu.take_to_el1(_TRAPPED if trapped else esr.IL)
         return None
-
-    def _take_alignment_fault(self, word: int) -> None:
-        cpu = self._cpu
-        is_write = not word >> 22 & 1
-        syndrome = esr.alignment_fault(cpu.current_el, is_write=is_write)
-        cpu.take_to_el1(syndrome, cpu.x(word >> 5 & 31))

@@ -8,6 +8,7 @@ in who remembers which of the two a vCPU was in when it left the guest.
 from __future__ import annotations
 
 from errno import EINVAL
+from typing import NamedTuple
 
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.debugunit import (
@@ -104,7 +105,7 @@ def _guest_registers(vcpu: Vcpu) -> DebugRegisters:
 class StepState:
     """Up to 6.0: every entry starts a new step, whatever became of the last one.
 
-    All is called while single-step is asked for, and only then.
+    All is called while single-step is asked for, and only then, but of :class:`GuestSsKept`.
     """
 
     def __init__(self, vcpu: Vcpu) -> None:
@@ -150,6 +151,17 @@ class ActivePendingKept(StepState):
         self._vcpu.host_ss_active_pending = False
 
 
+class GuestSsKept(StepState):
+    """6.1 to 6.13, guest debug without single-step: the hardware drops PSTATE.SS at the entry, and
+    KVM puts back after the exit what was there before it."""
+
+    def setup(self) -> None:
+        self._vcpu.guest_ss = self._pstate.value & SS
+
+    def clear(self) -> None:
+        self._pstate.value |= self._vcpu.guest_ss
+
+
 class SwappedAtLoad(StepState):
     """Since 6.14: host and guest each have a state of their own, swapped where the vCPU is
     loaded and put, so that a pending step survives a return to userspace."""
@@ -177,10 +189,24 @@ class SwappedAtLoad(StepState):
             self._pstate.value = pstate | SS
 
 
-def step_state(vcpu: Vcpu) -> StepState:
-    """The way that this vCPU's kernel keeps the step's state."""
+class StepStates(NamedTuple):
+    """Who keeps the step's state of a vCPU while it is stepped, and while it is only debugged."""
+
+    stepped: StepState
+    debugged: StepState | None
+
+
+def step_states(vcpu: Vcpu) -> StepStates:
+    """The way of this vCPU's kernel."""
     if vcpu.behaviour.step_state_swapped_at_load:
-        return SwappedAtLoad(vcpu)
+        return StepStates(SwappedAtLoad(vcpu), None)
     if vcpu.behaviour.active_pending_kept:
-        return ActivePendingKept(vcpu)
-    return StepState(vcpu)
+        return StepStates(ActivePendingKept(vcpu), GuestSsKept(vcpu))
+    return StepStates(StepState(vcpu), None)
+
+
+def step_of(vcpu: Vcpu, states: StepStates) -> StepState | None:
+    """Who keeps it in the run that begins; None where nobody has to."""
+    if vcpu.stepping:
+        return states.stepped
+    return states.debugged if vcpu.guest_debug and vcpu.cpu.state.value & SS else None

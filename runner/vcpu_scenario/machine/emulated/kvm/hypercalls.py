@@ -6,7 +6,14 @@ from collections.abc import Callable
 from typing import Final
 
 from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.registers import (
+    KVM_REG_ARM_STD_HYP_BMAP,
+    KVM_REG_ARM_VENDOR_HYP_BMAP,
+    KVM_REG_ARM_VENDOR_HYP_BMAP_2,
+)
+from vcpu_scenario.machine.emulated.kvm.firmware import VENDOR_PTP, VENDOR_UID, offers, psci_version
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined, skip_instruction
+from vcpu_scenario.machine.emulated.kvm.systemevent import report
 from vcpu_scenario.machine.emulated.kvm.trng import TRNG_FUNCTIONS, Answer, trng
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.kvm.wait import block
@@ -44,8 +51,6 @@ _VENDOR_HYP_UID: Final = 0x8600_FF01
 _VENDOR_HYP_FEATURES: Final = 0x8600_0000
 _VENDOR_HYP_UID_WORDS: Final = (0xB66FB428, 0xE911C52E, 0x564BCAA9, 0x743A004D)
 _VENDOR_HYP_PTP: Final = 0x8600_0001
-_VENDOR_HYP_OFFERS: Final = 1 << 0 | 1 << 1
-"""Its features and the PTP clock."""
 _PTP_COUNTERS: Final = (0, 1)
 _PV_TIME_FEATURES: Final = 0xC500_0020
 
@@ -97,34 +102,14 @@ def _value(value: int) -> Callable[[Vcpu], int]:
 
 
 def _offers(vcpu: Vcpu, function: int) -> bool:
-    """Whether this kernel's PSCI version has ``function``."""
-    behaviour = vcpu.behaviour
+    """Whether the vCPU's PSCI version has ``function``."""
     function &= ~SMCCC_64
-    if function == PSCI_SYSTEM_SUSPEND:
-        return "arm_system_suspend" in vcpu.caps
-    if function == PSCI_FEATURES:
-        return behaviour.psci_1_0
-    if function == PSCI_SYSTEM_RESET2:
-        return behaviour.psci_1_1
-    if function == PSCI_SYSTEM_OFF2:
-        return behaviour.psci_1_3
-    return True
-
-
-def psci_version(vcpu: Vcpu) -> int:
-    """The default of ``KVM_REG_ARM_PSCI_VERSION``: major << 16 | minor."""
-    behaviour = vcpu.behaviour
-    if behaviour.psci_1_3:
-        return 0x1_0003
-    if behaviour.psci_1_1:
-        return 0x1_0001
-    return 0x1_0000 if behaviour.psci_1_0 else 2
+    if function == PSCI_SYSTEM_SUSPEND and "arm_system_suspend" not in vcpu.caps:
+        return False
+    return psci_version(vcpu) >= _SINCE.get(function, 0)
 
 
 def _psci_version(vcpu: Vcpu) -> int:
-    for rule in ("psci_1_3", "psci_1_1", "psci_1_0"):
-        if getattr(vcpu.behaviour, rule):
-            break
     return _answer(vcpu, (psci_version(vcpu), 0, 0, 0))
 
 
@@ -145,28 +130,15 @@ def _system_event(event: int, *data: int) -> Callable[[Vcpu], int]:
         # The state that a guest would see if userspace resumed it anyway.
         _answer(vcpu, (_INTERNAL_FAILURE, 0, 0, 0))
         vcpu.mp_state = abi.KVM_MP_STATE_STOPPED
-        _report(vcpu, event, data or (0,))
+        report(vcpu, event, data or (0,))
         return 0
 
     return handler
 
 
-def _report(vcpu: Vcpu, event: int, data: tuple[int, ...]) -> None:
-    run = vcpu.run
-    run.exit_reason = abi.KVM_EXIT_SYSTEM_EVENT
-    record = run.system_event
-    record.type = event
-    if vcpu.behaviour.system_event_data:
-        record.ndata = len(data)
-        record.data[: len(data)] = data
-    else:
-        record.ndata = 0
-        record.data[0] = 0
-
-
 def _system_suspend(vcpu: Vcpu) -> int:
     """Leaves the vCPU as it is: to suspend it is userspace's part."""
-    _report(vcpu, abi.KVM_SYSTEM_EVENT_SUSPEND, ())
+    report(vcpu, abi.KVM_SYSTEM_EVENT_SUSPEND)
     return 0
 
 
@@ -183,7 +155,7 @@ def _system_reset2(vcpu: Vcpu) -> int:
     # Unlike the other events it presets x0 alone.
     vcpu.cpu.set_x(0, _INTERNAL_FAILURE)
     vcpu.mp_state = abi.KVM_MP_STATE_STOPPED
-    _report(vcpu, abi.KVM_SYSTEM_EVENT_RESET, (1,))
+    report(vcpu, abi.KVM_SYSTEM_EVENT_RESET, (1,))
     return 0
 
 
@@ -210,7 +182,7 @@ def _argument(vcpu: Vcpu, n: int) -> int:
 def _names_this_vcpu(vcpu: Vcpu, affinity: int, level: int = 0) -> bool:
     if vcpu.behaviour.psci_affinity_checked and affinity & ~_AFFINITY:
         return False
-    return not affinity & _AFFINITY & -1 << 8 * level
+    return not (affinity ^ vcpu.mpidr) & _AFFINITY & -1 << 8 * level
 
 
 def _features(vcpu: Vcpu) -> int:
@@ -243,6 +215,13 @@ _PSCI: Final[dict[int, Callable[[Vcpu], int]]] = {
     PSCI_SYSTEM_OFF2: _system_off2,
     PSCI_SYSTEM_OFF2 | SMCCC_64: _system_off2,
 }
+_SINCE: Final = {
+    PSCI_FEATURES: 0x1_0000,
+    PSCI_SYSTEM_SUSPEND: 0x1_0000,
+    PSCI_SYSTEM_RESET2: 0x1_0001,
+    PSCI_SYSTEM_OFF2: 0x1_0003,
+}
+"""The PSCI version that a function came with, as KVM has it."""
 _FEATURES_KNOWS: Final = frozenset(_PSCI)
 
 
@@ -253,28 +232,35 @@ def _smccc_version(vcpu: Vcpu) -> Answer:
 
 
 def _arch_features(vcpu: Vcpu) -> Answer:
-    if vcpu.behaviour.smccc_pv_time and vcpu.cpu.x(1) & 0xFFFF_FFFF == _PV_TIME_FEATURES:
-        return 0, 0, 0, 0
+    asked = vcpu.cpu.x(1) & 0xFFFF_FFFF
+    if asked == _PV_TIME_FEATURES and vcpu.behaviour.smccc_pv_time:
+        return (0 if offers(vcpu, KVM_REG_ARM_STD_HYP_BMAP, 1) else _NOT_SUPPORTED), 0, 0, 0
     if vcpu.behaviour.smccc_features_32bit:
         return 0xFFFF_FFFF, 0, 0, 0
     return _NOT_SUPPORTED, 0, 0, 0
 
 
+def _vendor(vcpu: Vcpu, bits: int) -> bool:
+    return vcpu.behaviour.smccc_vendor_hyp and offers(vcpu, KVM_REG_ARM_VENDOR_HYP_BMAP, bits)
+
+
 def _vendor_uid(vcpu: Vcpu) -> Answer:
-    if not vcpu.behaviour.smccc_vendor_hyp:
+    if not _vendor(vcpu, VENDOR_UID):
         return _NOT_SUPPORTED, 0, 0, 0
     return _VENDOR_HYP_UID_WORDS
 
 
 def _vendor_features(vcpu: Vcpu) -> Answer:
-    if not vcpu.behaviour.smccc_vendor_hyp:
+    if not _vendor(vcpu, VENDOR_UID):
         return _NOT_SUPPORTED, 0, 0, 0
-    return _VENDOR_HYP_OFFERS, 0, 0, 0
+    if vcpu.firmware.get(KVM_REG_ARM_VENDOR_HYP_BMAP_2):
+        raise NotModelled("the discovery of implementations (KVM_REG_ARM_VENDOR_HYP_BMAP_2)")
+    return VENDOR_UID | VENDOR_PTP * _vendor(vcpu, VENDOR_PTP), 0, 0, 0
 
 
 def _ptp(vcpu: Vcpu) -> Answer:
     counter = vcpu.cpu.x(1) & 0xFFFF_FFFF
-    if not vcpu.behaviour.smccc_vendor_hyp or counter not in _PTP_COUNTERS:
+    if not _vendor(vcpu, VENDOR_PTP) or counter not in _PTP_COUNTERS:
         return _NOT_SUPPORTED, 0, 0, 0
     raise NotModelled(f"the host's wall clock (hypercall {_VENDOR_HYP_PTP:#x}, x1 = {counter:#x})")
 

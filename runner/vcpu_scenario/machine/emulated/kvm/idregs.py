@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from errno import EBUSY, EINVAL
 from typing import Final
 
 from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
-from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.kvm.idfields import PMU, fits, makes_no_sense, writable_fields
+from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 from vcpu_scenario.machine.emulated.vgic import Vgic, VgicV2, VgicV3
 
 CORTEX_A57: Final = 0x411F_D070
 MIDR: Final = {"cortex-a57": CORTEX_A57, "cortex-a72": 0x410F_D083}
 """MIDR_EL1 of the CPUs that a lab may have, by QEMU's names. Little else tells them apart."""
-MPIDR: Final = 0x8000_0000
-"""MPIDR_EL1 of the first vCPU."""
 
 _PFR0: Final = (3, 0, 0, 4, 0)
 _PFR1: Final = (3, 0, 0, 1, 1)
 _CSV3: Final = 1 << 60
 _GIC: Final = {_PFR0: 0xF << 24, _PFR1: 0xF << 28}
+_GICV3: Final = {_PFR0: 1 << 24, _PFR1: 1 << 28}
 
 HARDWARE_ID_REGISTERS: Final[dict[Encoding, int]] = {
     (3, 0, 0, 4, 0): 0x0100_0222,  # ID_AA64PFR0_EL1
@@ -69,24 +70,47 @@ _GICV2_HOST: Final = HARDWARE_ID_REGISTERS | {
 
 def id_register(vcpu: Vcpu, encoding: Encoding, _value: int | None) -> int | None:
     """``access_id_reg``: the guest's view, by which writes are ignored."""
+    return _hide_gic(vcpu, encoding, vcpu.id_values.get(encoding, shown(vcpu, encoding)))
+
+
+def shown(vcpu: Vcpu, encoding: Encoding) -> int:
+    """What KVM makes of the hardware's value, before the VMM writes another."""
     value = hardware_id_registers(vcpu.gic).get(encoding, 0)
     sanitise = _SANITISED.get(encoding)
     return value if sanitise is None else sanitise(vcpu, value)
 
 
-def _sanitised_pfr0(vcpu: Vcpu, value: int) -> int:
-    if vcpu.behaviour.id_csv3_reported:
-        value |= _CSV3
-    return _without_gic(_GIC[_PFR0])(vcpu, value)
+def set_id_register(vcpu: Vcpu, encoding: Encoding, value: int) -> None:
+    """``set_id_reg``."""
+    hidden = _UNREAL_PMU.get(encoding) if vcpu.behaviour.id_registers_writable else None
+    if hidden is not None and value & hidden == hidden:
+        value &= ~hidden  # an implementation defined PMU, which KVM once showed and now takes back
+    held = id_register(vcpu, encoding, None)
+    if value == held:
+        return
+    if makes_no_sense(encoding, value, vcpu.behaviour):
+        raise Refused(EINVAL)
+    if vcpu.has_run and vcpu.behaviour.id_registers_writable:
+        raise Refused(EBUSY)
+    fields = writable_fields(vcpu.behaviour).get(encoding, {})
+    if not fits(value, shown(vcpu, encoding), fields):
+        raise Refused(EINVAL)
+    vcpu.id_values[encoding] = value
 
 
-def _without_gic(field: int) -> Callable[[Vcpu, int], int]:
-    def sanitise(vcpu: Vcpu, value: int) -> int:
-        if not vcpu.behaviour.id_gic_hidden or isinstance(vcpu.gic, VgicV3):
-            return value
+def _hide_gic(vcpu: Vcpu, encoding: Encoding, value: int) -> int:
+    """Since ``id_gic_hidden`` what a VM without a GICv3 shows is settled at its first run, since
+    ``id_gic_shown`` also what one with it shows."""
+    field = _GIC.get(encoding)
+    if field is None or not vcpu.has_run or not vcpu.behaviour.id_gic_hidden:
+        return value
+    if not isinstance(vcpu.gic, VgicV3):
         return value & ~field
+    return value & ~field | _GICV3[encoding] if vcpu.behaviour.id_gic_shown else value
 
-    return sanitise
+
+def _with_csv3(vcpu: Vcpu, value: int) -> int:
+    return value | _CSV3 if vcpu.behaviour.id_csv3_reported else value
 
 
 def _without_pmu(field: int) -> Callable[[Vcpu, int], int]:
@@ -98,9 +122,10 @@ def _without_pmu(field: int) -> Callable[[Vcpu, int], int]:
     return sanitise
 
 
+_PMU: Final = {encoding: 0xF << shift for encoding, shift in PMU.items()}
+_UNREAL_PMU: Final = _PMU
+"""Where all of their bits are set the PMU is of no architecture."""
 _SANITISED: Final[dict[Encoding, Callable[[Vcpu, int], int]]] = {
-    _PFR0: _sanitised_pfr0,
-    _PFR1: _without_gic(_GIC[_PFR1]),
-    (3, 0, 0, 5, 0): _without_pmu(0xF << 8),  # ID_AA64DFR0_EL1.PMUVer
-    (3, 0, 0, 1, 2): _without_pmu(0xF << 24),  # ID_DFR0_EL1.PerfMon
+    _PFR0: _with_csv3,
+    **{encoding: _without_pmu(field) for encoding, field in _PMU.items()},
 }

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from errno import EINVAL, ENXIO
+from typing import Final
 
 from vcpu_scenario.case import Gic
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated import vgic
 from vcpu_scenario.machine.emulated.cpu.icv import ICC_SRE_EL1, READS, SGI_REGISTERS, WRITES
-from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.kvm import frames
+from vcpu_scenario.machine.emulated.kvm.vcpu import MPIDR, Vcpu
 from vcpu_scenario.machine.emulated.vgic import VgicFeatures
+from vcpu_scenario.machine.interface import NotModelled
+
+_OF_A_VGIC: Final = (abi.KVM_ARM_IRQ_TYPE_SPI, abi.KVM_ARM_IRQ_TYPE_PPI)
 
 
 class _Region:
@@ -25,8 +30,10 @@ class _Region:
 
 
 def create_gic(vcpu: Vcpu, gic: Gic) -> None:
-    """``KVM_CREATE_DEVICE`` and ``KVM_DEV_ARM_VGIC_CTRL_INIT``."""
+    """``KVM_CREATE_DEVICE``, its addresses and ``KVM_DEV_ARM_VGIC_CTRL_INIT``."""
+    frames.check(gic, vcpu.behaviour)
     created = vgic.create(gic, features(vcpu.behaviour))
+    vcpu.gic_error = frames.error_at_first_run(gic)
     vcpu.gic = created
     vcpu.cpu.gic = created
     if isinstance(created, vgic.VgicV2) and not vcpu.behaviour.gicv_trapped:
@@ -37,6 +44,17 @@ def create_gic(vcpu: Vcpu, gic: Gic) -> None:
         vcpu.bus.register(base, size, region)
 
 
+def first_run(vcpu: Vcpu) -> int:
+    """``kvm_vgic_map_resources``: 0, or the negative errno with which ``KVM_RUN`` fails."""
+    if vcpu.gic is None:
+        return 0
+    if isinstance(vcpu.gic, vgic.VgicV3) and vcpu.mpidr != MPIDR:
+        raise NotModelled(f"a GICv3 of a vCPU that is elsewhere (mpidr_el1 = {vcpu.mpidr:#x})")
+    if not vcpu.gic_error:
+        vcpu.gic.first_run()
+    return vcpu.gic_error
+
+
 def irq_line(vcpu: Vcpu, irq: int, level: int) -> int:
     """``KVM_IRQ_LINE``: 0, or the negative errno.
 
@@ -45,8 +63,9 @@ def irq_line(vcpu: Vcpu, irq: int, level: int) -> int:
     """
     if vcpu.gic is not None:
         return vcpu.gic.irq_line(irq, level)
-    if irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT & 0xF != abi.KVM_ARM_IRQ_TYPE_CPU:
-        return -ENXIO
+    kind = irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT & 0xF
+    if kind != abi.KVM_ARM_IRQ_TYPE_CPU:
+        return -ENXIO if kind in _OF_A_VGIC else -EINVAL
     if irq & 0xFFFFFF not in (0, 1):
         return -EINVAL
     vcpu.cpu.raise_line(irq & 1, level)

@@ -29,7 +29,8 @@ def handle_guest_abort(vcpu: Vcpu) -> int:
     vcpu.fault_far = far
     fetch = esr.class_of(hsr) == esr.EC_IABT_LOW
     if ipa >= _IPA_LIMIT and vcpu.behaviour.ipa_beyond_limit_aborts:
-        inject_abort(vcpu, far=far, fetch=fetch)
+        # KVM tells the IPA in the place of the virtual address.
+        inject_abort(vcpu, far=ipa | far & PAGE - 1, fetch=fetch)
         return 1
     slot = cpu.stage2.slot_at(ipa)
     if slot is not None and (fetch or not (hsr & decode.WNR and slot.slot.readonly)):

@@ -1,66 +1,86 @@
-"""``KVM_GET_ONE_REG`` and ``KVM_SET_ONE_REG`` on the emulated vCPU."""
+"""``KVM_GET_ONE_REG`` and ``KVM_SET_ONE_REG``: which registers a vCPU has for its VMM."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from errno import EINVAL, ENOENT
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from errno import EINVAL
+from functools import cache
+from typing import Final, TypeAlias
 
-from vcpu_scenario.kvm.registers import CORE_REGISTERS, KVM_REG_ARM_PSCI_VERSION, name_of, sys_reg
+from vcpu_scenario.kernels.behaviour import Behaviour
+from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS, sys_reg
+from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, Encoding
-from vcpu_scenario.machine.emulated.cpu.timers import ISTATUS, Timer
-from vcpu_scenario.machine.emulated.kvm.hypercalls import psci_version
-from vcpu_scenario.machine.emulated.kvm.idregs import MPIDR, id_register
-from vcpu_scenario.machine.emulated.kvm.sysregs import RESET_VALUES, SCTLR_EL1
-from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
-from vcpu_scenario.machine.interface import KvmError, NotModelled
+from vcpu_scenario.machine.emulated.kvm import cacheregs
+from vcpu_scenario.machine.emulated.kvm.firmware import firmware_registers
+from vcpu_scenario.machine.emulated.kvm.idregs import id_register, set_id_register
+from vcpu_scenario.machine.emulated.kvm.sysregs import OSLK, RESET_VALUES
+from vcpu_scenario.machine.emulated.kvm.timerregs import timer_registers
+from vcpu_scenario.machine.emulated.kvm.vcpu import UNKNOWN_RESET, Refused, Vcpu
+from vcpu_scenario.machine.interface import NotModelled
 
-Read = Callable[[Vcpu], int]
-Write = Callable[[Vcpu, int], None]
+Read: TypeAlias = Callable[[Vcpu], int]
+Write: TypeAlias = Callable[[Vcpu, int], None]
+Access: TypeAlias = tuple[Read, Write]
 
-_AARCH32 = 1 << 4
+_AARCH32_USER = 1 << 4
 _MODES = (EL0T, EL1T, EL1H)
 """EL0t, EL1t and EL1h, the modes of AArch64 that a vCPU can be in."""
 
 _ELR_EL1 = (3, 0, 4, 0, 1)
 _SPSR_EL1 = (3, 0, 4, 0, 0)
+_VMPIDR_EL2 = (3, 4, 0, 0, 5)
 
 
-def read_register(vcpu: Vcpu, reg_id: int) -> int:
-    entry = _REGISTERS.get(reg_id)
-    if entry is None:
-        raise KvmError(ENOENT, f"KVM_GET_ONE_REG {reg_id:#x}")
-    return entry[0](vcpu)
+@cache
+def registers_of(behaviour: Behaviour) -> Mapping[int, Access]:
+    """The registers of a vCPU by their ids."""
+    found = dict(_registers_of(behaviour))
+    return found | {reg: _unloaded(reg, found[reg]) for reg in PARTLY_KEPT & found.keys()}
 
 
-def read_registers(vcpu: Vcpu, reg_ids: Sequence[int]) -> list[int]:
-    """Each of them: a VMM reads some after every exit."""
-    try:
-        return [_REGISTERS[reg_id][0](vcpu) for reg_id in reg_ids]
-    except KeyError as unknown:
-        raise KvmError(ENOENT, f"KVM_GET_ONE_REG {unknown.args[0]:#x}") from None
+def _registers_of(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
+    yield from _CORE.items()
+    yield from _FP.items()
+    yield from firmware_registers(behaviour)
+    yield from timer_registers(behaviour)
+    yield from _SYSTEM.items()
+    yield from ((sys_reg(*encoding), _kept(encoding, value)) for encoding, value in _KEPT.items())
+    if not behaviour.pmu_undefined:
+        yield from ((sys_reg(*encoding), _kept(encoding, value)) for encoding, value in _pmu())
+    if behaviour.permission_registers_listed:
+        yield from (
+            (sys_reg(*encoding), _kept(encoding, value)) for encoding, value in _PERMISSION.items()
+        )
+    if behaviour.os_lock_emulated:
+        yield sys_reg(*_OSLSR_EL1), (lambda vcpu: vcpu.oslsr, _set_oslsr)
+    yield from cacheregs.registers(behaviour)
 
 
-def write_register(vcpu: Vcpu, reg_id: int, value: int) -> None:
-    entry = _REGISTERS.get(reg_id)
-    if entry is None:
-        raise KvmError(ENOENT, f"KVM_SET_ONE_REG {reg_id:#x}")
-    entry[1](vcpu, value)
+def _unloaded(reg: int, access: Access) -> Access:
+    """A register of which the CPU does not keep every bit."""
+    of_cpu, to_cpu = access
+
+    def read(vcpu: Vcpu) -> int:
+        written = vcpu.unloaded.get(reg)
+        return of_cpu(vcpu) if written is None else written
+
+    def write(vcpu: Vcpu, value: int) -> None:
+        to_cpu(vcpu, value)
+        vcpu.unloaded[reg] = value
+
+    return read, write
 
 
-def _general(n: int) -> tuple[Read, Write]:
+# -- the core registers ----------------------------------------------------------------------------
+
+
+def _general(n: int) -> Access:
     return lambda vcpu: vcpu.cpu.x(n), lambda vcpu, value: vcpu.cpu.set_x(n, value)
 
 
-def _sp(el: int) -> tuple[Read, Write]:
+def _sp(el: int) -> Access:
     return lambda vcpu: vcpu.cpu.sp_el(el), lambda vcpu, value: vcpu.cpu.set_sp_el(el, value)
-
-
-def _system(encoding: tuple[int, int, int, int, int]) -> tuple[Read, Write]:
-    return (
-        lambda vcpu: vcpu.cpu.read_sys(encoding),
-        lambda vcpu, value: vcpu.cpu.write_sys(encoding, value),
-    )
 
 
 def _set_pc(vcpu: Vcpu, value: int) -> None:
@@ -69,17 +89,71 @@ def _set_pc(vcpu: Vcpu, value: int) -> None:
 
 def _set_pstate(vcpu: Vcpu, value: int) -> None:
     mode = value & 0x1F
-    if mode & _AARCH32:
+    if mode == _AARCH32_USER:
         raise NotModelled(f"AArch32 state (pstate = {value:#x})")
     if mode not in _MODES:
-        raise KvmError(EINVAL, f"KVM_SET_ONE_REG pstate {value:#x}")
+        raise Refused(EINVAL)
     vcpu.cpu.pstate = value & 0xFFFF_FFFF
 
 
-def _set_sctlr(vcpu: Vcpu, value: int) -> None:
-    if value & 1 << 1:
-        raise NotModelled(f"SCTLR_EL1.A ({value:#x})")
-    vcpu.cpu.write_sys(SCTLR_EL1, value)
+def _vector(n: int) -> Access:
+    number = uc.UC_ARM64_REG_Q0 + n
+    return (
+        lambda vcpu: vcpu.cpu.engine.read_wide(number),
+        lambda vcpu, value: vcpu.cpu.engine.write_wide(number, value),
+    )
+
+
+def _fp_status(number: int) -> Access:
+    return (
+        lambda vcpu: vcpu.cpu.engine.read(number) & 0xFFFF_FFFF,
+        lambda vcpu, value: vcpu.cpu.engine.write(number, value),
+    )
+
+
+# -- system registers ------------------------------------------------------------------------------
+
+
+def _system(encoding: Encoding) -> Access:
+    return (
+        lambda vcpu: vcpu.cpu.read_sys(encoding),
+        lambda vcpu, value: vcpu.cpu.write_sys(encoding, value),
+    )
+
+
+def _kept(encoding: Encoding, reset: int) -> Access:
+    """A register that KVM keeps, and whose value has no effect on a guest of this machine."""
+
+    def write(vcpu: Vcpu, value: int) -> None:
+        vcpu.kept[encoding] = value
+
+    return lambda vcpu: vcpu.kept.get(encoding, reset), write
+
+
+def _identity(encoding: Encoding) -> Access:
+    return (
+        lambda vcpu: id_register(vcpu, encoding, None) or 0,
+        lambda vcpu, value: set_id_register(vcpu, encoding, value),
+    )
+
+
+def _fixed(read: Read) -> Access:
+    """A register that takes nothing but what it holds."""
+
+    def write(vcpu: Vcpu, value: int) -> None:
+        if value != read(vcpu):
+            raise Refused(EINVAL)
+
+    return read, write
+
+
+def _mpidr(vcpu: Vcpu) -> int:
+    return vcpu.mpidr
+
+
+def _set_mpidr(vcpu: Vcpu, value: int) -> None:
+    vcpu.mpidr = value
+    vcpu.cpu.engine.write_sys(_VMPIDR_EL2, value)
 
 
 def _set_mdscr(vcpu: Vcpu, value: int) -> None:
@@ -87,67 +161,18 @@ def _set_mdscr(vcpu: Vcpu, value: int) -> None:
     vcpu.debug_changed = True
 
 
-def _only(read: Read, name: str) -> tuple[Read, Write]:
-    """A register that takes what it holds. What a kernel does with another value depends on its
-    release and on the field."""
-
-    def write(vcpu: Vcpu, value: int) -> None:
-        if value != read(vcpu):
-            raise NotModelled(f"KVM_SET_ONE_REG of {name} ({value:#x})")
-
-    return read, write
-
-
-def _id_register(encoding: Encoding) -> tuple[Read, Write]:
-    def read(vcpu: Vcpu) -> int:
-        return id_register(vcpu, encoding, None) or 0
-
-    return _only(read, name_of(encoding))
-
-
-def _set_midr(vcpu: Vcpu, value: int) -> None:
-    if value != vcpu.midr:
-        raise KvmError(EINVAL, f"KVM_SET_ONE_REG midr_el1 {value:#x}")
-
-
 def _set_mdccint(vcpu: Vcpu, value: int) -> None:
     vcpu.mdccint = value
 
 
-def _told(encoding: Encoding) -> tuple[Read, Write]:
-    """A register that KVM keeps for a VMM, and that is not modelled."""
-    name = name_of(encoding)
-
-    def read(_vcpu: Vcpu) -> int:
-        raise NotModelled(f"KVM_GET_ONE_REG of {name}")
-
-    def write(_vcpu: Vcpu, value: int) -> None:
-        raise NotModelled(f"KVM_SET_ONE_REG of {name} ({value:#x})")
-
-    return read, write
+def _set_oslsr(vcpu: Vcpu, value: int) -> None:
+    if (value ^ vcpu.oslsr) & ~OSLK:
+        raise Refused(EINVAL)
+    vcpu.oslsr = value
+    vcpu.debug_changed = True
 
 
-def _control(of: Callable[[Vcpu], Timer]) -> tuple[Read, Write]:
-    """CTL of a timer: KVM shows ISTATUS whether or not it is enabled."""
-    return (
-        lambda vcpu: of(vcpu).control | (ISTATUS if of(vcpu).met() else 0),
-        lambda vcpu, value: of(vcpu).set_control(value),
-    )
-
-
-def _compare(of: Callable[[Vcpu], Timer]) -> tuple[Read, Write]:
-    return lambda vcpu: of(vcpu).compare, lambda vcpu, value: of(vcpu).set_compare(value)
-
-
-def _virtual(vcpu: Vcpu) -> Timer:
-    return vcpu.cpu.virtual_timer
-
-
-def _physical(vcpu: Vcpu) -> Timer:
-    return vcpu.cpu.physical_timer
-
-
-def _bank(of: Callable[[Vcpu], list[int]], n: int) -> tuple[Read, Write]:
+def _bank(of: Callable[[Vcpu], list[int]], n: int) -> Access:
     def write(vcpu: Vcpu, value: int) -> None:
         of(vcpu)[n] = value
         vcpu.debug_changed = True
@@ -155,30 +180,47 @@ def _bank(of: Callable[[Vcpu], list[int]], n: int) -> tuple[Read, Write]:
     return lambda vcpu: of(vcpu)[n], write
 
 
+def _pmu() -> Iterator[tuple[Encoding, int]]:
+    """The PMU of a vCPU without one, as long as KVM showed it: nobody counts."""
+    yield (3, 3, 9, 12, 0), _PMCR
+    yield from (((3, 3, 9, 12, op2), UNKNOWN_RESET) for op2 in range(1, 6))
+    yield (3, 3, 9, 13, 0), UNKNOWN_RESET
+    yield (3, 3, 9, 14, 0), 0
+    yield (3, 3, 9, 14, 3), UNKNOWN_RESET
+    yield from (((3, 0, 9, 14, op2), UNKNOWN_RESET) for op2 in (1, 2))
+    for first in (8, 12):  # PMEVCNTR0_EL0 to 30, PMEVTYPER0_EL0 to 30
+        for n in range(31):
+            yield (3, 3, 14, first + n // 8, n % 8), UNKNOWN_RESET
+    yield (3, 3, 14, 15, 7), 0  # PMCCFILTR_EL0
+
+
+_PMCR: Final = 0x4101_30AC
+_OSLSR_EL1: Final = (2, 0, 1, 1, 4)
+_KEPT: Final[Mapping[Encoding, int]] = {
+    (2, 4, 0, 7, 0): 0,  # DBGVCR32_EL2
+    (3, 0, 1, 0, 1): 0,  # ACTLR_EL1
+    (3, 0, 12, 1, 1): 0,  # DISR_EL1
+    (3, 4, 3, 0, 0): UNKNOWN_RESET,  # DACR32_EL2
+    (3, 4, 5, 0, 1): UNKNOWN_RESET,  # IFSR32_EL2
+    (3, 4, 5, 3, 0): 0x700,  # FPEXC32_EL2
+}
+_PERMISSION: Final[Mapping[Encoding, int]] = {
+    (3, 0, 2, 0, 3): 0,  # TCR2_EL1
+    (3, 0, 10, 2, 2): UNKNOWN_RESET,  # PIRE0_EL1
+    (3, 0, 10, 2, 3): UNKNOWN_RESET,  # PIR_EL1
+}
 _BANKS: Final[tuple[tuple[int, Callable[[Vcpu], list[int]]], ...]] = (
     (4, lambda vcpu: vcpu.guest_bvr),
     (5, lambda vcpu: vcpu.guest_bcr),
     (6, lambda vcpu: vcpu.guest_wvr),
     (7, lambda vcpu: vcpu.guest_wcr),
 )
+_IDENTITIES: Final = tuple((3, 0, 0, crm, op2) for crm in range(1, 8) for op2 in range(8))
+_CSSELR_EL1: Final = (3, 2, 0, 0, 0)
+_ELSEWHERE: Final = {_ELR_EL1, _SPSR_EL1, _CSSELR_EL1}
+"""Of the registers that have a value at reset, those that have another id or a way of their own."""
 
-_ID_REGISTERS: Final = tuple((3, 0, 0, crm, op2) for crm in range(1, 8) for op2 in range(8))
-_TOLD: Final[tuple[Encoding, ...]] = (
-    (2, 0, 1, 1, 4),  # OSLSR_EL1
-    (3, 0, 0, 0, 6),  # REVIDR_EL1
-    (3, 0, 1, 0, 1),  # ACTLR_EL1
-    (3, 0, 12, 1, 1),  # DISR_EL1
-    (3, 1, 0, 0, 1),  # CLIDR_EL1
-    (3, 1, 0, 0, 7),  # AIDR_EL1
-    (3, 3, 0, 0, 1),  # CTR_EL0
-    (3, 3, 14, 0, 1),  # the physical counter
-    (3, 3, 14, 3, 2),  # the virtual counter: uapi has it in the place of CNTV_CVAL_EL0
-    (3, 4, 3, 0, 0),  # DACR32_EL2
-    (3, 4, 5, 0, 1),  # IFSR32_EL2
-    (3, 4, 5, 3, 0),  # FPEXC32_EL2
-)
-
-_REGISTERS: Final[dict[int, tuple[Read, Write]]] = {
+_CORE: Final[dict[int, Access]] = {
     **{CORE_REGISTERS[f"x{n}"]: _general(n) for n in range(31)},
     CORE_REGISTERS["sp_el0"]: _sp(0),
     CORE_REGISTERS["sp_el1"]: _sp(1),
@@ -186,22 +228,48 @@ _REGISTERS: Final[dict[int, tuple[Read, Write]]] = {
     CORE_REGISTERS["pstate"]: (lambda vcpu: vcpu.cpu.pstate, _set_pstate),
     CORE_REGISTERS["elr_el1"]: _system(_ELR_EL1),
     CORE_REGISTERS["spsr_el1"]: _system(_SPSR_EL1),
-    KVM_REG_ARM_PSCI_VERSION: _only(psci_version, "KVM_REG_ARM_PSCI_VERSION"),
+    **{
+        CORE_REGISTERS[f"spsr_{mode}"]: _kept((0, 0, 0, 0, n), 0)
+        for n, mode in enumerate(("abt", "und", "irq", "fiq"))
+    },
+}
+_FP: Final[dict[int, Access]] = {
+    **{FP_REGISTERS[f"v{n}"]: _vector(n) for n in range(32)},
+    FP_REGISTERS["fpsr"]: _fp_status(uc.UC_ARM64_REG_FPSR),
+    FP_REGISTERS["fpcr"]: _fp_status(uc.UC_ARM64_REG_FPCR),
+}
+_SYSTEM: Final[dict[int, Access]] = {
     **{
         sys_reg(*encoding): _system(encoding)
         for encoding in RESET_VALUES
-        if encoding not in (_ELR_EL1, _SPSR_EL1)
+        if encoding not in _ELSEWHERE
     },
-    sys_reg(*SCTLR_EL1): (lambda vcpu: vcpu.cpu.read_sys(SCTLR_EL1), _set_sctlr),
-    **{sys_reg(*encoding): _told(encoding) for encoding in _TOLD},
-    **{sys_reg(*encoding): _id_register(encoding) for encoding in _ID_REGISTERS},
-    sys_reg(3, 0, 0, 0, 5): _only(lambda _vcpu: MPIDR, "mpidr_el1"),
-    sys_reg(3, 0, 0, 0, 0): (lambda vcpu: vcpu.midr, _set_midr),
+    **{sys_reg(*encoding): _identity(encoding) for encoding in _IDENTITIES},
+    sys_reg(3, 0, 0, 0, 5): (_mpidr, _set_mpidr),
+    sys_reg(3, 0, 0, 0, 0): _fixed(lambda vcpu: vcpu.midr),
+    sys_reg(3, 0, 0, 0, 6): _fixed(lambda _vcpu: 0),
+    sys_reg(3, 1, 0, 0, 7): _fixed(lambda _vcpu: 0),
     sys_reg(2, 0, 0, 2, 0): (lambda vcpu: vcpu.mdccint, _set_mdccint),
-    sys_reg(3, 3, 14, 3, 1): _control(_virtual),
-    sys_reg(3, 3, 14, 0, 2): _compare(_virtual),
-    sys_reg(3, 3, 14, 2, 1): _control(_physical),
-    sys_reg(3, 3, 14, 2, 2): _compare(_physical),
     sys_reg(2, 0, 0, 2, 2): (lambda vcpu: vcpu.guest_mdscr, _set_mdscr),
     **{sys_reg(2, 0, 0, n, op2): _bank(of, n) for op2, of in _BANKS for n in range(16)},
 }
+
+PARTLY_KEPT: Final = frozenset(
+    {
+        CORE_REGISTERS["pstate"],
+        FP_REGISTERS["fpsr"],
+        FP_REGISTERS["fpcr"],
+        sys_reg(3, 0, 5, 1, 0),  # AFSR0_EL1
+        sys_reg(3, 0, 5, 1, 1),  # AFSR1_EL1
+        sys_reg(3, 0, 10, 3, 0),  # AMAIR_EL1
+        sys_reg(3, 0, 12, 0, 0),  # VBAR_EL1
+        sys_reg(*_CSSELR_EL1),
+    }
+)
+"""Of these the CPU keeps less than KVM does."""
+
+
+def reset_unloaded(vcpu: Vcpu) -> None:
+    """What KVM resets these registers to, before the vCPU first runs."""
+    for encoding in (_CSSELR_EL1, (3, 0, 5, 1, 0), (3, 0, 5, 1, 1)):
+        vcpu.unloaded[sys_reg(*encoding)] = UNKNOWN_RESET

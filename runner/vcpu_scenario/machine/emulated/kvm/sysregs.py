@@ -10,13 +10,15 @@ from vcpu_scenario.machine.emulated.cpu.icv import SGI_REGISTERS
 from vcpu_scenario.machine.emulated.cpu.native import PMU_GROUPS, iss_encoding
 from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
 from vcpu_scenario.machine.emulated.cpu.timers import ISTATUS, Timer
+from vcpu_scenario.machine.emulated.kvm import cacheregs
 from vcpu_scenario.machine.emulated.kvm.guestdebug import guest_registers_in_use
-from vcpu_scenario.machine.emulated.kvm.idregs import MPIDR, id_register
+from vcpu_scenario.machine.emulated.kvm.idregs import id_register
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined, skip_instruction
 from vcpu_scenario.machine.emulated.kvm.vcpu import UNKNOWN_RESET, Vcpu
 from vcpu_scenario.machine.emulated.vgic import UNDEF
 
 SCTLR_EL1: Final = (3, 0, 1, 0, 0)
+ACTLR_EL1: Final = (3, 0, 1, 0, 1)
 _VMPIDR_EL2: Final = (3, 4, 0, 0, 5)
 _VPIDR_EL2: Final = (3, 4, 0, 0, 0)
 _SCTLR_RESET: Final = 0x00C5_0078
@@ -43,10 +45,10 @@ RESET_VALUES: Final[dict[Encoding, int]] = {
     (3, 3, 13, 0, 2): UNKNOWN_RESET,  # TPIDR_EL0
     (3, 3, 13, 0, 3): UNKNOWN_RESET,  # TPIDRRO_EL0
     (3, 0, 14, 1, 0): 0,  # CNTKCTL_EL1
-    (3, 2, 0, 0, 0): UNKNOWN_RESET,  # CSSELR_EL1
+    cacheregs.CSSELR_EL1: UNKNOWN_RESET,
 }
 
-_OSLK: Final = 1 << 1
+OSLK: Final = 1 << 1
 
 
 def reset_system_registers(vcpu: Vcpu) -> None:
@@ -55,7 +57,7 @@ def reset_system_registers(vcpu: Vcpu) -> None:
     for encoding, value in RESET_VALUES.items():
         cpu.engine.write_sys(encoding, value)
     cpu.engine.write_sys(_VPIDR_EL2, vcpu.midr)
-    cpu.engine.write_sys(_VMPIDR_EL2, MPIDR)
+    cpu.engine.write_sys(_VMPIDR_EL2, vcpu.mpidr)
     traps = HCR_TVM
     if vcpu.behaviour.ctr_trapped:
         traps |= HCR_TID2
@@ -148,13 +150,18 @@ def _raz_wi(_vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
     return 0
 
 
+def _actlr(vcpu: Vcpu, _encoding: Encoding, value: int | None) -> int | None:
+    """What the VMM wrote, else 0, as a Cortex-A57 without EL3 shows; the guest writes nothing."""
+    return vcpu.kept.get(ACTLR_EL1, 0) if value is None else None
+
+
 def _oslsr(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
     return vcpu.oslsr
 
 
 def _oslar(vcpu: Vcpu, _encoding: Encoding, value: int | None) -> int | None:
     if value is not None and vcpu.behaviour.os_lock_emulated:
-        vcpu.oslsr = vcpu.oslsr & ~_OSLK | (value & 1) * _OSLK
+        vcpu.oslsr = vcpu.oslsr & ~OSLK | (value & 1) * OSLK
         vcpu.debug_changed = True
     return None
 
@@ -187,25 +194,6 @@ def _set_way(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
     cpu = vcpu.cpu
     cpu.set_hcr(cpu.hcr | HCR_TVM)
     return None
-
-
-def _ctr(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
-    return 0x8444_C004
-
-
-def _cache_register(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
-    """KVM makes the caches up since it traps them: one level, one set, one way."""
-    if value is not None and encoding == _CSSELR_EL1:
-        vcpu.csselr = value
-    elif value is not None:
-        inject_undefined(vcpu)
-    elif encoding == _CSSELR_EL1:
-        return vcpu.csselr
-    elif encoding == _CCSIDR_EL1:
-        if vcpu.csselr & 0xF < _CSSELR_MAX:
-            return _CCSIDR
-        return vcpu.cpu.x_or_zero(vcpu.cpu.hsr >> 5 & 31)  # it is left as it was
-    return _CLIDR
 
 
 def _physical_timer(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
@@ -252,15 +240,6 @@ _WRITE_TIMER: Final[dict[int, Callable[[Timer, int], None]]] = {
     _CTL: Timer.set_control,
     _CVAL: Timer.set_compare,
 }
-_CCSIDR_EL1: Final = (3, 1, 0, 0, 0)
-_CLIDR_EL1: Final = (3, 1, 0, 0, 1)
-_CSSELR_EL1: Final = (3, 2, 0, 0, 0)
-_CLIDR: Final = 0x0920_0003
-"""Level 1 has both caches, and is the point of coherency and of both unifications."""
-_CCSIDR: Final = 2
-"""Lines of 64 bytes."""
-_CSSELR_MAX: Final = 14
-
 _TRAPPED_BY_TVM: Final[tuple[Encoding, ...]] = (
     SCTLR_EL1,
     (3, 0, 2, 0, 0),  # TTBR0_EL1
@@ -292,16 +271,16 @@ _HANDLERS: Final[dict[Encoding, Access]] = {
     (2, 0, 7, 8, 6): _raz_wi,  # DBGCLAIMSET_EL1
     (2, 0, 7, 9, 6): _raz_wi,  # DBGCLAIMCLR_EL1
     (2, 0, 7, 14, 6): _raz_wi,  # DBGAUTHSTATUS_EL1
-    (3, 3, 0, 0, 1): _ctr,
-    (3, 0, 1, 0, 1): _raz_wi,  # ACTLR_EL1: what a Cortex-A57 without EL3 shows
+    (3, 3, 0, 0, 1): cacheregs.access_ctr,
+    ACTLR_EL1: _actlr,
     (3, 0, 0, 0, 6): _implementation_id,  # REVIDR_EL1
     (3, 1, 0, 0, 7): _implementation_id,  # AIDR_EL1
     (3, 3, 14, 2, 0): _physical_timer,  # CNTP_TVAL_EL0
     (3, 3, 14, 2, 1): _physical_timer,  # CNTP_CTL_EL0
     (3, 3, 14, 2, 2): _physical_timer,  # CNTP_CVAL_EL0
-    _CCSIDR_EL1: _cache_register,
-    _CLIDR_EL1: _cache_register,
-    _CSSELR_EL1: _cache_register,
+    cacheregs.CCSIDR_EL1: cacheregs.access,
+    cacheregs.CLIDR_EL1: cacheregs.access,
+    cacheregs.CSSELR_EL1: cacheregs.access,
     (1, 0, 7, 6, 2): _set_way,
     (1, 0, 7, 10, 2): _set_way,
     (1, 0, 7, 14, 2): _set_way,

@@ -8,6 +8,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Final, TypeAlias
 
+from vcpu_scenario.kvm.registers import KVM_REG_ARM_STD_BMAP
+from vcpu_scenario.machine.emulated.kvm.firmware import offers
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 
 Answer: TypeAlias = tuple[int, int, int, int]
@@ -29,7 +31,7 @@ _UUID: Final = (0x00E0_210D, 0xEB11_8443, 0x4452_7080, 0x4C5A_4E55)
 
 def trng(vcpu: Vcpu) -> Answer:
     """``kvm_trng_call``."""
-    if not vcpu.behaviour.smccc_trng:
+    if not vcpu.behaviour.smccc_trng or not offers(vcpu, KVM_REG_ARM_STD_BMAP, 1):
         return _NOT_SUPPORTED, 0, 0, 0
     function = vcpu.cpu.x(0) & 0xFFFF_FFFF
     if function == _VERSION:

@@ -12,6 +12,7 @@ from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters
+from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
 from vcpu_scenario.machine.emulated.kvm.bus import IoBus
 from vcpu_scenario.machine.emulated.vgic import Vgic
 
@@ -22,6 +23,8 @@ SINGLESTEP: Final = abi.KVM_GUESTDBG_SINGLESTEP
 USE_HW: Final = abi.KVM_GUESTDBG_USE_HW
 
 
+MPIDR: Final = 0x8000_0000
+"""MPIDR_EL1 of the first vCPU."""
 UNKNOWN_RESET: Final = 0x1DE7_EC7E_DBAD_C0DE
 """What KVM resets architecturally UNKNOWN registers to (``reset_unknown``)."""
 _OSLSR_RESET: Final = 1 << 3
@@ -57,6 +60,7 @@ class Vcpu:
     def __init__(self, cpu: Cpu, run: abi.kvm_run, behaviour: Behaviour, midr: int) -> None:
         self.cpu: Final = cpu
         self.midr: Final = midr
+        self.mpidr = MPIDR
         self.run: Final = run
         self.behaviour: Final = behaviour
         # Views of the union in kvm_run: going through the structure costs more than a step may.
@@ -67,9 +71,13 @@ class Vcpu:
         }
         self.bus: Final = IoBus()
         self.gic: Vgic | None = None
+        self.gic_error = 0
+        """What ``KVM_RUN`` returns for want of a place for the vGIC's frames."""
         self.ring: Final = abi.kvm_coalesced_mmio_ring()
         self.caps: Final = set[str]()
         self.psci_0_2 = True
+        self.has_run = False
+        """``KVM_RUN`` was called: what describes the VM is settled."""
         self.random_calls = 0
         # Guest debug.
         self.guest_debug = 0
@@ -98,8 +106,25 @@ class Vcpu:
         self.mp_state = abi.KVM_MP_STATE_RUNNABLE
         self.host_interrupt = False
         self.mdccint = 0
+        self.unloaded: Final = dict[int, int]()
+        """By its id what the VMM wrote to a register of which the CPU does not keep all: KVM has it
+        until the vCPU runs."""
         self.oslsr = _OSLSR_RESET
         self.csselr = UNKNOWN_RESET
+        # What the VMM wrote, where that is not what KVM shows by itself.
+        self.id_values: Final = dict[Encoding, int]()
+        self.kept: Final = dict[Encoding, int]()
+        """Registers that the guest of this machine cannot see, and that KVM keeps for the VMM."""
+        self.firmware: Final = dict[int, int]()
+        self.ccsidr: Final = dict[int, int]()
+
+
+class Refused(Exception):
+    """KVM refuses a value that is written to one of its registers, with ``errno``."""
+
+    def __init__(self, errno: int) -> None:
+        super().__init__(errno)
+        self.errno = errno
 
 
 Handler = Callable[[Vcpu], int]

@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 from vcpu_scenario.machine.emulated.vgic.core import Interrupts
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, VgicIrq
+from vcpu_scenario.machine.interface import NotModelled
 
 Read: TypeAlias = Callable[[Interrupts, int, int], int]
 Write: TypeAlias = Callable[[Interrupts, int, int, int], None]
@@ -23,6 +24,10 @@ Write: TypeAlias = Callable[[Interrupts, int, int, int], None]
 WORD: Final = frozenset({4})
 WORD_OR_BYTE: Final = frozenset({1, 4})
 WORD_OR_LONG: Final = frozenset({4, 8})
+
+
+_VIRTUAL_TIMER: Final = 27
+"""KVM ties it to the interrupt of the hardware's timer."""
 
 
 def read_as_zero(gic: Interrupts, offset: int, length: int) -> int:
@@ -148,6 +153,10 @@ def read_pending(gic: Interrupts, first: int, length: int) -> int:
 
 def set_pending(gic: Interrupts, first: int, length: int, value: int) -> None:
     for irq in _set_in(gic, first, length, value):
+        if irq.intid == _VIRTUAL_TIMER:
+            raise NotModelled(
+                f"the virtual timer's interrupt, {irq.intid}, set pending by software"
+            )
         irq.pending_latch = True
         gic.queue(irq)
 

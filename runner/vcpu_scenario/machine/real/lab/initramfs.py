@@ -21,6 +21,7 @@ _TAKEN: Final = (
     "arm64/__init__.py",
     "arm64/esr.py",
     "interchange/*.py",
+    "survey.py",
     "kvm/*.py",
     "vmm/*.py",
     "machine/__init__.py",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from vcpu_scenario.case import Case
 from vcpu_scenario.interchange.cases import dump_case
+from vcpu_scenario.interchange.surveys import dump_survey, load_answers
 from vcpu_scenario.interchange.traces import load_trace
 from vcpu_scenario.machine.real import mailbox
 from vcpu_scenario.machine.real.lab import kernels, userland
@@ -17,6 +18,7 @@ from vcpu_scenario.machine.real.lab.errors import BootError
 from vcpu_scenario.machine.real.lab.initramfs import initramfs
 from vcpu_scenario.machine.real.lab.options import LabOptions
 from vcpu_scenario.machine.real.lab.qemu import GicVersion, GuestGoneError, Qemu, find_qemu
+from vcpu_scenario.survey import Answers, RunOnce, Survey
 from vcpu_scenario.trace import Trace
 
 
@@ -38,6 +40,9 @@ class Lost:
 
 _BOOTS: Final = 3
 """How often in a row a kernel that came up before may fail to come up again."""
+
+_Given = TypeVar("_Given")
+"""What a guest gives back where all goes well."""
 
 Result: TypeAlias = Trace | Skipped | Lost
 
@@ -102,7 +107,15 @@ class Lab:
         return map(self.run, cases)
 
     def run(self, case: Case) -> Result:
-        gic = _gic_for(case)
+        return self._with_guest(_gic_for(case), lambda guest: guest.run(case))
+
+    def ask(self, survey: Survey) -> Answers | Skipped | Lost:
+        """What the kernel answered; a survey may lose its guest as a case may."""
+        return self._with_guest(_gic_for(survey.case), lambda guest: guest.ask(survey))
+
+    def _with_guest(
+        self, gic: GicVersion, use: Callable[[_Guest], _Given]
+    ) -> _Given | Skipped | Lost:
         try:
             guest = self._guest_again(gic)
         except BootError as error:
@@ -111,7 +124,7 @@ class Lab:
             again = " again" if gic in self._came_up else f" with a GICv{gic}"
             return Lost(f"it did not come up{again}: {error.reason}", error.console)
         try:
-            return guest.run(case)
+            return use(guest)
         except GuestGoneError as gone:
             console = guest.console
             self._forget(gic)
@@ -180,16 +193,29 @@ class _Guest:
     def close(self) -> None:
         self._qemu.close()
 
-    def run(self, case: Case) -> Result:
+    def run(self, case: Case) -> Trace | Skipped:
         """Raises :class:`GuestGoneError` where nothing more is to be expected of this guest."""
+        asked = mailbox.CASE, dump_case(case)
+        return self._exchange(asked, self._patience(case), mailbox.TRACE, load_trace)
+
+    def ask(self, survey: Survey) -> Answers | Skipped:
+        """Raises :class:`GuestGoneError` as :meth:`run` does."""
+        asked = mailbox.SURVEY, dump_survey(survey)
+        runs = sum(isinstance(ask, RunOnce) for ask in survey.asks)
+        patience = self._options.case_seconds + runs * max(survey.case.limits.seconds, 0)
+        return self._exchange(asked, patience, mailbox.ANSWERS, load_answers)
+
+    def _exchange(
+        self, asked: tuple[str, str], patience: float, wanted: str, load: Callable[[str], _Given]
+    ) -> _Given | Skipped:
         try:
-            self._qemu.send(mailbox.CASE, dump_case(case))
+            self._qemu.send(*asked)
         except ValueError as too_large:
             return Skipped(f"it does not fit into the lab: {too_large}")
-        word, text = self._qemu.hear(self._patience(case))
-        if word == mailbox.TRACE:
+        word, text = self._qemu.hear(patience)
+        if word == wanted:
             try:
-                return load_trace(text)
+                return load(text)
             except ValueError as garbage:
                 raise GuestGoneError(f"its answer cannot be read: {garbage}") from None
         if word == mailbox.SKIP:

@@ -1,0 +1,114 @@
+"""What ``KVM_GET_ONE_REG`` and ``KVM_SET_ONE_REG`` have for a VMM."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcpu_scenario.kernels.rules.rule import Commit, Rule, recorded
+
+_ALL: Final = "every value of every field, KVM_SET_ONE_REG"
+
+ONE_REG: Final[tuple[Rule, ...]] = (
+    Rule(
+        "id_registers_writable",
+        (">=6.7",),
+        "a VMM may take features out of the ID registers before the vCPU first runs, then they "
+        "are EBUSY; before, a value that is not the kernel's own is EINVAL",
+        recorded(f"Debian's 6.1 against 6.12, {_ALL}; pull request for 6.7"),
+    ),
+    Rule(
+        "aarch32_id_writable",
+        ("6.7..6.12", ">=6.17"),
+        "those of AArch32 among them",
+        recorded(
+            f"Debian's 6.12, 6.16 and 6.17, {_ALL}; AA32_ID_SANITISED has an empty mask in the "
+            "trees of 6.13.7 and 6.14"
+        ),
+    ),
+    Rule(
+        "id_levels_stay",
+        (">=6.16",),
+        "ID_AA64PFR0_EL1.EL0 and EL1 cannot be written 0",
+        recorded(f"Debian's 6.12 against 6.16, {_ALL}; not in the tree of 6.14"),
+    ),
+    Rule(
+        "id_stage_2_granules_writable",
+        (">=6.16",),
+        "a VMM may say in ID_AA64MMFR0_EL1 that a granule is not there at stage 2",
+        recorded(f"Debian's 6.12 against 6.16, {_ALL}; not in the tree of 6.14"),
+    ),
+    Rule(
+        "id_pmu_signed",
+        ("6.16..6.17",),
+        "PMUVer and PerfMon of a vCPU without a PMU take values from 8 on, as if they were "
+        "negative",
+        recorded(f"Debian's 6.12, 6.16, 6.17 and 7.2, {_ALL}"),
+    ),
+    Rule(
+        "ctr_writable",
+        (">=6.11",),
+        "a VMM may write shorter cache lines to CTR_EL0",
+        recorded("Debian's 6.1 against 6.12, every bit of it, KVM_SET_ONE_REG"),
+        (Commit("2843cae26644", "KVM: arm64: Treat CTR_EL0 as a VM feature ID register", "6.11"),),
+    ),
+    Rule(
+        "ctr_policy_writable",
+        (">=6.13",),
+        "CTR_EL0.L1Ip may be written VIPT where the hardware is PIPT",
+        recorded(
+            "Debian's 6.12 against 6.16, every bit of it, KVM_SET_ONE_REG; in the tree of 6.13.7"
+        ),
+    ),
+    Rule(
+        "physical_timer_registers",
+        (">=6.4",),
+        "CNTP_CTL_EL0, CNTP_CVAL_EL0 and CNTPCT_EL0 are registers of a VMM",
+        recorded("Debian's 6.1 against 6.12, KVM_GET_REG_LIST; the tree of 6.4.6"),
+    ),
+    Rule(
+        "timer_control_plain",
+        (">=6.18",),
+        "KVM_GET_ONE_REG of CNTV_CTL_EL0 and CNTP_CTL_EL0 gives no ISTATUS",
+        recorded("Debian's 6.17 against 7.2, every bit of them, KVM_SET_ONE_REG"),
+        (
+            Commit(
+                "09424d5d7d4e",
+                "KVM: arm64: Move CNT*_CTL_EL0 userspace accessors to generic infrastructure",
+                "6.18",
+            ),
+        ),
+    ),
+    Rule(
+        "permission_registers_listed",
+        ("6.5..6.12",),
+        "TCR2_EL1, PIRE0_EL1 and PIR_EL1 are registers of a VMM on a CPU that has none",
+        recorded(
+            "Debian's 6.1, 6.12 and 6.16, KVM_GET_REG_LIST; not in the tree of 6.4.6, and hidden "
+            "in that of 6.13.7"
+        ),
+    ),
+    Rule(
+        "hypercall_bitmaps",
+        (">=5.19",),
+        "a VMM may take hypercalls away (KVM_REG_ARM_STD_BMAP and others)",
+        recorded("Debian's 5.10 against 6.1, KVM_GET_REG_LIST"),
+        (
+            Commit(
+                "05714cab7d63",
+                "KVM: arm64: Setup a framework for hypercall bitmap firmware registers",
+                "5.19",
+            ),
+            Commit("428fd6788d4d", "KVM: arm64: Add standard hypervisor firmware register", "5.19"),
+            Commit("b22216e1a617", "KVM: arm64: Add vendor hypervisor firmware register", "5.19"),
+        ),
+    ),
+    Rule(
+        "hypercall_bitmap_2",
+        (">=6.15",),
+        "there is KVM_REG_ARM_VENDOR_HYP_BMAP_2: implementations of CPUs that a VM may meet",
+        recorded(
+            "Debian's 6.12 against 6.16, KVM_GET_REG_LIST; not in the tree of 6.14; pull request "
+            "for 6.15"
+        ),
+    ),
+)

@@ -1,0 +1,127 @@
+"""The cache's registers: CTR_EL0, CLIDR_EL1, CSSELR_EL1 and the CCSIDR_EL1 it selects.
+
+Where KVM traps them (``ctr_trapped``) it makes the caches up, one level of one set and one way,
+and a VMM may describe others; before, all saw the hardware's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from errno import EBUSY, EINVAL
+from typing import Final
+
+from vcpu_scenario.kernels.behaviour import Behaviour
+from vcpu_scenario.kvm.registers import ccsidr, sys_reg
+from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
+from vcpu_scenario.machine.emulated.kvm.idfields import CTR, ctr_fits, makes_no_sense
+from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined
+from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
+
+CCSIDR_EL1: Final = (3, 1, 0, 0, 0)
+CLIDR_EL1: Final = (3, 1, 0, 0, 1)
+CSSELR_EL1: Final = (3, 2, 0, 0, 0)
+
+_CTR: Final = 0x8444_C004
+_CLIDR: Final = 0x0920_0003
+"""Level 1 has both caches, and is the point of coherency and of both unifications."""
+_HARDWARE_CLIDR: Final = 0x0A20_0023
+_CLIDR_RES0: Final = -1 << 47
+_LINES_OF_64: Final = 2
+_HARDWARE_CCSIDR: Final = {0: 0x701F_E00A, 1: 0x201F_E012, 2: 0x70FF_E07A}
+_CSSELR_MAX: Final = 14
+"""Seven levels, each with its data and its instruction cache."""
+
+
+def registers(
+    behaviour: Behaviour,
+) -> Iterator[tuple[int, tuple[Callable[[Vcpu], int], Callable[[Vcpu, int], None]]]]:
+    """Those of a VMM."""
+    yield sys_reg(*CTR), (_ctr, _set_ctr)
+    if not behaviour.ctr_trapped:
+        yield sys_reg(*CLIDR_EL1), _fixed(_HARDWARE_CLIDR)
+        yield sys_reg(*CSSELR_EL1), (_hardware_csselr, _set_hardware_csselr)
+        for csselr, value in _HARDWARE_CCSIDR.items():
+            yield ccsidr(csselr), _fixed(value)
+        return
+    yield sys_reg(*CLIDR_EL1), (_clidr, _set_clidr)
+    yield sys_reg(*CSSELR_EL1), (lambda vcpu: vcpu.csselr, _set_csselr)
+    for csselr in range(_CSSELR_MAX):
+        yield ccsidr(csselr), _size_of_cache(csselr)
+
+
+def access_ctr(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
+    return _ctr(vcpu)
+
+
+def access(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
+    """``access_clidr``, ``access_csselr``, ``access_ccsidr``: the guest's, where they trap."""
+    if value is not None and encoding == CSSELR_EL1:
+        vcpu.csselr = value
+    elif value is not None:
+        inject_undefined(vcpu)
+    elif encoding == CSSELR_EL1:
+        return vcpu.csselr
+    elif encoding == CCSIDR_EL1:
+        selected = vcpu.csselr & 0xF
+        if selected < _CSSELR_MAX:
+            return vcpu.ccsidr.get(selected, _LINES_OF_64)
+        return vcpu.cpu.x_or_zero(vcpu.cpu.hsr >> 5 & 31)  # it is left as it was
+    return _clidr(vcpu)
+
+
+def _fixed(held: int) -> tuple[Callable[[Vcpu], int], Callable[[Vcpu, int], None]]:
+    def write(_vcpu: Vcpu, value: int) -> None:
+        if value != held:
+            raise Refused(EINVAL)
+
+    return (lambda _vcpu: held), write
+
+
+def _ctr(vcpu: Vcpu) -> int:
+    return vcpu.id_values.get(CTR, _CTR)
+
+
+def _set_ctr(vcpu: Vcpu, value: int) -> None:
+    behaviour = vcpu.behaviour
+    if value == _ctr(vcpu):
+        return
+    if vcpu.has_run and behaviour.ctr_writable and not makes_no_sense(CTR, value, behaviour):
+        raise Refused(EBUSY)
+    if not behaviour.ctr_writable or not ctr_fits(value, _CTR, behaviour):
+        raise Refused(EINVAL)
+    vcpu.id_values[CTR] = value
+
+
+def _clidr(vcpu: Vcpu) -> int:
+    return vcpu.id_values.get(CLIDR_EL1, _CLIDR)
+
+
+def _set_clidr(vcpu: Vcpu, value: int) -> None:
+    """``set_clidr``: caches that need no cleaning are refused, since those of the CPU do."""
+    coherency, unification = value >> 24 & 7, value >> 21 & 7 or value >> 27 & 7
+    if value & _CLIDR_RES0 or not coherency or not unification:
+        raise Refused(EINVAL)
+    vcpu.id_values[CLIDR_EL1] = value
+
+
+def _set_csselr(vcpu: Vcpu, value: int) -> None:
+    vcpu.csselr = value
+
+
+def _hardware_csselr(vcpu: Vcpu) -> int:
+    return vcpu.cpu.read_sys(CSSELR_EL1)
+
+
+def _set_hardware_csselr(vcpu: Vcpu, value: int) -> None:
+    vcpu.cpu.write_sys(CSSELR_EL1, value)
+
+
+def _size_of_cache(csselr: int) -> tuple[Callable[[Vcpu], int], Callable[[Vcpu, int], None]]:
+    """``set_ccsidr``: lines are not shorter than those of the CPU."""
+
+    def write(vcpu: Vcpu, value: int) -> None:
+        if value & 7 < _LINES_OF_64:
+            raise Refused(EINVAL)
+        vcpu.ccsidr[csselr] = value
+
+    return (lambda vcpu: vcpu.ccsidr.get(csselr, _LINES_OF_64)), write

@@ -1,0 +1,58 @@
+"""The generic timers as registers of a VMM (``KVM_REG_ARM_TIMER_*``, ``KVM_REG_ARM_PTIMER_*``).
+
+In the uAPI the ids of the virtual timer's CVAL and of its counter are swapped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from vcpu_scenario.kernels.behaviour import Behaviour
+from vcpu_scenario.kvm.registers import sys_reg
+from vcpu_scenario.machine.emulated.cpu.timers import ISTATUS, Timer
+from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+
+Access = tuple[Callable[[Vcpu], int], Callable[[Vcpu, int], None]]
+Of = Callable[[Vcpu], Timer]
+
+
+def timer_registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
+    control = _plain_control if behaviour.timer_control_plain else _control
+    yield sys_reg(3, 3, 14, 3, 1), control(_virtual)
+    yield sys_reg(3, 3, 14, 3, 2), _count(_virtual)
+    yield sys_reg(3, 3, 14, 0, 2), _compare(_virtual)
+    if behaviour.physical_timer_registers:
+        yield sys_reg(3, 3, 14, 2, 1), control(_physical)
+        yield sys_reg(3, 3, 14, 0, 1), _count(_physical)
+        yield sys_reg(3, 3, 14, 2, 2), _compare(_physical)
+
+
+def _virtual(vcpu: Vcpu) -> Timer:
+    return vcpu.cpu.virtual_timer
+
+
+def _physical(vcpu: Vcpu) -> Timer:
+    return vcpu.cpu.physical_timer
+
+
+def _control(of: Of) -> Access:
+    """KVM shows ISTATUS whether or not the timer is enabled, and keeps 32 bits."""
+    return (
+        lambda vcpu: of(vcpu).control | (ISTATUS if of(vcpu).met() else 0),
+        lambda vcpu, value: of(vcpu).set_control(value & 0xFFFF_FFFF & ~ISTATUS, kept=-1),
+    )
+
+
+def _plain_control(of: Of) -> Access:
+    return (
+        lambda vcpu: of(vcpu).control,
+        lambda vcpu, value: of(vcpu).set_control(value & ~ISTATUS, kept=-1),
+    )
+
+
+def _count(of: Of) -> Access:
+    return lambda vcpu: of(vcpu).count(), lambda vcpu, value: of(vcpu).set_count(value)
+
+
+def _compare(of: Of) -> Access:
+    return lambda vcpu: of(vcpu).compare, lambda vcpu, value: of(vcpu).set_compare(value)

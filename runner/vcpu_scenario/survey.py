@@ -1,0 +1,57 @@
+"""A survey: ioctls that ask a vCPU about its registers, and what the kernel answered.
+
+It travels into a lab's guest as a case does, so that the emulated machine can be held to what
+real kernels answer. Standard library only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from vcpu_scenario.case import Case
+
+
+@dataclass(frozen=True, slots=True)
+class ListRegisters:
+    """``KVM_GET_REG_LIST``: the answer is the ids in the kernel's order."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetRegister:
+    """``KVM_GET_ONE_REG``: the answer is the value, as wide as its id says."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutRegister:
+    """``KVM_SET_ONE_REG``: the answer is 0."""
+
+    id: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunOnce:
+    """``KVM_RUN``: the answer is 0."""
+
+
+Ask: TypeAlias = ListRegisters | GetRegister | PutRegister | RunOnce
+Answer: TypeAlias = int | tuple[int, ...]
+"""What came of an ioctl; below 0 it is the negative errno with which the kernel refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What is asked, in order, of the vCPU of a VM that is set up for ``case``."""
+
+    case: Case
+    asks: tuple[Ask, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """An answer for each ask, in order."""
+
+    given: tuple[Answer, ...]
