@@ -123,9 +123,16 @@ def test_the_timers_are_registers_of_the_vmm_by_the_uapis_own_ids(
 # -- the rest --------------------------------------------------------------------------------------
 
 
-def test_the_hosts_wall_clock_is_told() -> None:
-    words = (w.movz(0, 1), 0xF2B0_C000, w.movz(1, 0), 0xD400_0002)
-    assert told(*words) == "the host's wall clock (hypercall 0x86000001, x1 = 0x0)"
+@pytest.mark.parametrize("counter", [0, 1])
+def test_the_hosts_wall_clock_goes_with_the_counter_and_is_the_same_in_each_run(
+    counter: int,
+) -> None:
+    words = (w.movz(0, 1), 0xF2B0_C000, w.movz(1, counter), 0xD400_0002)
+    one, other = regs(*words, observe=("x0", "x1", "x2", "x3")), regs(*words)
+    found = one.exits[0].regs
+    assert max(found.values()) < 1 << 32
+    assert {name: found[name] for name in ("x1", "x2", "x3")} == other.exits[0].regs
+    assert found["x0"] << 32 | found["x1"] > 10**18
 
 
 @pytest.mark.parametrize(("asked", "bits"), [(0, 0), (1, 1), (32, 32), (96, 96)])

@@ -74,7 +74,7 @@ class EmulatedMachine:
         self._maybe_settled_in_hyp: Final = maybe_settled_in_hyp(kernel.behaviour)
         reset_system_registers(self._vcpu)
         reset_unloaded(self._vcpu)
-        self._registers = registers_of(kernel.behaviour)
+        self._registers = registers_of(kernel)
         self._ioeventfds: list[Ioeventfd] = []
         self._eventfds: list[EventfdDevice] = []
         self._sound = True

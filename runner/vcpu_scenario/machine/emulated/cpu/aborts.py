@@ -35,7 +35,7 @@ def data_abort(cpu: Hardware) -> int | None:
     if gicv is not None and iss and 0 <= ipa - gicv.mapped()[0] < gicv.mapped()[1]:
         return _access_gicv(cpu, gicv, ipa, iss, is_write=is_write)
     far = _fault_va(cpu, word, ipa) if translated else ipa
-    if translated and (level := oversized(cpu, far)) is not None:
+    if translated and (level := oversized(cpu, far, ipa)) is not None:
         cpu.take_to_el1(esr.address_size_fault(cpu.current_el, level, is_write=is_write), far)
         return None
     cpu.hsr = _DATA_ABORT | iss | is_write * decode.WNR | cpu.stage2.fault_status(ipa)
@@ -70,7 +70,7 @@ def fetch_abort(cpu: Hardware) -> int | None:
 
 
 def fetch_abort_at(cpu: Hardware, ipa: int) -> int | None:
-    if cpu.mmu_on and (level := oversized(cpu, cpu.pc)) is not None:
+    if cpu.mmu_on and (level := oversized(cpu, cpu.pc, ipa)) is not None:
         cpu.take_to_el1(esr.address_size_fault(cpu.current_el, level, fetch=True), cpu.pc)
         return None
     cpu.hsr = _FETCH_ABORT | cpu.stage2.fault_status(ipa)

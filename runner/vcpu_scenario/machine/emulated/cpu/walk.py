@@ -26,6 +26,8 @@ _TABLE: Final = 3
 
 _OUTPUT_BITS: Final = (32, 36, 40, 42, 44)
 """By TCR_EL1.IPS; a Cortex-A57 has no more than the last."""
+_BITS_OF_MEMORY: Final = 40
+"""Beyond these there is none, so that no table is there that Unicorn could have read."""
 _LAST_LEVEL: Final = 3
 
 
@@ -85,11 +87,16 @@ def unmapped_table(cpu: Hardware, va: int) -> int | None:
     return None
 
 
-def oversized(cpu: Hardware, va: int) -> int | None:
+def oversized(cpu: Hardware, va: int, ipa: int = -1) -> int | None:
     """The level at which the walk for ``va`` comes to an address of more bits than TCR_EL1.IPS
-    lets it have: an address size fault, which Unicorn lacks. None where it does not."""
+    lets it have: an address size fault, which Unicorn lacks. None where it does not.
+
+    ``ipa`` is where Unicorn's own walk came to, -1 if to nowhere: it spares the walk here.
+    """
     ips = cpu.read_sys(_TCR) >> 32 & 7
     bits = _OUTPUT_BITS[min(ips, len(_OUTPUT_BITS) - 1)]
+    if bits >= _BITS_OF_MEMORY and not ipa >> bits:
+        return None
     if (cpu.read_sys(_TTBR1 if va >> 55 & 1 else _TTBR0) & _ADDRESS) >> bits:
         return 0
     for step in _walk(cpu, va):

@@ -11,6 +11,7 @@ from vcpu_scenario.kvm.registers import (
     KVM_REG_ARM_VENDOR_HYP_BMAP,
     KVM_REG_ARM_VENDOR_HYP_BMAP_2,
 )
+from vcpu_scenario.machine.emulated.cpu.timers import Timer
 from vcpu_scenario.machine.emulated.kvm.firmware import VENDOR_PTP, VENDOR_UID, offers, psci_version
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined, skip_instruction
 from vcpu_scenario.machine.emulated.kvm.systemevent import report
@@ -51,7 +52,14 @@ _VENDOR_HYP_UID: Final = 0x8600_FF01
 _VENDOR_HYP_FEATURES: Final = 0x8600_0000
 _VENDOR_HYP_UID_WORDS: Final = (0xB66FB428, 0xE911C52E, 0x564BCAA9, 0x743A004D)
 _VENDOR_HYP_PTP: Final = 0x8600_0001
-_PTP_COUNTERS: Final = (0, 1)
+_PTP_TIMERS: Final[dict[int, Callable[[Vcpu], Timer]]] = {
+    0: lambda vcpu: vcpu.cpu.virtual_timer,
+    1: lambda vcpu: vcpu.cpu.physical_timer,
+}
+_EPOCH: Final = 1_700_000_000 * 10**9
+"""When the VM is made: some time in November 2023."""
+_NS_OF_A_TICK: Final = 16
+"""At 62.5 MHz."""
 _PV_TIME_FEATURES: Final = 0xC500_0020
 
 
@@ -259,10 +267,15 @@ def _vendor_features(vcpu: Vcpu) -> Answer:
 
 
 def _ptp(vcpu: Vcpu) -> Answer:
-    counter = vcpu.cpu.x(1) & 0xFFFF_FFFF
-    if not _vendor(vcpu, VENDOR_PTP) or counter not in _PTP_COUNTERS:
+    """``kvm_ptp_get_time``: the host's wall clock in ns, and the counter at that time, each in two
+    halves of 32 bits. As the counters are, the wall clock is the same in each run."""
+    asked = vcpu.cpu.x(1) & 0xFFFF_FFFF
+    if not _vendor(vcpu, VENDOR_PTP) or asked not in _PTP_TIMERS:
         return _NOT_SUPPORTED, 0, 0, 0
-    raise NotModelled(f"the host's wall clock (hypercall {_VENDOR_HYP_PTP:#x}, x1 = {counter:#x})")
+    timer = _PTP_TIMERS[asked](vcpu)
+    count = timer.count()
+    wall = _EPOCH + timer.clock.count * _NS_OF_A_TICK
+    return wall >> 32, wall & 0xFFFF_FFFF, count >> 32, count & 0xFFFF_FFFF
 
 
 _ARCH: Final[dict[int, Callable[[Vcpu], Answer]]] = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from errno import EINVAL
-from functools import cache
 from typing import Final, TypeAlias
 
 from vcpu_scenario.kernels.behaviour import Behaviour
+from vcpu_scenario.kernels.table import Kernel
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS, sys_reg
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, Encoding
@@ -32,11 +32,18 @@ _SPSR_EL1 = (3, 0, 4, 0, 0)
 _VMPIDR_EL2 = (3, 4, 0, 0, 5)
 
 
-@cache
-def registers_of(behaviour: Behaviour) -> Mapping[int, Access]:
+def registers_of(kernel: Kernel) -> Mapping[int, Access]:
     """The registers of a vCPU by their ids."""
-    found = dict(_registers_of(behaviour))
-    return found | {reg: _unloaded(reg, found[reg]) for reg in PARTLY_KEPT & found.keys()}
+    # By the rules, whose hash is kept; that of a Behaviour is made anew each time.
+    table = _TABLES.get(kernel.rules)
+    if table is None:
+        table = dict(_registers_of(kernel.behaviour))
+        table |= {reg: _unloaded(reg, table[reg]) for reg in PARTLY_KEPT & table.keys()}
+        _TABLES[kernel.rules] = table
+    return table
+
+
+_TABLES: Final[dict[frozenset[str], dict[int, Access]]] = {}
 
 
 def _registers_of(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
@@ -271,5 +278,9 @@ PARTLY_KEPT: Final = frozenset(
 
 def reset_unloaded(vcpu: Vcpu) -> None:
     """What KVM resets these registers to, before the vCPU first runs."""
-    for encoding in (_CSSELR_EL1, (3, 0, 5, 1, 0), (3, 0, 5, 1, 1)):
-        vcpu.unloaded[sys_reg(*encoding)] = UNKNOWN_RESET
+    vcpu.unloaded.update(_UNKNOWN_AT_RESET)
+
+
+_UNKNOWN_AT_RESET: Final = dict.fromkeys(
+    (sys_reg(*_CSSELR_EL1), sys_reg(3, 0, 5, 1, 0), sys_reg(3, 0, 5, 1, 1)), UNKNOWN_RESET
+)
