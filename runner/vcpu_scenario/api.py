@@ -31,7 +31,7 @@ from vcpu_scenario.verdict.traces import Comparison, Difference, compare_traces
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from vcpu_scenario.running.execute import Create
+    from vcpu_scenario.running.target import Create
 
 __all__ = [
     "Comparison",

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from vcpu_scenario.kernels.table import Kernel
-from vcpu_scenario.machine.interface import Machine, Unsupported
-from vcpu_scenario.running.target import Lost, Skipped, lacks_capability
+from vcpu_scenario.running.target import Create, Lost, Made, Skipped, lacks_capability
 from vcpu_scenario.trace import Stop, Trace
 from vcpu_scenario.verdict.judge import (
     ended_as_expected,
@@ -20,7 +17,6 @@ from vcpu_scenario.verdict.judge import (
 from vcpu_scenario.verdict.overrun import without_overrun
 from vcpu_scenario.verdict.result import Result, Verdict, guest_of
 from vcpu_scenario.verdict.stops import findings
-from vcpu_scenario.vmm.loop import run_case
 from vcpu_scenario.vmm.personality import stops_of
 
 if TYPE_CHECKING:
@@ -31,58 +27,44 @@ if TYPE_CHECKING:
     from vcpu_scenario.verdict.guest import Guest
     from vcpu_scenario.verdict.records import Mismatch, StopFinding
 
-Create: TypeAlias = Callable[[str], Machine]
-"""Makes a machine that behaves as KVM of the release of that name."""
-
 
 def execute(scenario_case: ScenarioCase, create: Create) -> Result:
-    """Run ``scenario_case`` on a machine of its own and judge the trace.
+    """Runs ``scenario_case`` on a machine of its own and judges what came."""
+    return execute_on(scenario_case, Made(create))
 
-    Never raises for what the case does: a machine that cannot do what is asked gives ``skip``,
-    one that does not model it ``not-modelled``, and one that fails gives ``error``.
+
+def execute_on(scenario_case: ScenarioCase, target: Target) -> Result:
+    """Runs ``scenario_case`` on ``target`` and judges what came.
+
+    What the machine cannot do is a ``skip``, and so is a capability that a kernel of its own
+    lacks; one that does not model it gives ``not-modelled``; a case over which it fails, panics or
+    hangs is an ``error``. Raises what keeps a real machine from running any case at all.
     """
     if scenario_case.expectation is None:
         reason = f"nothing is expected on {scenario_case.kernel} with {scenario_case.vmm}"
         return Result(scenario_case, "skip", reason=reason)
     try:
-        return _run(scenario_case, create)
-    except Unsupported as unsupported:
-        return Result(scenario_case, "skip", reason=str(unsupported))
+        return _result(scenario_case, target)
     except Exception as error:  # one case that fails must not take the others with it
+        if target.real:
+            raise
         return _failed(scenario_case, error)
 
 
-def execute_on(scenario_case: ScenarioCase, target: Target) -> Result:
-    """Run ``scenario_case`` on ``target`` and judge the trace.
-
-    What the machine cannot do is a ``skip``, and so is a capability that the kernel lacks; a case
-    over which it panicked or hung is an ``error``. Raises what keeps the machine from running any
-    case at all.
-    """
-    expectation = scenario_case.expectation
-    if expectation is None:
-        reason = f"nothing is expected on {scenario_case.kernel} with {scenario_case.vmm}"
-        return Result(scenario_case, "skip", reason=reason)
-    found = target.run(scenario_case.case, scenario_case.kernel)
+def _result(scenario_case: ScenarioCase, target: Target) -> Result:
+    case, expectation = scenario_case.case, scenario_case.expectation
+    assert expectation is not None
+    found = target.run(case, scenario_case.kernel)
     if isinstance(found, Skipped):
         return Result(scenario_case, "skip", reason=found.reason)
     if isinstance(found, Lost):
         reason = f"the kernel was lost: {found.reason}"
         return Result(scenario_case, "error", reason=reason, detail=found.console)
-    if expectation.refused is None and lacks_capability(scenario_case.case, found):
+    of_its_own = target.kernel is not None
+    if of_its_own and expectation.refused is None and lacks_capability(case, found):
         return Result(scenario_case, "skip", reason=f"{target.name} lacks {found.error}")
-    return judged(scenario_case, found)
-
-
-def _run(scenario_case: ScenarioCase, create: Create) -> Result:
-    case = scenario_case.case
-    machine = create(scenario_case.kernel)
-    try:
-        trace = run_case(machine, case)
-    finally:
-        machine.close()
-    result = judged(scenario_case, trace)
-    if result.mismatches and isinstance(getattr(machine, "kernel", None), Kernel):
+    result = judged(scenario_case, found)
+    if result.mismatches and target.has_rules(scenario_case.kernel):
         from vcpu_scenario.running.causes import explained
 
         return explained(result, judged)

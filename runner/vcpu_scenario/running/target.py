@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias
 from vcpu_scenario.case import Case, HostInterrupt
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import RangeError, parse_release
-from vcpu_scenario.machine.interface import KvmError, Unsupported
+from vcpu_scenario.kernels.table import Kernel
+from vcpu_scenario.machine.interface import KvmError, Machine, Unsupported
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
 
@@ -39,6 +40,9 @@ class Lost:
 
 
 Found: TypeAlias = Trace | Skipped | Lost
+
+Create: TypeAlias = Callable[[str], Machine]
+"""Makes a machine that behaves as KVM of the release of that name."""
 
 
 class BadTarget(ValueError):
@@ -65,6 +69,10 @@ class Target(Protocol):
 
     def run(self, case: Case, kernel: str) -> Found:
         """What became of ``case``; ``kernel`` counts only where :attr:`kernel` is None."""
+        ...
+
+    def has_rules(self, kernel: str) -> bool:
+        """Whether what was run last behaved by the rules of ``kernel``, which can be taken away."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -104,40 +112,57 @@ class _Target:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def has_rules(self, kernel: str) -> bool:
+        return False
+
     def close(self) -> None:
         """Stop everything that runs for it."""
 
 
-class Emulated(_Target):
-    """The emulated machine."""
+class Made(_Target):
+    """Machines that ``create`` makes, one for each case."""
 
+    name = "emulated"
     real = False
+
+    def __init__(self, create: Create) -> None:
+        self._create = create
+        self._last: object = None
+
+    def run(self, case: Case, kernel: str) -> Found:
+        try:
+            machine = self._create(kernel)
+            self._last = getattr(machine, "kernel", None)
+            try:
+                return run_case(machine, case)
+            finally:
+                machine.close()
+        except Unsupported as reason:
+            return Skipped(str(reason))
+
+    def has_rules(self, kernel: str) -> bool:
+        return isinstance(self._last, Kernel) and self._last.name == kernel
+
+
+class Emulated(Made):
+    """The emulated machine."""
 
     def __init__(self, release: str = "", cpu: str = "cortex-a57") -> None:
         """``cpu`` is what a lab calls the CPU that this one is to be compared with."""
-        from vcpu_scenario.kernels.table import UnknownKernel, kernel
+        from vcpu_scenario.kernels.table import UnknownKernel
+        from vcpu_scenario.kernels.table import kernel as known
+        from vcpu_scenario.machine.emulated.machine import create
 
+        super().__init__(lambda kernel: create(release or kernel, cpu))
         self.name = f"emulated:{release}" if release else "emulated"
         self.kernel = release or None
-        self._cpu = cpu
         try:
             if release:
-                kernel(release)
+                known(release)
         except UnknownKernel as error:
             raise BadTarget(
                 f"`{self.name}`: {error}; {kernels_meant(release)}".removesuffix("; ")
             ) from None
-
-    def run(self, case: Case, kernel: str) -> Found:
-        from vcpu_scenario.machine.emulated.machine import create
-
-        machine = create(self.kernel or kernel, self._cpu)
-        try:
-            return run_case(machine, case)
-        except Unsupported as reason:
-            return Skipped(str(reason))
-        finally:
-            machine.close()
 
 
 class Kvm(_Target):
