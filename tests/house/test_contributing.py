@@ -14,7 +14,7 @@ from vcpu_scenario import case
 from vcpu_scenario.cli.reports import FORMATS
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.vmm.devices import MODELS
-from vcpu_scenario.vmm.loop import _DESCRIBE
+from vcpu_scenario.vmm.fields import _DESCRIBE
 
 from .picture import PACKAGE, ROOT
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 from vcpu_scenario.actions import perform
 from vcpu_scenario.case import (
@@ -34,6 +33,7 @@ from vcpu_scenario.trace import (
 )
 from vcpu_scenario.vmm.debugger import Asked, reason_of
 from vcpu_scenario.vmm.devices import Bus
+from vcpu_scenario.vmm.fields import fields_of
 from vcpu_scenario.vmm.personality import PERSONALITIES
 from vcpu_scenario.vmm.setup import set_up
 
@@ -152,8 +152,7 @@ class _Run:
         machine, run = self.machine, self.run
         reason = run.exit_reason
         name = abi.EXIT_NAMES.get(reason, str(reason))
-        describe = _DESCRIBE.get(reason)
-        fields = describe(run) if describe is not None else {}
+        fields = fields_of(run)
         regs, last = {}, self.last
         *values, self.pc = machine.get_regs(self.read_after_exits)
         for reg, value in zip(self.case.observe, values, strict=True):
@@ -262,43 +261,3 @@ def _ring(ring: abi.kvm_coalesced_mmio_ring) -> Ring:
         entries.append(RingEntry(entry.phys_addr, entry.len, bytes(entry.data)))
         index = (index + 1) % abi.COALESCED_RING_MAX
     return Ring(ring.first, ring.last, tuple(entries))
-
-
-def _describe_debug(run: abi.kvm_run) -> dict[str, Any]:
-    debug = run.debug
-    fields: dict[str, Any] = {"hsr": debug.hsr, "far": debug.far}
-    if debug.hsr_high:
-        fields["hsr_high"] = debug.hsr_high
-    if run.flags:
-        fields["flags"] = run.flags
-    return fields
-
-
-def _describe_mmio(run: abi.kvm_run) -> dict[str, Any]:
-    mmio = run.mmio
-    fields: dict[str, Any] = {"addr": mmio.phys_addr, "len": mmio.len, "is_write": mmio.is_write}
-    if mmio.is_write:
-        fields["data"] = bytes(mmio.data).hex()
-    return fields
-
-
-def _describe_system_event(run: abi.kvm_run) -> dict[str, Any]:
-    event = run.system_event
-    return {"type": event.type, "ndata": event.ndata, "data": list(event.data[: event.ndata])}
-
-
-def _describe_nisv(run: abi.kvm_run) -> dict[str, Any]:
-    return {"iss": run.arm_nisv.esr_iss, "ipa": run.arm_nisv.fault_ipa}
-
-
-def _describe_hypercall(run: abi.kvm_run) -> dict[str, Any]:
-    return {"nr": run.hypercall.nr, "flags": run.hypercall.flags}
-
-
-_DESCRIBE: dict[int, Callable[[abi.kvm_run], dict[str, Any]]] = {
-    abi.KVM_EXIT_DEBUG: _describe_debug,
-    abi.KVM_EXIT_MMIO: _describe_mmio,
-    abi.KVM_EXIT_SYSTEM_EVENT: _describe_system_event,
-    abi.KVM_EXIT_ARM_NISV: _describe_nisv,
-    abi.KVM_EXIT_HYPERCALL: _describe_hypercall,
-}

@@ -1,0 +1,54 @@
+"""What an exit says: the fields of ``struct kvm_run`` that belong to its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from vcpu_scenario.kvm import abi
+
+
+def fields_of(run: abi.kvm_run) -> dict[str, Any]:
+    """The fields by the uAPI's names, as recorded traces have them; none of an unknown reason."""
+    describe = _DESCRIBE.get(run.exit_reason)
+    return {} if describe is None else describe(run)
+
+
+def _describe_debug(run: abi.kvm_run) -> dict[str, Any]:
+    debug = run.debug
+    fields: dict[str, Any] = {"hsr": debug.hsr, "far": debug.far}
+    if debug.hsr_high:
+        fields["hsr_high"] = debug.hsr_high
+    if run.flags:
+        fields["flags"] = run.flags
+    return fields
+
+
+def _describe_mmio(run: abi.kvm_run) -> dict[str, Any]:
+    mmio = run.mmio
+    fields: dict[str, Any] = {"addr": mmio.phys_addr, "len": mmio.len, "is_write": mmio.is_write}
+    if mmio.is_write:
+        fields["data"] = bytes(mmio.data).hex()
+    return fields
+
+
+def _describe_system_event(run: abi.kvm_run) -> dict[str, Any]:
+    event = run.system_event
+    return {"type": event.type, "ndata": event.ndata, "data": list(event.data[: event.ndata])}
+
+
+def _describe_nisv(run: abi.kvm_run) -> dict[str, Any]:
+    return {"iss": run.arm_nisv.esr_iss, "ipa": run.arm_nisv.fault_ipa}
+
+
+def _describe_hypercall(run: abi.kvm_run) -> dict[str, Any]:
+    return {"nr": run.hypercall.nr, "flags": run.hypercall.flags}
+
+
+_DESCRIBE: dict[int, Callable[[abi.kvm_run], dict[str, Any]]] = {
+    abi.KVM_EXIT_DEBUG: _describe_debug,
+    abi.KVM_EXIT_MMIO: _describe_mmio,
+    abi.KVM_EXIT_SYSTEM_EVENT: _describe_system_event,
+    abi.KVM_EXIT_ARM_NISV: _describe_nisv,
+    abi.KVM_EXIT_HYPERCALL: _describe_hypercall,
+}
