@@ -12,6 +12,7 @@ import pytest
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, VARIANTS, parse_release
 from vcpu_scenario.kernels.rules import BY_NAME, RULES, Rule
+from vcpu_scenario.kernels.rules.onereg import ONE_REG
 from vcpu_scenario.kernels.table import kernel, with_rules
 from vcpu_scenario.language import ScenarioCase
 from vcpu_scenario.running.causes import run_as
@@ -34,7 +35,23 @@ ECLIPSED: Final = {
 }
 """Where a rule would change nothing, beside another that the kernel has in its place."""
 
-every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+HELD_BY_SWEEPS: Final = frozenset(rule.name for rule in ONE_REG) | {
+    "id_gic_shown",
+    "vcpu_suspends",
+    "vgic_ends_checked",
+    "vm_dead_without_vgic",
+}
+"""What a VMM writes and is refused: tests/registers and tests/machine/test_corners.py hold these to
+what real kernels answered, and no scenario that ships does yet."""
+
+BETWEEN_ROWS: Final = {"smccc_workaround_3_in_hyp"}
+"""5.17 has it, and is no row."""
+
+every_rule = pytest.mark.parametrize(
+    "rule",
+    [rule for rule in RULES if rule.name not in HELD_BY_SWEEPS],
+    ids=lambda rule: rule.name,
+)
 
 
 @pytest.mark.slow
@@ -137,7 +154,7 @@ def test_each_release_at_which_a_rule_begins_or_ends_is_a_row() -> None:
     known = [parse_release(name) for name in KNOWN_RELEASES]
     for name in MAINLINE:
         row = max(release for release in known if release <= parse_release(name))
-        differing = kernel(name).rules ^ kernel(str(row)).rules
+        differing = (kernel(name).rules ^ kernel(str(row)).rules) - HELD_BY_SWEEPS - BETWEEN_ROWS
         assert not differing, f"{', '.join(sorted(differing))}: {name} needs a row of its own"
 
 

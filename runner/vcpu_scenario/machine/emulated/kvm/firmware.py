@@ -70,11 +70,11 @@ def psci_version(vcpu: Vcpu) -> int:
 
 
 def newest_psci(behaviour: Behaviour) -> int:
-    if behaviour.psci_1_3:
-        return _PSCI_1_0 | 3
-    if behaviour.psci_1_1:
-        return _PSCI_1_0 | 1
-    return _PSCI_1_0 if behaviour.psci_1_0 else _PSCI_0_2
+    if not behaviour.psci_1_0:
+        return _PSCI_0_2
+    if not behaviour.psci_1_1:
+        return _PSCI_1_0
+    return _PSCI_1_0 | (3 if behaviour.psci_1_3 else 1)
 
 
 def _set_psci_version(vcpu: Vcpu, value: int) -> None:
