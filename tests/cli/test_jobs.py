@@ -21,14 +21,14 @@ Executed = Callable[[ScenarioCase, Any], Result]
 
 def replace_execute(monkeypatch: pytest.MonkeyPatch, on: str, do: Callable[[], object]) -> None:
     """``do`` is done while a case on the kernel ``on`` runs."""
-    execute = execution.execute
+    execute = execution.execute_on
 
-    def run(case: ScenarioCase, create: Any) -> Result:
+    def run(case: ScenarioCase, target: Any) -> Result:
         if case.kernel == on:
             do()
-        return execute(case, create)
+        return execute(case, target)
 
-    monkeypatch.setattr(execution, "execute", run)
+    monkeypatch.setattr(execution, "execute_on", run)
 
 
 @pytest.mark.slow

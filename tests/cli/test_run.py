@@ -16,7 +16,9 @@ from vcpu_scenario.cli.progress import Bar
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.kernels.release import KNOWN_RELEASES
 from vcpu_scenario.language.model import ScenarioCase
+from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.running import execute as execution
+from vcpu_scenario.running.target import Made
 from vcpu_scenario.verdict.result import Result
 
 from .conftest import Scenario
@@ -108,7 +110,7 @@ def test_where_nothing_can_be_written_nothing_is_run(
     name: str, reason: str, scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(execution, "execute", None)
+    monkeypatch.setattr(execution, "execute_on", None)
     target = str(tmp_path / name) if name else ""
     outcome = scenario("run", "step", "--output", target)
     assert outcome.status == 4
@@ -121,7 +123,7 @@ Executed = Callable[[ScenarioCase, Any], Result]
 
 
 def replace_execute(monkeypatch: pytest.MonkeyPatch, by: Callable[[Executed], Executed]) -> None:
-    monkeypatch.setattr(execution, "execute", by(execution.execute))
+    monkeypatch.setattr(execution, "execute_on", by(execution.execute_on))
 
 
 def interrupting(times: int) -> Callable[[Executed], Executed]:
@@ -130,11 +132,11 @@ def interrupting(times: int) -> Callable[[Executed], Executed]:
     def by(execute: Executed) -> Executed:
         count = iter(range(1000))
 
-        def run(case: ScenarioCase, create: Any) -> Result:
+        def run(case: ScenarioCase, target: Any) -> Result:
             if next(count) == 2:
                 for _ in range(times):
                     os.kill(os.getpid(), signal.SIGINT)
-            return execute(case, create)
+            return execute(case, target)
 
         return run
 
@@ -181,11 +183,11 @@ def test_a_second_ctrl_c_gives_up_the_case_unless_it_is_the_first_again(
 
 
 def failing(execute: Executed) -> Executed:
-    def run(case: ScenarioCase, create: Any) -> Result:
-        def broken(kernel: str) -> object:
+    def run(case: ScenarioCase, target: Any) -> Result:
+        def broken(kernel: str) -> Machine:
             raise RuntimeError("no machine")
 
-        return execute(case, broken if case.kernel == "6.1" else create)
+        return execute(case, Made(broken) if case.kernel == "6.1" else target)
 
     return run
 

@@ -223,11 +223,11 @@ def results_of(
 
 
 def _attempt(cases: Sequence[ScenarioCase], real: Target | None) -> Callable[[int], Result]:
-    from vcpu_scenario.running.execute import execute_on
+    from vcpu_scenario.running import execute
     from vcpu_scenario.running.target import Emulated
 
     target = real or Emulated()
-    return lambda number: execute_on(cases[number], target)
+    return lambda number: execute.execute_on(cases[number], target)
 
 
 def _packed(result: Result, traces: bool) -> tuple[Any, ...]:

@@ -60,7 +60,7 @@ def _result(scenario_case: ScenarioCase, target: Target) -> Result:
     if isinstance(found, Lost):
         reason = f"the kernel was lost: {found.reason}"
         return Result(scenario_case, "error", reason=reason, detail=found.console)
-    of_its_own = target.kernel is not None
+    of_its_own = target.real or target.kernel is not None
     if of_its_own and expectation.refused is None and lacks_capability(case, found):
         return Result(scenario_case, "skip", reason=f"{target.name} lacks {found.error}")
     result = judged(scenario_case, found)
