@@ -43,7 +43,7 @@ BROKEN = {
     ),
     "a name with a blank": f"{GOOD}devices:\n  «my uart»: {{handled_by: userspace, at: 0}}\n",
     "several of them at once": (
-        f"{GOOD}«gest»: 1\nobserve: «x1»\nexpect:\n  - kernels: «5»\n    exits:\n"
+        f"{GOOD}«gest»: 1\nobserve: «7»\nexpect:\n  - kernels: «5»\n    exits:\n"
         "      - debug: {«stop»: 1}\n      - mmio: {write: 0, len: «four», data: 1}\n"
     ),
 }

@@ -104,6 +104,7 @@ WRONG: Final = {
 ELSEWHERE: Final = {
     "/devices/rng/replies: a mapping": "the editor also looks at the value of a key that is wrong",
     "/on/0/do/2/write: a mapping": "the editor also names the key that is missing",
+    "/expect/0/stops/1: a mapping": "`a` may be meant for the key that is missing",
     "/expect/0/exits/6/mmio/len: misspelt": "the editor shows what `data` lacks at its fields",
 }
 """Where the two show the same fault at different places, or one of them shows more."""
@@ -136,6 +137,12 @@ def spoilt(text: str) -> Iterator[tuple[str, str]]:
     return walk(root, "")
 
 
+def agrees(name: str, check: set[Place], found: set[Place]) -> bool:
+    """The editor also names the key that is missing where one is misspelt: for the check that is
+    one fault."""
+    return check <= found if name.endswith(": misspelt") else check == found
+
+
 @pytest.mark.parametrize("part", range(4))
 def test_one_fault_is_found_by_both_at_the_same_place(part: int, server: LanguageServer) -> None:
     """The whole language, a fault at a time."""
@@ -144,7 +151,7 @@ def test_one_fault_is_found_by_both_at_the_same_place(part: int, server: Languag
     found = places(server, {path: names[name] for path, name in paths.items()})
     check = {path: faults(names[name]) for path, name in paths.items()}
     disagree = {name for path, name in paths.items() if bool(check[path]) != bool(found[path])}
-    apart = {name for path, name in paths.items() if check[path] != found[path]}
+    apart = {name for path, name in paths.items() if not agrees(name, check[path], found[path])}
     assert disagree == set()
     assert apart <= set(ELSEWHERE)
     assert sum(map(bool, check.values())) > 150
