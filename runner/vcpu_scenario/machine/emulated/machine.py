@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from errno import EEXIST, EINTR, EINVAL, EIO, ENOENT, ENOMEM
-from functools import lru_cache
+from errno import EINTR, EINVAL, EIO, ENOENT, ENOMEM
 from time import monotonic
 from typing import Final
 
@@ -18,7 +17,7 @@ from vcpu_scenario.machine.emulated.cpu.core import EXCEPTION_COST, EXIT_BUDGET
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ
 from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
 from vcpu_scenario.machine.emulated.kvm import guestdebug
-from vcpu_scenario.machine.emulated.kvm.bus import CoalescedZoneDevice, EventfdDevice
+from vcpu_scenario.machine.emulated.kvm.bus import CoalescedZoneDevice
 from vcpu_scenario.machine.emulated.kvm.events import set_vcpu_events
 from vcpu_scenario.machine.emulated.kvm.exits import (
     fake_step_exit,
@@ -34,6 +33,7 @@ from vcpu_scenario.machine.emulated.kvm.interrupts import (
     first_run,
     irq_line,
 )
+from vcpu_scenario.machine.emulated.kvm.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.emulated.kvm.mmio import Completion, complete
 from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state, wait_to_run
 from vcpu_scenario.machine.emulated.kvm.registers import (
@@ -44,7 +44,7 @@ from vcpu_scenario.machine.emulated.kvm.registers import (
 from vcpu_scenario.machine.emulated.kvm.slots import check_slot
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
-from vcpu_scenario.machine.emulated.steps import Steps
+from vcpu_scenario.machine.emulated.steps import Steps, inside_of
 from vcpu_scenario.machine.interface import KvmError
 from vcpu_scenario.trace import Inside
 
@@ -52,7 +52,6 @@ EXIT_COST = 1000
 """What an exit handled in the kernel is charged against the instruction budget."""
 
 _PC: Final = 32
-_HIGHEST: Final = (1 << 64) - 1
 _PATIENCE: Final = 10
 """A run is bounded by its budget, the same on every host. The clock ends what outwits it, at this
 many times the seconds that a real machine is given."""
@@ -75,8 +74,7 @@ class EmulatedMachine:
         reset_system_registers(self._vcpu)
         reset_unloaded(self._vcpu)
         self._registers = registers_of(kernel)
-        self._ioeventfds: list[Ioeventfd] = []
-        self._eventfds: list[EventfdDevice] = []
+        self._ioeventfds = Ioeventfds(self._vcpu.bus)
         self._sound = True
         self._cpu.gic = bare_interface(kernel.behaviour)
         self._cpu.pstate = DAIF | EL1H
@@ -117,14 +115,7 @@ class EmulatedMachine:
         self._vcpu.psci_0_2 = psci_0_2
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
-        if not sound_ioeventfd(ioeventfd):
-            raise KvmError(EINVAL, "KVM_IOEVENTFD")
-        if any(_collide(ioeventfd, other) for other in self._ioeventfds):
-            raise KvmError(EEXIST, "KVM_IOEVENTFD")
-        self._ioeventfds.append(ioeventfd)
-        device = EventfdDevice(ioeventfd)
-        self._eventfds.append(device)
-        self._vcpu.bus.register(ioeventfd.addr, ioeventfd.len, device)
+        self._ioeventfds.add(ioeventfd)
 
     def add_coalesced_zone(self, addr: int, size: int) -> None:
         if not size:
@@ -133,7 +124,7 @@ class EmulatedMachine:
         self._vcpu.bus.register(addr, size, CoalescedZoneDevice(self._vcpu.ring, filled=filled))
 
     def eventfd_counts(self) -> tuple[int, ...]:
-        return tuple(device.count for device in self._eventfds)
+        return self._ioeventfds.counts()
 
     def write_memory(self, ipa: int, data: bytes) -> None:
         if not self._cpu.stage2.write(ipa, data):
@@ -201,7 +192,7 @@ class EmulatedMachine:
     def inside(self) -> Inside:
         ran = self._steps.ran
         known = None if ran is None else tuple(ran)
-        return _inside(self._completed, self._entered, self._left, known)
+        return inside_of(self._completed, self._entered, self._left, known)
 
     # -- KVM_RUN -----------------------------------------------------------------------------
 
@@ -319,19 +310,6 @@ def create(name: str, cpu: str = "cortex-a57") -> EmulatedMachine:
     return EmulatedMachine(kernel(name), MIDR.get(cpu, CORTEX_A57))
 
 
-@lru_cache(maxsize=1024)
-def _inside(
-    completed: Completion | None,
-    entered: int | None,
-    left: int | None,
-    ran: tuple[int, ...] | None,
-) -> Inside:
-    # A guest comes by the same places again and again.
-    access, jumped = completed or (None, None)
-    ran = () if entered is None else ran
-    return Inside(completed is not None, access, jumped, entered, left, ran)
-
-
 class _Dead(dict[int, Access]):
     """The registers of a VM that is dead: ``kvm_vm_dead``."""
 
@@ -343,21 +321,3 @@ class _Dead(dict[int, Access]):
 
 
 _DEAD: Final = _Dead()
-
-
-def sound_ioeventfd(ioeventfd: Ioeventfd) -> bool:
-    """``kvm_assign_ioeventfd_idx``: a width that an access can have, or any; within the address
-    space; and a value to match only with a width."""
-    if ioeventfd.len not in (0, 1, 2, 4, 8) or ioeventfd.addr + ioeventfd.len > _HIGHEST:
-        return False
-    return bool(ioeventfd.len) or ioeventfd.match is None
-
-
-def _collide(one: Ioeventfd, other: Ioeventfd) -> bool:
-    """Whether one write could signal both: ``ioeventfd_check_collision``."""
-    if one.addr != other.addr:
-        return False
-    if not one.len or not other.len:
-        return True
-    any_value = one.match is None or other.match is None
-    return one.len == other.len and (any_value or one.match == other.match)

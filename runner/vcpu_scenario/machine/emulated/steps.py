@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from vcpu_scenario.arm64 import esr
 from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.emulated.kvm.mmio import Completion
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.trace import Inside
 
 _PC: Final = 32
 _MDSCR_SS: Final = 1
@@ -41,3 +44,17 @@ class Steps:
 def _went_out(vcpu: Vcpu) -> bool:
     """Whether an access goes out to userspace, by which it is not yet complete."""
     return vcpu.mmio_needed and vcpu.run.exit_reason == abi.KVM_EXIT_MMIO
+
+
+@lru_cache(maxsize=1024)
+def inside_of(
+    completed: Completion | None,
+    entered: int | None,
+    left: int | None,
+    ran: tuple[int, ...] | None,
+) -> Inside:
+    """What is known of a run beyond its exit; ``ran`` is None where nobody counted."""
+    # A guest comes by the same places again and again.
+    access, jumped = completed or (None, None)
+    ran = () if entered is None else ran
+    return Inside(completed is not None, access, jumped, entered, left, ran)

@@ -1,0 +1,52 @@
+"""``KVM_IOEVENTFD``: which the kernel takes, and how often each was signalled."""
+
+from __future__ import annotations
+
+from errno import EEXIST, EINVAL
+from typing import Final
+
+from vcpu_scenario.case import Ioeventfd
+from vcpu_scenario.machine.emulated.kvm.bus import EventfdDevice, IoBus
+from vcpu_scenario.machine.interface import KvmError
+
+_HIGHEST: Final = (1 << 64) - 1
+
+
+class Ioeventfds:
+    """Those of one VM, on its bus."""
+
+    def __init__(self, bus: IoBus) -> None:
+        self._bus: Final = bus
+        self._devices: list[tuple[Ioeventfd, EventfdDevice]] = []
+
+    def add(self, ioeventfd: Ioeventfd) -> None:
+        """Raises :class:`KvmError` where the kernel refuses it."""
+        if not _sound(ioeventfd):
+            raise KvmError(EINVAL, "KVM_IOEVENTFD")
+        if any(_collide(ioeventfd, other) for other, _ in self._devices):
+            raise KvmError(EEXIST, "KVM_IOEVENTFD")
+        device = EventfdDevice(ioeventfd)
+        self._devices.append((ioeventfd, device))
+        self._bus.register(ioeventfd.addr, ioeventfd.len, device)
+
+    def counts(self) -> tuple[int, ...]:
+        """How often each was signalled, in the order they were added."""
+        return tuple(device.count for _, device in self._devices)
+
+
+def _sound(ioeventfd: Ioeventfd) -> bool:
+    """``kvm_assign_ioeventfd_idx``: a width that an access can have, or any; within the address
+    space; and a value to match only with a width."""
+    if ioeventfd.len not in (0, 1, 2, 4, 8) or ioeventfd.addr + ioeventfd.len > _HIGHEST:
+        return False
+    return bool(ioeventfd.len) or ioeventfd.match is None
+
+
+def _collide(one: Ioeventfd, other: Ioeventfd) -> bool:
+    """Whether one write could signal both: ``ioeventfd_check_collision``."""
+    if one.addr != other.addr:
+        return False
+    if not one.len or not other.len:
+        return True
+    any_value = one.match is None or other.match is None
+    return one.len == other.len and (any_value or one.match == other.match)
