@@ -23,7 +23,7 @@ from vcpu_scenario.errors import UsageError
 from vcpu_scenario.language.model import Scenario, ScenarioCase
 from vcpu_scenario.running.select import Selection, find, load_all
 from vcpu_scenario.source import Diagnostic, InvalidScenario
-from vcpu_scenario.trace import Exit, Stop, Trace
+from vcpu_scenario.trace import Entry, Exit, Stop, Trace
 from vcpu_scenario.verdict.records import Mismatch
 from vcpu_scenario.verdict.result import Result, Verdict
 from vcpu_scenario.verdict.traces import Comparison, Difference, compare_traces
@@ -37,6 +37,7 @@ __all__ = [
     "Comparison",
     "Diagnostic",
     "Difference",
+    "Entry",
     "Exit",
     "InvalidScenario",
     "Mismatch",
