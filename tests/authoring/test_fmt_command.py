@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Scenario
+from tests.commandline import Scenario
 
 UGLY = "guest: {words: [0xd4200000]}\ntitle:   a brk\n"
 NEAT = "title: a brk\n\nguest:\n  words: [0xd4200000]\n"

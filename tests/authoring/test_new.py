@@ -18,7 +18,7 @@ from vcpu_scenario.kernels.release import KNOWN_RELEASES
 from vcpu_scenario.language import load
 from vcpu_scenario.language.schema import schema_text
 
-from .conftest import Scenario
+from tests.commandline import Scenario
 
 NAMES = list(templates())
 

@@ -17,7 +17,7 @@ from jsonschema import Draft7Validator
 from vcpu_scenario.authoring.template import MODELINE
 from vcpu_scenario.language import schema
 
-from .conftest import Scenario
+from tests.commandline import Scenario
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "scenarios").glob("**/*.vcpu.yaml"))

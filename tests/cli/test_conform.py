@@ -14,7 +14,9 @@ from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.recordings import conform
 from vcpu_scenario.recordings.jobs import jobs
 
-from .conftest import DATA, Scenario, children
+from tests.commandline import Scenario
+
+from .conftest import DATA, children
 
 
 def recorded(name: str) -> str:

@@ -11,7 +11,9 @@ import pytest
 from vcpu_scenario.running import each
 from vcpu_scenario.running.each import done_for_each
 
-from .conftest import Scenario, children
+from tests.commandline import Scenario
+
+from .conftest import children
 
 TEXT = """\
 title: one step

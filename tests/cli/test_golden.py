@@ -9,7 +9,7 @@ import typer
 from vcpu_scenario.kernels.rules import Commit, Rule
 from vcpu_scenario.report import cite
 
-from .conftest import Scenario
+from tests.commandline import Scenario
 
 Golden = Callable[[str, str], None]
 

@@ -14,7 +14,9 @@ from vcpu_scenario.language.model import ScenarioCase
 from vcpu_scenario.running import execute as execution
 from vcpu_scenario.verdict.result import Result
 
-from .conftest import Scenario, children
+from tests.commandline import Scenario
+
+from .conftest import children
 
 Executed = Callable[[ScenarioCase, Any], Result]
 

@@ -21,7 +21,7 @@ from vcpu_scenario.running import execute as execution
 from vcpu_scenario.running.target import Made
 from vcpu_scenario.verdict.result import Result
 
-from .conftest import Scenario
+from tests.commandline import Scenario
 
 
 def test_the_statuses_are_those_of_pytest_and_one_more() -> None:

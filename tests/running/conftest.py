@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from vcpu_scenario.api import dumps
-from vcpu_scenario.cli import main
 
-
-@dataclass(frozen=True)
-class Outcome:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def transcript(self) -> str:
-        out = re.sub(r"=+( .*) in \d+\.\d\ds =+", r"=\1 in a moment =", self.out)
-        return (
-            f"{out}{f'--- stderr{chr(10)}{self.err}' if self.err else ''}--- status {self.status}\n"
-        )
-
-
-Scenario = Callable[..., Outcome]
+from tests.commandline import Scenario, in_folder
 
 
 def breakpoint(imm: int = 7, **more: Any) -> str:
@@ -42,10 +23,7 @@ def breakpoint(imm: int = 7, **more: Any) -> str:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "GITHUB_STEP_SUMMARY"):
-        monkeypatch.delenv(name, raising=False)
+def folder(tmp_path: Path) -> Path:
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "right.vcpu.yaml").write_text(breakpoint())
     (tmp_path / "s" / "wrong.vcpu.yaml").write_text(breakpoint(8, kernels=">=6.12"))
@@ -53,11 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def scenario(folder: Path, capsys: pytest.CaptureFixture[str]) -> Scenario:
-    def run(*args: str) -> Outcome:
-        capsys.readouterr()
-        status = main(list(args))
-        captured = capsys.readouterr()
-        return Outcome(status, captured.out, captured.err)
-
-    return run
+def scenario(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Scenario:
+    return in_folder(folder, monkeypatch, capsys)

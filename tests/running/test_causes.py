@@ -117,6 +117,13 @@ def test_final_state_names_the_rule_that_makes_it() -> None:
     assert cited(signed, "7.2") == [("mmio_sign_extends",)]
 
 
+def test_a_rule_that_gives_the_vmm_a_register_is_named_however_often_the_kernel_has_run() -> None:
+    text = f"title: t\nguest: {{words: {listed('brk #7')}}}\nbefore: [set: {{cntp_cval_el0: 5}}]\n"
+    for _ in range(2):
+        rules = cited(text + "expect: [{refused: {errno: ENOENT}}]\n", "6.12")
+        assert rules == [("physical_timer_registers",)]
+
+
 def test_what_is_as_expected_is_not_looked_into() -> None:
     (result,) = run(loads(RIGHT), "6.12")
     assert (result.verdict, result.causes) == ("pass", ())

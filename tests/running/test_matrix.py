@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import Scenario, breakpoint
+from tests.commandline import Scenario
+
+from .conftest import breakpoint
 
 ALL = ("run", "s", "--format", "json")
 

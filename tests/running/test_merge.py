@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from vcpu_scenario.cli.reports import FORMATS
 
-from .conftest import Scenario, breakpoint
+from tests.commandline import Scenario
+
+from .conftest import breakpoint
 
 Golden = Callable[[str, str], None]
 

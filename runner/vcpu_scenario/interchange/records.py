@@ -10,7 +10,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar, get_args, get_origin
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 from vcpu_scenario import case as records
 from vcpu_scenario.case import Action
@@ -96,7 +96,29 @@ def _decoder(hint: Any) -> Decode:
         return _tuple_decoder(get_args(hint))
     if get_origin(hint) is types.UnionType:
         return _optional_decoder(get_args(hint))
-    return lambda value: value
+    if get_origin(hint) is Literal:
+        return _choice_decoder(get_args(hint))
+    return _plain_decoder(hint)
+
+
+def _plain_decoder(kind: type) -> Decode:
+    kinds = (int, float) if kind is float else (kind,)
+
+    def decode_plain(value: Any) -> Any:
+        if type(value) not in kinds:
+            raise TypeError(f"{value!r:.40} is no {kind.__name__}")
+        return value
+
+    return decode_plain
+
+
+def _choice_decoder(choices: tuple[Any, ...]) -> Decode:
+    def decode_choice(value: Any) -> Any:
+        if value not in choices:
+            raise TypeError(f"{value!r:.40} is none of {choices}")
+        return value
+
+    return decode_choice
 
 
 def _tuple_decoder(parts: tuple[Any, ...]) -> Decode:

@@ -120,7 +120,9 @@ def _read_entries(entries: Sequence[Json]) -> Iterator[Entry]:
 
 
 def _read_inside(document: Json) -> Inside:
-    ran = document.get("ran")
+    ran, completed = document.get("ran"), document.get("completed", False)
+    if not isinstance(completed, bool):
+        raise TypeError("completed is not true or false")
     _number([value for name, value in document.items() if name not in ("ran", "completed")], "pc")
     _number([] if ran is None else ran, "ran")
     return Inside(**{**document, "ran": None if ran is None else tuple(ran)})

@@ -17,6 +17,7 @@ from vcpu_scenario.machine.emulated.cpu.core import EXCEPTION_COST, EXIT_BUDGET
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ
 from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
 from vcpu_scenario.machine.emulated.kvm import guestdebug
+from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.bus import CoalescedZoneDevice
 from vcpu_scenario.machine.emulated.kvm.events import set_vcpu_events
 from vcpu_scenario.machine.emulated.kvm.exits import (
@@ -37,7 +38,6 @@ from vcpu_scenario.machine.emulated.kvm.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.emulated.kvm.mmio import Completion, complete
 from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state, wait_to_run
 from vcpu_scenario.machine.emulated.kvm.registers import (
-    Access,
     registers_of,
     reset_unloaded,
 )
@@ -73,7 +73,7 @@ class EmulatedMachine:
         self._maybe_settled_in_hyp: Final = maybe_settled_in_hyp(kernel.behaviour)
         reset_system_registers(self._vcpu)
         reset_unloaded(self._vcpu)
-        self._registers = registers_of(kernel)
+        self._registers = registers_of(kernel.behaviour)
         self._ioeventfds = Ioeventfds(self._vcpu.bus)
         self._sound = True
         self._cpu.gic = bare_interface(kernel.behaviour)
@@ -287,7 +287,8 @@ class EmulatedMachine:
             exception = vcpu.cpu.enter(budget)
             if exception in self._maybe_settled_in_hyp:
                 left = fixup_guest_exit(vcpu, exception)
-                self._steps.ran = None
+                if left != exception:
+                    self._steps.ran = None
                 if left is None:
                     budget = vcpu.cpu.left - EXCEPTION_COST
                     if budget <= 0:

@@ -6,13 +6,14 @@ and a VMM may describe others; before, all saw the hardware's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from errno import EBUSY, EINVAL
 from typing import Final
 
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.registers import ccsidr, sys_reg
 from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
+from vcpu_scenario.machine.emulated.kvm.access import Access, Read, fixed
 from vcpu_scenario.machine.emulated.kvm.idfields import CTR, ctr_fits, makes_no_sense
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
@@ -32,16 +33,14 @@ _CSSELR_MAX: Final = 14
 """Seven levels, each with its data and its instruction cache."""
 
 
-def registers(
-    behaviour: Behaviour,
-) -> Iterator[tuple[int, tuple[Callable[[Vcpu], int], Callable[[Vcpu, int], None]]]]:
+def registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
     """Those of a VMM."""
     yield sys_reg(*CTR), (_ctr, _set_ctr)
     if not behaviour.ctr_trapped:
-        yield sys_reg(*CLIDR_EL1), _fixed(_HARDWARE_CLIDR)
+        yield sys_reg(*CLIDR_EL1), fixed(_always(_HARDWARE_CLIDR))
         yield sys_reg(*CSSELR_EL1), (_hardware_csselr, _set_hardware_csselr)
         for csselr, value in _HARDWARE_CCSIDR.items():
-            yield ccsidr(csselr), _fixed(value)
+            yield ccsidr(csselr), fixed(_always(value))
         return
     yield sys_reg(*CLIDR_EL1), (_clidr, _set_clidr)
     yield sys_reg(*CSSELR_EL1), (lambda vcpu: vcpu.csselr, _set_csselr)
@@ -69,12 +68,8 @@ def access(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
     return _clidr(vcpu)
 
 
-def _fixed(held: int) -> tuple[Callable[[Vcpu], int], Callable[[Vcpu, int], None]]:
-    def write(_vcpu: Vcpu, value: int) -> None:
-        if value != held:
-            raise Refused(EINVAL)
-
-    return (lambda _vcpu: held), write
+def _always(value: int) -> Read:
+    return lambda _vcpu: value
 
 
 def _ctr(vcpu: Vcpu) -> int:
@@ -116,7 +111,7 @@ def _set_hardware_csselr(vcpu: Vcpu, value: int) -> None:
     vcpu.cpu.write_sys(CSSELR_EL1, value)
 
 
-def _size_of_cache(csselr: int) -> tuple[Callable[[Vcpu], int], Callable[[Vcpu, int], None]]:
+def _size_of_cache(csselr: int) -> Access:
     """``set_ccsidr``: lines are not shorter than those of the CPU."""
 
     def write(vcpu: Vcpu, value: int) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from errno import EBUSY, EINVAL
 from typing import Final
 
@@ -20,9 +20,8 @@ from vcpu_scenario.kvm.registers import (
     KVM_REG_ARM_WORKAROUND_2,
     KVM_REG_ARM_WORKAROUND_3,
 )
+from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
-
-Access = tuple[Callable[[Vcpu], int], Callable[[Vcpu, int], None]]
 
 PSCI_0_1: Final = 1
 _PSCI_0_2: Final = 2

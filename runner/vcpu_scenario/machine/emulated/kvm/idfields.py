@@ -8,7 +8,7 @@ is as Debian's kernels answered on a Cortex-A57, every value of every field.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from vcpu_scenario.kernels.behaviour import Behaviour
@@ -99,7 +99,7 @@ _L1IP: Final = 14
 _VIPT: Final = 2
 
 
-@cache
+@lru_cache(maxsize=128)
 def writable_fields(behaviour: Behaviour) -> Mapping[Encoding, Fields]:
     """Of each register of which a VMM may write some."""
     return dict(_writable_fields(behaviour))

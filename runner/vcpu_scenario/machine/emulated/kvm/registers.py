@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from errno import EINVAL
-from typing import Final, TypeAlias
+from functools import lru_cache
+from typing import Final
 
 from vcpu_scenario.kernels.behaviour import Behaviour
-from vcpu_scenario.kernels.table import Kernel
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS, sys_reg
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, Encoding
 from vcpu_scenario.machine.emulated.kvm import cacheregs
+from vcpu_scenario.machine.emulated.kvm.access import Access, fixed
 from vcpu_scenario.machine.emulated.kvm.firmware import firmware_registers
 from vcpu_scenario.machine.emulated.kvm.idregs import id_register, set_id_register
 from vcpu_scenario.machine.emulated.kvm.sysregs import OSLK, RESET_VALUES
 from vcpu_scenario.machine.emulated.kvm.timerregs import timer_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import UNKNOWN_RESET, Refused, Vcpu
 from vcpu_scenario.machine.interface import NotModelled
-
-Read: TypeAlias = Callable[[Vcpu], int]
-Write: TypeAlias = Callable[[Vcpu, int], None]
-Access: TypeAlias = tuple[Read, Write]
 
 _AARCH32_USER = 1 << 4
 _MODES = (EL0T, EL1T, EL1H)
@@ -32,18 +29,11 @@ _SPSR_EL1 = (3, 0, 4, 0, 0)
 _VMPIDR_EL2 = (3, 4, 0, 0, 5)
 
 
-def registers_of(kernel: Kernel) -> Mapping[int, Access]:
+@lru_cache(maxsize=128)
+def registers_of(behaviour: Behaviour) -> Mapping[int, Access]:
     """The registers of a vCPU by their ids."""
-    # By the rules, whose hash is kept; that of a Behaviour is made anew each time.
-    table = _TABLES.get(kernel.rules)
-    if table is None:
-        table = dict(_registers_of(kernel.behaviour))
-        table |= {reg: _unloaded(reg, table[reg]) for reg in PARTLY_KEPT & table.keys()}
-        _TABLES[kernel.rules] = table
-    return table
-
-
-_TABLES: Final[dict[frozenset[str], dict[int, Access]]] = {}
+    table = dict(_registers_of(behaviour))
+    return table | {reg: _unloaded(reg, table[reg]) for reg in PARTLY_KEPT & table.keys()}
 
 
 def _registers_of(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
@@ -142,16 +132,6 @@ def _identity(encoding: Encoding) -> Access:
         lambda vcpu: id_register(vcpu, encoding, None) or 0,
         lambda vcpu, value: set_id_register(vcpu, encoding, value),
     )
-
-
-def _fixed(read: Read) -> Access:
-    """A register that takes nothing but what it holds."""
-
-    def write(vcpu: Vcpu, value: int) -> None:
-        if value != read(vcpu):
-            raise Refused(EINVAL)
-
-    return read, write
 
 
 def _mpidr(vcpu: Vcpu) -> int:
@@ -253,9 +233,9 @@ _SYSTEM: Final[dict[int, Access]] = {
     },
     **{sys_reg(*encoding): _identity(encoding) for encoding in _IDENTITIES},
     sys_reg(3, 0, 0, 0, 5): (_mpidr, _set_mpidr),
-    sys_reg(3, 0, 0, 0, 0): _fixed(lambda vcpu: vcpu.midr),
-    sys_reg(3, 0, 0, 0, 6): _fixed(lambda _vcpu: 0),
-    sys_reg(3, 1, 0, 0, 7): _fixed(lambda _vcpu: 0),
+    sys_reg(3, 0, 0, 0, 0): fixed(lambda vcpu: vcpu.midr),
+    sys_reg(3, 0, 0, 0, 6): fixed(lambda _vcpu: 0),
+    sys_reg(3, 1, 0, 0, 7): fixed(lambda _vcpu: 0),
     sys_reg(2, 0, 0, 2, 0): (lambda vcpu: vcpu.mdccint, _set_mdccint),
     sys_reg(2, 0, 0, 2, 2): (lambda vcpu: vcpu.guest_mdscr, _set_mdscr),
     **{sys_reg(2, 0, 0, n, op2): _bank(of, n) for op2, of in _BANKS for n in range(16)},

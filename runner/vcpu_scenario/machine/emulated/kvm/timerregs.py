@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.registers import sys_reg
 from vcpu_scenario.machine.emulated.cpu.timers import ISTATUS, Timer
+from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 
-Access = tuple[Callable[[Vcpu], int], Callable[[Vcpu, int], None]]
 Of = Callable[[Vcpu], Timer]
 
 
