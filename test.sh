@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests; arguments go to pytest.
 #   ./test.sh             all tests
-#   ./test.sh --inner     the quick ones of every folder, under 20 seconds
+#   ./test.sh --inner     the quick ones of every folder, about 20 seconds
 #   ./test.sh --coverage  all tests, and what of the package they do not reach
 set -euo pipefail
 cd "$(dirname "$0")"

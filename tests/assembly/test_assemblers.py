@@ -126,6 +126,7 @@ def test_one_that_cannot_be_started_is_no_assembler(tmp_path: Path) -> None:
         assemble_with(gone, "nop", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "instruction",
     [

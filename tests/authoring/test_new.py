@@ -35,6 +35,7 @@ def test_there_is_something_to_start_from_for_each_kind_of_exit() -> None:
     assert NAMES == ["breakpoint", "hypercall", "in-kernel-device", "mmio", "step-over-mmio"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.usefixtures("no_assembler")
 def test_a_new_scenario_passes_on_every_kernel_without_an_assembler(

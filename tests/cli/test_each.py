@@ -94,6 +94,7 @@ def test_no_process_is_left_when_nobody_wants_more(two: None) -> None:
     assert not children()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -130,6 +131,7 @@ def test_a_command_says_the_same_in_one_process_and_in_two(
     assert "n061" in said[0] or not broken or command[0] == "fmt"
 
 
+@pytest.mark.slow
 def test_fmt_writes_the_same_from_two_processes(two: None, many: Path, scenario: Scenario) -> None:
     assert scenario("fmt", str(many)).out.endswith("120 scenarios, 120 files changed\n")
     for number in range(0, 120, 10):

@@ -191,6 +191,7 @@ def test_closed_and_full_streams_end_as_they_should(
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize(
     ("command", "told"),
@@ -220,6 +221,7 @@ def test_what_is_compared_or_recorded_until_a_signal_is_not_lost(
         assert "differ between emulated:6.12 and emulated:5.10" in out
 
 
+@pytest.mark.slow
 def test_scenarios_that_are_recorded_when_a_signal_comes_are_whole(tmp_path: Path) -> None:
     for name in "abcdefgh":
         (tmp_path / f"{name}.vcpu.yaml").write_text(

@@ -167,6 +167,7 @@ def test_the_case_is_not_one_that_is_shipped(reader: Reader) -> None:
     assert title not in shipped
 
 
+@pytest.mark.slow
 def test_the_editor_shows_what_the_page_says(server: LanguageServer, tmp_path: Path) -> None:
     newcomer = Reader(tmp_path)
     seen: list[str] = []

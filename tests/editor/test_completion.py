@@ -11,6 +11,8 @@ from .client import LanguageServer
 from .conftest import ROOT
 from .marked import HEAD, cursor
 
+pytestmark = pytest.mark.slow  # a language server is asked
+
 PATH = ROOT / "scenarios/made.vcpu.yaml"
 SCHEMA = scenario_schema()
 DEFINITIONS = SCHEMA["definitions"]

@@ -13,6 +13,8 @@ from .client import LanguageServer
 from .conftest import ROOT
 from .marked import HEAD, Place, marked
 
+pytestmark = pytest.mark.slow  # a language server is asked
+
 PATH: Final = ROOT / "scenarios/made.vcpu.yaml"
 
 GOOD = f"{HEAD}title: t\nguest: {{words: [1]}}\n"

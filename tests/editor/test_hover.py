@@ -16,6 +16,8 @@ from .client import LanguageServer
 from .conftest import ROOT
 from .marked import HEAD, cursor
 
+pytestmark = pytest.mark.slow  # a language server is asked
+
 PATH: Final = ROOT / "scenarios/made.vcpu.yaml"
 
 

@@ -23,6 +23,8 @@ from .client import LanguageServer
 from .conftest import ROOT
 from .marked import HEAD
 
+pytestmark = pytest.mark.slow  # a language server is asked
+
 FOLDER: Final = ROOT / "scenarios"
 PATH: Final = FOLDER / "made.vcpu.yaml"
 

@@ -30,6 +30,7 @@ def record(path: Path, *more: str) -> int:
     return main(["record", str(path), "--machine", "emulated:6.12", *more])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("bom", ["", "\ufeff"])
 @pytest.mark.parametrize("last", [True, False])

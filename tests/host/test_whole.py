@@ -58,6 +58,7 @@ def test_whatever_fails_leaves_all_as_it_was(
         assert (raised.errno, raised.filename) == (errno.ENOSPC, str(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_a_process_killed_at_any_step_leaves_the_old_or_the_new(tmp_path: Path, step: str) -> None:
     file = tmp_path / "a"

@@ -57,6 +57,7 @@ def verdicts(node: Node) -> tuple[bool, bool, bool]:
     return not problems, *fits
 
 
+@pytest.mark.slow
 def test_all_agree_on_every_scenario_there_is() -> None:
     assert len(FILES) > 100
     for text in [path.read_text(encoding="utf-8") for path in FILES] + IN_DOCS:
@@ -65,6 +66,7 @@ def test_all_agree_on_every_scenario_there_is() -> None:
             assert len(set(verdicts(node))) == 1, text
 
 
+@pytest.mark.slow
 def test_all_agree_on_shipped_scenarios_whose_text_was_changed() -> None:
     fitting = others = 0
     for seed in range(1500):
@@ -124,6 +126,7 @@ def mutated(random: Random) -> Any:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, 6000, 1000))
 def test_all_agree_on_scenarios_that_were_mutated(start: int) -> None:
     fitting = 0

@@ -116,6 +116,7 @@ def test_what_a_device_sends_that_never_sends_is_no_expectation(text: str) -> No
     assert "`uart` never sends anything" in told
 
 
+@pytest.mark.slow
 def test_that_a_device_sends_nothing_is_an_expectation_where_it_can() -> None:
     code = "guest: {words: [0xd2a12000, 0x52800961, 0x39000001, 0xd4200000]}\n"
     text = (

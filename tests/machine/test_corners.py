@@ -18,6 +18,7 @@ def every() -> list[tuple[str, str]]:
     return [(name, kernel) for name, corner in corners().items() for kernel in corner.traces]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "kernel"), every())
 def test_a_corner_is_as_on_the_kernel(name: str, kernel: str) -> None:
     corner = corners()[name]

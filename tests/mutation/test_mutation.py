@@ -22,6 +22,7 @@ def test_a_pattern_matches_only_where_it_can_be_laid_over_all_that_came() -> Non
     assert 500 < tally.false < 3500
 
 
+@pytest.mark.slow
 def test_one_fault_draws_one_kind_of_error() -> None:
     tally = faults(seed=0, count=300)
     assert tally.wrong == []

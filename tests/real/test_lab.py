@@ -170,6 +170,7 @@ def test_a_kernel_that_does_not_come_up_again_loses_cases_and_no_results(
     assert (tmp_path / "starts").read_text().count("started") == 3
 
 
+@pytest.mark.slow
 def test_a_guest_of_another_kind_that_does_not_come_up_loses_its_cases_alone(
     options: Options,
 ) -> None:
@@ -208,6 +209,7 @@ def test_closing_ends_the_guest(options: Options, boots: Boots) -> None:
     assert gone(boots()[0]["pid"])
 
 
+@pytest.mark.slow
 def test_an_interrupted_case_ends_its_guest(
     options: Options, boots: Boots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +249,7 @@ def test_without_icount_the_hosts_clock_counts(options: Options, boots: Boots) -
     assert "-icount" not in boots()[0]["arguments"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("play", "told"),
     [

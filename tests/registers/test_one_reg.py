@@ -78,6 +78,7 @@ def differing(kernel: Kernel, situation: Situation, rows: Found) -> tuple[list[s
     return list(differences(found, rows)), vcpu.told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", sorted(recorded()))
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.name)
 def test_each_register_is_as_on_the_kernel_or_told(situation: Situation, kernel: str) -> None:

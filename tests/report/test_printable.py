@@ -86,6 +86,7 @@ def assert_does_nothing(text: str) -> None:
         assert "##[" not in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["html", "json", "junit", "ktap", "text"])
 def test_a_report_on_standard_output_is_no_command_of_a_ci_service(
     form: str,

@@ -117,6 +117,7 @@ def test_final_state_names_the_rule_that_makes_it() -> None:
     assert cited(signed, "7.2") == [("mmio_sign_extends",)]
 
 
+@pytest.mark.slow
 def test_a_rule_that_gives_the_vmm_a_register_is_named_however_often_the_kernel_has_run() -> None:
     text = f"title: t\nguest: {{words: {listed('brk #7')}}}\nbefore: [set: {{cntp_cval_el0: 5}}]\n"
     for _ in range(2):

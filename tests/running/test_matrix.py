@@ -98,6 +98,7 @@ def test_gitlab_gets_a_job_for_each_shard(scenario: Scenario) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("service", "most"), [("--github", 256), ("--gitlab", 200)])
 def test_a_service_gets_no_more_jobs_than_it_runs(
     service: str, most: int, scenario: Scenario, folder: Path

@@ -87,6 +87,7 @@ def test_no_kernel_passes_with_a_rule_of_its_neighbours(rule: Rule) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "row"), ECLIPSED)
 def test_an_eclipsed_rule_changes_nothing(name: str, row: str) -> None:
     assert ECLIPSED[name, row] in kernel(row).rules

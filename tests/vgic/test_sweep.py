@@ -15,6 +15,7 @@ from tests.vgic.sweep import Sweep, case, results, sweeps
 TIMER = "the virtual timer's interrupt"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", sorted(recorded()))
 @pytest.mark.parametrize("sweep", list(sweeps()), ids=lambda sweep: sweep.name)
 def test_each_register_is_as_on_the_kernel_or_told(sweep: Sweep, kernel: str) -> None:
