@@ -19,7 +19,9 @@ def main() -> int:
         from vcpu_scenario.cli import main as command
 
         status = int(command())
-    except KeyboardInterrupt:  # while modules were still being imported
+    except BaseException as error:  # while modules were still being imported
+        if not signals.is_interruption(error):
+            raise
         status = _INTERRUPTED
         with contextlib.suppress(OSError):
             os.write(2, b"scenario: interrupted\n")

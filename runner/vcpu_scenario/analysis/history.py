@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from vcpu_scenario.host.signals import is_interruption
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.kernels.rules import RULES
 from vcpu_scenario.kernels.table import kernel, with_rules
@@ -187,7 +188,9 @@ def tried(run: Run, case: ScenarioCase, rules: Rules) -> Trace | None:
     """The run under rules that no kernel has together; None where they make no machine."""
     try:
         trace = run(case, rules)
-    except Exception:  # whatever it is that such a machine runs into
+    except Exception as error:  # whatever it is that such a machine runs into
+        if is_interruption(error):
+            raise
         return None
     return None if trace.unmodelled is not None else trace
 

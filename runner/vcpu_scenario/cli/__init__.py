@@ -12,6 +12,7 @@ from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, guarded_stdout
 from vcpu_scenario.cli.status import CannotWrite, NoMachine, Status
 from vcpu_scenario.errors import UsageError
+from vcpu_scenario.host.signals import is_interruption
 
 if TYPE_CHECKING:
     import typer
@@ -45,11 +46,12 @@ def main(args: Sequence[str] | None = None) -> int:
     except (CannotWrite, NoMachine) as error:
         complain(f"scenario: {error}")
         return Status.INTERNAL_ERROR
-    except KeyboardInterrupt:
-        complain("scenario: interrupted")
-        return Status.INTERRUPTED
-    except Exception as error:  # the last resort: nobody shall see a traceback unasked
-        # Nor may a prompt be spoilt because Tab found no answer.
+    except (KeyboardInterrupt, Exception) as error:
+        if is_interruption(error):
+            complain("scenario: interrupted")
+            return Status.INTERRUPTED
+        # The last resort: nobody shall see a traceback unasked, nor may a prompt be spoilt
+        # because Tab found no answer.
         return Status.INTERNAL_ERROR if completing else _internal_error(error)
 
 
@@ -104,7 +106,7 @@ def _usage(error: BaseException) -> int:
     return Status.USAGE
 
 
-def _internal_error(error: Exception) -> int:
+def _internal_error(error: BaseException) -> int:
     if COMMON.debug:
         import traceback
 

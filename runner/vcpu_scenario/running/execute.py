@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vcpu_scenario.host.signals import is_interruption
 from vcpu_scenario.running.target import Create, Lost, Made, Skipped, lacks_capability
 from vcpu_scenario.trace import Stop, Trace
 from vcpu_scenario.verdict.judge import (
@@ -46,7 +47,7 @@ def execute_on(scenario_case: ScenarioCase, target: Target) -> Result:
     try:
         return _result(scenario_case, target)
     except Exception as error:  # one case that fails must not take the others with it
-        if target.real:
+        if target.real or is_interruption(error):
             raise
         return _failed(scenario_case, error)
 
