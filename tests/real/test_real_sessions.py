@@ -1,7 +1,8 @@
 """A VMM of ours with QEMU's personality, on a real kernel, tells its debugger what QEMU told it.
 
 Needs what ``test_real_kernels`` needs. All sessions hold; these few have what a personality does:
-the run under immediate_exit, what is given to the guest, what the debugger writes in between.
+the run under immediate_exit, and what the debugger writes in between. None of them loses its guest:
+one that takes exceptions without end can keep the lab's QEMU from its timers on a busy machine.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tests.vmm.test_sessions import differences
 
 pytestmark = pytest.mark.slow
 
-CHOSEN = [("k", "hwstart"), ("g", "guestbrk"), ("g", "hw"), ("g", "repc")]
+CHOSEN = [("k", "hwstart"), ("g", "writepc"), ("g", "repc")]
 
 
 @pytest.mark.parametrize(("guest", "name"), CHOSEN)
