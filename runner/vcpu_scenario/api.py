@@ -219,11 +219,11 @@ def failure_text(*results: Result) -> str:
     from vcpu_scenario.report.styled import plain
     from vcpu_scenario.report.text import alike, failure, not_modelled, without_model
 
-    failed = [result for result in results if result.verdict == "fail"]
-    unmodelled = [result for result in results if result.verdict == "not-modelled"]
+    failed = [result for result in results if result.verdict is Verdict.FAIL]
+    unmodelled = [result for result in results if result.verdict is Verdict.NOT_MODELLED]
     told = [plain(failure(group)) for group in alike(failed)]
     told += [plain(without_model(group)) for group in not_modelled(unmodelled)]
-    told += [f"\n{r.case.id}\n{r.reason}\n" for r in results if r.verdict == "error"]
+    told += [f"\n{r.case.id}\n{r.reason}\n" for r in results if r.verdict is Verdict.ERROR]
     return "".join(told).removeprefix("\n")
 
 

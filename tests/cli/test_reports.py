@@ -15,8 +15,8 @@ from vcpu_scenario.report.text import MOST_DIFFERENCES
 from vcpu_scenario.report.text import report as text_report
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
-from vcpu_scenario.verdict.records import END, Cause, Mismatch, Place, StopFinding
-from vcpu_scenario.verdict.result import Result
+from vcpu_scenario.verdict.records import END, Cause, Kind, Mismatch, Place, StopFinding
+from vcpu_scenario.verdict.result import Result, Verdict
 
 TEXT = """\
 title: a title
@@ -28,11 +28,11 @@ expect:
 CASES = loads(TEXT, "s/t.vcpu.yaml", "").cases(["6.1", "6.2", "6.12"])
 CASE = CASES[0]
 TRACE = Trace((Exit("DEBUG", 0, 0, 4, {"hsr": 0xCB000022, "far": 0}, {"x0": 1}),))
-MISMATCH = Mismatch("missing", "missing: something", Span("nowhere", 1, 2, 1, 3))
+MISMATCH = Mismatch(Kind.MISSING, "missing: something", Span("nowhere", 1, 2, 1, 3))
 
 
 def result(verdict: str, case: ScenarioCase = CASE, **more: object) -> Result:
-    return Result(case, verdict, **more)  # type: ignore[arg-type]
+    return Result(case, Verdict(verdict), **more)  # type: ignore[arg-type]
 
 
 def text(*results: Result, **more: object) -> str:

@@ -10,7 +10,7 @@ from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.report import cite
 from vcpu_scenario.running.execute import execute
 from vcpu_scenario.running.select import Selection, find, load_all
-from vcpu_scenario.verdict.result import Result
+from vcpu_scenario.verdict.result import Result, Verdict
 
 DATA = Path(__file__).parent / "data"
 KERNELS = ("4.18", "5.10", "6.4", "6.12")
@@ -44,4 +44,4 @@ def results() -> list[Result]:
     broken = found[0]
     reason = "the runner failed: RuntimeError: <out of order> | 100%"
     detail = 'Traceback (most recent call last):\n  File "x.py", line 1\nRuntimeError: \x1b[31m'
-    return [Result(broken.case, "error", reason=reason, detail=detail), *found[1:]]
+    return [Result(broken.case, Verdict.ERROR, reason=reason, detail=detail), *found[1:]]

@@ -6,7 +6,7 @@ import junitparser
 import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped
 from vcpu_scenario.report.junit import report
-from vcpu_scenario.verdict.result import Result, tally
+from vcpu_scenario.verdict.result import Result, Verdict, tally
 
 pytestmark = pytest.mark.slow
 
@@ -43,8 +43,8 @@ def test_the_counts_written_are_those_that_a_parser_counts(results: list[Result]
             each.update_statistics()
         counted = [(each.tests, each.failures, each.errors, each.skipped) for each in (xml, *xml)]
         assert written == counted
-        errors = counts["error"] + counts["not-modelled"] + bool(note)
-        assert (xml.failures, xml.errors) == (counts["fail"], errors)
+        errors = counts[Verdict.ERROR] + counts[Verdict.NOT_MODELLED] + bool(note)
+        assert (xml.failures, xml.errors) == (counts[Verdict.FAIL], errors)
 
 
 def test_a_failure_is_at_its_line_with_all_its_differences(results: list[Result]) -> None:

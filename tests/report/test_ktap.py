@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.report.ktap import report
-from vcpu_scenario.verdict.result import Result
+from vcpu_scenario.verdict.result import Result, Verdict
 
 pytestmark = pytest.mark.slow
 
@@ -135,5 +135,5 @@ def test_a_kernel_is_skipped_where_all_of_it_is(results: list[Result]) -> None:
 
 def test_a_name_holds_nothing_that_would_begin_a_directive(results: list[Result]) -> None:
     case = replace(results[1].case, id="a[b=1,#2]\n@6.12/plain")
-    text = report([replace(results[1], case=case, verdict="pass", mismatches=())])
+    text = report([replace(results[1], case=case, verdict=Verdict.PASS, mismatches=())])
     assert "  ok 1 a[b=1,no.2] @6.12/plain" in text.splitlines()

@@ -87,6 +87,7 @@ def _file(path: Path, cases: Sequence[ScenarioCase], target: Target, *, yes: boo
     from vcpu_scenario.language.loader import read_written
     from vcpu_scenario.running.execute import judged
     from vcpu_scenario.verdict.overrun import up_to_its_last_brk
+    from vcpu_scenario.verdict.result import Verdict
 
     file = TextFile(read_written(path))
     fresh, written = file.text, []
@@ -95,7 +96,7 @@ def _file(path: Path, cases: Sequence[ScenarioCase], target: Target, *, yes: boo
             trace, as_it_is = _trace(_to_its_end(case), target), _trace(case, target)
             if trace is None or as_it_is is None:
                 return False
-            if case.expectation is not None and judged(case, as_it_is).verdict == "pass":
+            if case.expectation is not None and judged(case, as_it_is).verdict is Verdict.PASS:
                 continue
             trace = up_to_its_last_brk(case.case, trace)
             kernel = target.kernel or ""

@@ -18,7 +18,7 @@ from vcpu_scenario.errors import UsageError
 from vcpu_scenario.running.pool import Lost, Stop
 from vcpu_scenario.running.select import Selection
 from vcpu_scenario.running.shards import WHOLE, Shard, ShardError, Share, parse_shard, take
-from vcpu_scenario.verdict.result import Result, only_skips, tally
+from vcpu_scenario.verdict.result import Result, Verdict, only_skips, tally
 
 if TYPE_CHECKING:
     from vcpu_scenario.language import Scenario, ScenarioCase
@@ -62,9 +62,9 @@ def status_of(results: Sequence[Result], *, complete: bool) -> Status:
     if not complete:
         return Status.INTERRUPTED
     counts = tally(results)
-    if counts["fail"] or counts["error"]:
+    if counts[Verdict.FAIL] or counts[Verdict.ERROR]:
         return Status.MISMATCH
-    if counts["not-modelled"]:
+    if counts[Verdict.NOT_MODELLED]:
         return Status.NOT_MODELLED
     return Status.NOTHING_SELECTED if only_skips(results) else Status.OK
 
@@ -168,7 +168,7 @@ def run_cases(
         coming,
         len(cases),
         stop,
-        lambda result: exitfirst and result.verdict in ("fail", "error", "not-modelled"),
+        lambda result: exitfirst and result.verdict.is_bad,
     )
     return Run(results, len(cases), perf_counter() - start, interrupted)
 
@@ -214,9 +214,9 @@ def results_of(
         if isinstance(found, NoMachine):
             if not any_done:
                 raise found
-            yield Result(case, "error", reason=str(found))
+            yield Result(case, Verdict.ERROR, reason=str(found))
         elif isinstance(found, Lost):
-            yield Result(case, "error", reason=found.reason, detail=found.detail)
+            yield Result(case, Verdict.ERROR, reason=found.reason, detail=found.detail)
         else:
             yield Result(case, *found)
         any_done = True

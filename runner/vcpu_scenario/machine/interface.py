@@ -23,6 +23,16 @@ class KvmError(Exception):
         self.what = what
 
 
+def enabling(cap: str) -> str:
+    """:attr:`KvmError.what` where ``KVM_ENABLE_CAP`` is refused; a trace's ``error`` begins so."""
+    return f"cap {cap}"
+
+
+def is_of_enabling(error: str) -> bool:
+    """Whether a trace's ``error`` says that ``KVM_ENABLE_CAP`` was refused."""
+    return error.startswith(enabling(""))
+
+
 class Unsupported(Exception):
     """This machine cannot do what the case asks (not: the kernel refused it). A skip."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from vcpu_scenario import api
 from vcpu_scenario.language.model import Scenario, ScenarioCase
-from vcpu_scenario.verdict.result import Result
+from vcpu_scenario.verdict.result import Result, Verdict
 
 Source: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Scenario | ScenarioCase"
 """A scenario: its path from the test's folder, its text (of several lines), or its keys and
@@ -61,7 +61,7 @@ class ScenarioRunner:
             pytest.fail(text.removesuffix("\n"), pytrace=False)
         if not results:
             pytest.fail("no case is selected", pytrace=False)
-        if all(result.verdict == "skip" for result in results):
+        if all(result.verdict is Verdict.SKIP for result in results):
             pytest.skip(results[0].reason)
         return results
 

@@ -18,7 +18,7 @@ from vcpu_scenario.pytest_plugin import MARKER
 from vcpu_scenario.running.execute import execute
 from vcpu_scenario.running.select import find, load_all
 from vcpu_scenario.source import InvalidScenario
-from vcpu_scenario.verdict.result import Result
+from vcpu_scenario.verdict.result import Result, Verdict
 
 _TAG: Final = "a tag of scenarios"
 
@@ -87,14 +87,15 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         result = execute(self.case, create)
-        if result.verdict == "skip":
+        if result.verdict is Verdict.SKIP:
             pytest.skip(printable(result.reason))
-        if result.verdict == "xfail":
+        if result.verdict is Verdict.XFAIL:
             pytest.xfail(printable(result.reason))
-            result = replace(result, verdict="fail")  # with --runxfail nothing is known to fail
-        if result.verdict == "error" and result.detail:
+            # with --runxfail nothing is known to fail
+            result = replace(result, verdict=Verdict.FAIL)
+        if result.verdict is Verdict.ERROR and result.detail:
             self.add_report_section("call", "traceback", tamed(result.detail))
-        if result.verdict != "pass":
+        if result.verdict is not Verdict.PASS:
             raise Failed(result)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:

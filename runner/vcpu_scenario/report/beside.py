@@ -146,16 +146,13 @@ def final_state(result: Result) -> tuple[Field, ...]:
         return ()
     guest = guest_of(result.case)
     came = 0 if trace.ring is None else len(trace.ring.entries)
-    differs = {found.field: found for found in result.mismatches if found.kind in _FINAL_KINDS}
+    differs = {found.field: found for found in result.mismatches if found.kind.is_final}
     out = []
     for name, expected in _final(expectation.final, guest, came):
         mismatch = differs.get(name)
         found = expected if mismatch is None else mismatch.found
         out.append(Field(name, expected, found, ok=mismatch is None))
     return tuple(out)
-
-
-_FINAL_KINDS = frozenset({"final register", "memory", "eventfd", "ring", "output"})
 
 
 def _final(final: Final, guest: Guest, came: int) -> Iterator[tuple[str, str]]:

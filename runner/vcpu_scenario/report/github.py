@@ -60,12 +60,12 @@ def every_annotation(
     """Every annotation there is to give, the most telling first: one of each failure, then the
     further differences of each."""
     first = [Annotation("", None, "vCPU scenarios", printable(note))] if note else []
-    without = _errors(results, root, "not-modelled")
-    return (*first, *_errors(results, root, "error"), *_differences(results, root), *without)
+    without = _errors(results, root, Verdict.NOT_MODELLED)
+    return (*first, *_errors(results, root, Verdict.ERROR), *_differences(results, root), *without)
 
 
 def _differences(results: Sequence[Result], root: str) -> Iterator[Annotation]:
-    groups = alike(result for result in results if result.verdict == "fail")
+    groups = alike(result for result in results if result.verdict is Verdict.FAIL)
     ranked = zip_longest(*([(group, found) for found in group[0].mismatches] for group in groups))
     kernels: dict[_Difference, list[str]] = {}
     for group, mismatch in filter(None, chain.from_iterable(ranked)):
@@ -151,9 +151,9 @@ def summary(results: Sequence[Result], *, note: str = "", root: str = "") -> str
 
 
 _REASONS: Final[Mapping[Verdict, str]] = {
-    "not-modelled": "Not modelled by the emulated machine",
-    "xfail": "Known to fail",
-    "skip": "Skipped",
+    Verdict.NOT_MODELLED: "Not modelled by the emulated machine",
+    Verdict.XFAIL: "Known to fail",
+    Verdict.SKIP: "Skipped",
 }
 
 
@@ -170,7 +170,7 @@ def _fitted(blocks: Sequence[str], room: int) -> str:
 
 
 def _failed(results: Sequence[Result]) -> Iterator[str]:
-    for group in alike(result for result in results if result.verdict == "fail"):
+    for group in alike(result for result in results if result.verdict is Verdict.FAIL):
         first = group[0]
         others = ", ".join(result.case.kernel for result in group[1:])
         title = f"<code>{_markup(first.case.id)}</code>{f' and on {others}' if others else ''}"
@@ -179,7 +179,7 @@ def _failed(results: Sequence[Result]) -> Iterator[str]:
 
 def _failing(results: Sequence[Result]) -> Iterator[str]:
     for result in results:
-        if result.verdict == "error":
+        if result.verdict is Verdict.ERROR:
             title = f"💥 <code>{_markup(result.case.id)}</code>: {_markup(result.reason)}"
             yield _details(title, "\n".join(map(printable, result.detail.splitlines())))
 

@@ -18,7 +18,7 @@ from vcpu_scenario.trace import Exit, Stop
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.match import states
 from vcpu_scenario.verdict.records import Mismatch, Place
-from vcpu_scenario.verdict.result import Result, guest_of
+from vcpu_scenario.verdict.result import Result, Verdict, guest_of
 
 Data: TypeAlias = dict[str, Any]
 
@@ -35,8 +35,8 @@ def case_data(result: Result) -> Data:
     data = {
         **(_clause(expectation) if expectation is not None else {}),
         "reason": result.reason,
-        "detail": result.detail if result.verdict == "error" else None,
-        "came": result.detail if result.verdict == "not-modelled" else None,
+        "detail": result.detail if result.verdict is Verdict.ERROR else None,
+        "came": result.detail if result.verdict is Verdict.NOT_MODELLED else None,
         "cut": result.cut,
         "error": trace.error if trace is not None else None,
         "mismatches": mismatches,
@@ -85,7 +85,7 @@ def _ladder(result: Result) -> list[Data]:
 
 def _so_far(result: Result, pairs: Sequence[Beside] | None) -> Sequence[Beside] | None:
     """The pairs up to the last exit that came, where what was to follow is not modelled."""
-    if pairs is None or result.verdict != "not-modelled":
+    if pairs is None or result.verdict is not Verdict.NOT_MODELLED:
         return pairs
     came = [number for number, pair in enumerate(pairs) if pair.exit is not None]
     return pairs[: came[-1] + 1] if came else ()
@@ -150,7 +150,7 @@ def _mismatch(mismatch: Mismatch) -> Data:
         "notes": list(mismatch.notes),
         "guest": _place(place) if place is not None and place.instruction else None,
         "rules": list(mismatch.rules),
-        "exit": None if mismatch.kind.endswith("stop") else mismatch.exit,
+        "exit": None if mismatch.kind.is_of_stops else mismatch.exit,
     }
     return _without_nothing(data)
 

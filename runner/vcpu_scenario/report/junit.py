@@ -43,9 +43,9 @@ def _counts(results: Sequence[Result], incomplete: bool = False) -> dict[str, st
     counts = tally(results)
     return {
         "tests": str(len(results) + incomplete),
-        "failures": str(counts["fail"]),
-        "errors": str(counts["error"] + counts["not-modelled"] + incomplete),
-        "skipped": str(counts["skip"] + counts["xfail"]),
+        "failures": str(counts[Verdict.FAIL]),
+        "errors": str(counts[Verdict.ERROR] + counts[Verdict.NOT_MODELLED] + incomplete),
+        "skipped": str(counts[Verdict.SKIP] + counts[Verdict.XFAIL]),
     }
 
 
@@ -111,9 +111,9 @@ def _differences(result: Result) -> str:
 
 
 _OUTCOMES: Final[Mapping[Verdict, Callable[[ET.Element, Result], None]]] = {
-    "fail": _failed,
-    "error": _error,
-    "skip": _skipped,
-    "xfail": _xfailed,
-    "not-modelled": _not_modelled,
+    Verdict.FAIL: _failed,
+    Verdict.ERROR: _error,
+    Verdict.SKIP: _skipped,
+    Verdict.XFAIL: _xfailed,
+    Verdict.NOT_MODELLED: _not_modelled,
 }

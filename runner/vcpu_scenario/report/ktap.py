@@ -50,27 +50,27 @@ def _subtest(kernel: str, group: Sequence[Result]) -> Iterator[str]:
 def _together(group: Sequence[Result]) -> Verdict:
     """A kernel's own result: that it was skipped only where all of it was."""
     counts = tally(group)
-    if counts["fail"] or counts["error"]:
-        return "fail"
-    if counts["not-modelled"]:
-        return "not-modelled"
-    return "skip" if counts["skip"] == len(group) else "pass"
+    if counts[Verdict.FAIL] or counts[Verdict.ERROR]:
+        return Verdict.FAIL
+    if counts[Verdict.NOT_MODELLED]:
+        return Verdict.NOT_MODELLED
+    return Verdict.SKIP if counts[Verdict.SKIP] == len(group) else Verdict.PASS
 
 
 def _line(number: int, verdict: Verdict, name: str, reason: str) -> str:
     ok, directive = _RESULTS[verdict]
-    why = reason.removeprefix("not modelled: ") if verdict == "not-modelled" else reason
+    why = reason.removeprefix("not modelled: ") if verdict is Verdict.NOT_MODELLED else reason
     said = " ".join(part for part in (directive, _flat(why)) if part)
     return f"{ok} {number} {_name(name)}{f' # {said}' if directive else ''}"
 
 
 _RESULTS: Final[Mapping[Verdict, tuple[str, str]]] = {
-    "pass": ("ok", ""),
-    "fail": ("not ok", ""),
-    "error": ("not ok", "ERROR"),
-    "skip": ("ok", "SKIP"),
-    "xfail": ("ok", "XFAIL"),
-    "not-modelled": ("not ok", "NOT_MODELLED"),
+    Verdict.PASS: ("ok", ""),
+    Verdict.FAIL: ("not ok", ""),
+    Verdict.ERROR: ("not ok", "ERROR"),
+    Verdict.SKIP: ("ok", "SKIP"),
+    Verdict.XFAIL: ("ok", "XFAIL"),
+    Verdict.NOT_MODELLED: ("not ok", "NOT_MODELLED"),
 }
 
 
@@ -93,10 +93,10 @@ def _differences(result: Result) -> list[str]:
 
 
 _DIAGNOSTICS: Final[Mapping[Verdict, Callable[[Result], list[str]]]] = {
-    "fail": _differences,
-    "xfail": _differences,
-    "error": lambda result: [printable(text) for text in result.detail.splitlines()],
-    "not-modelled": lambda result: [printable(result.detail)],
+    Verdict.FAIL: _differences,
+    Verdict.XFAIL: _differences,
+    Verdict.ERROR: lambda result: [printable(text) for text in result.detail.splitlines()],
+    Verdict.NOT_MODELLED: lambda result: [printable(result.detail)],
 }
 
 

@@ -13,7 +13,7 @@ from vcpu_scenario.report.difference import difference_lines, finding_words
 from vcpu_scenario.report.rungs import Rung, rungs
 from vcpu_scenario.report.styled import Line, line
 from vcpu_scenario.verdict.records import END, Cause, Place
-from vcpu_scenario.verdict.result import Result
+from vcpu_scenario.verdict.result import Result, Verdict
 
 if TYPE_CHECKING:
     from vcpu_scenario.analysis.later import NotYet
@@ -38,7 +38,7 @@ def ladder(result: Result, width: int = 100, later: NotYet | None = None) -> lis
     expectation = case.expectation
     if expectation is not None and expectation.about:
         lines.append(line((" ".join(expectation.about.split()), "dim")))
-    if result.verdict == "xfail":
+    if result.verdict is Verdict.XFAIL:
         lines.append(line((f"known to fail: {result.reason}", "xfail")))
     lines.append(line())
     if result.trace is None:
@@ -54,7 +54,7 @@ def ladder(result: Result, width: int = 100, later: NotYet | None = None) -> lis
     for cause in result.causes:
         if cause.exit == END:
             lines += columns.at_the_end(cause)
-    if result.verdict == "not-modelled":
+    if result.verdict is Verdict.NOT_MODELLED:
         lines += [line(), line((result.reason, "not-modelled")), line((result.detail, "dim"))]
     if result.cut:
         lines += [line(), line((result.cut, "skip"))]

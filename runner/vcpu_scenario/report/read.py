@@ -18,14 +18,12 @@ from vcpu_scenario.interchange.traces import trace_from_json
 from vcpu_scenario.report.json import case_of
 from vcpu_scenario.running.execute import judged
 from vcpu_scenario.verdict.records import END, Cause
-from vcpu_scenario.verdict.result import Result
+from vcpu_scenario.verdict.result import Result, Verdict
 
 if TYPE_CHECKING:
     from vcpu_scenario.language import Scenario, ScenarioCase
 
 Json: TypeAlias = Mapping[str, Any]
-
-_NOT_JUDGED = ("skip", "error")
 
 
 class Unreadable(ValueError):
@@ -50,10 +48,11 @@ class Reader:
         """
         try:
             case = self._case(document)
-            if document["verdict"] in _NOT_JUDGED:
-                result = Result(case, document["verdict"], reason=document.get("reason", ""))
-            else:
+            verdict = Verdict(document["verdict"])
+            if verdict.is_judged:
                 result = _cited(judged(case, trace_from_json(document)), document)
+            else:
+                result = Result(case, verdict, reason=document.get("reason", ""))
             same = json.loads(json.dumps(case_of(result))) == document
         except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             if isinstance(error, Unreadable):

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import Final
 
 from vcpu_scenario.actions import words as action_words
-from vcpu_scenario.arm64.esr import EC_WATCHPT_LOW, class_of
+from vcpu_scenario.arm64.esr import EC_SOFTSTP_LOW, EC_WATCHPT_LOW, class_of
 from vcpu_scenario.trace import Answer, Deed, Entry, Exit, GuestException, Stop, Trace
 from vcpu_scenario.verdict.exits import describe_exit
 from vcpu_scenario.verdict.guest import Guest
@@ -146,7 +146,7 @@ class _Ladder:
                 self.guest.place(entry.inside.left) if entry.inside and entry.inside.left else None
             )
         if exit_.ret == 0 and exit_.exit == "DEBUG":
-            held = not hsr_words(exit_.fields["hsr"]).startswith("software step")
+            held = class_of(exit_.fields["hsr"]) != EC_SOFTSTP_LOW
         else:
             held = exit_.exit == "ARM_NISV" or exit_.errno not in (0, EINTR)
         return self.guest.place(exit_.pc) if held else None
@@ -159,7 +159,7 @@ def _start(entry: Entry) -> int:
 
 
 def _is_at(mismatch: Mismatch, index: int) -> bool:
-    return mismatch.exit == index and not mismatch.kind.endswith("stop")
+    return mismatch.exit == index and not mismatch.kind.is_of_stops
 
 
 def deed_words(deed: Deed, guest: Guest) -> str:

@@ -13,34 +13,32 @@ from vcpu_scenario.report.styled import Line, line
 from vcpu_scenario.verdict.result import Result, Verdict, tally
 
 _MARKS: Final[dict[Verdict, str]] = {
-    "pass": ".",
-    "fail": "F",
-    "error": "E",
-    "skip": "s",
-    "xfail": "x",
-    "not-modelled": "N",
+    Verdict.PASS: ".",
+    Verdict.FAIL: "F",
+    Verdict.ERROR: "E",
+    Verdict.SKIP: "s",
+    Verdict.XFAIL: "x",
+    Verdict.NOT_MODELLED: "N",
 }
 _NAMES: Final[dict[Verdict, str]] = {
-    "pass": "passed",
-    "fail": "failed",
-    "error": "errors",
-    "skip": "skipped",
-    "xfail": "xfailed",
-    "not-modelled": "not modelled",
+    Verdict.PASS: "passed",
+    Verdict.FAIL: "failed",
+    Verdict.ERROR: "errors",
+    Verdict.SKIP: "skipped",
+    Verdict.XFAIL: "xfailed",
+    Verdict.NOT_MODELLED: "not modelled",
 }
-_VALUES: Final = ("field", "register", "final register", "memory", "eventfd", "ring", "output")
 """Kinds of mismatch that say nothing of which exits came."""
 
 _WORST_FIRST: Final[tuple[Verdict, ...]] = (
-    "fail",
-    "error",
-    "not-modelled",
-    "pass",
-    "xfail",
-    "skip",
+    Verdict.FAIL,
+    Verdict.ERROR,
+    Verdict.NOT_MODELLED,
+    Verdict.PASS,
+    Verdict.XFAIL,
+    Verdict.SKIP,
 )
 
-_BAD: Final[tuple[Verdict, ...]] = ("fail", "error", "not-modelled")
 
 MOST_DIFFERENCES: Final = 8
 """Differences shown of one case; what follows the first few follows from them."""
@@ -60,17 +58,17 @@ def report(
     errors; ``note`` says why there are fewer results than were asked for.
     """
     lines = list(_overview(results, width))
-    failed = [result for result in results if result.verdict == "fail"]
+    failed = [result for result in results if result.verdict is Verdict.FAIL]
     if failed:
         lines += [line(), _rule("DIFFERENCES", "fail", width)]
         for group in alike(failed):
             lines += failure(group)
-    errors = [result for result in results if result.verdict == "error"]
+    errors = [result for result in results if result.verdict is Verdict.ERROR]
     if errors:
         lines += [line(), _rule("ERRORS", "error", width)]
         for result in errors:
             lines += _error(result, debug)
-    unmodelled = [result for result in results if result.verdict == "not-modelled"]
+    unmodelled = [result for result in results if result.verdict is Verdict.NOT_MODELLED]
     if unmodelled:
         lines += [line(), _rule("NOT MODELLED", "not-modelled", width)]
         for group in not_modelled(unmodelled):
@@ -147,7 +145,7 @@ def _cut_matters(result: Result) -> bool:
     """Whether it has to be told that the run was cut: nothing more was to come where only values
     differ, and a missing exit may say it already."""
     told = any(result.cut in mismatch.notes for mismatch in result.mismatches)
-    of_values = all(mismatch.kind in _VALUES for mismatch in result.mismatches)
+    of_values = all(mismatch.kind.is_value for mismatch in result.mismatches)
     return bool(result.cut) and not told and not of_values
 
 
@@ -182,33 +180,33 @@ def without_model(group: Sequence[Result]) -> Iterator[Line]:
 
 
 def _summary(results: Sequence[Result], width: int) -> Iterator[Line]:
-    worth_telling = [result for result in results if result.verdict != "pass"]
+    worth_telling = [result for result in results if result.verdict is not Verdict.PASS]
     if not worth_telling:
         return
     yield line()
     yield _rule("SUMMARY", "title", width)
     for result in worth_telling:
-        if result.verdict == "fail":
+        if result.verdict is Verdict.FAIL:
             first = result.mismatches[0].message
             yield line(("FAILED", "fail"), f" {result.case.id} - {first}")
-        elif result.verdict == "error":
+        elif result.verdict is Verdict.ERROR:
             yield line(("ERROR", "error"), f" {result.case.id} - {result.reason}")
-    yield from _reasons(worth_telling, "not-modelled", "NOT MODELLED")
-    yield from _reasons(worth_telling, "xfail", "XFAIL")
-    yield from _reasons(worth_telling, "skip", "SKIPPED")
+    yield from _reasons(worth_telling, Verdict.NOT_MODELLED, "NOT MODELLED")
+    yield from _reasons(worth_telling, Verdict.XFAIL, "XFAIL")
+    yield from _reasons(worth_telling, Verdict.SKIP, "SKIPPED")
 
 
 def _reasons(results: Iterable[Result], verdict: Verdict, title: str) -> Iterator[Line]:
     """Each reason of a verdict once, with how many cases have it."""
     counts = Counter(result.reason for result in results if result.verdict == verdict)
     for reason, count in counts.items():
-        words = reason.removeprefix("not modelled: ") if verdict == "not-modelled" else reason
+        words = reason.removeprefix("not modelled: ") if verdict is Verdict.NOT_MODELLED else reason
         yield line((title, verdict), f" [{count}] {words}")
 
 
 def _last_line(results: Sequence[Result], seconds: float | None, width: int) -> Line:
     counts = tally(results)
-    worst: Verdict = next((v for v in _WORST_FIRST if counts[v] and v in _BAD), "pass")
+    worst = next((v for v in _WORST_FIRST if counts[v] and v.is_bad), Verdict.PASS)
     time = f" in {seconds:.2f}s" if seconds is not None else ""
     return _rule(f"{outcome(results)}{time}", worst, width)
 
@@ -225,7 +223,7 @@ def outcome(results: Sequence[Result]) -> str:
 
 
 def _named(verdict: Verdict, count: int) -> str:
-    return "error" if verdict == "error" and count == 1 else _NAMES[verdict]
+    return "error" if verdict is Verdict.ERROR and count == 1 else _NAMES[verdict]
 
 
 def _rule(title: str, style: str, width: int) -> Line:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import vcpu_scenario
 from vcpu_scenario.running.carriers import Carrier, carrier
-from vcpu_scenario.verdict.result import Result
+from vcpu_scenario.verdict.result import Result, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +150,8 @@ class _Batches:
 
     def _lost(self, numbers: range, why: str) -> dict[int, Result]:
         reason = f"the executor lost the case: {why}"
-        return {number: Result(self.cases[number], "error", reason=reason) for number in numbers}
+        cases = ((number, self.cases[number]) for number in numbers)
+        return {number: Result(case, Verdict.ERROR, reason=reason) for number, case in cases}
 
 
 @cache

@@ -90,7 +90,7 @@ def _breaks(other: Mismatch, mismatch: Mismatch) -> bool:
         one.file == whole.file
         and (whole.line, whole.column) <= (one.line, one.column)
         and (one.end_line, one.end_column) <= (whole.end_line, whole.end_column)
-        and (one != whole or mismatch.kind == other.kind or "missing" in other.kind)
+        and (one != whole or mismatch.kind == other.kind or other.kind.is_absence)
     )
 
 

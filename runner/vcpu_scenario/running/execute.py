@@ -43,7 +43,7 @@ def execute_on(scenario_case: ScenarioCase, target: Target) -> Result:
     """
     if scenario_case.expectation is None:
         reason = f"nothing is expected on {scenario_case.kernel} with {scenario_case.vmm}"
-        return Result(scenario_case, "skip", reason=reason)
+        return Result(scenario_case, Verdict.SKIP, reason=reason)
     try:
         return _result(scenario_case, target)
     except Exception as error:  # one case that fails must not take the others with it
@@ -57,13 +57,13 @@ def _result(scenario_case: ScenarioCase, target: Target) -> Result:
     assert expectation is not None
     found = target.run(case, scenario_case.kernel)
     if isinstance(found, Skipped):
-        return Result(scenario_case, "skip", reason=found.reason)
+        return Result(scenario_case, Verdict.SKIP, reason=found.reason)
     if isinstance(found, Lost):
         reason = f"the kernel was lost: {found.reason}"
-        return Result(scenario_case, "error", reason=reason, detail=found.console)
+        return Result(scenario_case, Verdict.ERROR, reason=reason, detail=found.console)
     of_its_own = target.real or target.kernel is not None
     if of_its_own and expectation.refused is None and lacks_capability(case, found):
-        return Result(scenario_case, "skip", reason=f"{target.name} lacks {found.error}")
+        return Result(scenario_case, Verdict.SKIP, reason=f"{target.name} lacks {found.error}")
     result = judged(scenario_case, found)
     if result.mismatches and target.has_rules(scenario_case.kernel):
         from vcpu_scenario.running.causes import explained
@@ -85,10 +85,10 @@ def judged(scenario_case: ScenarioCase, trace: Trace) -> Result:
     if mismatches and (shorter := without_overrun(expectation, trace, case.limits)) is not trace:
         trace = shorter
         stops, found, mismatches = _compared(scenario_case, expectation, trace, guest)
-    verdict: Verdict = "fail" if mismatches else "pass"
+    verdict = Verdict.FAIL if mismatches else Verdict.PASS
     reason = ""
     if (known := expectation.xfail) is not None:
-        verdict, reason = ("xfail", str(known)) if mismatches else ("fail", "")
+        verdict, reason = (Verdict.XFAIL, str(known)) if mismatches else (Verdict.FAIL, "")
         mismatches = mismatches or (unexpected_pass(known),)
     return Result(
         scenario_case,
@@ -103,9 +103,8 @@ def judged(scenario_case: ScenarioCase, trace: Trace) -> Result:
 
 
 def _cut(expectation: Expectation, trace: Trace, limits: Limits, verdict: Verdict) -> str:
-    if not trace.ended.is_cut or (verdict == "pass" and ended_as_expected(expectation, trace)):
-        return ""
-    return ending(trace, limits)
+    as_expected = verdict is Verdict.PASS and ended_as_expected(expectation, trace)
+    return ending(trace, limits) if trace.ended.is_cut and not as_expected else ""
 
 
 def _compared(
@@ -130,10 +129,17 @@ def _cut_short(
     where = reached(limit, len(trace.exits), guest)
     if not mismatches:
         return Result(
-            scenario_case, "not-modelled", trace, stops, (), found, str(limit), f"it came {where}"
+            scenario_case,
+            Verdict.NOT_MODELLED,
+            trace,
+            stops,
+            (),
+            found,
+            str(limit),
+            f"it came {where}",
         )
     known = expectation.xfail
-    verdict: Verdict = "fail" if known is None else "xfail"
+    verdict = Verdict.FAIL if known is None else Verdict.XFAIL
     reason = "" if known is None else str(known)
     cut = f"the run ended {where}: {limit}"
     return Result(scenario_case, verdict, trace, stops, mismatches, found, reason, cut=cut)
@@ -144,4 +150,4 @@ def _failed(scenario_case: ScenarioCase, error: Exception) -> Result:
 
     what = f"{type(error).__name__}: {error}".splitlines()[0]
     detail = "".join(traceback.format_exception(error))
-    return Result(scenario_case, "error", reason=f"the runner failed: {what}", detail=detail)
+    return Result(scenario_case, Verdict.ERROR, reason=f"the runner failed: {what}", detail=detail)

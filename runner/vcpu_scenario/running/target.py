@@ -16,7 +16,7 @@ from vcpu_scenario.case import Case, HostInterrupt
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import RangeError, parse_release
 from vcpu_scenario.kernels.table import Kernel
-from vcpu_scenario.machine.interface import KvmError, Machine, Unsupported
+from vcpu_scenario.machine.interface import KvmError, Machine, Unsupported, is_of_enabling
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
 
@@ -240,7 +240,7 @@ def beyond_real_kvm(case: Case) -> str:
 
 def lacks_capability(case: Case, found: Trace) -> bool:
     """Whether the kernel refused ``case`` only because it lacks a capability that it asks for."""
-    return bool(case.caps) and found.error is not None and found.error.startswith("cap ")
+    return bool(case.caps) and found.error is not None and is_of_enabling(found.error)
 
 
 _Make: TypeAlias = "Callable[[str, LabOptions | None], Target]"

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from vcpu_scenario.expectation import Acting
 from vcpu_scenario.trace import Ending, Trace
-from vcpu_scenario.verdict.records import Mismatch
+from vcpu_scenario.verdict.records import Kind, Mismatch
 
 _ENDS_AT_ITS_EXIT = (Ending.ERROR, Ending.SYSTEM_EVENT, Ending.INTERRUPTED, Ending.REPEATS)
 """How a run ends before the VMM does anything after the last exit. At a limit of exits it does so
@@ -27,7 +27,7 @@ def not_done(acting: Sequence[Acting], trace: Trace, ending: str) -> Iterator[Mi
         came = "ended the run" if first < len(trace.exits) else "never came"
         more = f" and {len(exits) - 1} more" if len(exits) > 1 else ""
         yield Mismatch(
-            "not done",
+            Kind.NOT_DONE,
             f"not done: what the VMM does after exit {first}{more}",
             span,
             notes=tuple(filter(None, (f"exit {first} {came}", ending))),

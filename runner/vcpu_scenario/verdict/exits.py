@@ -15,7 +15,7 @@ from vcpu_scenario.verdict.consume import matches
 from vcpu_scenario.verdict.fitting import Fitting
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.passing import past_exit
-from vcpu_scenario.verdict.records import Mismatch, Place
+from vcpu_scenario.verdict.records import Kind, Mismatch, Place
 from vcpu_scenario.verdict.words import describe, masked_words, value_words
 
 NO_FURTHER: Final = "no further exit came"
@@ -58,7 +58,7 @@ def compare_never(
             exit_, more = exits[first], came.bit_count() - 1
             times = f" and {more} more" if more else ""
             yield Mismatch(
-                "never",
+                Kind.NEVER,
                 f"never expected: {describe_exit(exit_, guest)} came as exit {first}{times}",
                 banned.span,
                 exit=first,
@@ -71,7 +71,7 @@ def too_long(what: str, alignment: Alignment, clause: Span) -> Mismatch:
     what parts the two is named."""
     last = max((pair.actual for pair in alignment.pairs if pair.actual is not None), default=-1)
     return Mismatch(
-        "too long",
+        Kind.TOO_LONG,
         f"the {what} are not those expected, and too many to name all that parts them",
         clause,
         notes=(f"compared in detail up to {what[:-1]} {last}",),
@@ -168,7 +168,7 @@ class _Comparison:
                 *past_exit(self.exits, instead),
             )
         place = _expected_place(expected, self.guest)
-        return Mismatch("missing", f"missing: {what}", expected.span, place=place, notes=notes)
+        return Mismatch(Kind.MISSING, f"missing: {what}", expected.span, place=place, notes=notes)
 
     def _extra(self, pair: Pair) -> Mismatch:
         assert pair.actual is not None
@@ -181,7 +181,7 @@ class _Comparison:
             span = self.pattern[-1].span if self.pattern else self.clause
             notes = ("nothing more was expected",)
         return Mismatch(
-            "extra",
+            Kind.EXTRA,
             f"extra: {describe_exit(exit_, self.guest)} came as exit {pair.actual}",
             span,
             exit=pair.actual,
@@ -196,7 +196,7 @@ class _Comparison:
         exit_ = self.exits[actual]
         when = "earlier" if extra < at else "later"
         return Mismatch(
-            "out of order",
+            Kind.OUT_OF_ORDER,
             f"out of order: {describe_exit(exit_, self.guest)} came as exit {actual},"
             f" {when} than expected",
             self.pattern[index].span,
@@ -217,7 +217,7 @@ class _Comparison:
             return self._register_difference(check, failure.found, actual, exit_)
         wanted, found = self._both(check, failure.found)
         return Mismatch(
-            "field",
+            Kind.FIELD,
             f"field {check.field}: expected {wanted}, found {found}",
             check.span,
             exit=actual,
@@ -233,7 +233,7 @@ class _Comparison:
     ) -> Mismatch:
         shown = "nothing: it was not observed" if found is None else f"{found:#x}"
         return Mismatch(
-            "register",
+            Kind.REGISTER,
             f"register {check.reg}: expected {check.value:#x}, found {shown}",
             check.span,
             exit=actual,

@@ -49,7 +49,7 @@ def _register(
         found = "nothing: it was not read" if value is None else f"{value:#x}"
         what = f"final {check.reg}"
         notes = _last_change(check.reg, value, trace, guest)
-        yield _difference("final register", what, f"{check.value:#x}", found, check.span, notes)
+        yield _difference(Kind.FINAL_REGISTER, what, f"{check.value:#x}", found, check.span, notes)
 
 
 def _last_change(reg: str, value: int | None, trace: Trace, guest: Guest) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ def _memory(check: MemoryCheck, trace: Trace, guest: Guest) -> Iterator[Mismatch
         if data is not None:
             at = next(n for n, byte in enumerate(check.data) if data[n] != byte)
             notes = (f"first different byte: {check.addr + at:#x}",)
-        yield _difference("memory", what, check.data.hex(" "), found, check.span, notes)
+        yield _difference(Kind.MEMORY, what, check.data.hex(" "), found, check.span, notes)
 
 
 def _peeked(trace: Trace, addr: int, length: int) -> bytes | None:
@@ -90,7 +90,7 @@ def _eventfd(check: EventfdCheck, trace: Trace) -> Iterator[Mismatch]:
     count = trace.eventfd[check.index] if check.index < len(trace.eventfd) else 0
     if count != check.count:
         what = f"eventfd of {check.device}"
-        yield _difference("eventfd", what, times(check.count), times(count), check.span)
+        yield _difference(Kind.EVENTFD, what, times(check.count), times(count), check.span)
 
 
 def times(count: int) -> str:
@@ -106,7 +106,7 @@ def _ring(check: RingCheck, trace: Trace, guest: Guest) -> Iterator[Mismatch]:
         came = (entry.addr, entry.len, entry.data[: len(data)])
         if came != (addr, length, data):
             yield _difference(
-                "ring",
+                Kind.RING,
                 f"entry {n} of the coalesced ring",
                 ring_entry(guest, addr, length, data),
                 ring_entry(guest, *came),
@@ -114,7 +114,7 @@ def _ring(check: RingCheck, trace: Trace, guest: Guest) -> Iterator[Mismatch]:
             )
     if len(entries) != len(check.entries):
         expected, found = str(len(check.entries)), str(len(entries))
-        yield _difference("ring", "entries in the coalesced ring", expected, found, check.span)
+        yield _difference(Kind.RING, "entries in the coalesced ring", expected, found, check.span)
 
 
 def ring_entry(guest: Guest, addr: int, length: int, data: bytes) -> str:
@@ -126,7 +126,7 @@ def _output(check: OutputCheck, trace: Trace) -> Iterator[Mismatch]:
     sent = trace.output.get(check.device, b"")
     if sent != check.data:
         what = f"output of {check.device}"
-        yield _difference("output", what, text_of(check.data), text_of(sent), check.span)
+        yield _difference(Kind.OUTPUT, what, text_of(check.data), text_of(sent), check.span)
 
 
 def text_of(data: bytes) -> str:

@@ -13,7 +13,7 @@ from vcpu_scenario.verdict.doings import not_done
 from vcpu_scenario.verdict.exits import NO_FURTHER, compare_exits, compare_never
 from vcpu_scenario.verdict.final import compare_final
 from vcpu_scenario.verdict.guest import Guest
-from vcpu_scenario.verdict.records import Mismatch, StopFinding
+from vcpu_scenario.verdict.records import Kind, Mismatch, StopFinding
 from vcpu_scenario.verdict.sofar import holds_so_far
 from vcpu_scenario.verdict.stops import compare_stops
 from vcpu_scenario.verdict.words import ENDINGS, errno_name
@@ -84,7 +84,7 @@ def reached(limit: Unmodelled, exits: int, guest: Guest) -> str:
 def unexpected_pass(xfail: Xfail) -> Mismatch:
     """What is wrong where all is as expected of a clause that is known not to hold."""
     return Mismatch(
-        "unexpected pass",
+        Kind.UNEXPECTED_PASS,
         "unexpected pass: all is as expected, and `xfail` says that it is not",
         xfail.span,
         notes=(f"xfail: {xfail.reason}", f"see {xfail.link}", "take `xfail` out if it is mended"),
@@ -114,7 +114,7 @@ def _with_ending(mismatches: list[Mismatch], trace: Trace, limits: Limits) -> li
     others = list(mismatches)
     while others and _is_behind_all(others[-1]):
         others.pop()
-    if trace.ended is Ending.EXIT_LIMIT and any(other.kind == "extra" for other in others):
+    if trace.ended is Ending.EXIT_LIMIT and any(other.kind is Kind.EXTRA for other in others):
         unreached = [found.message.removeprefix("missing: ") for found in mismatches[len(others) :]]
         notes = [words, *(f"not reached: {what}" for what in unreached[:_MOST_UNREACHED])]
         if (more := len(unreached) - _MOST_UNREACHED) > 0:
@@ -127,21 +127,21 @@ def _with_ending(mismatches: list[Mismatch], trace: Trace, limits: Limits) -> li
 
 def _is_behind_all(mismatch: Mismatch) -> bool:
     """Whether it is a missing exit after the last that came."""
-    return mismatch.kind == "missing" and NO_FURTHER in mismatch.notes
+    return mismatch.kind is Kind.MISSING and NO_FURTHER in mismatch.notes
 
 
 def _refusal(expectation: Expectation, trace: Trace) -> Iterator[Mismatch]:
     wanted = expectation.refused
     if wanted is None:
         yield Mismatch(
-            "refused",
+            Kind.REFUSED,
             f"the kernel refused the set-up: {trace.error}",
             expectation.span,
             found=errno_name(trace.errno),
         )
     elif trace.error is None:
         yield Mismatch(
-            "refused",
+            Kind.REFUSED,
             f"expected the kernel to refuse the set-up with {_errno(wanted)}, but it ran",
             wanted.span,
             expected=_errno(wanted),
@@ -149,7 +149,7 @@ def _refusal(expectation: Expectation, trace: Trace) -> Iterator[Mismatch]:
     elif trace.errno != wanted.value:
         found = errno_name(trace.errno)
         yield Mismatch(
-            "refused",
+            Kind.REFUSED,
             f"the kernel refused the set-up: expected {_errno(wanted)}, found {found}",
             wanted.span,
             field="errno",
@@ -167,7 +167,7 @@ def _refused_action(expectation: Expectation, trace: Trace) -> Iterator[Mismatch
     if trace.refused:
         last = len(trace.exits) - 1
         yield Mismatch(
-            "refused",
+            Kind.REFUSED,
             f"the kernel refused what the VMM did at exit {last}: {trace.refused}",
             expectation.span,
             exit=last,

@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from enum import StrEnum
+from typing import Final, Literal
 
 from vcpu_scenario.source import Span
 
-Kind: TypeAlias = Literal[
-    "missing",
-    "extra",
-    "out of order",
-    "field",
-    "register",
-    "never",
-    "refused",
-    "missing stop",
-    "extra stop",
-    "stop",
-    "final register",
-    "memory",
-    "eventfd",
-    "ring",
-    "output",
-    "too long",
-    "not done",
-    "unexpected pass",
-]
+
+class Kind(StrEnum):
+    """What a mismatch is about; its value is what reports call it."""
+
+    MISSING = "missing"
+    EXTRA = "extra"
+    OUT_OF_ORDER = "out of order"
+    FIELD = "field"
+    REGISTER = "register"
+    NEVER = "never"
+    REFUSED = "refused"
+    MISSING_STOP = "missing stop"
+    EXTRA_STOP = "extra stop"
+    STOP = "stop"
+    FINAL_REGISTER = "final register"
+    MEMORY = "memory"
+    EVENTFD = "eventfd"
+    RING = "ring"
+    OUTPUT = "output"
+    TOO_LONG = "too long"
+    NOT_DONE = "not done"
+    UNEXPECTED_PASS = "unexpected pass"
+
+    __repr__ = str.__repr__
+
+    @property
+    def is_absence(self) -> bool:
+        """Whether something expected did not come."""
+        return self in (Kind.MISSING, Kind.MISSING_STOP)
+
+    @property
+    def is_of_stops(self) -> bool:
+        """Whether :attr:`Mismatch.exit` counts stops and not exits."""
+        return self in (Kind.MISSING_STOP, Kind.EXTRA_STOP, Kind.STOP)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it is about the state after the last exit."""
+        return self in (Kind.FINAL_REGISTER, Kind.MEMORY, Kind.EVENTFD, Kind.RING, Kind.OUTPUT)
+
+    @property
+    def is_value(self) -> bool:
+        """Whether what was expected came, with another value."""
+        return self.is_final or self in (Kind.FIELD, Kind.REGISTER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from vcpu_scenario.trace import Stop, Trace
 from vcpu_scenario.verdict.guest import Guest
@@ -13,8 +14,31 @@ from vcpu_scenario.verdict.records import Cause, Mismatch, StopFinding
 if TYPE_CHECKING:
     from vcpu_scenario.language import ScenarioCase
 
-Verdict: TypeAlias = Literal["pass", "fail", "error", "skip", "xfail", "not-modelled"]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+class Verdict(StrEnum):
+    """What became of a case; its value is what reports call it."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    ERROR = "error"
+    """It could not be run, or the runner failed."""
+    SKIP = "skip"
+    XFAIL = "xfail"
+    """It fails, as its clause's ``xfail`` says."""
+    NOT_MODELLED = "not-modelled"
+    """As expected up to where the emulated machine went no further."""
+
+    __repr__ = str.__repr__
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether a run with such a case is not a success."""
+        return self in (Verdict.FAIL, Verdict.ERROR, Verdict.NOT_MODELLED)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether there was a run to compare with what is expected."""
+        return self not in (Verdict.SKIP, Verdict.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +70,7 @@ class Result:
 
 def tally(results: Iterable[Result]) -> dict[Verdict, int]:
     """How many results there are of each verdict, those of no result among them."""
-    counts = dict.fromkeys(VERDICTS, 0)
+    counts = dict.fromkeys(Verdict, 0)
     for result in results:
         counts[result.verdict] += 1
     return counts
@@ -54,7 +78,7 @@ def tally(results: Iterable[Result]) -> dict[Verdict, int]:
 
 def only_skips(results: Iterable[Result]) -> bool:
     """Whether nothing at all was run, for all that there may be results."""
-    return all(result.verdict == "skip" for result in results)
+    return all(result.verdict is Verdict.SKIP for result in results)
 
 
 def guest_of(case: ScenarioCase) -> Guest:

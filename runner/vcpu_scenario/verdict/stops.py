@@ -14,7 +14,7 @@ from vcpu_scenario.verdict.align import GAP, Pair, align, came_next
 from vcpu_scenario.verdict.exits import too_long
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.passing import past_stop
-from vcpu_scenario.verdict.records import Mismatch, StopFinding
+from vcpu_scenario.verdict.records import Kind, Mismatch, StopFinding
 from vcpu_scenario.verdict.words import executed_one
 from vcpu_scenario.vmm.debugger import stepping
 
@@ -166,7 +166,7 @@ def _missing(
         what = f": {place.instruction}" if place.instruction else ""
         notes.append(f"skipped: {place.name}{what} was never reported as a stop")
     return Mismatch(
-        "missing stop",
+        Kind.MISSING_STOP,
         f"missing stop: at {place.name}",
         expected.span,
         place=place,
@@ -191,7 +191,7 @@ def _extra(
         notes.append(f"reported twice: {guest.name(stop.pc)}, without progress in between")
     last = pattern[-1].span if pattern else clause
     return Mismatch(
-        "extra stop",
+        Kind.EXTRA_STOP,
         f"extra stop: {describe_stop(stop, guest)} is stop {index}",
         due.span if due else last,
         exit=index,
@@ -232,7 +232,7 @@ def _difference(
     passing: tuple[str, ...] = (),
 ) -> Mismatch:
     return Mismatch(
-        "stop",
+        Kind.STOP,
         f"{field} of stop {index}: expected {wanted}, found {found}",
         span,
         exit=index,

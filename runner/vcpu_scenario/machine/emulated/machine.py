@@ -45,7 +45,7 @@ from vcpu_scenario.machine.emulated.kvm.slots import check_slot
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 from vcpu_scenario.machine.emulated.steps import Steps, inside_of
-from vcpu_scenario.machine.interface import KvmError
+from vcpu_scenario.machine.interface import KvmError, enabling
 from vcpu_scenario.trace import Inside
 
 EXIT_COST = 1000
@@ -97,7 +97,7 @@ class EmulatedMachine:
 
     def enable_cap(self, cap: str) -> None:
         if cap not in self.kernel.capabilities:
-            raise KvmError(EINVAL, f"cap {cap}")
+            raise KvmError(EINVAL, enabling(cap))
         self._vcpu.caps.add(cap)
 
     def set_user_memory_region(self, slot: Memslot) -> None:

@@ -21,7 +21,7 @@ from typing import Final
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import size_of
-from vcpu_scenario.machine.interface import KvmError, Unsupported
+from vcpu_scenario.machine.interface import KvmError, Unsupported, enabling
 from vcpu_scenario.machine.real import uapi, vgic
 from vcpu_scenario.machine.real.ioctls import call
 from vcpu_scenario.machine.real.memory import GuestMemory
@@ -100,7 +100,7 @@ class RealMachine:
             raise Unsupported(f"no capability is called {cap!r}")
         number, name = known
         request = uapi.kvm_enable_cap(cap=number)
-        call(self._vm, uapi.KVM_ENABLE_CAP, request, f"cap {name}")
+        call(self._vm, uapi.KVM_ENABLE_CAP, request, enabling(name))
 
     def set_user_memory_region(self, slot: Memslot) -> None:
         self._memory.add(slot)
