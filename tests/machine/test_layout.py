@@ -8,6 +8,7 @@ from ctypes import addressof, c_char
 from dataclasses import replace
 
 import pytest
+from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import Case, Limits, Load, Memslot
 from vcpu_scenario.machine.emulated.cpu import layout, uc
 from vcpu_scenario.machine.emulated.cpu.regfile import RegisterFile
@@ -34,12 +35,12 @@ def test_registers_in_memory_are_those_of_the_calls() -> None:
     registers.pc = 0x4000_0000
     assert engine.read(_PC) == 0x4000_0000
     for encoding, cell in {
-        layout.ELR_EL1: registers.elr_el1,
-        layout.SPSR_EL1: registers.spsr_el1,
-        layout.ESR_EL1: registers.esr_el1,
-        layout.FAR_EL1: registers.far_el1,
-        layout.VBAR_EL1: registers.vbar_el1,
-        layout.SCTLR_EL1: registers.sctlr_el1,
+        sysregs.ELR_EL1: registers.elr_el1,
+        sysregs.SPSR_EL1: registers.spsr_el1,
+        sysregs.ESR_EL1: registers.esr_el1,
+        sysregs.FAR_EL1: registers.far_el1,
+        sysregs.VBAR_EL1: registers.vbar_el1,
+        sysregs.SCTLR_EL1: registers.sctlr_el1,
     }.items():
         engine.write_sys(encoding, 0x30C5_0800)
         assert cell.value == 0x30C5_0800

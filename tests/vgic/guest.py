@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import Gic
-from vcpu_scenario.machine.emulated.cpu import icv
-from vcpu_scenario.machine.emulated.cpu.icv import Encoding
 from vcpu_scenario.machine.emulated.vgic import Undefined, VgicFeatures, VgicV2, VgicV3
 
 DIST = 0x0800_0000
@@ -77,13 +76,13 @@ class Guest:
         self.vgic.flush()
         return result
 
-    def mrs(self, encoding: Encoding) -> int:
+    def mrs(self, encoding: sysregs.Encoding) -> int:
         value = self.vgic.icc_read(encoding)
         assert not isinstance(value, Undefined)
         self._maintenance()
         return value
 
-    def msr(self, encoding: Encoding, value: int) -> None:
+    def msr(self, encoding: sysregs.Encoding, value: int) -> None:
         if self.vgic.traps(encoding):
             self.vgic.sync()
             assert self.vgic.icc_write(encoding, value)
@@ -124,6 +123,6 @@ def gicv3_ready(features: VgicFeatures = V7_2) -> Guest:
     guest.store(DIST, 3)
     guest.store(DIST + 0x104, 2)
     guest.store(DIST + 0x84, 2)
-    guest.msr(icv.ICC_PMR_EL1, 0xF0)
-    guest.msr(icv.ICC_IGRPEN1_EL1, 1)
+    guest.msr(sysregs.ICC_PMR_EL1, 0xF0)
+    guest.msr(sysregs.ICC_IGRPEN1_EL1, 1)
     return guest

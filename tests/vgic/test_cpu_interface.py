@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.machine.emulated.cpu import icv
 from vcpu_scenario.machine.emulated.cpu.cpuif import CpuInterface
 from vcpu_scenario.machine.emulated.vgic import UNDEF, VgicFeatures
@@ -29,7 +30,7 @@ ALL_SPIS = 0xFFFF_FFFF
 def with_spis(features: VgicFeatures, priorities: dict[int, int]) -> Guest:
     """A guest with these interrupts enabled and of these priorities, by INTID."""
     guest = gicv3_ready(features)
-    guest.msr(icv.ICC_PMR_EL1, 0xFF)
+    guest.msr(sysregs.ICC_PMR_EL1, 0xFF)
     guest.store(DIST + 0x84, ALL_SPIS)
     guest.store(DIST + 0x104, ALL_SPIS)
     for intid, priority in priorities.items():
@@ -46,65 +47,72 @@ def drain(guest: Guest) -> list[int]:
     """Handles one interrupt after the other, as a guest does that keeps IRQs masked."""
     seen = []
     while guest.vgic.virq():
-        intid = guest.mrs(icv.ICC_IAR1_EL1)
+        intid = guest.mrs(sysregs.ICC_IAR1_EL1)
         seen.append(intid)
         assert len(seen) < 200, seen
-        guest.msr(icv.ICC_EOIR1_EL1, intid)
+        guest.msr(sysregs.ICC_EOIR1_EL1, intid)
     return seen
 
 
 def test_registers_after_reset() -> None:
     guest = gicv3()
-    assert guest.mrs(icv.ICC_PMR_EL1) == 0
-    assert guest.mrs(icv.ICC_BPR0_EL1) == 2
-    assert guest.mrs(icv.ICC_BPR1_EL1) == 3
-    assert guest.mrs(icv.ICC_IGRPEN0_EL1) == 0
-    assert guest.mrs(icv.ICC_IGRPEN1_EL1) == 0
-    assert guest.mrs(icv.ICC_RPR_EL1) == 0xFF
-    assert guest.mrs(icv.ICC_HPPIR1_EL1) == 1023
-    assert guest.mrs(icv.ICC_AP1R0_EL1) == 0
+    assert guest.mrs(sysregs.ICC_PMR_EL1) == 0
+    assert guest.mrs(sysregs.ICC_BPR0_EL1) == 2
+    assert guest.mrs(sysregs.ICC_BPR1_EL1) == 3
+    assert guest.mrs(sysregs.ICC_IGRPEN0_EL1) == 0
+    assert guest.mrs(sysregs.ICC_IGRPEN1_EL1) == 0
+    assert guest.mrs(sysregs.ICC_RPR_EL1) == 0xFF
+    assert guest.mrs(sysregs.ICC_HPPIR1_EL1) == 1023
+    assert guest.mrs(sysregs.ICC_AP1R0_EL1) == 0
 
 
 def test_fields_keep_what_the_hardware_has() -> None:
     guest = gicv3()
-    guest.msr(icv.ICC_PMR_EL1, 0xFFF)
-    assert guest.mrs(icv.ICC_PMR_EL1) == 0xF8
-    guest.msr(icv.ICC_BPR0_EL1, 0)
-    guest.msr(icv.ICC_BPR1_EL1, 0)
-    assert guest.mrs(icv.ICC_BPR0_EL1) == 2
-    assert guest.mrs(icv.ICC_BPR1_EL1) == 3
-    guest.msr(icv.ICC_BPR0_EL1, 7)
-    guest.msr(icv.ICC_CTLR_EL1, 0xFFFF_FFFF)
-    assert guest.mrs(icv.ICC_CTLR_EL1) == 0x8C03
-    assert guest.mrs(icv.ICC_BPR1_EL1) == 7
-    guest.msr(icv.ICC_BPR1_EL1, 4)
-    guest.msr(icv.ICC_CTLR_EL1, 0)
-    assert guest.mrs(icv.ICC_BPR1_EL1) == 3
-    guest.msr(icv.ICC_SRE_EL1, 0)
-    assert guest.mrs(icv.ICC_SRE_EL1) == 7
+    guest.msr(sysregs.ICC_PMR_EL1, 0xFFF)
+    assert guest.mrs(sysregs.ICC_PMR_EL1) == 0xF8
+    guest.msr(sysregs.ICC_BPR0_EL1, 0)
+    guest.msr(sysregs.ICC_BPR1_EL1, 0)
+    assert guest.mrs(sysregs.ICC_BPR0_EL1) == 2
+    assert guest.mrs(sysregs.ICC_BPR1_EL1) == 3
+    guest.msr(sysregs.ICC_BPR0_EL1, 7)
+    guest.msr(sysregs.ICC_CTLR_EL1, 0xFFFF_FFFF)
+    assert guest.mrs(sysregs.ICC_CTLR_EL1) == 0x8C03
+    assert guest.mrs(sysregs.ICC_BPR1_EL1) == 7
+    guest.msr(sysregs.ICC_BPR1_EL1, 4)
+    guest.msr(sysregs.ICC_CTLR_EL1, 0)
+    assert guest.mrs(sysregs.ICC_BPR1_EL1) == 3
+    guest.msr(sysregs.ICC_SRE_EL1, 0)
+    assert guest.mrs(sysregs.ICC_SRE_EL1) == 7
 
 
 @pytest.mark.parametrize(
     "encoding",
-    [icv.ICC_EOIR1_EL1, icv.ICC_DIR_EL1, icv.ICC_SGI1R_EL1, icv.ICC_SGI0R_EL1, (3, 0, 12, 8, 5)],
+    [
+        sysregs.ICC_EOIR1_EL1,
+        sysregs.ICC_DIR_EL1,
+        sysregs.ICC_SGI1R_EL1,
+        sysregs.ICC_SGI0R_EL1,
+        (3, 0, 12, 8, 5),
+    ],
 )
-def test_what_cannot_be_read_is_undefined(encoding: icv.Encoding) -> None:
+def test_what_cannot_be_read_is_undefined(encoding: sysregs.Encoding) -> None:
     assert gicv3().vgic.icc_read(encoding) is UNDEF
 
 
 @pytest.mark.parametrize(
-    "encoding", [icv.ICC_IAR0_EL1, icv.ICC_HPPIR1_EL1, icv.ICC_RPR_EL1, (3, 0, 12, 9, 1)]
+    "encoding",
+    [sysregs.ICC_IAR0_EL1, sysregs.ICC_HPPIR1_EL1, sysregs.ICC_RPR_EL1, (3, 0, 12, 9, 1)],
 )
-def test_what_cannot_be_written_is_undefined(encoding: icv.Encoding) -> None:
+def test_what_cannot_be_written_is_undefined(encoding: sysregs.Encoding) -> None:
     assert gicv3().vgic.icc_write(encoding, 0) is False
 
 
 def test_without_a_vgic_the_registers_are_the_hardwares() -> None:
     """B icc-nogic, up to 6.2: x1=7, x3=0xf0."""
     cpuif = CpuInterface()
-    assert icv.read(cpuif, icv.ICC_SRE_EL1) == 7
-    assert icv.write(cpuif, icv.ICC_PMR_EL1, 0xF0)
-    assert icv.read(cpuif, icv.ICC_PMR_EL1) == 0xF0
+    assert icv.read(cpuif, sysregs.ICC_SRE_EL1) == 7
+    assert icv.write(cpuif, sysregs.ICC_PMR_EL1, 0xF0)
+    assert icv.read(cpuif, sysregs.ICC_PMR_EL1) == 0xF0
 
 
 def test_interrupts_of_a_disabled_group_do_not_take_the_list_registers() -> None:
@@ -117,16 +125,16 @@ def test_interrupts_of_a_disabled_group_do_not_take_the_list_registers() -> None
 
 def test_a_gicv2_host_has_no_system_registers() -> None:
     vgic = gicv2().vgic
-    assert vgic.icc_read(icv.ICC_SRE_EL1) is UNDEF
-    assert vgic.icc_write(icv.ICC_PMR_EL1, 0xF0) is False
-    assert not vgic.traps(icv.ICC_SGI1R_EL1)
+    assert vgic.icc_read(sysregs.ICC_SRE_EL1) is UNDEF
+    assert vgic.icc_write(sysregs.ICC_PMR_EL1, 0xF0) is False
+    assert not vgic.traps(sysregs.ICC_SGI1R_EL1)
 
 
 @RELEASES
 def test_the_highest_priority_comes_first(features: VgicFeatures) -> None:
     guest = with_spis(features, {40: 0x80, 41: 0x20, 42: 0x40})
     raise_spi(guest, 40, 41, 42)
-    assert guest.mrs(icv.ICC_HPPIR1_EL1) == 41
+    assert guest.mrs(sysregs.ICC_HPPIR1_EL1) == 41
     assert drain(guest) == [41, 42, 40]
 
 
@@ -140,12 +148,12 @@ def test_equal_priorities_keep_the_order_of_arrival(features: VgicFeatures) -> N
 @RELEASES
 def test_the_priority_mask_holds_back(features: VgicFeatures) -> None:
     guest = with_spis(features, {40: 0x80})
-    guest.msr(icv.ICC_PMR_EL1, 0x80)
+    guest.msr(sysregs.ICC_PMR_EL1, 0x80)
     raise_spi(guest, 40)
     assert not guest.vgic.virq()
-    assert guest.mrs(icv.ICC_IAR1_EL1) == 1023
-    assert guest.mrs(icv.ICC_HPPIR1_EL1) == 40
-    guest.msr(icv.ICC_PMR_EL1, 0x88)
+    assert guest.mrs(sysregs.ICC_IAR1_EL1) == 1023
+    assert guest.mrs(sysregs.ICC_HPPIR1_EL1) == 40
+    guest.msr(sysregs.ICC_PMR_EL1, 0x88)
     assert guest.vgic.virq()
 
 
@@ -153,28 +161,28 @@ def test_the_priority_mask_holds_back(features: VgicFeatures) -> None:
 def test_only_a_higher_group_priority_preempts(features: VgicFeatures) -> None:
     guest = with_spis(features, {40: 0x80, 41: 0x88, 42: 0x80, 43: 0x78})
     raise_spi(guest, 40)
-    assert guest.mrs(icv.ICC_IAR1_EL1) == 40
-    assert guest.mrs(icv.ICC_RPR_EL1) == 0x80
+    assert guest.mrs(sysregs.ICC_IAR1_EL1) == 40
+    assert guest.mrs(sysregs.ICC_RPR_EL1) == 0x80
     raise_spi(guest, 41, 42)
     assert not guest.vgic.virq()
     raise_spi(guest, 43)
     assert guest.vgic.virq()
-    assert guest.mrs(icv.ICC_IAR1_EL1) == 43
-    assert guest.mrs(icv.ICC_RPR_EL1) == 0x78
-    assert guest.mrs(icv.ICC_AP1R0_EL1) == 1 << 15 | 1 << 16
-    guest.msr(icv.ICC_EOIR1_EL1, 43)
-    assert guest.mrs(icv.ICC_RPR_EL1) == 0x80
-    guest.msr(icv.ICC_EOIR1_EL1, 40)
+    assert guest.mrs(sysregs.ICC_IAR1_EL1) == 43
+    assert guest.mrs(sysregs.ICC_RPR_EL1) == 0x78
+    assert guest.mrs(sysregs.ICC_AP1R0_EL1) == 1 << 15 | 1 << 16
+    guest.msr(sysregs.ICC_EOIR1_EL1, 43)
+    assert guest.mrs(sysregs.ICC_RPR_EL1) == 0x80
+    guest.msr(sysregs.ICC_EOIR1_EL1, 40)
     assert drain(guest) == [42, 41]
 
 
 @RELEASES
 def test_the_binary_point_makes_subpriorities(features: VgicFeatures) -> None:
     guest = with_spis(features, {40: 0x90, 41: 0x80, 42: 0x40})
-    guest.msr(icv.ICC_BPR1_EL1, 6)  # group priority in bits 7:6
+    guest.msr(sysregs.ICC_BPR1_EL1, 6)  # group priority in bits 7:6
     raise_spi(guest, 40)
-    assert guest.mrs(icv.ICC_IAR1_EL1) == 40
-    assert guest.mrs(icv.ICC_RPR_EL1) == 0x80
+    assert guest.mrs(sysregs.ICC_IAR1_EL1) == 40
+    assert guest.mrs(sysregs.ICC_RPR_EL1) == 0x80
     raise_spi(guest, 41)
     assert not guest.vgic.virq()
     raise_spi(guest, 42)
@@ -184,15 +192,15 @@ def test_the_binary_point_makes_subpriorities(features: VgicFeatures) -> None:
 @RELEASES
 def test_eoimode_1_drops_the_priority_and_dir_deactivates(features: VgicFeatures) -> None:
     guest = with_spis(features, {40: 0x80})
-    guest.msr(icv.ICC_CTLR_EL1, 2)
+    guest.msr(sysregs.ICC_CTLR_EL1, 2)
     raise_spi(guest, 40)
-    assert guest.mrs(icv.ICC_IAR1_EL1) == 40
+    assert guest.mrs(sysregs.ICC_IAR1_EL1) == 40
     raise_spi(guest, 40)
-    guest.msr(icv.ICC_EOIR1_EL1, 40)
-    assert guest.mrs(icv.ICC_RPR_EL1) == 0xFF
+    guest.msr(sysregs.ICC_EOIR1_EL1, 40)
+    assert guest.mrs(sysregs.ICC_RPR_EL1) == 0xFF
     assert not guest.vgic.virq()
     assert guest.load(DIST + 0x304) == 1 << 8
-    guest.msr(icv.ICC_DIR_EL1, 40)
+    guest.msr(sysregs.ICC_DIR_EL1, 40)
     assert guest.load(DIST + 0x304) == 0
     assert drain_split(guest) == [40]
 
@@ -200,38 +208,38 @@ def test_eoimode_1_drops_the_priority_and_dir_deactivates(features: VgicFeatures
 def drain_split(guest: Guest) -> list[int]:
     seen = []
     while guest.vgic.virq():
-        intid = guest.mrs(icv.ICC_IAR1_EL1)
+        intid = guest.mrs(sysregs.ICC_IAR1_EL1)
         seen.append(intid)
         assert len(seen) < 200, seen
-        guest.msr(icv.ICC_EOIR1_EL1, intid)
-        guest.msr(icv.ICC_DIR_EL1, intid)
+        guest.msr(sysregs.ICC_EOIR1_EL1, intid)
+        guest.msr(sysregs.ICC_DIR_EL1, intid)
     return seen
 
 
 def test_dir_without_eoimode_does_nothing() -> None:
     guest = with_spis(V6_12, {40: 0x80})
     raise_spi(guest, 40)
-    assert guest.mrs(icv.ICC_IAR1_EL1) == 40
-    guest.msr(icv.ICC_DIR_EL1, 40)
+    assert guest.mrs(sysregs.ICC_IAR1_EL1) == 40
+    guest.msr(sysregs.ICC_DIR_EL1, 40)
     assert guest.load(DIST + 0x304) == 1 << 8
 
 
 @pytest.mark.parametrize(("features", "traps"), [(V6_12, False), (V7_2, True)])
 def test_dir_traps_once_an_spi_was_queued(features: VgicFeatures, traps: bool) -> None:
     guest = with_spis(features, {40: 0x80})
-    assert not guest.vgic.traps(icv.ICC_DIR_EL1)
+    assert not guest.vgic.traps(sysregs.ICC_DIR_EL1)
     raise_spi(guest, 40)
-    assert guest.vgic.traps(icv.ICC_DIR_EL1) is traps
+    assert guest.vgic.traps(sysregs.ICC_DIR_EL1) is traps
 
 
 def test_a_wrong_eoi_drops_the_priority_but_leaves_the_interrupt_active() -> None:
     guest = with_spis(V6_12, {40: 0x80})
     raise_spi(guest, 40)
-    assert guest.mrs(icv.ICC_IAR1_EL1) == 40
-    guest.msr(icv.ICC_EOIR1_EL1, 1023)
-    assert guest.mrs(icv.ICC_RPR_EL1) == 0x80
-    guest.msr(icv.ICC_EOIR1_EL1, 41)
-    assert guest.mrs(icv.ICC_RPR_EL1) == 0xFF
+    assert guest.mrs(sysregs.ICC_IAR1_EL1) == 40
+    guest.msr(sysregs.ICC_EOIR1_EL1, 1023)
+    assert guest.mrs(sysregs.ICC_RPR_EL1) == 0x80
+    guest.msr(sysregs.ICC_EOIR1_EL1, 41)
+    assert guest.mrs(sysregs.ICC_RPR_EL1) == 0xFF
     assert guest.load(DIST + 0x304) == 1 << 8
 
 
@@ -241,15 +249,15 @@ def test_group_0_is_an_fiq_with_registers_of_its_own() -> None:
     raise_spi(guest, 40, 41)
     assert guest.vgic.virq()
     assert not guest.vgic.vfiq()
-    assert guest.mrs(icv.ICC_HPPIR1_EL1) == 41
-    guest.msr(icv.ICC_IGRPEN0_EL1, 1)
+    assert guest.mrs(sysregs.ICC_HPPIR1_EL1) == 41
+    guest.msr(sysregs.ICC_IGRPEN0_EL1, 1)
     assert guest.vgic.vfiq()
     assert not guest.vgic.virq()
-    assert guest.mrs(icv.ICC_IAR1_EL1) == 1023
-    assert guest.mrs(icv.ICC_HPPIR0_EL1) == 40
-    assert guest.mrs(icv.ICC_IAR0_EL1) == 40
-    assert guest.mrs(icv.ICC_AP0R0_EL1) == 1 << 16
-    guest.msr(icv.ICC_EOIR0_EL1, 40)
+    assert guest.mrs(sysregs.ICC_IAR1_EL1) == 1023
+    assert guest.mrs(sysregs.ICC_HPPIR0_EL1) == 40
+    assert guest.mrs(sysregs.ICC_IAR0_EL1) == 40
+    assert guest.mrs(sysregs.ICC_AP0R0_EL1) == 1 << 16
+    guest.msr(sysregs.ICC_EOIR0_EL1, 40)
     assert guest.vgic.virq()
 
 
@@ -267,9 +275,9 @@ def test_a_level_interrupt_comes_back_until_its_line_falls(features: VgicFeature
     raise_spi(guest, 40)
     for _ in range(3):
         assert guest.vgic.virq()
-        assert guest.mrs(icv.ICC_IAR1_EL1) == 40
+        assert guest.mrs(sysregs.ICC_IAR1_EL1) == 40
         assert not guest.vgic.virq()
-        guest.msr(icv.ICC_EOIR1_EL1, 40)
+        guest.msr(sysregs.ICC_EOIR1_EL1, 40)
     assert guest.irq_line(0x0100_0028, 0) == 0
     assert not guest.vgic.virq()
 
@@ -279,9 +287,9 @@ def test_a_line_that_falls_while_active_ends_it(features: VgicFeatures) -> None:
     guest = with_spis(features, {40: 0x80})
     guest.store(DIST + 0xC08, 0)
     raise_spi(guest, 40)
-    assert guest.mrs(icv.ICC_IAR1_EL1) == 40
+    assert guest.mrs(sysregs.ICC_IAR1_EL1) == 40
     guest.irq_line(0x0100_0028, 0)
-    guest.msr(icv.ICC_EOIR1_EL1, 40)
+    guest.msr(sysregs.ICC_EOIR1_EL1, 40)
     assert not guest.vgic.virq()
     assert guest.load(DIST + 0x304) == 0
 
@@ -292,9 +300,9 @@ def test_only_the_end_of_a_level_interrupt_makes_the_guest_exit() -> None:
     for config, exits in ((0xAAAA_AAAA, False), (0, True)):
         guest.store(DIST + 0xC08, config)
         raise_spi(guest, 40)
-        assert vgic.icc_read(icv.ICC_IAR1_EL1) == 40
+        assert vgic.icc_read(sysregs.ICC_IAR1_EL1) == 40
         assert not vgic.maintenance()
-        assert vgic.icc_write(icv.ICC_EOIR1_EL1, 40)
+        assert vgic.icc_write(sysregs.ICC_EOIR1_EL1, 40)
         assert vgic.maintenance() is exits
         guest.exit()
 
@@ -304,11 +312,11 @@ def test_enabling_a_group_makes_the_guest_exit_on_new_kernels(
     features: VgicFeatures, exits: bool
 ) -> None:
     guest = gicv3(features)
-    assert guest.vgic.icc_write(icv.ICC_IGRPEN1_EL1, 1)
+    assert guest.vgic.icc_write(sysregs.ICC_IGRPEN1_EL1, 1)
     assert guest.vgic.maintenance() is exits
     guest.exit()
     assert not guest.vgic.maintenance()
-    assert guest.vgic.icc_write(icv.ICC_IGRPEN1_EL1, 0)
+    assert guest.vgic.icc_write(sysregs.ICC_IGRPEN1_EL1, 0)
     assert guest.vgic.maintenance() is exits
 
 
@@ -329,7 +337,7 @@ def test_a_newcomer_of_higher_priority_gets_a_list_register(features: VgicFeatur
     guest = with_spis(features, dict.fromkeys(range(33, 40), 0x80) | {41: 0x10})
     raise_spi(guest, *range(33, 40))
     raise_spi(guest, 41)
-    assert guest.mrs(icv.ICC_IAR1_EL1) == 41
+    assert guest.mrs(sysregs.ICC_IAR1_EL1) == 41
 
 
 @pytest.mark.parametrize("features", [V7_2], ids=["7.2"])
@@ -339,11 +347,11 @@ def test_nesting_deeper_than_the_list_registers_unwinds(features: VgicFeatures) 
     guest = with_spis(features, priorities)
     for intid in intids:
         raise_spi(guest, intid)
-        assert guest.mrs(icv.ICC_IAR1_EL1) == intid
+        assert guest.mrs(sysregs.ICC_IAR1_EL1) == intid
     for intid in reversed(intids):
-        assert guest.mrs(icv.ICC_RPR_EL1) == priorities[intid]
-        guest.msr(icv.ICC_EOIR1_EL1, intid)
-    assert guest.mrs(icv.ICC_RPR_EL1) == 0xFF
+        assert guest.mrs(sysregs.ICC_RPR_EL1) == priorities[intid]
+        guest.msr(sysregs.ICC_EOIR1_EL1, intid)
+    assert guest.mrs(sysregs.ICC_RPR_EL1) == 0xFF
     guest.exit()
     assert guest.load(DIST + 0x304) == 0
 
@@ -352,10 +360,10 @@ def test_before_lr_overflow_active_interrupts_shut_out_a_pending_one() -> None:
     guest = with_spis(V6_12, {33: 0xF0, 34: 0xE0, 35: 0xD0, 36: 0xC0, 37: 0x10})
     for intid in (33, 34, 35, 36):
         raise_spi(guest, intid)
-        assert guest.mrs(icv.ICC_IAR1_EL1) == intid
+        assert guest.mrs(sysregs.ICC_IAR1_EL1) == intid
     raise_spi(guest, 37)
     assert not guest.vgic.virq()
-    guest.msr(icv.ICC_EOIR1_EL1, 36)
+    guest.msr(sysregs.ICC_EOIR1_EL1, 36)
     guest.exit()
     assert guest.vgic.virq()
 
@@ -363,15 +371,15 @@ def test_before_lr_overflow_active_interrupts_shut_out_a_pending_one() -> None:
 def test_deactivation_outside_the_list_registers_needs_the_trap() -> None:
     intids = list(range(33, 40))
     guest = with_spis(V7_2, dict.fromkeys(intids, 0x80))
-    guest.msr(icv.ICC_CTLR_EL1, 2)
+    guest.msr(sysregs.ICC_CTLR_EL1, 2)
     for intid in intids:
         raise_spi(guest, intid)
-        assert guest.mrs(icv.ICC_IAR1_EL1) == intid
-        guest.msr(icv.ICC_EOIR1_EL1, intid)
+        assert guest.mrs(sysregs.ICC_IAR1_EL1) == intid
+        guest.msr(sysregs.ICC_EOIR1_EL1, intid)
     assert guest.load(DIST + 0x304) == 0x7F << 1
     for intid in intids:
-        assert guest.vgic.traps(icv.ICC_DIR_EL1)
-        guest.msr(icv.ICC_DIR_EL1, intid)
+        assert guest.vgic.traps(sysregs.ICC_DIR_EL1)
+        guest.msr(sysregs.ICC_DIR_EL1, intid)
     assert guest.load(DIST + 0x304) == 0
 
 
@@ -381,10 +389,10 @@ def test_deactivation_outside_the_list_registers_needs_the_trap() -> None:
 @RELEASES
 def test_an_sgi_to_itself_arrives(features: VgicFeatures) -> None:
     guest = gicv3_ready(features)
-    guest.msr(icv.ICC_SGI1R_EL1, 5 << 24 | 1)
+    guest.msr(sysregs.ICC_SGI1R_EL1, 5 << 24 | 1)
     assert guest.vgic.virq()
-    assert guest.mrs(icv.ICC_IAR1_EL1) == 5
-    guest.msr(icv.ICC_EOIR1_EL1, 5)
+    assert guest.mrs(sysregs.ICC_IAR1_EL1) == 5
+    guest.msr(sysregs.ICC_EOIR1_EL1, 5)
     assert not guest.vgic.virq()
 
 
@@ -396,26 +404,26 @@ def test_an_sgi_to_itself_arrives(features: VgicFeatures) -> None:
 )
 def test_an_sgi_to_others_does_not(features: VgicFeatures, value: int) -> None:
     guest = gicv3_ready(features)
-    guest.msr(icv.ICC_SGI1R_EL1, value | 5 << 24)
+    guest.msr(sysregs.ICC_SGI1R_EL1, value | 5 << 24)
     assert not guest.vgic.virq()
 
 
 def test_the_group_0_registers_send_group_0_alone() -> None:
     guest = gicv3_ready(V6_12)
-    guest.msr(icv.ICC_IGRPEN0_EL1, 1)
-    for encoding in (icv.ICC_SGI0R_EL1, icv.ICC_ASGI1R_EL1):
+    guest.msr(sysregs.ICC_IGRPEN0_EL1, 1)
+    for encoding in (sysregs.ICC_SGI0R_EL1, sysregs.ICC_ASGI1R_EL1):
         guest.msr(encoding, 5 << 24 | 1)
         assert not guest.vgic.virq()
         assert guest.load(SGI_FRAME + 0x200) == 0
     guest.store(SGI_FRAME + 0x80, 0)
-    guest.msr(icv.ICC_SGI0R_EL1, 5 << 24 | 1)
+    guest.msr(sysregs.ICC_SGI0R_EL1, 5 << 24 | 1)
     assert guest.vgic.vfiq()
 
 
 def test_the_group_0_registers_were_undefined_to_kvm() -> None:
     vgic = gicv3_ready(V4_14).vgic
-    assert vgic.traps(icv.ICC_SGI0R_EL1)
-    assert vgic.icc_write(icv.ICC_SGI0R_EL1, 5 << 24 | 1) is False
+    assert vgic.traps(sysregs.ICC_SGI0R_EL1)
+    assert vgic.icc_write(sysregs.ICC_SGI0R_EL1, 5 << 24 | 1) is False
 
 
 # -- what ends a WFI ----------------------------------------------------------------------
@@ -424,13 +432,13 @@ def test_the_group_0_registers_were_undefined_to_kvm() -> None:
 @pytest.mark.parametrize(("features", "wakes"), [(V4_14, True), (V7_2, False)])
 def test_a_masked_priority_ended_a_wfi_once(features: VgicFeatures, wakes: bool) -> None:
     guest = with_spis(features, {40: 0x80})
-    guest.msr(icv.ICC_PMR_EL1, 0x80)
+    guest.msr(sysregs.ICC_PMR_EL1, 0x80)
     assert not guest.vgic.pending_for_vcpu()
     raise_spi(guest, 40)
     guest.vgic.sync()
     assert guest.vgic.pending_for_vcpu() is wakes
     guest.vgic.flush()
-    guest.msr(icv.ICC_PMR_EL1, 0x88)
+    guest.msr(sysregs.ICC_PMR_EL1, 0x88)
     guest.vgic.sync()
     assert guest.vgic.pending_for_vcpu()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 import pytest
-from vcpu_scenario.machine.emulated.cpu import icv
+from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.machine.emulated.vgic import VgicFeatures
 
 from tests.vgic.guest import (
@@ -150,8 +150,8 @@ def test_the_routers_of_private_interrupts_are_not_there() -> None:
     guest.store(SGI_FRAME + 0x200, 1 << 1)
     guest.store(DIST, 2)
     assert guest.vgic.pending_for_vcpu() is False
-    guest.msr(icv.ICC_PMR_EL1, 0xF8)
-    guest.msr(icv.ICC_IGRPEN1_EL1, 1)
+    guest.msr(sysregs.ICC_PMR_EL1, 0xF8)
+    guest.msr(sysregs.ICC_IGRPEN1_EL1, 1)
     guest.store(SGI_FRAME + 0x100, 1 << 1)
     assert guest.vgic.virq()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from vcpu_scenario.machine.emulated.cpu import icv
+from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.machine.emulated.vgic import VgicFeatures, VgicV2
 
 from tests.vgic.guest import (
@@ -87,14 +87,14 @@ def test_iidr(features: VgicFeatures, iidr: int) -> None:
 def test_icc_step(features: VgicFeatures) -> None:
     """B icc-step: the CPU interface's own values, and that only the SGI register exits."""
     guest = gicv3(features)
-    assert guest.mrs(icv.ICC_SRE_EL1) == 7
-    guest.msr(icv.ICC_PMR_EL1, 0xF0)
-    assert guest.mrs(icv.ICC_PMR_EL1) == 0xF0
-    assert guest.mrs(icv.ICC_IAR1_EL1) == 0x3FF
-    assert guest.vgic.traps(icv.ICC_SGI1R_EL1)
-    assert not guest.vgic.traps(icv.ICC_CTLR_EL1)
-    guest.msr(icv.ICC_SGI1R_EL1, 5)
-    assert guest.mrs(icv.ICC_CTLR_EL1) == 0x8C00
+    assert guest.mrs(sysregs.ICC_SRE_EL1) == 7
+    guest.msr(sysregs.ICC_PMR_EL1, 0xF0)
+    assert guest.mrs(sysregs.ICC_PMR_EL1) == 0xF0
+    assert guest.mrs(sysregs.ICC_IAR1_EL1) == 0x3FF
+    assert guest.vgic.traps(sysregs.ICC_SGI1R_EL1)
+    assert not guest.vgic.traps(sysregs.ICC_CTLR_EL1)
+    guest.msr(sysregs.ICC_SGI1R_EL1, 5)
+    assert guest.mrs(sysregs.ICC_CTLR_EL1) == 0x8C00
 
 
 @RELEASES
@@ -117,9 +117,9 @@ def test_irq_during_mmio_nostep(features: VgicFeatures) -> None:
     guest = gicv3_ready(features)
     assert guest.irq_line(SPI_1, 1) == 0
     assert guest.vgic.virq()
-    assert guest.mrs(icv.ICC_IAR1_EL1) == 0x21
+    assert guest.mrs(sysregs.ICC_IAR1_EL1) == 0x21
     assert not guest.vgic.virq()
-    guest.msr(icv.ICC_EOIR1_EL1, 0x21)
+    guest.msr(sysregs.ICC_EOIR1_EL1, 0x21)
     guest.exit()
     assert not guest.vgic.virq()
     assert guest.irq_line(SPI_1, 0) == 0
@@ -133,14 +133,14 @@ def test_irq_edge_retrigger_step(features: VgicFeatures) -> None:
     guest.irq_line(SPI_1, 1)
     guest.irq_line(SPI_1, 0)
     assert guest.vgic.virq()
-    assert guest.mrs(icv.ICC_IAR1_EL1) == 0x21
+    assert guest.mrs(sysregs.ICC_IAR1_EL1) == 0x21
     guest.exit()
-    guest.msr(icv.ICC_EOIR1_EL1, 0x21)
+    guest.msr(sysregs.ICC_EOIR1_EL1, 0x21)
     guest.irq_line(SPI_1, 1)
     guest.irq_line(SPI_1, 0)
     assert guest.vgic.virq()
-    assert guest.mrs(icv.ICC_IAR1_EL1) == 0x21
-    guest.msr(icv.ICC_EOIR1_EL1, 0x21)
+    assert guest.mrs(sysregs.ICC_IAR1_EL1) == 0x21
+    guest.msr(sysregs.ICC_EOIR1_EL1, 0x21)
     assert not guest.vgic.virq()
 
 

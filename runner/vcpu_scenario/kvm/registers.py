@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.sysregs import Encoding
+
 KVM_REG_ARM64: Final = 0x6000_0000_0000_0000
 KVM_REG_SIZE_U64: Final = 0x0030_0000_0000_0000
 _SIZE_SHIFT: Final = 52
@@ -83,68 +86,68 @@ FP_REGISTERS: Final = {
 OTHER_REGISTERS: Final = {
     "fpsr": FP_REGISTERS["fpsr"],
     "fpcr": FP_REGISTERS["fpcr"],
-    "cntv_ctl_el0": sys_reg(3, 3, 14, 3, 1),
+    "cntv_ctl_el0": sys_reg(*sysregs.CNTV_CTL_EL0),
     # In the uAPI the ids of these two are swapped.
-    "cntv_cval_el0": sys_reg(3, 3, 14, 0, 2),
-    "cntvct_el0": sys_reg(3, 3, 14, 3, 2),
-    "cntp_ctl_el0": sys_reg(3, 3, 14, 2, 1),
-    "cntp_cval_el0": sys_reg(3, 3, 14, 2, 2),
-    "cntpct_el0": sys_reg(3, 3, 14, 0, 1),
+    "cntv_cval_el0": sys_reg(*sysregs.CNTVCT_EL0),
+    "cntvct_el0": sys_reg(*sysregs.CNTV_CVAL_EL0),
+    "cntp_ctl_el0": sys_reg(*sysregs.CNTP_CTL_EL0),
+    "cntp_cval_el0": sys_reg(*sysregs.CNTP_CVAL_EL0),
+    "cntpct_el0": sys_reg(*sysregs.CNTPCT_EL0),
 }
 """Ids by name, for the registers that scenarios name beside the core and the system ones."""
 
-SYSTEM_REGISTERS: Final = {
-    "mdscr_el1": (2, 0, 0, 2, 2),
-    "mdccint_el1": (2, 0, 0, 2, 0),
-    "osdtrrx_el1": (2, 0, 0, 0, 2),
-    "osdtrtx_el1": (2, 0, 0, 3, 2),
-    "oslar_el1": (2, 0, 1, 0, 4),
-    "oslsr_el1": (2, 0, 1, 1, 4),
-    "osdlr_el1": (2, 0, 1, 3, 4),
-    **{f"dbgbvr{n}_el1": (2, 0, 0, n, 4) for n in range(16)},
-    **{f"dbgbcr{n}_el1": (2, 0, 0, n, 5) for n in range(16)},
-    **{f"dbgwvr{n}_el1": (2, 0, 0, n, 6) for n in range(16)},
-    **{f"dbgwcr{n}_el1": (2, 0, 0, n, 7) for n in range(16)},
-    "midr_el1": (3, 0, 0, 0, 0),
-    "mpidr_el1": (3, 0, 0, 0, 5),
-    "revidr_el1": (3, 0, 0, 0, 6),
-    "id_aa64pfr0_el1": (3, 0, 0, 4, 0),
-    "id_aa64pfr1_el1": (3, 0, 0, 4, 1),
-    "id_aa64dfr0_el1": (3, 0, 0, 5, 0),
-    "id_aa64dfr1_el1": (3, 0, 0, 5, 1),
-    "id_aa64isar0_el1": (3, 0, 0, 6, 0),
-    "id_aa64isar1_el1": (3, 0, 0, 6, 1),
-    "id_aa64mmfr0_el1": (3, 0, 0, 7, 0),
-    "id_aa64mmfr1_el1": (3, 0, 0, 7, 1),
-    "id_aa64mmfr2_el1": (3, 0, 0, 7, 2),
-    "sctlr_el1": (3, 0, 1, 0, 0),
-    "actlr_el1": (3, 0, 1, 0, 1),
-    "cpacr_el1": (3, 0, 1, 0, 2),
-    "ttbr0_el1": (3, 0, 2, 0, 0),
-    "ttbr1_el1": (3, 0, 2, 0, 1),
-    "tcr_el1": (3, 0, 2, 0, 2),
-    "afsr0_el1": (3, 0, 5, 1, 0),
-    "afsr1_el1": (3, 0, 5, 1, 1),
-    "esr_el1": (3, 0, 5, 2, 0),
-    "far_el1": (3, 0, 6, 0, 0),
-    "par_el1": (3, 0, 7, 4, 0),
-    "mair_el1": (3, 0, 10, 2, 0),
-    "amair_el1": (3, 0, 10, 3, 0),
-    "vbar_el1": (3, 0, 12, 0, 0),
-    "contextidr_el1": (3, 0, 13, 0, 1),
-    "tpidr_el1": (3, 0, 13, 0, 4),
-    "cntkctl_el1": (3, 0, 14, 1, 0),
-    "csselr_el1": (3, 2, 0, 0, 0),
-    "ctr_el0": (3, 3, 0, 0, 1),
-    "tpidr_el0": (3, 3, 13, 0, 2),
-    "tpidrro_el0": (3, 3, 13, 0, 3),
+SYSTEM_REGISTERS: Final[dict[str, Encoding]] = {
+    "mdscr_el1": sysregs.MDSCR_EL1,
+    "mdccint_el1": sysregs.MDCCINT_EL1,
+    "osdtrrx_el1": sysregs.OSDTRRX_EL1,
+    "osdtrtx_el1": sysregs.OSDTRTX_EL1,
+    "oslar_el1": sysregs.OSLAR_EL1,
+    "oslsr_el1": sysregs.OSLSR_EL1,
+    "osdlr_el1": sysregs.OSDLR_EL1,
+    **{f"dbgbvr{n}_el1": encoding for n, encoding in enumerate(sysregs.DBGBVR_EL1)},
+    **{f"dbgbcr{n}_el1": encoding for n, encoding in enumerate(sysregs.DBGBCR_EL1)},
+    **{f"dbgwvr{n}_el1": encoding for n, encoding in enumerate(sysregs.DBGWVR_EL1)},
+    **{f"dbgwcr{n}_el1": encoding for n, encoding in enumerate(sysregs.DBGWCR_EL1)},
+    "midr_el1": sysregs.MIDR_EL1,
+    "mpidr_el1": sysregs.MPIDR_EL1,
+    "revidr_el1": sysregs.REVIDR_EL1,
+    "id_aa64pfr0_el1": sysregs.ID_AA64PFR0_EL1,
+    "id_aa64pfr1_el1": sysregs.ID_AA64PFR1_EL1,
+    "id_aa64dfr0_el1": sysregs.ID_AA64DFR0_EL1,
+    "id_aa64dfr1_el1": sysregs.ID_AA64DFR1_EL1,
+    "id_aa64isar0_el1": sysregs.ID_AA64ISAR0_EL1,
+    "id_aa64isar1_el1": sysregs.ID_AA64ISAR1_EL1,
+    "id_aa64mmfr0_el1": sysregs.ID_AA64MMFR0_EL1,
+    "id_aa64mmfr1_el1": sysregs.ID_AA64MMFR1_EL1,
+    "id_aa64mmfr2_el1": sysregs.ID_AA64MMFR2_EL1,
+    "sctlr_el1": sysregs.SCTLR_EL1,
+    "actlr_el1": sysregs.ACTLR_EL1,
+    "cpacr_el1": sysregs.CPACR_EL1,
+    "ttbr0_el1": sysregs.TTBR0_EL1,
+    "ttbr1_el1": sysregs.TTBR1_EL1,
+    "tcr_el1": sysregs.TCR_EL1,
+    "afsr0_el1": sysregs.AFSR0_EL1,
+    "afsr1_el1": sysregs.AFSR1_EL1,
+    "esr_el1": sysregs.ESR_EL1,
+    "far_el1": sysregs.FAR_EL1,
+    "par_el1": sysregs.PAR_EL1,
+    "mair_el1": sysregs.MAIR_EL1,
+    "amair_el1": sysregs.AMAIR_EL1,
+    "vbar_el1": sysregs.VBAR_EL1,
+    "contextidr_el1": sysregs.CONTEXTIDR_EL1,
+    "tpidr_el1": sysregs.TPIDR_EL1,
+    "cntkctl_el1": sysregs.CNTKCTL_EL1,
+    "csselr_el1": sysregs.CSSELR_EL1,
+    "ctr_el0": sysregs.CTR_EL0,
+    "tpidr_el0": sysregs.TPIDR_EL0,
+    "tpidrro_el0": sysregs.TPIDRRO_EL0,
 }
 """Name to (op0, op1, CRn, CRm, op2), for the registers that scenarios name."""
 
 _NAMES: Final = {encoding: name for name, encoding in SYSTEM_REGISTERS.items()}
 
 
-def name_of(encoding: tuple[int, int, int, int, int]) -> str:
+def name_of(encoding: Encoding) -> str:
     """What a system register is called: by the assembler's generic form if it has no name here."""
     op0, op1, crn, crm, op2 = encoding
     return _NAMES.get(encoding) or f"s{op0}_{op1}_c{crn}_c{crm}_{op2}"

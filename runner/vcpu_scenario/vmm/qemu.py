@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import GuestDebug, SetGuestDebug, Watchpoint
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.registers import CORE_REGISTERS, SYSTEM_REGISTERS, sys_reg
+from vcpu_scenario.kvm.registers import CORE_REGISTERS, sys_reg
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Exit, StopReason
 from vcpu_scenario.vmm.debugger import (
@@ -108,5 +109,5 @@ _PC: Final = CORE_REGISTERS["pc"]
 _PSTATE: Final = CORE_REGISTERS["pstate"]
 _ELR: Final = CORE_REGISTERS["elr_el1"]
 _SPSR: Final = CORE_REGISTERS["spsr_el1"]
-_ESR: Final = sys_reg(*SYSTEM_REGISTERS["esr_el1"])
-_VBAR: Final = sys_reg(*SYSTEM_REGISTERS["vbar_el1"])
+_ESR: Final = sys_reg(*sysregs.ESR_EL1)
+_VBAR: Final = sys_reg(*sysregs.VBAR_EL1)

@@ -15,6 +15,7 @@ from typing import Final
 from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.analysis.generate.program import Program
 from vcpu_scenario.analysis.generate.surroundings import NOWHERE, Surroundings
+from vcpu_scenario.arm64 import sysregs
 
 DEVICE, DISTRIBUTOR_BASE, ELSEWHERE, DATA, ADDRESS, COUNTER = 10, 11, 12, 13, 14, 15
 DATA_SIZE: Final = 0x40
@@ -165,36 +166,36 @@ def _system_register(to: Writing) -> None:
 
 
 _REGISTERS: Final = (
-    *((2, 0, 0, n, op2) for n in (0, 1, 5) for op2 in (4, 5, 6, 7)),
-    (2, 0, 0, 2, 2),  # MDSCR_EL1
-    (2, 0, 1, 1, 4),  # OSLSR_EL1
-    (2, 0, 1, 3, 4),  # OSDLR_EL1
-    (2, 0, 1, 0, 4),  # OSLAR_EL1
-    (3, 0, 10, 2, 0),  # MAIR_EL1
-    (3, 0, 10, 3, 0),  # AMAIR_EL1
-    (3, 0, 5, 1, 0),  # AFSR0_EL1
-    (3, 0, 13, 0, 1),  # CONTEXTIDR_EL1
-    (3, 0, 13, 0, 4),  # TPIDR_EL1
-    (3, 3, 13, 0, 2),  # TPIDR_EL0
-    (3, 0, 2, 0, 0),  # TTBR0_EL1
-    (3, 0, 2, 0, 1),  # TTBR1_EL1
-    (3, 0, 2, 0, 2),  # TCR_EL1
-    (3, 0, 6, 0, 0),  # FAR_EL1
-    (3, 0, 5, 2, 0),  # ESR_EL1
-    (3, 0, 7, 4, 0),  # PAR_EL1
-    (3, 0, 1, 0, 1),  # ACTLR_EL1
+    *(bank[n] for n in (0, 1, 5) for bank in sysregs.DEBUG_BANKS),
+    sysregs.MDSCR_EL1,
+    sysregs.OSLSR_EL1,
+    sysregs.OSDLR_EL1,
+    sysregs.OSLAR_EL1,
+    sysregs.MAIR_EL1,
+    sysregs.AMAIR_EL1,
+    sysregs.AFSR0_EL1,
+    sysregs.CONTEXTIDR_EL1,
+    sysregs.TPIDR_EL1,
+    sysregs.TPIDR_EL0,
+    sysregs.TTBR0_EL1,
+    sysregs.TTBR1_EL1,
+    sysregs.TCR_EL1,
+    sysregs.FAR_EL1,
+    sysregs.ESR_EL1,
+    sysregs.PAR_EL1,
+    sysregs.ACTLR_EL1,
 )
 
 _READ_ONLY: Final = (
-    (3, 0, 0, 0, 0),  # MIDR_EL1
-    (3, 0, 0, 0, 5),  # MPIDR_EL1
-    (3, 0, 0, 4, 0),  # ID_AA64PFR0_EL1
-    (3, 0, 0, 6, 0),  # ID_AA64ISAR0_EL1
-    (3, 0, 0, 7, 0),  # ID_AA64MMFR0_EL1
-    (3, 3, 0, 0, 1),  # CTR_EL0
-    (3, 3, 0, 0, 7),  # DCZID_EL0
-    (3, 0, 4, 2, 2),  # CurrentEL
-    (3, 0, 12, 1, 0),  # ISR_EL1
+    sysregs.MIDR_EL1,
+    sysregs.MPIDR_EL1,
+    sysregs.ID_AA64PFR0_EL1,
+    sysregs.ID_AA64ISAR0_EL1,
+    sysregs.ID_AA64MMFR0_EL1,
+    sysregs.CTR_EL0,
+    sysregs.DCZID_EL0,
+    sysregs.CURRENTEL,
+    sysregs.ISR_EL1,
 )
 
 
@@ -243,7 +244,7 @@ def _exception(to: Writing) -> None:
                 w.brk(random.randrange(256)),
                 w.brk(random.randrange(256)),
                 w.hlt(random.randrange(16)),
-                w.mrs(to.value(), (3, 4, 1, 1, 0)),  # HCR_EL2: UNDEFINED at EL1
+                w.mrs(to.value(), sysregs.HCR_EL2),  # HCR_EL2: UNDEFINED at EL1
             )
         )
     )
@@ -318,9 +319,9 @@ def _el0(to: Writing) -> None:
     random, program = to.random, to.program
     there = program.fresh()
     program.to(there, lambda offset: w.adr(ADDRESS, offset))
-    to.emit(w.msr(ADDRESS, (3, 0, 4, 0, 1)))
+    to.emit(w.msr(ADDRESS, sysregs.ELR_EL1))
     to.constant(ADDRESS, random.choice((0, 0x3C0)))
-    to.emit(w.msr(ADDRESS, (3, 0, 4, 0, 0)), w.ERET)
+    to.emit(w.msr(ADDRESS, sysregs.SPSR_EL1), w.ERET)
     program.label(there)
     for _ in range(random.randrange(1, 4)):
         random.choice((_arithmetic, _access, _exception, _hint))(to)
@@ -342,7 +343,7 @@ def _modify_code(to: Writing) -> None:
 
 def _big_endian(to: Writing) -> None:
     """Data accesses at EL1 are big-endian for a while."""
-    sctlr = (3, 0, 1, 0, 0)
+    sctlr = sysregs.SCTLR_EL1
     to.emit(w.mrs(ADDRESS, sctlr))
     to.constant(9, 1 << 25)
     to.emit(w.operation("eor", ADDRESS, ADDRESS, 9), w.msr(ADDRESS, sctlr), w.ISB)
@@ -370,7 +371,7 @@ def _floating(to: Writing) -> None:
     """SIMD&FP, which traps until CPACR_EL1 allows it."""
     if to.random.random() < 0.5:
         to.constant(ADDRESS, 3 << 20)
-        to.emit(w.msr(ADDRESS, (3, 0, 1, 0, 2)), w.ISB)
+        to.emit(w.msr(ADDRESS, sysregs.CPACR_EL1), w.ISB)
     to.emit(0x4E080C00 | to.value() << 5, 0x9E660000 | to.value())  # dup v0.2d, xN; fmov xN, d0
 
 
@@ -381,29 +382,18 @@ def _gic_v3(to: Writing) -> None:
     to.emit(
         *random.choice(
             (
-                (w.msr(ADDRESS, _ICC_PMR),),
-                (w.msr(ADDRESS, _ICC_IGRPEN1),),
-                (w.msr(ADDRESS, _ICC_BPR1),),
-                (w.msr(ADDRESS, _ICC_SGI1R),),
-                (w.mrs(to.value(), _ICC_IAR1),),
-                (w.mrs(to.value(), _ICC_HPPIR1),),
-                (w.mrs(to.value(), _ICC_SRE),),
-                (w.mrs(to.value(), _ICC_CTLR),),
-                (w.mrs(4, _ICC_IAR1), w.msr(4, _ICC_EOIR1)),
+                (w.msr(ADDRESS, sysregs.ICC_PMR_EL1),),
+                (w.msr(ADDRESS, sysregs.ICC_IGRPEN1_EL1),),
+                (w.msr(ADDRESS, sysregs.ICC_BPR1_EL1),),
+                (w.msr(ADDRESS, sysregs.ICC_SGI1R_EL1),),
+                (w.mrs(to.value(), sysregs.ICC_IAR1_EL1),),
+                (w.mrs(to.value(), sysregs.ICC_HPPIR1_EL1),),
+                (w.mrs(to.value(), sysregs.ICC_SRE_EL1),),
+                (w.mrs(to.value(), sysregs.ICC_CTLR_EL1),),
+                (w.mrs(4, sysregs.ICC_IAR1_EL1), w.msr(4, sysregs.ICC_EOIR1_EL1)),
             )
         )
     )
-
-
-_ICC_PMR: Final = (3, 0, 4, 6, 0)
-_ICC_IAR1: Final = (3, 0, 12, 12, 0)
-_ICC_EOIR1: Final = (3, 0, 12, 12, 1)
-_ICC_HPPIR1: Final = (3, 0, 12, 12, 2)
-_ICC_BPR1: Final = (3, 0, 12, 12, 3)
-_ICC_CTLR: Final = (3, 0, 12, 12, 4)
-_ICC_SRE: Final = (3, 0, 12, 12, 5)
-_ICC_IGRPEN1: Final = (3, 0, 12, 12, 7)
-_ICC_SGI1R: Final = (3, 0, 12, 11, 5)
 
 
 def _enable_interrupts(to: Writing) -> None:
@@ -417,9 +407,9 @@ def _enable_interrupts(to: Writing) -> None:
     if gic is not None and gic.version == 3:
         to.emit(w.access(size, store, 4, DISTRIBUTOR_BASE, 0x84 // 4))  # GICD_IGROUPR1
         to.constant(4, 0xF0)
-        to.emit(w.msr(4, _ICC_PMR))
+        to.emit(w.msr(4, sysregs.ICC_PMR_EL1))
         to.constant(4, 1)
-        to.emit(w.msr(4, _ICC_IGRPEN1), w.ISB)
+        to.emit(w.msr(4, sysregs.ICC_IGRPEN1_EL1), w.ISB)
     elif gic is not None:
         to.constant(ADDRESS, gic.cpu)
         to.constant(4, 0xF0)

@@ -31,18 +31,8 @@ from vcpu_scenario.analysis.generate.surroundings import (
     VECTORS,
     Surroundings,
 )
+from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import Load, Memslot
-
-_VBAR: Final = (3, 0, 12, 0, 0)
-_ELR: Final = (3, 0, 4, 0, 1)
-_SPSR: Final = (3, 0, 4, 0, 0)
-_ESR: Final = (3, 0, 5, 2, 0)
-_TTBR0: Final = (3, 0, 2, 0, 0)
-_TCR: Final = (3, 0, 2, 0, 2)
-_MAIR: Final = (3, 0, 10, 2, 0)
-_SCTLR: Final = (3, 0, 1, 0, 0)
-_IAR1: Final = (3, 0, 12, 12, 0)
-_EOIR1: Final = (3, 0, 12, 12, 1)
 
 _SYSTEM_OFF: Final = 0x8400_0008
 _SYSTEM_RESET: Final = 0x8400_0009
@@ -73,7 +63,7 @@ def write(
 def _start(to: Writing) -> None:
     program = to.program
     program.to("vectors", lambda offset: w.adr(20, offset))
-    to.emit(w.msr(20, _VBAR))
+    to.emit(w.msr(20, sysregs.VBAR_EL1))
     to.constant(DEVICE, UART)
     to.constant(DISTRIBUTOR_BASE, DISTRIBUTOR)
     to.constant(ELSEWHERE, to.around.elsewhere)
@@ -111,7 +101,7 @@ def _vectors(to: Writing) -> None:
     program.label("interrupt")
     _acknowledge(to)
     # An interrupt is taken once each time that it is unmasked: its line may stay high.
-    to.emit(w.mrs(5, _SPSR), w.or_bit(5, 5, 7), w.msr(5, _SPSR))
+    to.emit(w.mrs(5, sysregs.SPSR_EL1), w.or_bit(5, 5, 7), w.msr(5, sysregs.SPSR_EL1))
     program.label("count")
     to.emit(w.add_immediate(8, 8, 1), w.ERET)
 
@@ -119,20 +109,25 @@ def _vectors(to: Writing) -> None:
 def _synchronous(to: Writing) -> None:
     program = to.program
     program.label("synchronous")
-    to.emit(w.mrs(5, _ESR), w.mrs(6, _ELR), w.shift_right(7, 5, 26), w.compare(7, _SVC))
+    to.emit(
+        w.mrs(5, sysregs.ESR_EL1),
+        w.mrs(6, sysregs.ELR_EL1),
+        w.shift_right(7, 5, 26),
+        w.compare(7, _SVC),
+    )
     program.to("svc", lambda offset: w.b_cond(w.EQ, offset))
     to.emit(w.compare(7, _IABT))
     program.to("linked", lambda offset: w.b_cond(w.EQ, offset))
-    to.emit(w.add_immediate(6, 6, 4), w.msr(6, _ELR))
+    to.emit(w.add_immediate(6, 6, 4), w.msr(6, sysregs.ELR_EL1))
     program.to("count", w.b)
     program.label("linked")
-    to.emit(w.msr(30, _ELR))
+    to.emit(w.msr(30, sysregs.ELR_EL1))
     program.to("count", w.b)
     program.label("svc")
     to.emit(w.low_half(7, 5), w.compare(7, RETURN_FROM_EL0))
     program.to("count", lambda offset: w.b_cond(w.NE, offset))
     to.constant(7, 0x3C5)
-    to.emit(w.msr(7, _SPSR))
+    to.emit(w.msr(7, sysregs.SPSR_EL1))
     program.to("count", w.b)
 
 
@@ -141,7 +136,7 @@ def _acknowledge(to: Writing) -> None:
     if gic is None:
         return
     if gic.version == 3:
-        to.emit(w.mrs(5, _IAR1), w.msr(5, _EOIR1))
+        to.emit(w.mrs(5, sysregs.ICC_IAR1_EL1), w.msr(5, sysregs.ICC_EOIR1_EL1))
     else:
         to.constant(6, gic.cpu)
         to.emit(w.access(w.WORD, w.LOAD, 5, 6, 3), w.access(w.WORD, w.STORE, 5, 6, 4))
@@ -160,11 +155,18 @@ _T0SZ: Final = 25
 
 def _mmu_on(to: Writing) -> None:
     to.constant(9, _table(to.around.ram))
-    to.emit(w.msr(9, _TTBR0))
+    to.emit(w.msr(9, sysregs.TTBR0_EL1))
     to.constant(9, 0x04FF)  # attribute 0 normal, 1 device nGnRE
-    to.emit(w.msr(9, _MAIR))
+    to.emit(w.msr(9, sysregs.MAIR_EL1))
     to.constant(9, _T0SZ | 1 << 8 | 1 << 10 | 3 << 12 | 1 << 23 | 2 << 32)
-    to.emit(w.msr(9, _TCR), w.ISB, w.mrs(9, _SCTLR), w.or_bit(9, 9, 0), w.msr(9, _SCTLR), w.ISB)
+    to.emit(
+        w.msr(9, sysregs.TCR_EL1),
+        w.ISB,
+        w.mrs(9, sysregs.SCTLR_EL1),
+        w.or_bit(9, 9, 0),
+        w.msr(9, sysregs.SCTLR_EL1),
+        w.ISB,
+    )
 
 
 def _table(ram: Memslot) -> int:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from vcpu_scenario.arm64.sysregs import Encoding
+
 NOP: Final = 0xD503201F
 YIELD: Final = 0xD503203F
 WFE: Final = 0xD503205F
@@ -168,8 +170,6 @@ def udf(value: int) -> int:
 
 
 # -- system registers ----------------------------------------------------------------------------
-
-Encoding = tuple[int, int, int, int, int]
 
 
 def mrs(rt: int, encoding: Encoding) -> int:

@@ -16,19 +16,18 @@ from __future__ import annotations
 import ctypes
 from typing import Final
 
-from vcpu_scenario.arm64 import esr
+from vcpu_scenario.arm64 import esr, sysregs
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import aborts, native, uc
 from vcpu_scenario.machine.emulated.cpu.alignment import Alignment
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters, DebugUnit
 from vcpu_scenario.machine.emulated.cpu.hardware import (
-    HCR_EL2,
     HCR_LINES,
     HCR_TDZ,
     MDCR_TDE,
     Hardware,
 )
-from vcpu_scenario.machine.emulated.cpu.layout import SCTLR_EL1
-from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, SS, Encoding
+from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, SS
 from vcpu_scenario.machine.emulated.cpu.sysreghook import SCTLR_A, RegisterHooks
 from vcpu_scenario.machine.emulated.cpu.walk import oversized, unmapped_table
 from vcpu_scenario.machine.emulated.cpu.wordhooks import WordHooks
@@ -92,7 +91,7 @@ class Cpu(Hardware):
 
     def write_sys(self, encoding: Encoding, value: int) -> None:
         super().write_sys(encoding, value)
-        if encoding == SCTLR_EL1:
+        if encoding == sysregs.SCTLR_EL1:
             self.debug.translation_changed()
             self._word_hooks.check_alignment(bool(value & SCTLR_A))
 
@@ -173,7 +172,7 @@ class Cpu(Hardware):
     def _run_untrapped(self) -> int | None:
         """Runs the DC ZVA at pc, for Unicorn to raise its stage-1 fault."""
         self.untrap_dc_zva = False
-        self.engine.write_sys(HCR_EL2, self.hcr_value & ~HCR_TDZ)
+        self.engine.write_sys(sysregs.HCR_EL2, self.hcr_value & ~HCR_TDZ)
         outcome = self._run(1)
         self.reassert_hcr()
         return outcome

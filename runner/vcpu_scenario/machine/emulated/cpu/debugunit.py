@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from vcpu_scenario.arm64 import esr
+from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.machine.emulated.cpu import decode, uc
 from vcpu_scenario.machine.emulated.cpu.hardware import HCR_TVM, MDCR_TDE, Hardware
-from vcpu_scenario.machine.emulated.cpu.layout import SCTLR_EL1
 from vcpu_scenario.machine.emulated.cpu.walk import translate
 from vcpu_scenario.machine.interface import NotModelled
 
@@ -104,14 +103,14 @@ class DebugUnit:
         engine.map_ptr(_TRAMPOLINE, 4096, uc.UC_PROT_ALL, page.address)
         cpu.set_mdcr(0)
         cpu.set_mdscr(0)
-        cpu.write_sys(SCTLR_EL1, sctlr & ~1)
+        cpu.write_sys(sysregs.SCTLR_EL1, sctlr & ~1)
         cpu.pstate = _EL1H_MASKED
         regs = cpu.regs[:]
         cpu.regs[: len(values)] = [*values]
         engine.run(_TRAMPOLINE, len(values) + 1)
         cpu.regs[:] = [*regs]
         engine.unmap(_TRAMPOLINE, 4096)
-        cpu.write_sys(SCTLR_EL1, sctlr)
+        cpu.write_sys(sysregs.SCTLR_EL1, sctlr)
         cpu.pstate = pstate
         cpu.set_mdcr(mdcr)
         cpu.set_mdscr(mdscr)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu.cpuif import CpuInterface
-from vcpu_scenario.machine.emulated.cpu.icv import Encoding, Value
+from vcpu_scenario.machine.emulated.cpu.icv import Value
 
 
 class GicPort(Protocol):

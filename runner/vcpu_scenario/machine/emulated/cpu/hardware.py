@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-from vcpu_scenario.arm64 import esr
+from vcpu_scenario.arm64 import esr, sysregs
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.gicport import GicPort, GicvPort
 from vcpu_scenario.machine.emulated.cpu.regfile import (
     DAIF,
     EL1H,
-    MDSCR_EL1,
     PSR_A,
     PSR_D,
     SS,
-    Encoding,
     RegisterFile,
 )
 from vcpu_scenario.machine.emulated.cpu.stage2 import Stage2
@@ -46,12 +45,8 @@ MDCR_TDE: Final = 1 << 8
 KDE: Final = 1 << 13
 """MDSCR_EL1: debug exceptions are on at EL1 too."""
 
-HCR_EL2: Final = (3, 4, 1, 1, 0)
-_SCR_EL3: Final = (3, 6, 1, 1, 0)
-_CNTHCTL_EL2: Final = (3, 4, 14, 1, 0)
 _EL1PCTEN: Final = 1
 """The guest may read the physical counter, and its timer traps."""
-_MDCR_EL2: Final = (3, 4, 1, 1, 1)
 
 
 EXIT_IRQ: Final = -3
@@ -98,8 +93,8 @@ class Hardware(RegisterFile):
         self._failed_store: int | None
         self._hook = uc.MEM_INVALID_HOOK(self._note_failed_store)
         self.engine.add_hook(uc.UC_HOOK_MEM_WRITE_UNMAPPED | uc.UC_HOOK_MEM_WRITE_PROT, self._hook)
-        self.engine.write_sys(_SCR_EL3, 0x531)
-        self.engine.write_sys(_CNTHCTL_EL2, _EL1PCTEN)
+        self.engine.write_sys(sysregs.SCR_EL3, 0x531)
+        self.engine.write_sys(sysregs.CNTHCTL_EL2, _EL1PCTEN)
         self.clear_state()
 
     def clear_state(self) -> None:
@@ -131,7 +126,7 @@ class Hardware(RegisterFile):
         value = _HCR_GUEST | extra
         if value != self._hcr:
             self._hcr = value
-            self.engine.write_sys(HCR_EL2, value)
+            self.engine.write_sys(sysregs.HCR_EL2, value)
 
     @property
     def hcr(self) -> int:
@@ -144,7 +139,7 @@ class Hardware(RegisterFile):
 
     def reassert_hcr(self) -> None:
         """A restored context does not bring the pending interrupt line back."""
-        self.engine.write_sys(HCR_EL2, self._hcr)
+        self.engine.write_sys(sysregs.HCR_EL2, self._hcr)
 
     @property
     def mdcr(self) -> int:
@@ -153,7 +148,7 @@ class Hardware(RegisterFile):
     def set_mdcr(self, value: int) -> None:
         if value != self._mdcr:
             self._mdcr = value
-            self.engine.write_sys(_MDCR_EL2, value)
+            self.engine.write_sys(sysregs.MDCR_EL2, value)
 
     @property
     def mdscr(self) -> int:
@@ -162,7 +157,7 @@ class Hardware(RegisterFile):
     def set_mdscr(self, value: int) -> None:
         if value != self._mdscr:
             self._mdscr = value
-            self.engine.write_sys(MDSCR_EL1, value)
+            self.engine.write_sys(sysregs.MDSCR_EL1, value)
 
     @property
     def mmu_on(self) -> bool:

@@ -6,15 +6,14 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
+from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu.cpuif import (
     NR_SPECIAL_IDS,
     PRIORITY_MASK,
     SPURIOUS,
     CpuInterface,
 )
-
-Encoding: TypeAlias = tuple[int, int, int, int, int]
-"""op0, op1, CRn, CRm, op2 of an MRS or MSR."""
 
 
 class Undefined(Enum):
@@ -26,26 +25,6 @@ UNDEF: Final = Undefined.UNDEF
 
 Value: TypeAlias = int | Literal[Undefined.UNDEF]
 
-ICC_PMR_EL1: Final = (3, 0, 4, 6, 0)
-ICC_IAR0_EL1: Final = (3, 0, 12, 8, 0)
-ICC_EOIR0_EL1: Final = (3, 0, 12, 8, 1)
-ICC_HPPIR0_EL1: Final = (3, 0, 12, 8, 2)
-ICC_BPR0_EL1: Final = (3, 0, 12, 8, 3)
-ICC_AP0R0_EL1: Final = (3, 0, 12, 8, 4)
-ICC_AP1R0_EL1: Final = (3, 0, 12, 9, 0)
-ICC_DIR_EL1: Final = (3, 0, 12, 11, 1)
-ICC_RPR_EL1: Final = (3, 0, 12, 11, 3)
-ICC_SGI1R_EL1: Final = (3, 0, 12, 11, 5)
-ICC_ASGI1R_EL1: Final = (3, 0, 12, 11, 6)
-ICC_SGI0R_EL1: Final = (3, 0, 12, 11, 7)
-ICC_IAR1_EL1: Final = (3, 0, 12, 12, 0)
-ICC_EOIR1_EL1: Final = (3, 0, 12, 12, 1)
-ICC_HPPIR1_EL1: Final = (3, 0, 12, 12, 2)
-ICC_BPR1_EL1: Final = (3, 0, 12, 12, 3)
-ICC_CTLR_EL1: Final = (3, 0, 12, 12, 4)
-ICC_SRE_EL1: Final = (3, 0, 12, 12, 5)
-ICC_IGRPEN0_EL1: Final = (3, 0, 12, 12, 6)
-ICC_IGRPEN1_EL1: Final = (3, 0, 12, 12, 7)
 
 _SRE_DIB_DFB = 7
 _CTLR_FIXED = 0x8C00
@@ -132,38 +111,40 @@ def _set_active_priorities(group: int) -> Callable[[CpuInterface, int], None]:
 
 
 READS: Final[dict[Encoding, Callable[[CpuInterface], int]]] = {
-    ICC_PMR_EL1: lambda cpuif: cpuif.pmr,
-    ICC_IAR0_EL1: lambda cpuif: acknowledge(cpuif, 0),
-    ICC_IAR1_EL1: lambda cpuif: acknowledge(cpuif, 1),
-    ICC_HPPIR0_EL1: lambda cpuif: highest_pending(cpuif, 0),
-    ICC_HPPIR1_EL1: lambda cpuif: highest_pending(cpuif, 1),
-    ICC_BPR0_EL1: lambda cpuif: cpuif.binary_point(0),
-    ICC_BPR1_EL1: lambda cpuif: cpuif.binary_point(1),
-    ICC_AP0R0_EL1: lambda cpuif: cpuif.active_priorities[0],
-    ICC_AP1R0_EL1: lambda cpuif: cpuif.active_priorities[1],
-    ICC_RPR_EL1: CpuInterface.running_priority,
-    ICC_CTLR_EL1: _read_ctlr,
-    ICC_SRE_EL1: lambda cpuif: _SRE_DIB_DFB,
-    ICC_IGRPEN0_EL1: lambda cpuif: int(cpuif.enabled[0]),
-    ICC_IGRPEN1_EL1: lambda cpuif: int(cpuif.enabled[1]),
+    sysregs.ICC_PMR_EL1: lambda cpuif: cpuif.pmr,
+    sysregs.ICC_IAR0_EL1: lambda cpuif: acknowledge(cpuif, 0),
+    sysregs.ICC_IAR1_EL1: lambda cpuif: acknowledge(cpuif, 1),
+    sysregs.ICC_HPPIR0_EL1: lambda cpuif: highest_pending(cpuif, 0),
+    sysregs.ICC_HPPIR1_EL1: lambda cpuif: highest_pending(cpuif, 1),
+    sysregs.ICC_BPR0_EL1: lambda cpuif: cpuif.binary_point(0),
+    sysregs.ICC_BPR1_EL1: lambda cpuif: cpuif.binary_point(1),
+    sysregs.ICC_AP0R0_EL1: lambda cpuif: cpuif.active_priorities[0],
+    sysregs.ICC_AP1R0_EL1: lambda cpuif: cpuif.active_priorities[1],
+    sysregs.ICC_RPR_EL1: CpuInterface.running_priority,
+    sysregs.ICC_CTLR_EL1: _read_ctlr,
+    sysregs.ICC_SRE_EL1: lambda cpuif: _SRE_DIB_DFB,
+    sysregs.ICC_IGRPEN0_EL1: lambda cpuif: int(cpuif.enabled[0]),
+    sysregs.ICC_IGRPEN1_EL1: lambda cpuif: int(cpuif.enabled[1]),
 }
 
 WRITES: Final[dict[Encoding, Callable[[CpuInterface, int], None]]] = {
-    ICC_PMR_EL1: _write_pmr,
-    ICC_EOIR0_EL1: lambda cpuif, value: end_of_interrupt(cpuif, 0, value),
-    ICC_EOIR1_EL1: lambda cpuif, value: end_of_interrupt(cpuif, 1, value),
-    ICC_BPR0_EL1: lambda cpuif, value: cpuif.set_binary_point(0, value),
-    ICC_BPR1_EL1: lambda cpuif, value: cpuif.set_binary_point(1, value),
-    ICC_AP0R0_EL1: _set_active_priorities(0),
-    ICC_AP1R0_EL1: _set_active_priorities(1),
-    ICC_DIR_EL1: deactivate,
-    ICC_CTLR_EL1: _write_ctlr,
-    ICC_SRE_EL1: _ignore,
-    ICC_IGRPEN0_EL1: _enable(0),
-    ICC_IGRPEN1_EL1: _enable(1),
+    sysregs.ICC_PMR_EL1: _write_pmr,
+    sysregs.ICC_EOIR0_EL1: lambda cpuif, value: end_of_interrupt(cpuif, 0, value),
+    sysregs.ICC_EOIR1_EL1: lambda cpuif, value: end_of_interrupt(cpuif, 1, value),
+    sysregs.ICC_BPR0_EL1: lambda cpuif, value: cpuif.set_binary_point(0, value),
+    sysregs.ICC_BPR1_EL1: lambda cpuif, value: cpuif.set_binary_point(1, value),
+    sysregs.ICC_AP0R0_EL1: _set_active_priorities(0),
+    sysregs.ICC_AP1R0_EL1: _set_active_priorities(1),
+    sysregs.ICC_DIR_EL1: deactivate,
+    sysregs.ICC_CTLR_EL1: _write_ctlr,
+    sysregs.ICC_SRE_EL1: _ignore,
+    sysregs.ICC_IGRPEN0_EL1: _enable(0),
+    sysregs.ICC_IGRPEN1_EL1: _enable(1),
 }
 
-SGI_REGISTERS: Final = frozenset({ICC_SGI1R_EL1, ICC_ASGI1R_EL1, ICC_SGI0R_EL1})
+SGI_REGISTERS: Final = frozenset(
+    {sysregs.ICC_SGI1R_EL1, sysregs.ICC_ASGI1R_EL1, sysregs.ICC_SGI0R_EL1}
+)
 """Write-only; writes trap to EL2 whenever it takes physical interrupts."""
 
 

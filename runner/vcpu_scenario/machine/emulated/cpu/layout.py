@@ -18,14 +18,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.machine.emulated.cpu import uc
-
-ELR_EL1: Final = (3, 0, 4, 0, 1)
-SPSR_EL1: Final = (3, 0, 4, 0, 0)
-ESR_EL1: Final = (3, 0, 5, 2, 0)
-FAR_EL1: Final = (3, 0, 6, 0, 0)
-VBAR_EL1: Final = (3, 0, 12, 0, 0)
-SCTLR_EL1: Final = (3, 0, 1, 0, 0)
 
 _X0 = 0x5EED_0000_0000_0A64
 _PC = 0x5EED000
@@ -36,15 +30,13 @@ _EXCLUSIVE = _PC + 0xAB8
 _SVC = 0xD4000001 | _SVC_IMM << 5
 _LDXR_X1_X0 = 0xC85F7C01
 _HVC = 0xD4000002 | _HVC_IMM << 5
-_SCR_EL3 = (3, 6, 1, 1, 0)
-_HCR_EL2 = (3, 4, 1, 1, 0)
 _SYSTEM_REGISTERS: Final = {
-    ELR_EL1: 0x5EED_0000_1110,
-    SPSR_EL1: 0x5EED_2220,
-    ESR_EL1: 0x5EED_3330,
-    FAR_EL1: 0x5EED_0000_4440,
-    VBAR_EL1: 0x5EED_0000_5000,
-    SCTLR_EL1: 0x30C5_0830,
+    sysregs.ELR_EL1: 0x5EED_0000_1110,
+    sysregs.SPSR_EL1: 0x5EED_2220,
+    sysregs.ESR_EL1: 0x5EED_3330,
+    sysregs.FAR_EL1: 0x5EED_0000_4440,
+    sysregs.VBAR_EL1: 0x5EED_0000_5000,
+    sysregs.SCTLR_EL1: 0x30C5_0830,
 }
 """Registers without a side effect, and the values to know them by."""
 
@@ -114,8 +106,8 @@ def cpu_layout() -> Layout:
     host = ctypes.addressof(ctypes.c_char.from_buffer(page))
     engine.map_ptr(_PC, 4096, uc.UC_PROT_ALL, host)
     page[0:12] = struct.pack("<III", _SVC, _HVC, _LDXR_X1_X0)
-    engine.write_sys(_SCR_EL3, 0x531)
-    engine.write_sys(_HCR_EL2, 1 << 31)
+    engine.write_sys(sysregs.SCR_EL3, 0x531)
+    engine.write_sys(sysregs.HCR_EL2, 1 << 31)
     engine.write(uc.UC_ARM64_REG_X0, _X0)
 
     def run(pc: int) -> bytes:

@@ -9,33 +9,32 @@ from __future__ import annotations
 
 from typing import Final
 
-from vcpu_scenario.arm64 import esr
+from vcpu_scenario.arm64 import esr, sysregs
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kvm.registers import name_of
 from vcpu_scenario.machine.emulated.cpu.aborts import block_abort, fetch_abort_at
 from vcpu_scenario.machine.emulated.cpu.gicport import GicPort
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, Hardware
 from vcpu_scenario.machine.emulated.cpu.icv import UNDEF
-from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
 from vcpu_scenario.machine.interface import NotModelled
 
 _MSR_OR_MRS: Final = 0b1101010100
 _DC_ZVA_ISS: Final = 1 << 20 | 3 << 14 | 1 << 17 | 7 << 10 | 4 << 1
 _BLOCK: Final = 64
-_TRAPPED_DEBUG: Final = {(2, 3, 0, 1, 0)}
+_TRAPPED_DEBUG: Final = {sysregs.MDCCSR_EL0}
 """Debug registers that the recorded CPU has, and traps for KVM, and Unicorn lacks:
 MDCCSR_EL0."""
-_ISR_EL1: Final = (3, 0, 12, 1, 0)
 _MRS_ISR_EL1: Final = 0xD538_C100
 _ISR_A: Final = 1 << 8
 _SYS64: Final = esr.EC_SYS64 << esr.EC_SHIFT | esr.IL
 _ONE_WAY: Final[dict[bool, frozenset[Encoding]]] = {
-    True: frozenset({(2, 0, 1, 0, 4)}),  # OSLAR_EL1
+    True: frozenset({sysregs.OSLAR_EL1}),
     False: frozenset(
         {
-            (2, 0, 1, 0, 0),  # MDRAR_EL1
-            (2, 0, 1, 1, 4),  # OSLSR_EL1
-            (2, 0, 7, 14, 6),  # DBGAUTHSTATUS_EL1
-            (2, 3, 0, 1, 0),  # MDCCSR_EL0
+            sysregs.MDRAR_EL1,
+            sysregs.OSLSR_EL1,
+            sysregs.DBGAUTHSTATUS_EL1,
+            sysregs.MDCCSR_EL0,
         }
     ),
 }
@@ -44,22 +43,22 @@ any trap."""
 
 
 _IMPLEMENTATION_DEFINED: Final = {
-    (3, 1, 11, 0, 2): "L2CTLR_EL1",
-    (3, 1, 11, 0, 3): "L2ECTLR_EL1",
-    (3, 1, 15, 0, 0): "L2ACTLR_EL1",
-    (3, 1, 15, 2, 0): "CPUACTLR_EL1",
-    (3, 1, 15, 2, 1): "CPUECTLR_EL1",
-    (3, 1, 15, 2, 2): "CPUMERRSR_EL1",
-    (3, 1, 15, 2, 3): "L2MERRSR_EL1",
+    sysregs.L2CTLR_EL1: "L2CTLR_EL1",
+    sysregs.L2ECTLR_EL1: "L2ECTLR_EL1",
+    sysregs.L2ACTLR_EL1: "L2ACTLR_EL1",
+    sysregs.CPUACTLR_EL1: "CPUACTLR_EL1",
+    sysregs.CPUECTLR_EL1: "CPUECTLR_EL1",
+    sysregs.CPUMERRSR_EL1: "CPUMERRSR_EL1",
+    sysregs.L2MERRSR_EL1: "L2MERRSR_EL1",
 }
 """Registers of a Cortex-A57 alone. KVM traps them by HCR_EL2.TIDCP, which not every CPU that
 has been recorded does."""
 _COUNTERS: Final = {(3, 3, 14, crm, op2) for crm in (8, 12) for op2 in (4, 5)}
 """The event counters of a Cortex-A57 that Unicorn's lacks."""
 _PMU_BEYOND_THE_TRAP: Final = {
-    True: {(3, 3, 9, 12, 5), (3, 3, 9, 13, 0), (3, 3, 9, 13, 2)}
+    True: {sysregs.PMSELR_EL0, sysregs.PMCCNTR_EL0, sysregs.PMXEVCNTR_EL0}
     | {(3, 3, 14, 8, n) for n in range(8)},
-    False: {(3, 3, 9, 12, 4), (3, 3, 9, 12, 5)},
+    False: {sysregs.PMSWINC_EL0, sysregs.PMSELR_EL0},
 }
 """Of the PMU at EL0 what is read (True) or written past MDCR_EL2.TPM where PMUSERENR_EL0 lets
 it, on the CPU that was recorded; the architecture has the trap come first."""
@@ -161,7 +160,7 @@ def reads_isr(cpu: Hardware) -> bool:
     word = cpu.word_at_pc()
     if word & ~31 != _MRS_ISR_EL1 or not cpu.current_el or cpu.step_due:
         return False
-    cpu.set_x(word & 31, cpu.read_sys(_ISR_EL1) | _ISR_A)
+    cpu.set_x(word & 31, cpu.read_sys(sysregs.ISR_EL1) | _ISR_A)
     return True
 
 

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import ctypes
 from ctypes import c_uint32, c_uint64
-from typing import Final, TypeAlias
+from typing import Final
 
+from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.machine.emulated.cpu import layout, uc
-
-Encoding: TypeAlias = tuple[int, int, int, int, int]
-"""op0, op1, CRn, CRm, op2 of a system register."""
 
 SS: Final = 1 << 21
 PSR_A: Final = 1 << 8
@@ -24,8 +22,6 @@ EL1H: Final = 0x5
 DAIF: Final = 0x3C0
 _MODE: Final = 0xF
 _SP, _PC = 31, 32
-
-MDSCR_EL1: Final = (2, 0, 0, 2, 2)
 
 
 class RegisterFile:
@@ -47,12 +43,12 @@ class RegisterFile:
         self.fault_ipa: Final = c_uint64.from_address(at.fault_address(self.engine))
         """Where the access lay that Unicorn could not make; of a store, where it failed last."""
         system = {encoding: base + offset for encoding, offset in at.system.items()}
-        self.elr_el1: Final = c_uint64.from_address(system[layout.ELR_EL1])
-        self.spsr_el1: Final = c_uint64.from_address(system[layout.SPSR_EL1])
-        self.esr_el1: Final = c_uint64.from_address(system[layout.ESR_EL1])
-        self.far_el1: Final = c_uint64.from_address(system[layout.FAR_EL1])
-        self.vbar_el1: Final = c_uint64.from_address(system[layout.VBAR_EL1])
-        self.sctlr_el1: Final = c_uint64.from_address(system[layout.SCTLR_EL1])
+        self.elr_el1: Final = c_uint64.from_address(system[sysregs.ELR_EL1])
+        self.spsr_el1: Final = c_uint64.from_address(system[sysregs.SPSR_EL1])
+        self.esr_el1: Final = c_uint64.from_address(system[sysregs.ESR_EL1])
+        self.far_el1: Final = c_uint64.from_address(system[sysregs.FAR_EL1])
+        self.vbar_el1: Final = c_uint64.from_address(system[sysregs.VBAR_EL1])
+        self.sctlr_el1: Final = c_uint64.from_address(system[sysregs.SCTLR_EL1])
         self._cell = c_uint64()
         self._cell_ref = ctypes.byref(self._cell)
         self._mdscr = 0
@@ -109,7 +105,7 @@ class RegisterFile:
 
     def rebuild_flags(self) -> None:
         """Any system register written through the host makes Unicorn derive its flags anew."""
-        self.engine.write_sys(MDSCR_EL1, self._mdscr)
+        self.engine.write_sys(sysregs.MDSCR_EL1, self._mdscr)
 
     def sp_el(self, el: int) -> int:
         """SP_EL0 or SP_EL1."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import uc
-from vcpu_scenario.machine.emulated.cpu.layout import SCTLR_EL1
-from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
 from vcpu_scenario.machine.emulated.cpu.timers import ENABLE, ISTATUS
 from vcpu_scenario.machine.interface import NotModelled
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 SCTLR_A: Final = 1 << 1
 """Alignment of loads and stores is checked."""
-_CNTKCTL_EL1: Final = (3, 0, 14, 1, 0)
 _EL0PCTEN, _EL0VCTEN, _EL0VTEN = 1, 1 << 1, 1 << 8
 
 
@@ -63,7 +62,7 @@ class RegisterHooks:
         if found.crn < _LOWEST_CRN and found.crn != _SCTLR_CRN:
             return 0
         encoding = found.op0, found.op1, found.crn, found.crm, found.op2
-        if encoding == SCTLR_EL1:
+        if encoding == sysregs.SCTLR_EL1:
             return self._check_sctlr()
         write = _WRITES.get(encoding)
         if write is None or not self._may(encoding):
@@ -88,7 +87,7 @@ class RegisterHooks:
         if self._cpu.current_el:
             return True
         bit = _AT_EL0.get(encoding, 0)
-        return bool(self._cpu.read_sys(_CNTKCTL_EL1) & bit)
+        return bool(self._cpu.read_sys(sysregs.CNTKCTL_EL1) & bit)
 
     def _stop(self, what: NotModelled) -> int:
         self.limit = what, self._cpu.pc
@@ -109,20 +108,20 @@ def _read_control(cpu: Hardware) -> int:
 _LOWEST_CRN: Final = 14
 _SCTLR_CRN: Final = 1
 _AT_EL0: Final[dict[Encoding, int]] = {
-    (3, 3, 14, 0, 1): _EL0PCTEN,
-    (3, 3, 14, 0, 2): _EL0VCTEN,
+    sysregs.CNTPCT_EL0: _EL0PCTEN,
+    sysregs.CNTVCT_EL0: _EL0VCTEN,
     **{(3, 3, 14, 3, op2): _EL0VTEN for op2 in (0, 1, 2)},
 }
 _READS: Final[dict[Encoding, Callable[[Hardware], int]]] = {
-    (3, 3, 14, 0, 1): lambda cpu: cpu.physical_timer.count(),
-    (3, 3, 14, 0, 2): lambda cpu: cpu.virtual_timer.count(),
-    (3, 3, 14, 3, 0): lambda cpu: cpu.virtual_timer.value(),
-    (3, 3, 14, 3, 1): _read_control,
-    (3, 3, 14, 3, 2): lambda cpu: cpu.virtual_timer.compare,
-    (3, 1, 15, 3, 0): _cbar,
+    sysregs.CNTPCT_EL0: lambda cpu: cpu.physical_timer.count(),
+    sysregs.CNTVCT_EL0: lambda cpu: cpu.virtual_timer.count(),
+    sysregs.CNTV_TVAL_EL0: lambda cpu: cpu.virtual_timer.value(),
+    sysregs.CNTV_CTL_EL0: _read_control,
+    sysregs.CNTV_CVAL_EL0: lambda cpu: cpu.virtual_timer.compare,
+    sysregs.CBAR_EL1: _cbar,
 }
 _WRITES: Final[dict[Encoding, Callable[[Hardware, int], None]]] = {
-    (3, 3, 14, 3, 0): lambda cpu, value: cpu.virtual_timer.set_value(value),
-    (3, 3, 14, 3, 1): lambda cpu, value: cpu.virtual_timer.set_control(value),
-    (3, 3, 14, 3, 2): lambda cpu, value: cpu.virtual_timer.set_compare(value),
+    sysregs.CNTV_TVAL_EL0: lambda cpu, value: cpu.virtual_timer.set_value(value),
+    sysregs.CNTV_CTL_EL0: lambda cpu, value: cpu.virtual_timer.set_control(value),
+    sysregs.CNTV_CVAL_EL0: lambda cpu, value: cpu.virtual_timer.set_compare(value),
 }

@@ -10,12 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
-from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
 
-_TTBR0: Final[Encoding] = (3, 0, 2, 0, 0)
-_TTBR1: Final[Encoding] = (3, 0, 2, 0, 1)
-_TCR: Final[Encoding] = (3, 0, 2, 0, 2)
 _ADDRESS: Final = 0xFFFF_FFFF_F000
 _PAGE_BITS_TG0: Final = {0: 12, 1: 16, 2: 14}
 _PAGE_BITS_TG1: Final = {2: 12, 3: 16, 1: 14}
@@ -55,14 +52,14 @@ def _walk(cpu: Hardware, va: int) -> Iterator[_Step]:
 
     What stage 2 does not map yet is read all the same.
     """
-    tcr = cpu.read_sys(_TCR)
+    tcr = cpu.read_sys(sysregs.TCR_EL1)
     upper = bool(va >> 55 & 1)
     page_bits = _PAGE_BITS_TG1.get(tcr >> 30 & 3) if upper else _PAGE_BITS_TG0.get(tcr >> 14 & 3)
     va_bits = 64 - (tcr >> (16 if upper else 0) & 0x3F)
     if page_bits is None or not page_bits < va_bits <= 52:
         return
     stride = page_bits - 3
-    table = cpu.read_sys(_TTBR1 if upper else _TTBR0) & _ADDRESS
+    table = cpu.read_sys(sysregs.TTBR1_EL1 if upper else sysregs.TTBR0_EL1) & _ADDRESS
     va &= (1 << va_bits) - 1
     for level in reversed(range(-(-(va_bits - page_bits) // stride))):
         bits = page_bits + level * stride
@@ -93,11 +90,11 @@ def oversized(cpu: Hardware, va: int, ipa: int = -1) -> int | None:
 
     ``ipa`` is where Unicorn's own walk came to, -1 if to nowhere: it spares the walk here.
     """
-    ips = cpu.read_sys(_TCR) >> 32 & 7
+    ips = cpu.read_sys(sysregs.TCR_EL1) >> 32 & 7
     bits = _OUTPUT_BITS[min(ips, len(_OUTPUT_BITS) - 1)]
     if bits >= _BITS_OF_MEMORY and not ipa >> bits:
         return None
-    if (cpu.read_sys(_TTBR1 if va >> 55 & 1 else _TTBR0) & _ADDRESS) >> bits:
+    if (cpu.read_sys(sysregs.TTBR1_EL1 if va >> 55 & 1 else sysregs.TTBR0_EL1) & _ADDRESS) >> bits:
         return 0
     for step in _walk(cpu, va):
         if step.descriptor & 1 and (step.descriptor & _ADDRESS) >> bits:

@@ -11,16 +11,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from vcpu_scenario.arm64 import esr
+from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.machine.emulated.cpu import decode, uc
 from vcpu_scenario.machine.emulated.cpu.allocated import is_allocated
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 from vcpu_scenario.machine.emulated.cpu.walk import oversized
 
-_CPACR_EL1: Final = (3, 0, 1, 0, 2)
 _EC_FP_ASIMD: Final = 0x07
 _TRAPPED: Final = _EC_FP_ASIMD << esr.EC_SHIFT | esr.IL | 0x1E0_0000
-_PAR_EL1: Final = (3, 0, 7, 4, 0)
 _PAR_F: Final = 1
 _PAR_RES1: Final = 1 << 11
 _DCZID_64_BYTES: Final = 4
@@ -218,7 +216,7 @@ class WordHooks:
         return oversized(cpu, cpu.x_or_zero(word & 31)) if cpu.mmu_on else None
 
     def _simd_enabled(self) -> bool:
-        fpen = self._cpu.read_sys(_CPACR_EL1) >> 20 & 3
+        fpen = self._cpu.read_sys(sysregs.CPACR_EL1) >> 20 & 3
         return fpen == 3 or (fpen == 1 and self._cpu.current_el == 1)
 
     def take(self) -> int | None:
@@ -230,7 +228,7 @@ class WordHooks:
             return self._cpu.finish_natively()
         if _translates(word):
             level = self._oversized(word) or 0
-            self._cpu.write_sys(_PAR_EL1, _PAR_RES1 | level << 1 | _PAR_F)
+            self._cpu.write_sys(sysregs.PAR_EL1, _PAR_RES1 | level << 1 | _PAR_F)
             return self._cpu.finish_natively()
         if (misaligned := self._misaligned) is not None:
             self._misaligned = None

@@ -10,17 +10,14 @@ from collections.abc import Iterator
 from errno import EBUSY, EINVAL
 from typing import Final
 
+from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.registers import ccsidr, sys_reg
-from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
 from vcpu_scenario.machine.emulated.kvm.access import Access, Read, fixed
-from vcpu_scenario.machine.emulated.kvm.idfields import CTR, ctr_fits, makes_no_sense
+from vcpu_scenario.machine.emulated.kvm.idfields import ctr_fits, makes_no_sense
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
-
-CCSIDR_EL1: Final = (3, 1, 0, 0, 0)
-CLIDR_EL1: Final = (3, 1, 0, 0, 1)
-CSSELR_EL1: Final = (3, 2, 0, 0, 0)
 
 _CTR: Final = 0x8444_C004
 _CLIDR: Final = 0x0920_0003
@@ -35,15 +32,15 @@ _CSSELR_MAX: Final = 14
 
 def registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
     """Those of a VMM."""
-    yield sys_reg(*CTR), (_ctr, _set_ctr)
+    yield sys_reg(*sysregs.CTR_EL0), (_ctr, _set_ctr)
     if not behaviour.ctr_trapped:
-        yield sys_reg(*CLIDR_EL1), fixed(_always(_HARDWARE_CLIDR))
-        yield sys_reg(*CSSELR_EL1), (_hardware_csselr, _set_hardware_csselr)
+        yield sys_reg(*sysregs.CLIDR_EL1), fixed(_always(_HARDWARE_CLIDR))
+        yield sys_reg(*sysregs.CSSELR_EL1), (_hardware_csselr, _set_hardware_csselr)
         for csselr, value in _HARDWARE_CCSIDR.items():
             yield ccsidr(csselr), fixed(_always(value))
         return
-    yield sys_reg(*CLIDR_EL1), (_clidr, _set_clidr)
-    yield sys_reg(*CSSELR_EL1), (lambda vcpu: vcpu.csselr, _set_csselr)
+    yield sys_reg(*sysregs.CLIDR_EL1), (_clidr, _set_clidr)
+    yield sys_reg(*sysregs.CSSELR_EL1), (lambda vcpu: vcpu.csselr, _set_csselr)
     for csselr in range(_CSSELR_MAX):
         yield ccsidr(csselr), _size_of_cache(csselr)
 
@@ -54,13 +51,13 @@ def access_ctr(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | Non
 
 def access(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
     """``access_clidr``, ``access_csselr``, ``access_ccsidr``: the guest's, where they trap."""
-    if value is not None and encoding == CSSELR_EL1:
+    if value is not None and encoding == sysregs.CSSELR_EL1:
         vcpu.csselr = value
     elif value is not None:
         inject_undefined(vcpu)
-    elif encoding == CSSELR_EL1:
+    elif encoding == sysregs.CSSELR_EL1:
         return vcpu.csselr
-    elif encoding == CCSIDR_EL1:
+    elif encoding == sysregs.CCSIDR_EL1:
         selected = vcpu.csselr & 0xF
         if selected < _CSSELR_MAX:
             return vcpu.ccsidr.get(selected, _LINES_OF_64)
@@ -73,22 +70,26 @@ def _always(value: int) -> Read:
 
 
 def _ctr(vcpu: Vcpu) -> int:
-    return vcpu.id_values.get(CTR, _CTR)
+    return vcpu.id_values.get(sysregs.CTR_EL0, _CTR)
 
 
 def _set_ctr(vcpu: Vcpu, value: int) -> None:
     behaviour = vcpu.behaviour
     if value == _ctr(vcpu):
         return
-    if vcpu.has_run and behaviour.ctr_writable and not makes_no_sense(CTR, value, behaviour):
+    if (
+        vcpu.has_run
+        and behaviour.ctr_writable
+        and not makes_no_sense(sysregs.CTR_EL0, value, behaviour)
+    ):
         raise Refused(EBUSY)
     if not behaviour.ctr_writable or not ctr_fits(value, _CTR, behaviour):
         raise Refused(EINVAL)
-    vcpu.id_values[CTR] = value
+    vcpu.id_values[sysregs.CTR_EL0] = value
 
 
 def _clidr(vcpu: Vcpu) -> int:
-    return vcpu.id_values.get(CLIDR_EL1, _CLIDR)
+    return vcpu.id_values.get(sysregs.CLIDR_EL1, _CLIDR)
 
 
 def _set_clidr(vcpu: Vcpu, value: int) -> None:
@@ -96,7 +97,7 @@ def _set_clidr(vcpu: Vcpu, value: int) -> None:
     coherency, unification = value >> 24 & 7, value >> 21 & 7 or value >> 27 & 7
     if value & _CLIDR_RES0 or not coherency or not unification:
         raise Refused(EINVAL)
-    vcpu.id_values[CLIDR_EL1] = value
+    vcpu.id_values[sysregs.CLIDR_EL1] = value
 
 
 def _set_csselr(vcpu: Vcpu, value: int) -> None:
@@ -104,11 +105,11 @@ def _set_csselr(vcpu: Vcpu, value: int) -> None:
 
 
 def _hardware_csselr(vcpu: Vcpu) -> int:
-    return vcpu.cpu.read_sys(CSSELR_EL1)
+    return vcpu.cpu.read_sys(sysregs.CSSELR_EL1)
 
 
 def _set_hardware_csselr(vcpu: Vcpu, value: int) -> None:
-    vcpu.cpu.write_sys(CSSELR_EL1, value)
+    vcpu.cpu.write_sys(sysregs.CSSELR_EL1, value)
 
 
 def _size_of_cache(csselr: int) -> Access:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final, TypeAlias
 
+from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kernels.behaviour import Behaviour
-from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
 
 Safe: TypeAlias = Callable[[int, int], bool]
 """Whether a field may have the first value where KVM would show the second."""
@@ -51,13 +52,7 @@ def _each(safe: Safe, *shifts: int) -> Fields:
     return dict.fromkeys(shifts, safe)
 
 
-PFR0: Final = (3, 0, 0, 4, 0)
-MMFR0: Final = (3, 0, 0, 7, 0)
-CTR: Final = (3, 3, 0, 0, 1)
-
-DFR0: Final = (3, 0, 0, 5, 0)
-ID_DFR0: Final = (3, 0, 0, 1, 2)
-PMU: Final = {DFR0: 8, ID_DFR0: 24}
+PMU: Final = {sysregs.ID_AA64DFR0_EL1: 8, sysregs.ID_DFR0_EL1: 24}
 """PMUVer and PerfMon: where they are."""
 
 _DEBUG_OF_ARMV8: Final = 6
@@ -70,28 +65,28 @@ _TGRAN_2: Final = (32, 36, 40)
 """ID_AA64MMFR0_EL1: granules at stage 2. 1: there is none."""
 
 _WRITABLE: Final[Mapping[Encoding, Fields]] = {
-    (3, 0, 0, 1, 0): _each(_lower, 0, 4, 8),  # ID_PFR0_EL1
-    (3, 0, 0, 1, 1): _each(_lower, 0, 12, 16, 28),  # ID_PFR1_EL1
-    ID_DFR0: _each(_lower, 16),
-    (3, 0, 0, 1, 4): {**_each(_lower, 0, 12, 20), **_each(_lower_signed, 8, 28)},  # ID_MMFR0_EL1
-    (3, 0, 0, 1, 5): _each(_lower, 28),  # ID_MMFR1_EL1
-    (3, 0, 0, 1, 6): _each(_lower, 16, 20, 24),  # ID_MMFR2_EL1
-    (3, 0, 0, 1, 7): _each(_lower, 0, 4, 8, 12, 20, 24),  # ID_MMFR3_EL1
-    (3, 0, 0, 2, 0): _each(_lower, 4, 8, 12, 20, 24),  # ID_ISAR0_EL1
-    (3, 0, 0, 2, 1): _each(_lower, 0, 4, 8, 12, 16, 20, 24, 28),
-    (3, 0, 0, 2, 2): _each(_lower, 0, 4, 12, 16, 20, 24, 28),
-    (3, 0, 0, 2, 3): _each(_lower, 0, 4, 8, 12, 16, 20, 24),
-    (3, 0, 0, 2, 4): _each(_lower, 0, 4, 8, 12, 16),
-    (3, 0, 0, 2, 5): _each(_lower, 0, 4, 8, 12, 16),
-    (3, 0, 0, 2, 6): _each(_higher, 0),  # ID_MMFR4_EL1
-    (3, 0, 0, 3, 0): _each(_lower, 0, 4, 8, 16, 20, 28),  # MVFR0_EL1
-    (3, 0, 0, 3, 1): _each(_lower, 0, 4, 8, 12, 16, 20, 24, 28),
-    (3, 0, 0, 3, 2): _each(_lower, 0, 4),
-    PFR0: _each(_lower, _EL0, _EL1, 8, 24, _CSV3),
-    DFR0: {**_each(_lower, 20), **_each(_lower_signed, 36)},
-    (3, 0, 0, 6, 0): _each(_lower, 4, 8, 12, 16),  # ID_AA64ISAR0_EL1
-    MMFR0: {**_each(_lower, 0, 8, 12), **_each(_lower_signed, 24, 28)},
-    (3, 0, 0, 7, 1): _each(_higher, 24),  # ID_AA64MMFR1_EL1
+    sysregs.ID_PFR0_EL1: _each(_lower, 0, 4, 8),
+    sysregs.ID_PFR1_EL1: _each(_lower, 0, 12, 16, 28),
+    sysregs.ID_DFR0_EL1: _each(_lower, 16),
+    sysregs.ID_MMFR0_EL1: {**_each(_lower, 0, 12, 20), **_each(_lower_signed, 8, 28)},
+    sysregs.ID_MMFR1_EL1: _each(_lower, 28),
+    sysregs.ID_MMFR2_EL1: _each(_lower, 16, 20, 24),
+    sysregs.ID_MMFR3_EL1: _each(_lower, 0, 4, 8, 12, 20, 24),
+    sysregs.ID_ISAR0_EL1: _each(_lower, 4, 8, 12, 20, 24),
+    sysregs.ID_ISAR1_EL1: _each(_lower, 0, 4, 8, 12, 16, 20, 24, 28),
+    sysregs.ID_ISAR2_EL1: _each(_lower, 0, 4, 12, 16, 20, 24, 28),
+    sysregs.ID_ISAR3_EL1: _each(_lower, 0, 4, 8, 12, 16, 20, 24),
+    sysregs.ID_ISAR4_EL1: _each(_lower, 0, 4, 8, 12, 16),
+    sysregs.ID_ISAR5_EL1: _each(_lower, 0, 4, 8, 12, 16),
+    sysregs.ID_MMFR4_EL1: _each(_higher, 0),
+    sysregs.MVFR0_EL1: _each(_lower, 0, 4, 8, 16, 20, 28),
+    sysregs.MVFR1_EL1: _each(_lower, 0, 4, 8, 12, 16, 20, 24, 28),
+    sysregs.MVFR2_EL1: _each(_lower, 0, 4),
+    sysregs.ID_AA64PFR0_EL1: _each(_lower, _EL0, _EL1, 8, 24, _CSV3),
+    sysregs.ID_AA64DFR0_EL1: {**_each(_lower, 20), **_each(_lower_signed, 36)},
+    sysregs.ID_AA64ISAR0_EL1: _each(_lower, 4, 8, 12, 16),
+    sysregs.ID_AA64MMFR0_EL1: {**_each(_lower, 0, 8, 12), **_each(_lower_signed, 24, 28)},
+    sysregs.ID_AA64MMFR1_EL1: _each(_higher, 24),
 }
 _CTR_FIELDS: Final = _each(_lower, 0, 16)
 """IminLine and DminLine."""
@@ -108,19 +103,29 @@ def writable_fields(behaviour: Behaviour) -> Mapping[Encoding, Fields]:
 def _writable_fields(behaviour: Behaviour) -> Iterator[tuple[Encoding, Fields]]:
     if not behaviour.id_registers_writable:
         if behaviour.id_csv3_reported:
-            yield PFR0, _each(_lower, _CSV3)
+            yield sysregs.ID_AA64PFR0_EL1, _each(_lower, _CSV3)
         return
     for encoding, fields in _WRITABLE.items():
         if behaviour.aarch32_id_writable or encoding[3] not in _AARCH32:
             yield encoding, fields
     if behaviour.id_pmu_signed:
         for encoding, field in PMU.items():
-            rest = _WRITABLE[encoding] if behaviour.aarch32_id_writable or encoding == DFR0 else {}
+            rest = (
+                _WRITABLE[encoding]
+                if behaviour.aarch32_id_writable or encoding == sysregs.ID_AA64DFR0_EL1
+                else {}
+            )
             yield encoding, {**rest, **_each(_lower_signed, field)}
     if behaviour.id_levels_stay:
-        yield PFR0, {**_WRITABLE[PFR0], **_each(_lower_but_there, _EL0, _EL1)}
+        yield (
+            sysregs.ID_AA64PFR0_EL1,
+            {**_WRITABLE[sysregs.ID_AA64PFR0_EL1], **_each(_lower_but_there, _EL0, _EL1)},
+        )
     if behaviour.id_stage_2_granules_writable:
-        yield MMFR0, {**_WRITABLE[MMFR0], **_each(_one, *_TGRAN_2)}
+        yield (
+            sysregs.ID_AA64MMFR0_EL1,
+            {**_WRITABLE[sysregs.ID_AA64MMFR0_EL1], **_each(_one, *_TGRAN_2)},
+        )
 
 
 def makes_no_sense(encoding: Encoding, value: int, behaviour: Behaviour) -> bool:
@@ -128,13 +133,15 @@ def makes_no_sense(encoding: Encoding, value: int, behaviour: Behaviour) -> bool
     if not behaviour.id_registers_writable:
         return False
     low = value & _FIELD
-    if encoding == DFR0:
+    if encoding == sysregs.ID_AA64DFR0_EL1:
         return low < _DEBUG_OF_ARMV8
-    if encoding == ID_DFR0:
-        return low < _DEBUG_OF_ARMV8 or value >> PMU[ID_DFR0] & _FIELD in _PMU_BEFORE_V3
-    if encoding == PFR0 and behaviour.id_levels_stay:
+    if encoding == sysregs.ID_DFR0_EL1:
+        return low < _DEBUG_OF_ARMV8 or value >> PMU[sysregs.ID_DFR0_EL1] & _FIELD in _PMU_BEFORE_V3
+    if encoding == sysregs.ID_AA64PFR0_EL1 and behaviour.id_levels_stay:
         return not low or not value >> _EL1 & _FIELD
-    return encoding == CTR and behaviour.ctr_policy_writable and value >> _L1IP & 3 < _VIPT
+    return (
+        encoding == sysregs.CTR_EL0 and behaviour.ctr_policy_writable and value >> _L1IP & 3 < _VIPT
+    )
 
 
 def ctr_fits(value: int, shown: int, behaviour: Behaviour) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from errno import EBUSY, EINVAL
 from typing import Final
 
-from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
+from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.kvm.idfields import PMU, fits, makes_no_sense, writable_fields
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 from vcpu_scenario.machine.emulated.vgic import Vgic, VgicV2, VgicV3
@@ -15,44 +16,42 @@ CORTEX_A57: Final = 0x411F_D070
 MIDR: Final = {"cortex-a57": CORTEX_A57, "cortex-a72": 0x410F_D083}
 """MIDR_EL1 of the CPUs that a lab may have, by QEMU's names. Little else tells them apart."""
 
-_PFR0: Final = (3, 0, 0, 4, 0)
-_PFR1: Final = (3, 0, 0, 1, 1)
 _CSV3: Final = 1 << 60
-_GIC: Final = {_PFR0: 0xF << 24, _PFR1: 0xF << 28}
-_GICV3: Final = {_PFR0: 1 << 24, _PFR1: 1 << 28}
+_GIC: Final = {sysregs.ID_AA64PFR0_EL1: 0xF << 24, sysregs.ID_PFR1_EL1: 0xF << 28}
+_GICV3: Final = {sysregs.ID_AA64PFR0_EL1: 1 << 24, sysregs.ID_PFR1_EL1: 1 << 28}
 
 HARDWARE_ID_REGISTERS: Final[dict[Encoding, int]] = {
-    (3, 0, 0, 4, 0): 0x0100_0222,  # ID_AA64PFR0_EL1
-    (3, 0, 0, 4, 1): 0,
-    (3, 0, 0, 4, 4): 0,  # ID_AA64ZFR0_EL1
-    (3, 0, 0, 5, 0): 0x1030_5106,  # ID_AA64DFR0_EL1
-    (3, 0, 0, 5, 1): 0,
-    (3, 0, 0, 5, 4): 0,  # ID_AA64AFR0_EL1
-    (3, 0, 0, 5, 5): 0,
-    (3, 0, 0, 6, 0): 0x0001_1120,  # ID_AA64ISAR0_EL1
-    (3, 0, 0, 6, 1): 0,
-    (3, 0, 0, 7, 0): 0x0000_1124,  # ID_AA64MMFR0_EL1
-    (3, 0, 0, 7, 1): 0,
-    (3, 0, 0, 7, 2): 0,
-    (3, 0, 0, 1, 0): 0x0000_0131,  # ID_PFR0_EL1
-    (3, 0, 0, 1, 1): 0x1001_1001,  # ID_PFR1_EL1
-    (3, 0, 0, 1, 2): 0x0301_0006,  # ID_DFR0_EL1
-    (3, 0, 0, 1, 3): 0,  # ID_AFR0_EL1
-    (3, 0, 0, 1, 4): 0x1010_1105,  # ID_MMFR0_EL1
-    (3, 0, 0, 1, 5): 0x4000_0000,  # ID_MMFR1_EL1
-    (3, 0, 0, 1, 6): 0x0126_0000,  # ID_MMFR2_EL1
-    (3, 0, 0, 1, 7): 0x0210_2211,  # ID_MMFR3_EL1
-    (3, 0, 0, 2, 0): 0x0210_1110,  # ID_ISAR0_EL1
-    (3, 0, 0, 2, 1): 0x1311_2111,
-    (3, 0, 0, 2, 2): 0x2123_2042,
-    (3, 0, 0, 2, 3): 0x0111_2131,
-    (3, 0, 0, 2, 4): 0x0001_1142,
-    (3, 0, 0, 2, 5): 0x0001_1121,
-    (3, 0, 0, 2, 6): 0,  # ID_MMFR4_EL1
-    (3, 0, 0, 2, 7): 0,
-    (3, 0, 0, 3, 0): 0x1011_0222,  # MVFR0_EL1
-    (3, 0, 0, 3, 1): 0x1211_1111,
-    (3, 0, 0, 3, 2): 0x0000_0043,
+    sysregs.ID_AA64PFR0_EL1: 0x0100_0222,
+    sysregs.ID_AA64PFR1_EL1: 0,
+    sysregs.ID_AA64ZFR0_EL1: 0,
+    sysregs.ID_AA64DFR0_EL1: 0x1030_5106,
+    sysregs.ID_AA64DFR1_EL1: 0,
+    sysregs.ID_AA64AFR0_EL1: 0,
+    sysregs.ID_AA64AFR1_EL1: 0,
+    sysregs.ID_AA64ISAR0_EL1: 0x0001_1120,
+    sysregs.ID_AA64ISAR1_EL1: 0,
+    sysregs.ID_AA64MMFR0_EL1: 0x0000_1124,
+    sysregs.ID_AA64MMFR1_EL1: 0,
+    sysregs.ID_AA64MMFR2_EL1: 0,
+    sysregs.ID_PFR0_EL1: 0x0000_0131,
+    sysregs.ID_PFR1_EL1: 0x1001_1001,
+    sysregs.ID_DFR0_EL1: 0x0301_0006,
+    sysregs.ID_AFR0_EL1: 0,
+    sysregs.ID_MMFR0_EL1: 0x1010_1105,
+    sysregs.ID_MMFR1_EL1: 0x4000_0000,
+    sysregs.ID_MMFR2_EL1: 0x0126_0000,
+    sysregs.ID_MMFR3_EL1: 0x0210_2211,
+    sysregs.ID_ISAR0_EL1: 0x0210_1110,
+    sysregs.ID_ISAR1_EL1: 0x1311_2111,
+    sysregs.ID_ISAR2_EL1: 0x2123_2042,
+    sysregs.ID_ISAR3_EL1: 0x0111_2131,
+    sysregs.ID_ISAR4_EL1: 0x0001_1142,
+    sysregs.ID_ISAR5_EL1: 0x0001_1121,
+    sysregs.ID_MMFR4_EL1: 0,
+    sysregs.ID_ISAR6_EL1: 0,
+    sysregs.MVFR0_EL1: 0x1011_0222,
+    sysregs.MVFR1_EL1: 0x1211_1111,
+    sysregs.MVFR2_EL1: 0x0000_0043,
 }
 """What the hardware under KVM reports: a Cortex-A57 without EL3, with a GICv3."""
 
@@ -126,6 +125,6 @@ _PMU: Final = {encoding: 0xF << shift for encoding, shift in PMU.items()}
 _UNREAL_PMU: Final = _PMU
 """Where all of their bits are set the PMU is of no architecture."""
 _SANITISED: Final[dict[Encoding, Callable[[Vcpu, int], int]]] = {
-    _PFR0: _with_csv3,
+    sysregs.ID_AA64PFR0_EL1: _with_csv3,
     **{encoding: _without_pmu(field) for encoding, field in _PMU.items()},
 }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from errno import EINVAL, ENXIO
 from typing import Final
 
+from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import Gic
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated import vgic
-from vcpu_scenario.machine.emulated.cpu.icv import ICC_SRE_EL1, READS, SGI_REGISTERS, WRITES
+from vcpu_scenario.machine.emulated.cpu.icv import READS, SGI_REGISTERS, WRITES
 from vcpu_scenario.machine.emulated.kvm import frames
 from vcpu_scenario.machine.emulated.kvm.vcpu import MPIDR, Vcpu
 from vcpu_scenario.machine.emulated.vgic import VgicFeatures
@@ -76,7 +77,7 @@ class _Trapped(vgic.VgicV3):
     """The CPU interface of a VM without a vGIC where KVM traps it: all but ICC_SRE_EL1."""
 
     def traps(self, encoding: vgic.Encoding, *, is_read: bool = False) -> bool:
-        if encoding == ICC_SRE_EL1:
+        if encoding == sysregs.ICC_SRE_EL1:
             return False
         if is_read:
             return encoding in READS

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from errno import EINVAL
 from functools import lru_cache
 from typing import Final
 
+from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS, sys_reg
 from vcpu_scenario.machine.emulated.cpu import uc
-from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, Encoding
+from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T
 from vcpu_scenario.machine.emulated.kvm import cacheregs
 from vcpu_scenario.machine.emulated.kvm.access import Access, fixed
 from vcpu_scenario.machine.emulated.kvm.firmware import firmware_registers
@@ -23,10 +25,6 @@ from vcpu_scenario.machine.interface import NotModelled
 _AARCH32_USER = 1 << 4
 _MODES = (EL0T, EL1T, EL1H)
 """EL0t, EL1t and EL1h, the modes of AArch64 that a vCPU can be in."""
-
-_ELR_EL1 = (3, 0, 4, 0, 1)
-_SPSR_EL1 = (3, 0, 4, 0, 0)
-_VMPIDR_EL2 = (3, 4, 0, 0, 5)
 
 
 @lru_cache(maxsize=128)
@@ -50,7 +48,7 @@ def _registers_of(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
             (sys_reg(*encoding), _kept(encoding, value)) for encoding, value in _PERMISSION.items()
         )
     if behaviour.os_lock_emulated:
-        yield sys_reg(*_OSLSR_EL1), (lambda vcpu: vcpu.oslsr, _set_oslsr)
+        yield sys_reg(*sysregs.OSLSR_EL1), (lambda vcpu: vcpu.oslsr, _set_oslsr)
     yield from cacheregs.registers(behaviour)
 
 
@@ -140,7 +138,7 @@ def _mpidr(vcpu: Vcpu) -> int:
 
 def _set_mpidr(vcpu: Vcpu, value: int) -> None:
     vcpu.mpidr = value
-    vcpu.cpu.engine.write_sys(_VMPIDR_EL2, value)
+    vcpu.cpu.engine.write_sys(sysregs.VMPIDR_EL2, value)
 
 
 def _set_mdscr(vcpu: Vcpu, value: int) -> None:
@@ -169,42 +167,40 @@ def _bank(of: Callable[[Vcpu], list[int]], n: int) -> Access:
 
 def _pmu() -> Iterator[tuple[Encoding, int]]:
     """The PMU of a vCPU without one, as long as KVM showed it: nobody counts."""
-    yield (3, 3, 9, 12, 0), _PMCR
+    yield sysregs.PMCR_EL0, _PMCR
     yield from (((3, 3, 9, 12, op2), UNKNOWN_RESET) for op2 in range(1, 6))
-    yield (3, 3, 9, 13, 0), UNKNOWN_RESET
-    yield (3, 3, 9, 14, 0), 0
-    yield (3, 3, 9, 14, 3), UNKNOWN_RESET
+    yield sysregs.PMCCNTR_EL0, UNKNOWN_RESET
+    yield sysregs.PMUSERENR_EL0, 0
+    yield sysregs.PMOVSSET_EL0, UNKNOWN_RESET
     yield from (((3, 0, 9, 14, op2), UNKNOWN_RESET) for op2 in (1, 2))
     for first in (8, 12):  # PMEVCNTR0_EL0 to 30, PMEVTYPER0_EL0 to 30
         for n in range(31):
             yield (3, 3, 14, first + n // 8, n % 8), UNKNOWN_RESET
-    yield (3, 3, 14, 15, 7), 0  # PMCCFILTR_EL0
+    yield sysregs.PMCCFILTR_EL0, 0
 
 
 _PMCR: Final = 0x4101_30AC
-_OSLSR_EL1: Final = (2, 0, 1, 1, 4)
 _KEPT: Final[Mapping[Encoding, int]] = {
-    (2, 4, 0, 7, 0): 0,  # DBGVCR32_EL2
-    (3, 0, 1, 0, 1): 0,  # ACTLR_EL1
-    (3, 0, 12, 1, 1): 0,  # DISR_EL1
-    (3, 4, 3, 0, 0): UNKNOWN_RESET,  # DACR32_EL2
-    (3, 4, 5, 0, 1): UNKNOWN_RESET,  # IFSR32_EL2
-    (3, 4, 5, 3, 0): 0x700,  # FPEXC32_EL2
+    sysregs.DBGVCR32_EL2: 0,
+    sysregs.ACTLR_EL1: 0,
+    sysregs.DISR_EL1: 0,
+    sysregs.DACR32_EL2: UNKNOWN_RESET,
+    sysregs.IFSR32_EL2: UNKNOWN_RESET,
+    sysregs.FPEXC32_EL2: 0x700,
 }
 _PERMISSION: Final[Mapping[Encoding, int]] = {
-    (3, 0, 2, 0, 3): 0,  # TCR2_EL1
-    (3, 0, 10, 2, 2): UNKNOWN_RESET,  # PIRE0_EL1
-    (3, 0, 10, 2, 3): UNKNOWN_RESET,  # PIR_EL1
+    sysregs.TCR2_EL1: 0,
+    sysregs.PIRE0_EL1: UNKNOWN_RESET,
+    sysregs.PIR_EL1: UNKNOWN_RESET,
 }
-_BANKS: Final[tuple[tuple[int, Callable[[Vcpu], list[int]]], ...]] = (
-    (4, lambda vcpu: vcpu.guest_bvr),
-    (5, lambda vcpu: vcpu.guest_bcr),
-    (6, lambda vcpu: vcpu.guest_wvr),
-    (7, lambda vcpu: vcpu.guest_wcr),
+_BANKS: Final[tuple[tuple[Sequence[Encoding], Callable[[Vcpu], list[int]]], ...]] = (
+    (sysregs.DBGBVR_EL1, lambda vcpu: vcpu.guest_bvr),
+    (sysregs.DBGBCR_EL1, lambda vcpu: vcpu.guest_bcr),
+    (sysregs.DBGWVR_EL1, lambda vcpu: vcpu.guest_wvr),
+    (sysregs.DBGWCR_EL1, lambda vcpu: vcpu.guest_wcr),
 )
 _IDENTITIES: Final = tuple((3, 0, 0, crm, op2) for crm in range(1, 8) for op2 in range(8))
-_CSSELR_EL1: Final = (3, 2, 0, 0, 0)
-_ELSEWHERE: Final = {_ELR_EL1, _SPSR_EL1, _CSSELR_EL1}
+_ELSEWHERE: Final = {sysregs.ELR_EL1, sysregs.SPSR_EL1, sysregs.CSSELR_EL1}
 """Of the registers that have a value at reset, those that have another id or a way of their own."""
 
 _CORE: Final[dict[int, Access]] = {
@@ -213,8 +209,8 @@ _CORE: Final[dict[int, Access]] = {
     CORE_REGISTERS["sp_el1"]: _sp(1),
     CORE_REGISTERS["pc"]: (lambda vcpu: vcpu.cpu.pc, _set_pc),
     CORE_REGISTERS["pstate"]: (lambda vcpu: vcpu.cpu.pstate, _set_pstate),
-    CORE_REGISTERS["elr_el1"]: _system(_ELR_EL1),
-    CORE_REGISTERS["spsr_el1"]: _system(_SPSR_EL1),
+    CORE_REGISTERS["elr_el1"]: _system(sysregs.ELR_EL1),
+    CORE_REGISTERS["spsr_el1"]: _system(sysregs.SPSR_EL1),
     **{
         CORE_REGISTERS[f"spsr_{mode}"]: _kept((0, 0, 0, 0, n), 0)
         for n, mode in enumerate(("abt", "und", "irq", "fiq"))
@@ -232,13 +228,13 @@ _SYSTEM: Final[dict[int, Access]] = {
         if encoding not in _ELSEWHERE
     },
     **{sys_reg(*encoding): _identity(encoding) for encoding in _IDENTITIES},
-    sys_reg(3, 0, 0, 0, 5): (_mpidr, _set_mpidr),
-    sys_reg(3, 0, 0, 0, 0): fixed(lambda vcpu: vcpu.midr),
-    sys_reg(3, 0, 0, 0, 6): fixed(lambda _vcpu: 0),
-    sys_reg(3, 1, 0, 0, 7): fixed(lambda _vcpu: 0),
-    sys_reg(2, 0, 0, 2, 0): (lambda vcpu: vcpu.mdccint, _set_mdccint),
-    sys_reg(2, 0, 0, 2, 2): (lambda vcpu: vcpu.guest_mdscr, _set_mdscr),
-    **{sys_reg(2, 0, 0, n, op2): _bank(of, n) for op2, of in _BANKS for n in range(16)},
+    sys_reg(*sysregs.MPIDR_EL1): (_mpidr, _set_mpidr),
+    sys_reg(*sysregs.MIDR_EL1): fixed(lambda vcpu: vcpu.midr),
+    sys_reg(*sysregs.REVIDR_EL1): fixed(lambda _vcpu: 0),
+    sys_reg(*sysregs.AIDR_EL1): fixed(lambda _vcpu: 0),
+    sys_reg(*sysregs.MDCCINT_EL1): (lambda vcpu: vcpu.mdccint, _set_mdccint),
+    sys_reg(*sysregs.MDSCR_EL1): (lambda vcpu: vcpu.guest_mdscr, _set_mdscr),
+    **{sys_reg(*each): _bank(of, n) for bank, of in _BANKS for n, each in enumerate(bank)},
 }
 
 PARTLY_KEPT: Final = frozenset(
@@ -246,11 +242,11 @@ PARTLY_KEPT: Final = frozenset(
         CORE_REGISTERS["pstate"],
         FP_REGISTERS["fpsr"],
         FP_REGISTERS["fpcr"],
-        sys_reg(3, 0, 5, 1, 0),  # AFSR0_EL1
-        sys_reg(3, 0, 5, 1, 1),  # AFSR1_EL1
-        sys_reg(3, 0, 10, 3, 0),  # AMAIR_EL1
-        sys_reg(3, 0, 12, 0, 0),  # VBAR_EL1
-        sys_reg(*_CSSELR_EL1),
+        sys_reg(*sysregs.AFSR0_EL1),
+        sys_reg(*sysregs.AFSR1_EL1),
+        sys_reg(*sysregs.AMAIR_EL1),
+        sys_reg(*sysregs.VBAR_EL1),
+        sys_reg(*sysregs.CSSELR_EL1),
     }
 )
 """Of these the CPU keeps less than KVM does."""
@@ -262,5 +258,6 @@ def reset_unloaded(vcpu: Vcpu) -> None:
 
 
 _UNKNOWN_AT_RESET: Final = dict.fromkeys(
-    (sys_reg(*_CSSELR_EL1), sys_reg(3, 0, 5, 1, 0), sys_reg(3, 0, 5, 1, 1)), UNKNOWN_RESET
+    (sys_reg(*sysregs.CSSELR_EL1), sys_reg(*sysregs.AFSR0_EL1), sys_reg(*sysregs.AFSR1_EL1)),
+    UNKNOWN_RESET,
 )

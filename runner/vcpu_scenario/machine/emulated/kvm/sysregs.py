@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu.hardware import HCR_TID1, HCR_TID2, HCR_TVM
 from vcpu_scenario.machine.emulated.cpu.icv import SGI_REGISTERS
 from vcpu_scenario.machine.emulated.cpu.native import PMU_GROUPS, iss_encoding
-from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
 from vcpu_scenario.machine.emulated.cpu.timers import ISTATUS, Timer
 from vcpu_scenario.machine.emulated.kvm import cacheregs
 from vcpu_scenario.machine.emulated.kvm.guestdebug import guest_registers_in_use
@@ -17,35 +18,31 @@ from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined, skip_ins
 from vcpu_scenario.machine.emulated.kvm.vcpu import UNKNOWN_RESET, Vcpu
 from vcpu_scenario.machine.emulated.vgic import UNDEF
 
-SCTLR_EL1: Final = (3, 0, 1, 0, 0)
-ACTLR_EL1: Final = (3, 0, 1, 0, 1)
-_VMPIDR_EL2: Final = (3, 4, 0, 0, 5)
-_VPIDR_EL2: Final = (3, 4, 0, 0, 0)
 _SCTLR_RESET: Final = 0x00C5_0078
 _SCTLR_M_C: Final = 1 | 1 << 2
 
 RESET_VALUES: Final[dict[Encoding, int]] = {
-    SCTLR_EL1: _SCTLR_RESET,
-    (3, 0, 1, 0, 2): 0,  # CPACR_EL1
-    (3, 0, 2, 0, 0): UNKNOWN_RESET,  # TTBR0_EL1
-    (3, 0, 2, 0, 1): UNKNOWN_RESET,  # TTBR1_EL1
-    (3, 0, 2, 0, 2): 0,  # TCR_EL1
-    (3, 0, 4, 0, 0): 0,  # SPSR_EL1
-    (3, 0, 4, 0, 1): 0,  # ELR_EL1
-    (3, 0, 5, 1, 0): UNKNOWN_RESET,  # AFSR0_EL1
-    (3, 0, 5, 1, 1): UNKNOWN_RESET,  # AFSR1_EL1
-    (3, 0, 5, 2, 0): UNKNOWN_RESET,  # ESR_EL1
-    (3, 0, 6, 0, 0): UNKNOWN_RESET,  # FAR_EL1
-    (3, 0, 7, 4, 0): UNKNOWN_RESET,  # PAR_EL1
-    (3, 0, 10, 2, 0): UNKNOWN_RESET,  # MAIR_EL1
-    (3, 0, 10, 3, 0): 0,  # AMAIR_EL1
-    (3, 0, 12, 0, 0): 0,  # VBAR_EL1
-    (3, 0, 13, 0, 1): 0,  # CONTEXTIDR_EL1
-    (3, 0, 13, 0, 4): UNKNOWN_RESET,  # TPIDR_EL1
-    (3, 3, 13, 0, 2): UNKNOWN_RESET,  # TPIDR_EL0
-    (3, 3, 13, 0, 3): UNKNOWN_RESET,  # TPIDRRO_EL0
-    (3, 0, 14, 1, 0): 0,  # CNTKCTL_EL1
-    cacheregs.CSSELR_EL1: UNKNOWN_RESET,
+    sysregs.SCTLR_EL1: _SCTLR_RESET,
+    sysregs.CPACR_EL1: 0,
+    sysregs.TTBR0_EL1: UNKNOWN_RESET,
+    sysregs.TTBR1_EL1: UNKNOWN_RESET,
+    sysregs.TCR_EL1: 0,
+    sysregs.SPSR_EL1: 0,
+    sysregs.ELR_EL1: 0,
+    sysregs.AFSR0_EL1: UNKNOWN_RESET,
+    sysregs.AFSR1_EL1: UNKNOWN_RESET,
+    sysregs.ESR_EL1: UNKNOWN_RESET,
+    sysregs.FAR_EL1: UNKNOWN_RESET,
+    sysregs.PAR_EL1: UNKNOWN_RESET,
+    sysregs.MAIR_EL1: UNKNOWN_RESET,
+    sysregs.AMAIR_EL1: 0,
+    sysregs.VBAR_EL1: 0,
+    sysregs.CONTEXTIDR_EL1: 0,
+    sysregs.TPIDR_EL1: UNKNOWN_RESET,
+    sysregs.TPIDR_EL0: UNKNOWN_RESET,
+    sysregs.TPIDRRO_EL0: UNKNOWN_RESET,
+    sysregs.CNTKCTL_EL1: 0,
+    sysregs.CSSELR_EL1: UNKNOWN_RESET,
 }
 
 OSLK: Final = 1 << 1
@@ -56,8 +53,8 @@ def reset_system_registers(vcpu: Vcpu) -> None:
     cpu = vcpu.cpu
     for encoding, value in RESET_VALUES.items():
         cpu.engine.write_sys(encoding, value)
-    cpu.engine.write_sys(_VPIDR_EL2, vcpu.midr)
-    cpu.engine.write_sys(_VMPIDR_EL2, vcpu.mpidr)
+    cpu.engine.write_sys(sysregs.VPIDR_EL2, vcpu.midr)
+    cpu.engine.write_sys(sysregs.VMPIDR_EL2, vcpu.mpidr)
     traps = HCR_TVM
     if vcpu.behaviour.ctr_trapped:
         traps |= HCR_TID2
@@ -152,7 +149,7 @@ def _raz_wi(_vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
 
 def _actlr(vcpu: Vcpu, _encoding: Encoding, value: int | None) -> int | None:
     """What the VMM wrote, else 0, as a Cortex-A57 without EL3 shows; the guest writes nothing."""
-    return vcpu.kept.get(ACTLR_EL1, 0) if value is None else None
+    return vcpu.kept.get(sysregs.ACTLR_EL1, 0) if value is None else None
 
 
 def _oslsr(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
@@ -241,48 +238,48 @@ _WRITE_TIMER: Final[dict[int, Callable[[Timer, int], None]]] = {
     _CVAL: Timer.set_compare,
 }
 _TRAPPED_BY_TVM: Final[tuple[Encoding, ...]] = (
-    SCTLR_EL1,
-    (3, 0, 2, 0, 0),  # TTBR0_EL1
-    (3, 0, 2, 0, 1),  # TTBR1_EL1
-    (3, 0, 2, 0, 2),  # TCR_EL1
-    (3, 0, 5, 1, 0),  # AFSR0_EL1
-    (3, 0, 5, 1, 1),  # AFSR1_EL1
-    (3, 0, 5, 2, 0),  # ESR_EL1
-    (3, 0, 6, 0, 0),  # FAR_EL1
-    (3, 0, 10, 2, 0),  # MAIR_EL1
-    (3, 0, 10, 3, 0),  # AMAIR_EL1
-    (3, 0, 13, 0, 1),  # CONTEXTIDR_EL1
+    sysregs.SCTLR_EL1,
+    sysregs.TTBR0_EL1,
+    sysregs.TTBR1_EL1,
+    sysregs.TCR_EL1,
+    sysregs.AFSR0_EL1,
+    sysregs.AFSR1_EL1,
+    sysregs.ESR_EL1,
+    sysregs.FAR_EL1,
+    sysregs.MAIR_EL1,
+    sysregs.AMAIR_EL1,
+    sysregs.CONTEXTIDR_EL1,
 )
 
 _HANDLERS: Final[dict[Encoding, Access]] = {
-    (2, 0, 0, 2, 2): _mdscr,
-    (2, 0, 0, 2, 0): _mdccint,
-    (2, 3, 0, 1, 0): _raz_wi,  # MDCCSR_EL0
-    (2, 3, 0, 4, 0): _raz_wi,  # DBGDTR_EL0
-    (2, 3, 0, 5, 0): _raz_wi,  # DBGDTRTX_EL0, DBGDTRRX_EL0
-    (2, 0, 0, 0, 2): _raz_wi,  # OSDTRRX_EL1
-    (2, 0, 0, 3, 2): _raz_wi,  # OSDTRTX_EL1
-    (2, 0, 0, 6, 2): _raz_wi,  # OSECCR_EL1
-    (2, 0, 1, 0, 0): _raz_wi,  # MDRAR_EL1
-    (2, 0, 1, 0, 4): _oslar,
-    (2, 0, 1, 1, 4): _oslsr,
-    (2, 0, 1, 3, 4): _raz_wi,  # OSDLR_EL1
-    (2, 0, 1, 4, 4): _raz_wi,  # DBGPRCR_EL1
-    (2, 0, 7, 8, 6): _raz_wi,  # DBGCLAIMSET_EL1
-    (2, 0, 7, 9, 6): _raz_wi,  # DBGCLAIMCLR_EL1
-    (2, 0, 7, 14, 6): _raz_wi,  # DBGAUTHSTATUS_EL1
-    (3, 3, 0, 0, 1): cacheregs.access_ctr,
-    ACTLR_EL1: _actlr,
-    (3, 0, 0, 0, 6): _implementation_id,  # REVIDR_EL1
-    (3, 1, 0, 0, 7): _implementation_id,  # AIDR_EL1
-    (3, 3, 14, 2, 0): _physical_timer,  # CNTP_TVAL_EL0
-    (3, 3, 14, 2, 1): _physical_timer,  # CNTP_CTL_EL0
-    (3, 3, 14, 2, 2): _physical_timer,  # CNTP_CVAL_EL0
-    cacheregs.CCSIDR_EL1: cacheregs.access,
-    cacheregs.CLIDR_EL1: cacheregs.access,
-    cacheregs.CSSELR_EL1: cacheregs.access,
-    (1, 0, 7, 6, 2): _set_way,
-    (1, 0, 7, 10, 2): _set_way,
-    (1, 0, 7, 14, 2): _set_way,
+    sysregs.MDSCR_EL1: _mdscr,
+    sysregs.MDCCINT_EL1: _mdccint,
+    sysregs.MDCCSR_EL0: _raz_wi,
+    sysregs.DBGDTR_EL0: _raz_wi,
+    sysregs.DBGDTRRX_EL0: _raz_wi,  # DBGDTRTX_EL0, DBGDTRRX_EL0
+    sysregs.OSDTRRX_EL1: _raz_wi,
+    sysregs.OSDTRTX_EL1: _raz_wi,
+    sysregs.OSECCR_EL1: _raz_wi,
+    sysregs.MDRAR_EL1: _raz_wi,
+    sysregs.OSLAR_EL1: _oslar,
+    sysregs.OSLSR_EL1: _oslsr,
+    sysregs.OSDLR_EL1: _raz_wi,
+    sysregs.DBGPRCR_EL1: _raz_wi,
+    sysregs.DBGCLAIMSET_EL1: _raz_wi,
+    sysregs.DBGCLAIMCLR_EL1: _raz_wi,
+    sysregs.DBGAUTHSTATUS_EL1: _raz_wi,
+    sysregs.CTR_EL0: cacheregs.access_ctr,
+    sysregs.ACTLR_EL1: _actlr,
+    sysregs.REVIDR_EL1: _implementation_id,
+    sysregs.AIDR_EL1: _implementation_id,
+    sysregs.CNTP_TVAL_EL0: _physical_timer,
+    sysregs.CNTP_CTL_EL0: _physical_timer,
+    sysregs.CNTP_CVAL_EL0: _physical_timer,
+    sysregs.CCSIDR_EL1: cacheregs.access,
+    sysregs.CLIDR_EL1: cacheregs.access,
+    sysregs.CSSELR_EL1: cacheregs.access,
+    sysregs.DC_ISW: _set_way,
+    sysregs.DC_CSW: _set_way,
+    sysregs.DC_CISW: _set_way,
     **dict.fromkeys(_TRAPPED_BY_TVM, _vm_register),
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.registers import sys_reg
 from vcpu_scenario.machine.emulated.cpu.timers import ISTATUS, Timer
@@ -18,13 +19,13 @@ Of = Callable[[Vcpu], Timer]
 
 def timer_registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
     control = _plain_control if behaviour.timer_control_plain else _control
-    yield sys_reg(3, 3, 14, 3, 1), control(_virtual)
-    yield sys_reg(3, 3, 14, 3, 2), _count(_virtual)
-    yield sys_reg(3, 3, 14, 0, 2), _compare(_virtual)
+    yield sys_reg(*sysregs.CNTV_CTL_EL0), control(_virtual)
+    yield sys_reg(*sysregs.CNTV_CVAL_EL0), _count(_virtual)
+    yield sys_reg(*sysregs.CNTVCT_EL0), _compare(_virtual)
     if behaviour.physical_timer_registers:
-        yield sys_reg(3, 3, 14, 2, 1), control(_physical)
-        yield sys_reg(3, 3, 14, 0, 1), _count(_physical)
-        yield sys_reg(3, 3, 14, 2, 2), _compare(_physical)
+        yield sys_reg(*sysregs.CNTP_CTL_EL0), control(_physical)
+        yield sys_reg(*sysregs.CNTPCT_EL0), _count(_physical)
+        yield sys_reg(*sysregs.CNTP_CVAL_EL0), _compare(_physical)
 
 
 def _virtual(vcpu: Vcpu) -> Timer:

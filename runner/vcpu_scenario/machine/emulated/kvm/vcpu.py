@@ -8,11 +8,11 @@ from ctypes import c_uint8, c_uint16, c_uint32, c_uint64
 from dataclasses import dataclass
 from typing import Final
 
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters
-from vcpu_scenario.machine.emulated.cpu.regfile import Encoding
 from vcpu_scenario.machine.emulated.kvm.bus import IoBus
 from vcpu_scenario.machine.emulated.vgic import Vgic
 

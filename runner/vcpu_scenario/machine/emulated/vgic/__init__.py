@@ -7,8 +7,9 @@ after every exit, before ``mmio()`` or a trapped register write is handled.
 
 from __future__ import annotations
 
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.case import Gic
-from vcpu_scenario.machine.emulated.cpu.icv import UNDEF, Encoding, Undefined
+from vcpu_scenario.machine.emulated.cpu.icv import UNDEF, Undefined
 from vcpu_scenario.machine.emulated.vgic.base import Vgic
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.v2 import VgicV2

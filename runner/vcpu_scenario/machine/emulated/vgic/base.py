@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu.cpuif import ListRegister
-from vcpu_scenario.machine.emulated.cpu.icv import UNDEF, Encoding, Value
+from vcpu_scenario.machine.emulated.cpu.icv import UNDEF, Value
 from vcpu_scenario.machine.emulated.vgic.core import Interrupts
 from vcpu_scenario.machine.emulated.vgic.mmio import Frame
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.case import Gic
 from vcpu_scenario.machine.emulated.cpu import icv
 from vcpu_scenario.machine.emulated.cpu.cpuif import ListRegister
-from vcpu_scenario.machine.emulated.cpu.icv import Encoding, Value
+from vcpu_scenario.machine.emulated.cpu.icv import Value
 from vcpu_scenario.machine.emulated.vgic import mmio as m
 from vcpu_scenario.machine.emulated.vgic.base import Vgic
 from vcpu_scenario.machine.emulated.vgic.core import Interrupts
@@ -59,7 +61,7 @@ class VgicV3(Vgic):
     def traps(self, encoding: Encoding, *, is_read: bool = False) -> bool:
         if is_read:
             return False
-        if encoding == icv.ICC_DIR_EL1:
+        if encoding == sysregs.ICC_DIR_EL1:
             return self.features.traps_dir_with_spis and self.deactivation_traps
         return encoding in icv.SGI_REGISTERS
 
@@ -75,7 +77,7 @@ class VgicV3(Vgic):
         return icv.write(self.cpuif, encoding, value)
 
     def _send_sgi(self, encoding: Encoding, value: int) -> bool:
-        group1_too = encoding == icv.ICC_SGI1R_EL1
+        group1_too = encoding == sysregs.ICC_SGI1R_EL1
         if not group1_too and not self.features.group0_sgi_registers:
             return False
         to_others = value >> 40 & 1

@@ -20,6 +20,7 @@ _TAKEN: Final = (
     "actions/*.py",
     "arm64/__init__.py",
     "arm64/esr.py",
+    "arm64/sysregs.py",
     "interchange/*.py",
     "survey.py",
     "kvm/*.py",
