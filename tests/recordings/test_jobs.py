@@ -30,6 +30,7 @@ from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import reg_id
 from vcpu_scenario.recordings.jobs import case_of, jobs
+from vcpu_scenario.trace import Exit, Trace
 
 RECORDED = sorted((Path(__file__).parents[1] / "recorded").glob("*.json.xz"))
 
@@ -111,8 +112,25 @@ def test_plain_and_compressed_files_read_alike(tmp_path: Path) -> None:
     packed.write_bytes(lzma.compress(text))
     (first,), (second,) = jobs(plain), jobs(packed)
     assert first == second
-    assert first.trace("7.3") is first.traces[0]
+    assert first.trace("7.3") is first.traces[0].trace
     assert first.trace("4.14") is None
+
+
+def test_null_is_as_good_as_not_there_and_a_field_unknown_here_is_kept(tmp_path: Path) -> None:
+    exit_: dict[str, object] = {
+        "ret": 0,
+        "errno": None,
+        "exit": "NEW",
+        "pc": 4,
+        "regs": {},
+        "hsr": None,
+        "new": "x",
+    }
+    trace = {"kernels": ["6.12"], "exits": [exit_], "eventfd": None, "ring": None, "error": None}
+    path = tmp_path / "made.json"
+    path.write_text(json.dumps([{"job": JOB, "traces": [trace]}]))
+    (job,) = jobs(path)
+    assert job.trace("6.12") == Trace((Exit("NEW", 0, 0, 4, {"new": "x"}, {}),))
 
 
 @pytest.mark.slow
@@ -121,7 +139,7 @@ def test_a_recorded_trace_is_written_as_it_was_read() -> None:
         raw = json.loads(lzma.decompress(path.read_bytes()))
         for entry, job in zip(raw, jobs(path), strict=True):
             for trace, kept in zip(entry["traces"], job.traces, strict=True):
-                assert kept.to_json() == {k: v for k, v in trace.items() if k != "kernels"}
+                assert kept.trace.to_json() == {k: v for k, v in trace.items() if k != "kernels"}
 
 
 @pytest.mark.slow

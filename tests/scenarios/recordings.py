@@ -7,7 +7,7 @@ can be held against the trace that each recorded kernel gave, without running an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 from vcpu_scenario.case import Action, Case, SetMmioData, SetRegister
 from vcpu_scenario.kvm.errnos import ERRNOS
 from vcpu_scenario.language import SUFFIX, Scenario, ScenarioCase, load
-from vcpu_scenario.recordings.jobs import Json, RecordedJob, RecordedTrace, jobs
-from vcpu_scenario.trace import Exit, Ring, RingEntry, Trace
+from vcpu_scenario.recordings.jobs import RecordedJob, jobs
+from vcpu_scenario.trace import Exit, Trace
 from vcpu_scenario.verdict.judge import judge
 from vcpu_scenario.verdict.records import Mismatch
 from vcpu_scenario.verdict.result import guest_of
@@ -31,7 +31,6 @@ RECORDED: Final = ROOT / "tests" / "recorded"
 
 _NAMED: Final = re.compile(r"recorded job ([\w-]+)")
 _ERRNO: Final = re.compile(r"OSError\((\d+),")
-_HEAD: Final = ("ret", "errno", "exit", "pc", "regs")
 _PRETEXT: Final = SetRegister("x5", 1)
 """The recorder went on after EINTR only where it had something to do: this, to no effect."""
 
@@ -43,7 +42,7 @@ class Pair(NamedTuple):
     job: RecordedJob
 
     @property
-    def recorded(self) -> RecordedTrace:
+    def recorded(self) -> Trace:
         """What the case's kernel gave."""
         found = self.job.trace(self.case.kernel)
         assert found is not None
@@ -137,15 +136,15 @@ def _setting(case: Case) -> dict[str, Any]:
     }
 
 
-def _doings(case: Case, exits: Sequence[Json], needless: Sequence[Action] = ()) -> dict[str, Any]:
+def _doings(case: Case, exits: Sequence[Exit], needless: Sequence[Action] = ()) -> dict[str, Any]:
     """What the VMM does at these exits: its actions, and what each read gets of mmio.data."""
     on = {index: actions for index, actions in case.on if index < len(exits)}
-    if exits and exits[-1].get("exit") == "SYSTEM_EVENT":
+    if exits and exits[-1].exit == "SYSTEM_EVENT":
         on.pop(len(exits) - 1, None)  # it ended the run: nothing was done after it
     goes_on = [
         index in on or not case.limits.stop_on_intr
         for index, exit_ in enumerate(exits)
-        if exit_.get("errno") == ERRNOS["EINTR"]
+        if exit_.errno == ERRNOS["EINTR"]
     ]
     actions = {
         index: kept
@@ -159,22 +158,26 @@ def _is_reply(action: Action) -> bool:
     return isinstance(action, SetMmioData)
 
 
-def _answers(case: Case, exits: Sequence[Json]) -> Iterator[str]:
+def _answers(case: Case, exits: Sequence[Exit]) -> Iterator[str]:
     """Devices answer, and replies overrule them."""
     bus, on = Bus(case), dict(case.on)
     for index, exit_ in enumerate(exits):
         if _is_write(exit_):
-            bus.write(exit_["addr"], exit_["len"], bytes.fromhex(exit_["data"]))
-        elif exit_["exit"] == "MMIO" and not exit_["ret"]:
-            data = bus.read(exit_["addr"], exit_["len"])
+            _write(bus, exit_.fields)
+        elif exit_.exit == "MMIO" and not exit_.ret:
+            data = bus.read(exit_.fields["addr"], exit_.fields["len"])
             for action in on.get(index, ()):
                 if isinstance(action, SetMmioData):
                     data = action.value.to_bytes(8, "little")
-            yield data[: exit_["len"]].hex()
+            yield data[: exit_.fields["len"]].hex()
 
 
-def _is_write(exit_: Json) -> bool:
-    return exit_["exit"] == "MMIO" and not exit_["ret"] and bool(exit_["is_write"])
+def _write(bus: Bus, mmio: Mapping[str, Any]) -> None:
+    bus.write(mmio["addr"], mmio["len"], bytes.fromhex(mmio["data"]))
+
+
+def _is_write(exit_: Exit) -> bool:
+    return exit_.exit == "MMIO" and not exit_.ret and bool(exit_.fields["is_write"])
 
 
 def trace_of(pair: Pair) -> Trace:
@@ -192,30 +195,13 @@ def trace_of(pair: Pair) -> Trace:
     bus = Bus(case.case)
     for exit_ in exits:
         if _is_write(exit_):
-            bus.write(exit_["addr"], exit_["len"], bytes.fromhex(exit_["data"]))
+            _write(bus, exit_.fields)
     return Trace(
-        exits=tuple(map(_exit, exits)),
-        eventfd=recorded.eventfd or (),
-        ring=_ring(recorded),
+        exits=exits,
+        eventfd=recorded.eventfd,
+        ring=recorded.ring,
         output=bus.outputs(),
     )
-
-
-def _exit(exit_: Json) -> Exit:
-    fields = {key: value for key, value in exit_.items() if key not in _HEAD}
-    errno = exit_.get("errno", 0)
-    return Exit(exit_["exit"], exit_["ret"], errno, exit_["pc"], fields, exit_["regs"])
-
-
-def _ring(recorded: RecordedTrace) -> Ring | None:
-    ring = recorded.ring
-    if ring is None:
-        return None
-    entries = (
-        RingEntry(entry["addr"], entry["len"], bytes.fromhex(entry["data"]))
-        for entry in ring["entries"]
-    )
-    return Ring(ring["first"], ring["last"], tuple(entries))
 
 
 def judged(case: ScenarioCase, trace: Trace) -> tuple[Mismatch, ...]:

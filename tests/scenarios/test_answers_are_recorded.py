@@ -45,9 +45,9 @@ def scenario() -> Scenario:
 def answered(trace: RecordedTrace) -> Mapping[str, int]:
     """x0 to x3 after the call."""
     registers: dict[str, int] = {}
-    for exit_ in trace.exits:
-        registers |= exit_["regs"]
-        if exit_["pc"] in AFTER_CALL:
+    for exit_ in trace.trace.exits:
+        registers |= exit_.regs
+        if exit_.pc in AFTER_CALL:
             return registers
     raise AssertionError("the job never got past its call")
 

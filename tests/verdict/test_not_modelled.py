@@ -28,6 +28,7 @@ from vcpu_scenario.report.text import report as text_report
 from vcpu_scenario.running.batch import run_on
 from vcpu_scenario.running.execute import execute
 from vcpu_scenario.running.target import target
+from vcpu_scenario.trace import Trace
 from vcpu_scenario.verdict.result import Result
 
 # brk #7; msr spsr_el1, x1 (to AArch32); msr elr_el1, x2; eret
@@ -185,7 +186,7 @@ def test_history_leaves_such_kernels_out_and_says_why() -> None:
 
 def test_a_recorded_job_that_comes_to_it_is_not_reproduced_and_says_why() -> None:
     (case,) = loads(TEXT, "t.vcpu.yaml").cases(["6.12"])
-    job = RecordedJob("j", case.case, "", (RecordedTrace(("6.12",), ()),))
+    job = RecordedJob("j", case.case, "", (RecordedTrace(("6.12",), Trace()),))
     outcome = check(job, "6.12", create, swallows_steps=lambda _: False)
     assert not outcome.reproduced
     assert outcome.error == REASON

@@ -89,7 +89,7 @@ def _read_trace(document: Json) -> Trace:
     return Trace(
         tuple(_exit(exit_) for exit_ in document["exits"]),
         tuple(document.get("eventfd", ())),
-        _ring(document.get("ring")),
+        ring_from_json(document.get("ring")),
         document.get("error"),
         document.get("errno", 0),
         document.get("final_regs", {}),
@@ -145,7 +145,8 @@ def _exit(document: Json) -> Exit:
     )
 
 
-def _ring(document: Json | None) -> Ring | None:
+def ring_from_json(document: Json | None) -> Ring | None:
+    """The ring that :meth:`vcpu_scenario.trace.Ring.to_json` wrote."""
     if document is None:
         return None
     _number([document["first"], document["last"]], "ring")

@@ -8,15 +8,16 @@ exit, makes the machine give all of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vcpu_scenario.case import Case, HostInterrupt
 from vcpu_scenario.machine.interface import Machine
-from vcpu_scenario.recordings.jobs import RecordedJob, RecordedTrace
+from vcpu_scenario.recordings.jobs import RecordedJob
 from vcpu_scenario.running.causes import causes
-from vcpu_scenario.trace import Exit, Trace
+from vcpu_scenario.trace import Trace
+from vcpu_scenario.verdict import traces
 from vcpu_scenario.verdict.records import END
 from vcpu_scenario.vmm.loop import run_case
 
@@ -25,7 +26,8 @@ Create = Callable[[str], Machine]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first place where two traces part: ``at`` is ``exit 3``, ``eventfd`` or ``ring``.
+    """The first place where two traces part: ``exit``, by number, or ``set-up``, ``eventfd`` or
+    ``ring`` where that is None.
 
     ``expected`` is what was recorded there, ``found`` what the machine gave, either None where
     that trace had ended; ``fields`` name what differs in an exit, and ``rules`` those without
@@ -35,6 +37,7 @@ class Difference:
     at: str
     expected: Any
     found: Any
+    exit: int | None = None
     fields: tuple[str, ...] = ()
     rules: tuple[str, ...] = field(default=(), compare=False)
 
@@ -91,17 +94,17 @@ def check(
             if first_difference(recorded, again) is None:
                 return Outcome(job.name, kernel, None, index, path=job.path)
     if difference is not None:
-        difference = replace(difference, rules=_rules_at(difference.at, job.case, kernel))
+        difference = replace(difference, rules=_rules_at(difference.exit, job.case, kernel))
     return Outcome(job.name, kernel, difference, path=job.path)
 
 
-def _rules_at(at: str, case: Case, kernel: str) -> tuple[str, ...]:
-    """The rules without which the exit that differs would be another."""
+def _rules_at(exit_: int | None, case: Case, kernel: str) -> tuple[str, ...]:
+    """The rules without which the exit that differs would be another, or the final state."""
     return tuple(
         rule
         for cause in causes(case, kernel)
         for rule in cause.rules
-        if at == ("the end" if cause.exit == END else f"exit {cause.exit}")
+        if cause.exit == (END if exit_ is None else exit_)
     )
 
 
@@ -113,35 +116,25 @@ def compared(job: RecordedJob, kernel: str, trace: Trace) -> Outcome:
     return Outcome(job.name, kernel, first_difference(recorded, trace), path=job.path)
 
 
-def first_difference(recorded: RecordedTrace, found: Trace) -> Difference | None:
-    """None where ``found`` is the recorded trace in every respect."""
-    if (recorded.error is not None) != (found.error is not None):
-        return Difference("set-up", recorded.error, found.error)
-    if recorded.error is not None:
+def first_difference(recorded: Trace, found: Trace) -> Difference | None:
+    """None where ``found`` is the recorded trace in every respect that was recorded."""
+    eventfd = found.eventfd if recorded.eventfd else ()
+    ring = found.ring if recorded.ring is not None else None
+    differences = traces.first_difference(recorded, Trace(found.exits, eventfd, ring, found.error))
+    if not differences:
         return None
-    for index, exit_ in enumerate(recorded.exits):
-        if index >= len(found.exits):
-            return Difference(f"exit {index}", dict(exit_), None)
-        if (difference := _exits_differ(index, exit_, found.exits[index])) is not None:
-            return difference
-    if len(found.exits) > len(recorded.exits):
-        index = len(recorded.exits)
-        extra = found.exits[index]
-        return Difference(f"exit {index}", None, extra.to_json())
-    if recorded.eventfd is not None and recorded.eventfd != found.eventfd:
-        return Difference("eventfd", list(recorded.eventfd), list(found.eventfd))
-    ring = None if found.ring is None else found.ring.to_json()
-    if recorded.ring is not None and recorded.ring != ring:
-        return Difference("ring", recorded.ring, ring)
-    return None
-
-
-def _exits_differ(index: int, recorded: Mapping[str, Any], found: Exit) -> Difference | None:
-    other = found.to_json()
-    if other == recorded:
-        return None
-    fields = tuple(key for key in {**recorded, **other} if recorded.get(key) != other.get(key))
-    return Difference(f"exit {index}", dict(recorded), other, fields)
+    at, exits = differences[0].at, differences[0].exits
+    if at != "exit":
+        key = "error" if at == "set-up" else at
+        return Difference(at, recorded.to_json().get(key), found.to_json().get(key))
+    expected, came = (
+        None if index is None else trace.exits[index].to_json()
+        for index, trace in zip(exits, (recorded, found), strict=True)
+    )
+    names = {each.field.partition(".")[0] for each in differences}
+    fields = tuple(name for name in {**(expected or {}), **(came or {})} if name in names)
+    index = next(index for index in exits if index is not None)
+    return Difference(f"exit {index}", expected, came, index, fields)
 
 
 def summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
@@ -177,8 +170,8 @@ def _run(case: Case, kernel: str, create: Create) -> Trace:
 
 def _interrupt_places(difference: Difference) -> range:
     """A lost step shows at the exit that differs or later: the interrupt came just before."""
-    kind, _, index = difference.at.partition(" ")
-    return range(max(int(index) - 2, -1), int(index)) if kind == "exit" else range(0)
+    index = difference.exit
+    return range(0) if index is None else range(max(index - 2, -1), index)
 
 
 def _interrupt_after(case: Case, after: int) -> Case:

@@ -1,9 +1,8 @@
 """Recorded jobs: what was run on real kernels, as cases, with the exits they gave.
 
 A file holds a JSON list of ``{"job": {...}, "traces": [...]}``, plain or compressed with xz. A
-job reads as a :class:`vcpu_scenario.case.Case`, so whatever runs scenarios runs recorded jobs too;
-its traces stay in the recorded form, which :meth:`vcpu_scenario.trace.Trace.to_json` writes as
-well.
+job reads as a :class:`vcpu_scenario.case.Case` and a :class:`vcpu_scenario.trace.Trace` for each
+outcome, so whatever runs scenarios and compares runs does so with recorded jobs too.
 """
 
 from __future__ import annotations
@@ -32,8 +31,10 @@ from vcpu_scenario.case import (
     Watchpoint,
     WriteMemory,
 )
+from vcpu_scenario.interchange.traces import ring_from_json
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.recordings.format import entries
+from vcpu_scenario.trace import Exit, Trace
 
 Json = Mapping[str, Any]
 
@@ -51,28 +52,11 @@ WATCH_TYPES: dict[str, Any] = {"r": "r", "w": "w", "rw": "rw"}
 
 @dataclass(frozen=True, slots=True)
 class RecordedTrace:
-    """One distinct outcome and the kernels that gave it.
-
-    ``exits`` have the field names of :meth:`vcpu_scenario.trace.Exit.to_json`; ``eventfd``,
-    ``ring`` and ``error`` are None where the record has none.
-    """
+    """One distinct outcome and the kernels that gave it: its exits, counts of ioeventfds, the
+    coalesced ring, and the set-up's refusal."""
 
     kernels: tuple[str, ...]
-    exits: tuple[Json, ...]
-    eventfd: tuple[int, ...] | None = None
-    ring: Json | None = None
-    error: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The same form as :meth:`vcpu_scenario.trace.Trace.to_json`, for comparing the two."""
-        out: dict[str, Any] = {"exits": [dict(exit_) for exit_ in self.exits]}
-        if self.eventfd is not None:
-            out["eventfd"] = list(self.eventfd)
-        if self.ring is not None:
-            out["ring"] = dict(self.ring)
-        if self.error is not None:
-            out["error"] = self.error
-        return out
+    trace: Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +72,9 @@ class RecordedJob:
     traces: tuple[RecordedTrace, ...]
     path: str = field(default="", compare=False)
 
-    def trace(self, kernel: str) -> RecordedTrace | None:
+    def trace(self, kernel: str) -> Trace | None:
         """What ``kernel`` gave, or None where the job was not run on it."""
-        return next((trace for trace in self.traces if kernel in trace.kernels), None)
+        return next((each.trace for each in self.traces if kernel in each.kernels), None)
 
 
 def jobs(path: str | Path) -> Iterator[RecordedJob]:
@@ -101,9 +85,8 @@ def jobs(path: str | Path) -> Iterator[RecordedJob]:
     """
     for entry in entries(path):
         job = entry["job"]
-        yield RecordedJob(
-            job["name"], case_of(job), job["asm"], tuple(map(_trace, entry["traces"])), str(path)
-        )
+        traces = tuple(RecordedTrace(tuple(t["kernels"]), _trace(t)) for t in entry["traces"])
+        yield RecordedJob(job["name"], case_of(job), job["asm"], traces, str(path))
 
 
 def case_of(job: Json) -> Case:
@@ -185,11 +168,16 @@ def _actions(actions: Any) -> tuple[Action, ...]:
     return tuple(ACTIONS[action["do"]](action) for action in actions)
 
 
-def _trace(trace: Json) -> RecordedTrace:
-    return RecordedTrace(
-        tuple(trace["kernels"]),
-        tuple(trace["exits"]),
-        tuple(trace["eventfd"]) if "eventfd" in trace else None,
-        trace.get("ring"),
-        trace.get("error"),
+def _trace(document: Json) -> Trace:
+    return Trace(
+        tuple(map(_exit, document["exits"])),
+        tuple(document.get("eventfd") or ()),
+        ring_from_json(document.get("ring")),
+        document.get("error"),
     )
+
+
+def _exit(document: Json) -> Exit:
+    fields = {name: value for name, value in document.items() if value is not None}
+    exit_, ret, pc, regs = (fields.pop(name) for name in ("exit", "ret", "pc", "regs"))
+    return Exit(exit_, ret, fields.pop("errno", 0), pc, fields, regs)

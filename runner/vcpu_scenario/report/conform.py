@@ -112,7 +112,7 @@ def _miss(
 
 def _explained(difference: Difference, guest: Guest) -> Iterator[Line]:
     expected, found = difference.expected, difference.found
-    if not difference.at.startswith("exit"):
+    if difference.exit is None:
         yield line(f"  {difference.at}")
         yield line(f"    recorded  {_plain(expected)}")
         yield line(f"    found     {_plain(found)}")

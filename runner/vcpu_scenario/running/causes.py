@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from vcpu_scenario.kernels.behaviour import Behaviour
@@ -22,6 +21,7 @@ from vcpu_scenario.machine.emulated.machine import EmulatedMachine
 from vcpu_scenario.machine.interface import Unsupported
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.verdict.records import END, Cause, Mismatch
+from vcpu_scenario.verdict.traces import first_other_exit
 from vcpu_scenario.vmm.loop import run_case
 
 if TYPE_CHECKING:
@@ -137,10 +137,9 @@ def first_change(trace: Trace, other: Trace | None) -> int | None:
     """
     if other is None:
         return 0
-    pairs = enumerate(zip_longest(trace.exits, other.exits))
-    changes = [next((index for index, (here, there) in pairs if here != there), len(trace.exits))]
-    changes += [entry for entry, _ in {*trace.kicks} ^ {*other.kicks}]
-    if (first := min(changes)) < len(trace.exits):
+    at, end = first_other_exit(trace, other), len(trace.exits)
+    changes = [end if at is None else at, *(entry for entry, _ in {*trace.kicks} ^ {*other.kicks})]
+    if (first := min(changes)) < end:
         return first
     return None if trace == other else END
 

@@ -5,9 +5,9 @@ Neither is taken as the truth. Rules are left out: only the emulated machine nam
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from typing import Any, Final, TypeAlias
 
 from vcpu_scenario.arm64.esr import EC_MASK
@@ -97,6 +97,24 @@ def compare_traces(one: Trace, other: Trace) -> Comparison:
     return Comparison(pairs, tuple(differences))
 
 
+def first_other_exit(one: Trace, other: Trace) -> int | None:
+    """The number of the first exit in which two traces differ; None where all are the same."""
+    pairs = enumerate(zip_longest(one.exits, other.exits))
+    return next((index for index, (here, there) in pairs if here != there), None)
+
+
+def first_difference(one: Trace, other: Trace) -> tuple[Difference, ...]:
+    """What differs at the first place where two traces part: in the set-up, in the first exit, by
+    number, that is another, or in the final state. Empty where they are the same."""
+    found = tuple(_set_up(one, other))
+    if not found and one.exits != other.exits:
+        pairs = zip_longest(range(len(one.exits)), range(len(other.exits)))
+        registers = states(one.exits), states(other.exits)
+        by_exit = groupby(_exits(pairs, one.exits, other.exits, registers), lambda each: each.exits)
+        found = tuple(next((group for _, group in by_exit), ()))
+    return found or (*_kicks(one, other), *_final(one, other))
+
+
 _States: TypeAlias = tuple[Sequence[Mapping[str, int]], Sequence[Mapping[str, int]]]
 
 
@@ -155,7 +173,7 @@ def _flat(exit_: Exit) -> dict[str, Any]:
 
 
 def _exits(
-    pairs: Sequence[Pair], one: Sequence[Exit], other: Sequence[Exit], registers: _States
+    pairs: Iterable[Pair], one: Sequence[Exit], other: Sequence[Exit], registers: _States
 ) -> Iterator[Difference]:
     told: dict[str, tuple[int | None, int | None]] = {}
     for pair in pairs:
