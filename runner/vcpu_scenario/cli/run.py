@@ -199,7 +199,7 @@ def results_of(
     def work(number: int) -> tuple[Any, ...] | NoMachine:
         try:
             with failing():
-                return _packed(attempt(number), traces)
+                return attempt(number).parts(traces=traces)
         except NoMachine as failed:
             return failed
 
@@ -228,19 +228,3 @@ def _attempt(cases: Sequence[ScenarioCase], real: Target | None) -> Callable[[in
 
     target = real or Emulated()
     return lambda number: execute.execute_on(cases[number], target)
-
-
-def _packed(result: Result, traces: bool) -> tuple[Any, ...]:
-    """All but the case, which its number says, in the order of the fields."""
-    trace = result.trace if traces else None
-    return (
-        result.verdict,
-        trace,
-        result.stops,
-        result.mismatches,
-        result.findings,
-        result.reason,
-        result.detail,
-        result.cut,
-        result.causes,
-    )

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import vcpu_scenario
 from vcpu_scenario.running.carriers import Carrier, carrier
+from vcpu_scenario.running.order import in_order
 from vcpu_scenario.verdict.result import Result, Verdict
 
 if TYPE_CHECKING:
@@ -71,16 +72,13 @@ def run_on(
     batches.waiting.extend(
         range(first, min(first + most, len(cases))) for first in range(0, len(cases), most)
     )
-    done: dict[int, Result] = {}
-    following = 0
-    try:
+
+    def coming() -> Iterator[tuple[int, Result]]:
         while not stop() and batches.submit():
-            done.update(batches.next_results(gone))
-            while following in done:
-                yield done.pop(following)
-                following += 1
-        # Only where it was stopped is anything missing before these.
-        yield from (done[number] for number in sorted(done))
+            yield from batches.next_results(gone).items()
+
+    try:
+        yield from (result for _, result in in_order(coming()))
     finally:
         way.close()
 
@@ -181,13 +179,8 @@ def run_batch(wanted: str, batch: bytes, traces: bool) -> bytes:
     from vcpu_scenario.running.execute import execute
 
     cases, create = pickle.loads(batch)
-    outcomes = [_outcome(execute(case, create or emulated), traces) for case in cases]
+    outcomes = [execute(case, create or emulated).parts(traces=traces) for case in cases]
     return pickle.dumps(outcomes, pickle.HIGHEST_PROTOCOL)
-
-
-def _outcome(result: Result, traces: bool) -> Outcome:
-    kept = result if traces else replace(result, trace=None)
-    return tuple(getattr(kept, field.name) for field in fields(Result)[1:])
 
 
 def _words(error: BaseException) -> str:

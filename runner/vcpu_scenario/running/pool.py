@@ -21,6 +21,7 @@ from time import monotonic
 from typing import IO, Any, Final, Generic, TypeVar
 
 from vcpu_scenario.host.signals import SIGNALS
+from vcpu_scenario.running.order import in_order
 from vcpu_scenario.running.worker import CHUNK, HEAD, Lost, Stop, serve
 
 Result = TypeVar("Result")
@@ -51,7 +52,7 @@ def results(
     """
     if not processes:
         return _here(work, count, stop)
-    return _in_order(_Workers(work, count, processes, stop, patience).results())
+    return in_order(_Workers(work, count, processes, stop, patience).results())
 
 
 def _here(
@@ -61,24 +62,6 @@ def _here(
         if stop:
             return
         yield number, work(number)
-
-
-def _in_order(
-    done: Iterator[tuple[int, Result | Lost]],
-) -> Generator[tuple[int, Result | Lost], None, None]:
-    early: dict[int, Result | Lost] = {}
-    following = 0
-    try:
-        for number, result in done:
-            early[number] = result
-            while following in early:
-                yield following, early.pop(following)
-                following += 1
-    except KeyboardInterrupt:
-        yield from sorted(early.items())
-        raise
-    # Only where it was stopped is anything missing before these.
-    yield from sorted(early.items())
 
 
 class _Worker:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vcpu_scenario.trace import Stop, Trace
 from vcpu_scenario.verdict.guest import Guest
@@ -66,6 +66,12 @@ class Result:
     detail: str = ""
     cut: str = ""
     causes: tuple[Cause, ...] = ()
+
+    def parts(self, *, traces: bool) -> tuple[Any, ...]:
+        """All fields but the case, in order, for whoever has the case: ``Result(case, *parts)``.
+        Without ``traces`` there is None in place of the trace."""
+        kept = self if traces else replace(self, trace=None)
+        return tuple(getattr(kept, each.name) for each in fields(Result)[1:])
 
 
 def tally(results: Iterable[Result]) -> dict[Verdict, int]:
