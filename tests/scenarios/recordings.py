@@ -165,7 +165,7 @@ def _answers(case: Case, exits: Sequence[Exit]) -> Iterator[str]:
         if _is_write(exit_):
             _write(bus, exit_.fields)
         elif exit_.exit == "MMIO" and not exit_.ret:
-            data = bus.read(exit_.fields["addr"], exit_.fields["len"])
+            data = bus.read(exit_.fields["addr"], exit_.fields["len"]).to_bytes(8, "little")
             for action in on.get(index, ()):
                 if isinstance(action, SetMmioData):
                     data = action.value.to_bytes(8, "little")

@@ -21,6 +21,9 @@ class DeviceModel(Protocol):
         ...
 
 
+_ALL: Final = (1 << 64) - 1
+
+
 class RegisterFile:
     """Little-endian bytes that keep what was written to them."""
 
@@ -149,13 +152,13 @@ class Bus:
                 return model, offset
         return None
 
-    def read(self, addr: int, length: int) -> bytes:
-        """The 8 bytes for ``run->mmio.data`` that answer a read of ``length`` bytes."""
+    def read(self, addr: int, length: int) -> int:
+        """All 8 bytes of ``run->mmio.data``, little-endian, that answer a read of ``length``."""
         found = self._at(addr)
         if found is None:
-            return self._default_reply.to_bytes(8, "little")
+            return self._default_reply
         model, offset = found
-        return (model.read(offset, length) & (1 << 64) - 1).to_bytes(8, "little")
+        return model.read(offset, length) & _ALL
 
     def write(self, addr: int, length: int, data: bytes) -> None:
         if (found := self._at(addr)) is not None:

@@ -8,26 +8,28 @@ from typing import Any
 from vcpu_scenario.kvm import abi
 
 
-def fields_of(run: abi.kvm_run) -> dict[str, Any]:
-    """The fields by the uAPI's names, as recorded traces have them; none of an unknown reason."""
-    describe = _DESCRIBE.get(run.exit_reason)
+def fields_of(run: abi.kvm_run, reason: int) -> dict[str, Any]:
+    """The fields of an exit for ``reason``, by the uAPI's names, as recorded traces have them; none
+    of an unknown reason."""
+    describe = _DESCRIBE.get(reason)
     return {} if describe is None else describe(run)
 
 
 def _describe_debug(run: abi.kvm_run) -> dict[str, Any]:
     debug = run.debug
     fields: dict[str, Any] = {"hsr": debug.hsr, "far": debug.far}
-    if debug.hsr_high:
-        fields["hsr_high"] = debug.hsr_high
-    if run.flags:
-        fields["flags"] = run.flags
+    if high := debug.hsr_high:
+        fields["hsr_high"] = high
+    if flags := run.flags:
+        fields["flags"] = flags
     return fields
 
 
 def _describe_mmio(run: abi.kvm_run) -> dict[str, Any]:
     mmio = run.mmio
-    fields: dict[str, Any] = {"addr": mmio.phys_addr, "len": mmio.len, "is_write": mmio.is_write}
-    if mmio.is_write:
+    is_write = mmio.is_write
+    fields: dict[str, Any] = {"addr": mmio.phys_addr, "len": mmio.len, "is_write": is_write}
+    if is_write:
         fields["data"] = bytes(mmio.data).hex()
     return fields
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from ctypes import c_uint64
 from functools import lru_cache
+from typing import Any
 
 from vcpu_scenario.actions import perform
 from vcpu_scenario.case import (
@@ -63,11 +65,13 @@ class _Run:
     def __init__(self, machine: Machine, case: Case) -> None:
         self.machine = machine
         self.run = machine.run
+        self.mmio_data = c_uint64.from_buffer(self.run.mmio.data)
         self.case = case
         self.bus = Bus(case)
         self.exits: list[Exit] = []
         self.entries: list[Entry] = []
         self.on = dict(case.on)
+        self.observe = case.observe
         self.read_after_exits = (*map(id_of, case.observe), _PC)
         self.last: dict[str, int] = {}
         self.repeats = 0
@@ -131,8 +135,8 @@ class _Run:
             if kicked and result == -errno.EINTR:
                 continue  # no exit of the scenario's
             # A kernel that has something to say before it looks whether it may go on says it now.
-            self._record(result)
-            ended = self._ending(result) or self._react(result)
+            exit_ = self._record(result)
+            ended = self._ending(result, exit_) or self._react(exit_)
         return ended
 
     def _kvm_run(self, kicked: bool) -> int:
@@ -148,31 +152,30 @@ class _Run:
         self.entries.append(_new(Entry, fields))
         return result
 
-    def _record(self, result: int) -> None:
-        machine, run = self.machine, self.run
-        reason = run.exit_reason
-        name = abi.EXIT_NAMES.get(reason, str(reason))
-        fields = fields_of(run)
+    def _record(self, result: int) -> Exit:
+        run, reason = self.run, self.run.exit_reason
+        name = abi.EXIT_NAMES.get(reason) or str(reason)
+        values = self.machine.get_regs(self.read_after_exits)
+        self.pc = values.pop()
         regs, last = {}, self.last
-        *values, self.pc = machine.get_regs(self.read_after_exits)
-        for reg, value in zip(self.case.observe, values, strict=True):
+        for reg, value in zip(self.observe, values, strict=True):
             if last.get(reg) != value:
                 last[reg] = regs[reg] = value
-        failed = result < 0
-        head = name, -1 if failed else 0, -result if failed else 0
-        self.exits.append(_new(Exit, (*head, self.pc, fields, regs)))
+        ret, error = (0, 0) if result >= 0 else (-1, -result)
+        exit_: Exit = _new(Exit, (name, ret, error, self.pc, fields_of(run, reason), regs))
+        self.exits.append(exit_)
+        return exit_
 
-    def _ending(self, result: int) -> Ending | None:
+    def _ending(self, result: int, exit_: Exit) -> Ending | None:
         """Why the run ends here; None where it goes on."""
         limits = self.case.limits
-        reason = self.run.exit_reason
         if result < 0 and result != -errno.EINTR:
             return Ending.ERROR
         if result == -errno.EINTR:
             acts = len(self.exits) - 1 in self.on
             if limits.stop_on_intr and not acts:
                 return Ending.INTERRUPTED
-        elif reason == abi.KVM_EXIT_SYSTEM_EVENT:
+        elif exit_.exit == "SYSTEM_EVENT":
             return Ending.SYSTEM_EVENT
         if len(self.exits) >= limits.exits:
             return Ending.EXIT_LIMIT
@@ -191,13 +194,13 @@ class _Run:
         else:
             self.repeats = 0
 
-    def _react(self, result: int) -> Ending | None:
+    def _react(self, exit_: Exit) -> Ending | None:
         vmm, asked = self.vmm, self.asked
-        exit_ = self.exits[-1]
         actions = self.on.get(len(self.exits) - 1, ())
-        if result == 0 and self.run.exit_reason == abi.KVM_EXIT_MMIO:
-            self._answer_mmio()
-        told = vmm.reason(exit_, asked) is not None
+        if exit_.exit == "MMIO" and not exit_.ret:
+            self._answer_mmio(exit_.fields)
+        reason = vmm.reason(exit_, asked)
+        told = reason is not None
         gives = not told and vmm.gives(exit_)
         if not (told or gives or actions):
             return None
@@ -208,7 +211,7 @@ class _Run:
                 self.pc = None
                 vmm.give(self.machine, exit_)
                 self.did += (GuestException(),)
-            elif reason_of(exit_) is StopReason.BRK and self._skips_brk(actions):
+            elif (reason or reason_of(exit_)) is StopReason.BRK and self._skips_brk(actions):
                 self.do(SetRegister("pc", exit_.pc + 4))
             self.ask(actions)
             for action in vmm.resume(self.asked) if told else ():
@@ -219,15 +222,15 @@ class _Run:
         self.kicked = told and vmm.kicks
         return None
 
-    def _answer_mmio(self) -> None:
-        mmio = self.run.mmio
-        addr, length = mmio.phys_addr, mmio.len
-        if mmio.is_write:
-            self.bus.write(addr, length, bytes(mmio.data))
+    def _answer_mmio(self, mmio: Mapping[str, Any]) -> None:
+        """``mmio`` is what ``run->mmio`` says, which nobody has written since."""
+        addr, length = mmio["addr"], mmio["len"]
+        if mmio["is_write"]:
+            self.bus.write(addr, length, bytes.fromhex(mmio["data"]))
         else:
             data = self.bus.read(addr, length)
-            mmio.data[:] = data
-            self.did += (_answer(data[:length]),)
+            self.mmio_data.value = data
+            self.did += _answers(data & (1 << 8 * min(length, 8)) - 1)
 
     def _skips_brk(self, actions: tuple[Action, ...]) -> bool:
         policy = self.case.skip_brk
@@ -249,8 +252,9 @@ class _Run:
 
 
 @lru_cache(maxsize=1024)
-def _answer(data: bytes) -> Answer:
-    return Answer(int.from_bytes(data, "little"))
+def _answers(value: int) -> tuple[Answer]:
+    """A guest reads the same again and again."""
+    return (Answer(value),)
 
 
 def _ring(ring: abi.kvm_coalesced_mmio_ring) -> Ring:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
@@ -34,27 +36,16 @@ class Qemu:
 
     def reason(self, exit_: Exit, asked: Asked) -> StopReason | None:
         """``kvm_arm_handle_debug``: only of what the debugger itself has set."""
-        reason, far = reason_of(exit_), exit_.fields.get("far", 0)
-        known = {
-            StopReason.STEP: stepping(asked.debug),
-            StopReason.BRK: exit_.pc in asked.breakpoints,
-            StopReason.HARDWARE_BREAKPOINT: exit_.pc in asked.debug.hw_bp,
-            StopReason.WATCHPOINT: any(_watches(one, far) for one in asked.debug.watch),
-        }
-        return reason if reason is not None and known[reason] else None
+        reason = reason_of(exit_)
+        return reason if reason is not None and _HAS_ASKED[reason](exit_, asked) else None
 
     def stop(self, asked: Asked) -> tuple[SetGuestDebug, ...]:
         """``gdb_vm_state_change`` switches the step off; with no breakpoint set, guest debug is
         off as a whole (``kvm_update_guest_debug``)."""
-        debug = asked.debug
-        if not stepping(debug):
-            return ()
-        breaks = debug.hw_bp or debug.watch or asked.breakpoints
-        control = debug.control & ~abi.KVM_GUESTDBG_SINGLESTEP if breaks else 0
-        return (SetGuestDebug(replace(debug, control=control)),)
+        return _without_step(asked.debug, bool(asked.breakpoints))
 
     def resume(self, asked: Asked) -> tuple[SetGuestDebug, ...]:
-        return (SetGuestDebug(asked.debug),) if asked.debug != GuestDebug() else ()
+        return _all_of(asked.debug)
 
     def gives(self, exit_: Exit) -> bool:
         """What the debugger has not set is the guest's own; but a step that nobody asked for is
@@ -79,6 +70,30 @@ class Qemu2017(Qemu):
         if exit_.exit == "MMIO" and not exit_.ret and stepping(asked.debug):
             return StopReason.STEP
         return super().reason(exit_, asked)
+
+
+_HAS_ASKED: Final[Mapping[StopReason, Callable[[Exit, Asked], bool]]] = {
+    StopReason.STEP: lambda exit_, asked: stepping(asked.debug),
+    StopReason.BRK: lambda exit_, asked: exit_.pc in asked.breakpoints,
+    StopReason.HARDWARE_BREAKPOINT: lambda exit_, asked: exit_.pc in asked.debug.hw_bp,
+    StopReason.WATCHPOINT: lambda exit_, asked: any(
+        _watches(one, exit_.fields["far"]) for one in asked.debug.watch
+    ),
+}
+
+
+@lru_cache
+def _without_step(debug: GuestDebug, brks: bool) -> tuple[SetGuestDebug, ...]:
+    if not stepping(debug):
+        return ()
+    breaks = debug.hw_bp or debug.watch or brks
+    control = debug.control & ~abi.KVM_GUESTDBG_SINGLESTEP if breaks else 0
+    return (SetGuestDebug(replace(debug, control=control)),)
+
+
+@lru_cache
+def _all_of(debug: GuestDebug) -> tuple[SetGuestDebug, ...]:
+    return (SetGuestDebug(debug),) if debug != GuestDebug() else ()
 
 
 def _watches(watch: Watchpoint, far: int) -> bool:

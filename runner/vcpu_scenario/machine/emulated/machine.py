@@ -38,6 +38,7 @@ from vcpu_scenario.machine.emulated.kvm.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.emulated.kvm.mmio import Completion, complete
 from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state, wait_to_run
 from vcpu_scenario.machine.emulated.kvm.registers import (
+    at_once,
     registers_of,
     reset_unloaded,
 )
@@ -146,6 +147,8 @@ class EmulatedMachine:
 
     def get_regs(self, reg_ids: Sequence[int]) -> list[int]:
         registers, vcpu = self._registers, self._vcpu
+        if (take := at_once(reg_ids)) is not None and registers is not _DEAD:
+            return list(take(self._cpu.regs))
         try:
             return [registers[reg_id][0](vcpu) for reg_id in reg_ids]
         except KeyError as unknown:

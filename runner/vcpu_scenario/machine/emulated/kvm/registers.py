@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from ctypes import Array, c_uint64
 from errno import EINVAL
-from functools import lru_cache
+from functools import cache, lru_cache
+from operator import itemgetter
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
@@ -216,6 +218,20 @@ _CORE: Final[dict[int, Access]] = {
         for n, mode in enumerate(("abt", "und", "irq", "fiq"))
     },
 }
+_IN_FILE: Final = {CORE_REGISTERS[f"x{n}"]: n for n in range(31)} | {CORE_REGISTERS["pc"]: 32}
+"""Core registers that are members of the CPU's ``regs``, by their place there."""
+
+
+@cache
+def at_once(reg_ids: Sequence[int]) -> Callable[[Array[c_uint64]], Sequence[int]] | None:
+    """Takes these, two or more, from the CPU's ``regs``; None where one of them is elsewhere.
+
+    Most VMMs read the same few after every exit.
+    """
+    places = [_IN_FILE.get(reg_id) for reg_id in reg_ids]
+    return itemgetter(*places) if len(places) > 1 and None not in places else None
+
+
 _FP: Final[dict[int, Access]] = {
     **{FP_REGISTERS[f"v{n}"]: _vector(n) for n in range(32)},
     FP_REGISTERS["fpsr"]: _fp_status(uc.UC_ARM64_REG_FPSR),
