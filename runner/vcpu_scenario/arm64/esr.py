@@ -21,7 +21,6 @@ BRK_IMMEDIATE: Final = 0xFFFF
 
 EC_UNKNOWN: Final = 0x00
 EC_WFX: Final = 0x01
-EC_SVC64: Final = 0x15
 EC_HVC64: Final = 0x16
 EC_SMC64: Final = 0x17
 EC_SYS64: Final = 0x18

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from vcpu_scenario.analysis.generate.blocks import BLOCKS, DATA_SIZE
+from vcpu_scenario.analysis.generate.blocks import BLOCKS
 from vcpu_scenario.analysis.generate.course import Course
 from vcpu_scenario.analysis.generate.frame import tables, write
 from vcpu_scenario.analysis.generate.surroundings import Surroundings, surroundings
+from vcpu_scenario.analysis.generate.writing import DATA_SIZE
 from vcpu_scenario.case import Action, AddMemslot, Case, HostInterrupt, Limits, Load, Memslot
 
 OBSERVED: Final = ("x0", "x1", "x2", "x3", "x4", "x5", "x6", "x8", "pstate")

@@ -13,7 +13,15 @@ from random import Random
 from typing import Final
 
 from vcpu_scenario.analysis.generate import words as w
-from vcpu_scenario.analysis.generate.blocks import (
+from vcpu_scenario.analysis.generate.program import Program
+from vcpu_scenario.analysis.generate.surroundings import (
+    DISTRIBUTOR,
+    PAGE,
+    UART,
+    VECTORS,
+    Surroundings,
+)
+from vcpu_scenario.analysis.generate.writing import (
     DATA,
     DATA_SIZE,
     DEVICE,
@@ -22,14 +30,6 @@ from vcpu_scenario.analysis.generate.blocks import (
     RETURN_FROM_EL0,
     Block,
     Writing,
-)
-from vcpu_scenario.analysis.generate.program import Program
-from vcpu_scenario.analysis.generate.surroundings import (
-    DISTRIBUTOR,
-    PAGE,
-    UART,
-    VECTORS,
-    Surroundings,
 )
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import Load, Memslot

@@ -25,8 +25,6 @@ DC_CIVAC: Final = 0xD50B7E20
 DC_CVAU: Final = 0xD50B7B20
 DC_ISW: Final = 0xD5087640
 IC_IALLU: Final = 0xD508751F
-TLBI_VMALLE1: Final = 0xD508871F
-AT_S1E1R: Final = 0xD5087800
 
 W: Final = 0
 X: Final = 1
@@ -34,8 +32,6 @@ X: Final = 1
 BYTE, HALF, WORD, DOUBLE = range(4)
 STORE: Final = 0
 LOAD: Final = 1
-LOAD_SIGNED_X: Final = 2
-LOAD_SIGNED_W: Final = 3
 
 POST: Final = 1
 OFFSET: Final = 2

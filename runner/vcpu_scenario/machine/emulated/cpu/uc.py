@@ -58,9 +58,6 @@ _UC_CTL_IO_WRITE: Final = 1
 
 UC_CPU_ARM64_A57: Final = 0
 
-UC_ARM64_REG_X29: Final = 1
-UC_ARM64_REG_X30: Final = 2
-UC_ARM64_REG_SP: Final = 4
 UC_ARM64_REG_Q0: Final = 104
 UC_ARM64_REG_X0: Final = 199
 UC_ARM64_REG_PC: Final = 260

@@ -19,7 +19,6 @@ from vcpu_scenario.machine.emulated.vgic import Vgic
 _WIDTHS: Final = (c_uint8, c_uint16, c_uint32, c_uint64)
 _MMIO_DATA: Final = abi.kvm_run.u.offset + abi.kvm_run_mmio.data.offset
 
-SINGLESTEP: Final = abi.KVM_GUESTDBG_SINGLESTEP
 USE_HW: Final = abi.KVM_GUESTDBG_USE_HW
 
 
