@@ -4,8 +4,14 @@
 >>> {result.verdict for result in run(load("scenarios/thread/pl011-write-step.vcpu.yaml"))}
 {'pass'}
 
-The public API, documented in :mod:`vcpu_scenario.api`. Names are imported on first use, so that the
-command line imports only what it needs.
+The public API, documented in :mod:`vcpu_scenario.api`:
+
+- :func:`load`, :func:`loads`, :func:`dumps`: scenarios from a file, from text, and to text.
+- :func:`run`: cases to results, a :class:`Result` for each :class:`ScenarioCase`.
+- :func:`compare`: two runs to a :class:`Comparison`; :func:`failure_text`: results to text.
+- :class:`InvalidScenario` and :class:`UsageError`: what these raise for bad input.
+
+Names are imported on first use, so that the command line imports only what it needs.
 """
 
 from __future__ import annotations

@@ -174,8 +174,9 @@ def run(
 def compare(one: Result | Trace, other: Result | Trace) -> Comparison:
     """Compare two runs: align their exits and list every field that differs.
 
-    Neither is the reference, and rules are ignored. Raises :class:`ValueError` for a result
-    without a trace, which was not run.
+    Neither is the reference, and rules are ignored. The exits are paired so that as few fields as
+    possible differ; an exit that has no partner is a difference of its own. Raises
+    :class:`ValueError` for a result without a trace, which was not run.
 
     >>> old, new = run("scenarios/thread/pl011-write-step.vcpu.yaml", ["5.10", "6.12"])
     >>> comparison = compare(old, new)
@@ -221,10 +222,10 @@ def failure_text(*results: Result) -> str:
 
     failed = [result for result in results if result.verdict is Verdict.FAIL]
     unmodelled = [result for result in results if result.verdict is Verdict.NOT_MODELLED]
-    told = [plain(failure(group)) for group in alike(failed)]
-    told += [plain(without_model(group)) for group in not_modelled(unmodelled)]
-    told += [f"\n{r.case.id}\n{r.reason}\n" for r in results if r.verdict is Verdict.ERROR]
-    return "".join(told).removeprefix("\n")
+    parts = [plain(failure(group)) for group in alike(failed)]
+    parts += [plain(without_model(group)) for group in not_modelled(unmodelled)]
+    parts += [f"\n{r.case.id}\n{r.reason}\n" for r in results if r.verdict is Verdict.ERROR]
+    return "".join(parts).removeprefix("\n")
 
 
 def _names(names: str | Iterable[str] | None) -> tuple[str, ...]:

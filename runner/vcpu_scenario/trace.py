@@ -14,10 +14,12 @@ from vcpu_scenario.case import Action, GuestDebug
 class Exit(NamedTuple):
     """One return of ``KVM_RUN``.
 
-    ``exit`` is the ``KVM_EXIT_`` name without its prefix, on an error the stale one; ``pc`` was
-    read after the exit; ``fields`` are the uAPI's own (``hsr``, ``far``, ``addr``, ``len``,
-    ``is_write``, ``data``, ...); ``regs`` are the observed registers that changed since the
-    exit before, all of them at the first.
+    ``exit`` is the ``KVM_EXIT_`` name without its prefix, on an error the stale one; ``ret`` is 0,
+    or -1 where ``KVM_RUN`` failed with ``errno``; ``pc`` was read after the exit; ``fields`` are
+    those of ``struct kvm_run`` for that exit, by the names of the uAPI (``hsr``, ``far``, ``addr``,
+    ``len`` in bytes, ``is_write``, ``data``, ...), integers but for ``data``: hex digits of all 8
+    bytes of ``mmio.data``, or the list of ``system_event.data``. ``regs`` are the observed
+    registers that changed since the exit before, all of them at the first.
     """
 
     exit: str
@@ -92,7 +94,7 @@ class Entry(NamedTuple):
 
 
 class StopReason(StrEnum):
-    """Why a debugger is told that the vCPU stopped."""
+    """Why the VMM reports to a debugger that the vCPU stopped."""
 
     STEP = "step"
     BRK = "brk"
@@ -126,7 +128,7 @@ class Ending(StrEnum):
 
 
 class Stop(NamedTuple):
-    """What a debugger attached to the VMM is told: where the vCPU stopped, and why.
+    """What the VMM reports to an attached debugger: where the vCPU stopped, and why.
 
     ``regs`` are the observed registers as the debugger reads them then, all of them; ``exit`` is
     the index of the exit that made the VMM stop.

@@ -23,7 +23,7 @@ SECTIONS: Final = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n)*)", TEXT, re.M))
 ITEMS: Final = [
     (title, item)
     for title, text in SECTIONS.items()
-    for item in re.findall(r"^\d\. ((?:.+\n|\n(?= ))+)", text, re.M)
+    for item in re.findall(r"^\d+\. ((?:.+\n|\n(?= ))+)", text, re.M)
 ]
 _CODE: Final = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _PATH: Final = re.compile(r"[\w.]+(/[\w.]*)+|[\w.]+\.(py|sh|md)|\.ci/\w+")

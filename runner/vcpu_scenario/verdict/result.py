@@ -45,8 +45,8 @@ class Verdict(StrEnum):
 class Result:
     """What became of a case.
 
-    ``trace`` is None where the case did not run. ``stops`` are what a debugger attached to the
-    VMM was told, and ``findings`` what its user sees go wrong in them, expected or not.
+    ``trace`` is None where the case did not run. ``stops`` are the stops that the VMM reported to
+    an attached debugger, and ``findings`` what its user sees go wrong in them, expected or not.
     ``reason`` says in one line why a case was skipped, could not be run, or fails as known, and
     what the emulated machine does not model; ``detail`` has the traceback of an error, or where
     the run came to what is not modelled, and ``cut`` says which limit ended the run, if one did.

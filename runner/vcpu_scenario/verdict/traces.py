@@ -1,6 +1,6 @@
-"""Two traces held against each other: aligned exit by exit, with every field that differs.
+"""Compare two traces: align their exits and list every field that differs.
 
-Neither is taken as the truth. Rules are left out: only the emulated machine names them.
+Neither is the reference. Rules are not compared: only the emulated machine names them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vcpu_scenario.verdict.match import states
 from vcpu_scenario.verdict.words import Name, describe, errno_name, value_words
 
 Pair: TypeAlias = tuple[int | None, int | None]
-"""The indices of two exits held against each other; None where one trace has none."""
+"""The indices of two exits that are compared; None where one trace has none."""
 
 _NEVER: Final = 2 * GAP + 1
 _ELSEWHERE: Final = frozenset({"pc", "addr", "is_write"})
@@ -32,8 +32,9 @@ class Difference:
     exits, both None elsewhere. ``field`` is the exit's field under its name in traces, ``regs.x1``
     for a register, empty where only one of the traces has the exit; elsewhere it says which
     register, address, eventfd, entry of the ring or device, or which exit comes after the kick.
-    ``one`` and ``other`` are the two values, None where there is none; of an exit that only one
-    trace has, its fields as recorded traces name them.
+    ``one`` and ``other`` are the two values, None where there is none: integers for registers,
+    addresses and counts, bytes for memory and output, hex digits for ``data``. For an exit that
+    only one trace has, they are its fields, as :meth:`vcpu_scenario.trace.Exit.to_json` names them.
     """
 
     at: str
@@ -66,7 +67,7 @@ class Difference:
 class Comparison:
     """Two traces beside each other: ``pairs`` of exits in order, and every difference.
 
-    A register that differs is named at the first exit after which it does, and again only where
+    A register that differs is listed at the first exit after which it does, and again only where
     one of the two values changes.
     """
 
@@ -85,7 +86,7 @@ class Comparison:
 
 
 def compare_traces(one: Trace, other: Trace) -> Comparison:
-    """Holds ``one`` against ``other`` in every field but the rules."""
+    """Compare ``one`` with ``other`` in every field but the rules."""
     registers = states(one.exits), states(other.exits)
     pairs = _pairs(one.exits, other.exits, registers)
     differences = [
