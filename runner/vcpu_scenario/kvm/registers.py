@@ -8,6 +8,7 @@ offset of its field in ``struct kvm_regs`` in units of 32 bits
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
@@ -96,51 +97,27 @@ OTHER_REGISTERS: Final = {
 }
 """Ids by name, for the registers that scenarios name beside the core and the system ones."""
 
-SYSTEM_REGISTERS: Final[dict[str, Encoding]] = {
-    "mdscr_el1": sysregs.MDSCR_EL1,
-    "mdccint_el1": sysregs.MDCCINT_EL1,
-    "osdtrrx_el1": sysregs.OSDTRRX_EL1,
-    "osdtrtx_el1": sysregs.OSDTRTX_EL1,
-    "oslar_el1": sysregs.OSLAR_EL1,
-    "oslsr_el1": sysregs.OSLSR_EL1,
-    "osdlr_el1": sysregs.OSDLR_EL1,
-    **{f"dbgbvr{n}_el1": encoding for n, encoding in enumerate(sysregs.DBGBVR_EL1)},
-    **{f"dbgbcr{n}_el1": encoding for n, encoding in enumerate(sysregs.DBGBCR_EL1)},
-    **{f"dbgwvr{n}_el1": encoding for n, encoding in enumerate(sysregs.DBGWVR_EL1)},
-    **{f"dbgwcr{n}_el1": encoding for n, encoding in enumerate(sysregs.DBGWCR_EL1)},
-    "midr_el1": sysregs.MIDR_EL1,
-    "mpidr_el1": sysregs.MPIDR_EL1,
-    "revidr_el1": sysregs.REVIDR_EL1,
-    "id_aa64pfr0_el1": sysregs.ID_AA64PFR0_EL1,
-    "id_aa64pfr1_el1": sysregs.ID_AA64PFR1_EL1,
-    "id_aa64dfr0_el1": sysregs.ID_AA64DFR0_EL1,
-    "id_aa64dfr1_el1": sysregs.ID_AA64DFR1_EL1,
-    "id_aa64isar0_el1": sysregs.ID_AA64ISAR0_EL1,
-    "id_aa64isar1_el1": sysregs.ID_AA64ISAR1_EL1,
-    "id_aa64mmfr0_el1": sysregs.ID_AA64MMFR0_EL1,
-    "id_aa64mmfr1_el1": sysregs.ID_AA64MMFR1_EL1,
-    "id_aa64mmfr2_el1": sysregs.ID_AA64MMFR2_EL1,
-    "sctlr_el1": sysregs.SCTLR_EL1,
-    "actlr_el1": sysregs.ACTLR_EL1,
-    "cpacr_el1": sysregs.CPACR_EL1,
-    "ttbr0_el1": sysregs.TTBR0_EL1,
-    "ttbr1_el1": sysregs.TTBR1_EL1,
-    "tcr_el1": sysregs.TCR_EL1,
-    "afsr0_el1": sysregs.AFSR0_EL1,
-    "afsr1_el1": sysregs.AFSR1_EL1,
-    "esr_el1": sysregs.ESR_EL1,
-    "far_el1": sysregs.FAR_EL1,
-    "par_el1": sysregs.PAR_EL1,
-    "mair_el1": sysregs.MAIR_EL1,
-    "amair_el1": sysregs.AMAIR_EL1,
-    "vbar_el1": sysregs.VBAR_EL1,
-    "contextidr_el1": sysregs.CONTEXTIDR_EL1,
-    "tpidr_el1": sysregs.TPIDR_EL1,
-    "cntkctl_el1": sysregs.CNTKCTL_EL1,
-    "csselr_el1": sysregs.CSSELR_EL1,
-    "ctr_el0": sysregs.CTR_EL0,
-    "tpidr_el0": sysregs.TPIDR_EL0,
-    "tpidrro_el0": sysregs.TPIDRRO_EL0,
+
+def _named(names: str) -> dict[str, Encoding]:
+    return {name: getattr(sysregs, name.upper()) for name in names.split()}
+
+
+def _bank(name: str, encodings: Sequence[Encoding]) -> dict[str, Encoding]:
+    return {f"{name}{n}_el1": encoding for n, encoding in enumerate(encodings)}
+
+
+SYSTEM_REGISTERS: Final = {
+    **_named("mdscr_el1 mdccint_el1 osdtrrx_el1 osdtrtx_el1 oslar_el1 oslsr_el1 osdlr_el1"),
+    **_bank("dbgbvr", sysregs.DBGBVR_EL1),
+    **_bank("dbgbcr", sysregs.DBGBCR_EL1),
+    **_bank("dbgwvr", sysregs.DBGWVR_EL1),
+    **_bank("dbgwcr", sysregs.DBGWCR_EL1),
+    **_named("midr_el1 mpidr_el1 revidr_el1 id_aa64pfr0_el1 id_aa64pfr1_el1 id_aa64dfr0_el1"),
+    **_named("id_aa64dfr1_el1 id_aa64isar0_el1 id_aa64isar1_el1 id_aa64mmfr0_el1"),
+    **_named("id_aa64mmfr1_el1 id_aa64mmfr2_el1 sctlr_el1 actlr_el1 cpacr_el1 ttbr0_el1"),
+    **_named("ttbr1_el1 tcr_el1 afsr0_el1 afsr1_el1 esr_el1 far_el1 par_el1 mair_el1 amair_el1"),
+    **_named("vbar_el1 contextidr_el1 tpidr_el1 cntkctl_el1 csselr_el1 ctr_el0 tpidr_el0"),
+    **_named("tpidrro_el0"),
 }
 """Name to (op0, op1, CRn, CRm, op2), for the registers that scenarios name."""
 
