@@ -7,11 +7,14 @@ import platform
 import shutil
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vcpu_scenario.assembly import assemblers, process
 from vcpu_scenario.assembly.assemble import AssemblerError, NoAssembler, assemble, assemble_with
 from vcpu_scenario.assembly.assemblers import Assembler, choose, installed
+from vcpu_scenario.language import loads
+from vcpu_scenario.source import InvalidScenario
 
 
 @pytest.fixture
@@ -98,6 +101,28 @@ def test_one_that_does_not_end_is_given_up(bare: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(process, "SECONDS", 0.2)
     with pytest.raises(AssemblerError, match="did not finish"):
         assemble("nop // for this endlessness alone", 0)
+
+
+def test_once_it_is_given_up_no_other_code_of_a_matrix_takes_as_long(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sleep = shutil.which("sleep", path="/bin:/usr/bin")
+    program(bare / "clang", f"exec {sleep} 60")
+    monkeypatch.setattr(process, "SECONDS", 0.2)
+    calls = []
+    run = process.run
+
+    def counted(*args: Any) -> int | None:
+        calls.append(args)
+        return run(*args)
+
+    monkeypatch.setattr(process, "run", counted)
+    matrix = f"matrix: {{imm: {list(range(500))}}}\n"
+    text = f"title: t\n{matrix}guest: {{code: 'brk #${{imm}}'}}\nexpect: [{{exits: []}}]\n"
+    with pytest.raises(InvalidScenario) as invalid:
+        loads(text, tmp_path / "t.vcpu.yaml")
+    assert "did not finish" in invalid.value.diagnostics[0].message
+    assert len(calls) == 1
 
 
 def test_an_llvm_too_old_for_the_newest_architecture_is_asked_for_an_older(bare: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -23,13 +24,27 @@ matrix: {x5: [%s]}
 limits: {exits: 20000}
 expect: [{exits: [mmio: {read: 0x09000000, repeat: 20000}]}]
 """
-PATIENCE = 60.0
+QUICK = """\
+title: done as soon as anything is
+guest: {words: [0xb9400001], registers: {x0: 0x09000000}}
+expect: [{exits: [mmio: {read: 0x09000000}]}]
+"""
+PATIENCE = 120.0
+"""Seconds for what a busy machine may take long for; nothing is waited for that comes earlier."""
 
 
 @pytest.fixture
 def slow(tmp_path: Path) -> Path:
     path = tmp_path / "slow.vcpu.yaml"
     path.write_text(SLOW % ", ".join(map(str, range(200))))
+    return path
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Path:
+    """A case that is done before the slow ones are, so that something is, however slow it is."""
+    path = tmp_path / "quick.vcpu.yaml"
+    path.write_text(QUICK)
     return path
 
 
@@ -72,19 +87,33 @@ def members(group: int) -> list[int]:
     return found
 
 
+def working(process: subprocess.Popen[str], seconds: float, *, alone: bool = False) -> bool:
+    """Whether its workers, or with ``alone`` itself, have had so many seconds of a processor.
+
+    A machine that is slow, or busy, gets as far in them as any: what has begun by then has begun.
+    """
+    assert process.poll() is None, process.communicate()
+    ticks = 0
+    for member in members(process.pid):
+        if (member == process.pid) is alone:
+            with contextlib.suppress(OSError):
+                fields = Path("/proc", str(member), "stat").read_text().rpartition(")")[2].split()
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks >= seconds * os.sysconf("SC_CLK_TCK")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("whole_group", [False, True])
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_signal_reports_what_is_done_and_leaves_nothing(
-    slow: Path, number: signal.Signals, whole_group: bool, times: int
+    quick: Path, slow: Path, number: signal.Signals, whole_group: bool, times: int
 ) -> None:
     report = slow.with_name("report.json")
     process = start(
-        "run", slow, "-j", "2", "--kernel", "6.12", "--format", "json", "--output", report
+        "run", quick, slow, "-j", "2", "--kernel", "6.12", "--format", "json", "--output", report
     )
-    wait_for(lambda: len(members(process.pid)) == 3)
-    time.sleep(1)
+    wait_for(lambda: working(process, 1.0))
     for _ in range(times):
         (os.killpg if whole_group else os.kill)(process.pid, number)
         time.sleep(0.015)
@@ -92,9 +121,10 @@ def test_a_signal_reports_what_is_done_and_leaves_nothing(
     assert (process.returncode, out, err) == (2, "", "")
     summary = json.loads(report.read_text())["summary"]
     assert summary["not_run"] > 0
-    assert summary["total"] == summary["pass"]
+    assert summary["total"] == summary["pass"] > 0
     assert members(process.pid) == []
-    assert sorted(os.listdir(slow.parent)) == ["report.json", "slow.vcpu.yaml"]
+    left = ["quick.vcpu.yaml", "report.json", "slow.vcpu.yaml"]
+    assert sorted(os.listdir(slow.parent)) == left
 
 
 @pytest.mark.slow
@@ -201,11 +231,10 @@ def test_closed_and_full_streams_end_as_they_should(
     ],
 )
 def test_what_is_compared_or_recorded_until_a_signal_is_not_lost(
-    slow: Path, command: str, told: str, number: signal.Signals
+    quick: Path, slow: Path, command: str, told: str, number: signal.Signals
 ) -> None:
-    process = start(*command.split(), slow, cwd=slow.parent)
-    wait_for(lambda: taken(process))
-    time.sleep(3)
+    process = start(*command.split(), quick, slow, cwd=slow.parent)
+    wait_for(lambda: working(process, 4.0, alone=True))
     process.send_signal(number)
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, "Traceback" in err) == (2, False), err
@@ -216,21 +245,21 @@ def test_what_is_compared_or_recorded_until_a_signal_is_not_lost(
     if "record" in command:
         done = len(json.loads(slow.with_name("report.json").read_text()))
         assert f"{done} case" in err
-        assert sorted(os.listdir(slow.parent)) == ["report.json", "slow.vcpu.yaml"]
+        left = ["quick.vcpu.yaml", "report.json", "slow.vcpu.yaml"]
+        assert sorted(os.listdir(slow.parent)) == left
     else:
         assert "differ between emulated:6.12 and emulated:5.10" in out
 
 
 @pytest.mark.slow
 def test_scenarios_that_are_recorded_when_a_signal_comes_are_whole(tmp_path: Path) -> None:
-    for name in "abcdefgh":
+    for name in map(str, range(200)):
         (tmp_path / f"{name}.vcpu.yaml").write_text(
             SLOW.partition("matrix")[0] + "limits: {exits: 20000}\n"
         )
-    before = (tmp_path / "a.vcpu.yaml").read_text()
+    before = (tmp_path / "0.vcpu.yaml").read_text()
     process = start("record", tmp_path, "--machine", "emulated:6.12", "--yes")
-    wait_for(lambda: taken(process))
-    time.sleep(2)
+    wait_for(lambda: working(process, 4.0, alone=True))
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2, err

@@ -25,7 +25,7 @@ from vcpu_scenario.assembly.assemblers import VARIABLE
 from vcpu_scenario.assembly.cache import words_path
 from vcpu_scenario.cli import main
 
-from tests.fuzz.finding import Finding
+from tests.fuzz.finding import Finding, bounded
 
 _ROOT: Final = Path(__file__).parents[2]
 _SCENARIO: Final = _ROOT / "docs" / "examples" / "first.vcpu.yaml"
@@ -52,7 +52,8 @@ class PapersTarget:
 
     def run(self, seed: int) -> str:
         kind = list(_KINDS)[seed % len(_KINDS)]
-        return self.run_file(kind, paper(seed), Random(f"fuzz place {seed}"))
+        raw = paper(seed)
+        return bounded(lambda: self.run_file(kind, raw, Random(f"fuzz place {seed}")))
 
     def run_file(self, kind: str, raw: bytes, random: Random) -> str:
         """Gives ``raw``, as a file of ``kind``, to the command that reads such files."""

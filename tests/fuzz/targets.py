@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
@@ -29,14 +27,9 @@ from vcpu_scenario.vmm.loop import run_case
 from tests.analysis.legal import faults
 from tests.fuzz.assembling import AssemblerTarget
 from tests.fuzz.documents import document, kept_words
-from tests.fuzz.finding import Finding
+from tests.fuzz.finding import Finding, bounded
 from tests.fuzz.machine import case_of, kernel_of, reads_time
 from tests.fuzz.papers import PapersTarget
-
-_SECONDS: Final = 4.0
-"""Processor time that an input may take."""
-_MEMORY: Final = 1 << 30
-"""Bytes by which an input may let this process grow."""
 
 
 class Target(Protocol):
@@ -53,22 +46,6 @@ class Target(Protocol):
     def close(self) -> None:
         """Leaves nothing behind."""
         ...
-
-
-def bounded(work: Callable[[], str]) -> str:
-    """Runs ``work`` and holds it to the bounds of time and memory."""
-    start, before = time.process_time(), _largest()
-    word = work()
-    spent, grown = time.process_time() - start, _largest() - before
-    if spent > _SECONDS:
-        raise Finding(f"{spent:.1f} seconds of processor time ({word})")
-    if grown > _MEMORY:
-        raise Finding(f"{grown >> 20} MiB of memory ({word})")
-    return word
-
-
-def _largest() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
 class MachineTarget:

@@ -140,3 +140,12 @@ def test_each_trace_of_a_shipped_case_comes_back_as_it_was() -> None:
 def test_what_is_no_entry_is_refused(entry: object) -> None:
     with pytest.raises(ValueError, match=r"not a|nothing that"):
         load_trace(json.dumps({"exits": [], "entries": [entry]}))
+
+
+@pytest.mark.parametrize("exits", [[1], [-1], [10**12], [0, 0], [0, 2], [0, None, 2]])
+def test_entries_that_give_other_exits_than_there_are_in_order_are_refused(
+    exits: list[int | None],
+) -> None:
+    entries = [{"exit": exit_, "pc": 0} for exit_ in exits]
+    with pytest.raises(ValueError, match="is missing from its entries"):
+        load_trace(json.dumps({"exits": [], "entries": entries}))

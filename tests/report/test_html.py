@@ -6,11 +6,14 @@ import base64
 import hashlib
 import json
 import re
+import tracemalloc
+from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from vcpu_scenario.report import html, html_case
-from vcpu_scenario.report.html import document, report
+from vcpu_scenario.report import html_case
+from vcpu_scenario.report.html import Document, document, report
 from vcpu_scenario.verdict.result import Result
 
 from .conftest import run
@@ -70,7 +73,7 @@ def test_nothing_that_a_scenario_says_is_markup(results: list[Result]) -> None:
 def test_the_data_is_what_the_document_says(results: list[Result]) -> None:
     page = Page(report(results))
     data = next(text for kind, text in page.raw if text.startswith("{"))
-    assert json.loads(data) == json.loads(json.dumps(document(results)))
+    assert json.loads(data) == document(results)
 
 
 @pytest.mark.slow
@@ -155,7 +158,7 @@ def test_a_very_long_ladder_is_cut_and_says_so(
 
 @pytest.mark.slow
 def test_every_rule_that_is_named_is_explained(results: list[Result]) -> None:
-    told = html.document(results)
+    told = document(results)
     named = {
         name
         for detail in told["details"]
@@ -164,3 +167,30 @@ def test_every_rule_that_is_named_is_explained(results: list[Result]) -> None:
     }
     assert named == told["rules"].keys()
     assert named
+
+
+@pytest.mark.slow
+def test_what_was_taken_costs_little_memory(results: list[Result]) -> None:
+    """As many results as there are: of each the page keeps what stands in it, packed."""
+    one = next(result for result in results if result.verdict == "fail")
+
+    def others(count: int) -> Iterator[Result]:
+        for number in range(count):
+            told = (f"difference {number}.{which}" for which in range(50))
+            mismatches = tuple(replace(one.mismatches[0], message=text) for text in told)
+            scenario = replace(one.case.scenario, name=f"scenario-{number}")
+            id_ = f"scenario-{number}@{one.case.kernel}/{one.case.vmm}"
+            case = replace(one.case, scenario=scenario, id=id_)
+            yield replace(one, case=case, mismatches=mismatches)
+
+    tracemalloc.start()
+    try:
+        page = Document(others(1000))
+        kept, _ = tracemalloc.get_traced_memory()
+        written = sum(len(piece) for piece in page.pieces())
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert written > 4_000 * 1000
+    assert kept < written / 2
+    assert most < kept + (1 << 20)

@@ -13,7 +13,13 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, NoAssembler, Problem
+from vcpu_scenario.assembly.assembled import (
+    Assembled,
+    AssemblerError,
+    GivenUp,
+    NoAssembler,
+    Problem,
+)
 from vcpu_scenario.assembly.source import Position, Prepared, prepare
 from vcpu_scenario.assembly.text import blank_comments
 
@@ -43,7 +49,8 @@ def assemble_with(assembler: Assembler, source: str, base: int) -> Assembled:
         raise AssemblerError(Problem(p.line, p.column, message) for p, message in prepared.refused)
     output = assembler.run(prepared.text)
     if output.object is None:
-        raise AssemblerError(_problems(source, prepared, output.diagnostics))
+        failure = GivenUp if output.given_up else AssemblerError
+        raise failure(_problems(source, prepared, output.diagnostics))
     from vcpu_scenario.assembly.objectfile import MisfitError, place
 
     try:

@@ -42,3 +42,7 @@ class AssemblerError(ValueError):
 
 class NoAssembler(RuntimeError):
     """There is no assembler, or not the one asked for; the message says what to install."""
+
+
+class GivenUp(AssemblerError):
+    """The assembler did not end in its time, and was ended."""

@@ -34,10 +34,11 @@ _INSTALL = (
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """An ELF ``object``, or what is wrong."""
+    """An ELF ``object``, or what is wrong; ``given_up`` where it took too long."""
 
     object: bytes | None
     diagnostics: tuple[Complaint, ...] = ()
+    given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Assembler:
         if not found:
             last = (complaint.strip().splitlines() or ["no message"])[-1]
             found = [Complaint(0, None, f"{self.name} failed ({status}): {last}")]
-        return Output(None, tuple(found)), complaint
+        return Output(None, tuple(found), status is None), complaint
 
     def _status(self, command: list[str], text: str, place: str, complaints: int) -> int | None:
         try:

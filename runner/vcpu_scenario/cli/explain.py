@@ -43,7 +43,7 @@ def explain(path: str, selection: Selection) -> Status:
     from vcpu_scenario.running.causes import causes
 
     lines: list[Line] = []
-    for result in done.results:
+    for result in done.results.whole():
         if result.trace is not None and not result.causes:
             result = replace(result, causes=causes(result.case.case, result.case.kernel))
         later = not_yet(result.case, result.trace) if result.trace is not None else None

@@ -16,10 +16,10 @@ from vcpu_scenario.host.printable import printable
 from vcpu_scenario.host.reading import Unreadable as NotReadable
 from vcpu_scenario.host.reading import read_regular
 from vcpu_scenario.report.read import Reader, Unreadable
+from vcpu_scenario.running.kept import Kept, pack
 from vcpu_scenario.running.merge import Document, Joined, MergeError, join, read
 from vcpu_scenario.running.select import SUFFIX
 from vcpu_scenario.source import InvalidScenario
-from vcpu_scenario.verdict.result import Result
 
 _LARGEST: Final = 256 << 20
 """Bytes of a report."""
@@ -67,7 +67,7 @@ def _document(file: str) -> Document:
         raise UsageError(f"cannot read {printable(file)}: {error}{help_}") from None
 
 
-def _results(joined: Joined, files: Sequence[str]) -> list[Result]:
+def _results(joined: Joined, files: Sequence[str]) -> Kept:
     from vcpu_scenario.language import Scenario, load
 
     folders = [Path.cwd().resolve(), *(Path(file).resolve().parent for file in files)]
@@ -83,7 +83,7 @@ def _results(joined: Joined, files: Sequence[str]) -> list[Result]:
 
     reader = Reader(within)
     try:
-        return [reader.result(case) for case in joined.cases]
+        return Kept(pack(reader.result(case)) for case in joined.cases)
     except Unreadable as error:
         raise UsageError(str(error)) from None
 

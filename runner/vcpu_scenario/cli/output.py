@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, TextIO, cast
 
 from vcpu_scenario.cli.status import CannotWrite
@@ -24,8 +24,8 @@ LOG_WIDTH: Final = 100
 class Destination(Protocol):
     """Where a report goes."""
 
-    def write(self, text: str) -> None:
-        """Writes the whole report; raises :class:`CannotWrite`."""
+    def write(self, text: Iterable[str]) -> None:
+        """Writes the whole report, in one piece or several; raises :class:`CannotWrite`."""
         ...
 
     def discard(self) -> None:
@@ -34,8 +34,9 @@ class Destination(Protocol):
 
 
 class _Stdout:
-    def write(self, text: str) -> None:
-        say(text, raw=True)  # a report is safe in its own form
+    def write(self, text: Iterable[str]) -> None:
+        for piece in _pieces(text):
+            say(piece, raw=True)  # a report is safe in its own form
 
     def discard(self) -> None:
         """Nothing was written."""
@@ -51,10 +52,10 @@ class _File:
         except (OSError, ValueError) as error:
             raise _unwritable(path, error) from None
 
-    def write(self, text: str) -> None:
+    def write(self, text: Iterable[str]) -> None:
         try:
             with self._fresh as fresh:
-                fresh.write(text.encode("utf-8", "surrogateescape"))
+                fresh.write_all(piece.encode("utf-8", "surrogateescape") for piece in _pieces(text))
                 fresh.commit()
         except OSError as error:
             raise cannot_write(self.path, error) from None
@@ -71,15 +72,19 @@ class _Special:
         if not os.access(path, os.W_OK):
             raise UsageError(f"--output: cannot write {printable(path)}: permission denied")
 
-    def write(self, text: str) -> None:
+    def write(self, text: Iterable[str]) -> None:
         try:
             with open(self.path, "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(text)
+                file.writelines(_pieces(text))
         except OSError as error:
             raise cannot_write(self.path, error) from None
 
     def discard(self) -> None:
         """Nothing was opened."""
+
+
+def _pieces(text: Iterable[str]) -> Iterable[str]:
+    return (text,) if isinstance(text, str) else text
 
 
 def destination(path: str | None) -> Destination:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,8 +11,9 @@ from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import LOG_WIDTH, Destination, destination, paint, wants_colour, width
 from vcpu_scenario.cli.status import CannotWrite
 from vcpu_scenario.errors import UsageError
+from vcpu_scenario.running.kept import Kept
 from vcpu_scenario.running.shards import Share
-from vcpu_scenario.verdict.result import Result, only_skips
+from vcpu_scenario.verdict.result import only_skips
 
 STREAMS: Final = frozenset({"text", "github"})
 """Forms that stand well after another on one standard output."""
@@ -30,7 +31,7 @@ class Told:
     and ``not_run`` how many fewer; ``seconds`` is how long it took, None where nobody knows;
     ``share`` is what a shard knows of the others."""
 
-    results: Sequence[Result]
+    results: Kept
     seconds: float | None = None
     note: str = ""
     not_run: int = 0
@@ -121,11 +122,11 @@ def _text(told: Told, to_file: bool) -> str | None:
     return paint(lines, colour=wants_colour(COMMON.colour, to_file=to_file))
 
 
-def _json(told: Told, to_file: bool) -> str:
-    from vcpu_scenario.report.json import report
+def _json(told: Told, to_file: bool) -> Iterable[str]:
+    from vcpu_scenario.report.json import pieces
 
     shard = None if told.share is None else told.share.to_json(told.results)
-    return report(told.results, not_run=told.not_run, shard=shard)
+    return pieces(told.results, told.results.whole(), not_run=told.not_run, shard=shard)
 
 
 def _junit(told: Told, to_file: bool) -> str:
@@ -140,10 +141,10 @@ def _ktap(told: Told, to_file: bool) -> str:
     return report(told.results, note=_note(told))
 
 
-def _html(told: Told, to_file: bool) -> str:
-    from vcpu_scenario.report.html import report
+def _html(told: Told, to_file: bool) -> Iterable[str]:
+    from vcpu_scenario.report.html import pieces
 
-    return report(told.results, note=_note(told))
+    return pieces(told.results, told.results.whole(), note=_note(told))
 
 
 def _github(told: Told, to_file: bool) -> str:
@@ -170,7 +171,7 @@ def _note(told: Told) -> str:
     return SKIPPED if told.results else NOTHING
 
 
-_FORMS: Final[Mapping[str, Callable[[Told, bool], str | None]]] = {
+_FORMS: Final[Mapping[str, Callable[[Told, bool], Iterable[str] | None]]] = {
     "text": _text,
     "json": _json,
     "junit": _junit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,7 @@ from vcpu_scenario.cli.output import complain
 from vcpu_scenario.cli.reports import SKIPPED, Reports, Told
 from vcpu_scenario.cli.status import NoMachine, Status
 from vcpu_scenario.errors import UsageError
+from vcpu_scenario.running.kept import Kept, pack
 from vcpu_scenario.running.pool import Lost, Stop
 from vcpu_scenario.running.select import Selection
 from vcpu_scenario.running.shards import WHOLE, Shard, ShardError, Share, parse_shard, take
@@ -35,7 +37,7 @@ _BOOT: Final = 600.0
 class Run:
     """The results of a run that may have ended early."""
 
-    results: tuple[Result, ...]
+    results: Kept
     selected: int
     seconds: float
     interrupted: bool
@@ -164,13 +166,14 @@ def run_cases(
         coming = results_of(cases, jobs, stop, traces=traces, on=on)
     else:
         coming = results_on(cluster, cases, lambda: bool(stop), traces=traces)
-    results, interrupted = collect(
-        coming,
-        len(cases),
-        stop,
-        lambda result: exitfirst and result.verdict.is_bad,
-    )
-    return Run(results, len(cases), perf_counter() - start, interrupted)
+    with closing(coming):
+        packed, interrupted = collect(
+            (pack(result) for result in coming),
+            len(cases),
+            stop,
+            lambda one: exitfirst and one.result.verdict.is_bad,
+        )
+    return Run(Kept(packed), len(cases), perf_counter() - start, interrupted)
 
 
 def results_of(

@@ -58,12 +58,18 @@ class Replacement:
 
     def write(self, data: bytes) -> None:
         """Makes ``data`` all of the content, and brings it to the disk."""
+        self.write_all((data,))
+
+    def write_all(self, pieces: Iterable[bytes]) -> None:
+        """Makes ``pieces``, one after the other, all of the content; see :meth:`write`."""
+        at = 0
         with self._named():
             os.ftruncate(self._fd, 0)
-            left, at = memoryview(data), 0
-            while left:
-                done = os.pwrite(self._fd, left, at)
-                left, at = left[done:], at + done
+            for piece in pieces:
+                left = memoryview(piece)
+                while left:
+                    done = os.pwrite(self._fd, left, at)
+                    left, at = left[done:], at + done
             os.fsync(self._fd)
 
     def commit(self) -> None:

@@ -104,6 +104,7 @@ def _read_trace(document: Json) -> Trace:
 
 def _read_entries(entries: Sequence[Json]) -> Iterator[Entry]:
     debug, breakpoints = GuestDebug(), frozenset[int]()
+    exits = 0
     for entry in entries:
         if "debug" in entry:
             debug = decode(GuestDebug, entry["debug"])
@@ -112,6 +113,10 @@ def _read_entries(entries: Sequence[Json]) -> Iterator[Entry]:
             breakpoints = frozenset(entry["breakpoints"])
         exit_, pc, kicked = entry["exit"], entry["pc"], entry.get("kicked", False)
         _number([pc, 0 if exit_ is None else exit_], "entries")
+        if exit_ is not None:
+            if exit_ != exits:
+                raise TypeError(f"exit {exits} is missing from its entries")
+            exits += 1
         if not isinstance(kicked, bool):
             raise TypeError("kicked is not true or false")
         did = tuple(map(decode_deed, entry.get("did", ())))

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, NoAssembler
-from vcpu_scenario.assembly.cache import assemble_for
+from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, GivenUp, NoAssembler
+from vcpu_scenario.assembly.cache import assemble_for, cached
 from vcpu_scenario.host.reading import Unreadable, read_regular
 from vcpu_scenario.language import schema, yaml12
 from vcpu_scenario.language.clauses import read_clause
@@ -136,6 +136,8 @@ class _Loader:
         if not self.whole and root.dynamic:
             self.rows = []
         self.assembled: dict[tuple[str, int], Assembled | Exception] = {}
+        self.given_up: GivenUp | None = None
+        """What took too long to assemble; a matrix would have each of its codes take as long."""
         folder = Folder(path.parent, problems)
         self.sources = Sources(self._assemble, folder, split_lines(text))
 
@@ -217,14 +219,21 @@ class _Loader:
     def _assemble(self, source: str, base: int) -> Assembled:
         kept = self.assembled.get((source, base))
         if kept is None:
-            try:
-                kept = assemble_for(self.path, source, base)
-            except (AssemblerError, NoAssembler) as error:
-                kept = error
-            self.assembled[source, base] = kept
+            kept = self.assembled[source, base] = self._assemble_anew(source, base)
         if isinstance(kept, Exception):
             raise kept
         return kept
+
+    def _assemble_anew(self, source: str, base: int) -> Assembled | Exception:
+        if self.given_up is not None:
+            return cached(self.path, source, base) or self.given_up
+        try:
+            return assemble_for(self.path, source, base)
+        except GivenUp as error:
+            self.given_up = error
+            return error
+        except (AssemblerError, NoAssembler) as error:
+            return error
 
 
 def _selects_faultily(clause: Map) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from vcpu_scenario.expectation import Expectation
 from vcpu_scenario.host.printable import json_text
@@ -14,12 +14,26 @@ from vcpu_scenario.trace import Stop
 from vcpu_scenario.verdict.records import END, Cause, Mismatch, Place, StopFinding
 from vcpu_scenario.verdict.result import Result, tally
 
+_BEGIN: Final = '{\n "cases": ['
+
 
 def report(
     results: Sequence[Result], *, not_run: int = 0, shard: Mapping[str, Any] | None = None
 ) -> str:
-    """``{"cases": [...], "summary": {...}}``, ended by a line break.
+    """The report as one text; see :func:`pieces`."""
+    return "".join(pieces(results, results, not_run=not_run, shard=shard))
 
+
+def pieces(
+    results: Sequence[Result],
+    traced: Iterable[Result],
+    *,
+    not_run: int = 0,
+    shard: Mapping[str, Any] | None = None,
+) -> Iterator[str]:
+    """``{"cases": [...], "summary": {...}}``, ended by a line break, in pieces.
+
+    ``traced`` are the same results once more, with their traces, of which none is kept.
     The summary counts cases by verdict; ``not_run`` are those that an interrupt or ``-x`` left.
     The report on a shard has ``shard`` as well, what
     :meth:`vcpu_scenario.running.shards.Share.to_json` gives.
@@ -36,13 +50,19 @@ def report(
     ``output``, ``entries`` (each call of ``KVM_RUN``, see
     :func:`vcpu_scenario.interchange.traces.trace_to_json`), ``stops`` and ``findings``.
     """
-    document: dict[str, Any] = {
-        "cases": [case_of(result) for result in results],
-        "summary": {"total": len(results), **_counts(results), "not_run": not_run},
+    before = f"{_BEGIN}\n"
+    for result in traced:
+        # As the one case of a report, so that it is indented as it is there.
+        alone = json_text({"cases": [case_of(result)]})
+        yield before + alone.removeprefix(f"{_BEGIN}\n").removesuffix("\n ]\n}\n")
+        before = ",\n"
+    yield f"{_BEGIN}]" if before != ",\n" else "\n ]"
+    rest: dict[str, Any] = {
+        "summary": {"total": len(results), **_counts(results), "not_run": not_run}
     }
     if shard is not None:
-        document["shard"] = shard
-    return json_text(document)
+        rest["shard"] = shard
+    yield f",{json_text(rest).removeprefix('{')}"
 
 
 def _counts(results: Sequence[Result]) -> dict[str, int]:
