@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from vcpu_scenario.host.package import VERSION
+
 if TYPE_CHECKING:
     from vcpu_scenario.api import (
         Comparison,
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
         run,
     )
 
-__version__ = "0.2.0"
+__version__ = VERSION
 
 __all__ = [
     "Comparison",

@@ -88,10 +88,10 @@ def _assembler() -> str:
 
 def _version(value: bool) -> None:
     if value:
-        from vcpu_scenario import __version__
         from vcpu_scenario.cli.output import say
+        from vcpu_scenario.host.package import VERSION
 
-        say(f"scenario {__version__}\n{_assembler()}\n")
+        say(f"scenario {VERSION}\n{_assembler()}\n")
         raise typer.Exit
 
 

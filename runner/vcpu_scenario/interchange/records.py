@@ -12,7 +12,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
-from vcpu_scenario import case as records
+import vcpu_scenario.case as records
 from vcpu_scenario.case import Action
 from vcpu_scenario.trace import Deed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from vcpu_scenario import actions
+import vcpu_scenario.actions as actions
 from vcpu_scenario.actions.guestdebug import read_guest_debug
 from vcpu_scenario.case import Action, GuestDebug, Memslot
 from vcpu_scenario.language.files import Folder

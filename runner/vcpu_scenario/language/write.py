@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from vcpu_scenario import case as c
+import vcpu_scenario.case as c
 from vcpu_scenario.actions import write as write_action
 from vcpu_scenario.actions.guestdebug import guest_debug_entry
 from vcpu_scenario.actions.kind import Unwritable

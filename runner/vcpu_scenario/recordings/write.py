@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from vcpu_scenario import case as c
+import vcpu_scenario.case as c
 from vcpu_scenario.case import Case
 from vcpu_scenario.recordings.jobs import CAPABILITIES, CONTROL_FLAGS
 from vcpu_scenario.trace import Trace

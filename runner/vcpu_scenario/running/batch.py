@@ -14,10 +14,9 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import vcpu_scenario
+from vcpu_scenario.host.package import FOLDER, VERSION
 from vcpu_scenario.running.carriers import Carrier, carrier
 from vcpu_scenario.running.order import in_order
 from vcpu_scenario.verdict.result import Result, Verdict
@@ -159,11 +158,10 @@ def version() -> str:
     Two checkouts of one version may do different things.
     """
     digest = sha256()
-    folder = Path(vcpu_scenario.__file__).parent
-    for file in sorted(folder.rglob("*.py")):
-        digest.update(file.relative_to(folder).as_posix().encode())
+    for file in sorted(FOLDER.rglob("*.py")):
+        digest.update(file.relative_to(FOLDER).as_posix().encode())
         digest.update(sha256(file.read_bytes()).digest())
-    return f"{vcpu_scenario.__version__}+{digest.hexdigest()[:12]}"
+    return f"{VERSION}+{digest.hexdigest()[:12]}"
 
 
 def run_batch(wanted: str, batch: bytes, traces: bool) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from vcpu_scenario import case as c
+import vcpu_scenario.case as c
 from vcpu_scenario.analysis.generate.surroundings import UART, Surroundings
 from vcpu_scenario.kvm import abi
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-import vcpu_scenario
+from vcpu_scenario.host.package import FOLDER
 from vcpu_scenario.machine.real.lab.bytecode import compiled
 from vcpu_scenario.machine.real.lab.cpio import Archive
 from vcpu_scenario.machine.real.lab.userland import INTERPRETER
@@ -21,6 +21,8 @@ _TAKEN: Final = (
     "arm64/__init__.py",
     "arm64/esr.py",
     "arm64/sysregs.py",
+    "host/__init__.py",
+    "host/package.py",
     "interchange/*.py",
     "survey.py",
     "kvm/*.py",
@@ -49,10 +51,9 @@ def initramfs(userland: Path) -> bytes:
 def _agent() -> bytes:
     out = Archive()
     out.file(f"{HOME}/init.py", _INIT.encode())
-    package = Path(vcpu_scenario.__file__).parent
     for pattern in _TAKEN:
-        for source in sorted(package.glob(pattern)):
-            name = f"{HOME}/vcpu_scenario/{source.relative_to(package).as_posix()}"
+        for source in sorted(FOLDER.glob(pattern)):
+            name = f"{HOME}/vcpu_scenario/{source.relative_to(FOLDER).as_posix()}"
             content = source.read_bytes()
             out.file(name, content)
             if (code := compiled(name, content)) is not None:
