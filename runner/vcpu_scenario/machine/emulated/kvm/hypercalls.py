@@ -53,8 +53,8 @@ _VENDOR_HYP_FEATURES: Final = 0x8600_0000
 _VENDOR_HYP_UID_WORDS: Final = (0xB66FB428, 0xE911C52E, 0x564BCAA9, 0x743A004D)
 _VENDOR_HYP_PTP: Final = 0x8600_0001
 _PTP_TIMERS: Final[dict[int, Callable[[Vcpu], Timer]]] = {
-    0: lambda vcpu: vcpu.cpu.virtual_timer,
-    1: lambda vcpu: vcpu.cpu.physical_timer,
+    0: lambda vcpu: vcpu.cpu.timers.virtual,
+    1: lambda vcpu: vcpu.cpu.timers.physical,
 }
 _EPOCH: Final = 1_700_000_000 * 10**9
 """When the VM is made: some time in November 2023."""
