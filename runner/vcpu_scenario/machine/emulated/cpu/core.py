@@ -44,6 +44,7 @@ _SINGLE_COST: Final = 20
 """The same of an instruction that is run by itself."""
 
 _ABORTS: Final = (esr.EC_IABT_LOW, esr.EC_IABT_CUR, esr.EC_DABT_LOW, esr.EC_DABT_CUR)
+_DATA_ABORTS: Final = _ABORTS[2:]
 
 _A64: Final = 1 << 32
 _IL: Final = 1 << 20
@@ -222,6 +223,8 @@ class Cpu(Hardware):
                 return None
             if (table := unmapped_table(self, va)) is not None:
                 return aborts.table_walk_abort(self, exception, va, table)
+        if exception in _DATA_ABORTS and self.is_big_endian:
+            va = aborts.first_half(self, self.word_at_pc(), va)
         self.take_to_el1(self.hsr, va)
         return None
 

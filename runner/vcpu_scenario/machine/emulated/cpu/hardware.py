@@ -49,6 +49,9 @@ _EL1PCTEN: Final = 1
 """The guest may read the physical counter, and its timer traps."""
 
 
+_SCTLR_EE: Final = 1 << 25
+_SCTLR_E0E: Final = 1 << 24
+
 EXIT_IRQ: Final = -3
 """``ARM_EXCEPTION_IRQ``: a host interrupt, of which the vCPU itself sees nothing."""
 
@@ -159,6 +162,11 @@ class Hardware(RegisterFile):
     @property
     def mmu_on(self) -> bool:
         return bool(self.sctlr_el1.value & 1)
+
+    @property
+    def is_big_endian(self) -> bool:
+        """Whether data is, where the guest is."""
+        return bool(self.sctlr_el1.value & (_SCTLR_EE if self.current_el else _SCTLR_E0E))
 
     @property
     def interrupt_lines(self) -> int:
