@@ -87,7 +87,6 @@ _MAINTENANCE: Final = (
     0xD50B7520,  # IC IVAU
     w.DC_CVAU,
     w.DC_CIVAC,
-    w.DC_ZVA,
     0xD5088720,  # TLBI VAE1
     0xD5088740,  # TLBI ASIDE1
     0xD5088760,  # TLBI VAAE1
