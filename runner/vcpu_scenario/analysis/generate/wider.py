@@ -18,11 +18,9 @@ from vcpu_scenario.analysis.generate.writing import (
     Block,
     Writing,
 )
+from vcpu_scenario.arm64 import sysregs
 
-_SCTLR: Final = (3, 0, 1, 0, 0)
-_PAR: Final = (3, 0, 7, 4, 0)
-_MDSCR: Final = (2, 0, 0, 2, 2)
-_OSLAR: Final = (2, 0, 1, 0, 4)
+_AT_S1E1R: Final = 0xD5087800
 _SCTLR_A: Final = 1 << 1
 _BASES: Final = (DATA, DATA, DEVICE, ELSEWHERE, DISTRIBUTOR_BASE)
 
@@ -51,7 +49,12 @@ def _ordered_anywhere(to: Writing) -> None:
 def _checked_alignment(to: Writing) -> None:
     """Accesses while SCTLR_EL1.A has them checked."""
     random = to.random
-    to.emit(w.mrs(ADDRESS, _SCTLR), w.or_bit(ADDRESS, ADDRESS, 1), w.msr(ADDRESS, _SCTLR), w.ISB)
+    to.emit(
+        w.mrs(ADDRESS, sysregs.SCTLR_EL1),
+        w.or_bit(ADDRESS, ADDRESS, 1),
+        w.msr(ADDRESS, sysregs.SCTLR_EL1),
+        w.ISB,
+    )
     for _ in range(random.randrange(1, 4)):
         _address(to)
         load, rt = random.randrange(2), to.value()
@@ -65,9 +68,9 @@ def _checked_alignment(to: Writing) -> None:
                 )
             )
         )
-    to.emit(w.mrs(ADDRESS, _SCTLR))
+    to.emit(w.mrs(ADDRESS, sysregs.SCTLR_EL1))
     to.constant(9, _SCTLR_A)
-    to.emit(w.operation("bic", ADDRESS, ADDRESS, 9), w.msr(ADDRESS, _SCTLR), w.ISB)
+    to.emit(w.operation("bic", ADDRESS, ADDRESS, 9), w.msr(ADDRESS, sysregs.SCTLR_EL1), w.ISB)
 
 
 def _translate(to: Writing) -> None:
@@ -77,8 +80,8 @@ def _translate(to: Writing) -> None:
         _address(to)
     else:
         to.constant(ADDRESS, random.choice((0, 1 << 40, (1 << 64) - 8, random.getrandbits(48))))
-    to.emit(w.system(w.AT_S1E1R | random.randrange(4) << 5, ADDRESS), w.ISB)
-    to.emit(w.mrs(to.value(), _PAR))
+    to.emit(w.system(_AT_S1E1R | random.randrange(4) << 5, ADDRESS), w.ISB)
+    to.emit(w.mrs(to.value(), sysregs.PAR_EL1))
 
 
 _MAINTENANCE: Final = (
@@ -106,7 +109,7 @@ def _maintain(to: Writing) -> None:
 def _debug_itself(to: Writing) -> None:
     """The guest's own watchpoint, on or masked, and an access that may hit."""
     random = to.random
-    to.emit(w.msr(31, _OSLAR))
+    to.emit(w.msr(31, sysregs.OSLAR_EL1))
     slot = random.randrange(4)
     to.emit(w.add_immediate(ADDRESS, DATA, 8 * random.randrange(4)))
     to.emit(w.msr(ADDRESS, (2, 0, 0, slot, 6)))
@@ -114,9 +117,9 @@ def _debug_itself(to: Writing) -> None:
     to.constant(ADDRESS, select << 5 | random.randrange(4) << 3 | random.randrange(4) << 1 | 1)
     to.emit(w.msr(ADDRESS, (2, 0, 0, slot, 7)))
     to.constant(ADDRESS, random.choice((0xA000, 0xA000, 0x8000, 0x2000)))
-    to.emit(w.msr(ADDRESS, _MDSCR), w.ISB, random.choice((w.daifset(8), w.daifclr(8))))
+    to.emit(w.msr(ADDRESS, sysregs.MDSCR_EL1), w.ISB, random.choice((w.daifset(8), w.daifclr(8))))
     to.emit(w.access(random.randrange(4), random.randrange(2), to.value(), DATA, 0))
-    to.emit(w.msr(31, _MDSCR), w.msr(31, (2, 0, 0, slot, 7)), w.ISB)
+    to.emit(w.msr(31, sysregs.MDSCR_EL1), w.msr(31, (2, 0, 0, slot, 7)), w.ISB)
 
 
 _INTERFACE: Final = (
