@@ -36,6 +36,7 @@ class Behaviour:
     ipa_beyond_limit_aborts: bool = False
     injected_esr_sign_extended: bool = False
     injected_il_set: bool = False
+    injected_spsr_lost: bool = False
     # Exit records.
     debug_hsr_high: bool = False
     system_event_data: bool = False

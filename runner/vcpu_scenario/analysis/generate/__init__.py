@@ -14,6 +14,7 @@ from vcpu_scenario.analysis.generate.blocks import BLOCKS
 from vcpu_scenario.analysis.generate.course import Course
 from vcpu_scenario.analysis.generate.frame import tables, write
 from vcpu_scenario.analysis.generate.surroundings import Surroundings, surroundings
+from vcpu_scenario.analysis.generate.wider import WIDER
 from vcpu_scenario.analysis.generate.writing import DATA_SIZE
 from vcpu_scenario.case import Action, AddMemslot, Case, HostInterrupt, Limits, Load, Memslot
 
@@ -48,7 +49,8 @@ _EXITS: Final = 60
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What cases are about. ``blocks`` names kinds of
-    :data:`vcpu_scenario.analysis.generate.blocks.BLOCKS`, all by default; ``actions`` and
+    :data:`vcpu_scenario.analysis.generate.blocks.BLOCKS`, all by default, and of
+    :data:`vcpu_scenario.analysis.generate.wider.WIDER`; ``actions`` and
     ``host_interrupts`` are left out where they are off."""
 
     blocks: tuple[str, ...] = tuple(BLOCKS)
@@ -63,6 +65,9 @@ class Profile:
 EVERYTHING: Final = Profile()
 REAL: Final = Profile(host_interrupts=False)
 """What real KVM can be asked for as well."""
+WIDE: Final = Profile(blocks=(*BLOCKS, *WIDER), host_interrupts=False)
+"""The same with what random programs left out at first."""
+_KINDS: Final = {**BLOCKS, **WIDER}
 
 
 def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
@@ -70,9 +75,9 @@ def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
     random = Random(f"vcpu-scenario {seed}")
     around = surroundings(random)
     mmu = random.random() < 0.15
-    weights = [BLOCKS[name][1] for name in profile.blocks]
+    weights = [_KINDS[name][1] for name in profile.blocks]
     names = random.choices(profile.blocks, weights, k=random.randint(*profile.length))
-    program, places = write(random, around, [BLOCKS[name][0] for name in names], mmu=mmu)
+    program, places = write(random, around, [_KINDS[name][0] for name in names], mmu=mmu)
     data = program.address("data")
     course = Course(random, around, places, data, exits=24)
     loads = list(program.loads())

@@ -128,6 +128,20 @@ MMIO: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        "injected_spsr_lost",
+        ("5.11..5.16",),
+        "an exception that KVM injects leaves SPSR_EL1 as it was, on a host without VHE",
+        recorded("5.11 against 6.0, SPSR_EL1 in the handler of an injected UNDEF"),
+        (
+            Commit("bb666c472ca2", "KVM: arm64: Inject AArch64 exceptions from HYP", "5.11"),
+            Commit(
+                "278583055a23",
+                "KVM: arm64: Use shadow SPSR_EL1 when injecting exceptions on !VHE",
+                "5.17",
+            ),
+        ),
+    ),
+    Rule(
         "injected_il_set",
         (">=7.2",),
         "ESR_EL1.IL of an injected abort or SError is set; before, an abort had that of the last "

@@ -16,7 +16,8 @@ from vcpu_scenario.machine.emulated.cpu import pool
 from vcpu_scenario.machine.emulated.cpu.core import EXCEPTION_COST, EXIT_BUDGET
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ
 from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
-from vcpu_scenario.machine.emulated.kvm import guestdebug
+from vcpu_scenario.machine.emulated.cpu.timers import TICKS_OF_AN_EXIT
+from vcpu_scenario.machine.emulated.kvm import guestdebug, timerlines
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.bus import CoalescedZoneDevice
 from vcpu_scenario.machine.emulated.kvm.events import set_vcpu_events
@@ -227,6 +228,7 @@ class EmulatedMachine:
             run.exit_reason = abi.KVM_EXIT_UNKNOWN
             run.flags = 0
             self._sound = False
+            vcpu.seconds = seconds
             result = self._loop(step, instructions, seconds)
             self._sound = True
         vcpu.signal_pending = False
@@ -241,7 +243,7 @@ class EmulatedMachine:
 
     def _loop(self, step: guestdebug.StepState | None, budget: int, seconds: float) -> int:
         vcpu, regs = self._vcpu, self._cpu.regs
-        gic, stepping = vcpu.gic, vcpu.stepping
+        gic, stepping, timers = vcpu.gic, vcpu.stepping, vcpu.cpu.timers
         self._steps.ran = [] if stepping else None
         first = True
         deadline = 0.0
@@ -249,6 +251,8 @@ class EmulatedMachine:
         while True:
             if vcpu.mp_state != abi.KVM_MP_STATE_RUNNABLE and wait_to_run(vcpu):
                 return 0
+            if timers.in_use and timerlines.tells_userspace(vcpu):
+                vcpu.signal_pending = True
             if gic is not None:
                 gic.flush()
             if vcpu.signal_pending:
@@ -265,10 +269,14 @@ class EmulatedMachine:
                 self._entered, first = start, False
             exception = self._enter_guest(budget)
             left = regs[_PC]
+            if timers.in_use:
+                timers.clock.count += TICKS_OF_AN_EXIT
             if step is not None:
                 step.clear()
             if gic is not None:
                 gic.sync()
+                if timers.in_use:
+                    timerlines.update(vcpu)
             if step is not None and exception == EC_SOFTSTP_LOW:
                 step.step_taken()
             result = handle_exit(vcpu, exception)

@@ -16,6 +16,7 @@ from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, Hardware
 from vcpu_scenario.machine.emulated.cpu.walk import oversized
 
 _PAGE_OFFSET: Final = 0xFFF
+_HALF: Final = 8
 _DATA_ABORT: Final = esr.EC_DABT_LOW << esr.EC_SHIFT | esr.IL
 _FETCH_ABORT: Final = esr.EC_IABT_LOW << esr.EC_SHIFT | esr.IL
 _S1PTW: Final = 1 << 7
@@ -31,6 +32,7 @@ def data_abort(cpu: Hardware) -> int | None:
     translated = cpu.sctlr_el1.value & 1
     word = cpu.word_at_pc() if translated else cpu.stage2.word(cpu.regs[32])
     iss = decode.isv_syndrome(word)
+    ipa = first_half(cpu, word, ipa)
     gicv = cpu.gicv
     if gicv is not None and iss and 0 <= ipa - gicv.mapped()[0] < gicv.mapped()[1]:
         return _access_gicv(cpu, gicv, ipa, iss, is_write=is_write)
@@ -42,6 +44,16 @@ def data_abort(cpu: Hardware) -> int | None:
     cpu.ipa = ipa & ~_PAGE_OFFSET
     cpu.far = far
     return esr.EC_DABT_LOW
+
+
+def first_half(cpu: Hardware, word: int, address: int) -> int:
+    """Where an access that failed at ``address`` fails first. With big-endian data Unicorn begins
+    in the second half of a register of 16 bytes, in which no access of the hardware does."""
+    if not decode.is_quadword(word) or not cpu.is_big_endian or address & _PAGE_OFFSET < _HALF:
+        return address
+    access = decode.access_of(word, cpu.pc, cpu.x)
+    began = access is not None and (address - access.address) & _PAGE_OFFSET == _HALF
+    return address - _HALF if began else address
 
 
 def block_abort(cpu: Hardware, va: int, ipa: int) -> int:

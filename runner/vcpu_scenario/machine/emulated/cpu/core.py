@@ -22,6 +22,7 @@ from vcpu_scenario.machine.emulated.cpu import aborts, native, uc
 from vcpu_scenario.machine.emulated.cpu.alignment import Alignment
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters, DebugUnit
 from vcpu_scenario.machine.emulated.cpu.hardware import (
+    EXIT_IRQ,
     HCR_LINES,
     HCR_TDZ,
     MDCR_TDE,
@@ -43,6 +44,7 @@ _SINGLE_COST: Final = 20
 """The same of an instruction that is run by itself."""
 
 _ABORTS: Final = (esr.EC_IABT_LOW, esr.EC_IABT_CUR, esr.EC_DABT_LOW, esr.EC_DABT_CUR)
+_DATA_ABORTS: Final = _ABORTS[2:]
 
 _A64: Final = 1 << 32
 _IL: Final = 1 << 20
@@ -116,6 +118,8 @@ class Cpu(Hardware):
         if self.vserror is not None:
             return self._enter_one_by_one(budget)
         while budget > 0:
+            if self.timers.in_use:
+                return self._enter_timed(budget)
             outcome = self._run(budget)
             if outcome is not None:
                 self.left = budget
@@ -124,10 +128,36 @@ class Cpu(Hardware):
         self.left = 0
         return EXIT_BUDGET
 
+    def _enter_timed(self, budget: int) -> int:
+        """The same up to where a timer fires."""
+        while budget > 0:
+            if self.timers.fired:
+                self.left = budget
+                return EXIT_IRQ
+            # Unicorn does not end a step that it is stopped in.
+            left = None if self._mdscr & 1 else self.timers.left
+            ticks = budget if left is None else min(budget, left)
+            outcome = self._run(ticks)
+            if outcome == EXIT_BUDGET and ticks < budget:
+                self.timers.clock.count += ticks
+                budget -= ticks
+            elif outcome is not None:
+                self.left = budget
+                return outcome
+            else:
+                budget -= EXCEPTION_COST
+        self.left = 0
+        return EXIT_BUDGET
+
     def _enter_one_by_one(self, budget: int) -> int:
         """Unicorn knows no virtual SErrors, and misses that unmasking debug exceptions starts
         the guest's own step: looks after each instruction."""
         while budget > 0:
+            if self.timers.in_use:
+                self.timers.clock.count += 1
+                if self.timers.fired:
+                    self.left = budget
+                    return EXIT_IRQ
             self.take_pending_serror()
             self.rebuild_flags()
             if self.vserror is not None and native.reads_isr(self):
@@ -150,8 +180,6 @@ class Cpu(Hardware):
             self._registers.alignment = None
         self._count.value = budget
         status = uc.uc_emu_start(self._handle, self.pc_cell, uc.ZERO, uc.ZERO, self._count)
-        if self._registers.limit is not None:
-            self._registers.tell()
         if self.state.value not in _MODELLED:
             raise NotModelled(_strange_state(self.state.value))
         if status and self.debug.watch_hit is not None:
@@ -195,6 +223,8 @@ class Cpu(Hardware):
                 return None
             if (table := unmapped_table(self, va)) is not None:
                 return aborts.table_walk_abort(self, exception, va, table)
+        if exception in _DATA_ABORTS and self.is_big_endian:
+            va = aborts.first_half(self, self.word_at_pc(), va)
         self.take_to_el1(self.hsr, va)
         return None
 
@@ -207,7 +237,8 @@ class Cpu(Hardware):
             return self._word_hooks.take()
         if self._alignment.hit:
             return self._alignment.take()
-        if self._registers.alignment is not None:
+        if self._registers.alignment is not None or self._registers.timer_changed:
+            self._registers.timer_changed = False
             return None
         return EXIT_BUDGET
 

@@ -20,12 +20,17 @@ from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.machine.emulated.cpu import decode, uc
 from vcpu_scenario.machine.emulated.cpu.hardware import HCR_TVM, MDCR_TDE, Hardware
 from vcpu_scenario.machine.emulated.cpu.walk import translate
-from vcpu_scenario.machine.interface import NotModelled
 
 BREAKPOINTS: Final = 6
 WATCHPOINTS: Final = 4
 
 _LINKED: Final = 1 << 20
+_SECURE_ONLY: Final = 2
+_CONTEXT_BREAKPOINTS: Final = (4, 5)
+"""Which can be for a context: the last two of a Cortex-A57."""
+_LINKED_CONTEXT: Final = (3, 7)
+"""DBGBCR_EL1.BT: linked, and matches CONTEXTIDR_EL1."""
+_CONTEXTIDR_EL1: Final = (3, 0, 13, 0, 1)
 MDE: Final = 1 << 15
 _TRAMPOLINE: Final = 1 << 40
 """Behind the guest's physical address space: no memslot can be there."""
@@ -51,12 +56,14 @@ class DebugRegisters:
 
 @dataclass(frozen=True, slots=True)
 class _Watch:
-    """An enabled watchpoint: [start, end), its load and store bits, its EL filter."""
+    """An enabled watchpoint: [start, end), its load and store bits, its EL filter, and the
+    breakpoint that it is linked to."""
 
     start: int
     end: int
     lsc: int
     pac: int
+    linked: int | None
 
 
 @dataclass(slots=True)
@@ -131,12 +138,26 @@ class DebugUnit:
             return None
         if not cpu.mdcr & MDCR_TDE and not cpu.takes_debug_exceptions:
             return None
+        # LDTR and STTR too: on the recorded CPU they are not EL0's here.
         level = 1 if cpu.current_el else 2
+        kind = 2 if is_write else 1
         for watch in self._watches:
-            kind = watch.lsc & (2 if is_write else 1)
-            if kind and watch.pac & level and va < watch.end and watch.start < va + length:
+            if not (watch.lsc & kind and va < watch.end and watch.start < va + length):
+                continue
+            if watch.pac & level and self._linked_matches(watch.linked):
                 return watch
         return None
+
+    def _linked_matches(self, linked: int | None) -> bool:
+        """Whether the breakpoint that a watchpoint is linked to is for the context that runs."""
+        if linked is None:
+            return True
+        if linked not in _CONTEXT_BREAKPOINTS:
+            return False
+        control, value = self._loaded.bcr[linked], self._loaded.bvr[linked]
+        if not control & 1 or control >> 20 & 15 not in _LINKED_CONTEXT:
+            return False
+        return self._cpu.read_sys(_CONTEXTIDR_EL1) == value & 0xFFFF_FFFF
 
     def _hook_accesses(self) -> None:
         engine = self._cpu.engine
@@ -246,7 +267,7 @@ def _watches(registers: DebugRegisters) -> tuple[_Watch, ...]:
     enabled = [
         (control, value)
         for control, value in zip(registers.wcr, registers.wvr, strict=True)
-        if control & 1
+        if control & 1 and control >> 14 & 3 != _SECURE_ONLY
     ]
     # KVM writes the registers from the last to the first, and the recorded CPU looks at its
     # watchpoints in the order in which they were written.
@@ -255,18 +276,17 @@ def _watches(registers: DebugRegisters) -> tuple[_Watch, ...]:
 
 def _watch(control: int, value: int) -> _Watch:
     """Arm ARM D17.3.11: an address mask, or the contiguous run of selected bytes."""
-    if control & _LINKED:
-        raise NotModelled(f"a watchpoint linked to a breakpoint (DBGWCR_EL1 = {control:#x})")
+    linked = control >> 16 & 15 if control & _LINKED else None
     lsc, pac = control >> 3 & 3, control >> 1 & 3
     if mask := control >> 24 & 0x1F:
         start = value & ~((1 << mask) - 1)
-        return _Watch(start, start + (1 << mask), lsc, pac)
+        return _Watch(start, start + (1 << mask), lsc, pac, linked)
     select = control >> 5 & 0xFF
     if not select:
-        return _Watch(value, value, lsc, pac)
+        return _Watch(value, value, lsc, pac, linked)
     first = (select & -select).bit_length() - 1
     length = (~(select >> first) & 0x1FF & -(~(select >> first) & 0x1FF)).bit_length() - 1
-    return _Watch((value & ~7) + first, (value & ~7) + first + length, lsc, pac)
+    return _Watch((value & ~7) + first, (value & ~7) + first + length, lsc, pac, linked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,19 @@ def aligned_to(word: int) -> int:
     return _lane(word) if top == 0b001101 else 1
 
 
+def is_quadword(word: int) -> bool:
+    """Whether an access is one of SIMD&FP registers of 16 bytes, each of which is two for a CPU
+    that has no such."""
+    if not word >> 26 & 1:
+        return False
+    top = word >> 24 & 0b111010
+    if top == 0b101000:
+        return word >> 30 == 2
+    if top == 0b111000:
+        return word >> 30 == 0 and word >> 23 & 1 == 1
+    return word >> 24 & 0b111111 == 0b011100 and word >> 30 == 2
+
+
 def is_store(word: int) -> bool:
     """Whether an access writes."""
     if word >> 24 & 0b111011 == 0b011000:

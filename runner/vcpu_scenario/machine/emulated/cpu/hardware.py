@@ -18,7 +18,7 @@ from vcpu_scenario.machine.emulated.cpu.regfile import (
     RegisterFile,
 )
 from vcpu_scenario.machine.emulated.cpu.stage2 import Stage2
-from vcpu_scenario.machine.emulated.cpu.timers import HOST_AHEAD, Clock, Timer
+from vcpu_scenario.machine.emulated.cpu.timers import Timers
 
 HCR_TVM: Final = 1 << 26
 HCR_TID1: Final = 1 << 16
@@ -48,6 +48,9 @@ KDE: Final = 1 << 13
 _EL1PCTEN: Final = 1
 """The guest may read the physical counter, and its timer traps."""
 
+
+_SCTLR_EE: Final = 1 << 25
+_SCTLR_E0E: Final = 1 << 24
 
 EXIT_IRQ: Final = -3
 """``ARM_EXCEPTION_IRQ``: a host interrupt, of which the vCPU itself sees nothing."""
@@ -87,9 +90,8 @@ class Hardware(RegisterFile):
         self.hsr: int
         self.far: int
         self.ipa: int
-        self.virtual_timer: Timer
-        self.physical_timer: Timer
-        """KVM's, which the guest reaches through traps."""
+        self.timers: Timers
+        """The physical one is KVM's, which the guest reaches through traps."""
         self._failed_store: int | None
         self._hook = uc.MEM_INVALID_HOOK(self._note_failed_store)
         self.engine.add_hook(uc.UC_HOOK_MEM_WRITE_UNMAPPED | uc.UC_HOOK_MEM_WRITE_PROT, self._hook)
@@ -105,9 +107,7 @@ class Hardware(RegisterFile):
         self.id_registers = {}
         self.untrap_dc_zva = False
         self._failed_store = None
-        clock = Clock()
-        self.virtual_timer = Timer(clock, "CNTV")
-        self.physical_timer = Timer(clock, "CNTP", HOST_AHEAD)
+        self.timers = Timers()
         self.status = self.hsr = self.far = self.ipa = 0
         self._mdcr = self._mdscr = self._hcr = 0
 
@@ -162,6 +162,11 @@ class Hardware(RegisterFile):
     @property
     def mmu_on(self) -> bool:
         return bool(self.sctlr_el1.value & 1)
+
+    @property
+    def is_big_endian(self) -> bool:
+        """Whether data is, where the guest is."""
+        return bool(self.sctlr_el1.value & (_SCTLR_EE if self.current_el else _SCTLR_E0E))
 
     @property
     def interrupt_lines(self) -> int:

@@ -11,7 +11,6 @@ from typing import Final
 
 from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
-from vcpu_scenario.kvm.registers import name_of
 from vcpu_scenario.machine.emulated.cpu.aborts import block_abort, fetch_abort_at
 from vcpu_scenario.machine.emulated.cpu.gicport import GicPort
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, Hardware
@@ -42,17 +41,19 @@ _ONE_WAY: Final[dict[bool, frozenset[Encoding]]] = {
 any trap."""
 
 
-_IMPLEMENTATION_DEFINED: Final = {
-    sysregs.L2CTLR_EL1: "L2CTLR_EL1",
-    sysregs.L2ECTLR_EL1: "L2ECTLR_EL1",
-    sysregs.L2ACTLR_EL1: "L2ACTLR_EL1",
-    sysregs.CPUACTLR_EL1: "CPUACTLR_EL1",
-    sysregs.CPUECTLR_EL1: "CPUECTLR_EL1",
-    sysregs.CPUMERRSR_EL1: "CPUMERRSR_EL1",
-    sysregs.L2MERRSR_EL1: "L2MERRSR_EL1",
-}
-"""Registers of a Cortex-A57 alone. KVM traps them by HCR_EL2.TIDCP, which not every CPU that
-has been recorded does."""
+_IMPLEMENTATION_DEFINED: Final = frozenset(
+    {
+        sysregs.L2CTLR_EL1,
+        sysregs.L2ECTLR_EL1,
+        sysregs.L2ACTLR_EL1,
+        sysregs.CPUACTLR_EL1,
+        sysregs.CPUECTLR_EL1,
+        sysregs.CPUMERRSR_EL1,
+        sysregs.L2MERRSR_EL1,
+    }
+)
+"""Registers of a Cortex-A57 alone: 0, whatever is written. KVM traps them by HCR_EL2.TIDCP, of
+which the recorded CPU knows nothing."""
 _COUNTERS: Final = {(3, 3, 14, crm, op2) for crm in (8, 12) for op2 in (4, 5)}
 """The event counters of a Cortex-A57 that Unicorn's lacks."""
 _PMU_BEYOND_THE_TRAP: Final = {
@@ -61,7 +62,7 @@ _PMU_BEYOND_THE_TRAP: Final = {
     False: {sysregs.PMSWINC_EL0, sysregs.PMSELR_EL0},
 }
 """Of the PMU at EL0 what is read (True) or written past MDCR_EL2.TPM where PMUSERENR_EL0 lets
-it, on the CPU that was recorded; the architecture has the trap come first."""
+it, on the CPU that was recorded, where nothing counts; the architecture has the trap come first."""
 _SECURE_TIMER_OP1: Final = 7
 PMU_GROUPS: Final = {(9, 12), (9, 13), (9, 14)} | {(14, crm) for crm in range(8, 16)}
 """CRn and CRm of the PMU's registers."""
@@ -87,8 +88,8 @@ def undefined(cpu: Hardware) -> int | None:
     is_read = bool(word >> 21 & 1)
     if encoding in _ONE_WAY[is_read]:
         raise NotHandled
-    if (name := _IMPLEMENTATION_DEFINED.get(encoding)) is not None:
-        raise NotModelled(f"an implementation defined register ({name})")
+    if encoding in _IMPLEMENTATION_DEFINED:
+        return _raz_wi(cpu, word)
     if encoding in _COUNTERS:
         return _report_trap(cpu, word, encoding)
     gic = cpu.gic
@@ -118,7 +119,10 @@ def _undefined_at_el0(cpu: Hardware, word: int) -> int | None:
     encoding = system_encoding(word)
     is_read = bool(word >> 21 & 1)
     if word & ~(1 << 5 | 15 << 8) == _DAIF_IMMEDIATE:
-        raise NotModelled("MSR DAIFSet or DAIFClr at EL0 (SCTLR_EL1.UMA = 0)")
+        # The recorded CPU has op1 and op2 in each other's place.
+        immediate, op2 = word >> 8 & 15, word >> 5 & 7
+        cpu.take_to_el1(_SYS64 | 3 << 17 | op2 << 14 | 4 << 10 | 31 << 5 | immediate << 1)
+        return None
     if encoding in _COUNTERS:
         return _pmu_at_el0(cpu, word, encoding)
     if encoding not in _TRAPPED_DEBUG or encoding in _ONE_WAY[is_read]:
@@ -143,8 +147,14 @@ def trap_to_el1(cpu: Hardware) -> int | None:
 def _pmu_at_el0(cpu: Hardware, word: int, encoding: Encoding) -> int | None:
     """KVM's host opens the PMU to EL0 (PMUSERENR_EL0), so that MDCR_EL2.TPM traps it."""
     if encoding in _PMU_BEYOND_THE_TRAP[bool(word >> 21 & 1)]:
-        raise NotModelled(f"the PMU at EL0 ({name_of(encoding)})")
+        return _raz_wi(cpu, word)
     return _report_trap(cpu, word, encoding)
+
+
+def _raz_wi(cpu: Hardware, word: int) -> int | None:
+    if word >> 21 & 1:
+        cpu.set_x(word & 31, 0)
+    return cpu.finish_natively()
 
 
 def _report_trap(cpu: Hardware, word: int, encoding: Encoding) -> int:

@@ -1,4 +1,4 @@
-"""System registers that Unicorn has and gets wrong, or that are not modelled.
+"""System registers that Unicorn has and gets wrong.
 
 It is stopped at each MRS and MSR of a register that it knows, before the access is checked.
 """
@@ -12,7 +12,6 @@ from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.timers import ENABLE, ISTATUS
-from vcpu_scenario.machine.interface import NotModelled
 
 if TYPE_CHECKING:
     from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
@@ -23,24 +22,18 @@ _EL0PCTEN, _EL0VCTEN, _EL0VTEN = 1, 1 << 1, 1 << 8
 
 
 class RegisterHooks:
-    """The hooks of one CPU. ``limit`` is what a guest came to that is not modelled, and where."""
+    """The hooks of one CPU."""
 
     def __init__(self, cpu: Hardware) -> None:
         self._cpu = cpu
-        self.limit: tuple[NotModelled, int] | None = None
         self.alignment: bool | None = None
         """What the guest has just made of SCTLR_EL1.A."""
+        self.timer_changed = False
+        """The CPU was stopped, so that it is looked at when a timer fires."""
         self._read = uc.SYSTEM_HOOK(self._on_read)
         self._write = uc.SYSTEM_HOOK(self._on_write)
         cpu.engine.add_instruction_hook(uc.UC_ARM64_INS_MRS, self._read)
         cpu.engine.add_instruction_hook(uc.UC_ARM64_INS_MSR, self._write)
-
-    def tell(self) -> None:
-        """Raises what the guest came to, with pc on it."""
-        assert self.limit is not None
-        (what, pc), self.limit = self.limit, None
-        self._cpu.pc = pc
-        raise what
 
     def _on_read(self, _uc: int, register: int, cp: uc.CpRegPointer, _data: int) -> int:
         found = cp.contents
@@ -50,11 +43,9 @@ class RegisterHooks:
         read = _READS.get(encoding)
         if read is None or not self._may(encoding):
             return 0
-        try:
-            value = read(self._cpu)
-        except NotModelled as what:
-            return self._stop(what)
-        self._cpu.set_x(self._cpu.word_at_pc() & 31, value)
+        self._cpu.set_x(self._cpu.word_at_pc() & 31, read(self._cpu))
+        if self._cpu.timers.fired:
+            self._stop()
         return 1
 
     def _on_write(self, _uc: int, register: int, cp: uc.CpRegPointer, _data: int) -> int:
@@ -67,10 +58,9 @@ class RegisterHooks:
         write = _WRITES.get(encoding)
         if write is None or not self._may(encoding):
             return 0
-        try:
-            write(self._cpu, self._cpu.x_or_zero(self._cpu.word_at_pc() & 31))
-        except NotModelled as what:
-            return self._stop(what)
+        write(self._cpu, self._cpu.x_or_zero(self._cpu.word_at_pc() & 31))
+        if self._cpu.timers.in_use:
+            self._stop()
         return 1
 
     def _check_sctlr(self) -> int:
@@ -89,39 +79,36 @@ class RegisterHooks:
         bit = _AT_EL0.get(encoding, 0)
         return bool(self._cpu.read_sys(sysregs.CNTKCTL_EL1) & bit)
 
-    def _stop(self, what: NotModelled) -> int:
-        self.limit = what, self._cpu.pc
+    def _stop(self) -> None:
+        self.timer_changed = True
         uc.uc_emu_stop(self._cpu.engine.handle)
-        return 1
-
-
-def _cbar(_cpu: Hardware) -> int:
-    raise NotModelled("an implementation defined register (CBAR_EL1)")
 
 
 def _read_control(cpu: Hardware) -> int:
-    timer = cpu.virtual_timer
-    status = ISTATUS if timer.control & ENABLE and timer.met() else 0
-    return timer.control | status
+    timer = cpu.timers.virtual
+    cpu.timers.clock.read()
+    return timer.control | (ISTATUS if timer.control & ENABLE and timer.met else 0)
 
 
 _LOWEST_CRN: Final = 14
 _SCTLR_CRN: Final = 1
+_CBAR: Final = 0x0800_0000
+"""Where the recorded machine has its private peripherals."""
 _AT_EL0: Final[dict[Encoding, int]] = {
     sysregs.CNTPCT_EL0: _EL0PCTEN,
     sysregs.CNTVCT_EL0: _EL0VCTEN,
     **{(3, 3, 14, 3, op2): _EL0VTEN for op2 in (0, 1, 2)},
 }
 _READS: Final[dict[Encoding, Callable[[Hardware], int]]] = {
-    sysregs.CNTPCT_EL0: lambda cpu: cpu.physical_timer.count(),
-    sysregs.CNTVCT_EL0: lambda cpu: cpu.virtual_timer.count(),
-    sysregs.CNTV_TVAL_EL0: lambda cpu: cpu.virtual_timer.value(),
+    sysregs.CNTPCT_EL0: lambda cpu: cpu.timers.physical.count(),
+    sysregs.CNTVCT_EL0: lambda cpu: cpu.timers.virtual.count(),
+    sysregs.CNTV_TVAL_EL0: lambda cpu: cpu.timers.virtual.value(),
     sysregs.CNTV_CTL_EL0: _read_control,
-    sysregs.CNTV_CVAL_EL0: lambda cpu: cpu.virtual_timer.compare,
-    sysregs.CBAR_EL1: _cbar,
+    sysregs.CNTV_CVAL_EL0: lambda cpu: cpu.timers.virtual.compare,
+    sysregs.CBAR_EL1: lambda cpu: _CBAR,
 }
 _WRITES: Final[dict[Encoding, Callable[[Hardware, int], None]]] = {
-    sysregs.CNTV_TVAL_EL0: lambda cpu, value: cpu.virtual_timer.set_value(value),
-    sysregs.CNTV_CTL_EL0: lambda cpu, value: cpu.virtual_timer.set_control(value),
-    sysregs.CNTV_CVAL_EL0: lambda cpu, value: cpu.virtual_timer.set_compare(value),
+    sysregs.CNTV_TVAL_EL0: lambda cpu, value: cpu.timers.virtual.set_value(value),
+    sysregs.CNTV_CTL_EL0: lambda cpu, value: cpu.timers.set_control(cpu.timers.virtual, value),
+    sysregs.CNTV_CVAL_EL0: lambda cpu, value: cpu.timers.virtual.set_compare(value),
 }

@@ -1,23 +1,24 @@
-"""The generic timer's counters and the guest's virtual timer, as far as they are modelled.
+"""The generic timer's counters, the guest's virtual timer and KVM's physical one.
 
-A counter has no value that two kernels agree on. Here it counts what is read of it, so that a
-guest gets the same values each time: each read comes a microsecond after the one before. Of a
-timer its registers are modelled; when it fires is not, and is told where that would show.
+A counter has no value that two kernels agree on, and neither has the instruction at which a timer
+fires. Here time goes by what the guest does, so that it is the same in each run: a read of a
+counter or of a timer takes a microsecond, and while a timer is armed an instruction takes a tick
+and an exit ten microseconds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from vcpu_scenario.machine.interface import NotModelled
-
+TICKS_OF_A_SECOND: Final = 62_500_000
+"""CNTFRQ_EL0."""
 TICKS_OF_A_READ: Final = 62
-"""A microsecond of CNTFRQ_EL0, 62.5 MHz."""
+TICKS_OF_AN_EXIT: Final = 625
+TICKS_BEFORE_THE_FIRST_RUN: Final = 62_500
+"""A millisecond that the VMM takes to set a VM up."""
 HOST_AHEAD: Final = 1 << 36
 """How long the host has been up when the VM is made, by the physical counter."""
-FAR_OFF: Final = 1 << 40
-"""Ticks that no run takes: five hours."""
 
 ENABLE: Final = 1
 IMASK: Final = 1 << 1
@@ -29,7 +30,7 @@ _WORD: Final = (1 << 64) - 1
 class Clock:
     """What both counters go by; it starts at 0 with the VM."""
 
-    count: int = 0
+    count: int = TICKS_BEFORE_THE_FIRST_RUN
 
     def read(self) -> int:
         self.count += TICKS_OF_A_READ
@@ -38,15 +39,14 @@ class Clock:
 
 @dataclass(slots=True)
 class Timer:
-    """One timer on a counter that is ``ahead`` of the clock. ``name`` is its registers'."""
+    """One timer on a counter that is ``ahead`` of the clock."""
 
     clock: Clock
-    name: str
     ahead: int = 0
     control: int = 0
     compare: int = 0
-    _passed: bool = field(default=True)
-    """The counter was at ``compare`` when that was written."""
+    line: bool = False
+    """Its output as KVM last saw it."""
 
     def count(self) -> int:
         return self.clock.read() + self.ahead & _WORD
@@ -54,49 +54,63 @@ class Timer:
     def set_count(self, value: int) -> None:
         """The counter goes on from ``value``."""
         self.ahead = value - self.clock.count & _WORD
-        self.set_compare(self.compare)
 
     def set_compare(self, value: int) -> None:
         self.compare = value & _WORD
-        self._passed = (self.clock.count + self.ahead & _WORD) >= self.compare
 
     def set_value(self, value: int) -> None:
         """TVAL: from now on, signed."""
         value &= 0xFFFF_FFFF
         self.set_compare(self.count() + (value - (1 << 32) if value >> 31 else value))
-        self._passed = value >> 31 == 1 or not value
 
     def value(self) -> int:
         return self.compare - self.count() & 0xFFFF_FFFF
 
     def set_control(self, value: int, kept: int = ENABLE | IMASK) -> None:
-        """What is ``kept`` of ``value``. Raises :class:`NotModelled` where the timer would fire."""
         self.control = value & kept
-        if self.armed:
-            raise NotModelled(
-                f"the armed {_KINDS[self.name]} timer ({self.name}_CTL_EL0 = {self.control:#x},"
-                f" {self.name}_CVAL_EL0 = {self.compare:#x})"
-            )
 
     @property
-    def fires(self) -> bool:
-        """Whether its condition is met before any run ends."""
-        return self._passed or (self.compare - self.clock.count - self.ahead & _WORD) < FAR_OFF
+    def left(self) -> int:
+        """Ticks until its condition is met; 0 where it is."""
+        return max(self.compare - (self.clock.count + self.ahead & _WORD), 0)
+
+    @property
+    def met(self) -> bool:
+        return not self.left
 
     @property
     def armed(self) -> bool:
-        return self.control & (ENABLE | IMASK) == ENABLE and self.fires
+        """Enabled and not masked: its output is its condition."""
+        return self.control & (ENABLE | IMASK) == ENABLE
 
-    def met(self) -> bool:
-        """Its condition; raises :class:`NotModelled` where that is a matter of time."""
-        if self._passed:
-            return True
-        if self.fires:
-            raise NotModelled(
-                f"when the {_KINDS[self.name]} timer's condition is met"
-                f" ({self.name}_CVAL_EL0 = {self.compare:#x})"
-            )
-        return False
+    @property
+    def output(self) -> bool:
+        return self.armed and self.met
 
 
-_KINDS: Final = {"CNTV": "virtual", "CNTP": "physical"}
+class Timers:
+    """The two timers of a vCPU."""
+
+    def __init__(self) -> None:
+        self.clock: Final = Clock()
+        self.virtual: Final = Timer(self.clock)
+        self.physical: Final = Timer(self.clock, HOST_AHEAD)
+        self.in_use = False
+        """One was ever enabled: before there is nothing to look at."""
+
+    def set_control(self, timer: Timer, value: int, kept: int = ENABLE | IMASK) -> None:
+        timer.set_control(value, kept)
+        self.in_use = self.in_use or bool(value & ENABLE)
+
+    @property
+    def left(self) -> int | None:
+        """Ticks until one fires of which KVM does not know yet; None where none does."""
+        waits = [
+            timer.left for timer in (self.virtual, self.physical) if timer.armed and not timer.line
+        ]
+        return min(waits, default=None)
+
+    @property
+    def fired(self) -> bool:
+        """One fired of which KVM does not know: its interrupt is the host's first."""
+        return self.in_use and self.left == 0

@@ -47,6 +47,21 @@ class _Step(NamedTuple):
         return self.descriptor & 3 == (_TABLE if self.last else _BLOCK)
 
 
+def _va_bits(tcr: int, *, upper: bool) -> int:
+    return 64 - (tcr >> (16 if upper else 0) & 0x3F)
+
+
+def _translates(tcr: int, va: int) -> bool:
+    """Whether there is a walk for ``va``: its range has one (TCR_EL1.EPD0, EPD1), and it lies in
+    that range, of which the top byte may be left out (TBI0, TBI1)."""
+    upper = va >> 55 & 1
+    if tcr >> (23 if upper else 7) & 1:
+        return False
+    bits, top = _va_bits(tcr, upper=bool(upper)), 56 if tcr >> 37 + upper & 1 else 64
+    above = va >> bits & (1 << max(top - bits, 0)) - 1
+    return above == (((1 << max(top - bits, 0)) - 1) if upper else 0)
+
+
 def _walk(cpu: Hardware, va: int) -> Iterator[_Step]:
     """The walk for ``va``, up to a table that lies in no memslot.
 
@@ -54,9 +69,13 @@ def _walk(cpu: Hardware, va: int) -> Iterator[_Step]:
     """
     tcr = cpu.read_sys(sysregs.TCR_EL1)
     upper = bool(va >> 55 & 1)
-    page_bits = _PAGE_BITS_TG1.get(tcr >> 30 & 3) if upper else _PAGE_BITS_TG0.get(tcr >> 14 & 3)
-    va_bits = 64 - (tcr >> (16 if upper else 0) & 0x3F)
-    if page_bits is None or not page_bits < va_bits <= 52:
+    if not _translates(tcr, va):
+        return
+    page_bits = (
+        _PAGE_BITS_TG1.get(tcr >> 30 & 3, 12) if upper else _PAGE_BITS_TG0.get(tcr >> 14 & 3, 12)
+    )
+    va_bits = _va_bits(tcr, upper=upper)
+    if not page_bits < va_bits <= 52:
         return
     stride = page_bits - 3
     table = cpu.read_sys(sysregs.TTBR1_EL1 if upper else sysregs.TTBR0_EL1) & _ADDRESS
@@ -90,9 +109,12 @@ def oversized(cpu: Hardware, va: int, ipa: int = -1) -> int | None:
 
     ``ipa`` is where Unicorn's own walk came to, -1 if to nowhere: it spares the walk here.
     """
-    ips = cpu.read_sys(sysregs.TCR_EL1) >> 32 & 7
+    tcr = cpu.read_sys(sysregs.TCR_EL1)
+    ips = tcr >> 32 & 7
     bits = _OUTPUT_BITS[min(ips, len(_OUTPUT_BITS) - 1)]
     if bits >= _BITS_OF_MEMORY and not ipa >> bits:
+        return None
+    if not _translates(tcr, va):
         return None
     if (cpu.read_sys(sysregs.TTBR1_EL1 if va >> 55 & 1 else sysregs.TTBR0_EL1) & _ADDRESS) >> bits:
         return 0

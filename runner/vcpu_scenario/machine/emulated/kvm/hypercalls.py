@@ -42,6 +42,8 @@ PSCI_SYSTEM_SUSPEND: Final = 0x8400_000E
 PSCI_SYSTEM_RESET2: Final = 0x8400_0012
 PSCI_SYSTEM_OFF2: Final = 0x8400_0015
 SMCCC_64: Final = 1 << 30
+_PSCI_0_1_CPU_OFF: Final = 0x95C1_BA5F
+_PSCI_0_1_CPU_ON: Final = 0x95C1_BA60
 
 SMCCC_VERSION: Final = 0x8000_0000
 SMCCC_ARCH_FEATURES: Final = 0x8000_0001
@@ -53,8 +55,8 @@ _VENDOR_HYP_FEATURES: Final = 0x8600_0000
 _VENDOR_HYP_UID_WORDS: Final = (0xB66FB428, 0xE911C52E, 0x564BCAA9, 0x743A004D)
 _VENDOR_HYP_PTP: Final = 0x8600_0001
 _PTP_TIMERS: Final[dict[int, Callable[[Vcpu], Timer]]] = {
-    0: lambda vcpu: vcpu.cpu.virtual_timer,
-    1: lambda vcpu: vcpu.cpu.physical_timer,
+    0: lambda vcpu: vcpu.cpu.timers.virtual,
+    1: lambda vcpu: vcpu.cpu.timers.physical,
 }
 _EPOCH: Final = 1_700_000_000 * 10**9
 """When the VM is made: some time in November 2023."""
@@ -87,7 +89,7 @@ def _call(vcpu: Vcpu) -> int:
     function = vcpu.cpu.x(0) & 0xFFFF_FFFF
     if (known := _ARCH.get(function)) is not None:
         return _answer(vcpu, known(vcpu))
-    psci = _PSCI.get(function) if vcpu.psci_0_2 else None
+    psci = (_PSCI if vcpu.psci_0_2 else _PSCI_0_1).get(function)
     if psci is None or not _offers(vcpu, function):
         return _answer(vcpu, (_NOT_SUPPORTED, 0, 0, 0))
     return psci(vcpu)
@@ -203,6 +205,15 @@ def _features(vcpu: Vcpu) -> int:
     return _answer(vcpu, (int(hibernates), 0, 0, 0))
 
 
+def _cpu_on_0_1(vcpu: Vcpu) -> int:
+    """PSCI 0.1 has no word for a CPU that is on already."""
+    return _answer(vcpu, (_INVALID_PARAMETERS, 0, 0, 0))
+
+
+_PSCI_0_1: Final[dict[int, Callable[[Vcpu], int]]] = {
+    _PSCI_0_1_CPU_OFF: _cpu_off,
+    _PSCI_0_1_CPU_ON: _cpu_on_0_1,
+}
 _PSCI: Final[dict[int, Callable[[Vcpu], int]]] = {
     PSCI_VERSION: _psci_version,
     PSCI_CPU_SUSPEND: _cpu_suspend,

@@ -42,8 +42,10 @@ def inject(vcpu: Vcpu, exception: PendingException) -> None:
 
 def take(vcpu: Vcpu, exception: PendingException) -> None:
     cpu = vcpu.cpu
-    old = cpu.pstate
+    old, spsr = cpu.pstate, cpu.spsr_el1.value
     cpu.take_to_el1(exception.syndrome, exception.far, exception.offset)
+    if vcpu.behaviour.injected_spsr_lost:
+        cpu.spsr_el1.value = spsr
     # KVM keeps the condition flags; the hardware's own exceptions here do not.
     cpu.pstate = DAIF | EL1H | old & _NZCV
 

@@ -10,7 +10,7 @@ from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu.hardware import HCR_TID1, HCR_TID2, HCR_TVM
 from vcpu_scenario.machine.emulated.cpu.icv import SGI_REGISTERS
 from vcpu_scenario.machine.emulated.cpu.native import PMU_GROUPS, iss_encoding
-from vcpu_scenario.machine.emulated.cpu.timers import ISTATUS, Timer
+from vcpu_scenario.machine.emulated.cpu.timers import ISTATUS, Timers
 from vcpu_scenario.machine.emulated.kvm import cacheregs
 from vcpu_scenario.machine.emulated.kvm.guestdebug import guest_registers_in_use
 from vcpu_scenario.machine.emulated.kvm.idregs import id_register
@@ -195,13 +195,14 @@ def _set_way(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
 
 def _physical_timer(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
     """``access_arch_timer``: KVM shows ISTATUS whether or not the timer is enabled."""
-    timer = vcpu.cpu.physical_timer
+    timer = vcpu.cpu.timers.physical
     register = encoding[4]
     if value is not None:
-        _WRITE_TIMER[register](timer, value)
+        _WRITE_TIMER[register](vcpu.cpu.timers, value)
         return None
     if register == _CTL:
-        return timer.control | (ISTATUS if timer.met() else 0)
+        vcpu.cpu.timers.clock.read()
+        return timer.control | (ISTATUS if timer.met else 0)
     return timer.compare if register == _CVAL else timer.value()
 
 
@@ -232,10 +233,10 @@ def _without_vgic(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | No
 
 
 _TVAL, _CTL, _CVAL = 0, 1, 2
-_WRITE_TIMER: Final[dict[int, Callable[[Timer, int], None]]] = {
-    _TVAL: Timer.set_value,
-    _CTL: Timer.set_control,
-    _CVAL: Timer.set_compare,
+_WRITE_TIMER: Final[dict[int, Callable[[Timers, int], None]]] = {
+    _TVAL: lambda timers, value: timers.physical.set_value(value),
+    _CTL: lambda timers, value: timers.set_control(timers.physical, value),
+    _CVAL: lambda timers, value: timers.physical.set_compare(value),
 }
 _TRAPPED_BY_TVM: Final[tuple[Encoding, ...]] = (
     sysregs.SCTLR_EL1,

@@ -29,26 +29,30 @@ def timer_registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
 
 
 def _virtual(vcpu: Vcpu) -> Timer:
-    return vcpu.cpu.virtual_timer
+    return vcpu.cpu.timers.virtual
 
 
 def _physical(vcpu: Vcpu) -> Timer:
-    return vcpu.cpu.physical_timer
+    return vcpu.cpu.timers.physical
 
 
 def _control(of: Of) -> Access:
     """KVM shows ISTATUS whether or not the timer is enabled, and keeps 32 bits."""
     return (
-        lambda vcpu: of(vcpu).control | (ISTATUS if of(vcpu).met() else 0),
-        lambda vcpu, value: of(vcpu).set_control(value & 0xFFFF_FFFF & ~ISTATUS, kept=-1),
+        lambda vcpu: of(vcpu).control | (ISTATUS if of(vcpu).met else 0),
+        lambda vcpu, value: _set_control(vcpu, of, value & 0xFFFF_FFFF),
     )
 
 
 def _plain_control(of: Of) -> Access:
     return (
         lambda vcpu: of(vcpu).control,
-        lambda vcpu, value: of(vcpu).set_control(value & ~ISTATUS, kept=-1),
+        lambda vcpu, value: _set_control(vcpu, of, value),
     )
+
+
+def _set_control(vcpu: Vcpu, of: Of, value: int) -> None:
+    vcpu.cpu.timers.set_control(of(vcpu), value & ~ISTATUS, kept=-1)
 
 
 def _count(of: Of) -> Access:

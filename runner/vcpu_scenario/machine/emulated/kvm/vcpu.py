@@ -102,6 +102,8 @@ class Vcpu:
         """Address of the access that went out to userspace, until it is completed."""
         self.fault_far = 0
         self.signal_pending = False
+        self.seconds = 0.0
+        """How long the current ``KVM_RUN`` may take."""
         self.mp_state = abi.KVM_MP_STATE_RUNNABLE
         self.host_interrupt = False
         self.mdccint = 0

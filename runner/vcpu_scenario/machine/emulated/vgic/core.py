@@ -69,19 +69,22 @@ class Interrupts:
         if intid >= len(self.irqs):
             # Releases up to 4.20 index past the array they allocated instead.
             return -errno.EINVAL
+        if not self.irqs[intid].owned:
+            self.drive(intid, level)
+        return 0
+
+    def drive(self, intid: int, level: bool) -> None:
+        """``kvm_vgic_inject_irq`` for whoever has the line."""
         irq = self.irqs[intid]
-        if irq.owned:
-            return 0
         if irq.edge:
             if not level:
-                return 0
+                return
             irq.pending_latch = True
         else:
             if irq.line_level == level:
-                return 0
+                return
             irq.line_level = level
         self.queue(irq)
-        return 0
 
     def irq_line(self, irq: int, level: int) -> int:
         """``KVM_IRQ_LINE``: ``irq`` holds vcpu2_index, type, vcpu_index and number; returns 0

@@ -1,0 +1,41 @@
+"""The timers' interrupts: lines of the vGIC, or news for a VMM that has the controller itself."""
+
+from __future__ import annotations
+
+from vcpu_scenario.machine.emulated.cpu.timers import TICKS_OF_A_SECOND
+from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.vgic.irq import TIMER_PPIS
+
+_VIRTUAL, _PHYSICAL = TIMER_PPIS
+
+
+def update(vcpu: Vcpu) -> bool:
+    """``kvm_timer_update_irq`` for both. Whether a line changed."""
+    timers = vcpu.cpu.timers
+    changed = False
+    for intid, timer in ((_VIRTUAL, timers.virtual), (_PHYSICAL, timers.physical)):
+        if timer.output is not timer.line:
+            timer.line, changed = timer.output, True
+            if vcpu.gic is not None:
+                vcpu.gic.drive(intid, timer.line)
+    return changed
+
+
+def tells_userspace(vcpu: Vcpu) -> bool:
+    """``kvm_timer_should_notify_user``: whether ``KVM_RUN`` returns for a line that changed."""
+    return update(vcpu) and vcpu.gic is None
+
+
+def wait(vcpu: Vcpu) -> bool:
+    """Time goes by until a timer fires, or until the time limit's signal. Whether one has fired:
+    that alone ends a WFI (``kvm_cpu_has_pending_timer``)."""
+    timers = vcpu.cpu.timers
+    update(vcpu)
+    if timers.virtual.line or timers.physical.line:
+        return True
+    left, patience = timers.left, int(vcpu.seconds * TICKS_OF_A_SECOND)
+    if left is None or left > patience:
+        timers.clock.count += patience
+        return False
+    timers.clock.count += left
+    return True

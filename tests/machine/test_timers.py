@@ -1,0 +1,60 @@
+"""Timers fire: their interrupts, what they wake, and how time goes by until they do."""
+
+from __future__ import annotations
+
+import pytest
+from vcpu_scenario.analysis.generate import words as w
+from vcpu_scenario.case import Gic, GuestDebug, Limits
+from vcpu_scenario.trace import Ending, Trace
+
+from .test_bounds import code, run
+
+CONTROLS = {"virtual": (3, 3, 14, 3, 1), "physical": (3, 3, 14, 2, 1)}
+VALUES = {"virtual": (3, 3, 14, 3, 0), "physical": (3, 3, 14, 2, 0)}
+BRK = 0xD420_00E0
+SECOND = 62_500_000
+GIC = Gic(3, 0x800_0000, 0x80A_0000)
+BOTH = pytest.mark.parametrize("timer", ["virtual", "physical"])
+
+
+def armed(timer: str, ticks: int, *after: int, **more: object) -> Trace:
+    """A guest that enables ``timer``, ``ticks`` ahead, and goes on with ``after``."""
+    words = [*w.mov(1, ticks), w.msr(1, VALUES[timer])]
+    words += [w.movz(1, 1), w.msr(1, CONTROLS[timer]), *after, BRK]
+    limits = Limits(exits=1, instructions=1_000_000, seconds=0.3)
+    given = {"debug": GuestDebug(0x1_0001), "observe": ("x1", "x3"), "limits": limits, **more}
+    return run(code(*words, **given))
+
+
+@BOTH
+@pytest.mark.parametrize("after", [w.b(0), w.WFI])
+def test_without_a_gic_a_timer_that_fires_is_the_vmms_matter(timer: str, after: int) -> None:
+    trace = armed(timer, 20_000, after)
+    assert trace.ended is Ending.INTERRUPTED
+    assert trace.exits[0].exit == "INTR"
+
+
+@BOTH
+def test_a_wait_lasts_until_the_timer_fires_and_no_longer_than_the_run_may(timer: str) -> None:
+    assert armed(timer, SECOND // 10, w.WFI, gic=GIC).exits[0].exit == "DEBUG"
+    assert armed(timer, SECOND, w.WFI, gic=GIC).ended is Ending.INTERRUPTED
+
+
+@BOTH
+def test_a_wait_without_a_timer_is_as_long_as_the_run_may_be(timer: str) -> None:
+    masked = (w.movz(1, 3), w.msr(1, CONTROLS[timer]), w.WFI)
+    assert armed(timer, 100, *masked, gic=GIC).ended is Ending.INTERRUPTED
+
+
+@BOTH
+def test_who_polls_sees_the_condition_met_in_the_end(timer: str) -> None:
+    poll = (w.mrs(3, CONTROLS[timer]), w.tbz(3, 2, -4))
+    trace = armed(timer, 5_000, *poll, gic=GIC)
+    assert trace.exits[0].regs["x3"] == 5
+    assert armed(timer, 5_000, *poll, gic=GIC) == trace
+
+
+def test_a_timer_far_off_does_not_fire() -> None:
+    trace = armed("virtual", 0x7FFF_FFFF, w.mrs(3, CONTROLS["virtual"]))
+    assert trace.exits[0].exit == "DEBUG"
+    assert trace.exits[0].regs["x3"] == 1
