@@ -144,8 +144,8 @@ class AddMemslot:
 class HostInterrupt:
     """Makes a host interrupt arrive between two entries of the next ``KVM_RUN``.
 
-    On generation D kernels (5.11 to 6.0) it swallows a pending step. Only the emulated machine
-    can do this on request.
+    On kernels up to 6.0 it makes a pending step start over (``Kernel.loses_steps``). Only the
+    emulated machine can do this on request.
     """
 
 

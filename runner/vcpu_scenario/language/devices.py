@@ -49,7 +49,7 @@ class _Entry(NamedTuple):
     def region(self, kind: str, key: str, size: int) -> int:
         """Takes the address under ``key`` and notes the region; returns the address.
 
-        A region in which anything is wrong is not noted, lest it overlap another by mistake.
+        A region in which anything is wrong is not noted, so that it overlaps no other by mistake.
         """
         low = self.number(key)
         at = self.node.get(key)

@@ -68,7 +68,7 @@ def check_possible(
         problems.add(
             "nothing can bring this stop about",
             expectation.stops[0].span,
-            help="no `debug:` asks KVM for guest debug, so that a debugger is told nothing",
+            help="no `debug:` asks KVM for guest debug, so no stop is reported to a debugger",
         )
     for item in exits:
         expected = item.expected

@@ -19,6 +19,7 @@ from vcpu_scenario.actions.kind import Unwritable
 from vcpu_scenario.actions.memory import slot_entry
 from vcpu_scenario.arm64.disassembly import disassemble
 from vcpu_scenario.case import Case
+from vcpu_scenario.kernels.release import KNOWN_RELEASES
 from vcpu_scenario.language.expecting import BELL, expectation_lines
 from vcpu_scenario.language.loader import loads
 from vcpu_scenario.language.notation import Decimal, flow, quoted_text, scalar
@@ -73,7 +74,7 @@ def _list(key: str, texts: Iterable[str]) -> list[str]:
 def _check(text: str, case: Case, trace: Trace | None, kernel: str) -> None:
     """What is written must be read as what was to be written, or it is worth nothing."""
     try:
-        (found,) = loads(text, "written.vcpu.yaml").cases([kernel or "7.3"])
+        (found,) = loads(text, "written.vcpu.yaml").cases([kernel or KNOWN_RELEASES[-1]])
     except InvalidScenario as error:
         first = error.diagnostics[0]
         raise Unwritable(f"{first.message}, found {first.found}") from None

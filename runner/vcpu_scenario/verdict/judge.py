@@ -87,7 +87,7 @@ def unexpected_pass(xfail: Xfail) -> Mismatch:
         Kind.UNEXPECTED_PASS,
         "unexpected pass: all is as expected, and `xfail` says that it is not",
         xfail.span,
-        notes=(f"xfail: {xfail.reason}", f"see {xfail.link}", "take `xfail` out if it is mended"),
+        notes=(f"xfail: {xfail.reason}", f"see {xfail.link}", "remove `xfail` if it is fixed"),
     )
 
 
