@@ -123,13 +123,13 @@ def _debug_itself(to: Writing) -> None:
 
 
 _INTERFACE: Final = (
-    (3, 0, 4, 6, 0),  # ICC_PMR_EL1
-    (3, 0, 12, 8, 3),  # ICC_BPR0_EL1
-    (3, 0, 12, 12, 3),  # ICC_BPR1_EL1
-    (3, 0, 12, 12, 4),  # ICC_CTLR_EL1
-    (3, 0, 12, 9, 0),  # ICC_AP1R0_EL1
-    (3, 0, 12, 11, 3),  # ICC_RPR_EL1
-    (3, 0, 12, 12, 2),  # ICC_HPPIR1_EL1
+    sysregs.ICC_PMR_EL1,
+    sysregs.ICC_BPR0_EL1,
+    sysregs.ICC_BPR1_EL1,
+    sysregs.ICC_CTLR_EL1,
+    sysregs.ICC_AP1R0_EL1,
+    sysregs.ICC_RPR_EL1,
+    sysregs.ICC_HPPIR1_EL1,
 )
 
 

@@ -30,7 +30,6 @@ _CONTEXT_BREAKPOINTS: Final = (4, 5)
 """Which can be for a context: the last two of a Cortex-A57."""
 _LINKED_CONTEXT: Final = (3, 7)
 """DBGBCR_EL1.BT: linked, and matches CONTEXTIDR_EL1."""
-_CONTEXTIDR_EL1: Final = (3, 0, 13, 0, 1)
 MDE: Final = 1 << 15
 _TRAMPOLINE: Final = 1 << 40
 """Behind the guest's physical address space: no memslot can be there."""
@@ -157,7 +156,7 @@ class DebugUnit:
         control, value = self._loaded.bcr[linked], self._loaded.bvr[linked]
         if not control & 1 or control >> 20 & 15 not in _LINKED_CONTEXT:
             return False
-        return self._cpu.read_sys(_CONTEXTIDR_EL1) == value & 0xFFFF_FFFF
+        return self._cpu.read_sys(sysregs.CONTEXTIDR_EL1) == value & 0xFFFF_FFFF
 
     def _hook_accesses(self) -> None:
         engine = self._cpu.engine
