@@ -551,6 +551,76 @@ def assemble(
     return command.assemble(paths, check)
 
 
+@app.command(name="debug")
+def debug_(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE[::CASE]",
+            help="A scenario, and one of its cases by its parameters.",
+            autocompletion=complete.paths,
+        ),
+    ],
+    kernel: Annotated[
+        str | None,
+        typer.Option(
+            "--kernel",
+            metavar="K",
+            help="Behave as KVM of this release. Default: the newest known.",
+            autocompletion=complete.kernels,
+        ),
+    ] = None,
+    vmm: Annotated[
+        str,
+        typer.Option(
+            "--vmm",
+            metavar="V",
+            help="See the guest as the debugger of this VMM does. Default: qemu.",
+            show_default=False,
+            autocompletion=complete.debugged,
+        ),
+    ] = "qemu",
+    gdb: Annotated[
+        bool,
+        typer.Option("--gdb", help="Start gdb (gdb-multiarch, or $GDB) with symbols and lines."),
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            metavar="N",
+            min=0,
+            max=65535,
+            help="Serve this port of the loopback interface, 0 for any. Default: 1234.",
+        ),
+    ] = None,
+    socket: Annotated[
+        str | None, typer.Option("--socket", metavar="PATH", help="Serve a Unix socket.")
+    ] = None,
+    stdio: Annotated[
+        bool, typer.Option("--stdio", help="Serve the standard streams: target remote | ...")
+    ] = False,
+    elf: Annotated[
+        str | None,
+        typer.Option("--elf", metavar="FILE", help="Write the guest with symbols and lines."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Offer only the packets that the VMM's own stub has.")
+    ] = False,
+    color: ColourOption = Colour.auto,
+    debug: Debug = False,
+) -> Status:
+    """Serve a scenario to a debugger, through a VMM's eyes.
+
+    The guest is stopped before its first instruction. What the scenario asks of guest debug is left
+    to the debugger. `monitor help` says what the debugger can ask besides.
+    """
+    from vcpu_scenario.cli import debug as command
+
+    where = command.Where(port, socket, stdio, gdb)
+    return command.debug(file, kernel, vmm, where, strict=strict, elf=elf)
+
+
 def _selection(
     kernel: list[str] | None, vmm: list[str] | None, keyword: str, tag: list[str] | None
 ) -> Selection:

@@ -45,6 +45,13 @@ def vmms(incomplete: str) -> list[str]:
     return _starting(incomplete, PERSONALITIES)
 
 
+def debugged(incomplete: str) -> list[str]:
+    """VMMs that `scenario debug` can be."""
+    from vcpu_scenario.vmm.vmms import VMMS
+
+    return _starting(incomplete, VMMS)
+
+
 def templates(incomplete: str) -> list[tuple[str, str]]:
     """What ``scenario new`` can start from, each with its title."""
     from vcpu_scenario.authoring.template import templates as known

@@ -41,7 +41,7 @@ def causes(case: Case, kernel_name: str) -> tuple[Cause, ...]:
     and :class:`~vcpu_scenario.kernels.table.UnknownKernel`.
     """
     own = kernel(kernel_name)
-    asked = _Asked(own)
+    asked = Asked(own)
     trace = run_as(asked.kernel, case)
     return _causes(trace, asked.rules, lambda gone: run_without(own, gone, case))
 
@@ -61,7 +61,7 @@ def explained(result: Result, judged: Callable[[ScenarioCase, Trace], Result]) -
             runs[gone] = run_without(own, gone, case)
         return runs[gone]
 
-    asked = _Asked(own)
+    asked = Asked(own)
     trace = run_as(asked.kernel, case)
     found = _causes(trace, asked.rules, without)
     others = {
@@ -161,7 +161,7 @@ def run_as(which: Kernel, case: Case) -> Trace:
         machine.close()
 
 
-class _Asked:
+class Asked:
     """A kernel that notes which of its rules a run asks for: no other can be a cause."""
 
     def __init__(self, own: Kernel) -> None:

@@ -152,6 +152,10 @@ class Bus:
                 return model, offset
         return None
 
+    def answers(self, addr: int) -> bool:
+        """Whether a device is there."""
+        return self._at(addr) is not None
+
     def read(self, addr: int, length: int) -> int:
         """All 8 bytes of ``run->mmio.data``, little-endian, that answer a read of ``length``."""
         found = self._at(addr)

@@ -59,7 +59,7 @@ class Qemu:
         if exit_.exit == "ARM_NISV":
             machine.set_vcpu_events(abi.kvm_vcpu_events(ext_dabt_pending=1))
         else:
-            _take_exception(machine, exit_.fields["hsr"])
+            take_exception(machine, exit_.fields["hsr"])
 
 
 class Qemu2017(Qemu):
@@ -77,7 +77,7 @@ _HAS_ASKED: Final[Mapping[StopReason, Callable[[Exit, Asked], bool]]] = {
     StopReason.BRK: lambda exit_, asked: exit_.pc in asked.breakpoints,
     StopReason.HARDWARE_BREAKPOINT: lambda exit_, asked: exit_.pc in asked.debug.hw_bp,
     StopReason.WATCHPOINT: lambda exit_, asked: any(
-        _watches(one, exit_.fields["far"]) for one in asked.debug.watch
+        watches(one, exit_.fields["far"]) for one in asked.debug.watch
     ),
 }
 
@@ -96,15 +96,19 @@ def _all_of(debug: GuestDebug) -> tuple[SetGuestDebug, ...]:
     return (SetGuestDebug(debug),) if debug != GuestDebug() else ()
 
 
-def _watches(watch: Watchpoint, far: int) -> bool:
+def watches(watch: Watchpoint, addr: int) -> bool:
     """``check_watchpoint_in_range``: of up to 8 bytes only the first one counts, and of a larger
-    range the byte behind it as well; its mask has no more than four bits."""
-    mask = watch.len.bit_length() - 1 & 0xF if watch.len > 8 else 0
-    first = watch.addr & ~(watch.len - 1) if watch.len > 8 else watch.addr
-    return first <= far <= first + (1 << mask if mask else 0)
+    range the byte behind it as well; its mask has no more than four bits, and the range begins at a
+    multiple of what is left of its size in the 5 bits of a shift."""
+    if watch.len <= 8:
+        return bool(watch.len) and addr == watch.addr
+    bits = watch.len.bit_length() - 1
+    first = watch.addr & ~((1 << (bits & 0x1F)) - 1)
+    mask = bits & 0xF
+    return first <= addr <= first + (1 << mask if mask else 0)
 
 
-def _take_exception(machine: Machine, syndrome: int) -> None:
+def take_exception(machine: Machine, syndrome: int) -> None:
     """``arm_cpu_do_interrupt`` to EL1 with ``EXCP_BKPT``, which leaves FAR_EL1 as it is; for a CPU
     that has none of PAN, SSBS and MTE."""
     pstate = machine.get_one_reg(_PSTATE)

@@ -1,0 +1,182 @@
+"""``scenario debug``: serves a scenario to a debugger, through a VMM's eyes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from vcpu_scenario.cli.loading import count, scenarios_of
+from vcpu_scenario.cli.output import complain
+from vcpu_scenario.cli.status import Status
+from vcpu_scenario.errors import UsageError
+from vcpu_scenario.kernels.release import KNOWN_RELEASES
+from vcpu_scenario.running.select import Selection
+from vcpu_scenario.source import did_you_mean
+from vcpu_scenario.vmm.vmms import VMMS
+
+if TYPE_CHECKING:
+    from vcpu_scenario.debugger.stub import Stub
+    from vcpu_scenario.language import Scenario, ScenarioCase
+
+_DEBUGGERS: Final = ("gdb-multiarch", "aarch64-linux-gnu-gdb", "gdb")
+_PORT: Final = 1234
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where the debugger comes from; ``gdb`` starts one."""
+
+    port: int | None = None
+    path: str | None = None
+    stdio: bool = False
+    gdb: bool = False
+
+    def __post_init__(self) -> None:
+        if sum((self.port is not None, self.path is not None, self.stdio, self.gdb)) > 1:
+            raise UsageError("give one of --port, --socket, --stdio and --gdb")
+
+
+def debug(
+    file: str, kernel: str | None, vmm: str, where: Where, *, strict: bool, elf: str | None
+) -> Status:
+    """Serves the case until a debugger ends it."""
+    if vmm not in VMMS:
+        guess = did_you_mean(vmm, VMMS)
+        known = ", ".join(VMMS)
+        raise UsageError(
+            f"--vmm: no VMM is called `{vmm}`; there are {known}{f'; {guess}' if guess else ''}"
+        )
+    path, _, name = file.partition("::")
+    scenarios = scenarios_of([path])
+    if scenarios is None:
+        return Status.USAGE
+    case = _case(scenarios, name, kernel)
+    if case is None:
+        return Status.NOTHING_SELECTED
+    case = replace(case, vmm=vmm, id=f"{case.id.rpartition('/')[0]}/{vmm}")
+    _say_what_is_left(case)
+    if elf is not None:
+        Path(elf).write_bytes(_elf(case))
+    stub = _stub(case, vmm, strict=strict)
+    try:
+        return _serve(case, stub, where)
+    finally:
+        stub.target.session.close()
+
+
+def _case(scenarios: Sequence[Scenario], name: str, kernel: str | None) -> ScenarioCase | None:
+    """The one that was named, on the newest kernel where none is."""
+    if len(scenarios) != 1:
+        complain(f"name one scenario to debug, not {count(len(scenarios), 'scenario')}")
+        return None
+    named = Selection((kernel,) if kernel else (KNOWN_RELEASES[-1],), complain=complain)
+    cases = named.cases(scenarios)
+    if not cases and not kernel:
+        cases = Selection(complain=complain).cases(scenarios)[-1:]
+    if not cases:
+        complain(f"the scenario is not for {kernel}")
+        return None
+    fitting = [case for case in cases if name in case.id.partition("@")[0]]
+    if name and not fitting:
+        known = sorted({case.id.partition("@")[0].partition("[")[2].rstrip("]") for case in cases})
+        complain(
+            f"no case is called `{name}`; there are {', '.join(filter(None, known)) or 'none'}"
+        )
+        return None
+    return fitting[0]
+
+
+def _say_what_is_left(case: ScenarioCase) -> None:
+    actions = sum(len(actions) for _, actions in case.case.on)
+    if actions:
+        complain(f"{count(actions, 'action')} of `then:` and `on:` are left to the debugger")
+
+
+def _elf(case: ScenarioCase) -> bytes:
+    from vcpu_scenario.debugger.elf import elf_of
+
+    return elf_of(case.case, case.symbols, case.lines)
+
+
+def _stub(case: ScenarioCase, vmm: str, *, strict: bool) -> Stub:
+    from vcpu_scenario.debugger.dialect import OURS, STRICT
+    from vcpu_scenario.debugger.handlers import HANDLERS
+    from vcpu_scenario.debugger.history import History
+    from vcpu_scenario.debugger.monitor import Monitor
+    from vcpu_scenario.debugger.stub import Stub
+    from vcpu_scenario.machine.emulated.machine import create
+    from vcpu_scenario.machine.interface import KvmError, NotModelled
+    from vcpu_scenario.vmm.session import Session
+
+    try:
+        history = History(lambda: Session(create(case.kernel), case.case, vmm))
+    except KvmError as refusal:
+        raise UsageError(f"the kernel refuses the set-up: {refusal.what}") from None
+    except NotModelled as limit:
+        raise UsageError(str(limit)) from None
+    dialect = STRICT[vmm] if strict else OURS
+    return Stub(history, dialect, HANDLERS, Monitor(history, case))
+
+
+def _serve(case: ScenarioCase, stub: Stub, where: Where) -> Status:
+    from vcpu_scenario.debugger.server import CannotListen, listening, serve, talk
+    from vcpu_scenario.debugger.wire import StandardWire
+
+    if where.stdio:
+        talk(stub, StandardWire())
+        return Status.OK
+    if where.gdb:
+        return _with_gdb(case, stub)
+    try:
+        port = _PORT if where.port is None else where.port
+        with listening(port, where.path) as listener:
+            at = where.path or ":".join(map(str, listener.getsockname()))
+            complain(f"{case.id}: a debugger may come to {at}")
+            serve(stub, listener)
+    except CannotListen as error:
+        raise UsageError(str(error)) from None
+    return Status.OK
+
+
+def _with_gdb(case: ScenarioCase, stub: Stub) -> Status:
+    from vcpu_scenario.debugger.server import listening, serve
+
+    program = _debugger()
+    with tempfile.TemporaryDirectory(prefix="scenario-debug-") as folder:
+        elf = Path(folder, "guest.elf")
+        elf.write_bytes(_elf(case))
+        path = str(Path(folder, "socket"))
+        with listening(path=path) as listener, _interrupts_are_the_debuggers():
+            # A ^C goes to both processes: the debugger makes of it what it is.
+            command = [program, "-q", "-ex", f"target remote {path}", str(elf)]
+            with subprocess.Popen(command) as child:
+                serve(stub, listener, lambda: child.poll() is None)
+    return Status.OK
+
+
+@contextmanager
+def _interrupts_are_the_debuggers() -> Iterator[None]:
+    # Caught and not ignored: what is ignored here is ignored in the child as well.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _debugger() -> str:
+    """``$GDB``, or the first that is installed and may know AArch64."""
+    named = os.environ.get("GDB")
+    for name in (named,) if named else _DEBUGGERS:
+        if found := shutil.which(name):
+            return found
+    what = f"$GDB names `{named}`, which is not installed" if named else "no gdb is installed"
+    raise UsageError(f"{what}; install gdb-multiarch, or set GDB to one that knows AArch64")

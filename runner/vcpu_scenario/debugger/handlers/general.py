@@ -1,0 +1,151 @@
+"""What a debugger asks of the stub itself: what it can, the threads, to let go and to end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from vcpu_scenario.debugger.handlers.fields import is_vcpu
+from vcpu_scenario.debugger.stub import Bad, Handler, NotOffered, Stub
+from vcpu_scenario.vmm.told import Over, Stopped, Why
+
+_EXTRA: Final = {
+    "QStartNoAckMode": "QStartNoAckMode+",
+    "swbreak": "swbreak+",
+    "hwbreak": "hwbreak+",
+    "bs": "ReverseStep+",
+    "bc": "ReverseContinue+",
+}
+
+
+def supported(stub: Stub, rest: bytes) -> bytes:
+    asked = rest.decode("ascii", "replace").lstrip(":").split(";")
+    stub.multiprocess = "multiprocess+" in asked
+    offered = [text for name, text in _EXTRA.items() if name in stub.dialect.extras]
+    stub.names = frozenset(
+        name for name in ("swbreak", "hwbreak") if f"{name}+" in asked and f"{name}+" in offered
+    )
+    ours = (
+        f"PacketSize={stub.dialect.size:x}",
+        "qXfer:features:read+",
+        "vContSupported+",
+        *offered,
+    )
+    # Who asks for it gets it, as from QEMU.
+    return ";".join((*ours, *(["multiprocess+"] if stub.multiprocess else []))).encode()
+
+
+def why(stub: Stub, rest: bytes) -> bytes:
+    """A debugger asks it as it comes: breakpoints of the one before are taken away, as QEMU does
+    (``handle_target_halt``)."""
+    stub.target.clear_points()
+    told = stub.target.session.told
+    if isinstance(told, Over):
+        return b"W%02x" % told.status
+    return stub.stop_reply(Stopped(Why.START))
+
+
+def extended(stub: Stub, rest: bytes) -> bytes:
+    return b"OK"
+
+
+def select(stub: Stub, rest: bytes) -> bytes:
+    """``Hg`` and ``Hc``: there is one vCPU to select."""
+    if rest[:1] not in (b"g", b"c"):
+        raise NotOffered
+    if not is_vcpu(rest[1:]):
+        raise Bad
+    return b"OK"
+
+
+def alive(stub: Stub, rest: bytes) -> bytes:
+    if not is_vcpu(rest, any_too=False):
+        raise Bad
+    return b"OK"
+
+
+def current(stub: Stub, rest: bytes) -> bytes:
+    return f"QC{stub.thread}".encode() if not rest else _not_offered()
+
+
+def threads(stub: Stub, rest: bytes) -> bytes:
+    return f"m{stub.thread}".encode()
+
+
+def no_more_threads(stub: Stub, rest: bytes) -> bytes:
+    return b"l"
+
+
+def thread_words(stub: Stub, rest: bytes) -> bytes:
+    if not is_vcpu(rest.lstrip(b","), any_too=False):
+        raise Bad
+    return b"CPU#0 [running]".hex().encode()
+
+
+def attached(stub: Stub, rest: bytes) -> bytes:
+    return b"1"
+
+
+def no_acks(stub: Stub, rest: bytes) -> bytes:
+    stub.offers("QStartNoAckMode")
+    stub.without_acks()
+    return b"OK"
+
+
+def attach(stub: Stub, rest: bytes) -> bytes:
+    stub.offers("vAttach")
+    return why(stub, b"")
+
+
+def detach(stub: Stub, rest: bytes) -> bytes | None:
+    """The guest goes on without breakpoints."""
+    process = rest.removeprefix(b";")
+    if stub.multiprocess and not process and not stub.dialect.detaches_any:
+        raise Bad
+    if process and not is_vcpu(process, any_too=False):
+        return _crash(stub, None)
+    stub.target.clear_points()
+    stub.detached = True
+    return b"OK"
+
+
+def _crash(stub: Stub, reply: bytes | None) -> bytes | None:
+    """What QEMU's process does not outlive; of another stub it is only bad."""
+    if not stub.dialect.crashes:
+        raise Bad
+    stub.closing = stub.ended = True
+    return reply
+
+
+def kill(stub: Stub, rest: bytes) -> bytes | None:
+    stub.closing = stub.ended = True
+    return stub.dialect.last_word.encode() or None
+
+
+def kill_process(stub: Stub, rest: bytes) -> bytes:
+    stub.closing = stub.ended = True
+    stub.farewell = stub.dialect.last_word.encode()
+    return b"OK"
+
+
+def _not_offered() -> bytes:
+    raise NotOffered
+
+
+HANDLERS: Final[Mapping[bytes, Handler]] = {
+    b"qSupported": supported,
+    b"?": why,
+    b"!": extended,
+    b"H": select,
+    b"T": alive,
+    b"qC": current,
+    b"qfThreadInfo": threads,
+    b"qsThreadInfo": no_more_threads,
+    b"qThreadExtraInfo": thread_words,
+    b"qAttached": attached,
+    b"QStartNoAckMode": no_acks,
+    b"vAttach;": attach,
+    b"D": detach,
+    b"k": kill,
+    b"vKill": kill_process,
+}

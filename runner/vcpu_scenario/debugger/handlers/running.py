@@ -1,0 +1,117 @@
+"""Breakpoints and resumes: ``Z``, ``z``, ``vCont``, ``c``, ``s``, ``bc``, ``bs``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from vcpu_scenario.debugger.handlers.fields import is_vcpu, number, numbers
+from vcpu_scenario.debugger.stub import Bad, Handler, NotOffered, Resume, Stub
+from vcpu_scenario.vmm.vmms.base import PC, POINTS, SOFTWARE
+
+
+def insert(stub: Stub, rest: bytes) -> bytes:
+    stub.target.insert(*_point(stub, rest))
+    return b"OK"
+
+
+def remove(stub: Stub, rest: bytes) -> bytes:
+    stub.target.remove(*_point(stub, rest))
+    return b"OK"
+
+
+def _point(stub: Stub, rest: bytes) -> tuple[int, int, int]:
+    """Kind, address, length. A stub that has no ``Z0`` leaves it to the debugger to write a BRK,
+    which comes to the same: only a strict one leaves it."""
+    kind, addr, length = numbers(rest.partition(b";")[0], 3)
+    offered = stub.target.session.vmm.points | (set() if stub.dialect.strict else {SOFTWARE})
+    if kind not in POINTS or kind not in offered:
+        raise NotOffered
+    return kind, addr, length
+
+
+def can_resume(stub: Stub, rest: bytes) -> bytes:
+    return b"vCont;c;C;s;S"
+
+
+_STEPS: Final = {b"c": False, b"C": False, b"s": True, b"S": True}
+
+
+def resume(stub: Stub, rest: bytes) -> bytes | None:
+    """The first action that is for the vCPU counts."""
+    asked: bool | None = None
+    for action in rest.lstrip(b";").split(b";"):
+        word, _, thread = action.partition(b":")
+        step = _STEPS.get(word[:1])
+        if step is None or (word[:1] in b"CS" and not _is_signal(word[1:])):
+            raise NotOffered
+        if asked is None and (not thread or is_vcpu(thread)):
+            asked = step
+    if asked is None:
+        raise Bad
+    stub.resume = Resume(asked)
+    return None
+
+
+def _is_signal(text: bytes) -> bool:
+    number(text)
+    return True
+
+
+def step(stub: Stub, rest: bytes) -> bytes | None:
+    _move(stub, rest)
+    stub.resume = Resume(step=True)
+    return None
+
+
+def go_on(stub: Stub, rest: bytes) -> bytes | None:
+    _move(stub, rest)
+    stub.resume = Resume(step=False)
+    return None
+
+
+def go_on_with_signal(stub: Stub, rest: bytes) -> bytes | None:
+    number(rest.partition(b";")[0])
+    stub.resume = Resume(step=False)
+    return None
+
+
+def _move(stub: Stub, rest: bytes) -> None:
+    if rest:
+        stub.target.write_register(PC, number(rest))
+
+
+def back(stub: Stub, rest: bytes) -> bytes | None:
+    _goes_back(stub, rest, "bs")
+    stub.resume = Resume(step=True, back=True)
+    return None
+
+
+def back_to_breakpoint(stub: Stub, rest: bytes) -> bytes | None:
+    _goes_back(stub, rest, "bc")
+    stub.resume = Resume(step=False, back=True)
+    return None
+
+
+def _goes_back(stub: Stub, rest: bytes, packet: str) -> None:
+    """QEMU that records nothing says an error, and then an assertion ends it
+    (``handle_backward``)."""
+    if rest:
+        raise NotOffered
+    if stub.dialect.crashes:
+        stub.closing = stub.ended = True
+        raise Bad
+    stub.offers(packet)
+
+
+HANDLERS: Final[Mapping[bytes, Handler]] = {
+    b"Z": insert,
+    b"z": remove,
+    b"vCont?": can_resume,
+    b"vCont;": resume,
+    b"s": step,
+    b"c": go_on,
+    b"C": go_on_with_signal,
+    b"bs": back,
+    b"bc": back_to_breakpoint,
+}

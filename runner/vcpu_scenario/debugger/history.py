@@ -1,0 +1,271 @@
+"""The way back: what was done to the guest is done again on a new one, up to where it is to be.
+
+The emulated machine is deterministic, and so is a session of it: registers, memory, breakpoints,
+resumes, and a ^C as a number of slices of a resume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
+from typing import Final, NamedTuple, Protocol
+
+from vcpu_scenario.case import Action
+from vcpu_scenario.vmm.session import Session, never
+from vcpu_scenario.vmm.told import Over, Stopped, Told, Why
+from vcpu_scenario.vmm.vmms.base import CPSR, HARDWARE, PC, SOFTWARE
+
+_SS: Final = 1 << 21
+"""PSTATE.SS, which is no state of the guest's own."""
+_FURTHEST: Final = 20_000
+"""Steps in place of one resume that are tried before it counts as one."""
+
+_MOST_LOOKS: Final = 100
+
+Point = tuple[int, int, int]
+
+
+class Op(Protocol):
+    """One thing that was done."""
+
+    def do(self, session: Session) -> None: ...
+
+
+class SetRegister(NamedTuple):
+    number: int
+    value: int
+
+    def do(self, session: Session) -> None:
+        session.vmm.write_register(self.number, self.value)
+
+
+class WriteMemory(NamedTuple):
+    addr: int
+    data: bytes
+
+    def do(self, session: Session) -> None:
+        session.vmm.write_memory(self.addr, self.data)
+
+
+class ReadMemory(NamedTuple):
+    """A device may change by being read."""
+
+    addr: int
+    length: int
+
+    def do(self, session: Session) -> None:
+        session.vmm.read_memory(self.addr, self.length)
+
+
+class Insert(NamedTuple):
+    point: Point
+
+    def do(self, session: Session) -> None:
+        session.vmm.insert(*self.point)
+
+
+class Remove(NamedTuple):
+    point: Point
+
+    def do(self, session: Session) -> None:
+        session.vmm.remove(*self.point)
+
+
+class Act(NamedTuple):
+    """What the monitor was asked for."""
+
+    action: Action
+
+    def do(self, session: Session) -> None:
+        session.act(self.action)
+
+
+class Resume(NamedTuple):
+    """``looks`` is at which look the ^C came, None where none came; ``after`` is the state."""
+
+    step: bool
+    looks: int | None
+    after: tuple[int, ...]
+
+    def do(self, session: Session) -> None:
+        looks = count()
+        last = self.looks
+        session.resume(self.step, never if last is None else lambda: next(looks) >= last)
+
+
+class History:
+    """A session with its past; ``make`` makes one at its start."""
+
+    def __init__(self, make: Callable[[], Session]) -> None:
+        self._make: Final = make
+        self.session = make()
+        self._ops: list[Op] = []
+        self._points: list[Point] = []
+
+    # -- what the debugger does ------------------------------------------------------------------
+
+    def read_register(self, number: int) -> int:
+        return self.session.vmm.read_register(number)
+
+    def write_register(self, number: int, value: int) -> None:
+        self._do(SetRegister(number, value))
+
+    def read_memory(self, addr: int, length: int) -> bytes:
+        session = self.session
+        data = session.vmm.read_memory(addr, length)
+        if session.memory.reads_device(addr, length):
+            self._ops.append(ReadMemory(addr, length))
+        return data
+
+    def write_memory(self, addr: int, data: bytes) -> None:
+        self._do(WriteMemory(addr, data))
+
+    def insert(self, kind: int, addr: int, length: int) -> None:
+        point = kind, addr, length
+        self._do(Insert(point))
+        self._points.append(point)
+
+    def remove(self, kind: int, addr: int, length: int) -> None:
+        point = kind, addr, length
+        self._do(Remove(point))
+        if point in self._points:
+            self._points.remove(point)
+
+    def act(self, action: Action) -> None:
+        """Does what a VMM does between two runs. Raises what the machine raises."""
+        self._do(Act(action))
+
+    def clear_points(self) -> None:
+        for point in list(self._points):
+            self.remove(*point)
+
+    def resume(self, step: bool, interrupted: Callable[[], bool]) -> Told:
+        looks = count()
+        came: list[int] = []
+        number = 0
+
+        def look() -> bool:
+            nonlocal number
+            if not self.session.waiting:  # how long is no matter of the guest's
+                number = next(looks)
+            if interrupted():
+                came.append(number)
+                return True
+            return False
+
+        told = self.session.resume(step, look)
+        self._ops.append(Resume(step, came[0] if came else None, self.state(self.session)))
+        return told
+
+    def _do(self, op: Op) -> None:
+        op.do(self.session)
+        self._ops.append(op)
+
+    # -- back ------------------------------------------------------------------------------------
+
+    def back(self, step: bool) -> Told | None:
+        resumes = [number for number, op in enumerate(self._ops) if isinstance(op, Resume)]
+        if not resumes:
+            return None
+        return self._step_back(resumes[-1]) if step else self._back_to_point()
+
+    def _step_back(self, last: int) -> Told:
+        """To before the last step; before the last of the steps that make a longer resume."""
+        fine = self._steps_of(last)
+        self._go_to([*self._ops[:last], *fine[:-1]])
+        return Stopped(Why.STEP)
+
+    def _back_to_point(self) -> Told | None:
+        """One replay forth notes the last breakpoint that was passed before now."""
+        fine: list[Op] = []
+        for number, op in enumerate(self._ops):
+            fine += self._steps_of(number) if isinstance(op, Resume) else [op]
+        addresses = {addr for kind, addr, _ in self._points if kind in (SOFTWARE, HARDWARE)}
+        last = max(number for number, op in enumerate(fine) if isinstance(op, Resume))
+        hits = [
+            number
+            for number, op in enumerate(fine[:last])
+            if isinstance(op, Resume) and op.after[PC] in addresses
+        ]
+        self._go_to(fine[: hits[-1] + 1] if hits else [])
+        return Stopped(Why.SOFTWARE) if hits else None
+
+    def _steps_of(self, number: int) -> list[Op]:
+        """The steps that come to the same as the resume of that number, between which nothing is
+        set; the resume itself where it is one, or where no steps do."""
+        op = self._ops[number]
+        assert isinstance(op, Resume)
+        if op.step:
+            return [op]
+        session = _done(self._make(), self._ops[:number])
+        try:
+            lifted = _set_in(self._ops[:number])
+            steps: list[Op] = [Remove(point) for point in lifted]
+            for each in steps:
+                each.do(session)
+            while len(steps) < _FURTHEST and not isinstance(_stepped(session), Over):
+                steps.append(Resume(True, None, self.state(session)))
+                if self.state(session) == op.after:
+                    return [*steps[len(lifted) :]] if not lifted else _between(steps, lifted)
+            return [op]
+        finally:
+            session.close()
+
+    def _go_to(self, ops: Sequence[Op]) -> None:
+        session = _done(self._make(), ops)
+        self.session.close()
+        self.session, self._ops = session, list(ops)
+        there = _set_in(ops)
+        wanted, self._points = self._points, there
+        for point in [one for one in there if one not in wanted]:
+            self.remove(*point)
+        for point in [one for one in wanted if one not in there]:
+            self.insert(*point)
+
+    def again(self, make: Callable[[], Session]) -> Session:
+        """Another session, to which everything is done that was done to this one."""
+        return _done(make(), self._ops)
+
+    @property
+    def length(self) -> int:
+        """How much was done."""
+        return len(self._ops)
+
+    @staticmethod
+    def state(session: Session) -> tuple[int, ...]:
+        """The registers in which two stops are compared."""
+        if session.over:
+            return (0,) * (CPSR + 1)
+        vmm = session.vmm
+        *most, pstate = (vmm.read_register(number) for number in range(CPSR + 1))
+        return (*most, pstate & ~_SS)
+
+    def close(self) -> None:
+        self.session.close()
+
+
+def _done(session: Session, ops: Iterable[Op]) -> Session:
+    for op in ops:
+        op.do(session)
+    return session
+
+
+def _set_in(ops: Iterable[Op]) -> list[Point]:
+    """The breakpoints that are set after ``ops``."""
+    points: list[Point] = []
+    for op in ops:
+        if isinstance(op, Insert):
+            points.append(op.point)
+        elif isinstance(op, Remove) and op.point in points:
+            points.remove(op.point)
+    return points
+
+
+def _stepped(session: Session) -> Told:
+    """A step, which a guest that never comes to its end does not hold up."""
+    looks = count()
+    return session.resume(True, lambda: next(looks) > _MOST_LOOKS)
+
+
+def _between(steps: list[Op], lifted: list[Point]) -> list[Op]:
+    return [*steps, *map(Insert, lifted)]

@@ -1,0 +1,229 @@
+"""The stub as a state machine: bytes in, bytes out, and the resume that is waited for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple, TypeAlias
+
+from vcpu_scenario.debugger.dialect import Dialect
+from vcpu_scenario.debugger.packets import Event, Framing, Packet, Sign, framed
+from vcpu_scenario.debugger.target import Target
+from vcpu_scenario.vmm.memory import Unreachable
+from vcpu_scenario.vmm.told import SIGINT, Over, Stopped, Told, Why
+from vcpu_scenario.vmm.vmms.base import Refused
+
+Monitor: TypeAlias = Callable[[str], str]
+"""Answers a ``monitor`` command."""
+
+_EMPTY: Final = b""
+_MOST_TEXT: Final = 1000
+"""Characters of text in one packet to the debugger's console."""
+
+
+class Resume(NamedTuple):
+    """What the debugger waits for: a step or not, forth or back."""
+
+    step: bool
+    back: bool = False
+
+
+class NotOffered(Exception):
+    """The packet is answered as one that the stub does not know."""
+
+
+class Bad(Exception):
+    """The packet is answered with an error."""
+
+    def __init__(self, number: int = 22) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+Handler: TypeAlias = "Callable[[Stub, bytes], bytes | None]"
+"""Answers a packet by what comes behind its name; None where there is no answer, or not yet."""
+
+
+class Stub:
+    """One client's conversation after the other about one guest.
+
+    ``resume`` is what the guest is to be run for, None while it is stopped; then :meth:`run` is to
+    be called. ``closing`` says that the stub hangs up, ``ended`` that it was told to end the guest.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        dialect: Dialect,
+        handlers: Mapping[bytes, Handler],
+        monitor: Monitor | None = None,
+    ) -> None:
+        self.target: Final = target
+        self.dialect: Final = dialect
+        self.monitor: Final = monitor
+        self._handlers: Final = handlers
+        self._longest: Final = max(map(len, handlers))
+        self.kept = b""
+        self._fresh()
+        self.detached = False
+        self.cut = False
+        self.ended = False
+
+    def _fresh(self) -> None:
+        self._framing = Framing()
+        self._events: deque[Event] = deque()
+        self._sent = _EMPTY
+        self._acks = True
+        self.resume: Resume | None = None
+        self.multiprocess = False
+        self.names: frozenset[str] = frozenset()
+        self.has_read_xml = False
+        self.closing = False
+        self.farewell = _EMPTY
+
+    # -- clients ---------------------------------------------------------------------------------
+
+    def connected(self) -> bytes:
+        """A client came; what it is sent unasked."""
+        self._fresh()
+        left_running = self.cut or (self.detached and self.dialect.tells_again)
+        again = left_running and self.dialect.strict and not self.target.session.over
+        self.detached = self.cut = False
+        self.multiprocess = again
+        return self._send(self.stop_reply(Stopped(Why.INTERRUPT, SIGINT))) if again else _EMPTY
+
+    def without_acks(self) -> None:
+        """``QStartNoAckMode``: from the next packet on."""
+        self._acks = False
+
+    # -- packets ---------------------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> bytes:
+        """What is sent on ``data``; nothing is done after a resume until it has been run."""
+        self._events.extend(self._framing.feed(data))
+        return b"".join(self._answers())
+
+    def _answers(self) -> Iterator[bytes]:
+        while self._events and self.resume is None and not self.closing:
+            event = self._events.popleft()
+            if isinstance(event, Packet):
+                if self._acks:
+                    yield b"+"
+                reply = self.answer(event.data)
+                if reply is not None:
+                    yield self._send(reply)
+                if self.farewell:
+                    yield self._send(self.farewell)
+            elif event is Sign.BROKEN and self._acks:
+                yield b"-"
+            elif event is Sign.NACK:
+                yield self._sent
+
+    def answer(self, packet: bytes) -> bytes | None:
+        """What a packet is answered with, before it is framed."""
+        handler, rest = self._handler(packet)
+        if handler is None:
+            return _EMPTY
+        try:
+            return handler(self, rest)
+        except NotOffered:
+            return _EMPTY
+        except Bad as bad:
+            return b"E%02d" % bad.number
+        except Refused:
+            return b"E22"
+        except Unreachable:
+            return b"E14"
+
+    def _handler(self, packet: bytes) -> tuple[Handler | None, bytes]:
+        for length in range(min(self._longest, len(packet)), 0, -1):
+            if found := self._handlers.get(packet[:length]):
+                return found, packet[length:]
+        return None, packet
+
+    def offers(self, packet: str) -> None:
+        """Raises :class:`NotOffered` unless the dialect has the packet."""
+        if packet not in self.dialect.extras:
+            raise NotOffered
+
+    def _send(self, data: bytes) -> bytes:
+        self._sent = framed(data)
+        return self._sent
+
+    # -- running ---------------------------------------------------------------------------------
+
+    def run(self, more: Callable[[], bytes | None]) -> bytes:
+        """Runs the guest for :attr:`resume`, and gives what is sent then.
+
+        ``more`` gives the bytes that came since, None where the client is gone; that and a ^C stop
+        the guest.
+        """
+        resume = self.resume
+        assert resume is not None
+        gone = False
+
+        def interrupted() -> bool:
+            nonlocal gone
+            data = more()
+            gone = data is None
+            if data:
+                self._events.extend(self._framing.feed(data))
+            if Sign.INTERRUPT in self._events:
+                self._events.remove(Sign.INTERRUPT)
+                return True
+            return gone
+
+        told = self._run(resume, interrupted)
+        self.resume = None
+        if gone:
+            self.closing = self.cut = True
+            return _EMPTY
+        if told is None:
+            return _EMPTY
+        begin = resume.back and told == Stopped(Why.START)
+        return b"".join((*self._said(told, begin), *self._answers()))
+
+    def _run(self, resume: Resume, interrupted: Callable[[], bool]) -> Told | None:
+        vmm = self.target.session.vmm
+        if getattr(vmm, "dead", False):
+            return None
+        if not resume.back:
+            return self.target.resume(resume.step, interrupted)
+        return self.target.back(resume.step) or Stopped(Why.START)
+
+    def _said(self, told: Told, begin: bool) -> Iterator[bytes]:
+        if told.words and not self.dialect.strict:
+            yield from map(self._send, console(f"{told.words}\n"))
+        if isinstance(told, Over):
+            self.closing = self.ended = True
+            yield self._send(b"W%02x" % told.status)
+        else:
+            yield self._send(self.stop_reply(told, begin=begin))
+
+    def stop_reply(self, told: Stopped, *, begin: bool = False) -> bytes:
+        """The ``T`` packet; ``begin`` says that there is nothing before."""
+        watch = told.watch
+        at_watch = ""
+        if watch is not None:
+            addr = f"{watch.addr:016x}" if self.dialect.wide_watch else f"{watch.addr:x}"
+            at_watch = f"{_WATCH[watch.kind]}:{addr};"
+        point = _POINTS.get(told.why, "") if self.dialect.names_points and not at_watch else ""
+        named = f"{point}:;" if point in self.names else ""
+        log = "replaylog:begin;" if begin else ""
+        return f"T{told.signal:02x}thread:{self.thread};{named}{at_watch}{log}".encode()
+
+    @property
+    def thread(self) -> str:
+        """The vCPU's id."""
+        one = "01" if self.dialect.two_digits else "1"
+        return f"p{one}.{one}" if self.multiprocess else one
+
+
+def console(text: str) -> Iterator[bytes]:
+    """Packets that show ``text`` on the debugger's console."""
+    for start in range(0, len(text), _MOST_TEXT):
+        yield b"O" + text[start : start + _MOST_TEXT].encode().hex().encode()
+
+
+_WATCH: Final = {"w": "watch", "r": "rwatch", "rw": "awatch"}
+_POINTS: Final = {Why.SOFTWARE: "swbreak", Why.HARDWARE: "hwbreak"}

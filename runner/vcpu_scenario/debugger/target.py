@@ -1,0 +1,48 @@
+"""What the stub debugs: a session, and the way back through what was done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from vcpu_scenario.vmm.session import Session
+from vcpu_scenario.vmm.told import Told
+
+
+class Target(Protocol):
+    """A guest under a debugger. Register numbers are those of the description that is served."""
+
+    @property
+    def session(self) -> Session: ...
+
+    def read_register(self, number: int) -> int: ...
+
+    def write_register(self, number: int, value: int) -> None:
+        """Raises :class:`~vcpu_scenario.vmm.vmms.base.Refused`."""
+        ...
+
+    def read_memory(self, addr: int, length: int) -> bytes:
+        """Raises :class:`~vcpu_scenario.vmm.memory.Unreachable`."""
+        ...
+
+    def write_memory(self, addr: int, data: bytes) -> None:
+        """Raises :class:`~vcpu_scenario.vmm.memory.Unreachable`."""
+        ...
+
+    def insert(self, kind: int, addr: int, length: int) -> None:
+        """Raises :class:`~vcpu_scenario.vmm.vmms.base.Refused`."""
+        ...
+
+    def remove(self, kind: int, addr: int, length: int) -> None:
+        """Raises :class:`~vcpu_scenario.vmm.vmms.base.Refused`."""
+        ...
+
+    def clear_points(self) -> None:
+        """Takes all breakpoints away."""
+        ...
+
+    def resume(self, step: bool, interrupted: Callable[[], bool]) -> Told: ...
+
+    def back(self, step: bool) -> Told | None:
+        """One stop back, or to the breakpoint that was passed last; None at the start."""
+        ...

@@ -1,0 +1,52 @@
+"""What a debugger is told by the VMM that it is attached to."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+SIGINT: Final = 2
+SIGTRAP: Final = 5
+SIGABRT: Final = 6
+"""Signals by which the GDB protocol says why (``include/gdb/signals.def``)."""
+
+
+class Why(StrEnum):
+    """Why the vCPU stopped, as far as the VMM knows."""
+
+    START = "start"
+    STEP = "step"
+    SOFTWARE = "software breakpoint"
+    HARDWARE = "hardware breakpoint"
+    WATCH = "watchpoint"
+    INTERRUPT = "interrupt"
+    LOST = "lost"
+    """The VMM cannot go on, or the machine does not model what the guest came to."""
+
+
+class Watch(NamedTuple):
+    """A watchpoint as the debugger set it; ``length`` in bytes."""
+
+    addr: int
+    length: int
+    kind: Literal["r", "w", "rw"]
+
+
+class Stopped(NamedTuple):
+    """The vCPU stopped. ``watch`` is the watchpoint that was hit, where the VMM tells it;
+    ``words`` is what there is to say beside."""
+
+    why: Why
+    signal: int = SIGTRAP
+    watch: Watch | None = None
+    words: str = ""
+
+
+class Over(NamedTuple):
+    """There is no guest any more; ``status`` is that of the VMM's process."""
+
+    status: int = 0
+    words: str = ""
+
+
+Told: TypeAlias = Stopped | Over

@@ -1,0 +1,224 @@
+"""A VMM with a debugger attached: what it does where a real one does something.
+
+A personality acts over :class:`~vcpu_scenario.machine.interface.Machine` alone, so that the same
+one drives the emulated KVM and a real one. :class:`~vcpu_scenario.vmm.session.Session` calls it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, Literal
+
+from vcpu_scenario.actions.guestdebug import struct_of
+from vcpu_scenario.case import GuestDebug, Watchpoint
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS
+from vcpu_scenario.machine.interface import KvmError, Machine
+from vcpu_scenario.trace import Exit, StopReason
+from vcpu_scenario.vmm.debugger import reason_of
+from vcpu_scenario.vmm.memory import Memory, Unreachable
+from vcpu_scenario.vmm.told import SIGINT, Stopped, Told, Watch, Why
+
+SOFTWARE: Final = 0
+HARDWARE: Final = 1
+_WATCHES: Final[dict[int, Literal["w", "r", "rw"]]] = {2: "w", 3: "r", 4: "rw"}
+POINTS: Final = (SOFTWARE, HARDWARE, *_WATCHES)
+"""The kinds of the protocol's ``Z`` packets."""
+
+BRK: Final = (0xD420_0000).to_bytes(4, "little")
+
+SP: Final = 31
+PC: Final = 32
+CPSR: Final = 33
+V0: Final = 34
+FPSR: Final = 66
+FPCR: Final = 67
+"""Numbers of registers in GDB's description of AArch64: x0 to x30 come first."""
+
+_IDS: Final = {
+    **{n: CORE_REGISTERS[f"x{n}"] for n in range(31)},
+    PC: CORE_REGISTERS["pc"],
+    CPSR: CORE_REGISTERS["pstate"],
+    **{V0 + n: FP_REGISTERS[f"v{n}"] for n in range(32)},
+    FPSR: FP_REGISTERS["fpsr"],
+    FPCR: FP_REGISTERS["fpcr"],
+}
+_SP_EL0: Final = CORE_REGISTERS["sp_el0"]
+_SP_EL1: Final = CORE_REGISTERS["sp_el1"]
+_EL1H: Final = 0b0101
+
+_WHY: Final = {
+    StopReason.STEP: Why.STEP,
+    StopReason.BRK: Why.SOFTWARE,
+    StopReason.HARDWARE_BREAKPOINT: Why.HARDWARE,
+    StopReason.WATCHPOINT: Why.WATCH,
+}
+
+
+class Refused(Exception):
+    """The VMM does not set or remove the breakpoint, or does not write the register."""
+
+
+class Vmm:
+    """One that tells of every ``KVM_EXIT_DEBUG``, asks for what its debugger asks, and does nothing
+    of its own. The others differ from it in what they override."""
+
+    name: ClassVar[str] = "plain"
+    kicks: ClassVar[bool] = False
+    """Whether the first ``KVM_RUN`` after each stop has ``immediate_exit`` set."""
+    runs_at_pause: ClassVar[bool] = False
+    """Whether it makes one ``KVM_RUN`` with ``immediate_exit`` set as it stops."""
+    interrupt: ClassVar[int] = SIGINT
+    """The signal that a ^C is told with."""
+    points: ClassVar[frozenset[int]] = frozenset(POINTS)
+    """The kinds of breakpoints that its stub has packets for."""
+    most_hardware: ClassVar[int] = 16
+    most_watches: ClassVar[int] = 16
+
+    def __init__(self, machine: Machine, memory: Memory) -> None:
+        self.machine: Final = machine
+        self.memory: Final = memory
+        self.software: dict[int, bytes] = {}
+        """What was at the address of each software breakpoint."""
+        self.hardware: list[int] = []
+        self.watches: list[Watch] = []
+        self.stepping = False
+        self.debug = GuestDebug()
+        """What KVM was asked for last."""
+
+    # -- breakpoints -----------------------------------------------------------------------------
+
+    def insert(self, kind: int, addr: int, length: int) -> None:
+        """Sets a breakpoint of a kind in :data:`POINTS`. Raises :class:`Refused`."""
+        if kind == SOFTWARE:
+            self.insert_software(addr)
+        elif kind == HARDWARE:
+            if len(self.hardware) >= self.most_hardware or addr & 3:
+                raise Refused
+            self.hardware.append(addr)
+        else:
+            self.insert_watch(Watch(addr, length, _WATCHES[kind]))
+        if kind != SOFTWARE:
+            self.points_changed()
+
+    def remove(self, kind: int, addr: int, length: int) -> None:
+        """Takes a breakpoint away. Raises :class:`Refused`."""
+        if kind == SOFTWARE:
+            self.remove_software(addr)
+        elif kind == HARDWARE:
+            if addr not in self.hardware:
+                raise Refused
+            self.hardware.remove(addr)
+        else:
+            self.remove_watch(Watch(addr, length, _WATCHES[kind]))
+        if kind != SOFTWARE:
+            self.points_changed()
+
+    def points_changed(self) -> None:
+        """The debugger has set or removed something that is in hardware."""
+
+    def insert_software(self, addr: int) -> None:
+        if addr not in self.software:
+            try:
+                self.software[addr] = self.read_memory(addr, len(BRK))
+                self.write_memory(addr, BRK)
+            except Unreachable:
+                self.software.pop(addr, None)
+                raise Refused from None
+
+    def remove_software(self, addr: int) -> None:
+        if addr not in self.software:
+            raise Refused
+        try:
+            self.write_memory(addr, self.software.pop(addr))
+        except Unreachable:
+            raise Refused from None
+
+    def insert_watch(self, watch: Watch) -> None:
+        length = watch.length
+        within = length <= 8 and watch.addr % 8 + length <= 8
+        power = length & length - 1 == 0 and watch.addr % length == 0 if length else False
+        if len(self.watches) >= self.most_watches or not length or not (within or power):
+            raise Refused
+        self.watches.append(watch)
+
+    def remove_watch(self, watch: Watch) -> None:
+        if watch not in self.watches:
+            raise Refused
+        self.watches.remove(watch)
+
+    # -- registers and memory --------------------------------------------------------------------
+
+    def read_register(self, number: int) -> int:
+        """A register by its number in GDB's description."""
+        return self.machine.get_one_reg(self.stack_pointer() if number == SP else _IDS[number])
+
+    def write_register(self, number: int, value: int) -> None:
+        """Raises :class:`Refused` where the kernel refuses."""
+        try:
+            self.machine.set_one_reg(self.stack_pointer() if number == SP else _IDS[number], value)
+        except KvmError:
+            raise Refused from None
+
+    def stack_pointer(self) -> int:
+        """The id of what it shows as ``sp``: here the one in use."""
+        return _SP_EL1 if self.machine.get_one_reg(_IDS[CPSR]) & 0xF == _EL1H else _SP_EL0
+
+    def read_memory(self, addr: int, length: int) -> bytes:
+        """What is at a virtual address.
+
+        Raises :class:`~vcpu_scenario.vmm.memory.Unreachable`.
+        """
+        return self.memory.read_virtual(addr, length)
+
+    def write_memory(self, addr: int, data: bytes) -> None:
+        """Raises :class:`~vcpu_scenario.vmm.memory.Unreachable`."""
+        self.memory.write_virtual(addr, data)
+
+    # -- running ---------------------------------------------------------------------------------
+
+    def resume(self, step: bool) -> Told | None:
+        """What it does as it goes on from a stop; what it tells where it cannot."""
+        self.stepping = step
+        self.ask(self.wanted())
+        return None
+
+    def wanted(self) -> GuestDebug:
+        """What it asks KVM for."""
+        return self.request(
+            (abi.KVM_GUESTDBG_SINGLESTEP if self.stepping else 0)
+            | (abi.KVM_GUESTDBG_USE_SW_BP if self.software else 0)
+            | (abi.KVM_GUESTDBG_USE_HW if self.hardware or self.watches else 0)
+        )
+
+    def request(self, control: int) -> GuestDebug:
+        """A request with everything that the debugger has set in hardware."""
+        watches = tuple(Watchpoint(*watch) for watch in self.watches)
+        enable = abi.KVM_GUESTDBG_ENABLE if control else 0
+        return GuestDebug(control | enable, tuple(self.hardware), watches)
+
+    def ask(self, debug: GuestDebug) -> None:
+        """``KVM_SET_GUEST_DEBUG``, where it is not what was asked for last."""
+        if debug != self.debug:
+            self.debug = debug
+            self.machine.set_guest_debug(struct_of(debug))
+
+    def exited(self, exit_: Exit) -> Told | None:
+        """What the debugger is told of an exit that was answered; None where the VMM goes on."""
+        reason = reason_of(exit_)
+        return None if reason is None else Stopped(_WHY[reason])
+
+    def stopped(self) -> None:
+        """What it does as it stops, before the debugger acts."""
+
+    def interrupted(self) -> Told:
+        """What the debugger is told of its ^C."""
+        return Stopped(Why.INTERRUPT, self.interrupt)
+
+    def reset(self) -> None:
+        """The guest's image was loaded again."""
+        self.software.clear()
+
+
+def sp_el0() -> int:
+    """The id of SP_EL0, which VMMs that read ``user_pt_regs.sp`` show as ``sp``."""
+    return _SP_EL0

@@ -1,0 +1,69 @@
+"""Cloud Hypervisor (``vmm/src/gdb.rs``, ``cpu.rs``, ``vm.rs``, ``hypervisor/src/kvm/mod.rs`` at
+ae44c2971).
+
+From its source; it was not recorded.
+"""
+
+from __future__ import annotations
+
+from vcpu_scenario.case import GuestDebug
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.trace import Exit
+from vcpu_scenario.vmm.debugger import reason_of
+from vcpu_scenario.vmm.told import Stopped, Told, Why
+from vcpu_scenario.vmm.vmms.base import PC, Vmm, sp_el0
+from vcpu_scenario.vmm.vmms.kernel_half import is_kernel, translate
+
+
+class CloudHypervisor(Vmm):
+    """A step takes its breakpoints away, and so does the end of it; each stop is one more
+    ``KVM_RUN``."""
+
+    name = "cloud-hypervisor"
+    points = frozenset({1})
+    most_hardware = 6
+    runs_at_pause = True
+
+    def resume(self, step: bool) -> Told | None:
+        """``clear_resume_actions`` ends a step with ``SetSingleStep(false)``, which programs no
+        breakpoint; the next step does likewise. Only a ``Z`` or ``z`` programs them."""
+        if step != self.stepping:
+            self.stepping = step
+            self.ask(self._request((), step=step))
+        return None
+
+    def points_changed(self) -> None:
+        """``SetHwBreakPoint``, which knows of no step."""
+        self.ask(self._request(tuple(self.hardware), step=False))
+
+    def _request(self, addresses: tuple[int, ...], *, step: bool) -> GuestDebug:
+        """``set_guest_debug``."""
+        control = abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_USE_HW
+        return GuestDebug(control | (abi.KVM_GUESTDBG_SINGLESTEP if step else 0), addresses)
+
+    def exited(self, exit_: Exit) -> Told | None:
+        """``wait_for_stop_reason``: a step while it steps, else a hardware breakpoint, whatever
+        it was."""
+        if reason_of(exit_) is None:
+            return None
+        return Stopped(Why.STEP if self.stepping else Why.HARDWARE)
+
+    def _translate(self, addr: int) -> int:
+        """``translate_gva``: what is not the kernel's is physical."""
+        return translate(self.machine, self.memory, addr) if is_kernel(addr) else addr
+
+    def stack_pointer(self) -> int:
+        return sp_el0()
+
+    def read_register(self, number: int) -> int:
+        return super().read_register(number) if number <= PC else 0
+
+    def write_register(self, number: int, value: int) -> None:
+        if number <= PC:
+            super().write_register(number, value)
+
+    def read_memory(self, addr: int, length: int) -> bytes:
+        return self.memory.read(self._translate(addr), length, devices=False)
+
+    def write_memory(self, addr: int, data: bytes) -> None:
+        self.memory.write(self._translate(addr), data, devices=False)

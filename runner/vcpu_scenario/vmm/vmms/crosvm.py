@@ -1,0 +1,49 @@
+"""crosvm (``src/crosvm/gdb.rs``, ``hypervisor/src/kvm/aarch64.rs`` at f1e797a68).
+
+From its source; it was not recorded.
+"""
+
+from __future__ import annotations
+
+from vcpu_scenario.case import GuestDebug
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.trace import Exit
+from vcpu_scenario.vmm.debugger import reason_of
+from vcpu_scenario.vmm.told import Stopped, Told, Why
+from vcpu_scenario.vmm.vmms.base import Vmm, sp_el0
+
+
+class Crosvm(Vmm):
+    """Nothing but a change of breakpoints switches its step off."""
+
+    name = "crosvm"
+    points = frozenset({1})
+    most_hardware = 6
+
+    def resume(self, step: bool) -> Told | None:
+        """``EnableSinglestep`` passes no breakpoints; a continue asks KVM for nothing."""
+        self.stepping = step
+        if step:
+            self.ask(GuestDebug(abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_SINGLESTEP))
+        return None
+
+    def points_changed(self) -> None:
+        """``set_guest_debug`` with what is set, and no step."""
+        control = abi.KVM_GUESTDBG_ENABLE | (abi.KVM_GUESTDBG_USE_HW if self.hardware else 0)
+        self.ask(GuestDebug(control, tuple(self.hardware)))
+
+    def exited(self, exit_: Exit) -> Told | None:
+        """``wait_for_stop_reason``: the step it waits for, or else a hardware breakpoint."""
+        if reason_of(exit_) is None:
+            return None
+        return Stopped(Why.STEP if self.stepping else Why.HARDWARE)
+
+    def stack_pointer(self) -> int:
+        return sp_el0()
+
+    def read_memory(self, addr: int, length: int) -> bytes:
+        """Addresses are physical."""
+        return self.memory.read(addr, length, devices=False)
+
+    def write_memory(self, addr: int, data: bytes) -> None:
+        self.memory.write(addr, data, devices=False)

@@ -1,0 +1,101 @@
+"""Firecracker (``src/vmm/src/gdb/target.rs``, ``event_loop.rs``, ``arch/aarch64.rs`` at 81b38b9da).
+
+From its source; it was not recorded.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcpu_scenario.actions.guestdebug import struct_of
+from vcpu_scenario.case import GuestDebug
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.trace import Exit
+from vcpu_scenario.vmm.debugger import reason_of
+from vcpu_scenario.vmm.memory import Unreachable
+from vcpu_scenario.vmm.told import Over, Stopped, Told, Why
+from vcpu_scenario.vmm.vmms.base import BRK, CPSR, PC, Refused, Vmm, sp_el0
+from vcpu_scenario.vmm.vmms.kernel_half import is_kernel, translate
+
+_MASKED: Final = 0xC0
+"""PSTATE.I and F (``IRQ_ENABLE_FLAGS``)."""
+
+
+class Firecracker(Vmm):
+    """It changes the guest's interrupt mask around each step, and sees the kernel's half alone."""
+
+    name = "firecracker"
+    points = frozenset({0, 1})
+    most_hardware = 4
+
+    def resume(self, step: bool) -> Told | None:
+        """``vcpu_set_debug``: ``toggle_interrupts``, and everything on, whatever is set."""
+        self.stepping = step
+        pstate = super().read_register(CPSR)
+        masked = pstate | _MASKED if step else pstate & ~_MASKED
+        super().write_register(CPSR, masked)
+        self.ask(self.wanted())
+        return None
+
+    def wanted(self) -> GuestDebug:
+        always = abi.KVM_GUESTDBG_USE_HW | abi.KVM_GUESTDBG_USE_SW_BP
+        return self.request(always | (abi.KVM_GUESTDBG_SINGLESTEP if self.stepping else 0))
+
+    def ask(self, debug: GuestDebug) -> None:
+        self.debug = debug
+        self.machine.set_guest_debug(struct_of(debug))
+
+    def exited(self, exit_: Exit) -> Told | None:
+        """``get_stop_reason``: while stepping everything is a step. A stop that it does not know is
+        the guest's, to which it gives nothing (``vcpu_inject_bp``): the vCPU goes on at the same
+        instruction. A stop at an address that it cannot translate is an error that ends the VM."""
+        if reason_of(exit_) is None:
+            return None
+        if self.stepping:
+            return Stopped(Why.STEP)
+        try:
+            ipa = self._translate(exit_.pc)
+        except Unreachable as error:
+            return Over(1, f"its stub cannot translate the pc: {error}")
+        if ipa in self.software:
+            return Stopped(Why.SOFTWARE)
+        return Stopped(Why.HARDWARE) if exit_.pc in self.hardware else None
+
+    def _translate(self, addr: int) -> int:
+        if not is_kernel(addr):
+            raise Unreachable(addr)
+        return translate(self.machine, self.memory, addr)
+
+    def insert_software(self, addr: int) -> None:
+        """By physical address (``add_sw_breakpoint``)."""
+        try:
+            ipa = self._translate(addr)
+            if ipa not in self.software:
+                self.software[ipa] = self.memory.read(ipa, len(BRK), devices=False)
+                self.memory.write(ipa, BRK, devices=False)
+        except Unreachable:
+            raise Refused from None
+
+    def remove_software(self, addr: int) -> None:
+        try:
+            self.memory.write(ipa := self._translate(addr), self.software[ipa], devices=False)
+        except (Unreachable, KeyError):
+            raise Refused from None
+        del self.software[ipa]
+
+    def stack_pointer(self) -> int:
+        return sp_el0()
+
+    def read_register(self, number: int) -> int:
+        """x0 to x30, SP_EL0 and pc: ``cpsr`` is not read and stays 0."""
+        return super().read_register(number) if number <= PC else 0
+
+    def write_register(self, number: int, value: int) -> None:
+        if number <= PC:
+            super().write_register(number, value)
+
+    def read_memory(self, addr: int, length: int) -> bytes:
+        return self.memory.read(self._translate(addr), length, devices=False)
+
+    def write_memory(self, addr: int, data: bytes) -> None:
+        self.memory.write(self._translate(addr), data, devices=False)

@@ -1,0 +1,223 @@
+"""QEMU 10.0.13 and 7.2.22, from their sources and as both were recorded under six kernels.
+
+The functions named are those of ``target/arm/kvm*.c``, ``accel/kvm/kvm-all.c`` and ``gdbstub/``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from vcpu_scenario.case import GuestDebug, Watchpoint
+from vcpu_scenario.kvm.registers import CORE_REGISTERS, id_of
+from vcpu_scenario.machine.interface import KvmError, Machine
+from vcpu_scenario.trace import Exit, StopReason
+from vcpu_scenario.vmm import qemu
+from vcpu_scenario.vmm.debugger import Asked
+from vcpu_scenario.vmm.memory import Memory, Unreachable
+from vcpu_scenario.vmm.told import SIGABRT, Stopped, Told, Watch, Why
+from vcpu_scenario.vmm.vmms.base import BRK, CPSR, PC, SP, Refused, Vmm
+
+_BANKS: Final = (CORE_REGISTERS["sp_el0"], CORE_REGISTERS["sp_el1"])
+_SPSEL: Final = 1
+_ORDER: Final = (*range(31), SP, CPSR, PC, *range(34, 68))
+"""In which ``kvm_arch_put_registers`` writes them."""
+
+_WHY: Final = {
+    StopReason.STEP: Why.STEP,
+    StopReason.BRK: Why.SOFTWARE,
+    StopReason.HARDWARE_BREAKPOINT: Why.HARDWARE,
+    StopReason.WATCHPOINT: Why.WATCH,
+}
+
+
+class Qemu(Vmm):
+    """It keeps a copy of the registers while it is stopped, and puts it back as it goes on."""
+
+    name = "qemu"
+    kicks = True
+    loop: ClassVar[qemu.Qemu] = qemu.Qemu()
+    """What its run loop makes of an exit."""
+    drops_refused: ClassVar[bool] = False
+    """Whether registers that the kernel refuses are dropped without a word, as up to 7.2; else the
+    VM stops for good."""
+    writes_devices: ClassVar[bool] = True
+    """Whether its debugger writes devices, and is told where there is nothing; up to 7.2 such a
+    write is lost (``cpu_memory_rw_debug``)."""
+
+    def __init__(self, machine: Machine, memory: Memory) -> None:
+        super().__init__(machine, memory)
+        pair = machine.get_one_reg(id_of("id_aa64dfr0_el1"))
+        self._most = (pair >> 12 & 0xF) + 1, (pair >> 20 & 0xF) + 1
+        self._uses: dict[int, int] = {}
+        self._env: dict[int, int] = {}
+        self._dirty: set[int] = set()
+        self._dead = False
+        self.steps = True
+        """``gdbserver_state.sstep_flags``: whether a step is one."""
+        self.physical = False
+        """``PhyMemMode``: whether the debugger's addresses are physical."""
+
+    # -- breakpoints -----------------------------------------------------------------------------
+
+    def insert(self, kind: int, addr: int, length: int) -> None:
+        if kind == 1 and len(self.hardware) >= self._most[0]:
+            raise Refused
+        super().insert(kind, addr, length)
+
+    def insert_software(self, addr: int) -> None:
+        """``kvm_insert_breakpoint``: one that is set again is only counted."""
+        super().insert_software(addr)
+        self._uses[addr] = self._uses.get(addr, 0) + 1
+
+    def remove_software(self, addr: int) -> None:
+        """``kvm_arch_remove_sw_breakpoint`` refuses where the BRK is not there any more."""
+        if addr not in self.software:
+            raise Refused
+        if self._uses[addr] > 1:
+            self._uses[addr] -= 1
+            return
+        try:
+            if self.read_memory(addr, len(BRK)) != BRK:
+                raise Refused
+        except Unreachable:
+            raise Refused from None
+        super().remove_software(addr)
+        del self._uses[addr]
+
+    def insert_watch(self, watch: Watch) -> None:
+        """``insert_hw_watchpoint``: any length up to 8, and powers of two."""
+        length = watch.length
+        if len(self.watches) >= self._most[1] or (length > 8 and length & length - 1):
+            raise Refused
+        self.watches.append(watch)
+
+    def remove_watch(self, watch: Watch) -> None:
+        """``delete_hw_watchpoint``: the first in whose range the address is."""
+        found = self._watching(watch.addr)
+        if found is None:
+            raise Refused
+        self.watches.remove(found)
+
+    def _watching(self, addr: int) -> Watch | None:
+        return next((one for one in self.watches if qemu.watches(Watchpoint(*one), addr)), None)
+
+    # -- registers and memory --------------------------------------------------------------------
+
+    def read_register(self, number: int) -> int:
+        """From ``env``, into which KVM's registers are read at the first look."""
+        if number not in self._env:
+            if number == SP:
+                self._env[SP] = self.machine.get_one_reg(_BANKS[self.read_register(CPSR) & _SPSEL])
+            else:
+                self._env[number] = super().read_register(number)
+        return self._env[number]
+
+    def write_register(self, number: int, value: int) -> None:
+        self.read_register(SP)  # the bank in use before PSTATE may be another one
+        self._env[number] = value & 0xFFFF_FFFF if number == CPSR else value
+        self._dirty.add(number)
+        if number == CPSR:
+            self._dirty.add(SP)
+
+    def _put(self) -> None:
+        """``kvm_arch_put_registers``. Raises :class:`KvmError` at the first that is refused."""
+        dirty, env = self._dirty, self._env
+        if self.drops_refused:
+            self._dirty, self._env = set(), {}
+        for number in _ORDER:
+            if number not in dirty:
+                continue
+            if number == SP:
+                pstate = env.get(CPSR)
+                if pstate is None:
+                    pstate = super().read_register(CPSR)
+                self.machine.set_one_reg(_BANKS[pstate & _SPSEL], env[SP])
+            elif not self._write(number, env[number]):
+                raise KvmError(22, "KVM_SET_ONE_REG")
+        self._dirty, self._env = set(), {}
+
+    def _write(self, number: int, value: int) -> bool:
+        try:
+            super().write_register(number, value)
+        except Refused:
+            return False
+        return True
+
+    def read_memory(self, addr: int, length: int) -> bytes:
+        if self.physical:
+            return self._read_physical(addr, length)
+        return super().read_memory(addr, length)
+
+    def _read_physical(self, addr: int, length: int) -> bytes:
+        """``cpu_physical_memory_read``, which takes no notice of errors."""
+        try:
+            return self.memory.read(addr, length)
+        except Unreachable:
+            return bytes(length)
+
+    def write_memory(self, addr: int, data: bytes) -> None:
+        if self.writes_devices:
+            if self.physical:
+                self.memory.write(addr, data)
+            else:
+                super().write_memory(addr, data)
+            return
+        for n, byte in enumerate(data):
+            ipa = addr + n if self.physical else self.memory.translate(addr + n)
+            try:
+                self.memory.write(ipa, bytes([byte]), devices=False)
+            except Unreachable:
+                continue
+
+    # -- running ---------------------------------------------------------------------------------
+
+    def resume(self, step: bool) -> Told | None:
+        if not self._dead:
+            try:
+                self._put()
+            except KvmError as refusal:
+                self._dead = not self.drops_refused
+                if self._dead:
+                    words = f"Failed to put registers after init: errno {refusal.errno}"
+                    return Stopped(Why.LOST, SIGABRT, words=words)
+        return super().resume(step and self.steps)
+
+    @property
+    def dead(self) -> bool:
+        """Whether it stopped for good: it answers no resume any more."""
+        return self._dead
+
+    def exited(self, exit_: Exit) -> Told | None:
+        """``kvm_arm_handle_debug``: what it does not know is the guest's own."""
+        loop = self.loop
+        reason = loop.reason(exit_, Asked(self.debug, frozenset(self.software)))
+        if reason is None:
+            if loop.gives(exit_):
+                loop.give(self.machine, exit_)
+            return None
+        hit = reason is StopReason.WATCHPOINT
+        watch = self._watching(exit_.fields["far"]) if hit else None
+        return Stopped(_WHY[reason], watch=watch)
+
+    def stopped(self) -> None:
+        """``gdb_vm_state_change`` switches the step off."""
+        if self._dead:
+            return
+        self._env = {}
+        if self.stepping:
+            self.stepping = False
+            self.ask(self.wanted())
+
+    def request(self, control: int) -> GuestDebug:
+        return super().request(control) if control else GuestDebug()
+
+    def reset(self) -> None:
+        """The image is loaded over its BRKs, which it goes on to believe in."""
+
+
+class Qemu72(Qemu):
+    """Debian 12's."""
+
+    name = "qemu-7.2"
+    drops_refused = True
+    writes_devices = False
