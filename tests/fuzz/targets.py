@@ -29,6 +29,7 @@ from tests.fuzz.assembling import AssemblerTarget
 from tests.fuzz.documents import document, kept_words
 from tests.fuzz.finding import Finding, bounded
 from tests.fuzz.machine import case_of, kernel_of, reads_time
+from tests.fuzz.packets import PacketsTarget
 from tests.fuzz.papers import PapersTarget
 
 
@@ -171,5 +172,6 @@ TARGETS: Final[Mapping[str, Callable[[], Target]]] = {
     "machine": MachineTarget,
     "loader": LoaderTarget,
     "assembler": AssemblerTarget,
+    "packets": PacketsTarget,
     "papers": PapersTarget,
 }

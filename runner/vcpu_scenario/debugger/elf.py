@@ -114,7 +114,8 @@ def _file(parts: Sequence[_Part], segments: int, entry: int) -> bytes:
 def _debug(lines: Mapping[int, Span]) -> list[_Part]:
     first, last = min(lines), max(lines) + _WORD
     files = list(dict.fromkeys(span.file for span in lines.values()))
-    name, folder = (text.encode() + b"\0" for text in (os.path.abspath(files[0]), os.getcwd()))
+    # Relative files are so to the folder here: a debugger then says them as they were given.
+    name, folder = (os.fsencode(text) + b"\0" for text in (files[0], os.getcwd()))
     unit = struct.pack("<HIB", 4, 0, 8) + b"\1" + name + folder
     unit += struct.pack("<IQQH", 0, first, last, _ASSEMBLER)
     return [
@@ -125,7 +126,7 @@ def _debug(lines: Mapping[int, Span]) -> list[_Part]:
 
 
 def _line_table(lines: Mapping[int, Span], files: Sequence[str]) -> bytes:
-    paths = b"".join(os.path.abspath(file).encode() + b"\0\0\0\0" for file in files)
+    paths = b"".join(os.fsencode(file) + b"\0\0\0\0" for file in files)
     head = struct.pack("<BBBbBB", _WORD, 1, 1, -5, 14, 13) + _STANDARD_OPCODES + b"\0"
     head += paths + b"\0"
     program = b"".join(_sequences(lines, files))

@@ -11,13 +11,13 @@ from itertools import count
 from typing import Final, NamedTuple, Protocol
 
 from vcpu_scenario.case import Action
-from vcpu_scenario.vmm.session import Session, never
+from vcpu_scenario.vmm.session import Session
 from vcpu_scenario.vmm.told import Over, Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import CPSR, HARDWARE, PC, SOFTWARE
+from vcpu_scenario.vmm.vmms.base import CPSR, HARDWARE, SOFTWARE
 
 _SS: Final = 1 << 21
 """PSTATE.SS, which is no state of the guest's own."""
-_FURTHEST: Final = 20_000
+_FURTHEST: Final = 4_000
 """Steps in place of one resume that are tried before it counts as one."""
 
 _MOST_LOOKS: Final = 100
@@ -81,16 +81,23 @@ class Act(NamedTuple):
 
 
 class Resume(NamedTuple):
-    """``looks`` is at which look the ^C came, None where none came; ``after`` is the state."""
+    """``looks`` is how often the VMM looked for a ^C, and ``interrupted`` whether one came at the
+    last look; ``pc`` and ``after`` are the state then, of a step the pc alone."""
 
     step: bool
-    looks: int | None
-    after: tuple[int, ...]
+    looks: int
+    interrupted: bool
+    pc: int
+    after: tuple[int, ...] = ()
 
     def do(self, session: Session) -> None:
-        looks = count()
-        last = self.looks
-        session.resume(self.step, never if last is None else lambda: next(looks) >= last)
+        looks = count(1)
+
+        def look() -> bool:
+            # What went its way once does so again; if it does not, it is not to go on for ever.
+            return next(looks) >= self.looks + (not self.interrupted)
+
+        session.resume(self.step, look)
 
 
 class History:
@@ -140,21 +147,19 @@ class History:
             self.remove(*point)
 
     def resume(self, step: bool, interrupted: Callable[[], bool]) -> Told:
-        looks = count()
-        came: list[int] = []
-        number = 0
+        looks, came = 0, False
 
         def look() -> bool:
-            nonlocal number
+            nonlocal looks, came
             if not self.session.waiting:  # how long is no matter of the guest's
-                number = next(looks)
-            if interrupted():
-                came.append(number)
-                return True
-            return False
+                looks += 1
+            came = interrupted()
+            return came
 
         told = self.session.resume(step, look)
-        self._ops.append(Resume(step, came[0] if came else None, self.state(self.session)))
+        session = self.session
+        after = () if step else self.state(session)
+        self._ops.append(Resume(step, looks, came, session.pc, after))
         return told
 
     def _do(self, op: Op) -> None:
@@ -172,7 +177,8 @@ class History:
     def _step_back(self, last: int) -> Told:
         """To before the last step; before the last of the steps that make a longer resume."""
         fine = self._steps_of(last)
-        self._go_to([*self._ops[:last], *fine[:-1]])
+        before = max(number for number, op in enumerate(fine) if isinstance(op, Resume))
+        self._go_to([*self._ops[:last], *fine[:before]])
         return Stopped(Why.STEP)
 
     def _back_to_point(self) -> Told | None:
@@ -185,7 +191,7 @@ class History:
         hits = [
             number
             for number, op in enumerate(fine[:last])
-            if isinstance(op, Resume) and op.after[PC] in addresses
+            if isinstance(op, Resume) and op.pc in addresses
         ]
         self._go_to(fine[: hits[-1] + 1] if hits else [])
         return Stopped(Why.SOFTWARE) if hits else None
@@ -199,13 +205,15 @@ class History:
             return [op]
         session = _done(self._make(), self._ops[:number])
         try:
+            if self.state(session) == op.after:
+                return [op]  # the ^C came before it went on
             lifted = _set_in(self._ops[:number])
             steps: list[Op] = [Remove(point) for point in lifted]
             for each in steps:
                 each.do(session)
             while len(steps) < _FURTHEST and not isinstance(_stepped(session), Over):
-                steps.append(Resume(True, None, self.state(session)))
-                if self.state(session) == op.after:
+                steps.append(Resume(True, _MOST_LOOKS, False, session.pc))
+                if session.pc == op.pc and self.state(session) == op.after:
                     return [*steps[len(lifted) :]] if not lifted else _between(steps, lifted)
             return [op]
         finally:

@@ -7,12 +7,17 @@ import select
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from time import monotonic
 from typing import Final
 
 from vcpu_scenario.debugger.stub import Stub
 from vcpu_scenario.debugger.wire import SocketWire, Wire
 
 LOOPBACK: Final = "127.0.0.1"
+_LOOK: Final = 0.2
+"""Seconds between two looks at whether anyone else has come."""
+_GRACE: Final = 0.5
+_BACKLOG: Final = 16
 _LEFT: Final = 10_000
 """Slices that a guest runs which was left to run."""
 
@@ -34,7 +39,7 @@ def listening(port: int | None = None, path: str | None = None) -> Iterator[sock
             else:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listener.bind((LOOPBACK, port or 0))
-            listener.listen(1)
+            listener.listen(_BACKLOG)
         except (OSError, ValueError, OverflowError) as error:
             what = path or f"{LOOPBACK}:{port}"
             why = getattr(error, "strerror", None) or str(error)
@@ -59,7 +64,7 @@ def serve(stub: Stub, listener: socket.socket, goes_on: Callable[[], bool] = lam
             return
         wire = SocketWire(client)
         try:
-            talk(stub, wire, lambda: _send_away(listener))
+            talk(stub, wire, _Others(listener).look)
         finally:
             wire.close()
 
@@ -73,7 +78,7 @@ def talk(stub: Stub, wire: Wire, meanwhile: Callable[[], None] = lambda: None) -
 
     wire.write(stub.connected())
     while not stub.closing:
-        data = wire.wait()
+        data = wire.wait(_LOOK)
         meanwhile()
         if data is None:
             return
@@ -92,12 +97,25 @@ def _next(stub: Stub, listener: socket.socket, goes_on: Callable[[], bool]) -> s
         left = iter(range(_LEFT))
         stub.target.resume(False, lambda: _ready(listener, 0) or next(left, None) is None)
     while goes_on():
-        if _ready(listener, 0.2):
+        if _ready(listener, _LOOK):
             return listener.accept()[0]
     return None
 
 
-def _send_away(listener: socket.socket) -> None:
-    if _ready(listener, 0):
-        with suppress(OSError):
-            listener.accept()[0].close()
+class _Others:
+    """Clients that come while one is served: sent away, but not at once, for the one that is
+    served may have gone without a word just before."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener: Final = listener
+        self._since: float | None = None
+
+    def look(self) -> None:
+        if not _ready(self._listener, 0):
+            return
+        if self._since is None:
+            self._since = monotonic()
+        elif monotonic() - self._since > _GRACE:
+            self._since = None
+            with suppress(OSError):
+                self._listener.accept()[0].close()

@@ -17,8 +17,8 @@ class Wire(Protocol):
 
     def fileno(self) -> int: ...
 
-    def wait(self) -> bytes | None:
-        """The next bytes, whenever they come."""
+    def wait(self, seconds: float) -> bytes | None:
+        """The next bytes, none where none came in time."""
         ...
 
     def poll(self) -> bytes | None:
@@ -42,8 +42,8 @@ class SocketWire:
     def fileno(self) -> int:
         return self._client.fileno()
 
-    def wait(self) -> bytes | None:
-        select.select([self._client], [], [])
+    def wait(self, seconds: float) -> bytes | None:
+        select.select([self._client], [], [], seconds)
         return self.poll()
 
     def poll(self) -> bytes | None:
@@ -83,8 +83,8 @@ class StandardWire:
     def fileno(self) -> int:
         return self._read
 
-    def wait(self) -> bytes | None:
-        select.select([self._read], [], [])
+    def wait(self, seconds: float) -> bytes | None:
+        select.select([self._read], [], [], seconds)
         return self.poll()
 
     def poll(self) -> bytes | None:

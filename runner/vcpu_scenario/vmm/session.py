@@ -20,7 +20,7 @@ from vcpu_scenario.case import (
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, SYSTEM_REGISTERS, id_of
 from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled
-from vcpu_scenario.trace import Answer, Deed, Entry, Exit
+from vcpu_scenario.trace import Answer, Deed, Entry, Exit, GuestException
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.fields import fields_of
 from vcpu_scenario.vmm.memory import Memory, Unreachable
@@ -184,7 +184,11 @@ class Session:
         answer = _ANSWERS.get(self.machine.run.exit_reason)
         if answer is None:
             return Stopped(Why.LOST, SIGABRT, words=f"KVM_EXIT_{exit_.exit}")
-        return answer(self, exit_) or self.vmm.exited(exit_)
+        told = answer(self, exit_) or self.vmm.exited(exit_)
+        if self.vmm.gave:
+            self.vmm.gave = False
+            self._did += (GuestException(),)
+        return told
 
     def _waits(self) -> bool:
         """Whether the vCPU was in a WFI, which only the debugger's ^C is to end now."""

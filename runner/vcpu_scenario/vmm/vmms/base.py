@@ -84,6 +84,8 @@ class Vmm:
         self.stepping = False
         self.debug = GuestDebug()
         """What KVM was asked for last."""
+        self.gave = False
+        """Whether the exit that came last was made an exception of the guest's own."""
 
     # -- breakpoints -----------------------------------------------------------------------------
 

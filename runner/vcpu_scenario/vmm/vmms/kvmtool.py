@@ -70,6 +70,7 @@ class Kvmtool(Vmm):
         self._end_step()
         if reason is StopReason.BRK and exit_.pc not in self.software:
             take_exception(self.machine, exit_.fields["hsr"])
+            self.gave = True
             return None
         if reason is StopReason.STEP and self.continuing:
             self.stepping = False

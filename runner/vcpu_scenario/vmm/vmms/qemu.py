@@ -192,7 +192,8 @@ class Qemu(Vmm):
         loop = self.loop
         reason = loop.reason(exit_, Asked(self.debug, frozenset(self.software)))
         if reason is None:
-            if loop.gives(exit_):
+            self.gave = loop.gives(exit_)
+            if self.gave:
                 loop.give(self.machine, exit_)
             return None
         hit = reason is StopReason.WATCHPOINT

@@ -1,0 +1,124 @@
+"""Back and forth again gives the same states."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from vcpu_scenario.debugger.history import History
+from vcpu_scenario.vmm.session import never
+from vcpu_scenario.vmm.told import Stopped, Why
+from vcpu_scenario.vmm.vmms import VMMS
+from vcpu_scenario.vmm.vmms.base import PC
+
+from tests.debugger.guests import AGAIN, AT, CELL, LOAD, NEXT, STORE, making
+
+
+def states(history: History, steps: int) -> list[tuple[int, ...]]:
+    found = [history.state(history.session)]
+    for _ in range(steps):
+        history.resume(True, never)
+        found.append(history.state(history.session))
+    return found
+
+
+@pytest.mark.parametrize("kernel", ["4.14", "5.10", "6.12", "7.2"])
+@pytest.mark.parametrize("vmm", [vmm for vmm in VMMS if vmm != "firecracker"])
+def test_all_the_way_back_and_forth_again(vmm: str, kernel: str) -> None:
+    history = History(making(vmm, kernel))
+    there = states(history, 12)
+    for expected in reversed(there[:-1]):
+        assert history.back(step=True) == Stopped(Why.STEP)
+        assert history.state(history.session) == expected
+    assert history.back(step=True) is None
+    assert states(history, 12) == there
+    history.close()
+
+
+_ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("step"), st.integers(1, 3)),
+        st.tuples(st.just("register"), st.integers(2, 6)),
+        st.tuples(st.just("memory"), st.integers(0, 7)),
+        st.tuples(st.just("to"), st.sampled_from([NEXT, STORE, AGAIN])),
+        st.tuples(st.just("interrupt"), st.just(0)),
+    ),
+    max_size=8,
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(_ACTIONS)
+def test_whatever_was_done_it_is_undone_stop_by_stop(actions: list[tuple[str, int]]) -> None:
+    history = History(making("qemu", "5.10"))
+    for kind, number in actions:
+        do(history, kind, number)
+    while history.back(step=True) is not None:
+        assert history.length < 200
+    assert history.read_register(PC) == AT
+    history.close()
+
+
+def test_a_guest_that_was_interrupted_before_it_went_on_goes_back_to_where_it_is() -> None:
+    history = History(making())
+    history.resume(True, never)
+    history.resume(False, lambda: True)
+    assert history.back(step=True) == Stopped(Why.STEP)
+    assert history.read_register(PC) == AT + 4
+    history.close()
+
+
+def do(history: History, kind: str, number: int) -> None:
+    if kind == "step":
+        for _ in range(number):
+            history.resume(True, never)
+    elif kind == "register":
+        history.write_register(number, 7 * number)
+    elif kind == "memory":
+        history.write_memory(CELL + number, b"\x5a")
+    elif kind == "to":
+        if history.read_register(PC) < number:
+            history.insert(0, number, 4)
+            history.resume(False, never)
+            history.remove(0, number, 4)
+    else:
+        left = iter(range(number))
+        history.resume(False, lambda: next(left, None) is None)
+
+
+def test_back_into_a_resume_of_many_instructions() -> None:
+    history = History(making())
+    history.insert(0, STORE, 4)
+    history.resume(False, never)
+    assert history.back(step=True) == Stopped(Why.STEP)
+    assert history.read_register(PC) == NEXT
+    history.close()
+
+
+def test_back_to_the_breakpoint_that_was_passed_last() -> None:
+    history = History(making())
+    for _ in range(12):
+        history.resume(True, never)
+    history.insert(1, LOAD, 4)
+    history.insert(0, AGAIN, 4)
+    assert history.back(step=False) == Stopped(Why.SOFTWARE)
+    assert history.read_register(PC) == AGAIN
+    assert history.back(step=False) is not None
+    passed = []
+    while history.back(step=False) is not None:
+        passed.append(history.read_register(PC))
+    assert passed[-1:] in ([LOAD], [])
+    assert history.read_register(PC) == AT
+    history.close()
+
+
+def test_breakpoints_are_the_debuggers_and_not_the_pasts() -> None:
+    history = History(making())
+    history.resume(True, never)
+    history.insert(1, LOAD, 4)
+    history.back(step=True)
+    assert history.session.vmm.hardware == [LOAD]
+    history.resume(False, never)
+    assert history.read_register(PC) == LOAD
+    history.close()
