@@ -46,4 +46,5 @@ def test_a_step_over_the_load_lands_where_gdb_s_does(
     finally:
         server.terminate()
         server.wait(20)
-        server.stderr.close()
+        if server.stderr is not None:
+            server.stderr.close()

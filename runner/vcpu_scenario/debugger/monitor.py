@@ -14,7 +14,7 @@ from vcpu_scenario.kernels.rules import RULES
 from vcpu_scenario.machine.interface import KvmError, NotModelled
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Trace
-from vcpu_scenario.verdict.result import Result, guest_of
+from vcpu_scenario.verdict.result import Result, Verdict, guest_of
 
 if TYPE_CHECKING:
     from vcpu_scenario.debugger.history import History
@@ -57,7 +57,7 @@ class Monitor:
         trace = Trace(tuple(session.exits), entries=tuple(session.entries))
         nowhere = Span(str(self._case.scenario.path), 1, 1, 1, 1)
         case = replace(self._case, expectation=Expectation(nowhere))
-        lines = ladder(Result(case, "pass", trace), _WIDTH)
+        lines = ladder(Result(case, Verdict.PASS, trace), _WIDTH)
         return "".join(f"{''.join(text for text, _ in line)}\n" for line in lines)
 
     def rules(self, rest: list[str]) -> str:

@@ -210,7 +210,7 @@ class Session:
         }
         self._last |= regs
         name = abi.EXIT_NAMES.get(run.exit_reason, str(run.exit_reason))
-        exit_ = Exit(name, 0, 0, pc, fields_of(run), regs)
+        exit_ = Exit(name, 0, 0, pc, fields_of(run, run.exit_reason), regs)
         self.exits.append(exit_)
         return exit_
 
