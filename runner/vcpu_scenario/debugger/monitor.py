@@ -8,9 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from vcpu_scenario.case import SetIrqLine
-from vcpu_scenario.debugger.causes import rules_of
 from vcpu_scenario.expectation import Expectation
-from vcpu_scenario.kernels.rules import RULES
 from vcpu_scenario.machine.interface import KvmError, NotModelled
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Trace
@@ -62,6 +60,10 @@ class Monitor:
 
     def rules(self, rest: list[str]) -> str:
         """The rules of the kernel without which the last stop would be another."""
+        # They take as long to load as all else that a debugger waits for.
+        from vcpu_scenario.debugger.causes import rules_of
+        from vcpu_scenario.kernels.rules import RULES
+
         names = rules_of(self._history, self._case)
         if names is None:
             return "the way here is too long to go it again without each rule\n"
