@@ -59,7 +59,8 @@ def _dispatch(args: Sequence[str]) -> int:
     import typer
 
     import vcpu_scenario.cli.authors
-    import vcpu_scenario.cli.real  # noqa: F401 - both add their commands to the application
+    import vcpu_scenario.cli.real
+    import vcpu_scenario.cli.sharing  # noqa: F401 - all add their commands to the application
     from vcpu_scenario.cli.app import app
 
     command_line_error = _command_line_error(typer.BadParameter)

@@ -212,3 +212,34 @@ def path(
     from vcpu_scenario.cli import lab as command
 
     return command.path(kernel)
+
+
+@lab.command(name="run")
+def run_(
+    kernel: Annotated[str, typer.Argument(metavar="KERNEL", autocompletion=complete.lab_kernels)],
+    programs: Annotated[
+        list[str],
+        typer.Argument(metavar="PROGRAM...", help="Statically linked programs for arm64 Linux."),
+    ],
+    gic: Annotated[
+        int,
+        typer.Option("--gic", metavar="2|3", min=2, max=3, help="Version of the host's GIC."),
+    ] = 3,
+    seconds: Annotated[
+        float,
+        typer.Option("--seconds", metavar="S", min=0.001, help="How long each may take."),
+    ] = 60.0,
+    kernel_image: KernelImage = None,
+    initrd: Initrd = None,
+    lab: LabSettings = None,
+    debug: Debug = False,
+) -> Status:
+    """Run programs on a kernel, in one boot, with /dev/kvm.
+
+    Prints what each writes and how it ends: pass for exit status 0, skip for 4, as kernel selftests
+    have it, fail for any other. Exit status 1 if one fails.
+    """
+    from vcpu_scenario.cli import lab as command
+
+    options = LabArguments(kernel_image, initrd, tuple(lab or ()))
+    return command.run(kernel, programs, 2 if gic == 2 else 3, seconds, options)

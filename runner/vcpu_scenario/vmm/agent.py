@@ -1,5 +1,7 @@
 """The first process of a lab's guest: takes cases from a mailbox, runs them, sends traces back.
 
+It does so with surveys and programs as well.
+
 Runs as ``init`` from an initramfs with the standard library and this project's own stdlib-only
 part, nothing else: it mounts what it needs itself and powers the guest off when told to quit.
 """
@@ -18,7 +20,7 @@ from vcpu_scenario.interchange.cases import load_case
 from vcpu_scenario.interchange.surveys import dump_answers, load_survey
 from vcpu_scenario.interchange.traces import dump_trace
 from vcpu_scenario.machine.interface import KvmError, Unsupported
-from vcpu_scenario.machine.real import mailbox
+from vcpu_scenario.machine.real import mailbox, program
 from vcpu_scenario.machine.real.machine import NoKvmError, RealMachine
 from vcpu_scenario.vmm import surveyor
 from vcpu_scenario.vmm.loop import run_case
@@ -35,7 +37,7 @@ _SLOW: Final = 0.01
 
 def main() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    for kind, target in (("devtmpfs", "/dev"), ("sysfs", "/sys")):
+    for kind, target in (("devtmpfs", "/dev"), ("sysfs", "/sys"), ("proc", "/proc")):
         _mount(libc, kind, target)
     box = mailbox.Mailbox(_shared_memory(), host=False)
     box.send(*_readiness())
@@ -108,7 +110,11 @@ def _survey(line: str) -> tuple[str, str]:
         return mailbox.ANSWERS, dump_answers(surveyor.do(machine, survey))
 
 
-_ANSWER: Final = {mailbox.CASE: _run, mailbox.SURVEY: _survey}
+def _program(line: str) -> tuple[str, str]:
+    return mailbox.ENDED, program.dump_ended(program.run(program.load_program(line)))
+
+
+_ANSWER: Final = {mailbox.CASE: _run, mailbox.SURVEY: _survey, mailbox.PROGRAM: _program}
 
 
 if __name__ == "__main__":

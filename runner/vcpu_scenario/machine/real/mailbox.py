@@ -4,8 +4,8 @@ QEMU shows the memory to the guest as the BAR of an ``ivshmem-plain`` PCI device
 reads without any driver and which raises no interrupt, so that talking disturbs no measurement.
 Each side writes to one box and reads the other's, in strict turns: the guest begins with
 ``ready``, then each ``case`` is answered by one of ``trace``, ``skip`` (the case asks for what
-real KVM cannot do) or ``failed`` (our own fault), and each ``survey`` by ``answers`` in the place
-of ``trace``, until ``quit``.
+real KVM cannot do) or ``failed`` (our own fault), each ``survey`` by ``answers`` in the place
+of ``trace``, and each ``program`` by ``ended``, until ``quit``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ CASE: Final = "case"
 TRACE: Final = "trace"
 SURVEY: Final = "survey"
 ANSWERS: Final = "answers"
+PROGRAM: Final = "program"
+ENDED: Final = "ended"
 SKIP: Final = "skip"
 FAILED: Final = "failed"
 QUIT: Final = "quit"

@@ -8,9 +8,11 @@ from vcpu_scenario.machine.real.lab.errors import BootError, LabError, LabUnavai
 from vcpu_scenario.machine.real.lab.kernels import Kernel, Listed, fetch, list_kernels, path
 from vcpu_scenario.machine.real.lab.lab import Lab, Lost, Result, Skipped, boot, run_cases
 from vcpu_scenario.machine.real.lab.options import LabOptions
+from vcpu_scenario.machine.real.program import Ended, Program
 
 __all__ = [
     "BootError",
+    "Ended",
     "Kernel",
     "Lab",
     "LabError",
@@ -18,6 +20,7 @@ __all__ = [
     "LabUnavailableError",
     "Listed",
     "Lost",
+    "Program",
     "Result",
     "Skipped",
     "boot",

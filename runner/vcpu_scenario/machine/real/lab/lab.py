@@ -18,6 +18,7 @@ from vcpu_scenario.machine.real.lab.errors import BootError
 from vcpu_scenario.machine.real.lab.initramfs import initramfs
 from vcpu_scenario.machine.real.lab.options import LabOptions
 from vcpu_scenario.machine.real.lab.qemu import GicVersion, GuestGoneError, Qemu, find_qemu
+from vcpu_scenario.machine.real.program import Ended, Program, dump_program, load_ended
 from vcpu_scenario.survey import Answers, RunOnce, Survey
 from vcpu_scenario.trace import Trace
 
@@ -113,6 +114,10 @@ class Lab:
         """What the kernel answered; a survey may lose its guest as a case may."""
         return self._with_guest(_gic_for(survey.case), lambda guest: guest.ask(survey))
 
+    def execute(self, program: Program, gic: GicVersion = 3) -> Ended | Skipped | Lost:
+        """How ``program`` ended in a guest with this GIC; it may take its guest along."""
+        return self._with_guest(gic, lambda guest: guest.execute(program))
+
     def _with_guest(
         self, gic: GicVersion, use: Callable[[_Guest], _Given]
     ) -> _Given | Skipped | Lost:
@@ -204,6 +209,12 @@ class _Guest:
         runs = sum(isinstance(ask, RunOnce) for ask in survey.asks)
         patience = self._options.case_seconds + runs * max(survey.case.limits.seconds, 0)
         return self._exchange(asked, patience, mailbox.ANSWERS, load_answers)
+
+    def execute(self, program: Program) -> Ended | Skipped:
+        """Raises :class:`GuestGoneError` as :meth:`run` does."""
+        asked = mailbox.PROGRAM, dump_program(program)
+        patience = self._options.case_seconds + program.seconds
+        return self._exchange(asked, patience, mailbox.ENDED, load_ended)
 
     def _exchange(
         self, asked: tuple[str, str], patience: float, wanted: str, load: Callable[[str], _Given]

@@ -1,0 +1,1 @@
+"""From a scenario to a program that shows the same without this tool."""

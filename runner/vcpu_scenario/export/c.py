@@ -1,0 +1,239 @@
+"""A scenario as one C file that needs nothing but libc and ``/dev/kvm``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Final
+
+from vcpu_scenario.case import Case
+from vcpu_scenario.export import course, devices, guest, setup
+from vcpu_scenario.export.names import Names
+from vcpu_scenario.export.parts import headers_for, parts_for
+from vcpu_scenario.export.remarks import Remarks
+from vcpu_scenario.export.subject import Branch, Subject
+from vcpu_scenario.export.text import (
+    comment,
+    function,
+    identifiers,
+    joined,
+    paragraphs,
+    string,
+    symbols,
+    words_of,
+)
+
+_COMPILERS: Final = words_of("main abort memcpy memmove memset memcmp strlen puts putchar")
+"""Names of functions that a compiler calls of itself."""
+
+_WITH_DEBUGGER: Final = {"qemu": {"qemu"}, "qemu-2017": {"qemu", "leaves_at_mmio"}}
+"""The personalities of VMMs that do things of their own for a debugger, with their variants of
+parts."""
+
+_SECOND: Final = 1_000_000
+_AGAIN: Final = 50_000
+"""Microseconds between later alarms, should the first have come before the vCPU ran."""
+
+
+def program(subject: Subject, *, words: bool = False) -> str:
+    """The C file. With ``words`` the guest is in machine words, whatever form its text has.
+
+    Raises :class:`~vcpu_scenario.export.refusal.Unexportable`.
+    """
+    case = subject.combination.case
+    code = guest.code_of(subject)
+    names = Names(case, code, subject.combination.symbols, debugger=subject.vmm in _WITH_DEBUGGER)
+    remarks = Remarks(subject.scenario.path)
+    body = [
+        *setup.definitions(case, names),
+        *(line for each in subject.branches for line in course.definitions(each, names, remarks)),
+        *_main(subject),
+    ]
+    before = _before(subject, case, names, body)
+    return _file(subject, names, [*before, *body], words=words)
+
+
+def _before(subject: Subject, case: Case, names: Names, body: Sequence[str]) -> list[str]:
+    """What the functions in ``body`` call, as far as that depends on the scenario."""
+    used = identifiers("\n".join(body))
+    out: list[str] = []
+    if "run_vcpu" in used:
+        out += _run_vcpu(case, used, debugger=names.debugger)
+    if "handle_exit" in used and not names.debugger:
+        out += _HANDLE_EXIT
+    elif "handle_exit" in used:
+        out += _HANDLE_EXIT_FOR_DEBUGGER
+    if not used.isdisjoint({"handle_mmio", "handle_exit"}):
+        out = [*devices.definitions(case, names), *out]
+    return out
+
+
+_HANDLE_EXIT: Final = [
+    *comment("What the VMM does of itself after an exit"),
+    *function(
+        "static void handle_exit(bool skip_brk)",
+        [
+            "if (!result && run->exit_reason == KVM_EXIT_MMIO)",
+            "\thandle_mmio();",
+            "if (skip_brk && debug_class() == ESR_EC_BRK64)",
+            "\tskip_instruction();",
+        ],
+    ),
+    "",
+]
+_HANDLE_EXIT_FOR_DEBUGGER: Final = [
+    *comment("What the VMM does of itself after an exit, up to resume()"),
+    *function(
+        "static void handle_exit(bool skip_brk)",
+        [
+            "told = is_told();",
+            "if (!result && run->exit_reason == KVM_EXIT_MMIO)",
+            "\thandle_mmio();",
+            "if (told)",
+            "\tstop_stepping();",
+            "if (!told && is_for_the_guest())",
+            "\tgive_to_the_guest();",
+            "else if (skip_brk && debug_class() == ESR_EC_BRK64)",
+            "\tskip_instruction();",
+        ],
+    ),
+    "",
+]
+_ENTER: Final = [
+    "setitimer(ITIMER_REAL, &limit, NULL);",
+    "result = ioctl(vcpu_fd, KVM_RUN, 0) < 0 ? -errno : 0;",
+    "setitimer(ITIMER_REAL, &off, NULL);",
+    "run->immediate_exit = 0;",
+]
+_ENTER_KICKED: Final = [
+    "do {",
+    "\tkicked = kick;",
+    "\tkick = false;",
+    "\trun->immediate_exit = kicked;",
+    *(f"\t{line}" for line in _ENTER),
+    "} while (kicked && result == -EINTR);",
+]
+
+
+def _run_vcpu(case: Case, used: set[str], *, debugger: bool) -> list[str]:
+    limit = round(case.limits.seconds * _SECOND)
+    seconds, rest = divmod(limit, _SECOND)
+    value = [f".it_value.tv_sec = {seconds},"] if seconds else []
+    value += [f".it_value.tv_usec = {rest},"] if rest else []
+    hooks: list[str] = []
+    declared: list[str] = []
+    if "check_never" in used:
+        declared += ["static void (*check_never)(void);", ""]
+        hooks += ["if (check_never)", "\tcheck_never();"]
+    if "check_stop" in used:
+        declared += ["static void (*check_stop)(int nr);", "static int nr_stops;", ""]
+        hooks += ["if (check_stop && is_told())", "\tcheck_stop(nr_stops++);"]
+    return [
+        *declared,
+        *comment("The next exit; a run that does not end in time is interrupted"),
+        *function(
+            "static void run_vcpu(void)",
+            [
+                "static const struct itimerval limit = {",
+                *(f"\t{line}" for line in value),
+                f"\t.it_interval.tv_usec = {_AGAIN},",
+                "};",
+                "static const struct itimerval off;",
+                *(["bool kicked;"] if debugger else []),
+                "",
+                "if (is_over()) {",
+                "\tprint_exit();",
+                '\tfail("another exit was expected after exit %d", nr_exits - 1);',
+                "}",
+                *(_ENTER_KICKED if debugger else _ENTER),
+                "exit_pc = get_reg(REG_PC);",
+                "nr_exits++;",
+                *hooks,
+            ],
+        ),
+        "",
+    ]
+
+
+def _main(subject: Subject) -> list[str]:
+    branches = subject.branches
+    choosing = any(branch.condition for branch in branches)
+    refusing = any(course.refusal_of(branch) for branch in branches)
+    body = ['printf("TAP version 13\\n1..1\\n");']
+    if not choosing:
+        return [*function("int main(void)", [*body, *_run(branches[0]), "pass();"]), ""]
+    local = ["uint64_t kernel = running_kernel();", "void (*test)(void) = NULL;", ""]
+    for number, branch in enumerate(branches):
+        head = "else if (" if number else "if ("
+        chosen = course.refusal_of(branch)
+        choice = f"expected_refusal = {chosen};" if chosen else f"test = {course.name_of(branch)};"
+        terms = branch.condition.split(" || ")
+        body += joined(terms, head, ")", "||") if branch.condition else ["else"]
+        body.append(f"\t{choice}")
+    nothing = "if (!test && !expected_refusal)" if refusing else "if (!test)"
+    body += ["", nothing, '\tskip("nothing is expected of this kernel");', "set_up();"]
+    if refusing:
+        body += [
+            "if (expected_refusal)",
+            '\tfail("KVM did not refuse: %s was expected", strerror(expected_refusal));',
+        ]
+    return [*function("int main(void)", [*local, *body, "test();", "pass();"]), ""]
+
+
+def _run(branch: Branch) -> list[str]:
+    if refusal := course.refusal_of(branch):
+        return [
+            f"expected_refusal = {refusal};",
+            "set_up();",
+            'fail("KVM did not refuse: %s was expected", strerror(expected_refusal));',
+        ]
+    return ["set_up();", f"{course.name_of(branch)}();"]
+
+
+def _file(subject: Subject, names: Names, body: Sequence[str], *, words: bool) -> str:
+    case = subject.combination.case
+    variants = set(_WITH_DEBUGGER.get(subject.vmm, ()))
+    if "expected_refusal" in identifiers("\n".join(body)):
+        variants.add("refusal")
+    text = "\n".join(body)
+    parts = paragraphs(parts_for(text, variants))
+    everything = f"{parts}\n{text}"
+    every = chain.from_iterable(course.actions_of(each.clause.case) for each in subject.branches)
+    macros = [
+        f"#define TEST_NAME\t{string(subject.name)}",
+        f"#define GUEST_CODE\t{names.code.addr:#x}ul",
+        *setup.counts(case, every),
+        *(f"#define {name}\t{value}" for name, value in sorted(names.definitions.items())),
+    ]
+    asm = guest.block(subject, names, symbols(everything) | _COMPILERS, words=words)
+    if "PC" in identifiers(text):
+        asm += ["", *_PC]
+    sections = [
+        ["// SPDX-License-Identifier: GPL-2.0-only", *_head(subject)],
+        headers_for(everything),
+        macros,
+        comment("The guest, which is copied to GUEST_CODE"),
+    ]
+    top = "\n\n".join("\n".join(section) for section in sections)
+    return f"{top}\n{chr(10).join(asm)}\n\n{parts}\n\n{text.rstrip()}\n"
+
+
+_PC: Final = [
+    *comment("Where a label of the guest is in its memory"),
+    "#define PC(label)\t(GUEST_CODE + (uint64_t)(at_##label - guest_code))",
+]
+
+
+def _head(subject: Subject) -> list[str]:
+    scenario = subject.scenario
+    name = subject.file_name
+    paragraphs = [
+        scenario.title,
+        scenario.about.strip(),
+        f"Made by `scenario export` from {scenario.path.name}. Build it with"
+        f" `gcc -Wall -O2 -static -o {name} {name}.c` on or for arm64. Exit status: 0 as"
+        " expected, 1 not as expected, 4 skipped for want of a capability.",
+    ]
+    if subject.kernel:
+        paragraphs.insert(2, f"What is expected is what Linux {subject.kernel} does.")
+    return comment("\n\n".join(filter(None, paragraphs)))

@@ -1,0 +1,227 @@
+"""The devices that the VMM runs, as functions in C."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from vcpu_scenario.case import Case, Device
+from vcpu_scenario.export.names import Names
+from vcpu_scenario.export.refusal import Unexportable
+from vcpu_scenario.export.text import byte_string, function, identifier
+
+_MOST_REGISTERS: Final = 1 << 20
+
+
+class Model(NamedTuple):
+    """A device in C: what is defined for it, and the lines that answer a read and take a write at
+    ``offset``. A read that no line answers goes on to the next device."""
+
+    definitions: list[str]
+    read: list[str]
+    write: list[str]
+
+
+def definitions(case: Case, names: Names) -> list[str]:
+    """The function ``handle_mmio`` and what it calls. Raises :class:`Unexportable`."""
+    out: list[str] = []
+    reads: list[str] = []
+    writes: list[str] = []
+    for device in case.devices:
+        name = identifier(device.name).lower()
+        names.define(f"{name.upper()}_BASE", device.base)
+        model = _MODELS[device.model](device, name)
+        out += model.definitions
+        reads += _within(device, name, model.read)
+        writes += _within(device, name, model.write)
+    reads.append(f"return {case.default_reply:#x};")
+    read, write = _parameters(reads), _parameters(writes)
+    out += _device("static uint64_t read_device", read, reads)
+    if writes:
+        out += _device("static void write_device", (*write, "data"), writes)
+    reading = f"set_mmio_data(read_device({_arguments(read)}));"
+    if not writes:
+        body = ["if (!run->mmio.is_write)", f"\t{reading}"]
+    else:
+        data = "written_data(run->mmio.len)"
+        body = [
+            "if (run->mmio.is_write)",
+            f"\twrite_device({_arguments(write)}, {data});",
+            "else",
+            f"\t{reading}",
+        ]
+    return [*out, *function("static void handle_mmio(void)", body), ""]
+
+
+def _parameters(body: list[str]) -> tuple[str, ...]:
+    by_length = any(re.search(r"\blen\b", line) for line in body)
+    return ("addr", "len") if by_length else ("addr",)
+
+
+_TYPES: Final = {"addr": "uint64_t addr", "len": "uint32_t len", "data": "uint64_t data"}
+_ARGUMENTS: Final = {"addr": "run->mmio.phys_addr", "len": "run->mmio.len"}
+
+
+def _arguments(names: tuple[str, ...]) -> str:
+    return ", ".join(_ARGUMENTS[name] for name in names)
+
+
+def _device(head: str, parameters: tuple[str, ...], body: list[str]) -> list[str]:
+    typed = ", ".join(_TYPES[name] for name in parameters)
+    unused = [] if any("addr" in line for line in body) else ["(void)addr;"]
+    return [*function(f"{head}({typed})", [*_locals(body), *unused, *body]), ""]
+
+
+def _locals(lines: list[str]) -> list[str]:
+    return ["uint64_t offset;", ""] if any("offset" in line for line in lines) else []
+
+
+def _within(device: Device, name: str, lines: list[str]) -> list[str]:
+    if not lines:
+        return []
+    if device.model == "replies-by-address":
+        return lines
+    base = f"{name.upper()}_BASE"
+    return [
+        f"offset = addr - {base};",
+        f"if (offset < {device.size:#x}) {{",
+        *(f"\t{line}" for line in lines),
+        "}",
+    ]
+
+
+# -- the models, as vcpu_scenario.vmm.devices has them --------------------------------------------
+
+
+def _registers(device: Device, name: str) -> Model:
+    if device.size > _MOST_REGISTERS:
+        raise Unexportable(
+            f"the register file of {device.name}: {device.size:#x} bytes, at most "
+            f"{_MOST_REGISTERS:#x}"
+        )
+    initial = [
+        f"[{offset + n:#x}] = {byte:#04x},"
+        for offset, value in device.registers
+        for n, byte in enumerate(value.to_bytes(max(4, (value.bit_length() + 7) // 8), "little"))
+        if byte
+    ]
+    array = f"{name}_registers"
+    declared = [
+        f"/* {device.name}: registers that keep what is written to them */",
+        *(
+            [f"static uint8_t {array}[{device.size:#x} + 8] = {{", *_packed(initial), "};"]
+            if initial
+            else [f"static uint8_t {array}[{device.size:#x} + 8];"]
+        ),
+        "",
+    ]
+    return Model(
+        declared,
+        [f"return load_le({array} + offset, len);"],
+        [f"memcpy({array} + offset, &data, len);", "return;"],
+    )
+
+
+def _packed(items: list[str]) -> Iterator[str]:
+    for at in range(0, len(items), 4):
+        yield f"\t{' '.join(items[at : at + 4])}"
+
+
+def _by_address(device: Device, name: str) -> Model:
+    base = f"{name.upper()}_BASE"
+    cases = [
+        line
+        for offset, value in dict(device.registers).items()
+        for line in (f"case {base} + {offset:#x}:", f"\treturn {value:#x};")
+    ]
+    return Model([], ["switch (addr) {", *cases, "}"] if cases else [], [])
+
+
+def _scripted(device: Device, name: str) -> Model:
+    declared: list[str] = []
+    cases: list[str] = []
+    replies = {offset: values for offset, values in device.replies if values}
+    for offset, values in replies.items():
+        if len(values) == 1:
+            cases += [f"case {offset:#x}:", f"\treturn {values[0]:#x};"]
+            continue
+        declared += [
+            f"/* {device.name} + {offset:#x}: what reads get in turn; the last one stays */",
+            f"static const uint64_t {name}_{offset:x}_replies[] = {{",
+            *(f"\t{value:#x}," for value in values),
+            "};",
+            f"static unsigned int {name}_{offset:x}_next;",
+            "",
+        ]
+        cases += [
+            f"case {offset:#x}:",
+            f"\tif ({name}_{offset:x}_next < {len(values) - 1})",
+            f"\t\treturn {name}_{offset:x}_replies[{name}_{offset:x}_next++];",
+            f"\treturn {name}_{offset:x}_replies[{len(values) - 1}];",
+        ]
+    for offset, value in dict(device.registers).items():
+        if offset not in replies:
+            cases += [f"case {offset:#x}:", f"\treturn {value:#x};"]
+    switch = ["switch (offset) {", *cases, "}"] if cases else []
+    return Model(declared, [*switch, "return 0;"], [])
+
+
+def _pl011(device: Device, name: str) -> Model:
+    fixed = [
+        line
+        for offset, value in dict(device.registers).items()
+        for line in (f"\tstore_le({name}_registers + {offset:#x}, {value:#x});",)
+    ]
+    if fixed:
+        raise Unexportable(f"registers of {device.name}, a pl011, that have values of their own")
+    text = byte_string(device.input)
+    declared = [
+        f"/* {device.name}: a PL011 whose transmitter is always ready (DDI 0183) */",
+        "#define UARTDR\t\t0x000",
+        "#define UARTFR\t\t0x018",
+        "#define UARTFR_RXFE\t(1 << 4)",
+        "#define UARTFR_TXFE\t(1 << 7)",
+        "#define UARTPeriphID0\t0xfe0",
+        f"static const uint8_t {name}_input[] = {text};",
+        f"static size_t {name}_taken;",
+        f"static uint8_t {name}_output[4096];",
+        f"static size_t {name}_sent;",
+        f"static uint64_t {name}_registers[UARTPeriphID0];",
+        "",
+        *function(
+            f"static uint64_t {name}_read(uint64_t offset)",
+            [
+                "static const uint8_t id[] = { 0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1 };",
+                f"bool empty = {name}_taken == sizeof({name}_input) - 1;",
+                "",
+                "if (offset == UARTDR)",
+                f"\treturn empty ? 0 : {name}_input[{name}_taken++];",
+                "if (offset == UARTFR)",
+                "\treturn UARTFR_TXFE | (empty ? UARTFR_RXFE : 0);",
+                "if (offset >= UARTPeriphID0)",
+                "\treturn offset % 4 || offset >= 0x1000 ? 0 : id[(offset - UARTPeriphID0) / 4];",
+                f"return {name}_registers[offset];",
+            ],
+        ),
+        "",
+        *function(
+            f"static void {name}_write(uint64_t offset, uint64_t data)",
+            [
+                f"if (offset == UARTDR && {name}_sent < sizeof({name}_output))",
+                f"\t{name}_output[{name}_sent++] = data;",
+                "else if (offset < UARTPeriphID0)",
+                f"\t{name}_registers[offset] = data;",
+            ],
+        ),
+        "",
+    ]
+    return Model(declared, [f"return {name}_read(offset);"], [f"{name}_write(offset, data);"])
+
+
+_MODELS: Final[Mapping[str, Callable[[Device, str], Model]]] = {
+    "registers": _registers,
+    "scripted": _scripted,
+    "pl011": _pl011,
+    "replies-by-address": _by_address,
+}

@@ -1,0 +1,824 @@
+/*
+ * What exported programs are made of. vcpu_scenario.export.parts takes the
+ * definitions that a program uses, in this order; each ends at an empty line
+ * that is followed by one at the left margin.
+ */
+
+#define KSFT_FAIL	1
+#define KSFT_SKIP	4
+
+#define CORE_REG(member)	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | \
+				 KVM_REG_ARM_CORE_REG(member))
+
+#define FP_REG_32(member)	(KVM_REG_ARM64 | KVM_REG_SIZE_U32 | KVM_REG_ARM_CORE | \
+				 KVM_REG_ARM_CORE_REG(fp_regs.member))
+
+#define REG_X(n)	CORE_REG(regs.regs[n])
+
+#define REG_PC		CORE_REG(regs.pc)
+
+#define REG_PSTATE	CORE_REG(regs.pstate)
+
+/* The syndrome of a debug exit, Arm ARM D24.2.40 */
+#define ESR_EC(esr)		((esr) >> 26)
+#define ESR_EC_BREAKPT_LOW	0x30
+#define ESR_EC_SOFTSTP_LOW	0x32
+#define ESR_EC_WATCHPT_LOW	0x34
+#define ESR_EC_BRK64		0x3c
+
+/* Software step: set if an instruction was executed since the vCPU was entered */
+#define ESR_STEP_ISV(esr)	((esr) >> 24 & 1)
+
+#define ESR_BRK_IMM(esr)	((esr) & 0xffff)
+
+/* Watchpoint: the access was a write */
+#define ESR_WNR(esr)		((esr) >> 6 & 1)
+
+/* A breakpoint at every EL, on all four bytes of an instruction */
+#define DBG_BCR		0x1e7
+
+/* BRK #0 */
+#define BRK_0		0xd4200000
+
+static int kvm_fd;
+
+static int vm_fd;
+
+static int vcpu_fd;
+
+static struct kvm_run *run;
+
+/* What the last KVM_RUN returned: 0 or a negative errno */
+static int result;
+
+static int nr_exits;
+
+/* pc after the last exit */
+static uint64_t exit_pc;
+
+/* The running kernel, as uname -r has it */
+#define RELEASE(version, patchlevel, sublevel) \
+	((uint64_t)(version) << 40 | (uint64_t)(patchlevel) << 20 | (sublevel))
+
+static uint64_t running_kernel(void)
+{
+	unsigned int version = 0, patchlevel = 0, sublevel = 0;
+	struct utsname uts;
+	const char *debian;
+
+	uname(&uts);
+	sscanf(uts.release, "%u.%u.%u", &version, &patchlevel, &sublevel);
+	/* Debian counts its own changes in the place of the sublevel */
+	debian = strstr(uts.version, "Debian ");
+	if (debian)
+		sscanf(debian, "Debian %u.%u.%u", &version, &patchlevel, &sublevel);
+	return RELEASE(version, patchlevel, sublevel);
+}
+
+/* A run that does not end in time is interrupted */
+static void on_alarm(int signal)
+{
+	(void)signal;
+}
+
+static void catch_alarms(void)
+{
+	struct sigaction action = { .sa_handler = on_alarm };
+
+	sigaction(SIGALRM, &action, NULL);
+}
+
+/* What the last check that failed has found */
+static char found[256];
+
+static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *fmt, ...)
+{
+	va_list args;
+
+	printf("# ");
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	printf("\nnot ok 1 " TEST_NAME "\n");
+	exit(KSFT_FAIL);
+}
+
+static void __attribute__((noreturn, format(printf, 1, 2))) skip(const char *fmt, ...)
+{
+	va_list args;
+
+	printf("ok 1 " TEST_NAME " # SKIP ");
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	printf("\n");
+	exit(KSFT_SKIP);
+}
+
+static void __attribute__((noreturn)) pass(void)
+{
+	printf("ok 1 " TEST_NAME "\n");
+	exit(0);
+}
+
+/* The errno with which the set-up is to be refused; 0 once it is done */
+static int expected_refusal;
+
+/* KVM did not do what it was asked to */
+static void __attribute__((noreturn)) refused(const char *what)
+{
+	fail("%s: %s", what, strerror(errno));
+}
+
+/* variant: refusal */
+static void __attribute__((noreturn)) refused(const char *what)
+{
+	int error = errno;
+
+	if (error == expected_refusal)
+		pass();
+	if (expected_refusal)
+		fail("%s: %s, expected: %s", what, strerror(error), strerror(expected_refusal));
+	fail("%s: %s", what, strerror(error));
+}
+
+static int must(int value, const char *what)
+{
+	if (value < 0)
+		refused(what);
+	return value;
+}
+
+#define must_ioctl(fd, request, arg)	must(ioctl(fd, request, arg), #request)
+
+static uint64_t get_reg(uint64_t id)
+{
+	uint64_t value = 0;
+	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)&value };
+
+	must_ioctl(vcpu_fd, KVM_GET_ONE_REG, &reg);
+	return value;
+}
+
+static void set_reg(uint64_t id, uint64_t value)
+{
+	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)&value };
+
+	must_ioctl(vcpu_fd, KVM_SET_ONE_REG, &reg);
+}
+
+static struct memslot {
+	uint64_t base;
+	uint64_t size;
+	uint8_t *host;
+} memslots[NR_MEMSLOTS];
+
+static int nr_memslots;
+
+static void add_memslot(uint64_t base, uint64_t size, uint32_t flags)
+{
+	struct memslot *slot = &memslots[nr_memslots];
+	struct kvm_userspace_memory_region region = {
+		.slot = nr_memslots,
+		.flags = flags,
+		.guest_phys_addr = base,
+		.memory_size = size,
+	};
+
+	slot->base = base;
+	slot->size = size;
+	slot->host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (slot->host == MAP_FAILED)
+		refused("mmap of guest memory");
+	region.userspace_addr = (uintptr_t)slot->host;
+	must_ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
+	nr_memslots++;
+}
+
+static uint8_t *guest_memory(uint64_t addr)
+{
+	int i;
+
+	for (i = 0; i < nr_memslots; i++)
+		if (addr - memslots[i].base < memslots[i].size)
+			return memslots[i].host + (addr - memslots[i].base);
+	errno = EFAULT;
+	refused("guest memory");
+}
+
+/*
+ * The guest runs with its caches off: clean and drop what the host has in its
+ * own, so that both see the same bytes, and what was fetched as instructions.
+ */
+static void sync_caches(const uint8_t *start, size_t len)
+{
+	uintptr_t line, end = (uintptr_t)start + len;
+
+	for (line = (uintptr_t)start & ~15ul; line < end; line += 16)
+		asm volatile("dc civac, %0" : : "r" (line) : "memory");
+	asm volatile("dsb ish" : : : "memory");
+	for (line = (uintptr_t)start & ~15ul; line < end; line += 16)
+		asm volatile("ic ivau, %0" : : "r" (line) : "memory");
+	asm volatile("dsb ish; isb" : : : "memory");
+}
+
+static void write_guest(uint64_t addr, const void *data, size_t len)
+{
+	uint8_t *host = guest_memory(addr);
+
+	memcpy(host, data, len);
+	sync_caches(host, len);
+}
+
+static void read_guest(uint64_t addr, void *data, size_t len)
+{
+	uint8_t *host = guest_memory(addr);
+
+	sync_caches(host, len);
+	memcpy(data, host, len);
+}
+
+static void create_vm(void)
+{
+	int ipa_bits;
+
+	kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (kvm_fd < 0)
+		skip("/dev/kvm: %s", strerror(errno));
+	vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
+	if (vm_fd < 0 && errno == EINVAL) {
+		/* A CPU that has less than the default of 40 bits */
+		ipa_bits = must_ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_VM_IPA_SIZE);
+		vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, KVM_VM_TYPE_ARM_IPA_SIZE(ipa_bits));
+	}
+	must(vm_fd, "KVM_CREATE_VM");
+}
+
+static void enable_cap(uint32_t cap, const char *name)
+{
+	struct kvm_enable_cap enable = { .cap = cap };
+
+	if (ioctl(vm_fd, KVM_ENABLE_CAP, &enable) < 0)
+		skip("this kernel has no %s: %s", name, strerror(errno));
+}
+
+/* variant: refusal */
+static void enable_cap(uint32_t cap, const char *name)
+{
+	struct kvm_enable_cap enable = { .cap = cap };
+
+	if (ioctl(vm_fd, KVM_ENABLE_CAP, &enable) == 0)
+		return;
+	if (!expected_refusal)
+		skip("this kernel has no %s: %s", name, strerror(errno));
+	refused(name);
+}
+
+static void create_vcpu(void)
+{
+	size_t size = must_ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+
+	vcpu_fd = must_ioctl(vm_fd, KVM_CREATE_VCPU, 0);
+	run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu_fd, 0);
+	if (run == MAP_FAILED)
+		refused("mmap of the vCPU");
+}
+
+static void init_vcpu(uint32_t features)
+{
+	struct kvm_vcpu_init init;
+
+	must_ioctl(vm_fd, KVM_ARM_PREFERRED_TARGET, &init);
+	init.features[0] |= features;
+	must_ioctl(vcpu_fd, KVM_ARM_VCPU_INIT, &init);
+}
+
+static int create_vgic(uint32_t type)
+{
+	struct kvm_create_device device = { .type = type };
+
+	if (ioctl(vm_fd, KVM_CREATE_DEVICE, &device) < 0) {
+		if (errno == ENODEV)
+			skip("this host's GIC has no such vGIC");
+		refused("KVM_CREATE_DEVICE");
+	}
+	return device.fd;
+}
+
+static void set_vgic_attr(int vgic, uint32_t group, uint64_t attr, const void *value)
+{
+	struct kvm_device_attr device_attr = {
+		.group = group,
+		.attr = attr,
+		.addr = (uintptr_t)value,
+	};
+
+	must_ioctl(vgic, KVM_SET_DEVICE_ATTR, &device_attr);
+}
+
+static int eventfds[NR_EVENTFDS];
+
+static int nr_eventfds;
+
+static void add_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t datamatch)
+{
+	struct kvm_ioeventfd request = {
+		.addr = addr,
+		.len = len,
+		.flags = flags,
+		.datamatch = datamatch,
+		.fd = must(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd"),
+	};
+
+	must_ioctl(vm_fd, KVM_IOEVENTFD, &request);
+	eventfds[nr_eventfds++] = request.fd;
+}
+
+static uint64_t eventfd_count(int nr)
+{
+	uint64_t count;
+
+	return read(eventfds[nr], &count, sizeof(count)) == sizeof(count) ? count : 0;
+}
+
+static void add_coalesced_zone(uint64_t addr, uint32_t size)
+{
+	struct kvm_coalesced_mmio_zone zone = { .addr = addr, .size = size };
+
+	must_ioctl(vm_fd, KVM_REGISTER_COALESCED_MMIO, &zone);
+}
+
+static void set_guest_debug(const struct kvm_guest_debug *debug)
+{
+	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, debug);
+}
+
+/* The exception class of a debug exit, -1 of any other */
+static int debug_class(void)
+{
+	if (result || run->exit_reason != KVM_EXIT_DEBUG)
+		return -1;
+	return ESR_EC(run->debug.arch.hsr);
+}
+
+static void set_vcpu_events(const struct kvm_vcpu_events *events)
+{
+	must_ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, events);
+}
+
+/* What the debugger asks for */
+static struct kvm_guest_debug asked;
+
+/* variant: qemu */
+static void set_guest_debug(const struct kvm_guest_debug *debug)
+{
+	asked = *debug;
+	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, debug);
+}
+
+/* Where the debugger has written BRK #0 */
+static uint64_t sw_breakpoints[64];
+
+static int nr_sw_breakpoints;
+
+static bool is_sw_breakpoint_of_debugger(uint64_t pc)
+{
+	int i;
+
+	for (i = 0; i < nr_sw_breakpoints; i++)
+		if (sw_breakpoints[i] == pc)
+			return true;
+	return false;
+}
+
+static void debugger_writes(uint64_t addr, const void *data, size_t len)
+{
+	uint64_t at;
+	uint32_t word;
+	int i;
+
+	write_guest(addr, data, len);
+	for (at = (addr + 3) & ~3ul; at + 4 <= addr + len; at += 4) {
+		for (i = 0; i < nr_sw_breakpoints; i++)
+			if (sw_breakpoints[i] == at)
+				sw_breakpoints[i] = sw_breakpoints[--nr_sw_breakpoints];
+		memcpy(&word, (const uint8_t *)data + (at - addr), sizeof(word));
+		if (word == BRK_0)
+			sw_breakpoints[nr_sw_breakpoints++] = at;
+	}
+}
+
+static bool is_hw_breakpoint_of_debugger(uint64_t pc)
+{
+	int i;
+
+	for (i = 0; i < KVM_ARM_MAX_DBG_REGS; i++)
+		if (asked.arch.dbg_bcr[i] && asked.arch.dbg_bvr[i] == pc)
+			return true;
+	return false;
+}
+
+/* QEMU looks for the first byte alone, or for a range with one byte behind it */
+static bool is_watched_by_debugger(uint64_t far)
+{
+	uint64_t first, wcr;
+	int i;
+
+	for (i = 0; i < KVM_ARM_MAX_DBG_REGS; i++) {
+		wcr = asked.arch.dbg_wcr[i];
+		first = asked.arch.dbg_wvr[i];
+		if (!wcr)
+			continue;
+		if (!(wcr >> 24)) {
+			if (far == first + __builtin_ctzll(wcr >> 5 & 0xff))
+				return true;
+		} else if (far - first <= 1ull << (wcr >> 24 & 0xf)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool stops_at_mmio(void)
+{
+	return false;
+}
+
+/* variant: leaves_at_mmio */
+/* With the patch of 2017 QEMU leaves its loop at an access that it steps over */
+static bool stops_at_mmio(void)
+{
+	return !result && run->exit_reason == KVM_EXIT_MMIO &&
+	       asked.control & KVM_GUESTDBG_SINGLESTEP;
+}
+
+/* Whether the debugger is told of the last exit */
+static bool told;
+
+/* While the debugger looks, QEMU does not step: its breakpoints alone stay */
+static void stop_stepping(void)
+{
+	struct kvm_guest_debug debug = asked;
+
+	if (!(asked.control & KVM_GUESTDBG_SINGLESTEP))
+		return;
+	debug.control &= ~KVM_GUESTDBG_SINGLESTEP;
+	if (!asked.arch.dbg_bcr[0] && !asked.arch.dbg_wcr[0] && !nr_sw_breakpoints)
+		debug.control = 0;
+	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, &debug);
+}
+
+/* QEMU kicks its vCPU as it stops and as it goes on: the next KVM_RUN returns EINTR */
+static bool kick = true;
+
+static void resume(void)
+{
+	if (!told)
+		return;
+	if (asked.control || asked.arch.dbg_bcr[0] || asked.arch.dbg_wcr[0])
+		must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, &asked);
+	kick = true;
+}
+
+/* What the debugger has not asked for is the guest's own */
+static bool is_for_the_guest(void)
+{
+	if (!result && run->exit_reason == KVM_EXIT_ARM_NISV)
+		return true;
+	return debug_class() >= 0 && debug_class() != ESR_EC_SOFTSTP_LOW;
+}
+
+#define REG_VBAR	ARM64_SYS_REG(3, 0, 12, 0, 0)
+
+#define REG_ESR		ARM64_SYS_REG(3, 0, 5, 2, 0)
+
+/* An exception to EL1 with the syndrome of the exit */
+static void give_to_the_guest(void)
+{
+	uint64_t pstate = get_reg(REG_PSTATE), vector = 0x200;
+
+	if (run->exit_reason == KVM_EXIT_ARM_NISV) {
+		set_vcpu_events(&(struct kvm_vcpu_events) { .exception.ext_dabt_pending = 1 });
+		return;
+	}
+	if ((pstate & 0xf) <= 4)
+		vector = (pstate & 0xf) == 4 ? 0 : 0x400;
+	set_reg(REG_ESR, run->debug.arch.hsr);
+	set_reg(CORE_REG(spsr[KVM_SPSR_EL1]), pstate);
+	set_reg(CORE_REG(elr_el1), get_reg(REG_PC));
+	set_reg(REG_PSTATE, 0x3c5);
+	set_reg(REG_PC, get_reg(REG_VBAR) + vector);
+}
+
+static void irq_line(uint32_t type, uint32_t number, uint32_t level)
+{
+	struct kvm_irq_level line = {
+		.irq = type << KVM_ARM_IRQ_TYPE_SHIFT | number,
+		.level = level,
+	};
+
+	must_ioctl(vm_fd, KVM_IRQ_LINE, &line);
+}
+
+static void set_mp_state(uint32_t mp_state)
+{
+	struct kvm_mp_state state = { .mp_state = mp_state };
+
+	must_ioctl(vcpu_fd, KVM_SET_MP_STATE, &state);
+}
+
+static void set_mmio_data(uint64_t value)
+{
+	memcpy(run->mmio.data, &value, sizeof(value));
+}
+
+/* The first bytes of a write, as a number */
+static uint64_t written_data(uint32_t len)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, run->mmio.data, len < sizeof(value) ? len : sizeof(value));
+	return value;
+}
+
+static uint64_t load_le(const uint8_t *bytes, uint32_t len)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, bytes, len);
+	return value;
+}
+
+static void skip_instruction(void)
+{
+	set_reg(REG_PC, get_reg(REG_PC) + 4);
+}
+
+static const char *exit_name(uint32_t reason)
+{
+	switch (reason) {
+	case KVM_EXIT_HYPERCALL:	return "KVM_EXIT_HYPERCALL";
+	case KVM_EXIT_DEBUG:		return "KVM_EXIT_DEBUG";
+	case KVM_EXIT_MMIO:		return "KVM_EXIT_MMIO";
+	case KVM_EXIT_FAIL_ENTRY:	return "KVM_EXIT_FAIL_ENTRY";
+	case KVM_EXIT_INTR:		return "KVM_EXIT_INTR";
+	case KVM_EXIT_INTERNAL_ERROR:	return "KVM_EXIT_INTERNAL_ERROR";
+	case KVM_EXIT_SYSTEM_EVENT:	return "KVM_EXIT_SYSTEM_EVENT";
+	case KVM_EXIT_ARM_NISV:		return "KVM_EXIT_ARM_NISV";
+	default:			return "another exit";
+	}
+}
+
+static void print_exit(void)
+{
+	printf("# exit %d: ", nr_exits - 1);
+	if (result)
+		printf("KVM_RUN failed: %s, ", strerror(-result));
+	printf("%s (%u), pc %#llx", exit_name(run->exit_reason), run->exit_reason,
+	       (unsigned long long)exit_pc);
+	switch (run->exit_reason) {
+	case KVM_EXIT_DEBUG:
+		printf(", hsr %#x, far %#llx", run->debug.arch.hsr,
+		       (unsigned long long)run->debug.arch.far);
+		break;
+	case KVM_EXIT_MMIO:
+		printf(", %s of %u at %#llx", run->mmio.is_write ? "write" : "read",
+		       run->mmio.len, (unsigned long long)run->mmio.phys_addr);
+		break;
+	case KVM_EXIT_SYSTEM_EVENT:
+		printf(", type %u", run->system_event.type);
+		break;
+	case KVM_EXIT_ARM_NISV:
+		printf(", esr_iss %#llx, fault_ipa %#llx",
+		       (unsigned long long)run->arm_nisv.esr_iss,
+		       (unsigned long long)run->arm_nisv.fault_ipa);
+		break;
+	}
+	printf("\n");
+}
+
+static void __attribute__((noreturn)) unexpected(const char *expected)
+{
+	print_exit();
+	fail("exit %d: expected %s: %s", nr_exits - 1, expected, found);
+}
+
+static void __attribute__((noreturn)) unexpected_at_all(void)
+{
+	print_exit();
+	fail("exit %d must never come", nr_exits - 1);
+}
+
+#define expect(condition)	do { if (!(condition)) unexpected(#condition); } while (0)
+
+#define expect_at_the_end(condition) \
+	do { if (!(condition)) fail("at the end: %s", found); } while (0)
+
+static bool same_value(const char *what, uint64_t came, uint64_t wanted)
+{
+	if (came != wanted)
+		snprintf(found, sizeof(found), "%s is %#llx, not %#llx", what,
+			 (unsigned long long)came, (unsigned long long)wanted);
+	return came == wanted;
+}
+
+#define same(what, wanted)	same_value(#what, what, wanted)
+
+static bool same_bytes(const char *what, const void *came, const void *wanted, size_t len)
+{
+	size_t at;
+
+	for (at = 0; at < len; at++)
+		if (((const uint8_t *)came)[at] != ((const uint8_t *)wanted)[at])
+			break;
+	if (at < len)
+		snprintf(found, sizeof(found), "byte %zu of %s is %#x, not %#x", at, what,
+			 ((const uint8_t *)came)[at], ((const uint8_t *)wanted)[at]);
+	return at == len;
+}
+
+static bool memory_is(uint64_t addr, const void *wanted, size_t len)
+{
+	uint8_t came[len];
+	char what[64];
+
+	read_guest(addr, came, len);
+	snprintf(what, sizeof(what), "memory at %#llx", (unsigned long long)addr);
+	return same_bytes(what, came, wanted, len);
+}
+
+/* Whether a debugger is told of the last exit */
+static bool is_told(void)
+{
+	switch (debug_class()) {
+	case ESR_EC_BREAKPT_LOW:
+	case ESR_EC_SOFTSTP_LOW:
+	case ESR_EC_WATCHPT_LOW:
+	case ESR_EC_BRK64:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* variant: qemu */
+static bool is_told(void)
+{
+	if (stops_at_mmio())
+		return true;
+	switch (debug_class()) {
+	case ESR_EC_BREAKPT_LOW:
+		return is_hw_breakpoint_of_debugger(exit_pc);
+	case ESR_EC_SOFTSTP_LOW:
+		return asked.control & KVM_GUESTDBG_SINGLESTEP;
+	case ESR_EC_WATCHPT_LOW:
+		return is_watched_by_debugger(run->debug.arch.far);
+	case ESR_EC_BRK64:
+		return is_sw_breakpoint_of_debugger(exit_pc);
+	default:
+		return false;
+	}
+}
+
+/* Whether nothing comes after the last exit */
+static bool is_over(void)
+{
+	if (!nr_exits || result == -EINTR)
+		return false;
+	return result || run->exit_reason == KVM_EXIT_SYSTEM_EVENT;
+}
+
+static void expect_the_end(void)
+{
+	if (!is_over()) {
+		print_exit();
+		fail("no exit was expected after exit %d, but the guest goes on", nr_exits - 1);
+	}
+}
+
+/* How often an expected exit comes: once, at most once, any number of times */
+enum how_often { ONCE, MAYBE, ANY };
+
+struct expected_exit {
+	int nr;
+	enum how_often how_often;
+};
+
+/* Where the exits so far may have led to, with what may be left out */
+static uint64_t may_be_at(uint64_t places, const struct expected_exit *exits, int count)
+{
+	int i;
+
+	for (i = 0; i < count; i++)
+		if (places >> i & 1 && exits[i].how_often != ONCE)
+			places |= 1ull << (i + 1);
+	return places;
+}
+
+/* The places after one more exit, none if it fits nowhere */
+static uint64_t one_further(uint64_t places, const struct expected_exit *exits, int count,
+			    bool (*fits)(int nr))
+{
+	uint64_t after = 0;
+	int i;
+
+	for (i = 0; i < count; i++)
+		if (places >> i & 1 && fits(exits[i].nr))
+			after |= 1ull << (exits[i].how_often == ANY ? i : i + 1);
+	return after;
+}
+
+/* KVM_RUN has returned 0 */
+static bool returned(void)
+{
+	if (result)
+		snprintf(found, sizeof(found), "KVM_RUN failed: %s", strerror(-result));
+	return !result;
+}
+
+static bool failed_with(int error)
+{
+	if (result != -error)
+		snprintf(found, sizeof(found), "KVM_RUN: %s",
+			 result ? strerror(-result) : "it returned 0");
+	return result == -error;
+}
+
+static bool failed(void)
+{
+	if (!result)
+		snprintf(found, sizeof(found), "KVM_RUN: it returned 0");
+	return result;
+}
+
+static bool is_exit(uint32_t reason)
+{
+	return returned() && same(run->exit_reason, reason);
+}
+
+static bool is_debug(uint32_t ec, uint64_t pc)
+{
+	return is_exit(KVM_EXIT_DEBUG) && same(ESR_EC(run->debug.arch.hsr), ec) &&
+	       same(exit_pc, pc);
+}
+
+static bool is_step(uint64_t pc)
+{
+	return is_debug(ESR_EC_SOFTSTP_LOW, pc);
+}
+
+static bool is_brk(uint64_t pc)
+{
+	return is_debug(ESR_EC_BRK64, pc);
+}
+
+static bool is_hw_breakpoint(uint64_t pc)
+{
+	return is_debug(ESR_EC_BREAKPT_LOW, pc);
+}
+
+static bool is_watchpoint(uint64_t pc)
+{
+	return is_debug(ESR_EC_WATCHPT_LOW, pc);
+}
+
+static bool is_mmio(bool write, uint64_t addr)
+{
+	return is_exit(KVM_EXIT_MMIO) && same(run->mmio.is_write, write) &&
+	       same(run->mmio.phys_addr, addr);
+}
+
+static bool is_mmio_read(uint64_t addr)
+{
+	return is_mmio(false, addr);
+}
+
+static bool is_mmio_write(uint64_t addr)
+{
+	return is_mmio(true, addr);
+}
+
+static bool is_system_event(uint32_t type)
+{
+	return is_exit(KVM_EXIT_SYSTEM_EVENT) && same(run->system_event.type, type);
+}
+
+static bool entries_in_ring(uint32_t wanted)
+{
+	struct kvm_coalesced_mmio_ring *ring = (void *)run + KVM_COALESCED_MMIO_PAGE_OFFSET *
+					       sysconf(_SC_PAGESIZE);
+	uint32_t max = (sysconf(_SC_PAGESIZE) - sizeof(*ring)) / sizeof(*ring->coalesced_mmio);
+
+	return same((ring->last + max - ring->first) % max, wanted);
+}
+
+static bool ring_entry_is(uint32_t nr, uint64_t addr, uint32_t len, const void *data, size_t size)
+{
+	struct kvm_coalesced_mmio_ring *ring = (void *)run + KVM_COALESCED_MMIO_PAGE_OFFSET *
+					       sysconf(_SC_PAGESIZE);
+	uint32_t max = (sysconf(_SC_PAGESIZE) - sizeof(*ring)) / sizeof(*ring->coalesced_mmio);
+	struct kvm_coalesced_mmio *entry = &ring->coalesced_mmio[(ring->first + nr) % max];
+
+	return same(entry->phys_addr, addr) && same(entry->len, len) &&
+	       same_bytes("the coalesced write", entry->data, data, size);
+}

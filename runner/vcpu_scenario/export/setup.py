@@ -1,0 +1,105 @@
+"""The set-up of a VM in C: one function for each step, in the order in which a case is set up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from vcpu_scenario.case import AddMemslot, Case, Gic
+from vcpu_scenario.export import actions
+from vcpu_scenario.export.names import Names
+from vcpu_scenario.export.refusal import Unexportable
+from vcpu_scenario.export.text import function
+
+_CAPS: Final = {
+    "arm_nisv_to_user": "KVM_CAP_ARM_NISV_TO_USER",
+    "arm_system_suspend": "KVM_CAP_ARM_SYSTEM_SUSPEND",
+}
+_MOST_DATA: Final = 1 << 16
+
+
+def definitions(case: Case, names: Names) -> list[str]:
+    """The functions, and ``set_up`` that calls them. Raises :class:`Unexportable`."""
+    steps = [
+        ("add_memory", [actions.memslot(slot) for slot in case.slots]),
+        ("load_guest", list(_loads(case, names))),
+        ("enable_capabilities", list(_caps(case))),
+        ("init", []),
+        ("add_vgic", list(_vgic(case.gic)) if case.gic is not None else []),
+        ("add_ioeventfds", list(_ioeventfds(case, names))),
+        (
+            "add_coalesced_zones",
+            [
+                f"add_coalesced_zone({names.address(zone.addr)}, {zone.size:#x});"
+                for zone in case.coalesced
+            ],
+        ),
+        ("set_registers", [actions.register(name, value, names) for name, value in case.regs]),
+        (
+            "set_debug",
+            list(actions.guest_debug(case.debug, names)) if case.debug is not None else [],
+        ),
+        ("begin", actions.statements(case.before, names)),
+    ]
+    out: list[str] = []
+    calls = ["create_vm();", "create_vcpu();"]
+    features = "1 << KVM_ARM_VCPU_PSCI_0_2" if case.psci_0_2 else "0"
+    for name, body in steps:
+        if name == "init":
+            calls.append(f"init_vcpu({features});")
+        elif body:
+            out += [*function(f"static void {name}(void)", body), ""]
+            calls.append(f"{name}();")
+    return [*out, *function("static void set_up(void)", ["catch_alarms();", *calls]), ""]
+
+
+def counts(case: Case, others: Iterator[object]) -> list[str]:
+    """Macros that the definitions of memory slots and eventfds need; ``others`` are all actions."""
+    slots = len(case.slots) + sum(isinstance(action, AddMemslot) for action in others)
+    lines = [f"#define NR_MEMSLOTS\t{slots}"]
+    if case.ioeventfds:
+        lines.append(f"#define NR_EVENTFDS\t{len(case.ioeventfds)}")
+    return lines
+
+
+def _loads(case: Case, names: Names) -> Iterator[str]:
+    for load in case.loads:
+        if load is names.code:
+            yield "write_guest(GUEST_CODE, guest_code, guest_end - guest_code);"
+            continue
+        data = load.data.rstrip(b"\0")
+        if len(data) > _MOST_DATA:
+            raise Unexportable(f"{len(data):,} bytes of data at {load.addr:#x}")
+        if data:
+            yield from actions.write_memory(load.addr, data, names)
+
+
+def _caps(case: Case) -> Iterator[str]:
+    for cap in case.caps:
+        name = _CAPS.get(cap)
+        if name is None:
+            raise Unexportable(f"the capability {cap}")
+        yield f'enable_cap({name}, "{name}");'
+
+
+def _vgic(gic: Gic) -> Iterator[str]:
+    places = (
+        [("KVM_VGIC_V3_ADDR_TYPE_DIST", gic.dist), ("KVM_VGIC_V3_ADDR_TYPE_REDIST", gic.redist)]
+        if gic.version == 3
+        else [("KVM_VGIC_V2_ADDR_TYPE_DIST", gic.dist), ("KVM_VGIC_V2_ADDR_TYPE_CPU", gic.cpu)]
+    )
+    yield f"int vgic = create_vgic(KVM_DEV_TYPE_ARM_VGIC_V{gic.version});"
+    yield ""
+    for kind, addr in places:
+        yield f"set_vgic_attr(vgic, KVM_DEV_ARM_VGIC_GRP_ADDR, {kind},"
+        yield f"\t      &(uint64_t){{ {addr:#x} }});"
+    yield "/* SGIs, PPIs and 32 SPIs: the fewest that there can be */"
+    yield "set_vgic_attr(vgic, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &(uint32_t){ 64 });"
+    yield "set_vgic_attr(vgic, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);"
+
+
+def _ioeventfds(case: Case, names: Names) -> Iterator[str]:
+    for each in case.ioeventfds:
+        flag = "0" if each.match is None else "KVM_IOEVENTFD_FLAG_DATAMATCH"
+        place = names.address(each.addr)
+        yield f"add_ioeventfd({place}, {each.len}, {flag}, {each.match or 0:#x});"

@@ -1,0 +1,178 @@
+"""What one program is about: a scenario with one combination of its parameters and one VMM, and
+its clauses with the kernels that they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from vcpu_scenario.export.refusal import Unexportable
+from vcpu_scenario.export.text import identifier
+from vcpu_scenario.kernels.release import KernelRange, Release, parse_release
+from vcpu_scenario.language.clauses import Clause
+from vcpu_scenario.language.model import Combination, Scenario
+from vcpu_scenario.verdict.guest import Guest
+
+_MOST_NAME: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A clause. ``kernels`` says for which releases it stands, ``condition`` says it in C of
+    ``kernel``; both are empty where it stands for all. ``name`` ends the names of its functions."""
+
+    name: str
+    kernels: str
+    condition: str
+    clause: Clause
+
+    @property
+    def suffix(self) -> str:
+        """What ends the names of its functions, with an underscore, or nothing."""
+        return f"_{self.name}" if self.name else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """``branches`` in the order in which they are tried; ``kernel`` is the one release whose
+    clause it is, empty where the running kernel chooses."""
+
+    scenario: Scenario
+    combination: Combination
+    vmm: str
+    kernel: str
+    branches: tuple[Branch, ...]
+
+    @property
+    def name(self) -> str:
+        """``single-step/mmio-write-step[width=4]``"""
+        vmm = f"/{self.vmm}" if len(self.scenario.vmms) > 1 else ""
+        kernel = f"@{self.kernel}" if self.kernel else ""
+        return f"{self.scenario.name}{self.combination.name}{kernel}{vmm}"
+
+    @property
+    def file_name(self) -> str:
+        """A name for its file, without suffix."""
+        folders = len(self.scenario.name) - len(self.scenario.name.rpartition("/")[2])
+        name = self.name[folders:]
+        return "".join(char if char.isalnum() or char in "._" else "-" for char in name).strip("-")
+
+    @property
+    def guest(self) -> Guest:
+        return Guest(self.combination.case, self.combination.symbols, self.combination.lines)
+
+
+def subjects(
+    scenario: Scenario, kernels: Sequence[str], vmms: Sequence[str] = ()
+) -> Iterator[Subject]:
+    """The programs that the scenario makes: without ``kernels`` one for all of its clauses, else
+    one for each of these releases. Each for every combination, and for each of its VMMs or those
+    of them in ``vmms``.
+
+    Raises :class:`Unexportable` where a clause cannot be chosen by what a kernel says of itself.
+    """
+    for combination in scenario.combinations:
+        for vmm in scenario.vmms:
+            if vmms and vmm not in vmms:
+                continue
+            for kernel in kernels or ("",):
+                branches = tuple(
+                    _of_one(scenario, combination, vmm, kernel)
+                    if kernel
+                    else _of_all(scenario, combination, vmm)
+                )
+                if branches:
+                    yield Subject(scenario, combination, vmm, kernel, branches)
+
+
+def _of_one(
+    scenario: Scenario, combination: Combination, vmm: str, kernel: str
+) -> Iterator[Branch]:
+    release = parse_release(kernel)
+    if not scenario.audience.admits(release):
+        return
+    for selector, clause in zip(scenario.audience.clauses, combination.clauses, strict=True):
+        if clause is not None and selector.fits(release, vmm):
+            yield Branch("", "", "", clause)
+            return
+
+
+def _of_all(scenario: Scenario, combination: Combination, vmm: str) -> Iterator[Branch]:
+    whole = scenario.audience.kernels
+    limits = _condition(whole) if whole is not None else ""
+    taken: set[str] = set()
+    for selector, clause in zip(scenario.audience.clauses, combination.clauses, strict=True):
+        if clause is None or (selector.vmms is not None and vmm not in selector.vmms):
+            continue
+        kernels = _plain(selector.kernels)
+        if kernels is not None and not kernels.terms:
+            continue  # for variants alone, which no kernel says of itself that it is
+        condition = _condition(kernels) if kernels is not None else ""
+        words = _words(kernels) if kernels is not None else ""
+        name = _name(words, taken, len(taken))
+        chosen = _both(limits, condition)
+        yield Branch(name, words, chosen, clause)
+        if not chosen:
+            break  # no kernel is left for those that follow
+
+
+def _plain(kernels: KernelRange | None) -> KernelRange | None:
+    if kernels is None:
+        return None
+    return KernelRange(tuple(term for term in kernels.terms if not term.variant))
+
+
+def _both(one: str, other: str) -> str:
+    if not (one and other):
+        return one or other
+    return " && ".join(f"({each})" if "||" in each else each for each in (one, other))
+
+
+def _name(words: str, taken: set[str], number: int) -> str:
+    name = identifier(words).strip("_") if words else "any_kernel"
+    if name in taken or len(name) > _MOST_NAME:
+        name = f"clause_{number}"
+    taken.add(name)
+    return name
+
+
+def _condition(kernels: KernelRange) -> str:
+    """The range in C."""
+    terms = [" && ".join(_bound(*bound) for bound in term.bounds) for term in kernels.terms]
+    several = len(terms) > 1
+    return " || ".join(f"({term})" if several and "&&" in term else term for term in terms if term)
+
+
+def _bound(relation: str, numbers: tuple[int, ...]) -> str:
+    if len(numbers) > 3:
+        release = Release(numbers)
+        raise Unexportable(f"the release {release}: a kernel says no more of itself than 6.1.33")
+    low, high = _release(numbers), _release((*numbers[:-1], numbers[-1] + 1))
+    return {
+        ">=": f"kernel >= {low}",
+        "<": f"kernel < {low}",
+        ">": f"kernel >= {high}",
+        "<=": f"kernel < {high}",
+        "==": f"kernel >= {low} && kernel < {high}",
+    }[relation]
+
+
+def _release(numbers: tuple[int, ...]) -> str:
+    padded = (*numbers, 0, 0)[:3]
+    return f"RELEASE({', '.join(map(str, padded))})"
+
+
+_WORDS: Final = {">=": "from {}", "<": "before {}", ">": "after {}", "<=": "up to {}", "==": "{}"}
+
+
+def _words(kernels: KernelRange) -> str:
+    """``5.0 to 5.10 and from 5.13``"""
+    return " and ".join(_term(term.bounds) for term in kernels.terms)
+
+
+def _term(bounds: Sequence[tuple[str, tuple[int, ...]]]) -> str:
+    named = [(relation, str(Release(numbers))) for relation, numbers in bounds]
+    if [relation for relation, _ in named] == [">=", "<="]:
+        return f"{named[0][1]} to {named[1][1]}"
+    return ", ".join(_WORDS[relation].format(name) for relation, name in named)

@@ -1,0 +1,108 @@
+"""What a program says and does: compiled without warnings, refused where C cannot say it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from vcpu_scenario.export.c import program
+from vcpu_scenario.export.refusal import Unexportable
+
+from .conftest import ROOT, SHIPPED, compiled, only, shipped
+
+_VARIED = (
+    "single-step/access-handled-by-userspace",
+    "thread/qemu-in-kernel-and-user-mmio",
+    "thread/pl011-write",
+    "in-kernel/coalesced-writes-stepped",
+    "in-kernel/ioeventfd-takes-only-its-value",
+    "hypercalls/psci-version",
+    "rules/psci-system-suspend",
+    "rules/vgic-sgi-from-two-sources",
+    "watchpoints/address-of-the-access",
+)
+"""Between them they have every part of a program."""
+
+
+def named(name: str) -> Path:
+    return ROOT / "scenarios" / f"{name}.vcpu.yaml"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _VARIED)
+def test_a_program_compiles_without_a_warning(name: str, compiler: str, tmp_path: Path) -> None:
+    for subject in shipped(named(name)):
+        assert compiled(subject, compiler, tmp_path)
+
+
+def test_a_program_reads_as_it_did(golden: Callable[[str, str], None]) -> None:
+    for name in _VARIED[:2]:
+        subject = shipped(named(name))[-1]
+        golden(f"{subject.file_name}.c", program(subject))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem.split(".")[0])
+def test_every_shipped_scenario_can_be_exported(path: Path) -> None:
+    for subject in shipped(path):
+        text = program(subject)
+        assert text.isascii()
+        lines = text.replace(subject.name, "").expandtabs(8).split("\n")
+        assert max(map(len, lines)) <= 100
+
+
+STEP = """\
+title: a step
+guest:
+  code: |
+    start: nop
+    next:  nop
+debug: {single_step: true}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("expect: [{exits: [debug: {step: next}], xfail: {reason: no, link: http://x}}]", "xfail"),
+        ("limits: {repeats: 3}\nexpect: [{exits: [debug: {step: next}]}]", "limits.repeats"),
+        ("before: [host_interrupt: true]\nexpect: [{exits: [debug: {step: next}]}]", "host_inte"),
+        (
+            "expect: [{exits: [debug: {step: next, repeat: {least: 1, most: 99}}]}]",
+            "exits that repeat",
+        ),
+    ],
+)
+def test_what_c_cannot_say_is_refused_by_name(text: str, what: str, tmp_path: Path) -> None:
+    with pytest.raises(Unexportable, match=what):
+        program(only(STEP + text, tmp_path))
+
+
+def test_what_the_author_says_stands_beside_the_exit(tmp_path: Path) -> None:
+    text = program(
+        only(
+            f"{STEP}expect:\n  - exits:\n      # above\n      - debug: {{step: next}}  # behind\n"
+            "      - debug: {step: next+4, note: noted}\n",
+            tmp_path,
+        )
+    )
+    assert "\t/* above behind */\n\trun_vcpu();\n\texpect(is_step(PC(next)));\n" in text
+    assert "\t/* noted */\n\trun_vcpu();\n" in text
+
+
+def test_text_of_the_scenario_cannot_leave_its_comment(tmp_path: Path) -> None:
+    text = program(
+        only(
+            STEP.replace("a step", '"*/ #error \\u2028 /*"')
+            + "expect: [{exits: [debug: {step: next, note: '*/ boom'}]}]",
+            tmp_path,
+        )
+    )
+    assert "*/ #error" not in text
+    assert "*/ boom" not in text
+
+
+def test_a_run_that_goes_on_behind_its_last_exit_is_a_failure(tmp_path: Path) -> None:
+    text = "limits: {exits: 9}\nexpect: [{exits: [debug: {step: next}]}]"
+    assert "expect_the_end();" in program(only(STEP + text, tmp_path))
+    assert "expect_the_end();" not in program(only(STEP + text.split("\n")[1], tmp_path))
