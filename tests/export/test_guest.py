@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 from vcpu_scenario.export.c import program
 from vcpu_scenario.export.guest import code_of
 from vcpu_scenario.export.subject import Subject
@@ -35,12 +36,14 @@ def assembled(text: str, folder: Path) -> tuple[bytes, dict[str, int]]:
     linker = [ASSEMBLER[:-2] + "ld", "-e", "0", "-Ttext=0x7654000", "-o", str(out), str(object_)]
     subprocess.run(linker, check=True)
     elf = ELFFile(BytesIO(out.read_bytes()))
+    table, section = elf.get_section_by_name(".symtab"), elf.get_section_by_name(".text")
+    assert isinstance(table, SymbolTableSection)
+    assert section is not None
     symbols = {
         symbol.name: symbol["st_value"]
-        for symbol in elf.get_section_by_name(".symtab").iter_symbols()
+        for symbol in table.iter_symbols()
         if not symbol.name.startswith("$")
     }
-    section = elf.get_section_by_name(".text")
     start, end = (symbols[name] - section["sh_addr"] for name in ("guest_code", "guest_end"))
     return section.data()[start:end], symbols
 

@@ -157,27 +157,35 @@ def _run_vcpu(case: Case, used: set[str], *, debugger: bool) -> list[str]:
 
 def _main(subject: Subject) -> list[str]:
     branches = subject.branches
-    choosing = any(branch.condition for branch in branches)
-    refusing = any(course.refusal_of(branch) for branch in branches)
     body = ['printf("TAP version 13\\n1..1\\n");']
-    if not choosing:
+    if not (subject.condition or any(branch.condition for branch in branches)):
         return [*function("int main(void)", [*body, *_run(branches[0]), "pass();"]), ""]
-    local = ["uint64_t kernel = running_kernel();", "void (*test)(void) = NULL;", ""]
+    if subject.condition:
+        terms = subject.condition.split(" || ")
+        body += [*joined(terms, "if (!(", "))", "||"), _NOTHING]
     for number, branch in enumerate(branches):
         head = "else if (" if number else "if ("
-        chosen = course.refusal_of(branch)
-        choice = f"expected_refusal = {chosen};" if chosen else f"test = {course.name_of(branch)};"
-        terms = branch.condition.split(" || ")
-        body += joined(terms, head, ")", "||") if branch.condition else ["else"]
-        body.append(f"\t{choice}")
-    nothing = "if (!test && !expected_refusal)" if refusing else "if (!test)"
-    body += ["", nothing, '\tskip("nothing is expected of this kernel");', "set_up();"]
+        refusal = course.refusal_of(branch)
+        choice = (
+            f"expected_refusal = {refusal};" if refusal else f"test = {course.name_of(branch)};"
+        )
+        if branch.condition:
+            body += [*joined(branch.condition.split(" || "), head, ")", "||"), f"\t{choice}"]
+        else:
+            body += ["else", f"\t{choice}"] if number else [choice]
+    refusing = any(map(course.refusal_of, branches))
+    if branches[-1].condition:
+        nothing = "if (!test && !expected_refusal)" if refusing else "if (!test)"
+        body += ["", nothing, _NOTHING]
+    body += ["", "set_up();"]
     if refusing:
-        body += [
-            "if (expected_refusal)",
-            '\tfail("KVM did not refuse: %s was expected", strerror(expected_refusal));',
-        ]
+        body += ["if (expected_refusal)", f"\t{_NOT_REFUSED}"]
+    local = ["uint64_t kernel = running_kernel();", "void (*test)(void) = NULL;", ""]
     return [*function("int main(void)", [*local, *body, "test();", "pass();"]), ""]
+
+
+_NOTHING: Final = '\tskip("nothing is expected of this kernel");'
+_NOT_REFUSED: Final = 'fail("KVM did not refuse: %s was expected", strerror(expected_refusal));'
 
 
 def _run(branch: Branch) -> list[str]:
@@ -185,7 +193,7 @@ def _run(branch: Branch) -> list[str]:
         return [
             f"expected_refusal = {refusal};",
             "set_up();",
-            'fail("KVM did not refuse: %s was expected", strerror(expected_refusal));',
+            _NOT_REFUSED,
         ]
     return ["set_up();", f"{course.name_of(branch)}();"]
 

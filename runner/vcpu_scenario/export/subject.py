@@ -36,12 +36,14 @@ class Branch:
 @dataclass(frozen=True, slots=True)
 class Subject:
     """``branches`` in the order in which they are tried; ``kernel`` is the one release whose
-    clause it is, empty where the running kernel chooses."""
+    clause it is, empty where the running kernel chooses. ``condition`` says in C for which kernels
+    there is any, as far as the scenario says so as a whole."""
 
     scenario: Scenario
     combination: Combination
     vmm: str
     kernel: str
+    condition: str
     branches: tuple[Branch, ...]
 
     @property
@@ -72,6 +74,8 @@ def subjects(
 
     Raises :class:`Unexportable` where a clause cannot be chosen by what a kernel says of itself.
     """
+    whole = scenario.kernels
+    condition = _condition(whole) if whole is not None and not kernels else ""
     for combination in scenario.combinations:
         for vmm in scenario.vmms:
             if vmms and vmm not in vmms:
@@ -83,7 +87,7 @@ def subjects(
                     else _of_all(scenario, combination, vmm)
                 )
                 if branches:
-                    yield Subject(scenario, combination, vmm, kernel, branches)
+                    yield Subject(scenario, combination, vmm, kernel, condition, branches)
 
 
 def _of_one(
@@ -99,8 +103,6 @@ def _of_one(
 
 
 def _of_all(scenario: Scenario, combination: Combination, vmm: str) -> Iterator[Branch]:
-    whole = scenario.audience.kernels
-    limits = _condition(whole) if whole is not None else ""
     taken: set[str] = set()
     for selector, clause in zip(scenario.audience.clauses, combination.clauses, strict=True):
         if clause is None or (selector.vmms is not None and vmm not in selector.vmms):
@@ -111,9 +113,8 @@ def _of_all(scenario: Scenario, combination: Combination, vmm: str) -> Iterator[
         condition = _condition(kernels) if kernels is not None else ""
         words = _words(kernels) if kernels is not None else ""
         name = _name(words, taken, len(taken))
-        chosen = _both(limits, condition)
-        yield Branch(name, words, chosen, clause)
-        if not chosen:
+        yield Branch(name, words, condition, clause)
+        if not condition:
             break  # no kernel is left for those that follow
 
 
@@ -121,12 +122,6 @@ def _plain(kernels: KernelRange | None) -> KernelRange | None:
     if kernels is None:
         return None
     return KernelRange(tuple(term for term in kernels.terms if not term.variant))
-
-
-def _both(one: str, other: str) -> str:
-    if not (one and other):
-        return one or other
-    return " && ".join(f"({each})" if "||" in each else each for each in (one, other))
 
 
 def _name(words: str, taken: set[str], number: int) -> str:

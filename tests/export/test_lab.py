@@ -1,0 +1,88 @@
+"""Exported programs on real kernels give the scenario's verdict, and fail where it is made false.
+
+Needs what ``tests/real/test_real_kernels.py`` needs, and a compiler for arm64.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from vcpu_scenario.export.subject import Subject, subjects
+from vcpu_scenario.language import loads
+from vcpu_scenario.machine.real.lab import Ended, Lab, Program
+
+from tests.real.conftest import lab as lab
+
+from .conftest import ROOT, compiled, shipped
+
+pytestmark = pytest.mark.slow
+
+_NAMES = (
+    "single-step/access-handled-by-userspace",
+    "thread/qemu-adjacent-user-mmio",
+    "in-kernel/coalesced-writes-stepped",
+    "in-kernel/ioeventfd-takes-only-its-value",
+    "immediate-exit/completes-the-access",
+    "hypercalls/psci-version",
+    "rules/psci-system-suspend",
+    "rules/vgic-sgi-from-two-sources",
+    "single-step/store-to-read-only-memory",
+)
+
+
+def status(lab: Lab, subject: Subject, compiler: str, folder: Path) -> tuple[int, str]:
+    gic = subject.combination.case.gic
+    program = Program(subject.name, compiled(subject, compiler, folder))
+    ended = lab.execute(program, gic.version if gic is not None else 3)
+    assert isinstance(ended, Ended), ended
+    return ended.status, ended.output
+
+
+def test_a_program_passes_where_the_scenario_does(lab: Lab, compiler: str, tmp_path: Path) -> None:
+    for name in _NAMES:
+        for subject in shipped(ROOT / "scenarios" / f"{name}.vcpu.yaml"):
+            found, output = status(lab, subject, compiler, tmp_path)
+            assert found == 0, output
+            assert f"ok 1 {subject.name}" in output
+
+
+@pytest.mark.parametrize(
+    ("true", "false", "told"),
+    [
+        ("debug: {step: store, regs: {x1: 0x2a}}", "debug: {step: store}", ""),
+        ("len: 4, data: 0x2a, pc: store", "len: 4, data: 0x2b, pc: store", "exit 2: "),
+        ("debug: {step: off+8}", "debug: {step: off}", "exit_pc is 0x40000024, not 0x4000001c"),
+        ("- system_event: {type: shutdown}", "- system_event: {type: reset}", "type is 0x1"),
+    ],
+)
+def test_a_program_of_a_scenario_made_false_says_what_came(
+    lab: Lab, compiler: str, tmp_path: Path, true: str, false: str, told: str
+) -> None:
+    path = ROOT / "scenarios" / f"{_NAMES[0]}.vcpu.yaml"
+    text = path.read_text()
+    assert true in text
+    (subject,) = subjects(loads(text.replace(true, false), path), ())
+    found, output = status(lab, subject, compiler, tmp_path)
+    assert found == (1 if told else 0), output
+    assert told in output
+
+
+def test_what_one_kernel_does_fails_on_another(lab: Lab, compiler: str, tmp_path: Path) -> None:
+    (path,) = (ROOT / "scenarios").glob(f"{_NAMES[0]}.vcpu.yaml")
+    for kernel, passes in (("5.10", {"5.10"}), ("6.12", {"6.1", "6.12", "6.16", "6.17", "7.2"})):
+        (subject,) = subjects(loads(path.read_text(), path), [kernel])
+        found, output = status(lab, subject, compiler, tmp_path)
+        assert found == (0 if lab.kernel in passes else 1), output
+
+
+def test_a_program_of_a_kernel_that_nothing_is_expected_of_is_skipped(
+    lab: Lab, compiler: str, tmp_path: Path
+) -> None:
+    text = (
+        "title: none\nguest: {words: [0xd503201f]}\ndebug: {single_step: true}\n"
+        "expect: [{kernels: '4.14', exits: [debug: {step: 0x40000004}]}]\n"
+    )
+    (subject,) = subjects(loads(text, tmp_path / "none.vcpu.yaml"), ())
+    found, output = status(lab, subject, compiler, tmp_path)
+    assert (found, "# SKIP nothing is expected of this kernel" in output) == (4, True)
