@@ -47,7 +47,7 @@ def test_every_shipped_scenario_can_be_exported(path: Path) -> None:
     for subject in shipped(path):
         text = program(subject)
         assert text.isascii()
-        lines = text.replace(subject.name, "").expandtabs(8).split("\n")
+        lines = text.replace(subject.short_name, "").expandtabs(8).split("\n")
         assert max(map(len, lines)) <= 100
 
 

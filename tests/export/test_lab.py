@@ -44,7 +44,7 @@ def test_a_program_passes_where_the_scenario_does(lab: Lab, compiler: str, tmp_p
         for subject in shipped(ROOT / "scenarios" / f"{name}.vcpu.yaml"):
             found, output = status(lab, subject, compiler, tmp_path)
             assert found == 0, output
-            assert f"ok 1 {subject.name}" in output
+            assert f"ok 1 {subject.short_name}" in output
 
 
 @pytest.mark.parametrize(

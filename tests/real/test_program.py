@@ -49,7 +49,7 @@ def test_what_the_kernel_does_not_execute_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", ["[]", "{}", '{"data": "x", "arguments": []}', "no", "1"])
 def test_what_is_no_program_and_no_end_is_refused(line: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         load_program(line)
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         load_ended(line)

@@ -1,4 +1,4 @@
-"""The commands for whoever is to be convinced without this tool: export."""
+"""The commands for whoever is to be convinced without this tool: export, report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from vcpu_scenario.cli import complete
-from vcpu_scenario.cli.app import Colour, ColourOption, Debug, Keyword, Vmms, app
+from vcpu_scenario.cli.app import (
+    Colour,
+    ColourOption,
+    Debug,
+    Initrd,
+    KernelImage,
+    Keyword,
+    LabSettings,
+    Output,
+    Vmms,
+    _selection,
+    app,
+)
+from vcpu_scenario.cli.machines import LabArguments
 from vcpu_scenario.cli.status import Status
 
 
@@ -68,3 +81,59 @@ def export(
     from vcpu_scenario.cli import export as command
 
     return command.export(paths, to.value, kernel or (), vmm or (), keyword, output, words=words)
+
+
+class MailFormat(StrEnum):
+    """Forms of the report."""
+
+    text = "text"
+    markdown = "markdown"
+
+
+@app.command()
+def report(
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A scenario.", autocompletion=complete.paths)
+    ],
+    kernel: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kernel",
+            metavar="K",
+            help="Only these releases, or the known ones in a range such as '>=6.1'. Repeatable."
+            " Default: every kernel that the scenario is for.",
+            autocompletion=complete.kernels,
+        ),
+    ] = None,
+    vmm: Vmms = None,
+    keyword: Keyword = "",
+    machine: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--machine",
+            metavar="M",
+            help="Run on this real kernel as well, lab:RELEASE or kvm. Repeatable.",
+            autocompletion=complete.machines,
+        ),
+    ] = None,
+    format_: Annotated[
+        MailFormat,
+        typer.Option("--format", metavar="FORM", help="text, of 72 columns, or markdown."),
+    ] = MailFormat.text,
+    output: Output = None,
+    kernel_image: KernelImage = None,
+    initrd: Initrd = None,
+    lab: LabSettings = None,
+    color: ColourOption = Colour.auto,
+    debug: Debug = False,
+) -> Status:
+    """Write a report on a scenario, for a mailing list or a tracker.
+
+    The guest, the verdict on each release, the exits of releases that behave alike, the rules and
+    commits that part them, what was run where, and how to repeat it, also as a C program.
+    """
+    from vcpu_scenario.cli import report as command
+
+    options = LabArguments(kernel_image, initrd, tuple(lab or ()))
+    selection = _selection(kernel, vmm, keyword, None)
+    return command.report(path, selection, machine or (), options, format_.value, output)

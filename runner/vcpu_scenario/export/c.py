@@ -208,7 +208,7 @@ def _file(subject: Subject, names: Names, body: Sequence[str], *, words: bool) -
     everything = f"{parts}\n{text}"
     every = chain.from_iterable(course.actions_of(each.clause.case) for each in subject.branches)
     macros = [
-        f"#define TEST_NAME\t{string(subject.name)}",
+        f"#define TEST_NAME\t{string(subject.short_name)}",
         f"#define GUEST_CODE\t{names.code.addr:#x}ul",
         *setup.counts(case, every),
         *(f"#define {name}\t{value}" for name, value in sorted(names.definitions.items())),

@@ -8,12 +8,13 @@ from typing import Final
 
 from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, NoAssembler
 from vcpu_scenario.assembly.cache import assemble_for
-from vcpu_scenario.case import Load
+from vcpu_scenario.case import Case, Load
 from vcpu_scenario.export import source
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.subject import Subject
 from vcpu_scenario.export.text import plain, string
+from vcpu_scenario.language.model import Scenario
 
 MOST_CODE: Final = 1 << 18
 """Bytes of a guest; a C file with more is nothing to read."""
@@ -40,7 +41,7 @@ def block(subject: Subject, names: Names, taken: Collection[str], *, words: bool
     may be. With ``words`` it is its words in any case, as it is where its text would not give the
     same bytes here.
     """
-    code, found = names.code, _own_text(subject, names.code)
+    code, found = names.code, _own_text(subject.scenario, names.code)
     if found is not None and not words and source.fits(*found, code.addr, taken):
         symbols = {name: f' asm("{label}")' for name, label in names.used_labels.items()}
         text = source.in_base(*found, code.addr)
@@ -86,9 +87,17 @@ def _text_lines(text: str) -> Iterator[str]:
         yield "\t.ltorg"
 
 
-def _own_text(subject: Subject, code: Load) -> tuple[str, Assembled] | None:
+def text_of(scenario: Scenario, case: Case) -> str:
+    """The guest's code as a person reads it: its assembly, or a word on each line."""
+    code = case.loads[0]
+    if (found := _own_text(scenario, code)) is not None:
+        return found[0]
+    words = (code.data[at : at + 4] for at in range(0, len(code.data), 4))
+    return "\n".join(f".inst 0x{int.from_bytes(word, 'little'):08x}" for word in words)
+
+
+def _own_text(scenario: Scenario, code: Load) -> tuple[str, Assembled] | None:
     """The assembly that gave ``code``; None for a guest of another form."""
-    scenario = subject.scenario
     for text, base in scenario.sources:
         if base != code.addr:
             continue

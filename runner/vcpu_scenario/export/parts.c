@@ -647,6 +647,18 @@ static bool memory_is(uint64_t addr, const void *wanted, size_t len)
 	return same_bytes(what, came, wanted, len);
 }
 
+/* The exception class that a debugger is told of */
+static int told_class(void)
+{
+	return debug_class();
+}
+
+/* variant: leaves_at_mmio */
+static int told_class(void)
+{
+	return stops_at_mmio() ? ESR_EC_SOFTSTP_LOW : debug_class();
+}
+
 /* Whether a debugger is told of the last exit */
 static bool is_told(void)
 {

@@ -8,21 +8,24 @@ from pathlib import Path
 from typing import Final
 
 from vcpu_scenario.language.loader import read_text
-from vcpu_scenario.source import Span, split_lines
+from vcpu_scenario.source import InvalidScenario, Span, split_lines
 
 _BEHIND: Final = re.compile(r"(?:^|[\s}\])]*\s)#\s?(.*)$")
 _ABOVE: Final = re.compile(r"^\s*#\s?(.*)$")
 
 
 class Remarks:
-    """The comments of one scenario; none are found in a file that has changed since."""
+    """The comments of one scenario; none are found in a file that is gone."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     @cached_property
     def _lines(self) -> list[str]:
-        return list(split_lines(read_text(self._path)))
+        try:
+            return list(split_lines(read_text(self._path)))
+        except InvalidScenario:
+            return []
 
     def of(self, span: Span) -> str:
         """The comment above the text at ``span`` and that behind it, empty if there is none."""

@@ -54,10 +54,15 @@ class Subject:
         return f"{self.scenario.name}{self.combination.name}{kernel}{vmm}"
 
     @property
+    def short_name(self) -> str:
+        """:attr:`name` without folders."""
+        folders = len(self.scenario.name) - len(self.scenario.name.rpartition("/")[2])
+        return self.name[folders:]
+
+    @property
     def file_name(self) -> str:
         """A name for its file, without suffix."""
-        folders = len(self.scenario.name) - len(self.scenario.name.rpartition("/")[2])
-        name = self.name[folders:]
+        name = self.short_name
         return "".join(char if char.isalnum() or char in "._" else "-" for char in name).strip("-")
 
     @property

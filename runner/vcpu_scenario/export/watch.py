@@ -53,7 +53,7 @@ def _stop(stop: ExpectedStop, names: Names) -> Iterator[str]:
     yield f"expect(same(exit_pc, {names.address(stop.pc)}));"
     if stop.reason is not None:
         name = CLASS_NAMES[_REASONS[stop.reason]]
-        yield f"expect(same(ESR_EC(run->debug.arch.hsr), {name}));"
+        yield f"expect(same(told_class(), {name}));"
     yield from (f"expect({register(check, names)});" for check in stop.regs)
 
 

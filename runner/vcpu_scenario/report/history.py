@@ -34,22 +34,22 @@ def _text(history: History, width: int) -> Iterator[Line]:
         yield line((part, "title"))
     yield line((_name(history), "place"))
     yield line()
-    rows = list(_rows(history))
-    column = max(len(kernels) for kernels, _, _ in rows)
-    for kernels, what, why in rows:
+    table = list(rows(history))
+    column = max(len(kernels) for kernels, _, _ in table)
+    for kernels, what, because in table:
         indent = " " * (column + 2)
-        told = textwrap.wrap(": ".join(filter(None, (what, why))), width - column - 2)
+        told = textwrap.wrap(": ".join(filter(None, (what, because))), width - column - 2)
         yield line((f"{kernels:<{column}}  ", "title"), told[0])
         yield from (line(f"{indent}{more}") for more in told[1:])
     for kernel, reason in history.left_out:
         yield line((f"{kernel:<{column}}  ", "title"), (f"left out: {reason}", "skip"))
     for number, group in enumerate(history.groups):
         yield line()
-        yield line((_kernels(group), "title"))
+        yield line((kernels_of(group), "title"))
         for mark, shown in exits(history, number):
             for part in textwrap.wrap(shown, width - 2, subsequent_indent=" " * 9):
                 yield line((f"{mark} {part}", _STYLES[mark]))
-        for shown in _why(group.change):
+        for shown in why(group.change):
             yield from _paragraph(shown, width)
 
 
@@ -78,18 +78,18 @@ def _markdown(history: History) -> Iterator[str]:
     yield ""
     yield "| kernels | first difference | because of |"
     yield "| --- | --- | --- |"
-    for row in _rows(history):
+    for row in rows(history):
         yield f"| {' | '.join(escaped(part) for part in row)} |"
     for kernel, reason in history.left_out:
         yield f"| {kernel} | left out: {escaped(reason)} | |"
     for number, group in enumerate(history.groups):
         yield ""
-        yield f"### {_kernels(group)}"
+        yield f"### {kernels_of(group)}"
         yield ""
         yield "```diff"
         yield from (printable(f"{mark} {shown}".rstrip()) for mark, shown in exits(history, number))
         yield "```"
-        for place, shown in enumerate(_why(group.change)):
+        for place, shown in enumerate(why(group.change)):
             if place == 0:
                 yield ""
             yield f"{'  ' if shown.startswith(' ') else ''}- {escaped(shown.strip())}"
@@ -170,18 +170,18 @@ def _name(history: History) -> str:
     return f"{case.id.rpartition('@')[0]} with {case.vmm}{kind}"
 
 
-def _kernels(group: Group) -> str:
+def kernels_of(group: Group) -> str:
     first, last = group.kernels[0], group.kernels[-1]
     return first if first == last else f"{first} to {last}"
 
 
-def _rows(history: History) -> Iterator[tuple[str, str, str]]:
+def rows(history: History) -> Iterator[tuple[str, str, str]]:
     """(kernels, what differs first, the rules that do it) of each group."""
     for group in history.groups:
         if group.change is None:
-            yield _kernels(group), _counted(group.trace.exits), ""
+            yield kernels_of(group), _counted(group.trace.exits), ""
         else:
-            yield _kernels(group), _first(group.change), _because(group.change)
+            yield kernels_of(group), _first(group.change), _because(group.change)
 
 
 def _counted(exits: Sequence[Exit]) -> str:
@@ -205,7 +205,7 @@ def _because(change: Change) -> str:
     return ", ".join([*told, *(["the VMM does something else"] if change.vmm else [])])
 
 
-def _why(change: Change | None) -> Iterator[str]:
+def why(change: Change | None) -> Iterator[str]:
     """A paragraph for each rule that is a cause, and an indented one for each commit."""
     if change is None:
         return

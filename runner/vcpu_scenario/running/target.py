@@ -67,6 +67,11 @@ class Target(Protocol):
         """Whether it is KVM itself."""
         ...
 
+    @property
+    def itself(self) -> str:
+        """What a real kernel says that it is, as ``uname -r`` does; empty for the emulated one."""
+        ...
+
     def run(self, case: Case, kernel: str) -> Found:
         """What became of ``case``; ``kernel`` counts only where :attr:`kernel` is None."""
         ...
@@ -105,6 +110,10 @@ class _Target:
     name = ""
     kernel: str | None = None
     real = True
+
+    @property
+    def itself(self) -> str:
+        return ""
 
     def __enter__(self) -> Self:
         return self
@@ -176,6 +185,10 @@ class Kvm(_Target):
         RealMachine().close()
         self.kernel = _release_of(os.uname().release)
 
+    @property
+    def itself(self) -> str:
+        return os.uname().release
+
     def run(self, case: Case, kernel: str) -> Found:
         from vcpu_scenario.machine.real.machine import RealMachine
 
@@ -213,6 +226,10 @@ class InLab(_Target):
         self.name = f"lab:{release}"
         self.kernel = release
         self._lab: Lab = Lab(release, options or LabOptions())
+
+    @property
+    def itself(self) -> str:
+        return self._lab.release()
 
     def run(self, case: Case, kernel: str) -> Found:
         from vcpu_scenario.machine.real import lab

@@ -32,7 +32,7 @@
 #include <sys/utsname.h>
 #include <linux/kvm.h>
 
-#define TEST_NAME	"single-step/access-handled-by-userspace"
+#define TEST_NAME	"access-handled-by-userspace"
 #define GUEST_CODE	0x40000000ul
 #define NR_MEMSLOTS	1
 #define UART_BASE	0x9000000

@@ -1,0 +1,157 @@
+"""``scenario report``: what goes into a mail about a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vcpu_scenario import __version__
+from vcpu_scenario.cli.loading import scenarios_of
+from vcpu_scenario.cli.machines import LabArguments, failing, machine
+from vcpu_scenario.cli.output import complain, destination
+from vcpu_scenario.cli.status import Status
+from vcpu_scenario.errors import UsageError
+from vcpu_scenario.kernels.release import parse_release
+from vcpu_scenario.running.select import Selection
+
+if TYPE_CHECKING:
+    from vcpu_scenario.analysis.history import History
+    from vcpu_scenario.language import Scenario, ScenarioCase
+    from vcpu_scenario.report.mail import Evidence, OnReal
+    from vcpu_scenario.running.target import Target
+    from vcpu_scenario.verdict.result import Result
+
+
+def report(
+    path: str,
+    selection: Selection,
+    machines: Sequence[str],
+    lab: LabArguments,
+    form: str,
+    output: str | None,
+) -> Status:
+    """Runs the scenario on every release that it is for, and on the real kernels named, and tells
+    what came. Exit status 0 whatever that is: a failure is what is reported."""
+    to = destination(output)
+    try:
+        scenarios = scenarios_of([path])
+        if scenarios is None:
+            to.discard()
+            return Status.USAGE
+        found = [each for one in scenarios for each in _evidence(one, selection, machines, lab)]
+        if not found:
+            to.discard()
+            complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
+            return Status.NOTHING_SELECTED
+        from vcpu_scenario.report import mail
+
+        text = mail.markdown(found) if form == "markdown" else mail.text(found)
+    except BaseException:
+        to.discard()
+        raise
+    to.write(text)
+    return Status.OK
+
+
+def _evidence(
+    scenario: Scenario, selection: Selection, machines: Sequence[str], lab: LabArguments
+) -> Iterator[Evidence]:
+    from vcpu_scenario.analysis.history import histories
+    from vcpu_scenario.machine.emulated.machine import create
+    from vcpu_scenario.report.mail import Evidence
+    from vcpu_scenario.running.execute import execute
+
+    kernels = selection.kernels or scenario.audience.rows()
+    vmms = selection.vmms or scenario.vmms[:1]
+    cases = replace(selection, kernels=tuple(kernels), vmms=tuple(vmms)).cases([scenario])
+    real = list(_on_real(cases, machines, lab))
+    for history in histories(cases):
+        mine = [case for case in cases if _same(case, history.case)]
+        results = {case.kernel: execute(case, create) for case in mine}
+        seen = tuple(one for one in real if _same(one.result.case, history.case))
+        yield Evidence(
+            history,
+            _code(history.case),
+            results,
+            seen,
+            tuple(_commands(history, results, seen)),
+            tuple(_program(history, results)),
+            __version__,
+        )
+
+
+def _same(one: ScenarioCase, other: ScenarioCase) -> bool:
+    """Whether the two differ in their kernel alone, and these are of one kind."""
+    names = [case.id.rpartition("@")[0] for case in (one, other)]
+    variants = [parse_release(case.kernel).variant for case in (one, other)]
+    return names[0] == names[1] and one.vmm == other.vmm and variants[0] == variants[1]
+
+
+def _on_real(
+    cases: Sequence[ScenarioCase], machines: Sequence[str], lab: LabArguments
+) -> Iterator[OnReal]:
+    from vcpu_scenario.report.mail import OnReal
+    from vcpu_scenario.running.execute import execute_on
+
+    for name in machines:
+        if name.partition(":")[0] == "emulated":
+            raise UsageError(f"--machine: {name} is no real kernel; releases are emulated anyway")
+        with failing(), _target(name, lab) as target:
+            mine = [case for case in cases if case.kernel == target.kernel]
+            if not mine:
+                raise UsageError(f"--machine: no case is for {target.kernel}, which {name} is")
+            for case in mine:
+                result = execute_on(case, target)
+                yield OnReal(target.name, target.itself, result)
+
+
+def _target(name: str, lab: LabArguments) -> Target:
+    return machine(name, lab)
+
+
+def _code(case: ScenarioCase) -> str:
+    """The guest's assembly, else its words."""
+    from vcpu_scenario.export.guest import text_of
+
+    return text_of(case.scenario, case.case)
+
+
+def _commands(
+    history: History, results: dict[str, Result], real: Sequence[OnReal]
+) -> Iterator[tuple[str, ...]]:
+    path = str(history.case.scenario.path)
+    yield "scenario", "run", path
+    failing = [kernel for kernel, result in results.items() if result.verdict == "fail"]
+    shown = failing[-1] if failing else list(results)[-1]
+    yield "scenario", "explain", path, "--kernel", shown
+    machines = dict.fromkeys(one.machine for one in real)
+    yield "scenario", "report", path, *(f"--machine={name}" for name in machines)
+
+
+def _program(history: History, results: dict[str, Result]) -> Iterator[tuple[str, ...]]:
+    """Makes the C program for the newest release that is as expected, which fails on those that
+    are not, and runs it on the kernels of the lab that the scenario is for."""
+    from vcpu_scenario.export.c import program
+    from vcpu_scenario.export.refusal import Unexportable
+    from vcpu_scenario.export.subject import subjects
+    from vcpu_scenario.machine.real.lab.kernels import CATALOGUE
+
+    passing = [kernel for kernel, result in results.items() if result.verdict == "pass"]
+    case = history.case
+    for subject in subjects(case.scenario, passing[-1:], [case.vmm]) if passing else ():
+        if subject.combination.params != case.params:
+            continue
+        try:
+            program(subject)
+        except Unexportable:
+            return
+        chosen = f"::{subject.combination.name}" if subject.combination.name else ""
+        vmm = ["--vmm", case.vmm] if len(case.scenario.vmms) > 1 else []
+        name = subject.file_name
+        path = f"{case.scenario.path}{chosen}"
+        yield "scenario", "export", path, "--kernel", subject.kernel, *vmm, "--output", f"{name}.c"
+        yield "aarch64-linux-gnu-gcc", "-O2", "-static", "-o", name, f"{name}.c"
+        for kernel in CATALOGUE:
+            if kernel in results:
+                yield "scenario", "lab", "run", kernel, name
