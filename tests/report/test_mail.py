@@ -12,7 +12,7 @@ from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.report.mail import WIDTH, Evidence, OnReal, markdown, text
 from vcpu_scenario.running.execute import execute
 from vcpu_scenario.trace import Trace
-from vcpu_scenario.verdict.result import Result
+from vcpu_scenario.verdict.result import Result, Verdict
 
 Golden = Callable[[str, str], None]
 
@@ -64,7 +64,9 @@ def test_what_was_not_run_is_not_claimed(
 
 def test_a_real_kernel_that_could_not_run_it_is_not_as_anything(evidence: Evidence) -> None:
     case = evidence.results["6.12"].case
-    lost = OnReal("lab:6.12", "6.12.0", Result(case, "error", reason="the kernel was lost: gone"))
+    lost = OnReal(
+        "lab:6.12", "6.12.0", Result(case, Verdict.ERROR, reason="the kernel was lost: gone")
+    )
     told = " ".join(text([replace(evidence, real=(lost,))]).split())
     assert "Linux 6.12.0 (lab:6.12): failed to run: the kernel was lost: gone." in told
 

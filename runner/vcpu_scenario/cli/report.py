@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vcpu_scenario import __version__
 from vcpu_scenario.cli.loading import scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
 from vcpu_scenario.cli.output import complain, destination
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
+from vcpu_scenario.host.package import VERSION
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.running.select import Selection
+from vcpu_scenario.verdict.result import Verdict
 
 if TYPE_CHECKING:
     from vcpu_scenario.analysis.history import History
@@ -77,7 +78,7 @@ def _evidence(
             seen,
             tuple(_commands(history, results, seen)),
             tuple(_program(history, results)),
-            __version__,
+            VERSION,
         )
 
 
@@ -122,7 +123,7 @@ def _commands(
 ) -> Iterator[tuple[str, ...]]:
     path = str(history.case.scenario.path)
     yield "scenario", "run", path
-    failing = [kernel for kernel, result in results.items() if result.verdict == "fail"]
+    failing = [kernel for kernel, result in results.items() if result.verdict is Verdict.FAIL]
     shown = failing[-1] if failing else list(results)[-1]
     yield "scenario", "explain", path, "--kernel", shown
     machines = dict.fromkeys(one.machine for one in real)
@@ -137,7 +138,7 @@ def _program(history: History, results: dict[str, Result]) -> Iterator[tuple[str
     from vcpu_scenario.export.subject import subjects
     from vcpu_scenario.machine.real.lab.kernels import CATALOGUE
 
-    passing = [kernel for kernel, result in results.items() if result.verdict == "pass"]
+    passing = [kernel for kernel, result in results.items() if result.verdict is Verdict.PASS]
     case = history.case
     for subject in subjects(case.scenario, passing[-1:], [case.vmm]) if passing else ():
         if subject.combination.params != case.params:

@@ -25,12 +25,12 @@ WIDTH: Final = 72
 _MOST_MISMATCHES: Final = 3
 
 _WORDS: Final[Mapping[Verdict, str]] = {
-    "pass": "as expected",
-    "fail": "NOT as expected",
-    "error": "failed to run",
-    "skip": "not compared",
-    "xfail": "fails as known",
-    "not-modelled": "not modelled",
+    Verdict.PASS: "as expected",
+    Verdict.FAIL: "NOT as expected",
+    Verdict.ERROR: "failed to run",
+    Verdict.SKIP: "not compared",
+    Verdict.XFAIL: "fails as known",
+    Verdict.NOT_MODELLED: "not modelled",
 }
 
 
@@ -100,7 +100,7 @@ def _failures(evidence: Evidence, group: Group) -> Iterator[str]:
     """How the first kernel of a group that is not as expected parts from its clause."""
     for kernel in group.kernels:
         result = evidence.results.get(kernel)
-        if result is not None and result.verdict == "fail":
+        if result is not None and result.verdict is Verdict.FAIL:
             mismatches = result.mismatches
             yield from (f"{kernel}: {found.message}" for found in mismatches[:_MOST_MISMATCHES])
             if (more := len(mismatches) - _MOST_MISMATCHES) > 0:
