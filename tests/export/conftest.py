@@ -15,6 +15,9 @@ from vcpu_scenario.language.model import Scenario
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "scenarios").rglob("*.vcpu.yaml"))
+EVERYTHING = Path(__file__).parent / "data" / "everything.vcpu.yaml"
+"""A scenario with what the shipped ones have not: every kind of device, of final state."""
+
 COMPILER = "aarch64-linux-gnu-gcc"
 
 

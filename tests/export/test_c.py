@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from vcpu_scenario.export.c import program
 from vcpu_scenario.export.refusal import Unexportable
+from vcpu_scenario.export.subject import subjects
+from vcpu_scenario.language import load
 
-from .conftest import ROOT, SHIPPED, compiled, only, shipped
+from .conftest import EVERYTHING, ROOT, SHIPPED, compiled, only, shipped
 
 _VARIED = (
     "single-step/access-handled-by-userspace",
@@ -34,6 +36,16 @@ def named(name: str) -> Path:
 def test_a_program_compiles_without_a_warning(name: str, compiler: str, tmp_path: Path) -> None:
     for subject in shipped(named(name)):
         assert compiled(subject, compiler, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernels", [(), ("6.12",)])
+def test_what_no_shipped_scenario_has_compiles_as_well(
+    kernels: tuple[str, ...], compiler: str, tmp_path: Path
+) -> None:
+    for path in (EVERYTHING, named("thread/qemu-adjacent-user-mmio")):
+        for subject in subjects(load(path), kernels):
+            assert compiled(subject, compiler, tmp_path)
 
 
 def test_a_program_reads_as_it_did(golden: Callable[[str, str], None]) -> None:

@@ -14,7 +14,7 @@ from vcpu_scenario.machine.real.lab import Ended, Lab, Program
 
 from tests.real.conftest import lab as lab
 
-from .conftest import ROOT, compiled, shipped
+from .conftest import EVERYTHING, ROOT, compiled, shipped
 
 pytestmark = pytest.mark.slow
 
@@ -63,6 +63,28 @@ def test_a_program_of_a_scenario_made_false_says_what_came(
     text = path.read_text()
     assert true in text
     (subject,) = subjects(loads(text.replace(true, false), path), ())
+    found, output = status(lab, subject, compiler, tmp_path)
+    assert found == (1 if told else 0), output
+    assert told in output
+
+
+@pytest.mark.parametrize(
+    ("true", "false", "told"),
+    [
+        ("title", "title", ""),
+        ('uart: "A"', 'uart: "B"', "byte 0 of the output is 0x41, not 0x42"),
+        ("- hypercall: {nr: 7}", "- mmio: {write: uart, len: 4}", "must never come"),
+        ("00 00 00 0b", "00 00 00 0c", "byte 3 of memory at 0x40000800 is 0xb, not 0xc"),
+        ("- system_event: {type: shutdown}", "- any: {repeat: 2}", "others were expected"),
+        ("x21: 7, x20", "x21: 8, x20", "is 0x7, not 0x8"),
+    ],
+)
+def test_every_part_of_a_program_tells_true_from_false(
+    lab: Lab, compiler: str, tmp_path: Path, true: str, false: str, told: str
+) -> None:
+    text = EVERYTHING.read_text()
+    assert true in text
+    (subject,) = subjects(loads(text.replace(true, false), EVERYTHING), ())
     found, output = status(lab, subject, compiler, tmp_path)
     assert found == (1 if told else 0), output
     assert told in output

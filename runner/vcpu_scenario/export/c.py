@@ -122,12 +122,13 @@ def _run_vcpu(case: Case, used: set[str], *, debugger: bool) -> list[str]:
     value += [f".it_value.tv_usec = {rest},"] if rest else []
     hooks: list[str] = []
     declared: list[str] = []
-    if "check_never" in used:
-        declared += ["static void (*check_never)(void);", ""]
-        hooks += ["if (check_never)", "\tcheck_never();"]
-    if "check_stop" in used:
-        declared += ["static void (*check_stop)(int nr);", "static int nr_stops;", ""]
-        hooks += ["if (check_stop && is_told())", "\tcheck_stop(nr_stops++);"]
+    if "when_run" in used:
+        declared += [*comment("Called after each exit"), "static void (*when_run)(void);", ""]
+        hooks += ["if (when_run)", "\twhen_run();"]
+    if "when_told" in used:
+        declared += comment("Called when a debugger is told of an exit")
+        declared += ["static void (*when_told)(int nr);", "static int nr_stops;", ""]
+        hooks += ["if (when_told && is_told())", "\twhen_told(nr_stops++);"]
     return [
         *declared,
         *comment("The next exit; a run that does not end in time is interrupted"),

@@ -82,12 +82,12 @@ def _within(device: Device, name: str, lines: list[str]) -> list[str]:
         return []
     if device.model == "replies-by-address":
         return lines
-    base = f"{name.upper()}_BASE"
+    brace, end = (" {", ["}"]) if len(lines) > 1 else ("", [])
     return [
-        f"offset = addr - {base};",
-        f"if (offset < {device.size:#x}) {{",
+        f"offset = addr - {name.upper()}_BASE;",
+        f"if (offset < {device.size:#x}){brace}",
         *(f"\t{line}" for line in lines),
-        "}",
+        *end,
     ]
 
 

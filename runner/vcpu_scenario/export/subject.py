@@ -4,7 +4,7 @@ its clauses with the kernels that they are for."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from vcpu_scenario.export.refusal import Unexportable
@@ -91,6 +91,8 @@ def subjects(
                     if kernel
                     else _of_all(scenario, combination, vmm)
                 )
+                if len(branches) == 1:
+                    branches = (replace(branches[0], name=""),)
                 if branches:
                     yield Subject(scenario, combination, vmm, kernel, condition, branches)
 

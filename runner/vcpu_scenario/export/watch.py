@@ -62,9 +62,9 @@ def hooks(branch: Branch) -> list[str]:
     expectation = branch.clause.expectation
     out = []
     if expectation.never:
-        out.append(f"check_never = check_never{branch.suffix};")
+        out.append(f"when_run = check_never{branch.suffix};")
     if expectation.stops is not None:
-        out.append(f"check_stop = check_stop{branch.suffix};")
+        out.append(f"when_told = check_stop{branch.suffix};")
     return [*out, ""] if out else []
 
 

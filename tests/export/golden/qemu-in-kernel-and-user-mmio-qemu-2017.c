@@ -689,9 +689,8 @@ static uint64_t read_device(uint64_t addr)
 	uint64_t offset;
 
 	offset = addr - UART_BASE;
-	if (offset < 0x1000) {
+	if (offset < 0x1000)
 		return uart_read(offset);
-	}
 	return 0x8877665544332211;
 }
 
@@ -700,9 +699,8 @@ static void write_device(uint64_t addr, uint64_t data)
 	uint64_t offset;
 
 	offset = addr - UART_BASE;
-	if (offset < 0x1000) {
+	if (offset < 0x1000)
 		uart_write(offset, data);
-	}
 }
 
 static void handle_mmio(void)
@@ -713,7 +711,8 @@ static void handle_mmio(void)
 		set_mmio_data(read_device(run->mmio.phys_addr));
 }
 
-static void (*check_stop)(int nr);
+/* Called when a debugger is told of an exit */
+static void (*when_told)(int nr);
 static int nr_stops;
 
 /* The next exit; a run that does not end in time is interrupted */
@@ -741,8 +740,8 @@ static void run_vcpu(void)
 	} while (kicked && result == -EINTR);
 	exit_pc = get_reg(REG_PC);
 	nr_exits++;
-	if (check_stop && is_told())
-		check_stop(nr_stops++);
+	if (when_told && is_told())
+		when_told(nr_stops++);
 }
 
 /* What the VMM does of itself after an exit, up to resume() */
@@ -861,7 +860,7 @@ static void check_stop_4_14(int nr)
  */
 static void expect_4_14(void)
 {
-	check_stop = check_stop_4_14;
+	when_told = check_stop_4_14;
 
 	run_vcpu();
 	expect(is_hw_breakpoint(PC(start)));
@@ -955,7 +954,7 @@ static void check_stop_4_15_to_4_20(int nr)
 /* 4.15 to 4.20: after_ldr is reported twice, first with x3 old. */
 static void expect_4_15_to_4_20(void)
 {
-	check_stop = check_stop_4_15_to_4_20;
+	when_told = check_stop_4_15_to_4_20;
 
 	run_vcpu();
 	expect(is_hw_breakpoint(PC(start)));
@@ -1052,7 +1051,7 @@ static void check_stop_5_0_to_5_2(int nr)
  */
 static void expect_5_0_to_5_2(void)
 {
-	check_stop = check_stop_5_0_to_5_2;
+	when_told = check_stop_5_0_to_5_2;
 
 	run_vcpu();
 	expect(is_hw_breakpoint(PC(start)));
@@ -1135,7 +1134,7 @@ static void check_stop_5_3_to_5_10(int nr)
  */
 static void expect_5_3_to_5_10(void)
 {
-	check_stop = check_stop_5_3_to_5_10;
+	when_told = check_stop_5_3_to_5_10;
 
 	run_vcpu();
 	expect(is_hw_breakpoint(PC(start)));
@@ -1227,7 +1226,7 @@ static void check_stop_5_13_to_6_13(int nr)
  */
 static void expect_5_13_to_6_13(void)
 {
-	check_stop = check_stop_5_13_to_6_13;
+	when_told = check_stop_5_13_to_6_13;
 
 	run_vcpu();
 	expect(is_hw_breakpoint(PC(start)));
@@ -1329,7 +1328,7 @@ static void check_stop_5_11_to_5_12_and_from_6_14(int nr)
  */
 static void expect_5_11_to_5_12_and_from_6_14(void)
 {
-	check_stop = check_stop_5_11_to_5_12_and_from_6_14;
+	when_told = check_stop_5_11_to_5_12_and_from_6_14;
 
 	run_vcpu();
 	expect(is_hw_breakpoint(PC(start)));
