@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import typer
 import vcpu_scenario.cli.authors
-import vcpu_scenario.cli.real  # noqa: F401 - both add their commands to the application
+import vcpu_scenario.cli.real
+import vcpu_scenario.cli.sharing  # noqa: F401 - all add their commands to the application
 from vcpu_scenario.cli.app import app
 from vcpu_scenario.cli.reports import FORMATS
 from vcpu_scenario.cli.status import Status
