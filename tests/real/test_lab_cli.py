@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from vcpu_scenario.cli import conform, main
+from vcpu_scenario.cli.machines import LabArguments
 from vcpu_scenario.running.target import InLab
 
 from .conftest import Debian
@@ -68,3 +69,43 @@ def test_a_lab_is_one_kernel_and_no_other(lab: None, capsys: pytest.CaptureFixtu
     recording = str(RECORDED / "core.json.xz")
     assert status("conform", recording, "--machine", "lab:6.12", "--kernel", "6.1") == 4
     assert "lab:6.12 is 6.12, and no other" in capsys.readouterr().err
+
+
+@pytest.fixture
+def programs(options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with programs that end as their text says, and a stand-in for QEMU to run them."""
+    monkeypatch.setattr(LabArguments, "options", lambda self: options())
+    for name, text in (("good", "0 fine"), ("bad", "1 wrong"), ("none", "4 no such thing")):
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_programs_run_in_one_boot_and_say_how_they_end(
+    programs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status("lab", "run", "6.12", str(programs / "good"), str(programs / "none")) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "good on GICv3: fine",
+        "good: pass",
+        "none on GICv3: no such thing",
+        "none: skip",
+    ]
+    assert len((programs / "log").read_text().splitlines()) == 1
+
+
+def test_a_program_that_fails_is_a_mismatch(
+    programs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [str(programs / name) for name in ("bad", "good")]
+    assert status("lab", "run", "6.12", "--gic", "2", *names) == 1
+    out = capsys.readouterr().out
+    assert "bad on GICv2: wrong\nbad: fail, status 1\n" in out
+    assert "good: pass" in out
+
+
+def test_a_program_that_is_not_there_is_told_before_anything_boots(
+    programs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status("lab", "run", "6.12", str(programs / "nothing")) == 4
+    assert "cannot read" in capsys.readouterr().err
+    assert not (programs / "log").exists()
