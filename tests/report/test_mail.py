@@ -30,7 +30,9 @@ def evidence() -> Evidence:
     short = replace(other, trace=Trace(other.trace.exits[:-1]))
     return Evidence(
         history,
-        "start: mov x0, #1 // `code`\n       brk #2\n",
+        "start: mov x0, #1 // `code`\n"
+        "       brk #2                                   // too far to the right by far\n"
+        "next:  nop // and this is more than can stand beside anything, however near it comes\n",
         results,
         (
             OnReal("lab:5.10", "5.10.0-32-arm64", results["5.10"]),

@@ -52,8 +52,10 @@ def block(subject: Subject, names: Names, taken: Collection[str], *, words: bool
 
 
 def _declared(symbols: Mapping[str, str]) -> list[str]:
-    # Without it a compiler that makes position-independent code looks for them in other objects.
+    # Position-independent code would look for them in a global offset table, which has no entries
+    # for labels of this kind.
     return [
+        "/* They are in this file, not behind a global offset table */",
         "#pragma GCC visibility push(hidden)",
         "extern const uint8_t guest_code[], guest_end[];",
         *(f"extern const uint8_t at_{name}[]{symbol};" for name, symbol in symbols.items()),

@@ -6,6 +6,7 @@ It says nothing of a kernel that was not run, and of a real one only what it did
 
 from __future__ import annotations
 
+import re
 import shlex
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from vcpu_scenario.verdict.traces import compare_traces
 
 WIDTH: Final = 72
 _MOST_MISMATCHES: Final = 3
+_COMMENTED: Final = re.compile(r"(.*?\S)\s*(//.*)\Z")
 
 _WORDS: Final[Mapping[Verdict, str]] = {
     Verdict.PASS: "as expected",
@@ -141,8 +143,8 @@ def _on_real(evidence: Evidence, real: OnReal) -> str:
 
 
 def text(every: Sequence[Evidence]) -> str:
-    """A mail of lines of at most :data:`WIDTH` columns, but for code and commands, which cannot be
-    broken."""
+    """A mail of lines of at most :data:`WIDTH` columns, but for names and instructions that are
+    longer themselves."""
     return "\n\n".join("\n".join(_text(each)) for each in every) + "\n"
 
 
@@ -153,7 +155,7 @@ def _text(evidence: Evidence) -> Iterator[str]:
         yield ""
         yield from _wrapped(" ".join(paragraph.split()))
     yield from _heading("The guest")
-    yield from (f"    {line}".rstrip() for line in evidence.code.rstrip().split("\n"))
+    yield from (part for line in evidence.code.rstrip().split("\n") for part in _code(line))
     yield from _heading("What each release does, emulated")
     yield from _text_table(_table(evidence))
     for number, group in enumerate(evidence.history.groups):
@@ -190,6 +192,19 @@ def _wrapped(words: str, following: str = "", first: str = "") -> Iterator[str]:
         break_on_hyphens=False,
         drop_whitespace=True,
     )
+
+
+def _code(line: str) -> Iterator[str]:
+    """A line of assembly; where it is too long its comment comes nearer, or stands above it."""
+    commented = _COMMENTED.match(line)
+    if commented is not None and len(line) + 4 > WIDTH:
+        code, said = commented.groups()
+        if len(code) + len(said) + 6 <= WIDTH:
+            line = f"{code}  {said}"
+        else:
+            line = code
+            yield from _wrapped(said, "// ", "    ")
+    yield f"    {printable(line)}".rstrip()
 
 
 def _command(words: Sequence[str]) -> Iterator[str]:

@@ -56,6 +56,7 @@ asm(
 "	.popsection\n"
 );
 
+/* They are in this file, not behind a global offset table */
 #pragma GCC visibility push(hidden)
 extern const uint8_t guest_code[], guest_end[];
 extern const uint8_t at_start[] asm("start");
