@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
-from vcpu_scenario.export.c import program
+from vcpu_scenario.case import Action
+from vcpu_scenario.export import actions
+from vcpu_scenario.export.c import VMMS, program
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.subject import subjects
 from vcpu_scenario.language import load
+from vcpu_scenario.vmm.personality import PERSONALITIES
 
 from .conftest import EVERYTHING, ROOT, SHIPPED, compiled, only, shipped
 
@@ -88,6 +93,19 @@ debug: {single_step: true}
 def test_what_c_cannot_say_is_refused_by_name(text: str, what: str, tmp_path: Path) -> None:
     with pytest.raises(Unexportable, match=what):
         program(only(STEP + text, tmp_path))
+
+
+def test_a_vmm_that_is_not_there_in_c_is_refused(tmp_path: Path) -> None:
+    assert set(PERSONALITIES) == VMMS
+    subject = replace(
+        only(f"{STEP}expect: [{{exits: [debug: {{step: next}}]}}]", tmp_path), vmm="x"
+    )
+    with pytest.raises(Unexportable, match="the VMM x"):
+        program(subject)
+
+
+def test_every_action_is_there_in_c() -> None:
+    assert set(actions._OF) == set(get_args(Action))
 
 
 def test_what_the_author_says_stands_beside_the_exit(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from vcpu_scenario.case import Case
 from vcpu_scenario.export import course, devices, guest, setup
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.parts import headers_for, parts_for
+from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.remarks import Remarks
 from vcpu_scenario.export.subject import Branch, Subject
 from vcpu_scenario.export.text import (
@@ -30,6 +31,9 @@ _WITH_DEBUGGER: Final = {"qemu": {"qemu"}, "qemu-2017": {"qemu", "leaves_at_mmio
 """The personalities of VMMs that do things of their own for a debugger, with their variants of
 parts."""
 
+VMMS: Final = frozenset({"plain", *_WITH_DEBUGGER})
+"""The personalities that there are in C."""
+
 _SECOND: Final = 1_000_000
 _AGAIN: Final = 50_000
 """Microseconds between later alarms, should the first have come before the vCPU ran."""
@@ -40,6 +44,8 @@ def program(subject: Subject, *, words: bool = False) -> str:
 
     Raises :class:`~vcpu_scenario.export.refusal.Unexportable`.
     """
+    if subject.vmm not in VMMS:
+        raise Unexportable(f"the VMM {subject.vmm}, of which there is none in C")
     case = subject.combination.case
     code = guest.code_of(subject)
     names = Names(case, code, subject.combination.symbols, debugger=subject.vmm in _WITH_DEBUGGER)

@@ -467,7 +467,14 @@ static bool is_for_the_guest(void)
 {
 	if (!result && run->exit_reason == KVM_EXIT_ARM_NISV)
 		return true;
-	return debug_class() >= 0 && debug_class() != ESR_EC_SOFTSTP_LOW;
+	switch (debug_class()) {
+	case ESR_EC_BREAKPT_LOW:
+	case ESR_EC_WATCHPT_LOW:
+	case ESR_EC_BRK64:
+		return true;
+	default:
+		return false;
+	}
 }
 
 #define REG_VBAR	ARM64_SYS_REG(3, 0, 12, 0, 0)
