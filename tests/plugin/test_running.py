@@ -185,7 +185,12 @@ def test_a_test_of_another_kind_imports_nothing_of_the_package(project: pytest.P
     )
     project.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=1)
     names = json.loads(Path("names.json").read_text())
-    assert sorted(names) == ["vcpu_scenario", "vcpu_scenario.pytest_plugin"]
+    assert sorted(names) == [
+        "vcpu_scenario",
+        "vcpu_scenario.host",
+        "vcpu_scenario.host.package",
+        "vcpu_scenario.pytest_plugin",
+    ]
 
 
 def test_only_the_public_interface_of_pytest_is_used() -> None:
