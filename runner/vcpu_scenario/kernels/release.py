@@ -54,6 +54,9 @@ KNOWN_RELEASES: Final = (
 )
 """The rows of the kernel table, oldest first."""
 
+_LAST_SERIES: Final = {4: 20, 5: 19, 6: 19}
+"""After which the next major begins: there is no 4.21."""
+
 VARIANTS: Final = ("v2trap",)
 """``v2trap``: accesses to the GICv2 CPU interface trap and are emulated in hyp."""
 
@@ -131,6 +134,13 @@ class _Term(NamedTuple):
             bound.admits(release.numbers) for bound in self.bounds
         )
 
+    def edges(self) -> Iterable[Release]:
+        for bound in self.bounds:
+            *series, last = bound.numbers
+            for number in range(max(last - 1, 0), last + 2):
+                if len(series) != 1 or number <= _LAST_SERIES.get(series[0], number):
+                    yield Release((*series, number), self.variant)
+
     def named(self) -> Iterable[Release]:
         return (
             Release(bound.numbers, self.variant)
@@ -161,6 +171,11 @@ class KernelRange(NamedTuple):
         and releases between known ones that it names itself (``5.4``).
         """
         return _rows(self)
+
+    def edges(self) -> frozenset[Release]:
+        """Each release that a bound names, and those next to it: wherever the range begins or
+        ends, one of them is on either side."""
+        return frozenset(edge for term in self.terms for edge in term.edges())
 
 
 # Scenarios ask for a few ranges again and again, and each of them of every release.

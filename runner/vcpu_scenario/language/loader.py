@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +10,7 @@ from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, GivenUp,
 from vcpu_scenario.assembly.cache import assemble_for, cached
 from vcpu_scenario.host.reading import Unreadable, read_regular
 from vcpu_scenario.language import schema, yaml12
-from vcpu_scenario.language.clauses import read_clause
+from vcpu_scenario.language.conditions import read_conditions
 from vcpu_scenario.language.files import MAX_SCENARIO, Folder
 from vcpu_scenario.language.guest import Sources
 from vcpu_scenario.language.model import Combination, Scenario
@@ -31,13 +31,13 @@ from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.language.selection import (
     DEFAULT_VMMS,
     Audience,
-    Selector,
     check_reachable,
     read_kernels,
     read_selector,
     read_vmms,
 )
 from vcpu_scenario.language.setup import read_setup
+from vcpu_scenario.language.variants import ClauseReader
 from vcpu_scenario.source import Diagnostic, InvalidScenario, Span, split_lines
 
 SUFFIX: Final = ".vcpu.yaml"
@@ -147,14 +147,21 @@ class _Loader:
         nodes = [item for item in _items(root.get("expect")) if isinstance(item, Map)]
         parameters = parameter_names(root.get("matrix")) if self.whole else None
         selectors = [read_selector(node, parameters, problems) for node in nodes]
+        conditions = [read_conditions(node, parameters, problems) for node in nodes]
         audience = Audience(
             read_kernels(root.get("kernels"), problems),
             read_vmms(root.get("vmm")) or DEFAULT_VMMS,
             tuple(selectors),
+            tuple(found.selectors for found in conditions),
         )
         told = root.faulty or any(map(_selects_faultily, nodes))
-        if self.whole and self.rows and not told and len(problems) == before:
+        sound = self.whole and bool(self.rows) and not told and len(problems) == before
+        if sound:
             self._check_clauses(audience)
+        reader = ClauseReader.of(audience, conditions)
+        combinations = tuple(self._combinations(reader))
+        if sound:
+            reader.report(problems)
         return Scenario(
             self.path,
             name,
@@ -163,7 +170,7 @@ class _Loader:
             _texts(root.get("tags")),
             _texts(root.get("origin")),
             audience,
-            tuple(self._combinations(selectors)),
+            combinations,
             tuple(self.assembled),
         )
 
@@ -181,25 +188,23 @@ class _Loader:
                 expected=f"at most {MAX_CASES:,} on {MAX_KERNELS}",
             )
 
-    def _combinations(self, selectors: Sequence[Selector]) -> Iterator[Combination]:
+    def _combinations(self, reader: ClauseReader) -> Iterator[Combination]:
         done: dict[Span, bool] = {}
         for row, name in zip(self.rows, case_names(self.rows), strict=True):
             self.problems.parameters = shown(row)
-            yield self._combination(selectors, row, name, done)
+            yield self._combination(reader, row, name, done)
         if not self.problems:
             check_done(done, self.problems)
 
     def _combination(
-        self, selectors: Sequence[Selector], row: Parameters, name: str, done: dict[Span, bool]
+        self, reader: ClauseReader, row: Parameters, name: str, done: dict[Span, bool]
     ) -> Combination:
         root = self._with_parameters(row)
         setup = read_setup(root, self.problems, self.sources)
         nodes = [item for item in _items(root.get("expect")) if isinstance(item, Map)]
-        clauses = tuple(
-            read_clause(node, setup) if selector.fits_params(row) else None
-            for node, selector in zip(nodes, selectors, strict=True)
-        )
-        cases = [clause.case for clause in clauses if clause is not None] or [setup.case]
+        clauses = reader.read(nodes, row, setup)
+        read = [clause for found in clauses if found for clause in found.values()]
+        cases = [clause.case for clause in read] or [setup.case]
         longest = max(case.limits.exits for case in cases)
         for acting in setup.acting:
             done[acting.span] = done.get(acting.span, False) or acting.exit < longest - 1

@@ -158,7 +158,9 @@ def check_order(exits: Sequence[ReadExit], case: Case, problems: Problems) -> No
         ends = _ends(expected, index in on, limits.stop_on_intr)
         if item.acting is not None and (ends or index >= limits.exits - 1):
             why = f"{_WHAT[ends]} ends the run" if ends else "the run ends with this exit"
-            problems.add("this is never done", item.acting, help=f"{why}: leave it out")
+            of_case = f"the run of {problems.case}" if problems.case else ""
+            help = f"{why}: leave it out"
+            problems.add("this is never done", item.acting, found=of_case, help=help)
         if ends and expected.least:
             if after is not None or expected.least > 1:
                 behind = expected if after is None else after.expected

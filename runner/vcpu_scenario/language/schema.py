@@ -85,8 +85,10 @@ class _Check:
 
     def _scalar(self, node: Scalar, shape: Shape, what: str) -> None:
         """Says what is wrong with a scalar that does not fit."""
-        if shape.enum is not None and shape.is_type(node) and node.value not in shape.enum:
-            self._not_one_of(node, shape.enum, what)
+        words = _choices(shape) if shape.scalars == {str} and not shape.takes_list else ()
+        choices = shape.enum or words
+        if choices and shape.is_type(node) and node.value not in choices:
+            self._not_one_of(node, choices, what)
         else:
             self._wrong(node, shape, what)
 
@@ -249,6 +251,7 @@ _NAMES: Final = {
     "boolean": "boolean",
     "integer": "integer",
     "number": "number",
+    "null": "null",
 }
 
 
@@ -268,15 +271,19 @@ def _found(node: Node) -> str:
     return f"{quoted(node.text)}, {kinds[type(node.value)]}"
 
 
-_ONE_OF: Final = re.compile(r"\^\(((?:\w[\w-]*\|?)+)\)\$")
+_ONE_OF: Final = re.compile(r"\^\(([\w|-]+)\)\$\Z")
 """A pattern that is a choice of words."""
 
 
+def _choices(shape: Shape) -> tuple[str, ...]:
+    """The words that a text has to be one of, by its pattern."""
+    found = _ONE_OF.match(shape.schema.get("pattern", ""))
+    return tuple(found[1].split("|")) if found is not None else ()
+
+
 def _near(node: Node, shape: Shape) -> Near | None:
-    choices = _ONE_OF.match(shape.schema.get("pattern", ""))
-    if choices is None or not isinstance(node, Scalar):
-        return None
-    return node.text, choices[1].split("|")
+    choices = _choices(shape)
+    return (node.text, choices) if choices and isinstance(node, Scalar) else None
 
 
 def _hint(node: Node, shape: Shape) -> str:

@@ -54,6 +54,8 @@ class Problems:
         """The text in which parameters stand."""
         self.parameters = ""
         """The values that they have just now."""
+        self.case = ""
+        """The case for which a clause with conditions is being read."""
         for diagnostic in found:
             self.take(diagnostic)
 
