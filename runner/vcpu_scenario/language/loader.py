@@ -60,9 +60,15 @@ def load(path: str | Path, root: str | Path | None = None, *, strictly: bool = F
 
 
 def loads(
-    text: str, path: str | Path, root: str | Path | None = None, *, strictly: bool = False
+    text: str,
+    path: str | Path,
+    root: str | Path | None = None,
+    *,
+    strictly: bool = False,
+    conditions: bool = True,
 ) -> Scenario:
-    """Loads a scenario from ``text``, which stands in ``path`` or could."""
+    """Loads a scenario from ``text``, which stands in ``path`` or could; without ``conditions``
+    those that tell no cases from others are no fault."""
     path = Path(path)
     node, faults = yaml12.parse(text, str(path))
     problems = Problems(faults)
@@ -73,7 +79,7 @@ def loads(
         decide(node, problems)
     if isinstance(checked, Map):
         loader = _Loader(path, text, checked, problems)
-        scenario = loader.scenario(_name(path, root))
+        scenario = loader.scenario(_name(path, root), conditions=conditions)
         if not problems:
             return scenario
     raise InvalidScenario(problems)
@@ -141,26 +147,26 @@ class _Loader:
         folder = Folder(path.parent, problems)
         self.sources = Sources(self._assemble, folder, split_lines(text))
 
-    def scenario(self, name: str) -> Scenario:
+    def scenario(self, name: str, *, conditions: bool) -> Scenario:
         root, problems = self.root, self.problems
         before = len(problems)
         nodes = [item for item in _items(root.get("expect")) if isinstance(item, Map)]
         parameters = parameter_names(root.get("matrix")) if self.whole else None
         selectors = [read_selector(node, parameters, problems) for node in nodes]
-        conditions = [read_conditions(node, parameters, problems) for node in nodes]
+        held = [read_conditions(node, parameters, problems) for node in nodes]
         audience = Audience(
             read_kernels(root.get("kernels"), problems),
             read_vmms(root.get("vmm")) or DEFAULT_VMMS,
             tuple(selectors),
-            tuple(found.selectors for found in conditions),
+            tuple(found.selectors for found in held),
         )
         told = root.faulty or any(map(_selects_faultily, nodes))
         sound = self.whole and bool(self.rows) and not told and len(problems) == before
         if sound:
             self._check_clauses(audience)
-        reader = ClauseReader.of(audience, conditions)
+        reader = ClauseReader.of(audience, held)
         combinations = tuple(self._combinations(reader))
-        if sound:
+        if sound and conditions:
             reader.report(problems)
         return Scenario(
             self.path,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vcpu_scenario.authoring.merging.choices import (
     ABSENT,
@@ -203,6 +204,12 @@ def _comments(
     ]
 
 
+_SAYS_WHERE: Final = re.compile(r"#\s*[<>]?=?\d[^:]*: ")
+"""A comment that says already which kernels it is about."""
+
+
 def _from(comment: str, at: Places, every: Places, wording: Wording) -> str:
+    if _SAYS_WHERE.match(comment):
+        return comment
     told = " and ".join(map(str, wording.conditions(at, every)))
     return f"# {told}: {comment.removeprefix('#').strip()}"

@@ -14,6 +14,7 @@ from vcpu_scenario.authoring.merging.choices import Tree, choice, effort, in_bra
 from vcpu_scenario.authoring.merging.clauses import LISTS, Clause, Fixed, Part, clauses_of
 from vcpu_scenario.authoring.merging.columns import Block, aligned, block
 from vcpu_scenario.authoring.merging.ranges import Place, Places, Wording
+from vcpu_scenario.kernels.release import parse_range
 from vcpu_scenario.language import loads, yaml12
 from vcpu_scenario.language.model import Scenario
 from vcpu_scenario.language.nodes import Map
@@ -30,14 +31,17 @@ _GAIN: Final = 0.05
 """What a line less has to be worth, for a change to be made at all."""
 
 
-def merged(text: str, path: str | Path) -> str:
-    """``text``, the content of ``path``, with clauses merged that have enough in common.
+def merged(text: str, path: str | Path, kernel: str = "") -> str:
+    """``text``, the content of ``path``, with clauses merged that have enough in common; with
+    ``kernel`` the clauses that are for it alone are merged with others, and no others.
 
-    Every case expects what it did. Raises :class:`vcpu_scenario.source.InvalidScenario` for what is
-    no scenario, and :class:`vcpu_scenario.authoring.concrete.Unusual`.
+    Every case expects what it did. Conditions that tell no cases from others, as a clause put
+    before theirs leaves them, are left out. Raises
+    :class:`vcpu_scenario.source.InvalidScenario` for what is no scenario, and
+    :class:`vcpu_scenario.authoring.concrete.Unusual`.
     """
     path = Path(path)
-    scenario = loads(text, path)
+    scenario = loads(text, path, conditions=False)
     node, _ = yaml12.parse(text, str(path))
     key = node.key("expect") if isinstance(node, Map) else None
     document = concrete.read(text)
@@ -45,7 +49,16 @@ def merged(text: str, path: str | Path) -> str:
         return text
     clauses = clauses_of(document, node, scenario)
     said = [comment.text.removeprefix("#").strip() for comment in document.comments]
-    return _Merging(text, path, scenario, clauses, key.span.line, said).result()
+    sound = _is_valid(text, path)
+    return _Merging(text, path, scenario, clauses, key.span.line, said, sound, kernel).result()
+
+
+def _is_valid(text: str, path: Path) -> bool:
+    try:
+        loads(text, path)
+    except InvalidScenario:
+        return False
+    return True
 
 
 @dataclass(slots=True)
@@ -58,6 +71,10 @@ class _Merging:
     """The line below that of ``expect:``, from 0."""
     said: list[str]
     """Every comment, without its mark."""
+    sound: bool
+    """The text has no condition that tells no cases from others."""
+    kernel: str
+    """The kernel whose clauses are to be merged; empty for all."""
     refused: set[frozenset[int]] = field(default_factory=set)
     _kept: dict[frozenset[int], Block | None] = field(default_factory=dict)
 
@@ -65,9 +82,10 @@ class _Merging:
         """The text that costs its reader least, of what is reached on several ways."""
         wanted = meaning(self.scenario)
         alone = [frozenset((number,)) for number in range(len(self.clauses))]
-        ways = [self._from(groups, wanted) for groups in (alone, self._by_vmm(alone))]
+        starts = [alone] if self.kernel else [alone, self._by_vmm(alone)]
+        ways = [self._from(groups, wanted) for groups in starts]
         best = min(ways, key=lambda groups: sum(map(self._cost, groups)))
-        return self._written(best) if best != alone else self.text
+        return self._written(best) if best != alone or not self.sound else self.text
 
     def _from(self, groups: _Groups, wanted: Any) -> _Groups:
         """``groups`` merged further, pair by pair, as long as a reader gains."""
@@ -100,12 +118,17 @@ class _Merging:
     def _best_pair(self, groups: _Groups) -> tuple[frozenset[int], frozenset[int]] | None:
         steps: list[tuple[float, tuple[frozenset[int], frozenset[int]] | None]] = []
         for pair in combinations(sorted(groups, key=min), 2):
-            both = self._block(pair[0] | pair[1])
+            both = self._block(pair[0] | pair[1]) if any(map(self._is_meant, pair)) else None
             if both is not None and pair[0] | pair[1] not in self.refused:
                 gain = self._cost(pair[0]) + self._cost(pair[1]) - both.cost
                 steps.append((gain, pair))
         gain, best = max(steps, key=lambda step: step[0], default=(0.0, None))
         return best if gain > _GAIN else None
+
+    def _is_meant(self, group: frozenset[int]) -> bool:
+        clauses = self.scenario.audience.clauses
+        alone = parse_range(self.kernel) if self.kernel else None
+        return alone is None or any(clauses[number].kernels == alone for number in group)
 
     def _cost(self, group: frozenset[int]) -> float:
         found = self._block(group)
@@ -123,6 +146,8 @@ class _Merging:
         if len(clauses) > 1:
             return together
         (clause,) = clauses
+        if not self.sound and together is not None:
+            return together
         lines = float(sum(bool(line.strip()) for line in clause.lines))
         return Block(clause.lines, together.cost if together is not None else lines)
 
@@ -220,7 +245,8 @@ class _Merged:
         places = {number: part.places for number, part in enumerate(self.parts)}
         yield Block((f"{key}:" if any(lists.values()) else f"{key}: []",), 1)
         columns = aligned(lists)
-        if _SHARED * sum(len(column) > 1 for column in columns) < len(columns):
+        shared = sum(len(column) > 1 for column in columns)
+        if len(self.parts) > 1 and _SHARED * shared < len(columns):
             raise Fixed
         for column in columns:
             yield block(column, places, here, self.wording, "      ")
