@@ -55,6 +55,13 @@ before:
   - raise: {cpu: fiq}
   - lower: {ppi: 27}
 on:
+  - first: {debug: {step: poll, after_emulation: true, regs: {x1: 0}}}
+    do: [skip_instruction: true]
+  - each: {any: {exit: INTR, pc: done}}
+    do: [{set: {x8: 1}}]
+  - nth: 2
+    of: {mmio: {write: uart, len: 2, data: 7}}
+    do: [{lower: {spi: 33}}]
   - exit: 1
     do:
       - debug: {enable: false}
@@ -97,6 +104,7 @@ expect:
       - system_event: {type: shutdown, ndata: 1, data: [0]}
       - system_event: {type: 5}
       - hypercall: {nr: 0xc6000001, flags: 1}
+      - mmio: {read: {"<6.1": uart, else: timer}, regs: {x2: {"<7.1": 3, else: null}}, vmm: plain}
     stops: [poll, {at: done, reason: brk, regs: {x5: 1}}]
     final:
       regs: {x6: 1, pc: done}

@@ -11,6 +11,8 @@ from vcpu_scenario.case import (
     Case,
     CoalescedZone,
     Device,
+    ExitPattern,
+    FieldPattern,
     Gic,
     GuestDebug,
     HostInterrupt,
@@ -19,6 +21,7 @@ from vcpu_scenario.case import (
     Limits,
     Load,
     Memslot,
+    Reaction,
     SetGuestDebug,
     SetIrqLine,
     SetMmioData,
@@ -107,6 +110,40 @@ def test_everything_the_language_says_is_in_the_case() -> None:
             (5, (SetMmioData(0x90), SetRegister("x3", 1))),
             (8, (ImmediateExit(),)),
             (9, (ImmediateExit(),)),
+        ),
+        reactions=(
+            Reaction(
+                ExitPattern(
+                    (
+                        FieldPattern("exit", text="DEBUG"),
+                        FieldPattern("hsr", 0x32 << 26, 0x3F << 26 | 1 << 24),
+                        FieldPattern("pc", 0x40000004),
+                    ),
+                    (("x1", 0),),
+                ),
+                (SkipInstruction(),),
+            ),
+            Reaction(
+                ExitPattern(
+                    (FieldPattern("exit", text="INTR"), FieldPattern("pc", 0x40000008)),
+                    failing=True,
+                ),
+                (SetRegister("x8", 1),),
+                0,
+            ),
+            Reaction(
+                ExitPattern(
+                    (
+                        FieldPattern("exit", text="MMIO"),
+                        FieldPattern("is_write", 1),
+                        FieldPattern("addr", 0x09000000),
+                        FieldPattern("len", 2),
+                        FieldPattern("data", data=b"\x07\x00"),
+                    )
+                ),
+                (SetIrqLine(0x1000021, 0),),
+                2,
+            ),
         ),
         observe=("x1", "esr_el1", "x2", "x30", "x5"),
         peek=((0x60000000, 8),),

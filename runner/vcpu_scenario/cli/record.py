@@ -148,6 +148,7 @@ def _to_its_end(case: ScenarioCase) -> ScenarioCase:
     and the VMM has nothing more to do."""
     whole = next(one.case for one in case.scenario.combinations if one.params == case.params)
     acts = max((index for index, _ in whole.on), default=0)
+    acts += sum(max(one.nth, 1) for one in whole.reactions)
     limits = replace(whole.limits, repeats=whole.limits.repeats or 1 + acts)
     return replace(case, case=replace(whole, limits=limits))
 

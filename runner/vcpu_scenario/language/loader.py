@@ -26,7 +26,7 @@ from vcpu_scenario.language.params import (
     substitute_in,
     values_of,
 )
-from vcpu_scenario.language.possible import check_done
+from vcpu_scenario.language.possible import check_done, never_done
 from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.language.selection import (
     DEFAULT_VMMS,
@@ -141,6 +141,8 @@ class _Loader:
         self.whole &= problems.reports == before
         if not self.whole and root.dynamic:
             self.rows = []
+        self.never: dict[Span, str] = {}
+        """Why what is done at exits that fit a pattern is never done, empty where it may be."""
         self.assembled: dict[tuple[str, int], Assembled | Exception] = {}
         self.given_up: GivenUp | None = None
         """What took too long to assemble; a matrix would have each of its codes take as long."""
@@ -201,6 +203,9 @@ class _Loader:
             yield self._combination(reader, row, name, done)
         if not self.problems:
             check_done(done, self.problems)
+            for span, why in self.never.items():
+                if why:
+                    self.problems.add("this is never done", span, help=why)
 
     def _combination(
         self, reader: ClauseReader, row: Parameters, name: str, done: dict[Span, bool]
@@ -212,6 +217,10 @@ class _Loader:
         read = [clause for found in clauses if found for clause in found.values()]
         cases = [clause.case for clause in read] or [setup.case]
         longest = max(case.limits.exits for case in cases)
+        for reaction in setup.reactions:
+            span = reaction.expected.span
+            why = never_done(reaction, read, setup.limited) if read else ""
+            self.never[span] = why if self.never.get(span, why) else ""
         for acting in setup.acting:
             done[acting.span] = done.get(acting.span, False) or acting.exit < longest - 1
         program = setup.program
