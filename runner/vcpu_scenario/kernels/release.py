@@ -57,6 +57,12 @@ KNOWN_RELEASES: Final = (
 _LAST_SERIES: Final = {4: 20, 5: 19, 6: 19}
 """After which the next major begins: there is no 4.21."""
 
+LONGTERM: Final = ("4.14", "4.19", "5.4", "5.10", "5.15", "6.1", "6.6", "6.12", "6.18")
+"""The releases that kernel.org has maintained as longterm ones, from the oldest known on."""
+
+WORDS: Final[Mapping[str, tuple[str, ...]]] = {"latest": KNOWN_RELEASES[-1:], "lts": LONGTERM}
+"""Releases by a word."""
+
 VARIANTS: Final = ("v2trap",)
 """``v2trap``: accesses to the GICv2 CPU interface trap and are emulated in hyp."""
 
@@ -203,10 +209,11 @@ ALL_RELEASES: Final = KernelRange((_Term((), ""),))
 
 
 def parse_range(texts: str | Iterable[str]) -> KernelRange:
-    """Read one range, or several as their union; raises :class:`RangeError`."""
+    """Read one range, one of ``WORDS``, or several as their union; raises :class:`RangeError`."""
     if isinstance(texts, str):
         texts = (texts,)
-    return KernelRange(tuple(_term(text) for text in texts))
+    named = (one for text in texts for one in WORDS.get(text.strip(), (text,)))
+    return KernelRange(tuple(_term(text) for text in named))
 
 
 def _term(text: str) -> _Term:
@@ -229,7 +236,9 @@ def _term(text: str) -> _Term:
     return _Term(tuple(bounds), variants.pop())
 
 
-EXPECTED: Final = 'a range such as ">=5.11", "<6.1", "5.0..5.10", "4.14" or ">=6.1 <6.14"'
+EXPECTED: Final = (
+    'a range such as ">=5.11", "<6.1", "5.0..5.10", "4.14" or ">=6.1 <6.14", or latest or lts'
+)
 
 
 def _bounds(part: str) -> list[tuple[str, Release]]:
