@@ -354,3 +354,59 @@ def test_loading_leaves_the_scenario_as_it_is_for_everyone() -> None:
     found = small()
     with pytest.raises(AttributeError):
         found.title = "another"  # type: ignore[misc]
+
+
+NAMED = """
+devices:
+  uart: {handled_by: userspace, model: pl011, at: 0x09000000}
+  gic: {handled_by: kernel, model: vgic-v3, distributor: 0x08000000, redistributor: 0x080a0000}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("uart", 0x09000000),
+        ("uart+DR", 0x09000000),
+        ("uart+FR", 0x09000018),
+        ("uart + CR", 0x09000030),
+        ("uart+DMACR", 0x09000048),
+        ("gic+GICD_CTLR", 0x08000000),
+        ("gic+GICD_ISENABLER1", 0x08000104),
+        ("gic+GICD_IPRIORITYR8+1", 0x08000421),
+        ("gic+GICD_IROUTER33", 0x08006108),
+        ("gic+GICR_WAKER", 0x080A0014),
+        ("gic+GICR_ISENABLER0", 0x080B0100),
+        ("gic+GICR_ICFGR1", 0x080B0C04),
+    ],
+)
+def test_a_register_of_a_known_device_has_a_name(name: str, address: int) -> None:
+    found = case(f"{NAMED}expect: [{{exits: [mmio: {{read: {name}}}]}}]\n")
+    assert found.expectation is not None
+    assert found.expectation.exits is not None
+    (addr,) = (one for one in found.expectation.exits[0].checks if one.field == "addr")
+    assert addr.value == address
+
+
+def test_a_gicv2_has_the_names_of_its_cpu_interface() -> None:
+    text = """
+devices:
+  gic: {handled_by: kernel, model: vgic-v2, distributor: 0x08000000, cpu_interface: 0x08010000}
+before: [write: {at: start, words: [gic+GICC_DIR, gic+GICD_SGIR]}]
+"""
+    (wrote,) = case(text + "expect: [{never: [interrupted: {}]}]\n").case.before
+    assert isinstance(wrote, WriteMemory)
+    assert wrote.data == struct.pack("<2I", 0x08011000, 0x08000F00)
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [("'A'", 0x41), ("'0'", 0x30), (r"'\\n'", 10), (r"'\\\\'", 0x5C), ("' '", 0x20)],
+)
+def test_a_character_stands_for_its_code(written: str, code: int) -> None:
+    text = f'expect: [{{exits: [mmio: {{write: uart, len: 1, data: "{written}"}}]}}]\n'
+    found = case(NAMED + text)
+    assert found.expectation is not None
+    assert found.expectation.exits is not None
+    (data,) = (one for one in found.expectation.exits[0].checks if one.field == "data")
+    assert data.value == bytes((code,))

@@ -289,12 +289,20 @@ def _near(node: Node, shape: Shape) -> Near | None:
 def _hint(node: Node, shape: Shape) -> str:
     if types_of(shape.schema) == ["array"]:
         return _as_a_list(node) if shape.items is None or shape.items.is_type(node) else ""
-    if not isinstance(node, Scalar) or isinstance(node.value, str) or not node.text:
+    if isinstance(node, Scalar) and isinstance(node.value, str):
+        return _as_a_character(node, shape)
+    if not isinstance(node, Scalar) or not node.text:
         return ""
     if node.style != "plain" or str not in shape.scalars or shape.is_type(node):
         return ""
     fits = shape.pattern is None or shape.pattern.search(node.text)
     return f'quote it: "{node.text}"' if fits else ""
+
+
+def _as_a_character(node: Scalar, shape: Shape) -> str:
+    character = f"'{node.text}'"
+    fits = len(node.text) == 1 and shape.pattern is not None and shape.pattern.search(character)
+    return f'the code of a character is written "{character}"' if fits else ""
 
 
 def _as_a_list(node: Node) -> str:

@@ -70,6 +70,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     program = read_program(guest, scope, sources) if isinstance(guest, Map) else Program(ok=False)
     devices = read_devices(root.get("devices"), scope)
     scope.labels, scope.devices = program.symbols, devices.addresses
+    scope.registers_of = devices.registers
     scope.complete &= program.ok
     _check_names(root.get("devices"), program, scope)
 
