@@ -145,8 +145,8 @@ debug:
   watchpoints: [{at: 0x40000800, len: 4, access: write}]
 observe: [x0]
 on:
-  - {exit: 0, do: [debug: {hardware_breakpoints: [next]}]}
-  - {exit: 1, do: [debug: {}]}
+  - {exit: 0, then: [debug: {hardware_breakpoints: [next]}]}
+  - {exit: 1, then: [debug: {}]}
 """.replace(
     "CODE",
     listed("""

@@ -56,22 +56,22 @@ before:
   - lower: {ppi: 27}
 on:
   - first: {debug: {step: poll, after_emulation: true, regs: {x1: 0}}}
-    do: [skip_instruction: true]
+    then: [skip_instruction: true]
   - each: {any: {exit: INTR, pc: done}}
-    do: [{set: {x8: 1}}]
+    then: [{set: {x8: 1}}]
   - nth: 2
     of: {mmio: {write: uart, len: 2, data: 7}}
-    do: [{lower: {spi: 33}}]
+    then: [{lower: {spi: 33}}]
   - exit: 1
-    do:
+    then:
       - debug: {enable: false}
       - set: {x1: 7, pc: done-4}
       - write: {at: start, hex: "1f 20 03 d5"}
       - immediate_exit: true
-      - mmio_data: 5
+      - reply: 5
       - forge: {exit_reason: 0, is_write: 1, len: 2}
       - skip_instruction: true
-      - vcpu_events: {external_abort: true, serror: true, serror_esr: 0x123}
+      - vcpu_events: {ext_dabt_pending: true, serror_pending: true, serror_esr: 0x123}
       - mp_state: runnable
       - add_memory: {at: 0x70000000, size: 4KiB, readonly: true}
       - host_interrupt: true

@@ -246,7 +246,7 @@ def test_what_happens_after_a_brk(text: str, expected: str) -> None:
 
 def test_actions_of_on_come_before_those_of_then_at_the_same_exit() -> None:
     found = case(
-        "on: [{exit: 1, do: [{set: {x1: 1}}]}]\n"
+        "on: [{exit: 1, then: [{set: {x1: 1}}]}]\n"
         "expect:\n"
         "- exits:\n"
         "  - any: {}\n"

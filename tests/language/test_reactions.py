@@ -35,7 +35,7 @@ observe: [x1, x2]
     """),
 )
 ENDS = "expect: [{exits: [any: {repeat: {least: 3}}, debug: {brk: done, regs: {x2: 1}}]}]\n"
-COUNT = "do: [{set: {x2: 1}}]"
+COUNT = "then: [{set: {x2: 1}}]"
 
 
 def case(text: str, kernel: str = "6.12") -> ScenarioCase:
@@ -84,7 +84,7 @@ def test_an_action_is_done_at_the_exits_that_it_is_for(on: str, exits: list[int]
 
 def test_what_waits_for_an_exit_comes_before_what_is_for_its_number_and_its_then() -> None:
     text = (
-        "on:\n- {exit: 0, do: [{set: {x2: 2}}]}\n- {first: {mmio: {}}, do: [{set: {x2: 1}}]}\n"
+        "on:\n- {exit: 0, then: [{set: {x2: 2}}]}\n- {first: {mmio: {}}, then: [{set: {x2: 1}}]}\n"
         "expect:\n- exits:\n  - mmio: {read: uart+0x18, then: [{set: {x2: 3}}]}\n"
         "  - any: {regs: {x2: 3}, repeat: 3}\n"
     )
@@ -96,7 +96,7 @@ def test_what_waits_for_an_exit_comes_before_what_is_for_its_number_and_its_then
 
 def test_an_interrupted_run_goes_on_where_an_action_waits_for_it() -> None:
     text = (
-        "before: [immediate_exit: true]\non: [{first: {interrupted: {}}, do: [{set: {x2: 1}}]}]\n"
+        "before: [immediate_exit: true]\non: [{first: {interrupted: {}}, then: [{set: {x2: 1}}]}]\n"
         "expect: [{exits: [interrupted: {}, mmio: {read: uart+0x18, regs: {x2: 1}},"
         " any: {repeat: 3}]}]\n"
     )
@@ -104,7 +104,7 @@ def test_an_interrupted_run_goes_on_where_an_action_waits_for_it() -> None:
 
 
 def test_an_action_whose_exit_does_not_come_fails_the_case_at_its_place() -> None:
-    on = "on: [{first: {mmio: {write: uart, len: 4, data: 5}}, do: [{set: {x2: 1}}]}]\n"
+    on = "on: [{first: {mmio: {write: uart, len: 4, data: 5}}, then: [{set: {x2: 1}}]}]\n"
     found = execute(case(on + "expect: [{never: [interrupted: {}]}]\n"))
     assert found.verdict == "fail"
     (mismatch,) = found.mismatches
@@ -113,21 +113,21 @@ def test_an_action_whose_exit_does_not_come_fails_the_case_at_its_place() -> Non
 
 
 def test_an_exit_that_ends_the_run_is_too_late_for_an_action() -> None:
-    on = "on: [{nth: 4, of: {mmio: {}}, do: [{set: {x2: 1}}]}]\nlimits: {exits: 4}\n"
+    on = "on: [{nth: 4, of: {mmio: {}}, then: [{set: {x2: 1}}]}]\nlimits: {exits: 4}\n"
     text = POLL + on + "expect: [{never: [interrupted: {}]}]\n"
     (found,) = scenario(text).cases(["6.12"])
     assert [one.kind for one in execute(found).mismatches] == ["not done"]
 
 
 def test_it_travels_as_json() -> None:
-    text = "on: [{nth: 2, of: {mmio: {write: uart, len: 4, data: 5}}, do: [{set: {x2: 1}}]}]\n"
+    text = "on: [{nth: 2, of: {mmio: {write: uart, len: 4, data: 5}}, then: [{set: {x2: 1}}]}]\n"
     made = case(text + ENDS).case
     assert made.reactions
     assert decode(Case, json.loads(json.dumps(encode(made)))) == made
 
 
 def test_a_clause_in_which_it_may_come_is_enough() -> None:
-    on = "on: [{first: {debug: {brk: done}}, do: [skip_instruction: true]}]\n"
+    on = "on: [{first: {debug: {brk: done}}, then: [skip_instruction: true]}]\n"
     never = "- kernels: '<5.0'\n  exits: [mmio: {read: uart+0x18}]\n"
     ever = "- exits: [any: {}, debug: {brk: done}, any: {}]\n"
     assert scenario(POLL + on + "expect:\n" + never + ever)
@@ -136,11 +136,11 @@ def test_a_clause_in_which_it_may_come_is_enough() -> None:
 
 
 def test_registers_that_it_looks_at_are_observed() -> None:
-    on = "on: [{first: {any: {regs: {x9: 0}}}, do: [{set: {x2: 1}}]}]\n"
+    on = "on: [{first: {any: {regs: {x9: 0}}}, then: [{set: {x2: 1}}]}]\n"
     assert "x9" in case(on + ENDS).case.observe
 
 
 def test_one_entry_says_when_in_one_way() -> None:
-    assert messages("on: [{do: []}]\n") == [
+    assert messages("on: [{then: []}]\n") == [
         "an entry of `on` says in exactly one way after which exit"
     ]

@@ -76,7 +76,7 @@ def _by_number(
         problems.add(
             f"exit {index} is listed twice", number.span, help="put its actions in one list"
         )
-    numbers[index] = read_actions(item.get("do"), doings)
+    numbers[index] = read_actions(item.get("then"), doings)
     acting.append(Acting(index, number.span))
 
 
@@ -89,7 +89,7 @@ def _reaction(item: Map, doings: Doings) -> Iterator[ReadReaction]:
         (found for key in ("first", "each", "of") if (found := item.get(key)) is not None), None
     )
     expected = read_pattern(pattern, doings) if pattern is not None else None
-    actions = read_actions(item.get("do"), doings)
+    actions = read_actions(item.get("then"), doings)
     if expected is not None:
         yield ReadReaction(Reaction(_pattern(expected), actions, times), expected)
 

@@ -18,6 +18,7 @@ from typing import Final, Literal, TypeAlias
 
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value
+from vcpu_scenario.language.renamed import RENAMED
 from vcpu_scenario.language.scope import Near, Problems
 from vcpu_scenario.language.shapes import Schema, Shape, shape_of, types_of
 from vcpu_scenario.source import Span, did_you_mean, quoted
@@ -198,6 +199,15 @@ class _Check:
         return not absent
 
     def _unknown(self, key: Scalar, properties: Mapping[str, Shape], what: str) -> None:
+        new = RENAMED.get(key.text)
+        if new is not None and new in properties:
+            self._problems.add(
+                f"{quoted(key.text)} in {what} has another name now",
+                key.span,
+                expected=new,
+                help=f"write {quoted(new)}; what it says is the same",
+            )
+            return
         self._problems.add(
             f"unknown key {quoted(key.text)} in {what}",
             key.span,
@@ -232,6 +242,7 @@ def _not_meant(absent: list[str], node: Map, known: Mapping[str, Shape]) -> list
     """``absent`` without those that an unknown key of ``node``, reported itself, comes close to."""
     unknown = [key.text for key, _ in node.entries if key.text not in known]
     hints = {did_you_mean(word, known) for word in unknown[: Problems.HINTS]}
+    hints |= {f"did you mean `{RENAMED[word]}`?" for word in unknown if word in RENAMED}
     return [name for name in absent if f"did you mean `{name}`?" not in hints]
 
 

@@ -218,7 +218,7 @@ def _actions(case: Case) -> Iterator[str]:
         yield "on:"
     for index, actions in case.on:
         yield f"  - exit: {index}"
-        yield "    do:"
+        yield "    then:"
         yield from (f"      - {flow(write_action(action))}" for action in actions)
 
 
