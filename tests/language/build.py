@@ -94,7 +94,7 @@ expect:
       - mmio: {write: uart, len: 4, data: "${value}"}
       - mmio: {write: timer+8, data_bytes: "0102"}
       - any: {repeat: 2, then: [{immediate_exit: true}]}
-      - arm_nisv: {iss: 5, ipa: uart}
+      - arm_nisv: {esr_iss: 5, fault_ipa: uart}
       - interrupted: {exit: MMIO, pc: done}
       - any: {exit: INTR, repeat: {least: 0, most: 3}}
       - debug: {repeat: {least: 2}}

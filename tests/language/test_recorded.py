@@ -116,7 +116,9 @@ EXPECTED: dict[str, Any] = {
     "SYSTEM_EVENT": lambda found: {
         "system_event": {key: found[key] for key in ("type", "ndata", "data", "pc")}
     },
-    "ARM_NISV": lambda found: {"arm_nisv": {key: found[key] for key in ("iss", "ipa", "pc")}},
+    "ARM_NISV": lambda found: {
+        "arm_nisv": {"esr_iss": found["iss"], "fault_ipa": found["ipa"], "pc": found["pc"]}
+    },
 }
 
 

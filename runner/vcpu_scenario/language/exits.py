@@ -270,8 +270,8 @@ def _system_event(variant: _Variant) -> None:
 
 def _arm_nisv(variant: _Variant) -> None:
     variant.checks.append(_is("exit", "ARM_NISV", variant))
-    variant.word("iss")
-    variant.address("ipa")
+    variant.word("esr_iss", "iss")
+    variant.address("fault_ipa", "ipa")
 
 
 def _hypercall(variant: _Variant) -> None:

@@ -10,4 +10,6 @@ RENAMED: Final[Mapping[str, str]] = {
     "mmio_data": "reply",
     "external_abort": "ext_dabt_pending",
     "serror": "serror_pending",
+    "iss": "esr_iss",
+    "ipa": "fault_ipa",
 }
