@@ -161,6 +161,52 @@ def test_vmms_that_differ_a_little_are_merged_and_others_are_not() -> None:
     )
 
 
+def test_what_is_at_the_end_is_merged_as_well() -> None:
+    head = HEAD.replace(
+        "at: 0x09000000}",
+        """model: pl011, at: 0x09000000}
+  bell: {handled_by: kernel, model: ioeventfd, at: 0x0a000000, len: 4}
+  log: {handled_by: kernel, model: coalesced, at: 0x0b000000, size: 0x100}""",
+    )
+    apart = """\
+  - kernels: "<5.0"
+    final:
+      regs: {x1: 1, x2: 2}
+      memory:
+        - {at: start, words: [1]}
+        - {at: done, words: [3]}
+      eventfd: {bell: 1}
+      ring:
+        - {at: log, len: 4, data: 1}
+        - {at: log+4, len: 4, data: 2}
+      output: {uart: a}
+  - final:
+      regs: {x1: 1, x2: 3}
+      memory:
+        - {at: start, words: [1]}
+        - {at: done, words: [4]}
+      eventfd: {bell: 2}
+      ring:
+        - {at: log, len: 4, data: 1}
+      output: {uart: b}
+"""
+    together = """\
+  - final:
+      regs: {x1: 1, x2: {"<5.0": 2, else: 3}}
+      memory:
+        - {at: start, words: [1]}
+        - {at: done, words: {"<5.0": [3], else: [4]}}
+      eventfd: {bell: {"<5.0": 1, else: 2}}
+      ring:
+        - {at: log, len: 4, data: 1}
+        - {at: log+4, len: 4, data: 2, kernels: "<5.0"}
+      output: {uart: {"<5.0": a, else: b}}
+"""
+    found = formatted(merged(head + apart, NOWHERE), NOWHERE)
+    assert found.removeprefix(head) == together
+    assert meaning(loads(found, NOWHERE)) == meaning(loads(head + apart, NOWHERE))
+
+
 def test_a_comment_is_never_lost() -> None:
     clauses = """\
   # of the old ones

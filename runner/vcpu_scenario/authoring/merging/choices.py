@@ -18,7 +18,7 @@ VALUE: Final = 0.25
 """What one more value costs who reads an item, in lines."""
 ABSENT: Final = 0.75
 """What it costs that a field of an exit is compared in some cases only."""
-NESTED: Final = 1.5
+NESTED: Final = 2.5
 """What it costs that both kernel and VMM matter."""
 
 

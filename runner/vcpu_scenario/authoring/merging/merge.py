@@ -263,10 +263,10 @@ class _Merged:
             cost = 1 + sum(effort(tree) for _, tree in found)
             yield Block((f"      {kind}: {{{text}}}",), cost)
         yield from self._memory()
-        rings = {part.ring for part in self.parts}
-        if len(rings) > 1 and None in rings:
+        with_ring = [part.ring is not None for part in self.parts]
+        if len(set(with_ring)) > 1:
             raise Fixed
-        if rings != {None}:
+        if any(with_ring):
             yield Block(("      ring:",), 1)
             lists = {number: part.ring or () for number, part in enumerate(self.parts)}
             places = {number: part.places for number, part in enumerate(self.parts)}

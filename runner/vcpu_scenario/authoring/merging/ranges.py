@@ -73,9 +73,15 @@ class Wording(NamedTuple):
         if wanted == {place for place in every if place.kernel in kernels and place.vmm in vmms}:
             found = {frozenset(kernels): list(vmms)}
         return [
-            Condition(self.ranges(kernels_with, all_kernels), tuple(with_vmms))
+            Condition(self._unless_all(kernels_with, with_vmms, every), tuple(with_vmms))
             for kernels_with, with_vmms in found.items()
         ]
+
+    def _unless_all(
+        self, kernels: frozenset[Release], vmms: Sequence[str], every: Places
+    ) -> tuple[str, ...] | None:
+        there = {place.kernel for place in every if place.vmm in vmms}
+        return None if kernels == there else self.ranges(kernels, {p.kernel for p in every})
 
 
 def _ranges(wanted: set[Release], every: Iterable[Release]) -> tuple[str, ...]:
