@@ -128,3 +128,11 @@ def test_the_newest_and_the_longterm_releases_have_a_word() -> None:
     assert kernels_meant("lst") == "did you mean `lts`?"
     with pytest.raises(RangeError):
         parse_range(">=lts")
+
+
+def test_each_edge_of_a_range_has_a_release_on_either_side() -> None:
+    assert {str(edge) for edge in parse_range(">=5.11 <6.0").edges()} == {
+        *("5.10", "5.11", "5.12", "5.19", "6.0", "6.1")
+    }
+    assert {str(edge) for edge in parse_range("4.20").edges()} == {"4.19", "4.20"}
+    assert {str(edge) for edge in parse_range("5.0").edges()} == {"4.20", "5.0", "5.1"}

@@ -143,6 +143,9 @@ class _Term(NamedTuple):
     def edges(self) -> Iterable[Release]:
         for bound in self.bounds:
             *series, last = bound.numbers
+            if not last and len(series) == 1 and series[0] - 1 in _LAST_SERIES:
+                before = series[0] - 1
+                yield Release((before, _LAST_SERIES[before]), self.variant)
             for number in range(max(last - 1, 0), last + 2):
                 if len(series) != 1 or number <= _LAST_SERIES.get(series[0], number):
                     yield Release((*series, number), self.variant)

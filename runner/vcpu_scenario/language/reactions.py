@@ -91,10 +91,11 @@ def _reaction(item: Map, doings: Doings) -> Iterator[ReadReaction]:
     expected = read_pattern(pattern, doings) if pattern is not None else None
     actions = read_actions(item.get("then"), doings)
     if expected is not None:
-        yield ReadReaction(Reaction(_pattern(expected), actions, times), expected)
+        yield ReadReaction(Reaction(pattern_of(expected), actions, times), expected)
 
 
-def _pattern(expected: ExpectedExit) -> ExitPattern:
+def pattern_of(expected: ExpectedExit) -> ExitPattern:
+    """The pattern that fits where all that ``expected`` says is so."""
     return ExitPattern(
         tuple(map(_field, expected.checks)),
         tuple((check.reg, check.value) for check in expected.regs),
@@ -115,6 +116,8 @@ def _field(check: Check) -> FieldPattern:
 
 def may_fit(wanted: ExpectedExit, expected: ExpectedExit) -> bool:
     """Whether an exit can be what both say of it."""
+    if "any" not in (wanted.kind, expected.kind) and wanted.kind != expected.kind:
+        return False
     ours = {check.reg: check.value for check in wanted.regs}
     return not any(
         _contradict(one, other)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
+from vcpu_scenario.kernels.inwords import ranges_of
 from vcpu_scenario.kernels.release import Release
 from vcpu_scenario.language.notation import flow
 
@@ -52,7 +53,7 @@ class Wording(NamedTuple):
         They are those of the whole, unless it takes fewer to tell the others of ``every`` apart.
         """
         chosen = set(wanted)
-        alone, among = _ranges(chosen, self.whole), _ranges(chosen, every)
+        alone, among = ranges_of(chosen, self.whole), ranges_of(chosen, every)
         return among if len(among) < len(alone) else alone
 
     def conditions(self, wanted: Places, every: Places) -> list[Condition]:
@@ -82,37 +83,6 @@ class Wording(NamedTuple):
     ) -> tuple[str, ...] | None:
         there = {place.kernel for place in every if place.vmm in vmms}
         return None if kernels == there else self.ranges(kernels, {p.kernel for p in every})
-
-
-def _ranges(wanted: set[Release], every: Iterable[Release]) -> tuple[str, ...]:
-    found: list[str] = []
-    releases = sorted(set(every))
-    for variant in sorted({release.variant for release in wanted}):
-        line = [release for release in releases if release.variant == variant]
-        found += (_range(line, first, last) for first, last in _runs(line, wanted))
-    return tuple(found)
-
-
-def _runs(line: Sequence[Release], chosen: set[Release]) -> Iterator[tuple[int, int]]:
-    first: int | None = None
-    for number, release in enumerate(line):
-        if release in chosen and first is None:
-            first = number
-        elif release not in chosen and first is not None:
-            yield first, number - 1
-            first = None
-    if first is not None:
-        yield first, len(line) - 1
-
-
-def _range(line: Sequence[Release], first: int, last: int) -> str:
-    if last == len(line) - 1:
-        return f">={line[first]}"
-    if first == last:
-        return str(line[first])
-    if first == 0:
-        return f"<{line[last + 1]}"
-    return f"{line[first]}..{line[last]}"
 
 
 def _vmms(places: Places) -> tuple[str, ...]:
