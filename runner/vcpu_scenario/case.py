@@ -183,6 +183,38 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldPattern:
+    """A field of an exit by its name in traces, and its value in one of four forms: a number, of
+    which ``mask`` leaves the bits that count, a text, its first bytes, or a list of words."""
+
+    field: str
+    number: int | None = None
+    mask: int | None = None
+    text: str | None = None
+    data: bytes | None = None
+    words: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExitPattern:
+    """What an exit has to be like; ``failing`` if ``KVM_RUN`` may have failed."""
+
+    fields: tuple[FieldPattern, ...] = ()
+    regs: tuple[tuple[str, int], ...] = ()
+    failing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What the VMM does after an exit that fits: after the ``nth`` of them, from 1, or after each
+    where that is 0."""
+
+    pattern: ExitPattern
+    actions: tuple[Action, ...]
+    nth: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Where a run ends at the latest.
 
@@ -215,6 +247,8 @@ class Case:
     debug: GuestDebug | None = None
     before: tuple[Action, ...] = ()
     on: tuple[tuple[int, tuple[Action, ...]], ...] = ()
+    reactions: tuple[Reaction, ...] = ()
+    """What is done at exits as they come, before what ``on`` has for the same exit."""
     observe: tuple[str, ...] = ("x0", "x1", "x2", "x3")
     peek: tuple[tuple[int, int], ...] = ()
     """(address, length) of memory to read at the end."""
@@ -226,3 +260,8 @@ class Case:
     vmm: str = "plain"
     """The personality of the VMM, one of :mod:`vcpu_scenario.vmm.personality`."""
     limits: Limits = field(default_factory=Limits)
+
+    def all_actions(self) -> tuple[Action, ...]:
+        """Every action there is, whenever it is done."""
+        after = (*(actions for _, actions in self.on), *(one.actions for one in self.reactions))
+        return (*self.before, *(action for actions in after for action in actions))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vcpu_scenario.case import Reaction
 from vcpu_scenario.source import Span
 
 
@@ -135,13 +136,22 @@ class Acting:
 
 
 @dataclass(frozen=True, slots=True)
+class Reacting:
+    """That the VMM does something at exits that fit a pattern; ``span`` asks for it."""
+
+    reaction: Reaction
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Expectation:
     """One clause of ``expect:``, for one case.
 
     ``exits`` is None where the clause does not speak of them (only of stops or the final
     state); ``refused`` checks the errno of a kernel that refuses the set-up; with ``xfail`` it is
-    a failure that all is as expected, and none that it is not. ``acting`` is what must be done for
-    the expectation to have been put to the test, in the order of the exits.
+    a failure that all is as expected, and none that it is not. ``acting`` and
+    ``reacting`` are what must be done for the expectation to have been put to the test, the one in
+    the order of the exits.
     """
 
     span: Span
@@ -153,3 +163,4 @@ class Expectation:
     about: str = ""
     xfail: Xfail | None = None
     acting: tuple[Acting, ...] = ()
+    reacting: tuple[Reacting, ...] = ()

@@ -101,6 +101,33 @@ expect:
 
 
 @pytest.mark.usefixtures("scenario")
+def test_a_second_kernel_is_recorded_into_the_clause_of_the_first(tmp_path: Path) -> None:
+    recorded(POLL, "6.12", tmp_path)
+    path = tmp_path / "poll.vcpu.yaml"
+    for kernel in ("5.10", "4.14"):
+        assert main(["record", str(path), "--machine", f"emulated:{kernel}", "--yes"]) == 0
+    lines = path.read_text().splitlines()
+    assert sum(line.startswith("  - ") for line in lines) == 1
+    assert '  - kernels: ["4.14", "5.10", "6.12"]' in lines
+    assert '      - mmio: {read: uart+0x18, len: 4, pc: {"4.14": poll+4, else: poll}}' in lines
+    for kernel in ("4.14", "5.10", "6.12"):
+        assert main(["run", str(path), "--kernel", kernel]) == 0
+
+
+@pytest.mark.usefixtures("scenario")
+def test_a_value_that_was_wrong_for_one_kernel_goes_when_that_is_recorded(tmp_path: Path) -> None:
+    recorded(POLL, "6.12", tmp_path)
+    path = tmp_path / "poll.vcpu.yaml"
+    assert main(["record", str(path), "--machine", "emulated:5.11", "--yes"]) == 0
+    right = path.read_text()
+    assert right.count("pc: poll}") == 2
+    path.write_text(right.replace("pc: poll}", 'pc: {"5.11": start, else: poll}}', 1))
+    assert main(["run", str(path), "--kernel", "5.11"]) == 1
+    assert main(["record", str(path), "--machine", "emulated:5.11", "--yes"]) == 0
+    assert path.read_text() == right
+
+
+@pytest.mark.usefixtures("scenario")
 def test_a_syndrome_that_no_short_form_says_is_written_beside_it(tmp_path: Path) -> None:
     lines = recorded(POLL, "4.18", tmp_path).splitlines()
     first = "      - debug: {step: start, after_emulation: true, hsr: 0xc8000000, regs: {x1: 0}}"
@@ -118,8 +145,8 @@ debug:
   watchpoints: [{at: 0x40000800, len: 4, access: write}]
 observe: [x0]
 on:
-  - {exit: 0, do: [debug: {hardware_breakpoints: [next]}]}
-  - {exit: 1, do: [debug: {}]}
+  - {exit: 0, then: [debug: {hardware_breakpoints: [next]}]}
+  - {exit: 1, then: [debug: {}]}
 """.replace(
     "CODE",
     listed("""

@@ -57,7 +57,7 @@ def test_a_run_of_which_no_exits_are_expected_says_what_limit_ended_it() -> None
 
 @pytest.mark.slow
 def test_an_action_at_an_exit_that_never_came_fails_and_says_so() -> None:
-    text = TEXT.replace("limits: {exits: 1}", "on: [{exit: 2, do: [skip_instruction: true]}]")
+    text = TEXT.replace("limits: {exits: 1}", "on: [{exit: 2, then: [skip_instruction: true]}]")
     text = text.replace("after_brk: stay\n", "").partition("    exits:")[0]
     result = execute(case(text=text + "    never: [system_event: {}]\n"), emulated)
     assert [mismatch.message for mismatch in result.mismatches] == [

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from vcpu_scenario.export.c import program
+from vcpu_scenario.export.reactions import by_number
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.subject import subjects
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, parse_release
@@ -31,7 +32,7 @@ def test_a_kernel_gets_the_clause_that_the_scenario_has_for_it(path: Path) -> No
             chosen = [b.clause for b in subject.branches if holds(b.condition, release)][:1]
             chosen = chosen if holds(subject.condition, release) else []
             places = [
-                place.clause
+                by_number(place.clause)
                 for place in subject.scenario.places([release], [subject.vmm])
                 if place.combination is subject.combination and place.clause is not None
             ]

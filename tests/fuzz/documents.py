@@ -349,7 +349,7 @@ def _object(node: Schema, root: Schema, random: Random, depth: int) -> Any:
     found = {name: _fill(properties[name], root, random, depth + 1) for name in wanted}
     more = node.get("additionalProperties")
     if isinstance(more, dict):
-        names = (*_TEXTS, *map(str, _NUMBERS), "uart", "p", "bell")
+        names = (*_TEXTS, *map(str, _NUMBERS), "uart", "p", "bell", *_CASES)
         for _ in range(random.randrange(3)):
             found[random.choice(names)] = _fill(more, root, random, depth + 1)
     if random.random() < 0.03:
@@ -362,6 +362,8 @@ def _array(node: Schema, root: Schema, random: Random, depth: int) -> Any:
     return [_fill(items, root, random, depth + 1) for _ in range(random.choice((0, 1, 1, 2, 3)))]
 
 
+_CASES: Final = ("<5.0", "5.0..5.10, 6.1", ">=5.11", "qemu", "plain, qemu-2017", "p=1", "else")
+
 _FILL: Final[dict[str, Callable[[Schema, Schema, Random, int], Any]]] = {
     "object": _object,
     "array": _array,
@@ -369,4 +371,5 @@ _FILL: Final[dict[str, Callable[[Schema, Schema, Random, int], Any]]] = {
     "integer": lambda node, root, random, depth: random.choice(_NUMBERS),
     "number": lambda node, root, random, depth: random.choice((0.1, 1, 0, -1, 1e9)),
     "boolean": lambda node, root, random, depth: random.random() < 0.5,
+    "null": lambda node, root, random, depth: None,
 }

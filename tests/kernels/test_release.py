@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import (
     ALL_RELEASES,
     KNOWN_RELEASES,
+    LONGTERM,
     VARIANTS,
     RangeError,
     parse_range,
@@ -115,3 +117,22 @@ def test_a_range_beyond_the_known_ones_has_no_row(text: str) -> None:
 def test_what_is_no_range_is_refused(text: str) -> None:
     with pytest.raises(RangeError):
         parse_range(text)
+
+
+def test_the_newest_and_the_longterm_releases_have_a_word() -> None:
+    assert parse_range("latest").rows() == KNOWN_RELEASES[-1:]
+    assert parse_range(" lts ").rows() == LONGTERM
+    assert parse_range(["lts", "latest"]).rows() == (*LONGTERM, *KNOWN_RELEASES[-1:])
+    assert parse_range("lts").matches("6.12.107")
+    assert not parse_range("lts").matches("6.13")
+    assert kernels_meant("lst") == "did you mean `lts`?"
+    with pytest.raises(RangeError):
+        parse_range(">=lts")
+
+
+def test_each_edge_of_a_range_has_a_release_on_either_side() -> None:
+    assert {str(edge) for edge in parse_range(">=5.11 <6.0").edges()} == {
+        *("5.10", "5.11", "5.12", "5.19", "6.0", "6.1")
+    }
+    assert {str(edge) for edge in parse_range("4.20").edges()} == {"4.19", "4.20"}
+    assert {str(edge) for edge in parse_range("5.0").edges()} == {"4.20", "5.0", "5.1"}

@@ -55,16 +55,23 @@ before:
   - raise: {cpu: fiq}
   - lower: {ppi: 27}
 on:
+  - first: {debug: {step: poll, after_emulation: true, regs: {x1: 0}}}
+    then: [skip_instruction: true]
+  - each: {any: {exit: INTR, pc: done}}
+    then: [{set: {x8: 1}}]
+  - nth: 2
+    of: {mmio: {write: uart, len: 2, data: 7}}
+    then: [{lower: {spi: 33}}]
   - exit: 1
-    do:
+    then:
       - debug: {enable: false}
       - set: {x1: 7, pc: done-4}
       - write: {at: start, hex: "1f 20 03 d5"}
       - immediate_exit: true
-      - mmio_data: 5
+      - reply: 5
       - forge: {exit_reason: 0, is_write: 1, len: 2}
       - skip_instruction: true
-      - vcpu_events: {external_abort: true, serror: true, serror_esr: 0x123}
+      - vcpu_events: {ext_dabt_pending: true, serror_pending: true, serror_esr: 0x123}
       - mp_state: runnable
       - add_memory: {at: 0x70000000, size: 4KiB, readonly: true}
       - host_interrupt: true
@@ -87,7 +94,7 @@ expect:
       - mmio: {write: uart, len: 4, data: "${value}"}
       - mmio: {write: timer+8, data_bytes: "0102"}
       - any: {repeat: 2, then: [{immediate_exit: true}]}
-      - arm_nisv: {iss: 5, ipa: uart}
+      - arm_nisv: {esr_iss: 5, fault_ipa: uart}
       - interrupted: {exit: MMIO, pc: done}
       - any: {exit: INTR, repeat: {least: 0, most: 3}}
       - debug: {repeat: {least: 2}}
@@ -97,6 +104,7 @@ expect:
       - system_event: {type: shutdown, ndata: 1, data: [0]}
       - system_event: {type: 5}
       - hypercall: {nr: 0xc6000001, flags: 1}
+      - mmio: {read: {"<6.1": uart, else: timer}, regs: {x2: {"<7.1": 3, else: null}}, vmm: plain}
     stops: [poll, {at: done, reason: brk, regs: {x5: 1}}]
     final:
       regs: {x6: 1, pc: done}

@@ -11,6 +11,8 @@ from vcpu_scenario.case import (
     Case,
     CoalescedZone,
     Device,
+    ExitPattern,
+    FieldPattern,
     Gic,
     GuestDebug,
     HostInterrupt,
@@ -19,6 +21,7 @@ from vcpu_scenario.case import (
     Limits,
     Load,
     Memslot,
+    Reaction,
     SetGuestDebug,
     SetIrqLine,
     SetMmioData,
@@ -107,6 +110,40 @@ def test_everything_the_language_says_is_in_the_case() -> None:
             (5, (SetMmioData(0x90), SetRegister("x3", 1))),
             (8, (ImmediateExit(),)),
             (9, (ImmediateExit(),)),
+        ),
+        reactions=(
+            Reaction(
+                ExitPattern(
+                    (
+                        FieldPattern("exit", text="DEBUG"),
+                        FieldPattern("hsr", 0x32 << 26, 0x3F << 26 | 1 << 24),
+                        FieldPattern("pc", 0x40000004),
+                    ),
+                    (("x1", 0),),
+                ),
+                (SkipInstruction(),),
+            ),
+            Reaction(
+                ExitPattern(
+                    (FieldPattern("exit", text="INTR"), FieldPattern("pc", 0x40000008)),
+                    failing=True,
+                ),
+                (SetRegister("x8", 1),),
+                0,
+            ),
+            Reaction(
+                ExitPattern(
+                    (
+                        FieldPattern("exit", text="MMIO"),
+                        FieldPattern("is_write", 1),
+                        FieldPattern("addr", 0x09000000),
+                        FieldPattern("len", 2),
+                        FieldPattern("data", data=b"\x07\x00"),
+                    )
+                ),
+                (SetIrqLine(0x1000021, 0),),
+                2,
+            ),
         ),
         observe=("x1", "esr_el1", "x2", "x30", "x5"),
         peek=((0x60000000, 8),),
@@ -209,7 +246,7 @@ def test_what_happens_after_a_brk(text: str, expected: str) -> None:
 
 def test_actions_of_on_come_before_those_of_then_at_the_same_exit() -> None:
     found = case(
-        "on: [{exit: 1, do: [{set: {x1: 1}}]}]\n"
+        "on: [{exit: 1, then: [{set: {x1: 1}}]}]\n"
         "expect:\n"
         "- exits:\n"
         "  - any: {}\n"
@@ -317,3 +354,59 @@ def test_loading_leaves_the_scenario_as_it_is_for_everyone() -> None:
     found = small()
     with pytest.raises(AttributeError):
         found.title = "another"  # type: ignore[misc]
+
+
+NAMED = """
+devices:
+  uart: {handled_by: userspace, model: pl011, at: 0x09000000}
+  gic: {handled_by: kernel, model: vgic-v3, distributor: 0x08000000, redistributor: 0x080a0000}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("uart", 0x09000000),
+        ("uart+DR", 0x09000000),
+        ("uart+FR", 0x09000018),
+        ("uart + CR", 0x09000030),
+        ("uart+DMACR", 0x09000048),
+        ("gic+GICD_CTLR", 0x08000000),
+        ("gic+GICD_ISENABLER1", 0x08000104),
+        ("gic+GICD_IPRIORITYR8+1", 0x08000421),
+        ("gic+GICD_IROUTER33", 0x08006108),
+        ("gic+GICR_WAKER", 0x080A0014),
+        ("gic+GICR_ISENABLER0", 0x080B0100),
+        ("gic+GICR_ICFGR1", 0x080B0C04),
+    ],
+)
+def test_a_register_of_a_known_device_has_a_name(name: str, address: int) -> None:
+    found = case(f"{NAMED}expect: [{{exits: [mmio: {{read: {name}}}]}}]\n")
+    assert found.expectation is not None
+    assert found.expectation.exits is not None
+    (addr,) = (one for one in found.expectation.exits[0].checks if one.field == "addr")
+    assert addr.value == address
+
+
+def test_a_gicv2_has_the_names_of_its_cpu_interface() -> None:
+    text = """
+devices:
+  gic: {handled_by: kernel, model: vgic-v2, distributor: 0x08000000, cpu_interface: 0x08010000}
+before: [write: {at: start, words: [gic+GICC_DIR, gic+GICD_SGIR]}]
+"""
+    (wrote,) = case(text + "expect: [{never: [interrupted: {}]}]\n").case.before
+    assert isinstance(wrote, WriteMemory)
+    assert wrote.data == struct.pack("<2I", 0x08011000, 0x08000F00)
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [("'A'", 0x41), ("'0'", 0x30), (r"'\\n'", 10), (r"'\\\\'", 0x5C), ("' '", 0x20)],
+)
+def test_a_character_stands_for_its_code(written: str, code: int) -> None:
+    text = f'expect: [{{exits: [mmio: {{write: uart, len: 1, data: "{written}"}}]}}]\n'
+    found = case(NAMED + text)
+    assert found.expectation is not None
+    assert found.expectation.exits is not None
+    (data,) = (one for one in found.expectation.exits[0].checks if one.field == "data")
+    assert data.value == bytes((code,))

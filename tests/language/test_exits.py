@@ -116,7 +116,7 @@ START, DONE = 0x40000000, 0x40000004
             {"exit": "SYSTEM_EVENT", "type": 1, "ndata": 1, "data": (0,)},
         ),
         (
-            "arm_nisv: {iss: 0x45, ipa: start}",
+            "arm_nisv: {esr_iss: 0x45, fault_ipa: start}",
             {"exit": "ARM_NISV", "iss": 0x45, "ipa": START},
         ),
         ("interrupted: {}", {"errno": 4}),

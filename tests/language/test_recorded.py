@@ -48,7 +48,7 @@ ACTIONS: dict[str, Any] = {
         "raise" if action["level"] else "lower": {"spi": action["irq"] & 0xFFFFFF}
     },
     "immediate_exit": lambda action: {"immediate_exit": True},
-    "mmio_data": lambda action: {"mmio_data": action["value"]},
+    "mmio_data": lambda action: {"reply": action["value"]},
 }
 
 
@@ -116,7 +116,9 @@ EXPECTED: dict[str, Any] = {
     "SYSTEM_EVENT": lambda found: {
         "system_event": {key: found[key] for key in ("type", "ndata", "data", "pc")}
     },
-    "ARM_NISV": lambda found: {"arm_nisv": {key: found[key] for key in ("iss", "ipa", "pc")}},
+    "ARM_NISV": lambda found: {
+        "arm_nisv": {"esr_iss": found["iss"], "fault_ipa": found["ipa"], "pc": found["pc"]}
+    },
 }
 
 
@@ -179,7 +181,7 @@ def as_scenario(entry: Json) -> str:
         "capabilities": ["arm_nisv_to_user"] if job.get("caps") else [],
         "devices": devices(job),
         "before": actions(job.get("before", ())),
-        "on": [{"exit": int(n), "do": actions(do)} for n, do in job.get("on", {}).items()],
+        "on": [{"exit": int(n), "then": actions(do)} for n, do in job.get("on", {}).items()],
         "after_brk": "skip" if job.get("brk_always_skip") else "continue",
         "limits": {
             "exits": job.get("max", 40),

@@ -175,12 +175,12 @@ def test_what_comes_behind_the_end_of_the_run_is_an_error(exits: str, told: list
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("on: [{exit: 39, do: [skip_instruction: true]}]\n", [NOT_DONE]),
-        ("on: [{exit: 38, do: [skip_instruction: true]}]\n", []),
-        ("on: [{exit: 4, do: [skip_instruction: true]}]\nlimits: {exits: 5}\n", [NOT_DONE]),
-        (f"on: [{{exit: 1, do: [set: {{x0: 1}}]}}]\nexpect: [{{exits: [{READ}]}}]\n", [NOT_DONE]),
+        ("on: [{exit: 39, then: [skip_instruction: true]}]\n", [NOT_DONE]),
+        ("on: [{exit: 38, then: [skip_instruction: true]}]\n", []),
+        ("on: [{exit: 4, then: [skip_instruction: true]}]\nlimits: {exits: 5}\n", [NOT_DONE]),
+        (f"on: [{{exit: 1, then: [set: {{x0: 1}}]}}]\nexpect: [{{exits: [{READ}]}}]\n", [NOT_DONE]),
         (
-            "on: [{exit: 1, do: [set: {x0: 1}]}]\nexpect:\n"
+            "on: [{exit: 1, then: [set: {x0: 1}]}]\nexpect:\n"
             f"- {{kernels: '<5.0', exits: [{READ}]}}\n"
             f"- {{exits: [{READ}, {READ}, {READ}]}}\n",
             [],
@@ -204,7 +204,7 @@ def test_a_refused_set_up_has_nothing_that_never_comes() -> None:
 
 def test_a_clause_knows_what_must_be_done_for_it() -> None:
     text = (
-        "on: [{exit: 1, do: [set: {x0: 1}]}, {exit: 7, do: [set: {x0: 1}]}]\n"
+        "on: [{exit: 1, then: [set: {x0: 1}]}, {exit: 7, then: [set: {x0: 1}]}]\n"
         "expect:\n"
         "- kernels: '6.12'\n"
         "  exits: [mmio: {read: 0, reply: 1, repeat: 2}, mmio: {read: 8}]\n"

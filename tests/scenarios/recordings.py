@@ -18,9 +18,11 @@ from vcpu_scenario.language import SUFFIX, Scenario, ScenarioCase, load
 from vcpu_scenario.recordings.jobs import RecordedJob, jobs
 from vcpu_scenario.trace import Exit, Trace
 from vcpu_scenario.verdict.judge import judge
+from vcpu_scenario.verdict.match import states
 from vcpu_scenario.verdict.records import Mismatch
 from vcpu_scenario.verdict.result import guest_of
 from vcpu_scenario.vmm.devices import Bus
+from vcpu_scenario.vmm.patterns import Reactions
 from vcpu_scenario.vmm.personality import stops_of
 
 from tests.entries import entered
@@ -136,9 +138,19 @@ def _setting(case: Case) -> dict[str, Any]:
     }
 
 
+def _on(case: Case, exits: Sequence[Exit]) -> dict[int, tuple[Action, ...]]:
+    """What the VMM does after each exit, at these exits as they were recorded."""
+    on = dict(case.on)
+    reactions = Reactions(case.reactions)
+    for index, (exit_, state) in enumerate(zip(exits, states(exits), strict=True)):
+        if actions := reactions.at(exit_, state):
+            on[index] = (*actions, *on.get(index, ()))
+    return on
+
+
 def _doings(case: Case, exits: Sequence[Exit], needless: Sequence[Action] = ()) -> dict[str, Any]:
     """What the VMM does at these exits: its actions, and what each read gets of mmio.data."""
-    on = {index: actions for index, actions in case.on if index < len(exits)}
+    on = {index: actions for index, actions in _on(case, exits).items() if index < len(exits)}
     if exits and exits[-1].exit == "SYSTEM_EVENT":
         on.pop(len(exits) - 1, None)  # it ended the run: nothing was done after it
     goes_on = [
@@ -160,7 +172,7 @@ def _is_reply(action: Action) -> bool:
 
 def _answers(case: Case, exits: Sequence[Exit]) -> Iterator[str]:
     """Devices answer, and replies overrule them."""
-    bus, on = Bus(case), dict(case.on)
+    bus, on = Bus(case), _on(case, exits)
     for index, exit_ in enumerate(exits):
         if _is_write(exit_):
             _write(bus, exit_.fields)

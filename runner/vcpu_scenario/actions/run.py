@@ -56,13 +56,13 @@ KINDS: Final = (
     Kind(
         SetMmioData,
         schema={
-            "mmio_data": {
+            "reply": {
                 "$ref": "#/definitions/number",
                 "description": "Overwrites all eight bytes of run->mmio.data.",
             }
         },
         read=lambda key, node, reader: [SetMmioData(reader.word(node))],
-        write=lambda action: {"mmio_data": action.value},
+        write=lambda action: {"reply": action.value},
         perform=_mmio_data,
         words=lambda action, name: f"mmio.data = {action.value:#x}",
     ),

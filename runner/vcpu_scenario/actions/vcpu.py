@@ -49,14 +49,14 @@ def _write_line(action: SetIrqLine) -> dict[str, Any]:
 def _read_events(key: str, node: Node, reader: Reader) -> Iterable[SetVcpuEvents]:
     asked = dict(reader.entries(node))
     yield SetVcpuEvents(
-        reader.flag(asked.get("external_abort")),
-        reader.flag(asked.get("serror")),
+        reader.flag(asked.get("ext_dabt_pending")),
+        reader.flag(asked.get("serror_pending")),
         reader.word(asked["serror_esr"]) if "serror_esr" in asked else None,
     )
 
 
 def _write_events(action: SetVcpuEvents) -> dict[str, Any]:
-    events: dict[str, Any] = {"external_abort": action.ext_dabt, "serror": action.serror}
+    events: dict[str, Any] = {"ext_dabt_pending": action.ext_dabt, "serror_pending": action.serror}
     if action.serror_esr is not None:
         events["serror_esr"] = action.serror_esr
     return {"vcpu_events": events}
@@ -119,11 +119,11 @@ KINDS: Final = (
                 "additionalProperties": False,
                 "minProperties": 1,
                 "properties": {
-                    "external_abort": {
+                    "ext_dabt_pending": {
                         "$ref": "#/definitions/flag",
                         "description": "exception.ext_dabt_pending.",
                     },
-                    "serror": {
+                    "serror_pending": {
                         "$ref": "#/definitions/flag",
                         "description": "exception.serror_pending.",
                     },

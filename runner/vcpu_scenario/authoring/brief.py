@@ -139,7 +139,7 @@ def _system_event(fields: Mapping[str, Any], name: Name) -> tuple[str, dict[str,
 
 
 def _arm_nisv(fields: Mapping[str, Any], name: Name) -> tuple[str, dict[str, Any]]:
-    return "arm_nisv", {**fields, "ipa": name(fields["ipa"])}
+    return "arm_nisv", {"esr_iss": fields["iss"], "fault_ipa": name(fields["ipa"])}
 
 
 def _hypercall(fields: Mapping[str, Any], name: Name) -> tuple[str, dict[str, Any]]:

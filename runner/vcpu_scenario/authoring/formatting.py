@@ -10,7 +10,8 @@ from typing import Any
 
 from vcpu_scenario.authoring.concrete import read
 from vcpu_scenario.authoring.layout import written
-from vcpu_scenario.language import loads, yaml12
+from vcpu_scenario.language import Scenario, loads, yaml12
+from vcpu_scenario.language.clauses import Clause
 from vcpu_scenario.language.nodes import to_plain
 from vcpu_scenario.source import InvalidScenario, Span
 
@@ -51,8 +52,26 @@ def _check(before: str, after: str, path: Path) -> None:
         again = loads(after, path)
     except InvalidScenario as invalid:
         raise MeaningChanged(f"the scenario is not valid any more: {invalid}") from None
-    if without_places(scenario) != without_places(again):
+    if meaning(scenario) != meaning(again):
         raise MeaningChanged("the cases are not the same")
+
+
+def meaning(scenario: Scenario) -> Any:
+    """What a scenario says, as something that compares equal however it is written."""
+    clauses: dict[int, Any] = {}
+
+    def of_clause(clause: Clause | None) -> Any:
+        if id(clause) not in clauses:
+            clauses[id(clause)] = without_places(clause)
+        return clauses[id(clause)]
+
+    names = ("path", "name", "title", "about", "tags", "origin", "vmms", "kernels", "sources")
+    whole = tuple(getattr(scenario, name) for name in names)
+    cases = {place.id: of_clause(place.clause) for place in scenario.places()}
+    alone = [
+        without_places(combination._replace(clauses=())) for combination in scenario.combinations
+    ]
+    return whole, cases, alone
 
 
 def _plain(text: str) -> Any:

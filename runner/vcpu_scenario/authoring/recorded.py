@@ -7,10 +7,14 @@ from pathlib import Path
 
 from vcpu_scenario.actions.kind import Unwritable
 from vcpu_scenario.authoring.brief import brief, names
+from vcpu_scenario.authoring.concrete import Unusual
+from vcpu_scenario.authoring.formatting import formatted
+from vcpu_scenario.authoring.merging.merge import merged
 from vcpu_scenario.case import Case
 from vcpu_scenario.language import yaml12
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value
 from vcpu_scenario.language.notation import Decimal, flow
+from vcpu_scenario.source import InvalidScenario
 from vcpu_scenario.trace import Trace
 
 
@@ -64,6 +68,16 @@ def with_clause(
     while first and lines[first - 1].lstrip().startswith("#"):
         first -= 1
     return "".join([*lines[:first], *_indented(clause, indent), *lines[first:]])
+
+
+def merged_in(text: str, path: Path, kernel: str) -> str:
+    """``text`` with its clauses for ``kernel`` alone merged with others where a reader gains by
+    it; as it is where there is nothing to merge, or no scenario."""
+    try:
+        joined = merged(text, path, kernel)
+        return text if joined == text else formatted(joined, path)
+    except (InvalidScenario, Unusual):
+        return text
 
 
 def _is_for(clause: Node, kernel: str, params: Mapping[str, Value]) -> bool:

@@ -14,6 +14,10 @@ from vcpu_scenario.language.schema import scenario_schema
 
 Schema = Mapping[str, Any]
 
+_BY_CASE: Final = "_by_case"
+"""What the name of a definition ends with whose value may be one by case."""
+_CASE: Final = "case_key"
+
 _PLAIN: Final = {
     "string": "text",
     "boolean": "boolean",
@@ -50,6 +54,9 @@ class _Book:
 
     def collect(self, schema: Schema, name: str, where: str) -> None:
         """Finds every mapping and every kind of value that ``schema`` leads to, in its order."""
+        if self._definition(schema).endswith(_BY_CASE):
+            self.kinds.setdefault(_CASE, self.root["definitions"][_CASE])
+        schema = self._plain(schema)
         defined = self._definition(schema)
         target = self._resolved(schema)
         name = defined or name
@@ -70,6 +77,22 @@ class _Book:
         for keyword in ("items", "additionalProperties", "propertyNames"):
             if isinstance(schema.get(keyword), dict):
                 yield "", schema[keyword]
+
+    def _plain(self, schema: Schema) -> Schema:
+        """A schema without what makes of its value one by case."""
+        name = self._definition(schema)
+        if not name.endswith(_BY_CASE):
+            return schema
+        plain = name.removesuffix(_BY_CASE)
+        if plain in self.root["definitions"]:
+            return {**schema, "$ref": f"#/definitions/{plain}"}
+        target = self._resolved(schema)
+        left = ("propertyNames", "additionalProperties", "minProperties", "$ref")
+        found = {k: v for k, v in {**target, **schema}.items() if k not in left}
+        words = re.match(r"\^\(([\w|]+)\)\$\Z", target.get("pattern", ""))
+        if words is not None:
+            found["enum"] = words[1].split("|")
+        return {**found, "type": [kind for kind in _types(target) if kind != "object"]}
 
     def _definition(self, schema: Schema) -> str:
         reference = schema.get("$ref", "")
@@ -121,6 +144,7 @@ class _Book:
             yield ""
 
     def _type(self, schema: Schema) -> str:
+        schema = self._plain(schema)
         name = self._definition(schema)
         if name in self.kinds:
             return _link(name)

@@ -100,7 +100,7 @@ class Place:
 
     def _is_range(self) -> bool:
         names = [name for name in self.path if name != _ANY]
-        return names in (["kernels"], ["expect", "kernels"])
+        return names == ["kernels"] or (names[:1] == ["expect"] and names[-1] == "kernels")
 
     def _is_word(self, value: str) -> bool:
         """Whether the quotes around ``value`` say nothing: it is a name, not a text."""

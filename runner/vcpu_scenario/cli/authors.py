@@ -90,6 +90,10 @@ def fmt(
     diff: Annotated[
         bool, typer.Option("--diff", help="As --check, and show what would change.")
     ] = False,
+    merge: Annotated[
+        bool,
+        typer.Option("--merge", help="Merge clauses that have enough in common into one."),
+    ] = False,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -97,10 +101,13 @@ def fmt(
 
     Sets the order of keys, quotes, blocks, blank lines and line width. Keeps comments, line breaks
     and the meaning: compares the cases before and after.
+
+    --merge writes what clauses have in common once, and marks what differs with the kernels and
+    VMMs that it is for. Each case expects what it did; clauses that are easier to read apart stay.
     """
     from vcpu_scenario.cli import fmt as command
 
-    return command.fmt(paths, check, diff)
+    return command.fmt(paths, check, diff, merge)
 
 
 @app.command()

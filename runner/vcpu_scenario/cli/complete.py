@@ -17,17 +17,19 @@ _MOST_FILES: Final = 500
 
 
 def kernels(incomplete: str) -> list[str]:
-    """Releases of the table, newest last."""
-    from vcpu_scenario.kernels.release import KNOWN_RELEASES
+    """Releases of the table, newest last, and words for some of them."""
+    from vcpu_scenario.kernels.release import KNOWN_RELEASES, WORDS
 
-    return _starting(incomplete, KNOWN_RELEASES)
+    return _starting(incomplete, (*KNOWN_RELEASES, *WORDS))
 
 
 def machines(incomplete: str) -> list[str]:
     """What ``--machine`` takes: the emulated machine, this host's KVM, and the labs."""
+    from vcpu_scenario.kernels.release import KNOWN_RELEASES
+
     known = ["emulated", "kvm", *(f"lab:{name}" for name in lab_kernels(""))]
     if incomplete.startswith("emulated:"):
-        known = [f"emulated:{name}" for name in kernels("")]
+        known = [f"emulated:{name}" for name in KNOWN_RELEASES]
     return _starting(incomplete, known)
 
 

@@ -22,16 +22,17 @@ from vcpu_scenario.source import Diagnostic, InvalidScenario, Span
 STDIN = "-"
 
 
-def fmt(paths: Sequence[str], check: bool, diff: bool) -> Status:
+def fmt(paths: Sequence[str], check: bool, diff: bool, merge: bool = False) -> Status:
     """Formats every scenario in place; with ``check`` or ``diff`` changes nothing, tells what
-    would change, and fails if anything would. ``-`` formats standard input to standard output."""
+    would change, and fails if anything would. With ``merge`` clauses that have enough in common
+    become one. ``-`` formats standard input to standard output."""
     if list(paths) == [STDIN]:
-        return _stdin(check, diff)
+        return _stdin(check, diff, merge)
     files = [file for file, _ in find(paths)]
     if not files:
         complain("no scenario (*.vcpu.yaml) was found")
         return Status.NOTHING_SELECTED
-    work = _Work(dry=check or diff, diff=diff)
+    work = _Work(dry=check or diff, diff=diff, merge=merge)
     with closing(done_for_each(lambda number: work.outcome(files[number]), len(files))) as coming:
         for file, outcome in zip(files, coming, strict=False):
             work.take(file, outcome)
@@ -53,6 +54,7 @@ class _Outcome(NamedTuple):
 class _Work:
     dry: bool
     diff: bool
+    merge: bool
     changed: int = 0
     faults: list[Diagnostic] = field(default_factory=list)
 
@@ -62,7 +64,7 @@ class _Work:
 
         try:
             before = read_written(path)
-            after = formatted(before, path)
+            after = formatted(before, path, merge=self.merge)
         except InvalidScenario as invalid:
             return _Outcome(invalid.diagnostics)
         if after == before:
@@ -97,8 +99,9 @@ class _Work:
         return Status.MISMATCH if self.dry and self.changed else Status.OK
 
 
-def formatted(text: str, path: Path) -> str:
-    """``text`` in canonical style with its own BOM and one of its own line ends.
+def formatted(text: str, path: Path, *, merge: bool = False) -> str:
+    """``text`` in canonical style with its own BOM and one of its own line ends, with ``merge``
+    its clauses merged.
 
     Raises :class:`vcpu_scenario.source.InvalidScenario` where it has none.
     """
@@ -107,18 +110,23 @@ def formatted(text: str, path: Path) -> str:
 
     try:
         file = TextFile(text)
-        return file.in_one_form(formatting.formatted(file.text, path))
+        fresh = formatting.formatted(file.text, path)
+        if merge:
+            from vcpu_scenario.authoring.merging.merge import merged
+
+            fresh = formatting.formatted(merged(fresh, path), path)
+        return file.in_one_form(fresh)
     except Unusual as unusual:
         start = Span(str(path), 1, 1, 1, 1)
         fault = Diagnostic(f"cannot format: the file has {unusual}", start)
         raise InvalidScenario([fault]) from None
 
 
-def _stdin(check: bool, diff: bool) -> Status:
+def _stdin(check: bool, diff: bool, merge: bool) -> Status:
     path = Path("<stdin>")
     before = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     try:
-        after = formatted(before, path)
+        after = formatted(before, path, merge=merge)
     except InvalidScenario as invalid:
         tell(invalid.diagnostics)
         return Status.USAGE

@@ -83,7 +83,7 @@ def _scenarios(cases: Sequence[ScenarioCase], target: Target, *, yes: bool) -> S
 def _file(path: Path, cases: Sequence[ScenarioCase], target: Target, *, yes: bool) -> bool:
     """Records one scenario; tells whether its file says now what the kernel gives."""
     from vcpu_scenario.actions.kind import Unwritable
-    from vcpu_scenario.authoring.recorded import with_clause
+    from vcpu_scenario.authoring.recorded import merged_in, with_clause
     from vcpu_scenario.language.loader import read_written
     from vcpu_scenario.running.execute import judged
     from vcpu_scenario.verdict.overrun import up_to_its_last_brk
@@ -102,6 +102,8 @@ def _file(path: Path, cases: Sequence[ScenarioCase], target: Target, *, yes: boo
             kernel = target.kernel or ""
             fresh = with_clause(fresh, path, kernel, case.case, trace, case.symbols, case.params)
             written.append((case, trace))
+        if written:
+            fresh = merged_in(fresh, path, target.kernel or "")
         for case, trace in written:
             _check(fresh, case, trace)
     except Unwritable as reason:
@@ -146,6 +148,7 @@ def _to_its_end(case: ScenarioCase) -> ScenarioCase:
     and the VMM has nothing more to do."""
     whole = next(one.case for one in case.scenario.combinations if one.params == case.params)
     acts = max((index for index, _ in whole.on), default=0)
+    acts += sum(max(one.nth, 1) for one in whole.reactions)
     limits = replace(whole.limits, repeats=whole.limits.repeats or 1 + acts)
     return replace(case, case=replace(whole, limits=limits))
 

@@ -12,6 +12,7 @@ from vcpu_scenario.export import actions, watch
 from vcpu_scenario.export.conditions import conditions
 from vcpu_scenario.export.final import at_the_end
 from vcpu_scenario.export.names import Names, error
+from vcpu_scenario.export.reactions import as_expected
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.remarks import Remarks
 from vcpu_scenario.export.subject import Branch
@@ -73,6 +74,8 @@ def actions_of(case: Case) -> Iterator[Action]:
     yield from case.before
     for _, each in case.on:
         yield from each
+    for reaction in case.reactions:
+        yield from reaction.actions
 
 
 def _refuse(expectation: Expectation, case: Case) -> None:
@@ -247,6 +250,15 @@ def _after_exit(branch: Branch, names: Names) -> Iterator[str]:
             done = [acting, *actions.statements(each, names), "break;"]
             body += [f"case {number}:", *(f"\t{line}" for line in done)]
         body += ["default:", f"\t{idle}", "}"]
+    elif case.reactions:
+        (reaction,) = case.reactions
+        wanted = conditions(as_expected(reaction.pattern, branch.clause.expectation.span), names)
+        if reaction.nth:
+            body.insert(0, "static int fitting;")
+            wanted.append(f"++fitting == {reaction.nth}")
+        done = [acting, *actions.statements(reaction.actions, names)]
+        body += [*joined(wanted or ["true"], "if (", ") {", "&&"), *(f"\t{line}" for line in done)]
+        body += ["} else {", f"\t{idle}", "}"]
     else:
         body.append(idle)
     body += ["resume();"] if names.debugger else []

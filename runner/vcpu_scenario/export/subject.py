@@ -7,11 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from vcpu_scenario.export.reactions import by_number
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import identifier
-from vcpu_scenario.kernels.release import KernelRange, Release, parse_release
+from vcpu_scenario.kernels.inwords import ranges_of
+from vcpu_scenario.kernels.release import KernelRange, Release, parse_range, parse_release
 from vcpu_scenario.language.clauses import Clause
 from vcpu_scenario.language.model import Combination, Scenario
+from vcpu_scenario.language.variants import places_of
 from vcpu_scenario.verdict.guest import Guest
 
 _MOST_NAME: Final = 40
@@ -103,26 +106,51 @@ def _of_one(
     release = parse_release(kernel)
     if not scenario.audience.admits(release):
         return
-    for selector, clause in zip(scenario.audience.clauses, combination.clauses, strict=True):
-        if clause is not None and selector.fits(release, vmm):
-            yield Branch("", "", "", clause)
+    clauses = zip(scenario.audience.clauses, combination.clauses, strict=True)
+    for number, (selector, found) in enumerate(clauses):
+        if found is not None and selector.fits(release, vmm):
+            clause = found.get(scenario.audience.fits(number, release, vmm))
+            if clause is not None:
+                yield Branch("", "", "", by_number(clause))
             return
 
 
 def _of_all(scenario: Scenario, combination: Combination, vmm: str) -> Iterator[Branch]:
     taken: set[str] = set()
-    for selector, clause in zip(scenario.audience.clauses, combination.clauses, strict=True):
-        if clause is None or (selector.vmms is not None and vmm not in selector.vmms):
-            continue
-        kernels = _plain(selector.kernels)
+    for selector_kernels, clause in _clauses(scenario, combination, vmm):
+        kernels = _plain(selector_kernels)
         if kernels is not None and not kernels.terms:
             continue  # for variants alone, which no kernel says of itself that it is
         condition = _condition(kernels) if kernels is not None else ""
         words = _words(kernels) if kernels is not None else ""
         name = _name(words, taken, len(taken))
-        yield Branch(name, words, condition, clause)
+        yield Branch(name, words, condition, by_number(clause))
         if not condition:
             break  # no kernel is left for those that follow
+
+
+def _clauses(
+    scenario: Scenario, combination: Combination, vmm: str
+) -> Iterator[tuple[KernelRange | None, Clause]]:
+    """Each clause with the kernels that it is for; one with conditions for each set of kernels for
+    which the same of them hold."""
+    audience = scenario.audience
+    every = {kernel for kernel, _, _ in places_of(audience)}
+    clauses = zip(audience.clauses, combination.clauses, strict=True)
+    for number, (selector, found) in enumerate(clauses):
+        if found is None or (selector.vmms is not None and vmm not in selector.vmms):
+            continue
+        if len(found) == 1 and not audience.conditions[number]:
+            yield selector.kernels, next(iter(found.values()))
+            continue
+        fitting: dict[int, set[Release]] = {}
+        for kernel in sorted(every):
+            if selector.fits(kernel, vmm):
+                fitting.setdefault(audience.fits(number, kernel, vmm), set()).add(kernel)
+        apart = [(kernels, found[bits]) for bits, kernels in fitting.items() if bits in found]
+        for kernels, clause in apart:
+            whole = selector.kernels if len(apart) == 1 else parse_range(ranges_of(kernels, every))
+            yield whole, clause
 
 
 def _plain(kernels: KernelRange | None) -> KernelRange | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from vcpu_scenario.kernels.release import VARIANTS, RangeError, parse_range
+from vcpu_scenario.kernels.release import VARIANTS, WORDS, RangeError, parse_range
 from vcpu_scenario.source import did_you_mean
 
 LONGEST: Final = 80
@@ -51,6 +51,8 @@ def kernels_meant(text: str) -> str:
     :func:`~vcpu_scenario.kernels.release.parse_range` refuses; empty where nothing is near."""
     if len(text) > LONGEST:
         return ""
+    if text.strip().isalpha() and (word := did_you_mean(text.strip(), WORDS)):
+        return word
     if "!=" in text:
         return "to leave a release out, give what is below it and what is above it as two ranges"
     for meant in _readings(text.strip()):

@@ -54,6 +54,15 @@ KNOWN_RELEASES: Final = (
 )
 """The rows of the kernel table, oldest first."""
 
+_LAST_SERIES: Final = {4: 20, 5: 19, 6: 19}
+"""After which the next major begins: there is no 4.21."""
+
+LONGTERM: Final = ("4.14", "4.19", "5.4", "5.10", "5.15", "6.1", "6.6", "6.12", "6.18")
+"""The releases that kernel.org has maintained as longterm ones, from the oldest known on."""
+
+WORDS: Final[Mapping[str, tuple[str, ...]]] = {"latest": KNOWN_RELEASES[-1:], "lts": LONGTERM}
+"""Releases by a word."""
+
 VARIANTS: Final = ("v2trap",)
 """``v2trap``: accesses to the GICv2 CPU interface trap and are emulated in hyp."""
 
@@ -131,6 +140,16 @@ class _Term(NamedTuple):
             bound.admits(release.numbers) for bound in self.bounds
         )
 
+    def edges(self) -> Iterable[Release]:
+        for bound in self.bounds:
+            *series, last = bound.numbers
+            if not last and len(series) == 1 and series[0] - 1 in _LAST_SERIES:
+                before = series[0] - 1
+                yield Release((before, _LAST_SERIES[before]), self.variant)
+            for number in range(max(last - 1, 0), last + 2):
+                if len(series) != 1 or number <= _LAST_SERIES.get(series[0], number):
+                    yield Release((*series, number), self.variant)
+
     def named(self) -> Iterable[Release]:
         return (
             Release(bound.numbers, self.variant)
@@ -162,6 +181,11 @@ class KernelRange(NamedTuple):
         """
         return _rows(self)
 
+    def edges(self) -> frozenset[Release]:
+        """Each release that a bound names, and those next to it: wherever the range begins or
+        ends, one of them is on either side."""
+        return frozenset(edge for term in self.terms for edge in term.edges())
+
 
 # Scenarios ask for a few ranges again and again, and each of them of every release.
 @lru_cache(maxsize=1 << 14)
@@ -188,10 +212,11 @@ ALL_RELEASES: Final = KernelRange((_Term((), ""),))
 
 
 def parse_range(texts: str | Iterable[str]) -> KernelRange:
-    """Read one range, or several as their union; raises :class:`RangeError`."""
+    """Read one range, one of ``WORDS``, or several as their union; raises :class:`RangeError`."""
     if isinstance(texts, str):
         texts = (texts,)
-    return KernelRange(tuple(_term(text) for text in texts))
+    named = (one for text in texts for one in WORDS.get(text.strip(), (text,)))
+    return KernelRange(tuple(_term(text) for text in named))
 
 
 def _term(text: str) -> _Term:
@@ -214,7 +239,9 @@ def _term(text: str) -> _Term:
     return _Term(tuple(bounds), variants.pop())
 
 
-EXPECTED: Final = 'a range such as ">=5.11", "<6.1", "5.0..5.10", "4.14" or ">=6.1 <6.14"'
+EXPECTED: Final = (
+    'a range such as ">=5.11", "<6.1", "5.0..5.10", "4.14" or ">=6.1 <6.14", or latest or lts'
+)
 
 
 def _bounds(part: str) -> list[tuple[str, Release]]:

@@ -79,7 +79,12 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         check_possible(exits or (), expectation, means_of(case), problems)
         check_order(exits or (), case, problems)
         check_asserts(expectation, node, problems)
-    return Clause(case, replace(expectation, acting=_acting(exits or (), setup, limits.exits)))
+    expectation = replace(
+        expectation,
+        acting=_acting(exits or (), setup, limits.exits),
+        reacting=tuple(read.reacting for read in setup.reactions),
+    )
+    return Clause(case, expectation)
 
 
 def _acting(exits: Sequence[ReadExit], setup: Setup, limit: int) -> tuple[Acting, ...]:
@@ -152,7 +157,8 @@ def _joined(
                 "which exit this is depends on how often an earlier one comes",
                 item.acting,
                 expected="fixed numbers of repeats before it",
-                help="give the earlier exits a fixed `repeat`, or list the action under `on:`",
+                help="give the earlier exits a fixed `repeat`, or list the action under `on:`, for"
+                " the `first` exit that is like this one",
             )
         least, most = item.expected.least, item.expected.most
         if item.actions and fixed:

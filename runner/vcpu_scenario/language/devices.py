@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
+from vcpu_scenario.arm64.mmioregisters import PL011, cpu_interface, redistributor
+from vcpu_scenario.arm64.mmioregisters import distributor as distributor_registers
 from vcpu_scenario.case import CoalescedZone, Device, Gic, Ioeventfd
 from vcpu_scenario.language.memory import Region
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
@@ -24,6 +26,8 @@ class Devices:
     ioeventfds: dict[str, Ioeventfd] = field(default_factory=dict)
     coalesced: list[CoalescedZone] = field(default_factory=list)
     addresses: dict[str, int] = field(default_factory=dict)
+    registers: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    """The addresses of registers that have a name, by device."""
     regions: list[Region] = field(default_factory=list)
 
 
@@ -136,6 +140,8 @@ def _userspace(entry: _Entry, model: str) -> None:
     size = entry.number("size", DEFAULT_SIZE, IPA_LIMIT)
     base = entry.region("userspace", "at", size)
     text = entry.node.get("input")
+    if model == "pl011":
+        entry.found.registers[entry.name.text] = _from(base, PL011)
     entry.found.userspace.append(
         Device(
             entry.name.text,
@@ -154,6 +160,10 @@ def _userspace(entry: _Entry, model: str) -> None:
             text.text.encode() if isinstance(text, Scalar) else b"",
         )
     )
+
+
+def _from(base: int, offsets: Mapping[str, int]) -> dict[str, int]:
+    return {name: base + offset for name, offset in offsets.items()}
 
 
 def _by_offset(entry: _Entry, key: str, size: int) -> list[tuple[int, Node]]:
@@ -177,6 +187,11 @@ def _vgic(version: Literal[2, 3], other: str, size: int) -> Callable[[_Entry, st
             entry.found.gic = Gic(3, distributor, redist=second)
         else:
             entry.found.gic = Gic(2, distributor, cpu=second)
+        others = redistributor() if version == 3 else cpu_interface()
+        entry.found.registers[entry.name.text] = {
+            **_from(distributor, distributor_registers(version)),
+            **_from(second, others),
+        }
 
     return read
 

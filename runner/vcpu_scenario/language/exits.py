@@ -36,6 +36,8 @@ class _Variant:
     key: Scalar
     body: Map
     doings: Doings
+    whole: bool = True
+    """It says all that such an entry has to; a pattern need not."""
     checks: list[Check] = field(default_factory=list)
 
     @property
@@ -76,6 +78,7 @@ class _Variant:
     def one_of(self, keys: tuple[str, ...], least: int) -> Scalar | None:
         """The only one of ``keys`` that is there; reports more than one, or fewer than least."""
         present = [key for key, _ in self.body.entries if key.text in keys]
+        least = least if self.whole else 0
         if len(present) > 1 or (len(present) < least and not self.body.faulty):
             self.scope.problems.add(
                 f"{quoted(self.key.text)} has {'exactly' if least else 'at most'} one of "
@@ -99,8 +102,15 @@ def read_exits(node: Node | None, doings: Doings) -> tuple[ReadExit, ...] | None
     )
 
 
-def _exit(key: Scalar, body: Map, doings: Doings) -> ReadExit:
-    variant = _Variant(key, body, doings)
+def read_pattern(node: Node, doings: Doings) -> ExpectedExit | None:
+    """What the mapping ``node`` says of the exits that an action waits for."""
+    entries = node.entries if isinstance(node, Map) else ()
+    bodies = ((key, body) for key, body in entries if isinstance(body, Map))
+    return next((_exit(key, body, doings, whole=False).expected for key, body in bodies), None)
+
+
+def _exit(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> ReadExit:
+    variant = _Variant(key, body, doings, whole)
     _VARIANTS[key.text](variant)
     variant.address("pc")
     least, most = _repeat(body.get("repeat"), doings.scope)
@@ -260,8 +270,8 @@ def _system_event(variant: _Variant) -> None:
 
 def _arm_nisv(variant: _Variant) -> None:
     variant.checks.append(_is("exit", "ARM_NISV", variant))
-    variant.word("iss")
-    variant.address("ipa")
+    variant.word("esr_iss", "iss")
+    variant.address("fault_ipa", "ipa")
 
 
 def _hypercall(variant: _Variant) -> None:

@@ -72,7 +72,10 @@ _FIELDS: Final[Mapping[str, Callable[[Mapping[str, Any]], tuple[str, dict[str, A
     "DEBUG": _debug,
     "MMIO": _mmio,
     "SYSTEM_EVENT": lambda fields: ("system_event", dict(fields)),
-    "ARM_NISV": lambda fields: ("arm_nisv", dict(fields)),
+    "ARM_NISV": lambda fields: (
+        "arm_nisv",
+        {"esr_iss": fields["iss"], "fault_ipa": fields["ipa"]},
+    ),
     "HYPERCALL": lambda fields: ("hypercall", dict(fields)),
 }
 

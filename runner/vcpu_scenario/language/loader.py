@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +10,7 @@ from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, GivenUp,
 from vcpu_scenario.assembly.cache import assemble_for, cached
 from vcpu_scenario.host.reading import Unreadable, read_regular
 from vcpu_scenario.language import schema, yaml12
-from vcpu_scenario.language.clauses import read_clause
+from vcpu_scenario.language.conditions import read_conditions
 from vcpu_scenario.language.files import MAX_SCENARIO, Folder
 from vcpu_scenario.language.guest import Sources
 from vcpu_scenario.language.model import Combination, Scenario
@@ -26,18 +26,18 @@ from vcpu_scenario.language.params import (
     substitute_in,
     values_of,
 )
-from vcpu_scenario.language.possible import check_done
+from vcpu_scenario.language.possible import check_done, never_done
 from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.language.selection import (
     DEFAULT_VMMS,
     Audience,
-    Selector,
     check_reachable,
     read_kernels,
     read_selector,
     read_vmms,
 )
 from vcpu_scenario.language.setup import read_setup
+from vcpu_scenario.language.variants import ClauseReader
 from vcpu_scenario.source import Diagnostic, InvalidScenario, Span, split_lines
 
 SUFFIX: Final = ".vcpu.yaml"
@@ -60,9 +60,15 @@ def load(path: str | Path, root: str | Path | None = None, *, strictly: bool = F
 
 
 def loads(
-    text: str, path: str | Path, root: str | Path | None = None, *, strictly: bool = False
+    text: str,
+    path: str | Path,
+    root: str | Path | None = None,
+    *,
+    strictly: bool = False,
+    conditions: bool = True,
 ) -> Scenario:
-    """Loads a scenario from ``text``, which stands in ``path`` or could."""
+    """Loads a scenario from ``text``, which stands in ``path`` or could; without ``conditions``
+    those that tell no cases from others are no fault."""
     path = Path(path)
     node, faults = yaml12.parse(text, str(path))
     problems = Problems(faults)
@@ -73,7 +79,7 @@ def loads(
         decide(node, problems)
     if isinstance(checked, Map):
         loader = _Loader(path, text, checked, problems)
-        scenario = loader.scenario(_name(path, root))
+        scenario = loader.scenario(_name(path, root), conditions=conditions)
         if not problems:
             return scenario
     raise InvalidScenario(problems)
@@ -135,26 +141,35 @@ class _Loader:
         self.whole &= problems.reports == before
         if not self.whole and root.dynamic:
             self.rows = []
+        self.never: dict[Span, str] = {}
+        """Why what is done at exits that fit a pattern is never done, empty where it may be."""
         self.assembled: dict[tuple[str, int], Assembled | Exception] = {}
         self.given_up: GivenUp | None = None
         """What took too long to assemble; a matrix would have each of its codes take as long."""
         folder = Folder(path.parent, problems)
         self.sources = Sources(self._assemble, folder, split_lines(text))
 
-    def scenario(self, name: str) -> Scenario:
+    def scenario(self, name: str, *, conditions: bool) -> Scenario:
         root, problems = self.root, self.problems
         before = len(problems)
         nodes = [item for item in _items(root.get("expect")) if isinstance(item, Map)]
         parameters = parameter_names(root.get("matrix")) if self.whole else None
         selectors = [read_selector(node, parameters, problems) for node in nodes]
+        held = [read_conditions(node, parameters, problems) for node in nodes]
         audience = Audience(
             read_kernels(root.get("kernels"), problems),
             read_vmms(root.get("vmm")) or DEFAULT_VMMS,
             tuple(selectors),
+            tuple(found.selectors for found in held),
         )
         told = root.faulty or any(map(_selects_faultily, nodes))
-        if self.whole and self.rows and not told and len(problems) == before:
+        sound = self.whole and bool(self.rows) and not told and len(problems) == before
+        if sound:
             self._check_clauses(audience)
+        reader = ClauseReader.of(audience, held)
+        combinations = tuple(self._combinations(reader))
+        if sound and conditions:
+            reader.report(problems)
         return Scenario(
             self.path,
             name,
@@ -163,7 +178,7 @@ class _Loader:
             _texts(root.get("tags")),
             _texts(root.get("origin")),
             audience,
-            tuple(self._combinations(selectors)),
+            combinations,
             tuple(self.assembled),
         )
 
@@ -181,26 +196,31 @@ class _Loader:
                 expected=f"at most {MAX_CASES:,} on {MAX_KERNELS}",
             )
 
-    def _combinations(self, selectors: Sequence[Selector]) -> Iterator[Combination]:
+    def _combinations(self, reader: ClauseReader) -> Iterator[Combination]:
         done: dict[Span, bool] = {}
         for row, name in zip(self.rows, case_names(self.rows), strict=True):
             self.problems.parameters = shown(row)
-            yield self._combination(selectors, row, name, done)
+            yield self._combination(reader, row, name, done)
         if not self.problems:
             check_done(done, self.problems)
+            for span, why in self.never.items():
+                if why:
+                    self.problems.add("this is never done", span, help=why)
 
     def _combination(
-        self, selectors: Sequence[Selector], row: Parameters, name: str, done: dict[Span, bool]
+        self, reader: ClauseReader, row: Parameters, name: str, done: dict[Span, bool]
     ) -> Combination:
         root = self._with_parameters(row)
         setup = read_setup(root, self.problems, self.sources)
         nodes = [item for item in _items(root.get("expect")) if isinstance(item, Map)]
-        clauses = tuple(
-            read_clause(node, setup) if selector.fits_params(row) else None
-            for node, selector in zip(nodes, selectors, strict=True)
-        )
-        cases = [clause.case for clause in clauses if clause is not None] or [setup.case]
+        clauses = reader.read(nodes, row, setup)
+        read = [clause for found in clauses if found for clause in found.values()]
+        cases = [clause.case for clause in read] or [setup.case]
         longest = max(case.limits.exits for case in cases)
+        for reaction in setup.reactions:
+            span = reaction.expected.span
+            why = never_done(reaction, read, setup.limited) if read else ""
+            self.never[span] = why if self.never.get(span, why) else ""
         for acting in setup.acting:
             done[acting.span] = done.get(acting.span, False) or acting.exit < longest - 1
         program = setup.program

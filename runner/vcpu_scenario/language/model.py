@@ -19,14 +19,15 @@ from vcpu_scenario.source import Span
 class Combination(NamedTuple):
     """A scenario for one combination of its parameters.
 
-    ``clauses`` has an entry for each clause of ``expect:``, None where it is not for these
-    parameters; ``case`` is run where none of them fits.
+    ``clauses`` has an entry for each clause of ``expect:``: what it is by which conditions in it
+    hold (:meth:`vcpu_scenario.language.selection.Audience.fits`), None where it is not for these
+    parameters. ``case`` is run where none of them fits.
     """
 
     name: str
     params: Mapping[str, Value]
     case: Case
-    clauses: tuple[Clause | None, ...]
+    clauses: tuple[Mapping[int, Clause] | None, ...]
     symbols: Mapping[str, int]
     lines: Mapping[int, Span]
 
@@ -97,15 +98,19 @@ class Scenario:
         ]
         for combination in self.combinations:
             for name, vmm, numbers in fitting:
-                clauses = (combination.clauses[number] for number in numbers)
-                clause = next(filter(None, clauses), None)
+                clause = _first(combination, numbers)
                 if kernels is not None or clause is not None:
                     case_id = f"{self.name}{combination.name}@{name}/{vmm}"
                     yield Place(case_id, name, vmm, combination, clause)
 
-    def _fitting(self, release: Release, vmm: str) -> tuple[int, ...]:
-        selectors = enumerate(self.audience.clauses)
-        return tuple(number for number, selector in selectors if selector.fits(release, vmm))
+    def _fitting(self, release: Release, vmm: str) -> tuple[tuple[int, int], ...]:
+        """The clauses for ``release`` with ``vmm``, and which conditions in each hold."""
+        audience = self.audience
+        return tuple(
+            (number, audience.fits(number, release, vmm))
+            for number, selector in enumerate(audience.clauses)
+            if selector.fits(release, vmm)
+        )
 
     def _case(self, place: Place) -> ScenarioCase:
         combination, clause = place.combination, place.clause
@@ -121,6 +126,13 @@ class Scenario:
             combination.symbols,
             combination.lines,
         )
+
+
+def _first(combination: Combination, fitting: Sequence[tuple[int, int]]) -> Clause | None:
+    for number, bits in fitting:
+        if (found := combination.clauses[number]) is not None:
+            return found.get(bits)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

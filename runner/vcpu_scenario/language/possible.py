@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from vcpu_scenario.case import Case, SetGuestDebug, SetMpState, SetRunField
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language.exits import ReadExit
+from vcpu_scenario.language.reactions import ReadReaction, can_come
 from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.source import Span
+
+if TYPE_CHECKING:
+    from vcpu_scenario.language.clauses import Clause
 
 _NO_FILTER: Final = "KVM hands calls to userspace by an SMCCC filter, which a scenario cannot set"
 
@@ -48,7 +52,7 @@ class Means(NamedTuple):
 
 def means_of(case: Case) -> Means:
     """What ``case`` has that brings exits about."""
-    actions = (*case.before, *(action for _, doings in case.on for action in doings))
+    actions = case.all_actions()
     debugs = [case.debug, *(a.debug for a in actions if isinstance(a, SetGuestDebug))]
     return Means(
         any(debug is not None and debug.control & abi.KVM_GUESTDBG_ENABLE for debug in debugs),
@@ -152,13 +156,16 @@ _ASK: Final[Mapping[str, Callable[[ExpectedExit, Means], str]]] = {
 def check_order(exits: Sequence[ReadExit], case: Case, problems: Problems) -> None:
     """Reports what comes after the end of the run: exits, and actions at the last one."""
     on, limits = dict(case.on), case.limits
+    acts_at_any = bool(case.reactions)
     index = 0
     for item, after in zip_longest(exits, exits[1:]):
         expected = item.expected
-        ends = _ends(expected, index in on, limits.stop_on_intr)
+        ends = _ends(expected, acts_at_any or index in on, limits.stop_on_intr)
         if item.acting is not None and (ends or index >= limits.exits - 1):
             why = f"{_WHAT[ends]} ends the run" if ends else "the run ends with this exit"
-            problems.add("this is never done", item.acting, help=f"{why}: leave it out")
+            of_case = f"the run of {problems.case}" if problems.case else ""
+            help = f"{why}: leave it out"
+            problems.add("this is never done", item.acting, found=of_case, help=help)
         if ends and expected.least:
             if after is not None or expected.least > 1:
                 behind = expected if after is None else after.expected
@@ -181,6 +188,21 @@ def _ends(expected: ExpectedExit, acts: bool, stop_on_eintr: bool) -> str:
     if expected.kind == "interrupted":
         return "interrupted" if stop_on_eintr and not acts else ""
     return expected.kind if expected.kind in _WHAT else ""
+
+
+def never_done(read: ReadReaction, clauses: Sequence[Clause], limited: bool) -> str:
+    """Why a reaction is never done in any of these clauses' runs; empty where it may be."""
+    why = ""
+    for clause in clauses:
+        exits, case = clause.expectation.exits, clause.case
+        named = _named(read.expected, "exit")
+        impossible = _why_not(read.expected, str(named.value), means_of(case)) if named else ""
+        fixed = exits is not None and all(item.most == item.least for item in exits)
+        ends_there = fixed and not limited
+        if not impossible and can_come(read, exits, ends_there=ends_there):
+            return ""
+        why = impossible or why
+    return why or "no clause expects enough exits that fit; nothing is done after a run's last exit"
 
 
 def check_done(done: Mapping[Span, bool], problems: Problems) -> None:

@@ -18,6 +18,7 @@ from typing import Final, Literal, TypeAlias
 
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value
+from vcpu_scenario.language.renamed import RENAMED
 from vcpu_scenario.language.scope import Near, Problems
 from vcpu_scenario.language.shapes import Schema, Shape, shape_of, types_of
 from vcpu_scenario.source import Span, did_you_mean, quoted
@@ -85,8 +86,10 @@ class _Check:
 
     def _scalar(self, node: Scalar, shape: Shape, what: str) -> None:
         """Says what is wrong with a scalar that does not fit."""
-        if shape.enum is not None and shape.is_type(node) and node.value not in shape.enum:
-            self._not_one_of(node, shape.enum, what)
+        words = _choices(shape) if shape.scalars == {str} and not shape.takes_list else ()
+        choices = shape.enum or words
+        if choices and shape.is_type(node) and node.value not in choices:
+            self._not_one_of(node, choices, what)
         else:
             self._wrong(node, shape, what)
 
@@ -196,6 +199,15 @@ class _Check:
         return not absent
 
     def _unknown(self, key: Scalar, properties: Mapping[str, Shape], what: str) -> None:
+        new = RENAMED.get(key.text)
+        if new is not None and new in properties:
+            self._problems.add(
+                f"{quoted(key.text)} in {what} has another name now",
+                key.span,
+                expected=new,
+                help=f"write {quoted(new)}; what it says is the same",
+            )
+            return
         self._problems.add(
             f"unknown key {quoted(key.text)} in {what}",
             key.span,
@@ -230,6 +242,7 @@ def _not_meant(absent: list[str], node: Map, known: Mapping[str, Shape]) -> list
     """``absent`` without those that an unknown key of ``node``, reported itself, comes close to."""
     unknown = [key.text for key, _ in node.entries if key.text not in known]
     hints = {did_you_mean(word, known) for word in unknown[: Problems.HINTS]}
+    hints |= {f"did you mean `{RENAMED[word]}`?" for word in unknown if word in RENAMED}
     return [name for name in absent if f"did you mean `{name}`?" not in hints]
 
 
@@ -249,6 +262,7 @@ _NAMES: Final = {
     "boolean": "boolean",
     "integer": "integer",
     "number": "number",
+    "null": "null",
 }
 
 
@@ -268,26 +282,38 @@ def _found(node: Node) -> str:
     return f"{quoted(node.text)}, {kinds[type(node.value)]}"
 
 
-_ONE_OF: Final = re.compile(r"\^\(((?:\w[\w-]*\|?)+)\)\$")
+_ONE_OF: Final = re.compile(r"\^\(([\w|-]+)\)\$\Z")
 """A pattern that is a choice of words."""
 
 
+def _choices(shape: Shape) -> tuple[str, ...]:
+    """The words that a text has to be one of, by its pattern."""
+    found = _ONE_OF.match(shape.schema.get("pattern", ""))
+    return tuple(found[1].split("|")) if found is not None else ()
+
+
 def _near(node: Node, shape: Shape) -> Near | None:
-    choices = _ONE_OF.match(shape.schema.get("pattern", ""))
-    if choices is None or not isinstance(node, Scalar):
-        return None
-    return node.text, choices[1].split("|")
+    choices = _choices(shape)
+    return (node.text, choices) if choices and isinstance(node, Scalar) else None
 
 
 def _hint(node: Node, shape: Shape) -> str:
     if types_of(shape.schema) == ["array"]:
         return _as_a_list(node) if shape.items is None or shape.items.is_type(node) else ""
-    if not isinstance(node, Scalar) or isinstance(node.value, str) or not node.text:
+    if isinstance(node, Scalar) and isinstance(node.value, str):
+        return _as_a_character(node, shape)
+    if not isinstance(node, Scalar) or not node.text:
         return ""
     if node.style != "plain" or str not in shape.scalars or shape.is_type(node):
         return ""
     fits = shape.pattern is None or shape.pattern.search(node.text)
     return f'quote it: "{node.text}"' if fits else ""
+
+
+def _as_a_character(node: Scalar, shape: Shape) -> str:
+    character = f"'{node.text}'"
+    fits = len(node.text) == 1 and shape.pattern is not None and shape.pattern.search(character)
+    return f'the code of a character is written "{character}"' if fits else ""
 
 
 def _as_a_list(node: Node) -> str:

@@ -30,7 +30,11 @@ _NUMBER: Final = (
     r"(0[xX][0-9A-Fa-f_]*[0-9A-Fa-f]|0[oO][0-7_]*[0-7]|[0-9](?:[0-9_]*[0-9])?)([KMGT]iB)?"
 )
 _PLAIN = re.compile(rf"(-?){_NUMBER}\Z")
-_NAMED = re.compile(rf"([A-Za-z_.$][A-Za-z0-9_.$]*)(?: ?([+-]) ?{_NUMBER})?\Z")
+_NAMED = re.compile(
+    rf"([A-Za-z_.$][A-Za-z0-9_.$]*)(?: ?\+ ?([A-Z][A-Z0-9_]*))?(?: ?([+-]) ?{_NUMBER})?\Z"
+)
+_CHARACTER = re.compile(r"'([^'\\]|\\[nrt0'\\])'\Z")
+_ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
 _UNITS: Final = {None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
@@ -54,6 +58,8 @@ class Problems:
         """The text in which parameters stand."""
         self.parameters = ""
         """The values that they have just now."""
+        self.case = ""
+        """The case for which a clause with conditions is being read."""
         for diagnostic in found:
             self.take(diagnostic)
 
@@ -117,6 +123,8 @@ class Scope:
     labels: Mapping[str, int] = field(default_factory=dict)
     devices: Mapping[str, int] = field(default_factory=dict)
     complete: bool = True
+    registers_of: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """The addresses of registers that have a name, by device."""
     device_places: Mapping[str, str] = field(default_factory=dict)
     """Where devices are, as it is written, for code that names one."""
 
@@ -237,13 +245,34 @@ class Scope:
         return max(low, 0)
 
     def _named(self, node: Scalar, match: re.Match[str]) -> int:
-        name, sign, digits, unit = match.groups()
+        name, register, sign, digits, unit = match.groups()
         base = self.labels.get(name, self.devices.get(name))
         if base is None:
             self._unknown(name, node)
             return 0
+        if register is not None:
+            base = self._register_of(name, register, node)
         offset = _read(digits, unit) if sign else 0
         return base - offset if sign == "-" else base + offset
+
+    def _register_of(self, device: str, name: str, node: Scalar) -> int:
+        known = self.registers_of.get(device, {})
+        if name in known:
+            return known[name]
+        if self.complete:
+            # Of hundreds for interrupts the first of each kind is enough to show what there is.
+            some = [one for one in known if re.search(r"\D[0]?\Z", one)]
+            meant = name.removeprefix("UART")
+            self.problems.add(
+                f"{quoted(device)} has no register {quoted(name)}",
+                node.span,
+                expected=_some(some) if known else "an offset in bytes: device+0x18",
+                help=f"did you mean `{meant}`?"
+                if meant in known
+                else did_you_mean(name, some)
+                or "models pl011, vgic-v2 and vgic-v3 have names for their registers",
+            )
+        return 0
 
     def _unknown(self, name: str, node: Scalar) -> None:
         if not self.complete:
@@ -262,12 +291,15 @@ _FLAGS: Final = {"true": True, "false": False}
 
 
 def read_number(node: Scalar) -> int | None:
-    """The integer that a scalar is by itself, or None."""
+    """The integer that a scalar is by itself, a character its code; None for neither."""
     value = node.value
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
         return value
+    character = _CHARACTER.match(node.text) if isinstance(value, str) else None
+    if character is not None:
+        return ord(_ESCAPED.get(character[1][1:], character[1][-1]))
     match = _PLAIN.match(node.text) if isinstance(value, str) else None
     if match is None or len(node.text) > 80:
         return None

@@ -63,25 +63,35 @@ class Audience(NamedTuple):
     kernels: KernelRange | None
     vmms: tuple[str, ...]
     clauses: tuple[Selector, ...]
+    conditions: tuple[tuple[Selector, ...], ...] = ()
+    """Those that stand in each clause, for some of its exits and values."""
+
+    @property
+    def ranges(self) -> tuple[KernelRange, ...]:
+        """Every range that its clauses speak of."""
+        selectors = (*self.clauses, *(one for found in self.conditions for one in found))
+        found = (selector.kernels for selector in selectors if selector.kernels is not None)
+        return tuple(dict.fromkeys(found))
 
     def admits(self, kernel: Release) -> bool:
         """Whether the scenario is for ``kernel``, a variant only where it names it."""
-        return _admits(kernel, self.kernels, (clause.kernels for clause in self.clauses))
+        return _admits(kernel, self.kernels, self.ranges)
 
     def rows(self) -> tuple[str, ...]:
         """The kernels that the scenario can be run on, oldest first."""
-        of_clauses = tuple(clause.kernels for clause in self.clauses if clause.kernels is not None)
-        return _rows(self.kernels, of_clauses)
+        return _rows(self.kernels, self.ranges)
+
+    def fits(self, clause: int, kernel: Release, vmm: str) -> int:
+        """Which of the conditions in a clause hold for ``kernel`` with ``vmm``, a bit for each."""
+        return _bits(selector.fits(kernel, vmm) for selector in self.conditions[clause])
 
 
-def _admits(
-    kernel: Release, whole: KernelRange | None, of_clauses: Iterable[KernelRange | None]
-) -> bool:
+def _admits(kernel: Release, whole: KernelRange | None, of_clauses: Iterable[KernelRange]) -> bool:
     if whole is not None:
         return whole.admits(kernel)
     if not kernel.variant:
         return True
-    return any(kernels and kernels.admits(kernel) for kernels in of_clauses)
+    return any(kernels.admits(kernel) for kernels in of_clauses)
 
 
 # Scenarios ask for a few ranges again and again.
@@ -97,22 +107,25 @@ def read_kernels(node: Node | None, problems: Problems) -> KernelRange | None:
     if node is None:
         return None
     items = node.items if isinstance(node, Items) else (node,)
-    found: list[KernelRange] = []
-    for item in items:
-        if isinstance(item, Scalar):
-            try:
-                found.append(parse_range(item.text))
-            except RangeError as error:
-                problems.add(
-                    str(error),
-                    item.span,
-                    found=quoted(item.text),
-                    expected=error.expected,
-                    help=kernels_meant(item.text)
-                    or (_FOLDED if item.style in ("folded", "literal") else ""),
-                )
+    read = (read_range(item.text, item, problems) for item in items if isinstance(item, Scalar))
+    found = [kernels for kernels in read if kernels is not None]
     terms = tuple(term for kernels in found for term in kernels.terms)
     return KernelRange(terms) if terms else None
+
+
+def read_range(text: str, at: Scalar, problems: Problems) -> KernelRange | None:
+    """The range ``text``, which stands in ``at``; None where it is none."""
+    try:
+        return parse_range(text)
+    except RangeError as error:
+        problems.add(
+            str(error),
+            at.span,
+            found=quoted(text),
+            expected=error.expected,
+            help=kernels_meant(text) or (_FOLDED if at.style in ("folded", "literal") else ""),
+        )
+    return None
 
 
 def read_vmms(node: Node | None) -> tuple[str, ...] | None:

@@ -17,11 +17,13 @@ def check_asserts(expectation: Expectation, clause: Map, problems: Problems) -> 
     """Reports a clause that any run fulfils, as one does whose ``exits:`` is indented wrongly."""
     if _asserts(expectation):
         return
+    case = f"what is left of it for {problems.case}" if problems.case else ""
     exits = clause.key("exits")
     if exits is not None:
         problems.add(
             "this holds of every run: the clause asserts nothing",
             exits.span,
+            found=case,
             expected="an exit of a certain kind, or a number of them that may not come",
             help="every run has at least one exit",
         )
@@ -29,7 +31,7 @@ def check_asserts(expectation: Expectation, clause: Map, problems: Problems) -> 
         problems.add(
             "the clause asserts nothing",
             clause.span,
-            found=", ".join(key.text for key, _ in clause.entries) or "no key",
+            found=case or ", ".join(key.text for key, _ in clause.entries) or "no key",
             expected=_PARTS,
             help="what belongs to a clause is indented as far as its first key",
         )

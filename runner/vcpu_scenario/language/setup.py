@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-from vcpu_scenario.case import Action, Case, Limits
+from vcpu_scenario.case import Case, Limits
 from vcpu_scenario.expectation import Acting
 from vcpu_scenario.language.actions import Doings, read_actions, read_debug
 from vcpu_scenario.language.devices import Devices, read_devices
@@ -22,6 +22,7 @@ from vcpu_scenario.language.memory import (
     read_placed,
 )
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, is_faulty
+from vcpu_scenario.language.reactions import ReadReaction, read_on
 from vcpu_scenario.language.scope import Problems, Scope
 from vcpu_scenario.source import quoted
 
@@ -47,6 +48,8 @@ class Setup(NamedTuple):
     """``limits.exits`` is given: a run need not end with its expectation."""
     acting: tuple[Acting, ...]
     """What ``on:`` asks for, by exit."""
+    reactions: tuple[ReadReaction, ...]
+    """What it asks for as exits come."""
     clean: bool
     """Nothing of all this is faulty."""
 
@@ -57,7 +60,7 @@ class Setup(NamedTuple):
 
 def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     """Reads ``root``, of which the schema's check has taken out what it has something against."""
-    before = problems.reports
+    reports = problems.reports
     scope = Scope(problems, complete=_is_whole(root, "guest") and _is_whole(root, "devices"))
     folder = sources.folder
     guest = root.get("guest")
@@ -67,6 +70,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     program = read_program(guest, scope, sources) if isinstance(guest, Map) else Program(ok=False)
     devices = read_devices(root.get("devices"), scope)
     scope.labels, scope.devices = program.symbols, devices.addresses
+    scope.registers_of = devices.registers
     scope.complete &= program.ok
     _check_names(root.get("devices"), program, scope)
 
@@ -78,6 +82,8 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
 
     doings = Doings(scope, folder)
     debug = root.get("debug")
+    before = read_actions(root.get("before"), doings)
+    on = read_on(root.get("on"), doings)
     case = Case(
         slots=tuple(memory.slots),
         loads=(*program.loads, *loads_of(memory.contents), *loads_of(data)),
@@ -89,9 +95,10 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         devices=tuple(devices.userspace),
         default_reply=_word(root.get("default_reply"), DEFAULT_REPLY, scope),
         debug=read_debug(debug, doings),
-        before=read_actions(root.get("before"), doings),
-        on=_on(root.get("on"), doings),
-        observe=_observe(root.get("observe"), scope),
+        before=before,
+        on=on.by_number,
+        reactions=tuple(read.reaction for read in on.reactions),
+        observe=_observe(root.get("observe"), on.reactions, scope),
         skip_brk=_AFTER_BRK[_text(root.get("after_brk")) or "continue"],
         psci_0_2="psci_0_2" in _texts(root.get("features"), ("psci_0_2",)),
         limits=_limits(root.get("limits"), scope),
@@ -99,9 +106,8 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     check_doings(doings, memory)
     limits = root.get("limits")
     limited = isinstance(limits, Map) and limits.get("exits") is not None
-    acting = tuple(_acting(root.get("on"), scope))
-    clean = problems.reports == before and not _is_faulty_but_for_clauses(root)
-    return Setup(case, program, devices, memory, doings, limited, acting, clean)
+    clean = problems.reports == reports and not _is_faulty_but_for_clauses(root)
+    return Setup(case, program, devices, memory, doings, limited, on.acting, on.reactions, clean)
 
 
 def _is_faulty_but_for_clauses(root: Map) -> bool:
@@ -187,33 +193,14 @@ def _registers(guest: Node | None, program: Program, scope: Scope) -> tuple[tupl
     return tuple(registers.items())
 
 
-def _on(node: Node | None, doings: Doings) -> tuple[tuple[int, tuple[Action, ...]], ...]:
-    found: dict[int, tuple[Action, ...]] = {}
-    for item in _items(node):
-        if isinstance(item, Map):
-            number, before = item.get("exit"), doings.scope.problems.reports
-            index = doings.scope.number(number, high=1 << 32)
-            faulty = doings.scope.problems.reports > before
-            if index in found and number is not None and not faulty:
-                doings.scope.problems.add(
-                    f"exit {index} is listed twice", number.span, help="put its actions in one list"
-                )
-            found[index] = read_actions(item.get("do"), doings)
-    return tuple(sorted(found.items()))
-
-
-def _acting(node: Node | None, scope: Scope) -> Iterator[Acting]:
-    for item in _items(node):
-        number = item.get("exit") if isinstance(item, Map) else None
-        if number is not None:
-            yield Acting(scope.number(number), number.span)
-
-
-def _observe(node: Node | None, scope: Scope) -> tuple[str, ...]:
+def _observe(
+    node: Node | None, reactions: tuple[ReadReaction, ...], scope: Scope
+) -> tuple[str, ...]:
+    waited_for = [check.reg for read in reactions for check in read.expected.regs]
     if node is None:
-        return DEFAULT_OBSERVE
+        return tuple(dict.fromkeys((*DEFAULT_OBSERVE, *waited_for)))
     names = (scope.register(item) for item in _one_or_more(node) if isinstance(item, Scalar))
-    return tuple(dict.fromkeys(name for name in names if name is not None))
+    return tuple(dict.fromkeys((*(name for name in names if name is not None), *waited_for)))
 
 
 MAX_EXITS: Final = 100_000

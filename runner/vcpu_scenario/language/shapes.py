@@ -21,6 +21,7 @@ _SCALARS: Final[Mapping[str, tuple[type, ...]]] = {
     "boolean": (bool,),
     "number": (int, float),
     "integer": (int,),
+    "null": (type(None),),
 }
 _ALL_SCALARS: Final[frozenset[type]] = frozenset((str, bool, int, float, type(None)))
 

@@ -212,11 +212,13 @@ def _actions(case: Case) -> Iterator[str]:
     if case.before:
         yield "before:"
         yield from (f"  - {flow(write_action(action))}" for action in case.before)
+    if case.reactions:
+        raise Unwritable("an action at the exits that fit a pattern")
     if case.on:
         yield "on:"
     for index, actions in case.on:
         yield f"  - exit: {index}"
-        yield "    do:"
+        yield "    then:"
         yield from (f"      - {flow(write_action(action))}" for action in actions)
 
 

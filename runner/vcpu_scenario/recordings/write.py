@@ -73,6 +73,8 @@ def job(name: str, case: Case) -> dict[str, Any]:
         out["debug"] = _debug(case.debug)
     if case.before:
         out["before"] = [_action(action) for action in case.before]
+    if case.reactions:
+        raise Unrecordable("an action at the exits that fit a pattern")
     if case.on:
         out["on"] = {str(index): [_action(one) for one in actions] for index, actions in case.on}
     return out

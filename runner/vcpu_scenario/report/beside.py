@@ -16,6 +16,7 @@ from vcpu_scenario.verdict.fitting import Fitting
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.result import Result, guest_of
 from vcpu_scenario.verdict.words import masked_words, value_words
+from vcpu_scenario.vmm.patterns import field_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def fields_of(exit_: Exit, guest: Guest) -> dict[str, str]:
 def _compared(check: Check, exit_: Exit | None, guest: Guest) -> Field:
     if exit_ is None:
         return Field(check.field, _wanted(check, guest), None, ok=False)
-    found = match.field_of(exit_, check.field)
+    found = field_of(exit_, check.field)
     shown = value_words(check.field, match.found_value(check, found), guest.name)
     return Field(check.field, _wanted(check, guest), shown, ok=match.meets(check, found))
 

@@ -249,8 +249,7 @@ class InLab(_Target):
 
 def beyond_real_kvm(case: Case) -> str:
     """Why no real KVM can run ``case``; empty where one can."""
-    actions = (*case.before, *(action for _, actions in case.on for action in actions))
-    if any(isinstance(action, HostInterrupt) for action in actions):
+    if any(isinstance(action, HostInterrupt) for action in case.all_actions()):
         return "host_interrupt: real KVM takes interrupts of its host when they come"
     return ""
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from vcpu_scenario.expectation import Acting
+from vcpu_scenario.expectation import Acting, Reacting
 from vcpu_scenario.trace import Ending, Trace
+from vcpu_scenario.verdict.match import states
 from vcpu_scenario.verdict.records import Kind, Mismatch
+from vcpu_scenario.vmm.patterns import Reactions
 
 _ENDS_AT_ITS_EXIT = (Ending.ERROR, Ending.SYSTEM_EVENT, Ending.INTERRUPTED, Ending.REPEATS)
 """How a run ends before the VMM does anything after the last exit. At a limit of exits it does so
@@ -32,3 +34,25 @@ def not_done(acting: Sequence[Acting], trace: Trace, ending: str) -> Iterator[Mi
             span,
             notes=tuple(filter(None, (f"exit {first} {came}", ending))),
         )
+
+
+def not_reacted(reacting: Sequence[Reacting], trace: Trace, ending: str) -> Iterator[Mismatch]:
+    """Yields each reaction for which no exit of the run has come, or not so often as it asks."""
+    if not reacting or trace.ended is Ending.REFUSED:
+        return
+    last = trace.ended is Ending.EXIT_LIMIT or trace.ended in _ENDS_AT_ITS_EXIT
+    exits = trace.exits[: len(trace.exits) - last]
+    found = Reactions([one.reaction for one in reacting])
+    for exit_, state in zip(exits, states(exits), strict=True):
+        found.at(exit_, state)
+    for one, fitted in zip(reacting, found.fitted, strict=True):
+        wanted = max(one.reaction.nth, 1)
+        if fitted < wanted:
+            which = "such an exit" if wanted == 1 else f"exit {wanted} of such exits"
+            came = f"{fitted} came before the last" if fitted else "none came before the last"
+            yield Mismatch(
+                Kind.NOT_DONE,
+                f"not done: what the VMM does after {which}",
+                one.span,
+                notes=tuple(filter(None, (came, ending))),
+            )

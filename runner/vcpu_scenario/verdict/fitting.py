@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 from vcpu_scenario.expectation import Check, ExpectedExit
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict import match
+from vcpu_scenario.vmm.patterns import field_of
 
 _MOST_KEPT: Final = 512
 _FEW: Final = 8
@@ -77,7 +78,7 @@ class Fitting:
         return index
 
     def _field(self, name: str, form: Callable[[Any], Hashable]) -> _Values:
-        return lambda: (form(match.field_of(exit_, name)) for exit_ in self._exits)
+        return lambda: (form(field_of(exit_, name)) for exit_ in self._exits)
 
     def _registers(self, reg: str) -> _Values:
         return lambda: (state.get(reg) for state in self._states)

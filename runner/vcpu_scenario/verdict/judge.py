@@ -9,7 +9,7 @@ from typing import Final
 from vcpu_scenario.case import Limits
 from vcpu_scenario.expectation import Check, Expectation, Xfail
 from vcpu_scenario.trace import Ending, Stop, Trace, Unmodelled
-from vcpu_scenario.verdict.doings import not_done
+from vcpu_scenario.verdict.doings import not_done, not_reacted
 from vcpu_scenario.verdict.exits import NO_FURTHER, compare_exits, compare_never
 from vcpu_scenario.verdict.final import compare_final
 from vcpu_scenario.verdict.guest import Guest
@@ -39,6 +39,7 @@ def judge(
         exits = compare_exits(expectation.exits, trace.exits, guest, expectation.span)
         mismatches += _with_ending(list(exits), trace, limits)
     mismatches += not_done(expectation.acting, trace, ending(trace, limits))
+    mismatches += not_reacted(expectation.reacting, trace, ending(trace, limits))
     mismatches += compare_never(expectation.never, trace.exits, guest)
     if expectation.stops is not None:
         mismatches += compare_stops(expectation.stops, stops, guest, expectation.span, found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,9 +10,7 @@ from vcpu_scenario.arm64.esr import EC_MASK
 from vcpu_scenario.expectation import Check, ExpectedExit, RegisterCheck
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict.align import GAP
-
-_ABSENT_IS_ZERO: Final = frozenset({"errno", "flags", "hsr_high"})
-"""Fields that traces leave out where they are 0."""
+from vcpu_scenario.vmm.patterns import field_of, is_value
 
 _NEVER: Final = 2 * GAP + 1
 
@@ -25,32 +23,9 @@ class Failure:
     found: Any
 
 
-def field_of(exit_: Exit, name: str) -> Any:
-    """The field called ``name`` as checks name fields; None where the exit has none."""
-    head = _HEAD.get(name)
-    if head is not None:
-        return head(exit_)
-    return exit_.fields.get(name, 0 if name in _ABSENT_IS_ZERO else None)
-
-
-_HEAD: Final[Mapping[str, Callable[[Exit], Any]]] = {
-    "exit": lambda exit_: exit_.exit,
-    "ret": lambda exit_: exit_.ret,
-    "errno": lambda exit_: exit_.errno,
-    "pc": lambda exit_: exit_.pc,
-}
-
-
 def meets(check: Check, found: Any) -> bool:
     """Whether the value ``found`` is what the check asks for."""
-    wanted = check.value
-    if isinstance(wanted, bytes):
-        return isinstance(found, str) and bytes.fromhex(found)[: len(wanted)] == wanted
-    if isinstance(wanted, tuple):
-        return isinstance(found, Sequence) and tuple(found) == wanted
-    if check.mask is not None and isinstance(found, int) and isinstance(wanted, int):
-        return (found ^ wanted) & check.mask == 0
-    return bool(found == wanted)
+    return is_value(found, check.value, check.mask)
 
 
 def found_value(check: Check, found: Any) -> Any:

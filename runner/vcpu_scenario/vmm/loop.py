@@ -36,6 +36,7 @@ from vcpu_scenario.trace import (
 from vcpu_scenario.vmm.debugger import Asked, reason_of
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.fields import fields_of
+from vcpu_scenario.vmm.patterns import Reactions
 from vcpu_scenario.vmm.personality import PERSONALITIES
 from vcpu_scenario.vmm.setup import set_up
 
@@ -72,6 +73,9 @@ class _Run:
         self.entries: list[Entry] = []
         self.on = dict(case.on)
         self.observe = case.observe
+        self.reactions = Reactions(case.reactions)
+        self.actions: tuple[Action, ...] = ()
+        """What is to be done after the exit that came last."""
         self.read_after_exits = (*map(id_of, case.observe), _PC)
         self.last: dict[str, int] = {}
         self.repeats = 0
@@ -163,6 +167,8 @@ class _Run:
                 last[reg] = regs[reg] = value
         ret, error = (0, 0) if result >= 0 else (-1, -result)
         exit_: Exit = _new(Exit, (name, ret, error, self.pc, fields_of(run, reason), regs))
+        at_once = self.reactions.at(exit_, last) if self.case.reactions else ()
+        self.actions = at_once + self.on.get(len(self.exits), ())
         self.exits.append(exit_)
         return exit_
 
@@ -172,7 +178,7 @@ class _Run:
         if result < 0 and result != -errno.EINTR:
             return Ending.ERROR
         if result == -errno.EINTR:
-            acts = len(self.exits) - 1 in self.on
+            acts = len(self.exits) - 1 in self.on or self.actions
             if limits.stop_on_intr and not acts:
                 return Ending.INTERRUPTED
         elif exit_.exit == "SYSTEM_EVENT":
@@ -196,7 +202,7 @@ class _Run:
 
     def _react(self, exit_: Exit) -> Ending | None:
         vmm, asked = self.vmm, self.asked
-        actions = self.on.get(len(self.exits) - 1, ())
+        actions = self.actions
         if exit_.exit == "MMIO" and not exit_.ret:
             self._answer_mmio(exit_.fields)
         reason = vmm.reason(exit_, asked)

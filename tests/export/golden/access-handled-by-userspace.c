@@ -526,7 +526,10 @@ static void expect_4_14(void)
 	expect(is_step(PC(store)));
 	expect(same(get_reg(REG_X(1)), 0x2a));
 
-	/* pc has moved before the VMM sees the access */
+	/*
+	 * 4.14: pc has moved before the VMM sees the access 5.0..5.10: pc now moves at
+	 * completion
+	 */
 	run_vcpu();
 	expect(is_mmio_write(UART_BASE));
 	expect(same(run->mmio.len, 4));
@@ -534,7 +537,7 @@ static void expect_4_14(void)
 	expect(same(exit_pc, PC(sent)));
 	handle_mmio();
 
-	/* `sent` ran, and was never reported */
+	/* 4.14, 5.0..5.10: `sent` ran, and was never reported */
 	run_vcpu();
 	expect(is_step(PC(load)));
 	expect(same(get_reg(REG_X(1)), 0x2b));
@@ -545,7 +548,7 @@ static void expect_4_14(void)
 	expect(same(exit_pc, PC(got)));
 	handle_mmio();
 
-	/* nor was `got` */
+	/* 4.14, 5.0..5.10: nor was `got` */
 	run_vcpu();
 	expect(is_step(PC(trap)));
 	expect(same(get_reg(REG_X(2)), 0x44332212));
@@ -555,7 +558,7 @@ static void expect_4_14(void)
 	expect(same(ESR_BRK_IMM(run->debug.arch.hsr), 7));
 	skip_instruction();
 
-	/* the VMM has moved pc past the BRK */
+	/* 4.14: the VMM has moved pc past the BRK */
 	run_vcpu();
 	expect(is_step(PC(off) + 4));
 
@@ -584,6 +587,10 @@ static void expect_4_15_to_4_20(void)
 	expect(is_step(PC(store)));
 	expect(same(get_reg(REG_X(1)), 0x2a));
 
+	/*
+	 * 4.14: pc has moved before the VMM sees the access 5.0..5.10: pc now moves at
+	 * completion
+	 */
 	run_vcpu();
 	expect(is_mmio_write(UART_BASE));
 	expect(same(run->mmio.len, 4));
@@ -591,11 +598,12 @@ static void expect_4_15_to_4_20(void)
 	expect(same(exit_pc, PC(sent)));
 	handle_mmio();
 
-	/* made up */
+	/* 4.15..4.20: made up */
 	run_vcpu();
 	expect(is_step(PC(sent)));
 	expect(same(ESR_STEP_ISV(run->debug.arch.hsr), 0));
 
+	/* 4.14, 5.0..5.10: `sent` ran, and was never reported */
 	run_vcpu();
 	expect(is_step(PC(load)));
 	expect(same(get_reg(REG_X(1)), 0x2b));
@@ -606,12 +614,13 @@ static void expect_4_15_to_4_20(void)
 	expect(same(exit_pc, PC(got)));
 	handle_mmio();
 
-	/* made up */
+	/* 4.15..4.20: made up */
 	run_vcpu();
 	expect(is_step(PC(got)));
 	expect(same(ESR_STEP_ISV(run->debug.arch.hsr), 0));
 	expect(same(get_reg(REG_X(2)), 0x44332211));
 
+	/* 4.14, 5.0..5.10: nor was `got` */
 	run_vcpu();
 	expect(is_step(PC(trap)));
 	expect(same(get_reg(REG_X(2)), 0x44332212));
@@ -621,6 +630,7 @@ static void expect_4_15_to_4_20(void)
 	expect(same(ESR_BRK_IMM(run->debug.arch.hsr), 7));
 	skip_instruction();
 
+	/* 4.14: the VMM has moved pc past the BRK */
 	run_vcpu();
 	expect(is_step(PC(off) + 4));
 
@@ -644,7 +654,10 @@ static void expect_5_0_to_5_10(void)
 	expect(is_step(PC(store)));
 	expect(same(get_reg(REG_X(1)), 0x2a));
 
-	/* pc now moves at completion */
+	/*
+	 * 4.14: pc has moved before the VMM sees the access 5.0..5.10: pc now moves at
+	 * completion
+	 */
 	run_vcpu();
 	expect(is_mmio_write(UART_BASE));
 	expect(same(run->mmio.len, 4));
@@ -652,7 +665,7 @@ static void expect_5_0_to_5_10(void)
 	expect(same(exit_pc, PC(store)));
 	handle_mmio();
 
-	/* `sent` ran, and was never reported */
+	/* 4.14, 5.0..5.10: `sent` ran, and was never reported */
 	run_vcpu();
 	expect(is_step(PC(load)));
 	expect(same(get_reg(REG_X(1)), 0x2b));
@@ -663,7 +676,7 @@ static void expect_5_0_to_5_10(void)
 	expect(same(exit_pc, PC(load)));
 	handle_mmio();
 
-	/* nor was `got` */
+	/* 4.14, 5.0..5.10: nor was `got` */
 	run_vcpu();
 	expect(is_step(PC(trap)));
 	expect(same(get_reg(REG_X(2)), 0x44332212));
@@ -673,6 +686,7 @@ static void expect_5_0_to_5_10(void)
 	expect(same(ESR_BRK_IMM(run->debug.arch.hsr), 7));
 	skip_instruction();
 
+	/* 4.14: the VMM has moved pc past the BRK */
 	run_vcpu();
 	expect(is_step(PC(off) + 4));
 
@@ -696,6 +710,10 @@ static void expect_from_5_11(void)
 	expect(is_step(PC(store)));
 	expect(same(get_reg(REG_X(1)), 0x2a));
 
+	/*
+	 * 4.14: pc has moved before the VMM sees the access 5.0..5.10: pc now moves at
+	 * completion
+	 */
 	run_vcpu();
 	expect(is_mmio_write(UART_BASE));
 	expect(same(run->mmio.len, 4));
@@ -703,10 +721,12 @@ static void expect_from_5_11(void)
 	expect(same(exit_pc, PC(store)));
 	handle_mmio();
 
+	/* 4.15..4.20: made up */
 	run_vcpu();
 	expect(is_step(PC(sent)));
 	expect(same(ESR_STEP_ISV(run->debug.arch.hsr), 0));
 
+	/* 4.14, 5.0..5.10: `sent` ran, and was never reported */
 	run_vcpu();
 	expect(is_step(PC(load)));
 	expect(same(get_reg(REG_X(1)), 0x2b));
@@ -717,11 +737,13 @@ static void expect_from_5_11(void)
 	expect(same(exit_pc, PC(load)));
 	handle_mmio();
 
+	/* 4.15..4.20: made up */
 	run_vcpu();
 	expect(is_step(PC(got)));
 	expect(same(ESR_STEP_ISV(run->debug.arch.hsr), 0));
 	expect(same(get_reg(REG_X(2)), 0x44332211));
 
+	/* 4.14, 5.0..5.10: nor was `got` */
 	run_vcpu();
 	expect(is_step(PC(trap)));
 	expect(same(get_reg(REG_X(2)), 0x44332212));
@@ -731,6 +753,7 @@ static void expect_from_5_11(void)
 	expect(same(ESR_BRK_IMM(run->debug.arch.hsr), 7));
 	skip_instruction();
 
+	/* 4.14: the VMM has moved pc past the BRK */
 	run_vcpu();
 	expect(is_step(PC(off) + 4));
 

@@ -1188,103 +1188,6 @@ static void expect_5_3_to_5_10(void)
 }
 
 /* What a debugger is told of, in this order */
-static void check_stop_5_13_to_6_13(int nr)
-{
-	switch (nr) {
-	case 0:
-		expect(same(exit_pc, PC(start)));
-		expect(same(told_class(), ESR_EC_BREAKPT_LOW));
-		break;
-	case 1:
-		expect(same(exit_pc, PC(str)));
-		expect(same(told_class(), ESR_EC_SOFTSTP_LOW));
-		break;
-	case 2:
-		expect(same(exit_pc, PC(after_str)));
-		expect(same(told_class(), ESR_EC_SOFTSTP_LOW));
-		break;
-	case 3:
-		expect(same(exit_pc, PC(ldr)));
-		expect(same(told_class(), ESR_EC_SOFTSTP_LOW));
-		expect(same(get_reg(REG_X(2)), 0x1));
-		break;
-	case 4:
-		expect(same(exit_pc, PC(ldr)));
-		expect(same(told_class(), ESR_EC_SOFTSTP_LOW));
-		expect(same(get_reg(REG_X(3)), 0x0));
-		break;
-	case 5:
-		expect(same(exit_pc, PC(end)));
-		expect(same(told_class(), ESR_EC_SOFTSTP_LOW));
-		expect(same(get_reg(REG_X(3)), 0x90));
-		expect(same(get_reg(REG_X(4)), 0x1));
-		break;
-	case 6:
-		expect(same(exit_pc, PC(end)));
-		expect(same(told_class(), ESR_EC_BRK64));
-		break;
-	default:
-		unexpected("nothing more to stop for");
-	}
-}
-
-/*
- * 5.13 to 6.13: ldr is reported twice without progress between, after_ldr is
- * skipped.
- */
-static void expect_5_13_to_6_13(void)
-{
-	when_told = check_stop_5_13_to_6_13;
-
-	run_vcpu();
-	expect(is_hw_breakpoint(PC(start)));
-	handle_exit(false);
-	set_guest_debug(&(struct kvm_guest_debug) {
-		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP,
-	});
-	resume();
-
-	run_vcpu();
-	expect(is_step(PC(str)));
-	handle_exit(true);
-	resume();
-
-	run_vcpu();
-	expect(is_step(PC(after_str)));
-	expect(same(ESR_STEP_ISV(run->debug.arch.hsr), 0));
-	handle_exit(true);
-	resume();
-
-	run_vcpu();
-	expect(is_step(PC(ldr)));
-	expect(same(get_reg(REG_X(2)), 0x1));
-	handle_exit(true);
-	resume();
-
-	run_vcpu();
-	expect(is_mmio_read(UART_BASE + 0x18));
-	expect(same(run->mmio.len, 4));
-	expect(same(exit_pc, PC(ldr)));
-	expect(same(get_reg(REG_X(3)), 0x0));
-	handle_exit(true);
-	resume();
-
-	/* after_ldr was executed and not reported */
-	run_vcpu();
-	expect(is_step(PC(end)));
-	expect(same(get_reg(REG_X(3)), 0x90));
-	expect(same(get_reg(REG_X(4)), 0x1));
-	handle_exit(true);
-	resume();
-
-	run_vcpu();
-	expect(is_brk(PC(end)));
-	expect(same(ESR_BRK_IMM(run->debug.arch.hsr), 0));
-
-	expect_at_the_end(same(nr_stops, 7));
-}
-
-/* What a debugger is told of, in this order */
 static void check_stop_5_11_to_5_12_and_from_6_14(int nr)
 {
 	switch (nr) {
@@ -1392,6 +1295,103 @@ static void expect_5_11_to_5_12_and_from_6_14(void)
 	expect_at_the_end(same(nr_stops, 8));
 }
 
+/* What a debugger is told of, in this order */
+static void check_stop_5_13_to_6_13(int nr)
+{
+	switch (nr) {
+	case 0:
+		expect(same(exit_pc, PC(start)));
+		expect(same(told_class(), ESR_EC_BREAKPT_LOW));
+		break;
+	case 1:
+		expect(same(exit_pc, PC(str)));
+		expect(same(told_class(), ESR_EC_SOFTSTP_LOW));
+		break;
+	case 2:
+		expect(same(exit_pc, PC(after_str)));
+		expect(same(told_class(), ESR_EC_SOFTSTP_LOW));
+		break;
+	case 3:
+		expect(same(exit_pc, PC(ldr)));
+		expect(same(told_class(), ESR_EC_SOFTSTP_LOW));
+		expect(same(get_reg(REG_X(2)), 0x1));
+		break;
+	case 4:
+		expect(same(exit_pc, PC(ldr)));
+		expect(same(told_class(), ESR_EC_SOFTSTP_LOW));
+		expect(same(get_reg(REG_X(3)), 0x0));
+		break;
+	case 5:
+		expect(same(exit_pc, PC(end)));
+		expect(same(told_class(), ESR_EC_SOFTSTP_LOW));
+		expect(same(get_reg(REG_X(3)), 0x90));
+		expect(same(get_reg(REG_X(4)), 0x1));
+		break;
+	case 6:
+		expect(same(exit_pc, PC(end)));
+		expect(same(told_class(), ESR_EC_BRK64));
+		break;
+	default:
+		unexpected("nothing more to stop for");
+	}
+}
+
+/*
+ * 5.13 to 6.13: ldr is reported twice without progress between, after_ldr is
+ * skipped.
+ */
+static void expect_5_13_to_6_13(void)
+{
+	when_told = check_stop_5_13_to_6_13;
+
+	run_vcpu();
+	expect(is_hw_breakpoint(PC(start)));
+	handle_exit(false);
+	set_guest_debug(&(struct kvm_guest_debug) {
+		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP,
+	});
+	resume();
+
+	run_vcpu();
+	expect(is_step(PC(str)));
+	handle_exit(true);
+	resume();
+
+	run_vcpu();
+	expect(is_step(PC(after_str)));
+	expect(same(ESR_STEP_ISV(run->debug.arch.hsr), 0));
+	handle_exit(true);
+	resume();
+
+	run_vcpu();
+	expect(is_step(PC(ldr)));
+	expect(same(get_reg(REG_X(2)), 0x1));
+	handle_exit(true);
+	resume();
+
+	run_vcpu();
+	expect(is_mmio_read(UART_BASE + 0x18));
+	expect(same(run->mmio.len, 4));
+	expect(same(exit_pc, PC(ldr)));
+	expect(same(get_reg(REG_X(3)), 0x0));
+	handle_exit(true);
+	resume();
+
+	/* after_ldr was executed and not reported */
+	run_vcpu();
+	expect(is_step(PC(end)));
+	expect(same(get_reg(REG_X(3)), 0x90));
+	expect(same(get_reg(REG_X(4)), 0x1));
+	handle_exit(true);
+	resume();
+
+	run_vcpu();
+	expect(is_brk(PC(end)));
+	expect(same(ESR_BRK_IMM(run->debug.arch.hsr), 0));
+
+	expect_at_the_end(same(nr_stops, 7));
+}
+
 int main(void)
 {
 	uint64_t kernel = running_kernel();
@@ -1406,11 +1406,11 @@ int main(void)
 		test = expect_5_0_to_5_2;
 	else if (kernel >= RELEASE(5, 3, 0) && kernel < RELEASE(5, 11, 0))
 		test = expect_5_3_to_5_10;
-	else if (kernel >= RELEASE(5, 13, 0) && kernel < RELEASE(6, 14, 0))
-		test = expect_5_13_to_6_13;
 	else if ((kernel >= RELEASE(5, 11, 0) && kernel < RELEASE(5, 13, 0)) ||
 		 kernel >= RELEASE(6, 14, 0))
 		test = expect_5_11_to_5_12_and_from_6_14;
+	else if (kernel >= RELEASE(5, 13, 0) && kernel < RELEASE(6, 14, 0))
+		test = expect_5_13_to_6_13;
 
 	if (!test)
 		skip("nothing is expected of this kernel");

@@ -1,0 +1,1 @@
+"""Clauses of a scenario merged into one that says once what they have in common."""

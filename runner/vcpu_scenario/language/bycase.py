@@ -1,0 +1,128 @@
+"""Where in a clause something may depend on the case: exits, stops, entries and values.
+
+It is known here and nowhere else; what is done at such a place is a :class:`Visitor`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
+
+CONDITIONS: Final = ("kernels", "vmm", "when")
+"""The keys of an exit or a stop that say when it comes."""
+ELSE: Final = "else"
+BOUNDS: Final = frozenset(("least", "most"))
+"""The keys of a ``repeat`` that is no value by case."""
+
+Left: TypeAlias = Callable[[Node], Node | None]
+"""What is left of a part; None where nothing is."""
+
+
+class Visitor(Protocol):
+    """What is done at each part of a clause that may depend on the case."""
+
+    def comes(self, body: Map) -> bool:
+        """Whether an exit, a stop or an entry of the ring is there."""
+        ...
+
+    def value(self, choices: Map, rest: Left, *, whole: bool) -> Node | None:
+        """What is left of a value by case; ``rest`` does the same with each of its values.
+        ``whole`` if there has to be one for each case."""
+        ...
+
+
+def rewritten(clause: Map, visitor: Visitor) -> Map:
+    """What ``visitor`` leaves of the clause, without the conditions."""
+    return _Rewriting(visitor).clause(clause)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rewriting:
+    visitor: Visitor
+
+    def clause(self, clause: Map) -> Map:
+        parts: Mapping[str, Left] = {
+            "about": self.prose,
+            "exits": lambda node: _list(node, self.exit),
+            "never": lambda node: _list(node, self.exit),
+            "stops": lambda node: _list(node, self.body),
+            "final": self.final,
+            "refused": self.values,
+        }
+        return _each(clause, lambda key, node: parts.get(key, _same)(node))
+
+    def final(self, node: Node) -> Node:
+        parts: Mapping[str, Left] = {
+            "memory": lambda node: _list(node, self.bytes),
+            "ring": lambda node: _list(node, self.body),
+        }
+        if not isinstance(node, Map):
+            return node
+        return _each(node, lambda key, value: parts.get(key, self.values)(value))
+
+    def exit(self, item: Node) -> Node | None:
+        if not isinstance(item, Map):
+            return item
+        left = _each(item, lambda _, body: self.body(body))
+        return left if left.entries or not item.entries else None
+
+    def body(self, body: Node) -> Node | None:
+        if not isinstance(body, Map):
+            return body
+        if any(key.text in CONDITIONS for key, _ in body.entries):
+            if not self.visitor.comes(body):
+                return None
+            kept = tuple(entry for entry in body.entries if entry[0].text not in CONDITIONS)
+            body = body._replace(entries=kept)
+        return _each(body, self.part)
+
+    def part(self, key: str, node: Node) -> Node | None:
+        if key == "regs":
+            return self.values(node)
+        if key == "note":
+            return self.prose(node)
+        return self.value(node)
+
+    def bytes(self, item: Node) -> Node | None:
+        """Bytes that are expected; nothing where there are none in this case."""
+        if not isinstance(item, Map):
+            return item
+        left = _each(item, lambda _, node: self.value(node))
+        return left if len(left.entries) == len(item.entries) else None
+
+    def values(self, node: Node) -> Node:
+        return _each(node, lambda _, value: self.value(value)) if isinstance(node, Map) else node
+
+    def value(self, node: Node) -> Node | None:
+        return self.choice(node, whole=True)
+
+    def prose(self, node: Node) -> Node | None:
+        return self.choice(node, whole=False)
+
+    def choice(self, node: Node, *, whole: bool) -> Node | None:
+        def rest(value: Node) -> Node | None:
+            nothing = isinstance(value, Scalar) and value.value is None
+            return None if nothing else self.choice(value, whole=whole)
+
+        if not isinstance(node, Map) or {key.text for key, _ in node.entries} <= BOUNDS:
+            return node
+        return self.visitor.value(node, rest, whole=whole)
+
+
+def _list(node: Node, item: Left) -> Node:
+    if not isinstance(node, Sequence):
+        return node
+    kept = (item(one) for one in node.items)
+    return node._replace(items=tuple(one for one in kept if one is not None))
+
+
+def _same(node: Node) -> Node:
+    return node
+
+
+def _each(node: Map, of: Callable[[str, Node], Node | None]) -> Map:
+    entries = ((key, of(key.text, value)) for key, value in node.entries)
+    return node._replace(entries=tuple((key, value) for key, value in entries if value is not None))

@@ -1,0 +1,136 @@
+"""The conditions in a clause, and what they leave of it in one case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from vcpu_scenario.kernels.release import KernelRange
+from vcpu_scenario.language.bycase import BOUNDS, ELSE, Left, rewritten
+from vcpu_scenario.language.nodes import Map, Node, Scalar, Value, resolve
+from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.seen import Seen
+from vcpu_scenario.language.selection import Selector, read_range, read_selector
+from vcpu_scenario.source import Span, quoted
+from vcpu_scenario.vmm.personality import PERSONALITIES
+
+_PARAMETER: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)\Z", re.DOTALL)
+
+
+class Conditions(NamedTuple):
+    """Conditions by the text that they stand in: the body of an exit, or the key of a value by
+    case, which is None for ``else``."""
+
+    items: Mapping[Span, Selector]
+    keys: Mapping[Span, Selector | None]
+
+    @property
+    def selectors(self) -> tuple[Selector, ...]:
+        return (*self.items.values(), *(found for found in self.keys.values() if found))
+
+
+def read_conditions(clause: Map, names: Collection[str] | None, problems: Problems) -> Conditions:
+    """Every condition in ``clause``; ``names`` are the scenario's parameters, None where not all
+    of them are known."""
+    reading = _Reading(names, problems)
+    rewritten(clause, reading)
+    return Conditions(reading.items, reading.keys)
+
+
+@dataclass(slots=True)
+class _Reading:
+    names: Collection[str] | None
+    problems: Problems
+    items: dict[Span, Selector] = field(default_factory=dict)
+    keys: dict[Span, Selector | None] = field(default_factory=dict)
+
+    def comes(self, body: Map) -> bool:
+        self.items[body.span] = read_selector(body, self.names, self.problems)
+        return True
+
+    def value(self, choices: Map, rest: Left, *, whole: bool) -> Node | None:
+        for key, value in choices.entries:
+            self.keys[key.span] = None if key.text == ELSE else self._key(key)
+            rest(value)
+        return choices
+
+    def _key(self, key: Scalar) -> Selector:
+        words = [word.strip() for word in key.text.split(",")]
+        if key.text in BOUNDS:
+            self._complain(key, "`least` and `most` stand beside a case", "put them into the case")
+        elif any(word in PERSONALITIES for word in words):
+            return Selector(None, self._vmms(key, words), {}, key.span)
+        elif (parameter := _PARAMETER.match(key.text)) is not None:
+            return Selector(None, None, self._values(key, *parameter.groups()), key.span)
+        elif not isinstance(key.value, str):
+            self._complain(key, "a range of kernels is a text", f'quote it: "{key.text}"')
+        found = [] if key.text in BOUNDS else [read_range(w, key, self.problems) for w in words]
+        terms = tuple(term for range_ in found if range_ is not None for term in range_.terms)
+        return Selector(KernelRange(terms), None, {}, key.span, key.span)
+
+    def _vmms(self, key: Scalar, words: list[str]) -> tuple[str, ...]:
+        for word in words:
+            if word not in PERSONALITIES:
+                self.problems.add(
+                    f"no VMM is called {quoted(word)}",
+                    key.span,
+                    expected=", ".join(PERSONALITIES),
+                    near=(word, PERSONALITIES),
+                )
+        return tuple(words)
+
+    def _values(self, key: Scalar, name: str, texts: str) -> Mapping[str, tuple[Value, ...]]:
+        if self.names is not None and name not in self.names:
+            self.problems.add(
+                f"no parameter is called {quoted(name)}",
+                key.span,
+                expected=", ".join(self.names) or "a matrix: that has it",
+                near=(name, self.names),
+            )
+        return {name: tuple(resolve(text.strip()) for text in texts.split(","))}
+
+    def _complain(self, key: Scalar, message: str, help: str) -> None:
+        self.problems.add(message, key.span, found=key.text, help=help)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Leaves of a clause what is for one case, and notes in ``seen`` what it met; ``known`` if a
+    case of the scenario is like it."""
+
+    conditions: Conditions
+    fits: Callable[[Selector], bool]
+    seen: Seen
+    case: str
+    known: bool
+
+    def comes(self, body: Map) -> bool:
+        holds = self.fits(self.conditions.items[body.span])
+        if self.known:
+            self.seen.met(body.span, holds)
+        return holds
+
+    def value(self, choices: Map, rest: Left, *, whole: bool) -> Node | None:
+        fitting = [entry for entry in choices.entries if self._fits(entry[0])]
+        if not fitting:
+            fitting = [entry for entry in choices.entries if entry[0].text == ELSE]
+        self.seen.chosen(choices, [key for key, _ in fitting], self.case, whole and not fitting)
+        if self.known:
+            self.seen.count(choices, [key for key, _ in fitting])
+        return rest(fitting[0][1]) if fitting else None
+
+    def _fits(self, key: Scalar) -> bool:
+        selector = self.conditions.keys[key.span]
+        return selector is not None and self.fits(selector)
+
+
+class Everything:
+    """Leaves all of a clause, and of each value the first: for what no case comes to."""
+
+    def comes(self, body: Map) -> bool:
+        return True
+
+    def value(self, choices: Map, rest: Left, *, whole: bool) -> Node | None:
+        return rest(choices.entries[0][1]) if choices.entries else None

@@ -1,0 +1,99 @@
+"""What the conditions of a clause were in its cases: one that makes no difference is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from vcpu_scenario.language.bycase import ELSE
+from vcpu_scenario.language.nodes import Map, Scalar
+from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.selection import Selector
+from vcpu_scenario.source import Span
+
+
+@dataclass(slots=True)
+class Seen:
+    """Which conditions held in how many of the cases that came to them."""
+
+    reached: dict[Span, int] = field(default_factory=dict)
+    held: dict[Span, int] = field(default_factory=dict)
+    choices: dict[Span, Map] = field(default_factory=dict)
+    left_out: dict[Span, str] = field(default_factory=dict)
+    twice: dict[tuple[Span, Span], str] = field(default_factory=dict)
+
+    def met(self, span: Span, holds: bool) -> None:
+        self.reached[span] = self.reached.get(span, 0) + 1
+        self.held[span] = self.held.get(span, 0) + holds
+
+    def count(self, choices: Map, fitting: Collection[Scalar]) -> None:
+        """That a case came to a value by case, and which of its keys fit it."""
+        self.choices[choices.span] = choices
+        for key, _ in choices.entries:
+            self.met(key.span, key in fitting)
+
+    def chosen(self, choices: Map, fitting: Collection[Scalar], case: str, left_out: bool) -> None:
+        """That ``fitting`` are the keys of a value by case that are for ``case``."""
+        if left_out and not choices.faulty:
+            self.left_out.setdefault(choices.span, case)
+        first, *more = [key.span for key in fitting] or [choices.span]
+        for span in more:
+            self.twice.setdefault((first, span), case)
+
+    def report(self, items: Iterable[tuple[Span, Selector]], problems: Problems) -> None:
+        """Reports each of ``items``, the conditions of exits and stops, that tells no cases from
+        others, and each value by case that has none or two for a case."""
+        for span, selector in items:
+            reached, held = self.reached.get(span, 0), self.held.get(span, 0)
+            if reached and not held:
+                problems.add(
+                    "this never comes",
+                    selector.span,
+                    found="no case that the clause is for is such",
+                    help="take it out, or widen the condition",
+                )
+            elif reached and held == reached:
+                problems.add(
+                    "this condition holds in every case",
+                    selector.span,
+                    found="all cases that the clause is for are such",
+                    help="take the condition out",
+                )
+        for span, case in self.left_out.items():
+            problems.add(
+                "a value is missing",
+                span,
+                found=f"none for {case}",
+                expected="one for each case that the clause is for",
+                help="add `else:` with a value, or with null where nothing is to be compared",
+            )
+        for (first, second), case in self.twice.items():
+            problems.add(
+                "two of these values are for the same case",
+                second,
+                found=f"{case} has the one at line {first.line}, column {first.column} as well",
+                expected="keys that do not overlap",
+            )
+        for choices in self.choices.values():
+            if not choices.faulty:
+                self._report_keys(choices, problems)
+
+    def _report_keys(self, choices: Map, problems: Problems) -> None:
+        for key, _ in choices.entries:
+            reached, held = self.reached.get(key.span, 0), self.held.get(key.span, 0)
+            if not held:
+                problems.add(
+                    "no case has this value",
+                    key.span,
+                    found="every case has another of them"
+                    if key.text == ELSE
+                    else "no case that comes here is such",
+                    help="take it out",
+                )
+            elif held == reached:
+                problems.add(
+                    "every case has this value",
+                    key.span,
+                    found="all cases that come here are such",
+                    help="write the value alone",
+                )

@@ -1,0 +1,119 @@
+"""A clause for each set of its conditions that hold together in some case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from vcpu_scenario.kernels.release import KNOWN_RELEASES, Release, parse_release
+from vcpu_scenario.language.bycase import rewritten
+from vcpu_scenario.language.clauses import Clause, read_clause
+from vcpu_scenario.language.conditions import Conditions, Course, Everything
+from vcpu_scenario.language.nodes import Map
+from vcpu_scenario.language.params import Parameters, shown
+from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.seen import Seen
+from vcpu_scenario.language.selection import Audience, Selector
+from vcpu_scenario.language.setup import Setup
+
+Variants = Mapping[int, Clause]
+"""What a clause is by the conditions that hold, a bit for each
+(:meth:`vcpu_scenario.language.selection.Audience.fits`)."""
+
+_OLDEST: Final = parse_release(KNOWN_RELEASES[0])
+_NOWHERE: Final = -1
+
+
+class Spot(NamedTuple):
+    """A kernel with a VMM that stands for all for which the same conditions hold; ``known`` if one
+    of them is a case of the scenario."""
+
+    kernel: Release
+    vmm: str
+    known: bool
+    clauses: tuple[bool, ...]
+    """Which clauses are for it, whatever the parameters."""
+    bits: tuple[int, ...]
+    """Which conditions hold, for each clause."""
+
+
+def spots(audience: Audience) -> tuple[Spot, ...]:
+    """One for each combination of conditions that there is."""
+    found: dict[tuple[object, ...], Spot] = {}
+    for kernel, vmm, known in places_of(audience):
+        clauses = tuple(clause.fits(kernel, vmm) for clause in audience.clauses)
+        bits = tuple(audience.fits(n, kernel, vmm) for n in range(len(clauses)))
+        found.setdefault((clauses, bits), Spot(kernel, vmm, known, clauses, bits))
+    return tuple(found.values())
+
+
+def places_of(audience: Audience) -> Iterator[tuple[Release, str, bool]]:
+    """Each kernel with each VMM that a case may be for, and whether one of the scenario is."""
+    rows = [parse_release(name) for name in audience.rows()]
+    yield from ((kernel, vmm, True) for kernel in rows for vmm in audience.vmms)
+    # Kernels that the table does not have, and that may be asked for.
+    ranges = (*audience.ranges, *([audience.kernels] if audience.kernels is not None else []))
+    for kernel in sorted({edge for range_ in ranges for edge in range_.edges()} - set(rows)):
+        if kernel >= _OLDEST and audience.admits(kernel):
+            yield from ((kernel, vmm, False) for vmm in audience.vmms)
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseReader:
+    """Reads the clauses of a scenario for one combination of its parameters after the other."""
+
+    audience: Audience
+    conditions: Sequence[Conditions]
+    spots: Sequence[Spot]
+    seen: Sequence[Seen]
+
+    @classmethod
+    def of(cls, audience: Audience, conditions: Sequence[Conditions]) -> ClauseReader:
+        """A reader of ``audience.clauses``, in which ``conditions`` stand."""
+        found = spots(audience) if any(audience.conditions) else ()
+        return cls(audience, conditions, found, [Seen() for _ in conditions])
+
+    def read(
+        self, nodes: Iterable[Map], row: Parameters, setup: Setup
+    ) -> tuple[Variants | None, ...]:
+        """What each clause is for these parameters, None where it is not for them."""
+        fitting = [clause.fits_params(row) for clause in self.audience.clauses]
+        return tuple(
+            self._variants(number, node, row, setup, fitting) if fits else None
+            for number, (node, fits) in enumerate(zip(nodes, fitting, strict=True))
+        )
+
+    def _variants(
+        self, number: int, node: Map, row: Parameters, setup: Setup, fitting: Sequence[bool]
+    ) -> Variants:
+        conditions = self.conditions[number]
+        if not (conditions.items or conditions.keys):
+            return {0: read_clause(node, setup)}
+        found: dict[int, Clause] = {}
+        for spot in self.spots:
+            bits = spot.bits[number]
+            first = next((n for n, fits in enumerate(spot.clauses) if fits and fitting[n]), None)
+            if first == number and bits not in found:
+                course = self._course(number, spot, row)
+                setup.scope.problems.case = course.case
+                found[bits] = read_clause(rewritten(node, course), setup)
+        setup.scope.problems.case = ""
+        return found or {_NOWHERE: read_clause(rewritten(node, Everything()), setup)}
+
+    def _course(self, number: int, spot: Spot, row: Parameters) -> Course:
+        def fits(selector: Selector) -> bool:
+            return selector.fits(spot.kernel, spot.vmm) and selector.fits_params(row)
+
+        return Course(
+            self.conditions[number], fits, self.seen[number], self._named(spot, row), spot.known
+        )
+
+    def _named(self, spot: Spot, row: Parameters) -> str:
+        with_vmm = f" with {spot.vmm}" if len(self.audience.vmms) > 1 else ""
+        return f"{spot.kernel}{with_vmm}" + (f", {shown(row)}" if row else "")
+
+    def report(self, problems: Problems) -> None:
+        """Reports conditions that tell no cases from others; all rows must have been read."""
+        for conditions, seen in zip(self.conditions, self.seen, strict=True):
+            seen.report(conditions.items.items(), problems)
