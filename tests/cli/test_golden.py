@@ -82,6 +82,7 @@ WORDED_BY_TYPER = {
             "list",
             "explain",
             "history",
+            "stops",
             "conform",
             "kernels",
             "assemble",

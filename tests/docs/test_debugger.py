@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from vcpu_scenario.cli import main
 
 from tests.debugger.person import Person, Typed, typed
 from tests.docs.follow import agrees
@@ -33,6 +34,8 @@ def sessions() -> Iterator[tuple[str, list[Typed]]]:
     """Each session's command with what is typed in it; one goes on in the next block."""
     command, done = "", list[Typed]()
     for block in blocks("console"):
+        if block.startswith("$ scenario stops"):
+            continue
         if block.startswith("$ "):
             if command:
                 yield command, done
@@ -58,6 +61,17 @@ def test_gdb_shows_what_the_page_shows(command: str, tmp_path: Path) -> None:
             came = person.type(each.command, interrupts=waits) if each.command else person.read()
             assert agrees(each.shown, came.rstrip("\n")), f"{each.command}: {came}"
         assert person.end() == 0
+
+
+def test_the_table_of_stops_is_what_the_command_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("uart.vcpu.yaml").write_text(blocks("yaml")[0])
+    (block,) = (each for each in blocks("console") if each.startswith("$ scenario stops"))
+    first, _, shown = block.partition("\n")
+    assert main(shlex.split(first)[2:]) == 0
+    assert capsys.readouterr().out == shown
 
 
 def test_every_vmm_is_in_the_table() -> None:

@@ -57,6 +57,8 @@ NAMES = ["\x1b]0;owned\x07", "a\n::error::b", "::stop-commands::x", "\u202egnp",
         ("run", "--kernel", "6.12", "--format", "junit"),
         ("run", "--kernel", "6.12", "--format", "ktap"),
         ("history",),
+        ("stops", "--kernel", "6.12"),
+        ("stops", "--kernel", "6.12", "--format", "html"),
     ],
     ids=" ".join,
 )

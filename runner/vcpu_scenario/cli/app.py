@@ -45,6 +45,14 @@ class HistoryFormat(StrEnum):
     json = "json"
 
 
+class StopsFormat(StrEnum):
+    """Forms of a table of stops."""
+
+    text = "text"
+    json = "json"
+    html = "html"
+
+
 class Colour(StrEnum):
     """When to colour."""
 
@@ -519,6 +527,49 @@ def history(
     from vcpu_scenario.cli import history as command
 
     return command.history(path, _selection(kernel, vmm, keyword, None), format_.value, output)
+
+
+@app.command()
+def stops(
+    paths: RequiredPaths,
+    kernel: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kernel",
+            metavar="K",
+            help="Only these releases, or the known ones in a range such as '>=6.1'. Repeatable."
+            " Default: every kernel that the scenario is for.",
+            autocompletion=complete.kernels,
+        ),
+    ] = None,
+    vmm: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vmm",
+            metavar="V",
+            help="Only this VMM. Repeatable. Default: all.",
+            autocompletion=complete.debugged,
+        ),
+    ] = None,
+    keyword: Keyword = "",
+    format_: Annotated[
+        StopsFormat,
+        typer.Option("--format", metavar="FORM", help="text, json or html."),
+    ] = StopsFormat.text,
+    output: Output = None,
+    color: ColourOption = Colour.auto,
+    debug: Debug = False,
+) -> Status:
+    """Show what a debugger is told that steps a scenario, by kernel and VMM.
+
+    Which instructions each VMM tells of, skips, tells of twice, and where the guest is lost.
+    Kernels under which all VMMs tell the same are one row. Where a scenario asks for breakpoints or
+    watchpoints and for no step, those are set and the guest is continued.
+    """
+    from vcpu_scenario.cli import stops as command
+
+    selection = _selection(kernel, None, keyword, None)
+    return command.stops(paths, selection, vmm or [], format_.value, output)
 
 
 @app.command()

@@ -48,12 +48,7 @@ def debug(
     file: str, kernel: str | None, vmm: str, where: Where, *, strict: bool, elf: str | None
 ) -> Status:
     """Serves the case until a debugger ends it."""
-    if vmm not in VMMS:
-        guess = did_you_mean(vmm, VMMS)
-        known = ", ".join(VMMS)
-        raise UsageError(
-            f"--vmm: no VMM is called `{vmm}`; there are {known}{f'; {guess}' if guess else ''}"
-        )
+    check_vmm(vmm)
     path, _, name = file.partition("::")
     scenarios = scenarios_of([path])
     if scenarios is None:
@@ -70,6 +65,16 @@ def debug(
         return _serve(case, stub, where)
     finally:
         stub.target.session.close()
+
+
+def check_vmm(vmm: str) -> None:
+    """Raises :class:`UsageError` for one that a debugger cannot be shown."""
+    if vmm not in VMMS:
+        guess = did_you_mean(vmm, VMMS)
+        known = ", ".join(VMMS)
+        raise UsageError(
+            f"--vmm: no VMM is called `{vmm}`; there are {known}{f'; {guess}' if guess else ''}"
+        )
 
 
 def _case(scenarios: Sequence[Scenario], name: str, kernel: str | None) -> ScenarioCase | None:

@@ -40,23 +40,34 @@ def findings(trace: Trace, stops: Sequence[Stop], guest: Guest) -> tuple[StopFin
     calls = {entry.exit: n for n, entry in enumerate(trace.entries)}
     out: list[StopFinding] = []
     for n, (earlier, later) in enumerate(pairwise(stops), start=1):
-        between = trace.entries[calls[earlier.exit] + 1 : calls[later.exit] + 1]
-        if not all(stepping(entry.debug) for entry in between):
-            continue
-        executed = _executed(between)
-        if earlier.pc == later.pc and not executed_one(
-            trace.exits[later.exit].fields.get("hsr", 0)
-        ):
-            if _repeats(earlier, later) and _stays(guest, later.pc):
-                out.append(StopFinding("twice", guest.place(later.pc), n))
-            continue
-        if executed is None:
-            executed = _way(guest, earlier.pc, later.pc)
-        if later.reason is StopReason.STEP:
-            out += [
-                StopFinding("skipped", guest.place(pc), n) for pc in _behind(earlier.pc, executed)
-            ]
+        entries = trace.entries[calls[earlier.exit] + 1 : calls[later.exit] + 1]
+        syndrome = trace.exits[later.exit].fields.get("hsr", 0)
+        out += found_between(earlier, later, n, entries, syndrome, guest)
     return tuple(out)
+
+
+def found_between(
+    earlier: Stop,
+    later: Stop,
+    number: int,
+    entries: Sequence[Entry],
+    syndrome: int,
+    guest: Guest,
+) -> Iterator[StopFinding]:
+    """What :func:`findings` finds of two stops, of which ``later`` has that number; ``entries`` are
+    the calls between them, and ``syndrome`` is ``hsr`` of the exit that made the later one."""
+    if not all(stepping(entry.debug) for entry in entries):
+        return
+    executed = _executed(entries)
+    if earlier.pc == later.pc and not executed_one(syndrome):
+        if _repeats(earlier, later) and _stays(guest, later.pc):
+            yield StopFinding("twice", guest.place(later.pc), number)
+        return
+    if executed is None:
+        executed = _way(guest, earlier.pc, later.pc)
+    if later.reason is StopReason.STEP:
+        for pc in _behind(earlier.pc, executed):
+            yield StopFinding("skipped", guest.place(pc), number)
 
 
 def _executed(entries: Sequence[Entry]) -> tuple[int, ...] | None:

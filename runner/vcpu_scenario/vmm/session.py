@@ -108,7 +108,7 @@ class Session:
                 told = self._until_told(interrupted)
             self.vmm.stopped()
         except NotModelled as limit:
-            told = Over(1, str(limit))
+            told = Over(1, str(limit), limit.what)
         except KvmError as refusal:
             told = Over(1, f"{refusal.what}: errno {refusal.errno}")
         self._kicked = self.vmm.kicks

@@ -43,10 +43,12 @@ class Stopped(NamedTuple):
 
 
 class Over(NamedTuple):
-    """There is no guest any more; ``status`` is that of the VMM's process."""
+    """There is no guest any more; ``status`` is that of the VMM's process. ``unmodelled`` names
+    what the emulated machine came to and does not model."""
 
     status: int = 0
     words: str = ""
+    unmodelled: str = ""
 
 
 Told: TypeAlias = Stopped | Over

@@ -6,7 +6,7 @@ one drives the emulated KVM and a real one. :class:`~vcpu_scenario.vmm.session.S
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, NamedTuple
 
 from vcpu_scenario.actions.guestdebug import struct_of
 from vcpu_scenario.case import GuestDebug, Watchpoint
@@ -58,11 +58,24 @@ class Refused(Exception):
     """The VMM does not set or remove the breakpoint, or does not write the register."""
 
 
+class Known(NamedTuple):
+    """What is known of a VMM, and how: ``version`` is the release or the commit that was read,
+    ``recorded`` the kernels under which a debugger's sessions with it were recorded."""
+
+    version: str = ""
+    recorded: tuple[str, ...] = ()
+
+
+RECORDED: Final = ("5.10", "6.1", "6.12", "6.16", "6.17", "7.2")
+"""The kernels under which QEMU was recorded."""
+
+
 class Vmm:
     """One that tells of every ``KVM_EXIT_DEBUG``, asks for what its debugger asks, and does nothing
     of its own. The others differ from it in what they override."""
 
     name: ClassVar[str] = "plain"
+    known: ClassVar[Known] = Known()
     kicks: ClassVar[bool] = False
     """Whether the first ``KVM_RUN`` after each stop has ``immediate_exit`` set."""
     runs_at_pause: ClassVar[bool] = False

@@ -11,7 +11,7 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.vmm.debugger import reason_of
 from vcpu_scenario.vmm.told import Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import PC, Vmm, sp_el0
+from vcpu_scenario.vmm.vmms.base import PC, Known, Vmm, sp_el0
 from vcpu_scenario.vmm.vmms.kernel_half import is_kernel, translate
 
 
@@ -20,6 +20,7 @@ class CloudHypervisor(Vmm):
     ``KVM_RUN``."""
 
     name = "cloud-hypervisor"
+    known = Known("ae44c2971")
     points = frozenset({1})
     most_hardware = 6
     runs_at_pause = True

@@ -10,13 +10,14 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.vmm.debugger import reason_of
 from vcpu_scenario.vmm.told import Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import Vmm, sp_el0
+from vcpu_scenario.vmm.vmms.base import Known, Vmm, sp_el0
 
 
 class Crosvm(Vmm):
     """Nothing but a change of breakpoints switches its step off."""
 
     name = "crosvm"
+    known = Known("f1e797a68")
     points = frozenset({1})
     most_hardware = 6
 

@@ -14,7 +14,7 @@ from vcpu_scenario.trace import Exit
 from vcpu_scenario.vmm.debugger import reason_of
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.told import Over, Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import BRK, CPSR, PC, Refused, Vmm, sp_el0
+from vcpu_scenario.vmm.vmms.base import BRK, CPSR, PC, Known, Refused, Vmm, sp_el0
 from vcpu_scenario.vmm.vmms.kernel_half import is_kernel, translate
 
 _MASKED: Final = 0xC0
@@ -25,6 +25,7 @@ class Firecracker(Vmm):
     """It changes the guest's interrupt mask around each step, and sees the kernel's half alone."""
 
     name = "firecracker"
+    known = Known("81b38b9da")
     points = frozenset({0, 1})
     most_hardware = 4
 

@@ -14,7 +14,7 @@ from vcpu_scenario.vmm.debugger import reason_of
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.qemu import take_exception
 from vcpu_scenario.vmm.told import SIGTRAP, Stopped, Told, Watch, Why
-from vcpu_scenario.vmm.vmms.base import BRK, CPSR, PC, Refused, Vmm, sp_el0
+from vcpu_scenario.vmm.vmms.base import BRK, CPSR, PC, Known, Refused, Vmm, sp_el0
 from vcpu_scenario.vmm.vmms.kernel_half import is_kernel, translate
 
 _MASKED: Final = 0x1C0
@@ -30,6 +30,7 @@ class Kvmtool(Vmm):
     they were before, whatever the instruction did to them."""
 
     name = "kvmtool"
+    known = Known("08e4f99")
     interrupt = SIGTRAP
     lifted: int | None = None
     """The breakpoint that it is stepping over."""

@@ -15,7 +15,7 @@ from vcpu_scenario.vmm import qemu
 from vcpu_scenario.vmm.debugger import Asked
 from vcpu_scenario.vmm.memory import Memory, Unreachable
 from vcpu_scenario.vmm.told import SIGABRT, Stopped, Told, Watch, Why
-from vcpu_scenario.vmm.vmms.base import BRK, CPSR, PC, SP, Refused, Vmm
+from vcpu_scenario.vmm.vmms.base import BRK, CPSR, PC, RECORDED, SP, Known, Refused, Vmm
 
 _BANKS: Final = (CORE_REGISTERS["sp_el0"], CORE_REGISTERS["sp_el1"])
 _SPSEL: Final = 1
@@ -34,6 +34,7 @@ class Qemu(Vmm):
     """It keeps a copy of the registers while it is stopped, and puts it back as it goes on."""
 
     name = "qemu"
+    known = Known("10.0.13", RECORDED)
     kicks = True
     loop: ClassVar[qemu.Qemu] = qemu.Qemu()
     """What its run loop makes of an exit."""
@@ -220,5 +221,6 @@ class Qemu72(Qemu):
     """Debian 12's."""
 
     name = "qemu-7.2"
+    known = Known("7.2.22", RECORDED)
     drops_refused = True
     writes_devices = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vcpu_scenario.vmm import qemu
+from vcpu_scenario.vmm.vmms.base import RECORDED, Known
 from vcpu_scenario.vmm.vmms.qemu import Qemu72
 
 
@@ -11,4 +12,5 @@ class Qemu2017(Qemu72):
     complete; the ``KVM_RUN`` by which it is kicked completes it."""
 
     name = "qemu-2017"
+    known = Known("7.2.22 with the patch", RECORDED)
     loop = qemu.Qemu2017()

@@ -1,0 +1,162 @@
+"""What each VMM tells a debugger that steps a scenario, under each kernel.
+
+A session is driven from the first instruction on; neighbouring kernels under which every VMM tells
+the same are a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from vcpu_scenario.kernels.release import parse_release
+from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.trace import Stop, StopReason
+from vcpu_scenario.verdict.records import Place, StopFinding
+from vcpu_scenario.verdict.result import guest_of
+from vcpu_scenario.verdict.stops import found_between
+from vcpu_scenario.vmm.stepping import Course, End, Landing, Point, step_through
+from vcpu_scenario.vmm.told import Why
+
+if TYPE_CHECKING:
+    from vcpu_scenario.language import ScenarioCase
+    from vcpu_scenario.verdict.guest import Guest
+
+Run: TypeAlias = Callable[["ScenarioCase", str], Course]
+"""Steps a case through with the VMM of that name."""
+
+_REASONS: Final = {
+    Why.SOFTWARE: StopReason.BRK,
+    Why.HARDWARE: StopReason.HARDWARE_BREAKPOINT,
+    Why.WATCH: StopReason.WATCHPOINT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One stop: where the debugger finds the guest, and why as far as it is told."""
+
+    place: Place
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What one VMM tells under one kernel.
+
+    ``told`` are its stops in order, the start first; ``findings`` the instructions of which it
+    tells too little or too much, by the number of the stop. ``place`` is where the guest was when
+    it ended, after the last stop; ``given`` says that the VMM had made an exit the guest's own
+    exception then. ``unset`` are the breakpoints that it does not set.
+    """
+
+    told: tuple[Told, ...]
+    findings: tuple[StopFinding, ...]
+    end: End
+    words: str
+    place: Place
+    given: bool
+    unset: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Kernels that follow each other and under which all VMMs tell the same; a cell for each."""
+
+    kernels: tuple[str, ...]
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of one scenario with one combination of parameters, oldest first.
+
+    ``case`` is that on the oldest kernel; ``machine`` names the machine where it is a real one.
+    ``left_out`` has each kernel that the machine cannot run the case on, with why.
+    """
+
+    case: ScenarioCase
+    vmms: tuple[str, ...]
+    rows: tuple[Row, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
+    machine: str = ""
+
+
+def emulated(case: ScenarioCase, vmm: str) -> Course:
+    """On an emulated machine of the case's kernel; may raise :class:`Unsupported`."""
+    from vcpu_scenario.machine.emulated.machine import create
+
+    machine = create(case.kernel)
+    try:
+        return step_through(machine, case.case, vmm)
+    finally:
+        machine.close()
+
+
+def tables(
+    cases: Iterable[ScenarioCase], vmms: Sequence[str], run: Run = emulated, machine: str = ""
+) -> list[Table]:
+    """A table for each scenario, combination of parameters and kind of kernel. ``cases`` are those
+    of the kernels to look at, once each."""
+    series: dict[tuple[str, str], list[ScenarioCase]] = {}
+    for case in cases:
+        kind = case.id.rpartition("@")[0], parse_release(case.kernel).variant
+        series.setdefault(kind, []).append(case)
+    return [_table(each, tuple(vmms), run, machine) for each in series.values()]
+
+
+def _table(cases: Sequence[ScenarioCase], vmms: tuple[str, ...], run: Run, machine: str) -> Table:
+    ordered = sorted(cases, key=lambda each: parse_release(each.kernel))
+    rows: list[Row] = []
+    left_out: list[tuple[str, str]] = []
+    for case in ordered:
+        try:
+            cells = tuple(cell(case, run(case, vmm)) for vmm in vmms)
+        except Unsupported as unsupported:
+            left_out.append((case.kernel, str(unsupported)))
+            continue
+        if rows and rows[-1].cells == cells:
+            rows[-1] = replace(rows[-1], kernels=(*rows[-1].kernels, case.kernel))
+        else:
+            rows.append(Row((case.kernel,), cells))
+    return Table(ordered[0], vmms, tuple(rows), tuple(left_out), machine)
+
+
+def cell(case: ScenarioCase, course: Course) -> Cell:
+    """What came of a course, in the names of the guest's code."""
+    guest = guest_of(case)
+    return Cell(
+        tuple(Told(guest.place(each.pc), each.why) for each in course.landings),
+        tuple(findings(course, guest)),
+        course.end,
+        course.words,
+        guest.place(course.pc),
+        course.given,
+        course.unset,
+    )
+
+
+def findings(course: Course, guest: Guest) -> Iterator[StopFinding]:
+    """The instructions that the stops skip and those that they report twice.
+
+    Where the guest switched itself off there is no last stop; what ran before that, behind the
+    stop before, is skipped as well.
+    """
+    trace, landings = course.trace, list(course.landings)
+    if course.end is End.OFF and landings:
+        last = Landing(Why.STEP, course.pc, (), len(trace.entries), len(trace.exits))
+        landings.append(last)
+    for number, (earlier, later) in enumerate(pairwise(landings), start=1):
+        between = trace.entries[earlier.entries : later.entries]
+        exit_ = trace.exits[later.exits - 1] if later.exits > earlier.exits else None
+        syndrome = exit_.fields.get("hsr", 0) if exit_ is not None else 0
+        found = found_between(_stop(earlier), _stop(later), number, between, syndrome, guest)
+        off = number >= len(course.landings)
+        yield from (each for each in found if each.kind == "skipped" or not off)
+
+
+def _stop(landing: Landing) -> Stop:
+    reason = _REASONS.get(landing.why, StopReason.STEP)
+    return Stop(landing.pc, reason, {}, landing.exits - 1)

@@ -1,0 +1,247 @@
+"""A debugger that only steps: what a VMM tells it, from the first instruction to the last.
+
+Where the case asks for breakpoints or watchpoints and never for a step, it sets those and continues
+in place of that; as gdb does, it takes what it stopped at away to go on from it. Standard library
+only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from enum import StrEnum
+from itertools import count
+from typing import Final, NamedTuple
+
+from vcpu_scenario.case import Case, GuestDebug, SetGuestDebug, WriteMemory
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled
+from vcpu_scenario.trace import GuestException, Trace
+from vcpu_scenario.vmm.debugger import stepping
+from vcpu_scenario.vmm.memory import Unreachable
+from vcpu_scenario.vmm.session import Session
+from vcpu_scenario.vmm.told import Over, Told, Why
+from vcpu_scenario.vmm.vmms.base import BRK, CPSR, HARDWARE, SOFTWARE, Refused
+
+MOST: Final = 100
+"""Stops after which it has seen enough."""
+_SAME: Final = 10
+"""Stops at one place, with the same registers, after which it has."""
+_LOOKS: Final = 10
+"""Slices of a resume after which the guest does not come back."""
+_WATCH: Final = {"w": 2, "r": 3, "rw": 4}
+
+Point = tuple[int, int, int]
+"""A breakpoint as the GDB protocol has it: kind, address, length in bytes."""
+
+
+class End(StrEnum):
+    """How it ended."""
+
+    OFF = "off"
+    """The guest switched itself off."""
+    CODE = "end of code"
+    """It came to the end of what was loaded."""
+    ENOUGH = "enough"
+    """There were :data:`MOST` stops, or the same one again and again."""
+    WAITS = "waits"
+    """The guest waits for an interrupt that nobody makes."""
+    RUNS = "runs"
+    """A resume does not come back."""
+    NOWHERE = "nowhere"
+    """The guest is where there is no code: it took an exception that it has no vector for."""
+    VMM = "VMM"
+    """The VMM cannot go on."""
+    REFUSED = "refused"
+    """The kernel refused something."""
+    NOT_MODELLED = "not modelled"
+    """The emulated machine went no further."""
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether the debugger has lost the guest."""
+        return self in (End.RUNS, End.NOWHERE, End.VMM)
+
+
+class Landing(NamedTuple):
+    """Where the debugger finds the guest: ``regs`` are x0 to x30, sp, pc and cpsr as the VMM shows
+    them; ``entries`` and ``exits`` count what there was up to then. The first is the start."""
+
+    why: Why
+    pc: int
+    regs: tuple[int, ...]
+    entries: int
+    exits: int
+
+
+class Course(NamedTuple):
+    """All of it. ``end`` says how it ended, with ``words`` where there is more to say; ``given``
+    that the VMM made an exit an exception of the guest's after the last stop. ``unset`` are the
+    breakpoints that the VMM did not set. ``trace`` has the calls and exits."""
+
+    landings: tuple[Landing, ...]
+    end: End
+    words: str = ""
+    pc: int = 0
+    given: bool = False
+    unset: tuple[Point, ...] = ()
+    trace: Trace = Trace()
+
+
+def step_through(machine: Machine, case: Case, vmm: str) -> Course:
+    """Steps ``case`` through on ``machine``, through the eyes of the VMM of that name.
+
+    Raises KeyError for one that is not in :data:`~vcpu_scenario.vmm.vmms.VMMS`.
+    """
+    try:
+        session = Session(machine, case, vmm)
+        return _Client(session).course()
+    except KvmError as refusal:
+        return Course((), End.REFUSED, f"{refusal.what}: errno {refusal.errno}")
+    except NotModelled as limit:
+        return Course((), End.NOT_MODELLED, limit.what)
+
+
+class _Client:
+    def __init__(self, session: Session) -> None:
+        self._session: Final = session
+        points = list(_asked(session.case))
+        self._steps = not points
+        self._unset = tuple(point for point in points if not self._insert(point))
+        self._points = [point for point in points if point not in self._unset]
+        self._waited = False
+        self._landings = [self._landing(Why.START)]
+
+    # -- breakpoints -----------------------------------------------------------------------------
+
+    def _insert(self, point: Point) -> bool:
+        """Whether it is set; a software breakpoint that the stub has no packet for is written."""
+        vmm = self._session.vmm
+        try:
+            if point[0] in vmm.points:
+                vmm.insert(*point)
+            elif point[0] == SOFTWARE:
+                vmm.write_memory(point[1], BRK)
+            else:
+                return False
+        except (Refused, Unreachable):
+            return False
+        return True
+
+    def _remove(self, point: Point) -> None:
+        vmm = self._session.vmm
+        if point[0] in vmm.points:
+            with suppress(Refused):
+                vmm.remove(*point)
+            return
+        for load in reversed(self._session.case.loads):
+            offset = point[1] - load.addr
+            if 0 <= offset < len(load.data):
+                vmm.write_memory(point[1], load.data[offset : offset + len(BRK)])
+                return
+
+    # -- running ---------------------------------------------------------------------------------
+
+    def course(self) -> Course:
+        end, words = self._until_it_ends()
+        session = self._session
+        *_, before, last = None, *self._landings
+        since = before if end is End.NOWHERE and before else last
+        assert since is not None
+        did = [deed for entry in session.entries[since.entries :] for deed in entry.did]
+        return Course(
+            tuple(self._landings),
+            end,
+            words,
+            session.pc,
+            any(isinstance(deed, GuestException) for deed in did),
+            self._unset,
+            Trace(tuple(session.exits), entries=tuple(session.entries)),
+        )
+
+    def _until_it_ends(self) -> tuple[End, str]:
+        while len(self._landings) <= MOST:
+            told = self._go_on()
+            if isinstance(told, Over):
+                if told.unmodelled:
+                    return End.NOT_MODELLED, told.unmodelled
+                return (End.VMM, told.words) if told.status else (End.OFF, told.words)
+            if told.why is Why.LOST:
+                return End.VMM, told.words
+            if told.why is Why.INTERRUPT:
+                return (End.WAITS if self._waited else End.RUNS), ""
+            self._landings.append(self._landing(told.why))
+            same = {each.regs[:CPSR] for each in self._landings[-_SAME:]}
+            if len(self._landings) >= _SAME and len(same) == 1:
+                break
+            if end := self._ended():
+                return end, ""
+        return End.ENOUGH, ""
+
+    def _go_on(self) -> Told:
+        """Resumes; from a breakpoint or over a watched access by a step without them."""
+        aside = self._in_the_way()
+        if not aside:
+            return self._resume(self._steps)
+        for point in aside:
+            self._remove(point)
+        told = self._resume(step=True)
+        if isinstance(told, Over):
+            return told
+        for point in aside:
+            self._insert(point)
+        here = any(map(self._is_here, self._points))
+        return self._resume(step=False) if told.why is Why.STEP and not here else told
+
+    def _in_the_way(self) -> list[Point]:
+        """A watchpoint stops before the access, which has to be made without it."""
+        watched = self._landings[-1].why is Why.WATCH
+        return [
+            one for one in self._points if self._is_here(one) or (watched and one[0] > HARDWARE)
+        ]
+
+    def _is_here(self, point: Point) -> bool:
+        return point[0] <= HARDWARE and point[1] == self._session.pc
+
+    def _resume(self, step: bool) -> Told:
+        looks = count()
+        session = self._session
+        self._waited = False
+
+        def seen_enough() -> bool:
+            self._waited = session.waiting
+            return self._waited or next(looks) >= _LOOKS
+
+        return session.resume(step, seen_enough)
+
+    def _landing(self, why: Why) -> Landing:
+        session = self._session
+        regs = tuple(session.vmm.read_register(number) for number in range(CPSR + 1))
+        return Landing(why, session.pc, regs, len(session.entries), len(session.exits))
+
+    def _ended(self) -> End | None:
+        """Where there is nothing more to step."""
+        session, pc = self._session, self._session.pc
+        try:
+            word = session.memory.read_virtual(pc, len(BRK))
+        except Unreachable:
+            word = bytes(len(BRK))
+        if any(word):
+            return None
+        ends = (load.addr + len(load.data) for load in session.case.loads)
+        return End.CODE if pc in ends else End.NOWHERE
+
+
+def _asked(case: Case) -> Iterator[Point]:
+    """What the case asks for in its debugger's place, unless it ever asks for a step."""
+    acts = [*case.before, *(action for _, actions in case.on for action in actions)]
+    debugs = [action.debug for action in acts if isinstance(action, SetGuestDebug)]
+    debug = case.debug or GuestDebug()
+    if any(map(stepping, [debug, *debugs])):
+        return
+    for action in case.before:
+        if isinstance(action, WriteMemory) and action.data == BRK:
+            yield SOFTWARE, action.addr, len(BRK)
+    if debug.control & abi.KVM_GUESTDBG_USE_HW:
+        yield from ((HARDWARE, addr, len(BRK)) for addr in debug.hw_bp)
+        yield from ((_WATCH[watch.type], watch.addr, watch.len) for watch in debug.watch)
