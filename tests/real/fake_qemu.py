@@ -11,7 +11,9 @@ import sys
 import time
 from collections.abc import Callable
 
+from vcpu_scenario.course import Course, End
 from vcpu_scenario.interchange.cases import load_case
+from vcpu_scenario.interchange.courses import dump_course, load_steps
 from vcpu_scenario.interchange.traces import dump_trace
 from vcpu_scenario.machine.real.mailbox import SIZE, Mailbox
 from vcpu_scenario.machine.real.program import Ended, Program, dump_ended, load_program
@@ -64,6 +66,10 @@ def works(box: Mailbox, console: str, log: str) -> None:
             time.sleep(0.001)
         if message[0] == "program":
             box.send("ended", dump_ended(pretended(load_program(message[1]), gic[-1])))
+            continue
+        if message[0] == "steps":
+            steps = load_steps(message[1])
+            box.send("course", dump_course(Course((), End.OFF, f"{steps.vmm} on GICv{gic[-1]}")))
             continue
         case = load_case(message[1])
         special = SPECIAL.get(case.limits.exits)

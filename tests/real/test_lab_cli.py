@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from vcpu_scenario.cli import conform, main
+from vcpu_scenario.cli import conform, main, stops
 from vcpu_scenario.cli.machines import LabArguments
 from vcpu_scenario.running.target import InLab
 
@@ -16,6 +16,7 @@ from .test_lab import Options, options
 __all__ = ["options"]
 
 RECORDED = Path(__file__).parents[1] / "recorded"
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
 def status(*arguments: str) -> int:
@@ -56,6 +57,20 @@ def test_a_kernel_that_differs_from_the_recordings_is_told(
     found = json.loads(capsys.readouterr().out)["kernels"]
     assert list(found) == ["6.12"]
     assert (found["6.12"]["total"], found["6.12"]["exact"]) == (52, 0)
+
+
+def test_vmms_act_on_the_kernel_of_a_lab(
+    options: Options, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stops, "machine", lambda name, _: InLab("6.12", options()))
+    scenario = str(SCENARIOS / "thread" / "pl011-write-step.vcpu.yaml")
+    args = ("--machine", "lab:6.12", "--vmm", "crosvm", "--format", "json")
+    assert status("stops", scenario, *args) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    (row,) = told["rows"]
+    assert (told["machine"], row["kernels"]) == ("lab:6.12", ["6.12"])
+    assert row["cells"]["crosvm"]["words"] == "crosvm on GICv3"
+    assert row["cells"]["crosvm"]["evidence"]["kind"] == "machine"
 
 
 def test_recordings_of_another_kernel_alone_check_nothing(

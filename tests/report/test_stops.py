@@ -12,12 +12,12 @@ import pytest
 from vcpu_scenario.analysis.stops import Table, emulated, tables
 from vcpu_scenario.api import load
 from vcpu_scenario.cli import main
+from vcpu_scenario.course import Course, End
 from vcpu_scenario.language.model import ScenarioCase
 from vcpu_scenario.machine.interface import Unsupported
 from vcpu_scenario.report.stops import document, text
 from vcpu_scenario.report.stops_html import page
 from vcpu_scenario.report.styled import coloured, plain
-from vcpu_scenario.vmm.stepping import Course, End
 from vcpu_scenario.vmm.vmms import VMMS
 
 Golden = Callable[[str, str], None]

@@ -11,11 +11,11 @@ from typing import Final
 import pytest
 from vcpu_scenario.analysis.stops import findings
 from vcpu_scenario.case import Case, GuestDebug, Load, Memslot, Watchpoint, WriteMemory
+from vcpu_scenario.course import Course, End, Why
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.verdict.guest import Guest
-from vcpu_scenario.vmm.stepping import MOST, Course, End, step_through
-from vcpu_scenario.vmm.told import Why
+from vcpu_scenario.vmm.stepping import MOST, step_through
 from vcpu_scenario.vmm.vmms import VMMS
 from vcpu_scenario.vmm.vmms.base import BRK
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from vcpu_scenario.course import Course, End, Landing, Point, Why
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.machine.interface import Unsupported
 from vcpu_scenario.trace import Stop, StopReason
 from vcpu_scenario.verdict.records import Place, StopFinding
 from vcpu_scenario.verdict.result import guest_of
 from vcpu_scenario.verdict.stops import found_between
-from vcpu_scenario.vmm.stepping import Course, End, Landing, Point, step_through
-from vcpu_scenario.vmm.told import Why
+from vcpu_scenario.vmm.stepping import step_through
 
 if TYPE_CHECKING:
     from vcpu_scenario.language import ScenarioCase

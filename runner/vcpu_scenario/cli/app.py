@@ -557,6 +557,20 @@ def stops(
         typer.Option("--format", metavar="FORM", help="text, json or html."),
     ] = StopsFormat.text,
     output: Output = None,
+    machine: Annotated[
+        str,
+        typer.Option(
+            "--machine",
+            metavar="M",
+            help="emulated (the default), kvm of an arm64 host, or lab:6.12, that kernel under"
+            " QEMU. The VMMs then act on real KVM.",
+            show_default=False,
+            autocompletion=complete.machines,
+        ),
+    ] = "emulated",
+    kernel_image: KernelImage = None,
+    initrd: Initrd = None,
+    lab: LabSettings = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -569,7 +583,8 @@ def stops(
     from vcpu_scenario.cli import stops as command
 
     selection = _selection(kernel, None, keyword, None)
-    return command.stops(paths, selection, vmm or [], format_.value, output)
+    arguments = LabArguments(kernel_image, initrd, tuple(lab or ()))
+    return command.stops(paths, selection, vmm or [], format_.value, output, machine, arguments)
 
 
 @app.command()

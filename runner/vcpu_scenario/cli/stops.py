@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 
 from vcpu_scenario.cli.debug import check_vmm
 from vcpu_scenario.cli.loading import scenarios_of
+from vcpu_scenario.cli.machines import LabArguments, failing, kernels_for, machine
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, destination, paint, wants_colour
 from vcpu_scenario.cli.status import Status
+from vcpu_scenario.course import Course
+from vcpu_scenario.machine.interface import Unsupported
 from vcpu_scenario.running.select import Selection
 from vcpu_scenario.vmm.vmms import VMMS
 
 if TYPE_CHECKING:
     from vcpu_scenario.analysis.stops import Table
     from vcpu_scenario.language import Scenario, ScenarioCase
+    from vcpu_scenario.running.target import Target
 
 
 def stops(
@@ -25,10 +29,11 @@ def stops(
     vmms: Sequence[str],
     form: str,
     output: str | None,
+    on: str,
+    lab: LabArguments,
 ) -> Status:
     """Steps each scenario through with each VMM under each kernel that it is for, whether or not it
-    expects anything there. What is not modelled anywhere is the status where nothing else is
-    wrong."""
+    expects anything there. A real machine is one kernel."""
     for vmm in vmms:
         check_vmm(vmm)
     to = destination(output)
@@ -37,14 +42,15 @@ def stops(
         if scenarios is None:
             to.discard()
             return Status.USAGE
-        from vcpu_scenario.analysis.stops import tables
-
-        cases = [case for each in scenarios for case in _cases(each, selection)]
-        if not cases:
-            to.discard()
-            complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
-            return Status.NOTHING_SELECTED
-        found = tables(cases, tuple(dict.fromkeys(vmms)) or tuple(VMMS))
+        with machine(on, lab) as target, failing():
+            chosen = replace(selection, kernels=kernels_for(target, selection.kernels))
+            cases = [case for each in scenarios for case in _cases(each, chosen)]
+            if not cases:
+                to.discard()
+                none = "no scenario (*.vcpu.yaml) was found"
+                complain("no case is selected" if scenarios else none)
+                return Status.NOTHING_SELECTED
+            found = _stepped(cases, tuple(dict.fromkeys(vmms)) or tuple(VMMS), target)
         text = _told(found, form, to_file=output not in (None, "-"))
     except BaseException:
         to.discard()
@@ -59,8 +65,20 @@ def _cases(scenario: Scenario, selection: Selection) -> Sequence[ScenarioCase]:
     return chosen.cases([scenario])
 
 
+def _stepped(cases: Sequence[ScenarioCase], vmms: tuple[str, ...], target: Target) -> list[Table]:
+    from vcpu_scenario.analysis.stops import tables
+
+    def run(case: ScenarioCase, vmm: str) -> Course:
+        found = target.step(case.case, case.kernel, vmm)
+        if isinstance(found, Course):
+            return found
+        raise Unsupported(found.reason)
+
+    return tables(cases, vmms, run, target.name if target.real else "")
+
+
 def _status(found: Sequence[Table]) -> Status:
-    from vcpu_scenario.vmm.stepping import End
+    from vcpu_scenario.course import End
 
     cells = (cell for table in found for row in table.rows for cell in row.cells)
     unmodelled = any(cell.end is End.NOT_MODELLED for cell in cells)

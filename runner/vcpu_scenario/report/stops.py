@@ -9,10 +9,10 @@ from itertools import zip_longest
 from typing import Any, Final
 
 from vcpu_scenario.analysis.stops import Cell, Row, Table
+from vcpu_scenario.course import End
 from vcpu_scenario.host.printable import json_text
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.report.styled import Line, line
-from vcpu_scenario.vmm.stepping import End
 from vcpu_scenario.vmm.vmms import VMMS
 
 WIDTH: Final = 100

@@ -10,17 +10,20 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias, TypeVar
 
 from vcpu_scenario.case import Case, HostInterrupt
+from vcpu_scenario.course import Course, Steps
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import RangeError, parse_release
 from vcpu_scenario.kernels.table import Kernel
 from vcpu_scenario.machine.interface import KvmError, Machine, Unsupported, is_of_enabling
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
+from vcpu_scenario.vmm.stepping import step_through
 
 if TYPE_CHECKING:
+    from vcpu_scenario.machine.real import lab
     from vcpu_scenario.machine.real.lab import Lab, LabOptions
 
 
@@ -38,6 +41,8 @@ class Lost:
     reason: str
     console: str
 
+
+_Given = TypeVar("_Given")
 
 Found: TypeAlias = Trace | Skipped | Lost
 
@@ -74,6 +79,10 @@ class Target(Protocol):
 
     def run(self, case: Case, kernel: str) -> Found:
         """What became of ``case``; ``kernel`` counts only where :attr:`kernel` is None."""
+        ...
+
+    def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
+        """What a debugger is told that steps ``case`` through, as :meth:`run` otherwise."""
         ...
 
     def has_rules(self, kernel: str) -> bool:
@@ -137,6 +146,16 @@ class Made(_Target):
     def __init__(self, create: Create) -> None:
         self._create = create
         self._last: object = None
+
+    def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
+        try:
+            machine = self._create(kernel)
+            try:
+                return step_through(machine, case, vmm)
+            finally:
+                machine.close()
+        except Unsupported as reason:
+            return Skipped(str(reason))
 
     def run(self, case: Case, kernel: str) -> Found:
         try:
@@ -202,6 +221,19 @@ class Kvm(_Target):
         except KvmError as error:
             return Lost(f"the VM failed: {error}", "")
 
+    def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
+        from vcpu_scenario.machine.real.machine import RealMachine
+
+        if reason := beyond_real_kvm(case):
+            return Skipped(reason)
+        try:
+            with RealMachine() as machine:
+                return step_through(machine, case, vmm)
+        except Unsupported as reason:
+            return Skipped(str(reason))
+        except KvmError as error:
+            return Lost(f"the VM failed: {error}", "")
+
 
 def _release_of(uname: str) -> str:
     numbers = uname.partition("-")[0].split(".")[:2]
@@ -232,19 +264,27 @@ class InLab(_Target):
         return self._lab.release()
 
     def run(self, case: Case, kernel: str) -> Found:
-        from vcpu_scenario.machine.real import lab
-
         if reason := beyond_real_kvm(case):
             return Skipped(reason)
-        found = self._lab.run(case)
-        if isinstance(found, lab.Skipped):
-            return Skipped(found.reason)
-        if isinstance(found, lab.Lost):
-            return Lost(found.reason, found.console)
-        return found
+        return _of_lab(self._lab.run(case))
+
+    def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
+        if reason := beyond_real_kvm(case):
+            return Skipped(reason)
+        return _of_lab(self._lab.step(Steps(case, vmm)))
 
     def close(self) -> None:
         self._lab.close()
+
+
+def _of_lab(found: _Given | lab.Skipped | lab.Lost) -> _Given | Skipped | Lost:
+    from vcpu_scenario.machine.real import lab
+
+    if isinstance(found, lab.Skipped):
+        return Skipped(found.reason)
+    if isinstance(found, lab.Lost):
+        return Lost(found.reason, found.console)
+    return found
 
 
 def beyond_real_kvm(case: Case) -> str:

@@ -17,6 +17,7 @@ import traceback
 from typing import Final
 
 from vcpu_scenario.interchange.cases import load_case
+from vcpu_scenario.interchange.courses import dump_course, load_steps
 from vcpu_scenario.interchange.surveys import dump_answers, load_survey
 from vcpu_scenario.interchange.traces import dump_trace
 from vcpu_scenario.machine.interface import KvmError, Unsupported
@@ -24,6 +25,7 @@ from vcpu_scenario.machine.real import mailbox, program
 from vcpu_scenario.machine.real.machine import NoKvmError, RealMachine
 from vcpu_scenario.vmm import surveyor
 from vcpu_scenario.vmm.loop import run_case
+from vcpu_scenario.vmm.stepping import step_through
 
 _DEVICES: Final = "/sys/bus/pci/devices"
 _IVSHMEM: Final = ("0x1af4", "0x1110")
@@ -114,7 +116,18 @@ def _program(line: str) -> tuple[str, str]:
     return mailbox.ENDED, program.dump_ended(program.run(program.load_program(line)))
 
 
-_ANSWER: Final = {mailbox.CASE: _run, mailbox.SURVEY: _survey, mailbox.PROGRAM: _program}
+def _steps(line: str) -> tuple[str, str]:
+    steps = load_steps(line)
+    with RealMachine() as machine:
+        return mailbox.COURSE, dump_course(step_through(machine, steps.case, steps.vmm))
+
+
+_ANSWER: Final = {
+    mailbox.CASE: _run,
+    mailbox.SURVEY: _survey,
+    mailbox.PROGRAM: _program,
+    mailbox.STEPS: _steps,
+}
 
 
 if __name__ == "__main__":

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from enum import StrEnum
 from itertools import count
-from typing import Final, NamedTuple
+from typing import Final
 
 from vcpu_scenario.case import Case, GuestDebug, SetGuestDebug, WriteMemory
+from vcpu_scenario.course import Course, End, Landing, Point, Why
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled
 from vcpu_scenario.trace import GuestException, Trace
 from vcpu_scenario.vmm.debugger import stepping
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.session import Session
-from vcpu_scenario.vmm.told import Over, Told, Why
+from vcpu_scenario.vmm.told import Over, Told
 from vcpu_scenario.vmm.vmms.base import BRK, CPSR, HARDWARE, SOFTWARE, Refused
 
 MOST: Final = 100
@@ -30,62 +30,6 @@ _SAME: Final = 10
 _LOOKS: Final = 10
 """Slices of a resume after which the guest does not come back."""
 _WATCH: Final = {"w": 2, "r": 3, "rw": 4}
-
-Point = tuple[int, int, int]
-"""A breakpoint as the GDB protocol has it: kind, address, length in bytes."""
-
-
-class End(StrEnum):
-    """How it ended."""
-
-    OFF = "off"
-    """The guest switched itself off."""
-    CODE = "end of code"
-    """It came to the end of what was loaded."""
-    ENOUGH = "enough"
-    """There were :data:`MOST` stops, or the same one again and again."""
-    WAITS = "waits"
-    """The guest waits for an interrupt that nobody makes."""
-    RUNS = "runs"
-    """A resume does not come back."""
-    NOWHERE = "nowhere"
-    """The guest is where there is no code: it took an exception that it has no vector for."""
-    VMM = "VMM"
-    """The VMM cannot go on."""
-    REFUSED = "refused"
-    """The kernel refused something."""
-    NOT_MODELLED = "not modelled"
-    """The emulated machine went no further."""
-
-    @property
-    def is_loss(self) -> bool:
-        """Whether the debugger has lost the guest."""
-        return self in (End.RUNS, End.NOWHERE, End.VMM)
-
-
-class Landing(NamedTuple):
-    """Where the debugger finds the guest: ``regs`` are x0 to x30, sp, pc and cpsr as the VMM shows
-    them; ``entries`` and ``exits`` count what there was up to then. The first is the start."""
-
-    why: Why
-    pc: int
-    regs: tuple[int, ...]
-    entries: int
-    exits: int
-
-
-class Course(NamedTuple):
-    """All of it. ``end`` says how it ended, with ``words`` where there is more to say; ``given``
-    that the VMM made an exit an exception of the guest's after the last stop. ``unset`` are the
-    breakpoints that the VMM did not set. ``trace`` has the calls and exits."""
-
-    landings: tuple[Landing, ...]
-    end: End
-    words: str = ""
-    pc: int = 0
-    given: bool = False
-    unset: tuple[Point, ...] = ()
-    trace: Trace = Trace()
 
 
 def step_through(machine: Machine, case: Case, vmm: str) -> Course:

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Final, Literal, NamedTuple, TypeAlias
+
+from vcpu_scenario.course import Why as Why
 
 SIGINT: Final = 2
 SIGTRAP: Final = 5
 SIGABRT: Final = 6
 """Signals by which the GDB protocol says why (``include/gdb/signals.def``)."""
-
-
-class Why(StrEnum):
-    """Why the vCPU stopped, as far as the VMM knows."""
-
-    START = "start"
-    STEP = "step"
-    SOFTWARE = "software breakpoint"
-    HARDWARE = "hardware breakpoint"
-    WATCH = "watchpoint"
-    INTERRUPT = "interrupt"
-    LOST = "lost"
-    """The VMM cannot go on, or the machine does not model what the guest came to."""
 
 
 class Watch(NamedTuple):

@@ -5,7 +5,7 @@ reads without any driver and which raises no interrupt, so that talking disturbs
 Each side writes to one box and reads the other's, in strict turns: the guest begins with
 ``ready``, then each ``case`` is answered by one of ``trace``, ``skip`` (the case asks for what
 real KVM cannot do) or ``failed`` (our own fault), each ``survey`` by ``answers`` in the place
-of ``trace``, and each ``program`` by ``ended``, until ``quit``.
+of ``trace``, each ``program`` by ``ended`` and each ``steps`` by ``course``, until ``quit``.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ SURVEY: Final = "survey"
 ANSWERS: Final = "answers"
 PROGRAM: Final = "program"
 ENDED: Final = "ended"
+STEPS: Final = "steps"
+COURSE: Final = "course"
 SKIP: Final = "skip"
 FAILED: Final = "failed"
 QUIT: Final = "quit"

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
 from vcpu_scenario.case import Case
+from vcpu_scenario.course import Course, Steps
 from vcpu_scenario.interchange.cases import dump_case
+from vcpu_scenario.interchange.courses import dump_steps, load_course
 from vcpu_scenario.interchange.surveys import dump_survey, load_answers
 from vcpu_scenario.interchange.traces import load_trace
 from vcpu_scenario.machine.real import mailbox
@@ -114,6 +116,10 @@ class Lab:
         """What the kernel answered; a survey may lose its guest as a case may."""
         return self._with_guest(_gic_for(survey.case), lambda guest: guest.ask(survey))
 
+    def step(self, steps: Steps) -> Course | Skipped | Lost:
+        """What a debugger was told; see :func:`vcpu_scenario.vmm.stepping.step_through`."""
+        return self._with_guest(_gic_for(steps.case), lambda guest: guest.step(steps))
+
     def execute(self, program: Program, gic: GicVersion = 3) -> Ended | Skipped | Lost:
         """How ``program`` ended in a guest with this GIC; it may take its guest along."""
         return self._with_guest(gic, lambda guest: guest.execute(program))
@@ -209,6 +215,11 @@ class _Guest:
         runs = sum(isinstance(ask, RunOnce) for ask in survey.asks)
         patience = self._options.case_seconds + runs * max(survey.case.limits.seconds, 0)
         return self._exchange(asked, patience, mailbox.ANSWERS, load_answers)
+
+    def step(self, steps: Steps) -> Course | Skipped:
+        """Raises :class:`GuestGoneError` as :meth:`run` does."""
+        asked = mailbox.STEPS, dump_steps(steps)
+        return self._exchange(asked, self._options.case_seconds, mailbox.COURSE, load_course)
 
     def execute(self, program: Program) -> Ended | Skipped:
         """Raises :class:`GuestGoneError` as :meth:`run` does."""
