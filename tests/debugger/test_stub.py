@@ -72,6 +72,28 @@ def test_what_comes_while_the_guest_runs_is_answered_behind_the_stop() -> None:
     assert came.index(b"$T02") < came.index(b"+$")
 
 
+@pytest.mark.parametrize(
+    "half", [b"$m4000\x03", b"$\x03", b"\x03$m", b"$m0,1#\x03", b"$X0,2:\x03\x03"]
+)
+def test_a_c_within_a_packet_that_stops_there_interrupts_the_guest(half: bytes) -> None:
+    made = stub()
+    made.receive(framed(b"c"))
+    coming = [half]
+    assert made.run(lambda: coming.pop() if coming else b"").startswith(b"$T02")
+    assert made.resume is None
+    assert made.receive(framed(b"qC")).endswith(framed(b"QC1"))
+
+
+def test_a_c_within_a_packet_of_which_the_rest_comes_is_a_byte_of_it() -> None:
+    made = stub()
+    made.receive(framed(b"c"))
+    whole = framed(b"X%x,1:\x03" % AT)
+    coming = [whole[:-4], *[b""] * 5, whole[-4:], *[b""] * 60, b"\x03"]
+    seen = iter(coming)
+    assert made.run(lambda: next(seen)).startswith(b"$T02")
+    assert list(seen) == []
+
+
 def test_a_client_that_is_gone_stops_the_guest() -> None:
     to = stub()
     to.receive(framed(b"c"))

@@ -57,6 +57,13 @@ class Framing:
             if event is not None:
                 yield event
 
+    def give_up_at_interrupt(self) -> bool:
+        """Whether there is a ^C in a packet that has not come whole; that packet is given up."""
+        if _INTERRUPT not in (self._body or b"") and _INTERRUPT not in (self._tail or b""):
+            return False
+        self._body = self._tail = None
+        return True
+
     def _next(self, byte: int) -> Event | None:
         if self._tail is not None:
             return self._checksum(byte)

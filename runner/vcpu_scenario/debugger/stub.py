@@ -17,6 +17,8 @@ Monitor: TypeAlias = Callable[[str], str]
 """Answers a ``monitor`` command."""
 
 _EMPTY: Final = b""
+_QUIET: Final = 20
+"""Looks for the rest of a packet while the guest runs, after which it does not come any more."""
 _MOST_TEXT: Final = 1000
 """Characters of text in one packet to the debugger's console."""
 
@@ -156,22 +158,23 @@ class Stub:
         """Runs the guest for :attr:`resume`, and gives what is sent then.
 
         ``more`` gives the bytes that came since, None where the client is gone; that and a ^C stop
-        the guest.
+        the guest. A ^C in a packet is a byte of it, unless the rest does not come.
         """
         resume = self.resume
         assert resume is not None
-        gone = False
+        gone, quiet = False, 0
 
         def interrupted() -> bool:
-            nonlocal gone
+            nonlocal gone, quiet
             data = more()
             gone = data is None
+            quiet = 0 if data else quiet + 1
             if data:
                 self._events.extend(self._framing.feed(data))
             if Sign.INTERRUPT in self._events:
                 self._events.remove(Sign.INTERRUPT)
                 return True
-            return gone
+            return gone or (quiet >= _QUIET and self._framing.give_up_at_interrupt())
 
         told = self._run(resume, interrupted)
         self.resume = None
