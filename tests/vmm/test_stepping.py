@@ -12,8 +12,10 @@ import pytest
 from vcpu_scenario.analysis.stops import findings
 from vcpu_scenario.case import Case, GuestDebug, Load, Memslot, Watchpoint, WriteMemory
 from vcpu_scenario.course import Course, End, Why
+from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.kvm.registers import CORE_REGISTERS
+from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.vmm.stepping import MOST, step_through
 from vcpu_scenario.vmm.vmms import VMMS
@@ -123,6 +125,21 @@ def test_the_end_of_the_code_is_one() -> None:
 
 def test_a_guest_that_switches_itself_off_is_no_loss() -> None:
     assert course(guest(binary("mov w0, #8; movk w0, #0x8400, lsl #16; hvc #0"))).end is End.OFF
+
+
+def test_after_a_reset_the_guest_begins_again_whatever_the_ioctl_resets() -> None:
+    """KVM_ARM_VCPU_INIT resets every register of a vCPU that has run."""
+
+    class Resets(EmulatedMachine):
+        def vcpu_init(self, *, psci_0_2: bool) -> None:
+            super().vcpu_init(psci_0_2=psci_0_2)
+            for register in ("pc", "x0", "x1", "x19"):
+                self.set_one_reg(CORE_REGISTERS[register], 0)
+
+    reset = guest(binary("mov w0, #9; movk w0, #0x8400, lsl #16; hvc #0"))
+    came = step_through(Resets(kernel("6.12")), reset, "qemu")
+    assert pcs(came)[:3] == [AT, AT + 4, AT + 8]
+    assert set(pcs(came)) == {AT, AT + 4, AT + 8}
 
 
 def test_a_guest_that_waits_is_left_waiting() -> None:

@@ -232,12 +232,12 @@ class Session:
             return Over(0, "the guest switched itself off")
         for load in self.case.loads:
             self.machine.write_memory(load.addr, load.data)
+        self.machine.vcpu_init(psci_0_2=self.case.psci_0_2)  # which resets every register
         for name, value in self._initial.items():
             try:
                 self.machine.set_one_reg(id_of(name), value)
             except KvmError:
                 continue  # a register that cannot be written
-        self.machine.vcpu_init(psci_0_2=self.case.psci_0_2)
         self.machine.set_mp_state(abi.KVM_MP_STATE_RUNNABLE)
         self.vmm.reset()
         return None
