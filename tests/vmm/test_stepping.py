@@ -10,7 +10,17 @@ from typing import Final
 
 import pytest
 from vcpu_scenario.analysis.stops import findings
-from vcpu_scenario.case import Case, GuestDebug, Load, Memslot, Watchpoint, WriteMemory
+from vcpu_scenario.case import (
+    Case,
+    ExitPattern,
+    GuestDebug,
+    Load,
+    Memslot,
+    Reaction,
+    SetGuestDebug,
+    Watchpoint,
+    WriteMemory,
+)
 from vcpu_scenario.course import Course, End, Why
 from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.kvm import abi
@@ -114,7 +124,9 @@ def test_a_brk_that_a_vmm_does_not_ask_kvm_for_goes_to_the_guest(vmm: str) -> No
 
 def test_a_case_that_ever_asks_for_a_step_is_stepped_and_nothing_is_set() -> None:
     asked = replace(CASE, debug=STEPPING, before=(WriteMemory(STORE, BRK),))
-    assert pcs(course(asked)) == pcs(course(CASE))
+    later = Reaction(ExitPattern(), (SetGuestDebug(STEPPING),))
+    for case in (asked, replace(CASE, debug=WATCHING, reactions=(later,))):
+        assert pcs(course(case)) == pcs(course(CASE))
 
 
 def test_the_end_of_the_code_is_one() -> None:

@@ -100,7 +100,7 @@ def _case(scenarios: Sequence[Scenario], name: str, kernel: str | None) -> Scena
 
 
 def _say_what_is_left(case: ScenarioCase) -> None:
-    actions = sum(len(actions) for _, actions in case.case.on)
+    actions = len(case.case.all_actions()) - len(case.case.before)
     if actions:
         complain(f"{count(actions, 'action')} of `then:` and `on:` are left to the debugger")
 

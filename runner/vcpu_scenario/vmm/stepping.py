@@ -178,8 +178,7 @@ class _Client:
 
 def _asked(case: Case) -> Iterator[Point]:
     """What the case asks for in its debugger's place, unless it ever asks for a step."""
-    acts = [*case.before, *(action for _, actions in case.on for action in actions)]
-    debugs = [action.debug for action in acts if isinstance(action, SetGuestDebug)]
+    debugs = [act.debug for act in case.all_actions() if isinstance(act, SetGuestDebug)]
     debug = case.debug or GuestDebug()
     if any(map(stepping, [debug, *debugs])):
         return
