@@ -127,6 +127,16 @@ Kernels = Annotated[
         autocompletion=complete.kernels,
     ),
 ]
+OnlyKernels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kernel",
+        metavar="K",
+        help="Only these releases, or the known ones in a range such as '>=6.1'. Repeatable."
+        " Default: every kernel that the scenario is for.",
+        autocompletion=complete.kernels,
+    ),
+]
 Vmms = Annotated[
     list[str] | None,
     typer.Option(
@@ -491,16 +501,7 @@ def history(
         str,
         typer.Argument(metavar="PATH", help="A scenario.", autocompletion=complete.paths),
     ],
-    kernel: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--kernel",
-            metavar="K",
-            help="Only these releases, or the known ones in a range such as '>=6.1'. Repeatable."
-            " Default: every kernel that the scenario is for.",
-            autocompletion=complete.kernels,
-        ),
-    ] = None,
+    kernel: OnlyKernels = None,
     vmm: Annotated[
         list[str] | None,
         typer.Option(
@@ -532,16 +533,7 @@ def history(
 @app.command()
 def stops(
     paths: RequiredPaths,
-    kernel: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--kernel",
-            metavar="K",
-            help="Only these releases, or the known ones in a range such as '>=6.1'. Repeatable."
-            " Default: every kernel that the scenario is for.",
-            autocompletion=complete.kernels,
-        ),
-    ] = None,
+    kernel: OnlyKernels = None,
     vmm: Annotated[
         list[str] | None,
         typer.Option(
