@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
+from time import monotonic
 from typing import Final
 
 from vcpu_scenario.case import Case, GuestDebug, SetGuestDebug, WriteMemory
@@ -29,6 +30,8 @@ _SAME: Final = 10
 """Stops at one place, with the same registers, after which it has."""
 _LOOKS: Final = 10
 """Slices of a resume after which the guest does not come back."""
+_PATIENCE: Final = 1.0
+"""Seconds for which it is waited for on a real machine, which may be a slow one."""
 _WATCH: Final = {"w": 2, "r": 3, "rw": 4}
 
 
@@ -148,13 +151,15 @@ class _Client:
         return point[0] <= HARDWARE and point[1] == self._session.pc
 
     def _resume(self, step: bool) -> Told:
-        looks = count()
+        looks, start = count(), monotonic()
         session = self._session
         self._waited = False
 
         def seen_enough() -> bool:
             self._waited = session.waiting
-            return self._waited or next(looks) >= _LOOKS
+            over = next(looks) >= _LOOKS
+            real = session.machine.inside is None
+            return self._waited or (over and (not real or monotonic() - start >= _PATIENCE))
 
         return session.resume(step, seen_enough)
 
