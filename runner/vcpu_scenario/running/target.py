@@ -147,22 +147,18 @@ class Made(_Target):
         self._create = create
         self._last: object = None
 
-    def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
-        try:
-            machine = self._create(kernel)
-            try:
-                return step_through(machine, case, vmm)
-            finally:
-                machine.close()
-        except Unsupported as reason:
-            return Skipped(str(reason))
-
     def run(self, case: Case, kernel: str) -> Found:
+        return self._on_one(kernel, lambda machine: run_case(machine, case))
+
+    def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
+        return self._on_one(kernel, lambda machine: step_through(machine, case, vmm))
+
+    def _on_one(self, kernel: str, use: Callable[[Machine], _Given]) -> _Given | Skipped:
         try:
             machine = self._create(kernel)
             self._last = getattr(machine, "kernel", None)
             try:
-                return run_case(machine, case)
+                return use(machine)
             finally:
                 machine.close()
         except Unsupported as reason:
@@ -209,30 +205,24 @@ class Kvm(_Target):
         return os.uname().release
 
     def run(self, case: Case, kernel: str) -> Found:
-        from vcpu_scenario.machine.real.machine import RealMachine
-
-        if reason := beyond_real_kvm(case):
-            return Skipped(reason)
-        try:
-            with RealMachine() as machine:
-                return run_case(machine, case)
-        except Unsupported as reason:
-            return Skipped(str(reason))
-        except KvmError as error:
-            return Lost(f"the VM failed: {error}", "")
+        return _on_this_host(case, lambda machine: run_case(machine, case))
 
     def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
-        from vcpu_scenario.machine.real.machine import RealMachine
+        return _on_this_host(case, lambda machine: step_through(machine, case, vmm))
 
-        if reason := beyond_real_kvm(case):
-            return Skipped(reason)
-        try:
-            with RealMachine() as machine:
-                return step_through(machine, case, vmm)
-        except Unsupported as reason:
-            return Skipped(str(reason))
-        except KvmError as error:
-            return Lost(f"the VM failed: {error}", "")
+
+def _on_this_host(case: Case, use: Callable[[Machine], _Given]) -> _Given | Skipped | Lost:
+    from vcpu_scenario.machine.real.machine import RealMachine
+
+    if reason := beyond_real_kvm(case):
+        return Skipped(reason)
+    try:
+        with RealMachine() as machine:
+            return use(machine)
+    except Unsupported as unsupported:
+        return Skipped(str(unsupported))
+    except KvmError as error:
+        return Lost(f"the VM failed: {error}", "")
 
 
 def _release_of(uname: str) -> str:
