@@ -1,6 +1,6 @@
 """Each VMM's debugger is told on a real kernel what it is told on the emulated machine.
 
-Needs what ``test_real_kernels`` needs. Wider sweeps of random programs gave the same.
+Needs what ``test_real_kernels`` needs.
 """
 
 from __future__ import annotations
