@@ -21,12 +21,16 @@ from vcpu_scenario.machine.real.lab.options import LabOptions
 from tests.hypercalls import real as hypercalls
 from tests.ioctls import real as ioctls
 from tests.registers import real as registers
+from tests.registers.onereg import SITUATIONS
 from tests.vgic import real as vgic
 from tests.words import real as words
 from tests.words.recorded import record as record_words
 from tests.words.surveys import sweeps as sweeps_of_words
 
 CPU: Final = "cortex-a57"
+_ONE_IOCTL_IN: Final = 20
+_WORDS: Final = 4
+"""Runs of random words, and one odd argument in so many, where it is to be quick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +42,17 @@ class Sweep:
     record: Callable[[str, Any], None]
 
 
-def sweeps(runs_of_words: int | None = None, one_ioctl_in: int = 1) -> Mapping[str, Sweep]:
-    """By name. ``runs_of_words`` is how many guests run random words; None is all."""
-    ask_words = partial(words.ask, sweeps=islice(sweeps_of_words(), runs_of_words))
+def sweeps(*, quick: bool = False) -> Mapping[str, Sweep]:
+    """By name. ``quick`` leaves out the most of what takes long."""
+    situations = [each for each in SITUATIONS if not (quick and each.fully)]
+    ask_registers = partial(registers.ask, situations=situations)
+    ask_ioctls = partial(ioctls.ask, one_in=_ONE_IOCTL_IN if quick else 1)
+    ask_words = partial(words.ask, sweeps=islice(sweeps_of_words(), _WORDS if quick else None))
     return {
-        "registers": Sweep(registers.ask, registers.differing, registers.record),
+        "registers": Sweep(ask_registers, registers.differing, registers.record),
         "vgic": Sweep(vgic.ask, vgic.differing, vgic.record),
         "hypercalls": Sweep(hypercalls.ask, hypercalls.differing, hypercalls.record),
-        "ioctls": Sweep(partial(ioctls.ask, one_in=one_ioctl_in), ioctls.differing, ioctls.record),
+        "ioctls": Sweep(ask_ioctls, ioctls.differing, ioctls.record),
         # What an instruction does is the CPU's matter, whichever kernel runs it.
         "words": Sweep(
             ask_words,
@@ -58,15 +65,12 @@ def sweeps(runs_of_words: int | None = None, one_ioctl_in: int = 1) -> Mapping[s
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.sweeps", description=__doc__)
     parser.add_argument("--lab", required=True, metavar="KERNEL", help="kernel to ask (6.12)")
-    parser.add_argument("--words", type=int, metavar="N", help="only N runs of random words")
-    parser.add_argument(
-        "--ioctls", type=int, default=1, metavar="N", help="every N-th odd argument"
-    )
+    parser.add_argument("--quick", action="store_true", help="leave out the most of what is long")
     parser.add_argument("--qemu", default=LabOptions().qemu, help="QEMU's program")
     parser.add_argument("--record", action="store_true", help="keep what the kernel gives")
     parser.add_argument("only", nargs="*", choices=[*sweeps(), []], metavar="SWEEP")
     given = parser.parse_args()
-    every = sweeps(given.words, given.ioctls)
+    every = sweeps(quick=given.quick)
     count = 0
     with Lab(given.lab, LabOptions(cpu=CPU, qemu=given.qemu)) as lab:
         for name in given.only or every:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from vcpu_scenario.machine.real.lab import Lab
 from vcpu_scenario.survey import Answer, Answers, Ask
@@ -14,7 +14,7 @@ from tests.registers.surveys import Found, differences, survey
 __all__ = ["ask", "differing", "record"]
 
 
-def ask(lab: Lab) -> Mapping[str, Found]:
+def ask(lab: Lab, situations: Iterable[Situation] = SITUATIONS) -> Mapping[str, Found]:
     """By situation what the lab's kernel answers."""
 
     def answers(situation: Situation, asks: tuple[Ask, ...]) -> tuple[Answer, ...]:
@@ -23,7 +23,7 @@ def ask(lab: Lab) -> Mapping[str, Found]:
             raise SystemExit(f"{situation.name}: {given.reason}")
         return given.given
 
-    return {situation.name: survey(situation, answers) for situation in SITUATIONS}
+    return {situation.name: survey(situation, answers) for situation in situations}
 
 
 def differing(kernel: str, found: Mapping[str, Found]) -> Iterator[str]:
