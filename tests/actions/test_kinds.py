@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 from typing import get_args
 
-from vcpu_scenario.actions import KINDS
-from vcpu_scenario.case import Action
+import pytest
+from vcpu_scenario.actions import KINDS, write
+from vcpu_scenario.actions.kind import Unwritable
+from vcpu_scenario.case import Action, SetIrqLine
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 
@@ -27,3 +29,9 @@ def test_the_schema_has_the_keys_of_the_table_and_what_may_stand_there() -> None
             schema["definitions"]["action"]["properties"] = keys
             path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
         assert schema["definitions"]["action"]["properties"] == keys
+
+
+@pytest.mark.parametrize("irq", [2, 0xFFFF, 3 << 24, 1 << 16 | 32])
+def test_a_line_that_the_language_has_no_word_for_is_refused_when_it_is_written(irq: int) -> None:
+    with pytest.raises(Unwritable):
+        write(SetIrqLine(irq, 1))

@@ -37,7 +37,8 @@ def _read_line(key: str, node: Node, reader: Reader) -> Iterable[SetIrqLine]:
 
 def _write_line(action: SetIrqLine) -> dict[str, Any]:
     kind, number = action.irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT, action.irq & 0xFFFF
-    if action.irq >> 16 & 0xFF or action.level not in (0, 1) or kind not in _KEYS:
+    known = kind in _KEYS and (kind != abi.KVM_ARM_IRQ_TYPE_CPU or number < len(_CPU_LINES))
+    if action.irq >> 16 & 0xFF or action.level not in (0, 1) or not known:
         raise Unwritable(f"an interrupt line {action.irq:#x} at level {action.level}")
     line: Any = _CPU_LINES[number] if kind == abi.KVM_ARM_IRQ_TYPE_CPU else number
     return {"raise" if action.level else "lower": {_KEYS[kind]: line}}

@@ -38,10 +38,12 @@ def fuzz(
     *,
     jobs: int,
     known: Sequence[int] = (),
+    profile: str = "wide",
 ) -> Status:
     """Runs ``programs`` programs from ``seed`` on; what differs is written into ``folder``.
 
-    Those of the seeds ``known`` are known to differ: they are counted and not run.
+    ``profile`` names one of :data:`vcpu_scenario.analysis.generate.PROFILES`. Those of the seeds
+    ``known`` are known to differ: they are counted and not run.
     """
     from vcpu_scenario.running.target import target
 
@@ -51,7 +53,8 @@ def fuzz(
             raise UsageError("--machine: fuzzing compares a real kernel: lab:6.12, or kvm")
         with target(f"emulated:{real.kernel}", lab.options()) as emulated:
             stop = Stop()
-            found = _outcomes(range(seed, seed + programs), real, emulated, jobs, stop, known)
+            seeds = range(seed, seed + programs)
+            found = _outcomes(seeds, real, emulated, jobs, stop, known, profile)
             outcomes, interrupted = collect(found, programs, stop)
     kinds = _write(outcomes, real.kernel, folder)
     _report(name, outcomes, seed, kinds)
@@ -76,12 +79,14 @@ def _outcomes(
     jobs: int,
     stop: Stop,
     known: Sequence[int],
+    profile: str,
 ) -> Generator[Outcome, None, None]:
     from vcpu_scenario.analysis import fuzz as fuzzing
-    from vcpu_scenario.analysis.generate import REAL, generate
+    from vcpu_scenario.analysis.generate import PROFILES, generate
     from vcpu_scenario.running import pool as workers
 
-    attempt = fuzzing.attempts(lambda seed: generate(seed, REAL), seeds, real, emulated)
+    about = PROFILES[profile]
+    attempt = fuzzing.attempts(lambda seed: generate(seed, about), seeds, real, emulated)
 
     def work(number: int) -> Any:
         if seeds[number] in known:

@@ -75,6 +75,13 @@ def compare(
     return command.compare(paths, selection, machine, options, everything=everything)
 
 
+class Programs(StrEnum):
+    """What random programs are about."""
+
+    wide = "wide"
+    narrow = "narrow"
+
+
 @app.command()
 def fuzz(
     machine: Annotated[
@@ -99,6 +106,10 @@ def fuzz(
         str,
         typer.Option("--output", metavar="FOLDER", help="Write differing programs to FOLDER."),
     ] = "fuzz",
+    profile: Annotated[
+        Programs,
+        typer.Option("--profile", help="What programs are about: everything, or less."),
+    ] = Programs.wide,
     known: Annotated[
         list[int] | None,
         typer.Option("--known", metavar="S", help="Skip this seed, known to differ. Repeatable."),
@@ -119,7 +130,9 @@ def fuzz(
     from vcpu_scenario.cli import fuzz as command
 
     options = LabArguments(kernel_image, initrd, tuple(lab or ()))
-    return command.fuzz(machine, programs, seed, output, options, jobs=jobs, known=known or ())
+    return command.fuzz(
+        machine, programs, seed, output, options, jobs=jobs, known=known or (), profile=profile
+    )
 
 
 class RecordFormat(StrEnum):

@@ -6,16 +6,18 @@ A seed gives one case, on any machine and for good: what is random comes from
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from vcpu_scenario.analysis.generate import pages
 from vcpu_scenario.analysis.generate.blocks import BLOCKS
-from vcpu_scenario.analysis.generate.course import Course
-from vcpu_scenario.analysis.generate.frame import tables, write
+from vcpu_scenario.analysis.generate.course import ACTIONS, WIDER_ACTIONS, Course
+from vcpu_scenario.analysis.generate.frame import mmu_on, tables, write
 from vcpu_scenario.analysis.generate.surroundings import Surroundings, surroundings
 from vcpu_scenario.analysis.generate.wider import WIDER
-from vcpu_scenario.analysis.generate.writing import DATA_SIZE
+from vcpu_scenario.analysis.generate.writing import DATA_SIZE, Block
 from vcpu_scenario.case import Action, AddMemslot, Case, HostInterrupt, Limits, Load, Memslot
 
 OBSERVED: Final = ("x0", "x1", "x2", "x3", "x4", "x5", "x6", "x8", "pstate")
@@ -51,7 +53,8 @@ class Profile:
     """What cases are about. ``blocks`` names kinds of
     :data:`vcpu_scenario.analysis.generate.blocks.BLOCKS`, all by default, and of
     :data:`vcpu_scenario.analysis.generate.wider.WIDER`; ``actions`` and
-    ``host_interrupts`` are left out where they are off."""
+    ``host_interrupts`` are left out where they are off. ``wide`` has stage 1 by pages as well, and
+    actions about the system's registers."""
 
     blocks: tuple[str, ...] = tuple(BLOCKS)
     length: tuple[int, int] = (3, 14)
@@ -60,13 +63,16 @@ class Profile:
     host_interrupts: bool = True
     """Only the emulated machine can be asked for one."""
     observed: tuple[str, ...] = OBSERVED
+    wide: bool = False
 
 
 EVERYTHING: Final = Profile()
 REAL: Final = Profile(host_interrupts=False)
 """What real KVM can be asked for as well."""
-WIDE: Final = Profile(blocks=(*BLOCKS, *WIDER), host_interrupts=False)
+WIDE: Final = Profile(blocks=(*BLOCKS, *WIDER), host_interrupts=False, wide=True)
 """The same with what random programs left out at first."""
+PROFILES: Final = {"wide": WIDE, "narrow": REAL}
+"""By their names on the command line."""
 _KINDS: Final = {**BLOCKS, **WIDER}
 
 
@@ -74,15 +80,14 @@ def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
     """The case that belongs to ``seed``."""
     random = Random(f"vcpu-scenario {seed}")
     around = surroundings(random)
-    mmu = random.random() < 0.15
+    first, tabled = _stage1(random, around, profile)
     weights = [_KINDS[name][1] for name in profile.blocks]
     names = random.choices(profile.blocks, weights, k=random.randint(*profile.length))
-    program, places = write(random, around, [_KINDS[name][0] for name in names], mmu=mmu)
+    program, places = write(random, around, [_KINDS[name][0] for name in names], first)
     data = program.address("data")
-    course = Course(random, around, places, data, exits=24)
-    loads = list(program.loads())
-    if mmu:
-        loads.append(tables(random, around.ram))
+    actions = WIDER_ACTIONS if profile.wide else ACTIONS
+    course = Course(random, around, places, data, exits=24, actions=actions)
+    loads = [*program.loads(), *tabled()]
     if around.second is not None and random.random() < 0.7:
         loads.append(Load(around.second.base, random.randbytes(0x80)))
     before, on = _actions(course, profile)
@@ -112,6 +117,18 @@ def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
             stop_on_intr=random.random() < 0.3,
         ),
     )
+
+
+def _stage1(
+    random: Random, around: Surroundings, profile: Profile
+) -> tuple[Block | None, Callable[[], Iterable[Load]]]:
+    """How a program switches stage 1 on, if it does, and what makes the tables for that."""
+    kind = random.random()
+    if kind < 0.15:
+        return mmu_on, lambda: (tables(random, around.ram),)
+    if profile.wide and kind < 0.5 and pages.possible(around.ram):
+        return pages.on, lambda: pages.loads(random, around)
+    return None, tuple
 
 
 def _actions(

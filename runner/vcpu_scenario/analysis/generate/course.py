@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -28,6 +28,8 @@ class Course:
     data: int
     exits: int
     """Exits after which there may be actions."""
+    actions: Mapping[str, tuple[Callable[[Course], c.Action], int]]
+    """Every kind of action with its weight."""
 
     def debug(self) -> c.GuestDebug | None:
         kind = self.random.random()
@@ -73,7 +75,7 @@ class Course:
         )
 
     def _action(self) -> c.Action:
-        makers, weights = zip(*ACTIONS.values(), strict=True)
+        makers, weights = zip(*self.actions.values(), strict=True)
         make: Callable[[Course], c.Action] = self.random.choices(makers, weights)[0]
         return make(self)
 
@@ -131,6 +133,21 @@ def _add_memslot(course: Course) -> c.Action:
     return c.AddMemslot(c.Memslot(0x3000_0000, 0x2000, readonly=course.random.random() < 0.3))
 
 
+def _set_pstate(course: Course) -> c.Action:
+    """Flags, masks, the stack pointer of EL1, and now and then a step that is armed, or EL0."""
+    random = course.random
+    pstate = random.getrandbits(4) << 28 | random.getrandbits(4) << 6 | random.choice((4, 5, 5, 5))
+    if random.random() < 0.1:
+        pstate &= ~0xF
+    return c.SetRegister("pstate", pstate | (random.random() < 0.2) << 21)
+
+
+def _set_system_register(course: Course) -> c.Action:
+    random = course.random
+    name = random.choice(("elr_el1", "spsr_el1", "sp_el1", "tpidr_el1", "far_el1", "esr_el1"))
+    return c.SetRegister(name, random.choice((*course.code, random.getrandbits(32))))
+
+
 ACTIONS: Final[dict[str, tuple[Callable[[Course], c.Action], int]]] = {
     "debug": (_set_guest_debug, 12),
     "set": (_set_register, 4),
@@ -145,3 +162,9 @@ ACTIONS: Final[dict[str, tuple[Callable[[Course], c.Action], int]]] = {
     "host_interrupt": (lambda course: c.HostInterrupt(), 2),
 }
 """Every kind of action with its weight."""
+
+WIDER_ACTIONS: Final = ACTIONS | {
+    "set_pstate": (_set_pstate, 3),
+    "set_system_register": (_set_system_register, 2),
+}
+"""The same, and registers of the system."""

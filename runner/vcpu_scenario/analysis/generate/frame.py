@@ -39,14 +39,15 @@ _SYSTEM_RESET: Final = 0x8400_0009
 
 
 def write(
-    random: Random, around: Surroundings, blocks: Iterable[Block], *, mmu: bool
+    random: Random, around: Surroundings, blocks: Iterable[Block], first: Block | None = None
 ) -> tuple[Program, tuple[int, ...]]:
-    """The program, and the address at which each of its blocks starts."""
+    """The program, and the address at which each of its blocks starts. ``first`` comes ahead of
+    them, and no action speaks of it."""
     program = Program(around.ram.base)
     to = Writing(random, program, around)
     _start(to)
-    if mmu:
-        _mmu_on(to)
+    if first is not None:
+        first(to)
     places = []
     for block in blocks:
         places.append(program.here)
@@ -153,7 +154,8 @@ _T0SZ: Final = 25
 """39 bits of address: one table of 512 blocks of a gigabyte."""
 
 
-def _mmu_on(to: Writing) -> None:
+def mmu_on(to: Writing) -> None:
+    """Stage 1 by :func:`tables`."""
     to.constant(9, _table(to.around.ram))
     to.emit(w.msr(9, sysregs.TTBR0_EL1))
     to.constant(9, 0x04FF)  # attribute 0 normal, 1 device nGnRE

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from vcpu_scenario.analysis.generate import pages, unprivileged
 from vcpu_scenario.analysis.generate import words as w
+from vcpu_scenario.analysis.generate.levels import levels
 from vcpu_scenario.analysis.generate.writing import (
     ADDRESS,
     DATA,
@@ -161,5 +163,11 @@ WIDER: Final[Mapping[str, tuple[Block, int]]] = {
     "debug-itself": (_debug_itself, 3),
     "priorities": (_priorities, 4),
     "any-identity": (_any_identity, 2),
+    "pages": (pages.pages, 8),
+    "remap": (pages.remap, 3),
+    "levels": (levels, 5),
+    "at-el0": (unprivileged.at_el0, 4),
+    "allow": (unprivileged.allow, 2),
+    "stack-askew": (unprivileged.stack_askew, 2),
 }
 """Every kind with its weight."""

@@ -123,6 +123,8 @@ class EmulatedMachine:
         if not size:
             return  # no write lies within it
         filled = self.kernel.behaviour.coalesced_ring_filled
+        # `int len` of kvm_io_bus_register_dev: from 2 GiB on no access is in it.
+        size -= size >> 31 << 32
         self._vcpu.bus.register(addr, size, CoalescedZoneDevice(self._vcpu.ring, filled=filled))
 
     def eventfd_counts(self) -> tuple[int, ...]:

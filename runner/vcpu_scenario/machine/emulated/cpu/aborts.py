@@ -32,7 +32,8 @@ def data_abort(cpu: Hardware) -> int | None:
     translated = cpu.sctlr_el1.value & 1
     word = cpu.word_at_pc() if translated else cpu.stage2.word(cpu.regs[32])
     iss = decode.isv_syndrome(word)
-    ipa = first_half(cpu, word, ipa)
+    if not iss:
+        ipa = first_half(cpu, word, ipa)
     gicv = cpu.gicv
     if gicv is not None and iss and 0 <= ipa - gicv.mapped()[0] < gicv.mapped()[1]:
         return _access_gicv(cpu, gicv, ipa, iss, is_write=is_write)

@@ -30,6 +30,8 @@ _CONTEXT_BREAKPOINTS: Final = (4, 5)
 """Which can be for a context: the last two of a Cortex-A57."""
 _LINKED_CONTEXT: Final = (3, 7)
 """DBGBCR_EL1.BT: linked, and matches CONTEXTIDR_EL1."""
+_LINKED_ADDRESS: Final = 1
+"""The same: up to here it matches an address."""
 MDE: Final = 1 << 15
 _TRAMPOLINE: Final = 1 << 40
 """Behind the guest's physical address space: no memslot can be there."""
@@ -102,7 +104,8 @@ class DebugUnit:
 
     def write_breakpoints(self, registers: DebugRegisters) -> None:
         cpu, engine = self._cpu, self._cpu.engine
-        values = [v for pair in zip(registers.bvr, registers.bcr, strict=True) for v in pair]
+        pairs = zip(registers.bvr, registers.bcr, strict=True)
+        values = [v for bvr, bcr in pairs for v in (bvr, 0 if _never_matches(bvr, bcr) else bcr)]
         pstate, mdcr, mdscr = cpu.pstate, cpu.mdcr, cpu.mdscr
         sctlr = cpu.sctlr_el1.value
         page = _trampoline_page()
@@ -260,6 +263,12 @@ def _far(watch: _Watch, va: int, size: int, *, is_write: bool) -> int:
     if va % size:
         va = watch.start if is_write else va - va % size
     return max(va, watch.start)
+
+
+def _never_matches(value: int, control: int) -> bool:
+    """Whether a breakpoint is at an address that no instruction has: the recorded CPU compares
+    DBGBVR_EL1[63:49] as well, of which Unicorn makes copies of bit 48."""
+    return control >> 20 & 15 <= _LINKED_ADDRESS and value >> 48 not in (0, (1 << 16) - 1)
 
 
 def _watches(registers: DebugRegisters) -> tuple[_Watch, ...]:

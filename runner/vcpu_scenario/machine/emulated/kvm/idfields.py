@@ -101,12 +101,11 @@ def writable_fields(behaviour: Behaviour) -> Mapping[Encoding, Fields]:
 
 
 def _writable_fields(behaviour: Behaviour) -> Iterator[tuple[Encoding, Fields]]:
-    if not behaviour.id_registers_writable:
-        if behaviour.id_csv3_reported:
-            yield sysregs.ID_AA64PFR0_EL1, _each(_lower, _CSV3)
-        return
+    if behaviour.id_csv3_reported and not behaviour.id_registers_writable:
+        yield sysregs.ID_AA64PFR0_EL1, _each(_lower, _CSV3)
     for encoding, fields in _WRITABLE.items():
-        if behaviour.aarch32_id_writable or encoding[3] not in _AARCH32:
+        of_aarch32 = encoding[3] in _AARCH32
+        if behaviour.aarch32_id_writable if of_aarch32 else behaviour.id_registers_writable:
             yield encoding, fields
     if behaviour.id_pmu_signed:
         for encoding, field in PMU.items():

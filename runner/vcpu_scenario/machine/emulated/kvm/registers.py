@@ -25,6 +25,8 @@ from vcpu_scenario.machine.emulated.kvm.vcpu import UNKNOWN_RESET, Refused, Vcpu
 from vcpu_scenario.machine.interface import NotModelled
 
 _AARCH32_USER = 1 << 4
+_PSTATE: Final = 0xF << 28 | 3 << 20 | 0xF << 6 | 0x1F
+"""NZCV, SS, IL, DAIF and the mode: what an exception return of an Armv8.0 CPU takes along."""
 _MODES = (EL0T, EL1T, EL1H)
 """EL0t, EL1t and EL1h, the modes of AArch64 that a vCPU can be in."""
 
@@ -90,7 +92,7 @@ def _set_pstate(vcpu: Vcpu, value: int) -> None:
         raise NotModelled(f"AArch32 state (pstate = {value:#x})")
     if mode not in _MODES:
         raise Refused(EINVAL)
-    vcpu.cpu.pstate = value & 0xFFFF_FFFF
+    vcpu.cpu.pstate = value & _PSTATE
 
 
 def _vector(n: int) -> Access:

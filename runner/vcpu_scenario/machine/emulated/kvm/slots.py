@@ -22,6 +22,8 @@ def check_slot(slot: Memslot, stage2: Stage2) -> None:
     what = f"memslot {slot.base:#x}+{slot.size:#x}"
     if slot.size <= 0 or slot.size % PAGE or slot.base < 0 or slot.base % PAGE:
         raise KvmError(EINVAL, what)
+    if slot.base + slot.size >= 1 << 64:
+        raise KvmError(EINVAL, what)
     if slot.base + slot.size > IPA_LIMIT:
         raise KvmError(EFAULT, what)
     if stage2.overlaps(slot.base, slot.base + slot.size):

@@ -1,0 +1,97 @@
+"""What programs do at EL0, and what EL1 allows them there."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcpu_scenario.analysis.generate import pages, systemblocks
+from vcpu_scenario.analysis.generate import words as w
+from vcpu_scenario.analysis.generate.writing import ADDRESS, DATA, RETURN_FROM_EL0, Writing
+from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.sysregs import Encoding
+
+_AT_EL0: Final[tuple[Encoding, ...]] = (
+    (3, 3, 0, 0, 1),  # CTR_EL0
+    (3, 3, 0, 0, 7),  # DCZID_EL0
+    (3, 3, 4, 2, 0),  # NZCV
+    (3, 3, 4, 2, 1),  # DAIF
+    (3, 3, 4, 4, 0),  # FPCR
+    (3, 3, 4, 4, 1),  # FPSR
+    (3, 3, 13, 0, 2),  # TPIDR_EL0
+    (3, 3, 13, 0, 3),  # TPIDRRO_EL0
+    (3, 3, 14, 0, 0),  # CNTFRQ_EL0
+    (2, 3, 0, 1, 0),  # MDCCSR_EL0
+    (3, 3, 9, 14, 0),  # PMUSERENR_EL0
+    (3, 3, 9, 12, 0),  # PMCR_EL0
+    (3, 3, 14, 3, 1),  # CNTV_CTL_EL0
+    sysregs.TPIDR_EL1,
+    sysregs.VBAR_EL1,
+    sysregs.MIDR_EL1,
+    sysregs.ID_AA64PFR0_EL1,
+    sysregs.CURRENTEL,
+    sysregs.MDSCR_EL1,
+    sysregs.HCR_EL2,
+)
+_ALLOWING: Final = (3, 4, 9, 14, 15, 16, 18, 24, 26)
+"""Bits of SCTLR_EL1 about EL0, and about stacks: SA, SA0, UMA, DZE, UCT, nTWI, nTWE, E0E, UCI."""
+_OPERATIONS: Final = (
+    w.DC_CIVAC,
+    w.DC_CVAU,
+    0xD50B7A20,  # DC CVAC
+    0xD50B7520,  # IC IVAU
+    0xD5087620,  # DC IVAC
+    0xD5087800,  # AT S1E1R
+    0xD5087840,  # AT S1E0R
+    0xD5088720,  # TLBI VAE1
+)
+
+
+def allow(to: Writing) -> None:
+    """What EL0 may do, and whether stack pointers are checked, turned over."""
+    random = to.random
+    to.emit(w.mrs(ADDRESS, sysregs.SCTLR_EL1))
+    to.constant(9, sum(1 << bit for bit in random.sample(_ALLOWING, random.randrange(1, 4))))
+    to.emit(w.operation("eor", ADDRESS, ADDRESS, 9), w.msr(ADDRESS, sysregs.SCTLR_EL1), w.ISB)
+
+
+def stack_askew(to: Writing) -> None:
+    """An access by a stack pointer that may be misaligned, of either stack."""
+    random = to.random
+    to.emit(w.spsel(0), w.add_immediate(31, DATA, random.choice((0, 4, 8, 16, 17))))
+    to.emit(w.access(random.randrange(4), random.randrange(2), to.value(), 31, 0), w.spsel(1))
+
+
+def at_el0(to: Writing) -> None:
+    """To EL0, where system registers, pages and operations on caches are tried, and back."""
+    random, program = to.random, to.program
+    there = program.fresh()
+    program.to(there, lambda offset: w.adr(ADDRESS, offset))
+    to.emit(w.msr(ADDRESS, sysregs.ELR_EL1))
+    to.constant(ADDRESS, random.choice((0, 0x3C0, 0x6000_0000)))
+    to.emit(w.msr(ADDRESS, sysregs.SPSR_EL1), w.ERET)
+    program.label(there)
+    for _ in range(random.randrange(1, 6)):
+        random.choice((_register, _register, _operation, pages.touch, _stack, _sundry))(to)
+    to.emit(w.svc(RETURN_FROM_EL0))
+
+
+def _register(to: Writing) -> None:
+    random = to.random
+    encoding = random.choice(_AT_EL0)
+    to.emit(w.mrs(to.value(), encoding) if random.random() < 0.7 else w.msr(to.value(), encoding))
+
+
+def _operation(to: Writing) -> None:
+    to.emit(w.add_immediate(ADDRESS, DATA, 0))
+    to.emit(w.system(to.random.choice(_OPERATIONS), ADDRESS))
+
+
+def _stack(to: Writing) -> None:
+    random = to.random
+    to.emit(w.add_immediate(31, DATA, random.choice((0, 8, 16, 17))))
+    to.emit(w.access(random.randrange(4), random.randrange(2), to.value(), 31, 0))
+
+
+def _sundry(to: Writing) -> None:
+    random = to.random
+    random.choice((systemblocks.exception, systemblocks.hint, systemblocks.masks))(to)
