@@ -6,23 +6,26 @@ In the uAPI the ids of the virtual timer's CVAL and of its counter are swapped.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.registers import sys_reg
-from vcpu_scenario.machine.emulated.cpu.timers import ISTATUS, Timer
+from vcpu_scenario.machine.emulated.cpu.timers import ENABLE, ISTATUS, Timer
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 
 Of = Callable[[Vcpu], Timer]
+_CNTV_CTL: Final = sys_reg(*sysregs.CNTV_CTL_EL0)
 
 
 def timer_registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
-    control = _plain_control if behaviour.timer_control_plain else _control
-    yield sys_reg(*sysregs.CNTV_CTL_EL0), control(_virtual)
+    plain = behaviour.timer_control_plain
+    yield _CNTV_CTL, _loaded_control(_virtual) if plain else _control(_virtual)
     yield sys_reg(*sysregs.CNTV_CVAL_EL0), _count(_virtual)
     yield sys_reg(*sysregs.CNTVCT_EL0), _compare(_virtual)
     if behaviour.physical_timer_registers:
+        control = _plain_control if plain else _control
         yield sys_reg(*sysregs.CNTP_CTL_EL0), control(_physical)
         yield sys_reg(*sysregs.CNTPCT_EL0), _count(_physical)
         yield sys_reg(*sysregs.CNTP_CVAL_EL0), _compare(_physical)
@@ -49,6 +52,22 @@ def _plain_control(of: Of) -> Access:
         lambda vcpu: of(vcpu).control,
         lambda vcpu, value: _set_control(vcpu, of, value),
     )
+
+
+def _loaded_control(of: Of) -> Access:
+    """The same of a timer that the CPU has while the vCPU runs, and that KVM reads back after."""
+
+    def read(vcpu: Vcpu) -> int:
+        timer = of(vcpu)
+        loaded = vcpu.has_run and _CNTV_CTL not in vcpu.unloaded
+        status = loaded and timer.control & ENABLE and timer.met
+        return timer.control | (ISTATUS if status else 0)
+
+    def write(vcpu: Vcpu, value: int) -> None:
+        _set_control(vcpu, of, value)
+        vcpu.unloaded[_CNTV_CTL] = value
+
+    return read, write
 
 
 def _set_control(vcpu: Vcpu, of: Of, value: int) -> None:
