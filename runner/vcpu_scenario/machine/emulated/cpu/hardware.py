@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from vcpu_scenario.arm64 import esr, sysregs
@@ -67,16 +67,13 @@ class Watchpoints(Protocol):
 
 
 class Hardware(RegisterFile):
-    """One CPU but for its execution: registers, EL2 controls, memory, exceptions to EL1.
-
-    ``scan`` is shown what the VMM writes to memory.
-    """
+    """One CPU but for its execution: registers, EL2 controls, memory, exceptions to EL1."""
 
     watchpoints: Watchpoints
 
-    def __init__(self, scan: Callable[[int, bytes], None]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.stage2: Final = Stage2(self.engine, scan)
+        self.stage2: Final = Stage2(self.engine, self._drop_code)
         self.gic: GicPort | None
         self.gicv: GicvPort | None
         """A GICv2 whose CPU interface the guest reaches without a trap."""
@@ -269,6 +266,15 @@ class Hardware(RegisterFile):
     def translate_write(self, va: int) -> int | None:
         """The same for what is to be written."""
         return self.engine.translate(va, uc.UC_PROT_WRITE) if self.mmu_on else va
+
+    def _drop_code(self, start: int, end: int) -> None:
+        """Drops what was translated from these IPAs. Unicorn would take them for virtual ones."""
+        sctlr = self.sctlr_el1.value
+        if sctlr & 1:
+            self.engine.write_sys(sysregs.SCTLR_EL1, sctlr & ~1)
+        self.engine.drop_translations(start, end)
+        if sctlr & 1:
+            self.engine.write_sys(sysregs.SCTLR_EL1, sctlr)
 
     def word_at_pc(self) -> int:
         """The instruction at pc; 0 where it cannot be read."""
