@@ -18,7 +18,7 @@ from vcpu_scenario.running.execute import execute
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
 
-from tests.guests import binary, words
+from tests.guests import words
 
 BASE = 0x4000_0000
 RAM = Memslot(BASE, 1 << 20)
