@@ -111,6 +111,8 @@ class Cpu(Hardware):
         """
         if self.gic is not None and (self.gic.cpuif.lrs or self._hcr & HCR_LINES):
             self.sync_interrupt_lines()
+        # Unicorn does not undo its effect for a watchpoint, nor its step where it fails.
+        self.trap_dc_zva(bool(self._mdscr & 1) or self.debug.watches)
         self.exclusive.value = -1  # an exception return clears the local exclusive monitor
         if not self._mdscr & 1:
             # An exception return takes PSTATE.SS along only while software step is enabled.

@@ -163,7 +163,7 @@ def check(status: int, what: str) -> None:
 class Engine:
     """One Unicorn instance with a Cortex-A57, and the few calls made on it."""
 
-    def __init__(self, tcg_buffer: int = 16 << 20) -> None:
+    def __init__(self, tcg_buffer: int = 128 << 20) -> None:
         handle = c_void_p()
         check(_uc_open(UC_ARCH_ARM64, UC_MODE_ARM, byref(handle)), "uc_open")
         self.handle: Final = handle
