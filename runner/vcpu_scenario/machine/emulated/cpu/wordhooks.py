@@ -62,9 +62,11 @@ _NOTABLE: Final = re.compile(
 )
 _MOST_SIMD: Final = 64
 """Where there would be more hooks of SIMD, they are taken away and set anew as code runs."""
-_MOST_ORDERED: Final = 16
-"""Hooks of LDAR, STLR and AT. Each slows down all that the guest runs, and where more of them run
-the code is a compiler's, which aligns what it orders: then there are none."""
+_MOST_ORDERED: Final = 32
+"""The same of LDAR, STLR and AT. Each slows down all that the guest runs."""
+_ROUNDS: Final = 16
+"""How often that may be without one that was not aligned: such code is a compiler's, which aligns
+what it orders, and is not watched any more."""
 
 
 class WordHooks:
@@ -77,6 +79,7 @@ class WordHooks:
         self._ordered = dict[int, int]()
         """Both by the addresses of their instructions."""
         self._order_unwatched = False
+        self._rounds = 0
         self.hooked: tuple[int, int] | None = None
         """Code that was translated before its hooks were set, for which the CPU was stopped."""
         self._all_stale = False
@@ -129,7 +132,10 @@ class WordHooks:
             self._ordered[address] = self._add(address)
         else:
             self._remove(self._ordered)
-            self._order_unwatched = True
+            self._rounds += 1
+            self._order_unwatched = self._rounds > _ROUNDS
+            if not self._order_unwatched:
+                self._ordered[address] = self._add(address)
         return True
 
     def _add(self, address: int) -> int:
@@ -160,6 +166,7 @@ class WordHooks:
         self._remove(self._simd)
         self._remove(self._ordered)
         self._order_unwatched = False
+        self._rounds = 0
         self.check_alignment(checked=False)
         self._stopped_before = 0
         self.translate_anew()
@@ -214,6 +221,7 @@ class WordHooks:
             stops = _is_simd(word) and not self._simd_enabled()
         if stops:
             self._stopped_before = word
+            self._rounds = 0
             uc.uc_emu_stop(cpu.engine.handle)
 
     def _oversized(self, word: int) -> int | None:
