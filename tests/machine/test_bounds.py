@@ -228,7 +228,7 @@ def test_hooks_of_simd_stay_few_where_much_of_it_traps() -> None:
 def test_ordered_accesses_are_not_watched_where_there_are_many() -> None:
     ldar = w.ordered(3, w.LOAD, 1, 0)
     machine = create("6.12")
-    run_case(machine, code(*[ldar] * 1000, w.b(0), regs=(("pc", BASE), ("x0", BASE))))
+    run_case(machine, code(*[ldar, w.b(4)] * 1000, w.b(0), regs=(("pc", BASE), ("x0", BASE))))
     assert not machine._cpu._word_hooks._ordered
     machine.close()
 

@@ -101,16 +101,16 @@ class WordHooks:
         code = None if ipa is None else cpu.stage2.read_code(ipa, size)
         if code is None or not _NOTABLE.search(code[3::4]):
             return
+        words = [(pc + 4 * n, word) for n, (word,) in enumerate(struct.iter_unpack("<I", code))]
+        new = self._hook_ordered(
+            {at for at, word in words if _is_ordered(word) or _translates(word)}
+        )
         trapping = not self._simd_enabled()
-        new = False
-        for n, (word,) in enumerate(struct.iter_unpack("<I", code)):
-            address = pc + 4 * n
+        for address, word in words:
             if _is_simd(word):
                 if trapping:
                     new |= self._hook_simd(address)
                     trapping = False  # it does at this one, and none behind is run
-            elif _is_ordered(word) or _translates(word):
-                new |= self._hook_ordered(address)
             else:
                 new |= self._registers.hook(address, word)
         if new:
@@ -125,16 +125,16 @@ class WordHooks:
         self._simd[address] = self._add(address)
         return True
 
-    def _hook_ordered(self, address: int) -> bool:
-        if self._order_unwatched or address in self._ordered:
+    def _hook_ordered(self, addresses: set[int]) -> bool:
+        """Those of one piece of code, all of them or none."""
+        if self._order_unwatched or addresses <= self._ordered.keys():
             return False
-        if len(self._ordered) < _MOST_ORDERED:
-            self._ordered[address] = self._add(address)
-        else:
+        if len(self._ordered) >= _MOST_ORDERED:
             self._remove(self._ordered)
             self._rounds += 1
             self._order_unwatched = self._rounds > _ROUNDS
-            if not self._order_unwatched:
+        if not self._order_unwatched:
+            for address in addresses - self._ordered.keys():
                 self._ordered[address] = self._add(address)
         return True
 
