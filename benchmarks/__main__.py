@@ -20,10 +20,11 @@ from vcpu_scenario.recordings.jobs import jobs
 from vcpu_scenario.vmm.loop import run_case
 from vcpu_scenario.vmm.setup import set_up
 
-from benchmarks import floor
+from benchmarks import floor, guestcode
 
 KERNEL = "6.12"
 COUNT = 20_000
+GUEST_COUNT = 5_000_000
 ROUNDS = 5
 RECORDED = Path(__file__).parents[1] / "tests/recorded/core.json.xz"
 SCENARIO = """\
@@ -193,11 +194,21 @@ def main() -> None:
         cost, least, alone = (median(column) * 1e6 for column in zip(*rounds, strict=True))
         ratio = median(a / b for a, b, _ in rounds)
         print(f"{name:30}{cost:12.2f}{least:12.2f}{ratio:8.2f}{alone:18.2f}")
+    print_guest_code()
     print(f"{'whole cases, one core':30}{cases_per_second():12.0f} a second")
     print(f"{'cold start to the verdict':30}{_seconds(*cold_start())}")
     print(f"{'a matrix of 2,000 cases':30}{_seconds(*matrix())}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{'peak memory':30}{peak:12.0f} MB")
+
+
+def print_guest_code() -> None:
+    """How fast the guest's own code runs, and how fast memory is mapped."""
+    rounds = [(guestcode.machine(GUEST_COUNT), guestcode.bare(GUEST_COUNT)) for _ in range(ROUNDS)]
+    speed = GUEST_COUNT / median(ours for ours, _ in rounds) / 1e6
+    ratio = median(bare / ours for ours, bare in rounds)
+    print(f"{'compiled guest code':30}{speed:12.0f} MIPS, {ratio:.2f} of Unicorn alone")
+    print(f"{'128 MiB mapped at first touch':30}{guestcode.mapping():12.3f} s of CPU time")
 
 
 def _seconds(wall: float, cpu: float) -> str:

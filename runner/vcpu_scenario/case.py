@@ -170,7 +170,8 @@ class Device:
     """A device model that userspace runs.
 
     ``model`` names one of :mod:`vcpu_scenario.vmm.devices`; ``registers`` maps offsets to values of
-    a register file, ``replies`` offsets to the values that successive reads get.
+    a register file, ``replies`` offsets to the values that successive reads get. Accesses to a
+    ``console`` are answered without a trace of them, unless they are stepped.
     """
 
     name: str
@@ -180,6 +181,7 @@ class Device:
     registers: tuple[tuple[int, int], ...] = ()
     replies: tuple[tuple[int, tuple[int, ...]], ...] = ()
     input: bytes = b""
+    console: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +259,8 @@ class Case:
     skip_brk: Literal["without-actions", "always", "never"] = "without-actions"
     """When pc is moved past a BRK that exited: where the exit has no actions, always, never."""
     psci_0_2: bool = True
+    missing: str = ""
+    """What of it is not here, with what to do: then it cannot run."""
     vmm: str = "plain"
     """The personality of the VMM, one of :mod:`vcpu_scenario.vmm.personality`."""
     limits: Limits = field(default_factory=Limits)

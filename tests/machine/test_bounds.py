@@ -18,7 +18,7 @@ from vcpu_scenario.running.execute import execute
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
 
-from tests.guests import binary, words
+from tests.guests import words
 
 BASE = 0x4000_0000
 RAM = Memslot(BASE, 1 << 20)
@@ -181,7 +181,7 @@ def test_a_pending_serror_that_stays_masked_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("byte", [0x0E, 0x0F, 0x4C, 0xD5])
-def test_memory_full_of_what_could_be_simd_takes_few_hooks(byte: int) -> None:
+def test_memory_full_of_what_could_be_simd_takes_no_hooks(byte: int) -> None:
     data = bytes([byte]) * (RAM.size - 0x1000)
     guest = code(w.b(0))
     machine = create("6.12")
@@ -195,11 +195,11 @@ def test_memory_full_of_what_could_be_simd_takes_few_hooks(byte: int) -> None:
         ),
     )
     assert interrupted(trace)
-    assert len(machine._cpu._word_hooks._hooks) <= wordhooks._MOST_RANGES
+    assert not machine._cpu._word_hooks._simd
     machine.close()
 
 
-def test_scattered_simd_still_traps_where_hooks_were_joined() -> None:
+def test_scattered_simd_traps() -> None:
     (fadd,) = words("fadd d0, d1, d2")
     scattered = [w.NOP, fadd] * 4096
     vector = [w.NOP] * 0x80 + [w.b(0)]
@@ -209,14 +209,27 @@ def test_scattered_simd_still_traps_where_hooks_were_joined() -> None:
     assert trace.exits[-1].regs["elr_el1"] == BASE + 4 * 8191
 
 
-@pytest.mark.slow
-def test_many_small_writes_of_code_keep_the_hooks_few() -> None:
+def test_hooks_of_simd_stay_few_where_much_of_it_traps() -> None:
+    (fadd,) = words("fadd d0, d1, d2")
+    count = wordhooks._MOST_SIMD + 100
+    elr_el1 = (3, 0, 4, 0, 1)
+    load = w.access(2, w.LOAD, 2, 1, 0)
+    # Each traps to the vector, which goes on to the next one.
+    vector = [w.mrs(0, elr_el1), w.add_immediate(0, 0, 4), w.msr(0, elr_el1), w.ERET]
+    program = [*[w.NOP] * 0x80, *vector, *[w.NOP] * 0x37C, *[fadd] * count, load]
+    registers = (("pc", BASE + 0x1000), ("vbar_el1", BASE), ("x1", 0x0900_0000))
     machine = create("6.12")
-    machine.set_user_memory_region(RAM)
-    simd = binary("fadd d0, d1, d2")
-    for n in range(3000):
-        machine.write_memory(BASE + 8 * n, simd)
-    assert len(machine._cpu._word_hooks._hooks) <= wordhooks._MOST_HOOKS
+    trace = run_case(machine, code(*program, regs=registers, observe=("elr_el1",)))
+    assert trace.exits[0].regs["elr_el1"] == BASE + 0x1000 + 4 * count
+    assert 0 < len(machine._cpu._word_hooks._simd) <= wordhooks._MOST_SIMD
+    machine.close()
+
+
+def test_ordered_accesses_are_not_watched_where_there_are_many() -> None:
+    ldar = w.ordered(3, w.LOAD, 1, 0)
+    machine = create("6.12")
+    run_case(machine, code(*[ldar, w.b(4)] * 1000, w.b(0), regs=(("pc", BASE), ("x0", BASE))))
+    assert not machine._cpu._word_hooks._ordered
     machine.close()
 
 

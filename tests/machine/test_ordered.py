@@ -67,3 +67,18 @@ def test_what_is_aligned_is_done(access: int) -> None:
 def test_half_of_a_doubleword_is_not_aligned() -> None:
     assert verdict(LDAR_X, 0x40000304, 0x99, READ, 0x40000304) == "pass"
     assert verdict(LDAR_W, 0x40000304, 7, 0, 0) == "pass"
+
+
+def test_it_faults_after_a_hundred_that_were_aligned() -> None:
+    code = [*[LDAR_W] * 100, 0x91000400, LDAR_W, *words("brk #7")]  # add x0, x0, #1
+    pad = [0] * (0x80 - len(code))
+    text = TEXT.format(
+        words=", ".join(map(hex, [*code, *pad, *HANDLER, *[0] * 0x80])),
+        address=0x40000300,
+        brk=0x4000_0208,
+        imm=0x99,
+        syndrome=READ,
+        far=0x40000301,
+    )
+    (result,) = run(loads(text), "6.12")
+    assert result.verdict == "pass"

@@ -158,6 +158,7 @@ def _userspace(entry: _Entry, model: str) -> None:
                 if isinstance(value, Sequence)
             ),
             text.text.encode() if isinstance(text, Scalar) else b"",
+            entry.scope.flag(entry.node.get("console")),
         )
     )
 
@@ -215,7 +216,7 @@ def _coalesced(entry: _Entry, model: str) -> None:
 _MODELS: Final[Mapping[str, _Model]] = {
     "registers": _Model("userspace", ("at",), ("size", "registers"), _userspace),
     "scripted": _Model("userspace", ("at",), ("size", "registers", "replies"), _userspace),
-    "pl011": _Model("userspace", ("at",), ("size", "registers", "input"), _userspace),
+    "pl011": _Model("userspace", ("at",), ("size", "registers", "input", "console"), _userspace),
     "replies-by-address": _Model("userspace", ("at",), ("size", "registers"), _userspace),
     "vgic-v3": _Model(
         "kernel", ("distributor", "redistributor"), (), _vgic(3, "redistributor", _REDISTRIBUTOR)

@@ -12,7 +12,7 @@ from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.source import quoted
 
 MAX_SCENARIO: Final = 1 << 20
-MAX_CONTENTS: Final = 16 << 20
+MAX_CONTENTS: Final = 256 << 20
 """Of all files that a scenario names together."""
 
 

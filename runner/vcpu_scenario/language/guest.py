@@ -1,4 +1,4 @@
-"""What the vCPU runs: code, words, a flat binary or an ELF file, and the names it brings."""
+"""What the vCPU runs: code, words, a flat binary, an ELF file or Linux, and its names."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, NoAssembler
 from vcpu_scenario.case import Load
 from vcpu_scenario.language.files import Folder
+from vcpu_scenario.language.linux import DEFAULT_MEMORY, Linux, Missing, read_linux
 from vcpu_scenario.language.nodes import Map, Node, Scalar
 from vcpu_scenario.language.nodes import Sequence as Items
 from vcpu_scenario.language.scope import IPA_LIMIT, Scope
@@ -26,7 +27,9 @@ class Program:
     """Guest code: its bytes, the names it brings, where it starts.
 
     ``lines`` maps the address of an instruction to the text it comes from; ``ok`` is off where
-    the code could not be had, and its names are therefore not known.
+    the code could not be had, and its names are therefore not known; ``missing`` says why where
+    it need not be had everywhere. ``room`` is the size of the memory around it if the file says
+    nothing of memory.
     """
 
     base: int = DEFAULT_BASE
@@ -36,6 +39,9 @@ class Program:
     entry: int | None = None
     span: Span | None = None
     ok: bool = True
+    linux: Linux | None = None
+    missing: str = ""
+    room: int = 1 << 20
 
 
 class Sources(NamedTuple):
@@ -56,7 +62,7 @@ def read_program(guest: Map, scope: Scope, sources: Sources) -> Program:
         return _failed(base)
     if len(forms) != 1:
         scope.problems.add(
-            "a guest has exactly one of code, words, binary and elf",
+            "a guest has exactly one of code, words, binary, elf and linux",
             forms[1][0].span if forms else guest.span,
             found=", ".join(key.text for key, _ in forms) or "none of them",
         )
@@ -152,11 +158,32 @@ def _elf(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
     return Program(image.base, image.loads, image.symbols, {}, image.entry, node.span)
 
 
+def _linux(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
+    assert isinstance(node, Map)
+    try:
+        found = read_linux(node, base, scope, sources.folder)
+    except Missing as missing:
+        return Program(base, span=node.span, ok=False, missing=str(missing))
+    if found is None:
+        return _failed(base)
+    return Program(
+        base,
+        found.loads,
+        found.symbols,
+        {},
+        found.entry,
+        node.span,
+        linux=found,
+        room=DEFAULT_MEMORY,
+    )
+
+
 _FORMS: Final[Mapping[str, Callable[[Node, int, Scope, Sources], Program]]] = {
     "code": _code,
     "words": _words,
     "binary": _binary,
     "elf": _elf,
+    "linux": _linux,
 }
 
 

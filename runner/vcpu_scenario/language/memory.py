@@ -14,7 +14,6 @@ from vcpu_scenario.language.nodes import Sequence as Items
 from vcpu_scenario.language.scope import IPA_LIMIT, PAGE, Scope
 from vcpu_scenario.source import Span
 
-DEFAULT_SIZE: Final = 1 << 20
 MAX_SLOTS: Final = 128
 MAX_MEMORY: Final = 1 << 30
 """All slots of a scenario together; a real host has to find it too."""
@@ -70,7 +69,7 @@ def read_memory(memory: Node | None, program: Program, scope: Scope, folder: Fol
             # Nobody knows where it would lie.
             return Memory(complete=False)
         base = program.base & -PAGE
-        size = min(DEFAULT_SIZE, IPA_LIMIT - base)
+        size = min(program.room, IPA_LIMIT - base)
         found.add(Memslot(base, size), program.span or Span("", 1, 1, 1, 1), implicit=True)
         return found
     for item in memory.items:

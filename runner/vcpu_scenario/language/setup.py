@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
 from vcpu_scenario.case import Case, Limits
@@ -80,6 +81,11 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     check_overlaps([*memory.regions, *devices.regions], scope)
     _check_loads(program, data, memory, scope)
 
+    psci = "psci_0_2" in _texts(root.get("features"), ("psci_0_2",))
+    if program.linux is not None:
+        tree = program.linux.with_tree(memory.slots, devices.gic, devices.userspace, psci=psci)
+        program = replace(program, loads=(*program.loads, tree))
+        _check_loads(program, [], memory, scope)
     doings = Doings(scope, folder)
     debug = root.get("debug")
     before = read_actions(root.get("before"), doings)
@@ -100,8 +106,9 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         reactions=tuple(read.reaction for read in on.reactions),
         observe=_observe(root.get("observe"), on.reactions, scope),
         skip_brk=_AFTER_BRK[_text(root.get("after_brk")) or "continue"],
-        psci_0_2="psci_0_2" in _texts(root.get("features"), ("psci_0_2",)),
-        limits=_limits(root.get("limits"), scope),
+        psci_0_2=psci,
+        limits=_limits(root.get("limits"), _LIMITS_OF_LINUX if program.linux else Limits(), scope),
+        missing=program.missing,
     )
     check_doings(doings, memory)
     limits = root.get("limits")
@@ -190,6 +197,8 @@ def _registers(guest: Node | None, program: Program, scope: Scope) -> tuple[tupl
     start = scope.address(entry) if entry is not None else program.entry
     if start is not None:
         registers.setdefault("pc", start)
+    if program.linux is not None:
+        registers.setdefault("x0", program.linux.tree)
     return tuple(registers.items())
 
 
@@ -204,12 +213,15 @@ def _observe(
 
 
 MAX_EXITS: Final = 100_000
-_MAX_INSTRUCTIONS: Final = 1_000_000_000
-_MAX_SECONDS: Final = 60.0
+_MAX_INSTRUCTIONS: Final = 100_000_000_000
+_MAX_SECONDS: Final = 600.0
 
 
-def _limits(node: Node | None, scope: Scope) -> Limits:
-    default = Limits()
+_LIMITS_OF_LINUX: Final = Limits(instructions=10_000_000_000, seconds=300.0)
+"""It boots within one KVM_RUN."""
+
+
+def _limits(node: Node | None, default: Limits, scope: Scope) -> Limits:
     if not isinstance(node, Map):
         return default
 

@@ -181,6 +181,8 @@ def _userspace(device: c.Device) -> dict[str, Any]:
         entry["registers"] = _unique(device.registers)
     if device.replies:
         entry["replies"] = {key: list(values) for key, values in _unique(device.replies).items()}
+    if device.console:
+        entry["console"] = True
     if device.input:
         entry["input"] = device.input.decode("latin-1")
     return entry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vcpu_scenario.host.signals import is_interruption
 from vcpu_scenario.running.target import Create, Lost, Made, Skipped, lacks_capability
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from vcpu_scenario.running.target import Target
     from vcpu_scenario.verdict.guest import Guest
     from vcpu_scenario.verdict.records import Mismatch, StopFinding
+
+
+_EXPLAINED: Final = 1_000_000_000
+"""Instructions of a KVM_RUN: to look for the cause of a difference runs a case dozens of times,
+which one that may take longer is not worth."""
 
 
 def execute(scenario_case: ScenarioCase, create: Create) -> Result:
@@ -55,6 +60,8 @@ def execute_on(scenario_case: ScenarioCase, target: Target) -> Result:
 def _result(scenario_case: ScenarioCase, target: Target) -> Result:
     case, expectation = scenario_case.case, scenario_case.expectation
     assert expectation is not None
+    if case.missing:
+        return Result(scenario_case, Verdict.SKIP, reason=case.missing)
     found = target.run(case, scenario_case.kernel)
     if isinstance(found, Skipped):
         return Result(scenario_case, Verdict.SKIP, reason=found.reason)
@@ -65,7 +72,8 @@ def _result(scenario_case: ScenarioCase, target: Target) -> Result:
     if of_its_own and expectation.refused is None and lacks_capability(case, found):
         return Result(scenario_case, Verdict.SKIP, reason=f"{target.name} lacks {found.error}")
     result = judged(scenario_case, found)
-    if result.mismatches and target.has_rules(scenario_case.kernel):
+    short = case.limits.instructions <= _EXPLAINED
+    if result.mismatches and short and target.has_rules(scenario_case.kernel):
         from vcpu_scenario.running.causes import explained
 
         return explained(result, judged)

@@ -33,7 +33,7 @@ from vcpu_scenario.trace import (
     Trace,
     Unmodelled,
 )
-from vcpu_scenario.vmm.debugger import Asked, reason_of
+from vcpu_scenario.vmm.debugger import Asked, reason_of, stepping
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.fields import fields_of
 from vcpu_scenario.vmm.patterns import Reactions
@@ -69,6 +69,9 @@ class _Run:
         self.mmio_data = c_uint64.from_buffer(self.run.mmio.data)
         self.case = case
         self.bus = Bus(case)
+        self.consoles = [
+            (device.base, device.base + device.size) for device in case.devices if device.console
+        ]
         self.exits: list[Exit] = []
         self.entries: list[Entry] = []
         self.on = dict(case.on)
@@ -136,6 +139,8 @@ class _Run:
                     self.do(action)
                 self.for_next_run.clear()
             result = self._kvm_run(kicked)
+            while not result and self._at_console():
+                result = self._kvm_run_on()
             if kicked and result == -errno.EINTR:
                 continue  # no exit of the scenario's
             # A kernel that has something to say before it looks whether it may go on says it now.
@@ -155,6 +160,24 @@ class _Run:
         fields = gave, did, pc, debug, breakpoints, kicked, machine.inside
         self.entries.append(_new(Entry, fields))
         return result
+
+    def _at_console(self) -> bool:
+        """Answers an access to a console, of which no exit is made unless it is stepped."""
+        run = self.run
+        if not self.consoles or run.exit_reason != abi.KVM_EXIT_MMIO or stepping(self.asked.debug):
+            return False
+        mmio = run.mmio
+        if not any(base <= mmio.phys_addr < end for base, end in self.consoles):
+            return False
+        if mmio.is_write:
+            self.bus.write(mmio.phys_addr, mmio.len, bytes(mmio.data))
+        else:
+            self.mmio_data.value = self.bus.read(mmio.phys_addr, mmio.len)
+        return True
+
+    def _kvm_run_on(self) -> int:
+        limits = self.case.limits
+        return self.machine.kvm_run(instructions=limits.instructions, seconds=limits.seconds)
 
     def _record(self, result: int) -> Exit:
         run, reason = self.run, self.run.exit_reason

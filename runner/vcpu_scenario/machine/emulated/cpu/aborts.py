@@ -29,6 +29,10 @@ def data_abort(cpu: Hardware) -> int | None:
     ipa = cpu.failed_at(is_write=is_write)
     if is_write:
         cpu.stage2.undo_store(ipa)
+        if cpu.pc != cpu.failed_pc:
+            # After a DC ZVA that fails Unicorn comes to the next instruction.
+            cpu.pc = cpu.failed_pc
+            return _zero_block_abort(cpu, ipa)
     translated = cpu.sctlr_el1.value & 1
     word = cpu.word_at_pc() if translated else cpu.stage2.word(cpu.regs[32])
     iss = decode.isv_syndrome(word)
@@ -55,6 +59,14 @@ def first_half(cpu: Hardware, word: int, address: int) -> int:
     access = decode.access_of(word, cpu.pc, cpu.x)
     began = access is not None and (address - access.address) & _PAGE_OFFSET == _HALF
     return address - _HALF if began else address
+
+
+def _zero_block_abort(cpu: Hardware, ipa: int) -> int | None:
+    va = cpu.x_or_zero(cpu.word_at_pc() & 31)
+    if cpu.mmu_on and (level := oversized(cpu, va, ipa)) is not None:
+        cpu.take_to_el1(esr.address_size_fault(cpu.current_el, level, is_write=True), va)
+        return None
+    return block_abort(cpu, va, ipa)
 
 
 def block_abort(cpu: Hardware, va: int, ipa: int) -> int:

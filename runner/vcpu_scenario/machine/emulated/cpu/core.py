@@ -29,7 +29,7 @@ from vcpu_scenario.machine.emulated.cpu.hardware import (
     Hardware,
 )
 from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, SS
-from vcpu_scenario.machine.emulated.cpu.sysreghook import SCTLR_A, RegisterHooks
+from vcpu_scenario.machine.emulated.cpu.sysreghook import FPEN, SCTLR_A, RegisterHooks
 from vcpu_scenario.machine.emulated.cpu.walk import oversized, unmapped_table
 from vcpu_scenario.machine.emulated.cpu.wordhooks import WordHooks
 from vcpu_scenario.machine.interface import NotModelled
@@ -66,15 +66,15 @@ class Cpu(Hardware):
     """One vCPU's hardware."""
 
     def __init__(self) -> None:
-        self._word_hooks = WordHooks(self)
         self.left = 0
-        super().__init__(self._word_hooks.scan)
+        super().__init__()
         self._handle = self.engine.handle
         self._count = ctypes.c_size_t()
         self.debug: Final = DebugUnit(self)
         self.watchpoints = self.debug
-        self._alignment: Final = Alignment(self)
         self._registers: Final = RegisterHooks(self)
+        self._word_hooks: Final = WordHooks(self, self._registers)
+        self._alignment: Final = Alignment(self, self._word_hooks.inspect)
         self.debug.write_breakpoints(DebugRegisters())  # the first code, which no hook is told of
         self._pristine = self.engine.new_context()
         uc.uc_context_save(self.engine.handle, self._pristine)
@@ -85,6 +85,7 @@ class Cpu(Hardware):
         self.debug.load(DebugRegisters())
         self.debug.forget_hit()
         self._word_hooks.clear()
+        self._registers.clear()
         self.stage2.clear()
         self.engine.flush_translations()
         self.engine.flush_tlb()
@@ -92,6 +93,8 @@ class Cpu(Hardware):
         self.clear_state()
 
     def write_sys(self, encoding: Encoding, value: int) -> None:
+        if encoding == sysregs.CPACR_EL1 and (value ^ self.read_sys(encoding)) & FPEN:
+            self._word_hooks.simd_changed()
         super().write_sys(encoding, value)
         if encoding == sysregs.SCTLR_EL1:
             self.debug.translation_changed()
@@ -108,6 +111,8 @@ class Cpu(Hardware):
         """
         if self.gic is not None and (self.gic.cpuif.lrs or self._hcr & HCR_LINES):
             self.sync_interrupt_lines()
+        # Unicorn does not undo its effect for a watchpoint, nor its step where it fails.
+        self.trap_dc_zva(bool(self._mdscr & 1) or self.debug.watches)
         self.exclusive.value = -1  # an exception return clears the local exclusive monitor
         if not self._mdscr & 1:
             # An exception return takes PSTATE.SS along only while software step is enabled.
@@ -178,8 +183,19 @@ class Cpu(Hardware):
         if self._registers.alignment is not None:
             self._word_hooks.check_alignment(self._registers.alignment)
             self._registers.alignment = None
+        if self._registers.simd_changed:
+            self._registers.simd_changed = False
+            self._word_hooks.simd_changed()
         self._count.value = budget
-        status = uc.uc_emu_start(self._handle, self.pc_cell, uc.ZERO, uc.ZERO, self._count)
+        while True:
+            status = uc.uc_emu_start(self._handle, self.pc_cell, uc.ZERO, uc.ZERO, self._count)
+            if self._word_hooks.hooked is None:
+                break
+            # Before code with hooks that are new: with them it goes on.
+            self._word_hooks.translate_anew()
+            if self._count.value == self.executed.value:
+                break
+            self._count.value -= self.executed.value
         if self.state.value not in _MODELLED:
             raise NotModelled(_strange_state(self.state.value))
         if status and self.debug.watch_hit is not None:
@@ -237,8 +253,9 @@ class Cpu(Hardware):
             return self._word_hooks.take()
         if self._alignment.hit:
             return self._alignment.take()
-        if self._registers.alignment is not None or self._registers.timer_changed:
-            self._registers.timer_changed = False
+        registers = self._registers
+        if registers.alignment is not None or registers.simd_changed or registers.timer_changed:
+            registers.timer_changed = False
             return None
         return EXIT_BUDGET
 

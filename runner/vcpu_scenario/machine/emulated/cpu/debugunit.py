@@ -126,6 +126,10 @@ class DebugUnit:
 
     # -- watchpoints -------------------------------------------------------------------------
 
+    @property
+    def watches(self) -> bool:
+        return bool(self._watches)
+
     def hit_at(self, va: int, length: int, *, is_write: bool) -> int | None:
         watch = self._hit_by(va, length, is_write)
         return None if watch is None else max(va, watch.start)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from vcpu_scenario.arm64 import esr, sysregs
@@ -26,7 +26,6 @@ HCR_TID2: Final = 1 << 17
 HCR_TDZ: Final = 1 << 28
 _HCR_GUEST: Final = (
     1 << 31  # RW
-    | HCR_TDZ  # DC ZVA runs on past a fault in Unicorn, so it is caught before
     | 1 << 22  # TSW
     | 1 << 21  # TACR
     | 1 << 19  # TSC
@@ -67,16 +66,13 @@ class Watchpoints(Protocol):
 
 
 class Hardware(RegisterFile):
-    """One CPU but for its execution: registers, EL2 controls, memory, exceptions to EL1.
-
-    ``scan`` is shown what the VMM writes to memory.
-    """
+    """One CPU but for its execution: registers, EL2 controls, memory, exceptions to EL1."""
 
     watchpoints: Watchpoints
 
-    def __init__(self, scan: Callable[[int, bytes], None]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.stage2: Final = Stage2(self.engine, scan)
+        self.stage2: Final = Stage2(self.engine, self._drop_code)
         self.gic: GicPort | None
         self.gicv: GicvPort | None
         """A GICv2 whose CPU interface the guest reaches without a trap."""
@@ -93,6 +89,8 @@ class Hardware(RegisterFile):
         self.timers: Timers
         """The physical one is KVM's, which the guest reaches through traps."""
         self._failed_store: int | None
+        self.failed_pc = 0
+        """The store's instruction."""
         self._hook = uc.MEM_INVALID_HOOK(self._note_failed_store)
         self.engine.add_hook(uc.UC_HOOK_MEM_WRITE_UNMAPPED | uc.UC_HOOK_MEM_WRITE_PROT, self._hook)
         self.engine.write_sys(sysregs.SCR_EL3, 0x531)
@@ -109,7 +107,7 @@ class Hardware(RegisterFile):
         self._failed_store = None
         self.timers = Timers()
         self.status = self.hsr = self.far = self.ipa = 0
-        self._mdcr = self._mdscr = self._hcr = 0
+        self._mdcr = self._mdscr = self._hcr = self._tdz = 0
 
     # -- controls ----------------------------------------------------------------------------
 
@@ -123,14 +121,20 @@ class Hardware(RegisterFile):
     def set_hcr(self, extra: int) -> None:
         """HCR_EL2 beyond what every guest runs with: ``HCR_TVM``, ``HCR_TID2``, the lines of
         the virtual interrupts."""
-        value = _HCR_GUEST | extra
+        value = _HCR_GUEST | self._tdz | extra
         if value != self._hcr:
             self._hcr = value
             self.engine.write_sys(sysregs.HCR_EL2, value)
 
     @property
     def hcr(self) -> int:
-        return self._hcr & ~_HCR_GUEST
+        return self._hcr & ~(_HCR_GUEST | HCR_TDZ)
+
+    def trap_dc_zva(self, trapped: bool) -> None:
+        """Catches DC ZVA before Unicorn runs it."""
+        if trapped is not bool(self._tdz):
+            self._tdz = trapped * HCR_TDZ
+            self.set_hcr(self.hcr)
 
     @property
     def hcr_value(self) -> int:
@@ -246,7 +250,7 @@ class Hardware(RegisterFile):
         self, _uc: int, _kind: int, address: int, _size: int, _value: int, _data: int
     ) -> bool:
         if self._failed_store is None:
-            self._failed_store = address
+            self._failed_store, self.failed_pc = address, self.regs[32]
         return False
 
     def failed_at(self, *, is_write: bool) -> int:
@@ -269,6 +273,15 @@ class Hardware(RegisterFile):
     def translate_write(self, va: int) -> int | None:
         """The same for what is to be written."""
         return self.engine.translate(va, uc.UC_PROT_WRITE) if self.mmu_on else va
+
+    def _drop_code(self, start: int, end: int) -> None:
+        """Drops what was translated from these IPAs. Unicorn would take them for virtual ones."""
+        sctlr = self.sctlr_el1.value
+        if sctlr & 1:
+            self.engine.write_sys(sysregs.SCTLR_EL1, sctlr & ~1)
+        self.engine.drop_translations(start, end)
+        if sctlr & 1:
+            self.engine.write_sys(sysregs.SCTLR_EL1, sctlr)
 
     def word_at_pc(self) -> int:
         """The instruction at pc; 0 where it cannot be read."""

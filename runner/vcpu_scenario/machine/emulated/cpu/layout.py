@@ -27,6 +27,7 @@ _EL1H = 5
 _SVC_IMM = 0x5EED
 _HVC_IMM = 0x5EEE
 _EXCLUSIVE = _PC + 0xAB8
+_COUNT = 0x5EED_C047
 _SVC = 0xD4000001 | _SVC_IMM << 5
 _LDXR_X1_X0 = 0xC85F7C01
 _HVC = 0xD4000002 | _HVC_IMM << 5
@@ -64,7 +65,8 @@ class Layout:
     monitor watches (u64, all ones where it is clear) and some system registers (u64 each).
 
     What the handle points to has at ``fault`` the physical address that a run last failed to
-    access (u64), and at ``cpu`` a pointer. A context is a copy of the CPU's own state:
+    access (u64), at ``executed`` how many instructions the last run began (u64), and at ``cpu`` a
+    pointer. A context is a copy of the CPU's own state:
     ``state_of_cpu`` bytes from where that points is where a context would begin to be it.
     """
 
@@ -76,6 +78,7 @@ class Layout:
     exclusive: int
     system: Mapping[tuple[int, int, int, int, int], int]
     fault: int
+    executed: int
     cpu: int
     state_of_cpu: int
 
@@ -95,6 +98,9 @@ class Layout:
 
     def fault_address(self, engine: uc.Engine) -> int:
         return engine.address + self.fault
+
+    def executed_address(self, engine: uc.Engine) -> int:
+        return engine.address + self.executed
 
 
 @cache
@@ -134,6 +140,7 @@ def cpu_layout() -> Layout:
     state = x0 + 33 * 8
     handle = _Handle(engine)
     fault = handle.fault_address(fetch_fault, load_fault)
+    executed = handle.executed(lambda count: engine.run(_PC, count))
     cpu, x0_of_cpu = handle.live_registers(fault)
     handle.close()
     engine.close()
@@ -146,13 +153,14 @@ def cpu_layout() -> Layout:
         exclusive,
         system,
         fault,
+        executed,
         cpu,
         x0_of_cpu - x0,
     )
     hvc_ok = struct.pack("<I", 0x5A000000 | _HVC_IMM) == after_hvc[syndrome : syndrome + 4]
     targets = after_svc[layout.target_el], after_hvc[layout.target_el]
     state_ok = struct.unpack_from("<II", after_svc, state) == (_EL1H, 1)
-    found = min(x0, syndrome, exclusive, fault, cpu, *system.values()) >= 0
+    found = min(x0, syndrome, exclusive, fault, executed, cpu, *system.values()) >= 0
     if not found or pc_found != _PC + 4 or not hvc_ok or not state_ok or targets != (1, 2):
         raise uc.UnicornError(UNKNOWN_LAYOUT)
     return layout
@@ -214,6 +222,15 @@ class _Handle:
             now = {at for at in range(0, len(content), 8) if content[at : at + 8] == address}
             offsets = offsets & now if offsets else now
         return min(offsets, default=-1)
+
+    def executed(self, run: Callable[[int], object]) -> int:
+        """The offset of the count of instructions, which is followed by what it may come to; -1
+        where that is not plain to see. ``run`` runs one that ends the run."""
+        run(_COUNT)
+        sought = struct.pack("<QQ", 1, _COUNT)
+        content = self._peek(self._engine.address, _HANDLE_SIZE)
+        at = content.find(sought)
+        return at if content.find(sought, at + 1) < 0 else -1
 
     def live_registers(self, size: int) -> tuple[int, int]:
         """The offset of the pointer to the CPU, in the first ``size`` bytes, and that of x0 from

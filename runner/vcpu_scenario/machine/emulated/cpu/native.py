@@ -1,8 +1,7 @@
 """Instructions that the hardware has and Unicorn lacks or gets wrong.
 
 Unicorn raises UNDEFINED for system registers it does not know: those of the virtual GIC are done
-here, those that trap to EL2 are reported so. DC ZVA is trapped before Unicorn runs it, since it
-runs on past a fault.
+here, those that trap to EL2 are reported so. DC ZVA may be trapped before Unicorn runs it.
 """
 
 from __future__ import annotations

@@ -42,6 +42,8 @@ class RegisterFile:
         self.exclusive: Final = c_uint64.from_address(base + at.exclusive)
         self.fault_ipa: Final = c_uint64.from_address(at.fault_address(self.engine))
         """Where the access lay that Unicorn could not make; of a store, where it failed last."""
+        self.executed: Final = c_uint64.from_address(at.executed_address(self.engine))
+        """How many instructions the last run began."""
         system = {encoding: base + offset for encoding, offset in at.system.items()}
         self.elr_el1: Final = c_uint64.from_address(system[sysregs.ELR_EL1])
         self.spsr_el1: Final = c_uint64.from_address(system[sysregs.SPSR_EL1])

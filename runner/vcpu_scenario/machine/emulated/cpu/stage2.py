@@ -1,7 +1,8 @@
-"""Guest memory: the memslots, and the stage-2 translation that maps them page by page.
+"""Guest memory: the memslots, and the stage-2 translation that maps them bit by bit.
 
 The host side of a slot is an anonymous mapping; a page enters Unicorn's memory map when KVM
-would map it, at its first touch. Until then touching it exits, as a stage-2 fault does.
+would map it, at its first touch. Until then touching it exits, as a stage-2 fault does. What is
+mapped at once is a page, or a block of 2 MiB in a large slot, of which the host has huge pages.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from vcpu_scenario.case import Memslot
 from vcpu_scenario.machine.emulated.cpu import uc
 
 PAGE = 4096
+BLOCK = 2 << 20
+_LARGE = 16 << 20
+"""A slot of this size is in huge pages where it holds all of one."""
 _ANONYMOUS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
-_PERMISSION_FAULT_L3 = 0x0F
+_PERMISSION_FAULT = 0x0C
 _TRANSLATION_FAULT = 0x04
 _LARGEST_STORE = 8
 """Of those that may cross into another page: larger ones are made in parts."""
@@ -35,7 +39,10 @@ class HostSlot:
     address: int
     words: memoryview[int]
     """The mapping as instructions."""
-    pages: set[int] = field(default_factory=set)
+    mapped: set[int] = field(default_factory=set)
+    """Where the pages and blocks begin that stage 2 maps."""
+    code: set[int] = field(default_factory=set)
+    """The pages, by their numbers, that Unicorn has translated code of."""
 
     def release(self) -> None:
         """Gives the memory back. Nothing may use ``address`` any more."""
@@ -45,19 +52,23 @@ class HostSlot:
 
     def maps(self, ipa: int) -> bool:
         """Whether stage 2 maps the page of ``ipa``."""
-        return ipa & ~(PAGE - 1) in self.pages
+        return self.leaf(ipa)[0] in self.mapped
+
+    def leaf(self, ipa: int) -> tuple[int, int]:
+        """Where the page or the block of ``ipa`` begins, and its size."""
+        block = ipa & ~(BLOCK - 1)
+        if self.end - self.base >= _LARGE and self.base <= block and block + BLOCK <= self.end:
+            return block, BLOCK
+        return ipa & ~(PAGE - 1), PAGE
 
 
 class Stage2:
-    """The guest physical address space of one VM.
+    """The guest physical address space of one VM."""
 
-    ``scan`` is shown what the VMM writes, which may be code: an address that is a multiple of 4,
-    and the bytes. All else is zero until the guest writes it.
-    """
-
-    def __init__(self, engine: uc.Engine, scan: Callable[[int, bytes], None]) -> None:
+    def __init__(self, engine: uc.Engine, drop_code: Callable[[int, int], None]) -> None:
+        """``drop_code`` makes Unicorn forget what it translated from between two addresses."""
         self._engine = engine
-        self._scan = scan
+        self._drop_code = drop_code
         self._slots: list[HostSlot] = []
         self._blocks = set[int]()
         self._tables = set[int]()
@@ -77,8 +88,8 @@ class Stage2:
     def clear(self) -> None:
         """Takes all slots away, with what they hold."""
         for host in self._slots:
-            for page in host.pages:
-                self._engine.unmap(page, PAGE)
+            for base in host.mapped:
+                self._engine.unmap(*host.leaf(base))
             host.release()
         for hook in self._end_hooks:
             self._engine.remove_hook(hook)
@@ -112,20 +123,22 @@ class Stage2:
         the first level of the tables (4 KiB granule, from level 1) that has no entry."""
         slot = self.slot_at(ipa)
         if slot is not None and slot.maps(ipa):
-            return _PERMISSION_FAULT_L3
+            return _PERMISSION_FAULT | (3 if slot.leaf(ipa)[1] == PAGE else 2)
         if ipa >> 30 not in self._blocks:
             return _TRANSLATION_FAULT | 1
         return _TRANSLATION_FAULT | (3 if ipa >> 21 in self._tables else 2)
 
-    def map_page(self, host: HostSlot, ipa: int) -> None:
-        """Maps the page of ``ipa``, as ``user_mem_abort`` does."""
-        page = ipa & ~(PAGE - 1)
+    def map_at(self, host: HostSlot, ipa: int) -> None:
+        """Maps the page or block of ``ipa``, as ``user_mem_abort`` does."""
+        base, size = host.leaf(ipa)
         readonly = host.slot.readonly
         prot = uc.UC_PROT_READ | uc.UC_PROT_EXEC if readonly else uc.UC_PROT_ALL
-        self._engine.map_ptr(page, PAGE, prot, host.address + page - host.base)
-        host.pages.add(page)
-        self.note_mapping(page, PAGE)
-        if page + PAGE == host.end and not readonly:
+        self._engine.map_ptr(base, size, prot, host.address + base - host.base)
+        host.mapped.add(base)
+        self._blocks.add(base >> 30)
+        if size == PAGE:
+            self._tables.add(base >> 21)
+        if base + size == host.end and not readonly:
             self._watch_end(host)
 
     # Unicorn writes what of a store lies on the first of two pages before it finds that the second
@@ -163,6 +176,15 @@ class Stage2:
         start = ipa - host.base
         return host.memory[start : start + length]
 
+    def read_code(self, ipa: int, length: int) -> bytes | None:
+        """What Unicorn has translated, all on one page."""
+        host = self.slot_at(ipa)
+        if host is None:
+            return None
+        host.code.add(ipa // PAGE)
+        start = ipa - host.base
+        return host.memory[start : start + length]
+
     def write(self, ipa: int, data: bytes) -> bool:
         host = self.slot_at(ipa)
         if host is None or ipa + len(data) > host.end:
@@ -171,9 +193,7 @@ class Stage2:
             return True
         start = ipa - host.base
         host.memory[start : start + len(data)] = data
-        if host.maps(ipa):
-            # Unicorn does not see writes from outside: drop what it translated from there.
-            self._engine.drop_translations(ipa, ipa + len(data))
-        aligned, end = start & ~3, start + len(data) + 3 & ~3
-        self._scan(host.base + aligned, host.memory[aligned:end])
+        end = ipa + len(data)
+        if host.code and not host.code.isdisjoint(range(ipa // PAGE, (end - 1) // PAGE + 1)):
+            self._drop_code(ipa, end)  # Unicorn does not see writes from outside
         return True

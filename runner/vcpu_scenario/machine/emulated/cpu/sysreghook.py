@@ -1,6 +1,7 @@
 """System registers that Unicorn has and gets wrong.
 
-It is stopped at each MRS and MSR of a register that it knows, before the access is checked.
+Each MRS and MSR of such a register is hooked by its address, when it is translated. The hook comes
+before the access is checked.
 """
 
 from __future__ import annotations
@@ -28,17 +29,50 @@ class RegisterHooks:
         self._cpu = cpu
         self.alignment: bool | None = None
         """What the guest has just made of SCTLR_EL1.A."""
+        self.simd_changed = False
+        """The guest has just changed CPACR_EL1.FPEN."""
         self.timer_changed = False
         """The CPU was stopped, so that it is looked at when a timer fires."""
         self._read = uc.SYSTEM_HOOK(self._on_read)
         self._write = uc.SYSTEM_HOOK(self._on_write)
-        cpu.engine.add_instruction_hook(uc.UC_ARM64_INS_MRS, self._read)
-        cpu.engine.add_instruction_hook(uc.UC_ARM64_INS_MSR, self._write)
+        self._hooks = dict[int, int]()
+        """By the addresses of their instructions."""
+        self._everywhere = False
+
+    def hook(self, address: int, word: int) -> bool:
+        """Hooks the instruction ``word`` at ``address`` if it accesses such a register; whether
+        that is new."""
+        if word & _ACCESS not in _ACCESSES or address in self._hooks or self._everywhere:
+            return False
+        engine = self._cpu.engine
+        if len(self._hooks) >= _MOST_HOOKS:
+            self._remove()
+            self._everywhere = True
+            self._hooks[-1] = engine.add_instruction_hook(uc.UC_ARM64_INS_MRS, self._read)
+            self._hooks[-2] = engine.add_instruction_hook(uc.UC_ARM64_INS_MSR, self._write)
+        else:
+            kind, callback = (
+                (uc.UC_ARM64_INS_MRS, self._read)
+                if word & _IS_READ
+                else (uc.UC_ARM64_INS_MSR, self._write)
+            )
+            self._hooks[address] = engine.add_instruction_hook(kind, callback, address, address)
+        return True
+
+    def _remove(self) -> None:
+        for hook in self._hooks.values():
+            self._cpu.engine.remove_hook(hook)
+        self._hooks.clear()
+        self._everywhere = False
+
+    def clear(self) -> None:
+        """Takes all hooks away."""
+        self._remove()
+        self.alignment = None
+        self.simd_changed = self.timer_changed = False
 
     def _on_read(self, _uc: int, register: int, cp: uc.CpRegPointer, _data: int) -> int:
         found = cp.contents
-        if found.crn < _LOWEST_CRN:
-            return 0
         encoding = found.op0, found.op1, found.crn, found.crm, found.op2
         read = _READS.get(encoding)
         if read is None or not self._may(encoding):
@@ -50,11 +84,11 @@ class RegisterHooks:
 
     def _on_write(self, _uc: int, register: int, cp: uc.CpRegPointer, _data: int) -> int:
         found = cp.contents
-        if found.crn < _LOWEST_CRN and found.crn != _SCTLR_CRN:
-            return 0
         encoding = found.op0, found.op1, found.crn, found.crm, found.op2
         if encoding == sysregs.SCTLR_EL1:
             return self._check_sctlr()
+        if encoding == sysregs.CPACR_EL1:
+            return self._check_cpacr()
         write = _WRITES.get(encoding)
         if write is None or not self._may(encoding):
             return 0
@@ -72,9 +106,17 @@ class RegisterHooks:
             uc.uc_emu_stop(self._cpu.engine.handle)
         return 0
 
+    def _check_cpacr(self) -> int:
+        """Stops where CPACR_EL1.FPEN changes: other words are to be hooked then."""
+        value = self._cpu.x_or_zero(self._cpu.word_at_pc() & 31)
+        if self._cpu.current_el and (value ^ self._cpu.read_sys(sysregs.CPACR_EL1)) & FPEN:
+            self.simd_changed = True
+            uc.uc_emu_stop(self._cpu.engine.handle)
+        return 0
+
     def _may(self, encoding: Encoding) -> bool:
         """Whether the access is the guest's to make; if not, Unicorn takes its exception."""
-        if self._cpu.current_el:
+        if self._cpu.current_el or encoding == sysregs.DCZID_EL0:
             return True
         bit = _AT_EL0.get(encoding, 0)
         return bool(self._cpu.read_sys(sysregs.CNTKCTL_EL1) & bit)
@@ -90,8 +132,20 @@ def _read_control(cpu: Hardware) -> int:
     return timer.control | (ISTATUS if timer.control & ENABLE and timer.met else 0)
 
 
-_LOWEST_CRN: Final = 14
-_SCTLR_CRN: Final = 1
+def _read_dczid(cpu: Hardware) -> int:
+    """Unicorn's shows the trap on DC ZVA that is this machine's own."""
+    prohibited = not cpu.current_el and not cpu.sctlr_el1.value & _SCTLR_DZE
+    return _DCZID_64_BYTES | (_DZP if prohibited else 0)
+
+
+_DCZID_64_BYTES: Final = 4
+_DZP: Final = 1 << 4
+"""DC ZVA is prohibited."""
+_SCTLR_DZE: Final = 1 << 14
+FPEN: Final = 3 << 20
+"""CPACR_EL1: where SIMD&FP does not trap."""
+_MOST_HOOKS: Final = 256
+"""Where there would be more, all accesses are hooked."""
 _CBAR: Final = 0x0800_0000
 """Where the recorded machine has its private peripherals."""
 _AT_EL0: Final[dict[Encoding, int]] = {
@@ -105,6 +159,7 @@ _READS: Final[dict[Encoding, Callable[[Hardware], int]]] = {
     sysregs.CNTV_TVAL_EL0: lambda cpu: cpu.timers.virtual.value(),
     sysregs.CNTV_CTL_EL0: _read_control,
     sysregs.CNTV_CVAL_EL0: lambda cpu: cpu.timers.virtual.compare,
+    sysregs.DCZID_EL0: _read_dczid,
     sysregs.CBAR_EL1: lambda cpu: _CBAR,
 }
 _WRITES: Final[dict[Encoding, Callable[[Hardware, int], None]]] = {
@@ -112,3 +167,16 @@ _WRITES: Final[dict[Encoding, Callable[[Hardware, int], None]]] = {
     sysregs.CNTV_CTL_EL0: lambda cpu, value: cpu.timers.set_control(cpu.timers.virtual, value),
     sysregs.CNTV_CVAL_EL0: lambda cpu, value: cpu.timers.virtual.set_compare(value),
 }
+_IS_READ: Final = 1 << 21
+_ACCESS: Final = 0xFFFF_FFE0
+"""An MRS or MSR but for its general register."""
+
+
+def _access(encoding: Encoding) -> int:
+    op0, op1, crn, crm, op2 = encoding
+    return 0xD500_0000 | op0 << 19 | op1 << 16 | crn << 12 | crm << 8 | op2 << 5
+
+
+_ACCESSES: Final = frozenset(_access(encoding) | _IS_READ for encoding in _READS) | frozenset(
+    _access(encoding) for encoding in (*_WRITES, sysregs.SCTLR_EL1, sysregs.CPACR_EL1)
+)

@@ -163,7 +163,7 @@ def check(status: int, what: str) -> None:
 class Engine:
     """One Unicorn instance with a Cortex-A57, and the few calls made on it."""
 
-    def __init__(self, tcg_buffer: int = 16 << 20) -> None:
+    def __init__(self, tcg_buffer: int = 128 << 20) -> None:
         handle = c_void_p()
         check(_uc_open(UC_ARCH_ARM64, UC_MODE_ARM, byref(handle)), "uc_open")
         self.handle: Final = handle
@@ -275,19 +275,23 @@ class Engine:
         check(status, "uc_hook_add")
         return int(hook.value)
 
-    def add_instruction_hook(self, instruction: int, callback: Any) -> None:
-        """Hooks an instruction wherever it is: one of ``UC_ARM64_INS_*``."""
+    def add_instruction_hook(
+        self, instruction: int, callback: Any, begin: int = 1, end: int = 0
+    ) -> int:
+        """Hooks an instruction, one of ``UC_ARM64_INS_*``, where it is between the two."""
+        hook = c_size_t()
         status = _uc_hook_add(
             self.handle,
-            byref(c_size_t()),
+            byref(hook),
             c_int(UC_HOOK_INSN),
             callback,
             c_void_p(),
-            c_uint64(1),
-            c_uint64(0),
+            c_uint64(begin),
+            c_uint64(end),
             c_int(instruction),
         )
         check(status, "uc_hook_add")
+        return int(hook.value)
 
     def remove_hook(self, hook: int) -> None:
         check(_uc_hook_del(self.handle, hook), "uc_hook_del")

@@ -1,30 +1,28 @@
 """Instructions that Unicorn would run and must not: it is stopped before them.
 
 With CPACR_EL1.FPEN clear, as it is at reset, SIMD&FP traps to EL1 (EC 0x07), which Unicorn does
-not do; DCZID_EL0 would show the trap on DC ZVA that is this machine's own; and LDAR and STLR of an
-address that is not aligned fault, ahead of any translation. Words that are such an instruction are
-found when the VMM writes them, and code hooks stop before them.
+not do; LDAR and STLR of an address that is not aligned fault, ahead of any translation; and AT may
+find an address too large. Such instructions are found when Unicorn translates them, and code hooks
+stop before them: before SIMD only where it traps.
 """
 
 from __future__ import annotations
 
 import re
+import struct
 from typing import Final
 
 from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.machine.emulated.cpu import decode, uc
 from vcpu_scenario.machine.emulated.cpu.allocated import is_allocated
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
+from vcpu_scenario.machine.emulated.cpu.sysreghook import RegisterHooks
 from vcpu_scenario.machine.emulated.cpu.walk import oversized
 
 _EC_FP_ASIMD: Final = 0x07
 _TRAPPED: Final = _EC_FP_ASIMD << esr.EC_SHIFT | esr.IL | 0x1E0_0000
 _PAR_F: Final = 1
 _PAR_RES1: Final = 1 << 11
-_DCZID_64_BYTES: Final = 4
-_DZP: Final = 1 << 4
-"""DC ZVA is prohibited."""
-_SCTLR_DZE: Final = 1 << 14
 
 
 def _is_simd_top(top: int) -> bool:
@@ -39,10 +37,6 @@ def _is_simd_top(top: int) -> bool:
 def _is_simd(word: int) -> bool:
     """SIMD&FP, or an access to FPCR or FPSR."""
     return _is_simd_top(word >> 24) or word & 0xFFDF_FFC0 == 0xD51B_4400
-
-
-def _reads_dczid(word: int) -> bool:
-    return word & 0xFFFF_FFE0 == 0xD53B_00E0
 
 
 def _translates(word: int) -> bool:
@@ -60,70 +54,35 @@ def _length(word: int) -> int:
     return 1 << (word >> 30)
 
 
-# The top byte tells most, so that memory is searched by its every fourth byte.
-_SIMD_RUN: Final = re.compile(
-    b"[" + b"".join(re.escape(bytes([top])) for top in range(256) if _is_simd_top(top)) + b"]+"
+# The top byte tells most, so that code is searched by its every fourth byte.
+_NOTABLE: Final = re.compile(
+    b"["
+    + b"".join(re.escape(bytes([top])) for top in range(256) if _is_simd_top(top))
+    + rb"\x48\x88\xc8\xd5]"  # LDAR and STLR, and system instructions
 )
-_SYSTEM_WORD: Final = re.compile(
-    rb"[\xe0-\xff]\x00\x3b\xd5"  # MRS of DCZID_EL0
-    rb"|[\x00-\x3f]\x44[\x1b\x3b]\xd5"  # MSR or MRS of FPCR or FPSR
-    rb"|[\x00-\x7f]\x78\x08\xd5",  # AT S1E1R, S1E1W, S1E0R, S1E0W
-    re.DOTALL,
-)
-"""These whole: code is full of others that begin like them."""
-_ORDERED_TOP: Final = re.compile(rb"[\x48\x88\xc8]")
-
-_MOST_RANGES: Final = 64
-"""Hooks for the bytes of one write. Unicorn looks through all of them at each instruction that it
-translates, and data is full of words that could be some instruction: then hooks cover more."""
-
-_MOST_HOOKS: Final = 1024
-"""Hooks of one CPU; where there would be more, a single one covers all."""
-
-Range = tuple[int, int]
-"""The first and the last word."""
-
-
-def _ranges(address: int, data: bytes) -> list[Range]:
-    """Where in ``data`` the hooks have to be, few enough."""
-    tops = data[3::4]
-    found = [
-        (address + 4 * match.start(), address + 4 * match.end() - 4)
-        for match in _SIMD_RUN.finditer(tops)
-    ]
-    for match in _SYSTEM_WORD.finditer(data):
-        if not match.start() & 3:
-            at = address + match.start()
-            found.append((at, at))
-    for match in _ORDERED_TOP.finditer(tops):
-        at = 4 * match.start()
-        if _is_ordered(int.from_bytes(data[at : at + 4], "little")):
-            found.append((address + at, address + at))
-    found.sort()
-    gap = 4
-    while len(found) > _MOST_RANGES:
-        gap *= 4
-        found = _joined(found, gap)
-    return found
-
-
-def _joined(ranges: list[Range], gap: int) -> list[Range]:
-    """Those that lie no further apart than ``gap`` as one."""
-    joined = ranges[:1]
-    for first, last in ranges[1:]:
-        if first - joined[-1][1] <= gap:
-            joined[-1] = (joined[-1][0], last)
-        else:
-            joined.append((first, last))
-    return joined
+_MOST_SIMD: Final = 64
+"""Where there would be more hooks of SIMD, they are taken away and set anew as code runs."""
+_MOST_ORDERED: Final = 32
+"""The same of LDAR, STLR and AT. Each slows down all that the guest runs."""
+_ROUNDS: Final = 16
+"""How often that may be without one that was not aligned: such code is a compiler's, which aligns
+what it orders, and is not watched any more."""
 
 
 class WordHooks:
     """The hooks of one CPU."""
 
-    def __init__(self, cpu: Hardware) -> None:
+    def __init__(self, cpu: Hardware, registers: RegisterHooks) -> None:
         self._cpu = cpu
-        self._hooks = dict[Range, int]()
+        self._registers = registers
+        self._simd = dict[int, int]()
+        self._ordered = dict[int, int]()
+        """Both by the addresses of their instructions."""
+        self._order_unwatched = False
+        self._rounds = 0
+        self.hooked: tuple[int, int] | None = None
+        """Code that was translated before its hooks were set, for which the CPU was stopped."""
+        self._all_stale = False
         self._callback = uc.CODE_HOOK(self._on_instruction)
         self._stopped_before = 0
         self._misaligned: int | None = None
@@ -131,6 +90,88 @@ class WordHooks:
         self._on_any = uc.CODE_HOOK(self._on_any_instruction)
         self._every: int | None = None
         """The hook on each instruction, while alignment is checked."""
+
+    # -- finding words -----------------------------------------------------------------------
+
+    def inspect(self, pc: int, size: int) -> None:
+        """Looks through code that was just translated. Where it has instructions to be hooked they
+        are, and the CPU is stopped before it runs what has no hooks yet."""
+        cpu = self._cpu
+        ipa = cpu.engine.translate(pc, uc.UC_PROT_EXEC) if cpu.mmu_on else pc
+        code = None if ipa is None else cpu.stage2.read_code(ipa, size)
+        if code is None or not _NOTABLE.search(code[3::4]):
+            return
+        words = [(pc + 4 * n, word) for n, (word,) in enumerate(struct.iter_unpack("<I", code))]
+        new = self._hook_ordered(
+            {at for at, word in words if _is_ordered(word) or _translates(word)}
+        )
+        trapping = not self._simd_enabled()
+        for address, word in words:
+            if _is_simd(word):
+                if trapping:
+                    new |= self._hook_simd(address)
+                    trapping = False  # it does at this one, and none behind is run
+            else:
+                new |= self._registers.hook(address, word)
+        if new:
+            self.hooked = pc, pc + size
+            uc.uc_emu_stop(cpu.engine.handle)
+
+    def _hook_simd(self, address: int) -> bool:
+        if address in self._simd:
+            return False
+        if len(self._simd) >= _MOST_SIMD:
+            self._remove(self._simd)
+        self._simd[address] = self._add(address)
+        return True
+
+    def _hook_ordered(self, addresses: set[int]) -> bool:
+        """Those of one piece of code, all of them or none."""
+        if self._order_unwatched or addresses <= self._ordered.keys():
+            return False
+        if len(self._ordered) >= _MOST_ORDERED:
+            self._remove(self._ordered)
+            self._rounds += 1
+            self._order_unwatched = self._rounds > _ROUNDS
+        if not self._order_unwatched:
+            for address in addresses - self._ordered.keys():
+                self._ordered[address] = self._add(address)
+        return True
+
+    def _add(self, address: int) -> int:
+        return self._cpu.engine.add_hook(uc.UC_HOOK_CODE, self._callback, address, address)
+
+    def _remove(self, hooks: dict[int, int]) -> None:
+        for hook in hooks.values():
+            self._cpu.engine.remove_hook(hook)
+        hooks.clear()
+        self._all_stale = True
+
+    def translate_anew(self) -> None:
+        """Drops what was translated before its hooks were set, or taken away."""
+        engine = self._cpu.engine
+        if self._all_stale:
+            engine.flush_translations()
+        elif self.hooked is not None:
+            engine.drop_translations(*self.hooked)
+        self.hooked, self._all_stale = None, False
+
+    def simd_changed(self) -> None:
+        """CPACR_EL1.FPEN is another: other words trap."""
+        self._remove(self._simd)
+        self.translate_anew()
+
+    def clear(self) -> None:
+        """Takes all hooks away."""
+        self._remove(self._simd)
+        self._remove(self._ordered)
+        self._order_unwatched = False
+        self._rounds = 0
+        self.check_alignment(checked=False)
+        self._stopped_before = 0
+        self.translate_anew()
+
+    # -- what they do ------------------------------------------------------------------------
 
     @property
     def alignment_checked(self) -> bool:
@@ -153,34 +194,6 @@ class WordHooks:
     def hit(self) -> bool:
         """A hook stopped the CPU."""
         return self._stopped_before != 0
-
-    def scan(self, address: int, data: bytes) -> None:
-        """Hooks what has to be among the words of ``data`` at ``address``, a multiple of 4."""
-        new = [found for found in _ranges(address, data) if not self._covers(*found)]
-        if not new:
-            return
-        engine = self._cpu.engine
-        if len(self._hooks) + len(new) > _MOST_HOOKS:
-            every = [*self._hooks, *new]
-            self._remove()
-            new = [(min(first for first, _ in every), max(last for _, last in every))]
-        for first, last in new:
-            self._hooks[first, last] = engine.add_hook(uc.UC_HOOK_CODE, self._callback, first, last)
-        engine.flush_translations()
-
-    def _covers(self, first: int, last: int) -> bool:
-        return any(low <= first and last <= high for low, high in self._hooks)
-
-    def _remove(self) -> None:
-        for hook in self._hooks.values():
-            self._cpu.engine.remove_hook(hook)
-        self._hooks.clear()
-
-    def clear(self) -> None:
-        """Takes all hooks away."""
-        self._remove()
-        self.check_alignment(checked=False)
-        self._stopped_before = 0
 
     def _on_any_instruction(self, _uc: int, _address: int, _size: int, _data: int) -> None:
         cpu = self._cpu
@@ -205,9 +218,10 @@ class WordHooks:
         elif _translates(word):
             stops = bool(cpu.current_el) and self._oversized(word) is not None
         else:
-            stops = _reads_dczid(word) or (_is_simd(word) and not self._simd_enabled())
+            stops = _is_simd(word) and not self._simd_enabled()
         if stops:
             self._stopped_before = word
+            self._rounds = 0
             uc.uc_emu_stop(cpu.engine.handle)
 
     def _oversized(self, word: int) -> int | None:
@@ -222,10 +236,6 @@ class WordHooks:
     def take(self) -> int | None:
         """Does what the hardware does with the instruction that the CPU was stopped before."""
         word, self._stopped_before = self._stopped_before, 0
-        if _reads_dczid(word):
-            prohibited = not self._cpu.current_el and not self._cpu.sctlr_el1.value & _SCTLR_DZE
-            self._cpu.set_x(word & 31, _DCZID_64_BYTES | (_DZP if prohibited else 0))
-            return self._cpu.finish_natively()
         if _translates(word):
             level = self._oversized(word) or 0
             self._cpu.write_sys(sysregs.PAR_EL1, _PAR_RES1 | level << 1 | _PAR_F)

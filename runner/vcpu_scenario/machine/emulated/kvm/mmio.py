@@ -34,7 +34,7 @@ def handle_guest_abort(vcpu: Vcpu) -> int:
         return 1
     slot = cpu.stage2.slot_at(ipa)
     if slot is not None and (fetch or not (hsr & decode.WNR and slot.slot.readonly)):
-        cpu.stage2.map_page(slot, ipa)
+        cpu.stage2.map_at(slot, ipa)
         return 1
     if fetch:
         inject_abort(vcpu, far=far, fetch=True)

@@ -1,0 +1,42 @@
+"""An arm64 kernel as a boot loader sees it (Linux, ``Documentation/arch/arm64/booting.rst``)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from vcpu_scenario.assembly.elf import NotAGuest
+
+ALIGNMENT: Final = 2 << 20
+_MAGIC: Final = b"ARM\x64"
+_HEADER: Final = struct.Struct("<8xQQQ24x4s4x")
+_COMPRESSED: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd", b"\xfd7": "xz", b"MZ": "EFI zboot"}
+_OLD_OFFSET: Final = 0x8_0000
+"""Where a kernel without a size (before 3.17) is loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelImage:
+    """Where an Image belongs from the beginning of memory, and how much it takes, in bytes."""
+
+    text_offset: int
+    size: int
+
+
+def read_image(data: bytes) -> KernelImage:
+    """The header of an Image. Raises :class:`~vcpu_scenario.assembly.elf.NotAGuest`."""
+    if len(data) < _HEADER.size:
+        raise NotAGuest("it is too short for an arm64 Image")
+    offset, size, flags, magic = _HEADER.unpack_from(data)
+    if magic != _MAGIC:
+        packed = _COMPRESSED.get(data[:2])
+        how = f"it is packed ({packed}); unpack it first" if packed else "it is no arm64 Image"
+        raise NotAGuest(how)
+    if flags & 1:
+        raise NotAGuest("it is big-endian")
+    if not size:
+        return KernelImage(_OLD_OFFSET, len(data) + ALIGNMENT)
+    if size < len(data) or size >> 32 or offset >= ALIGNMENT:
+        raise NotAGuest("its header has sizes that cannot be")
+    return KernelImage(offset, size)

@@ -1,0 +1,181 @@
+"""Linux as a guest."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import fdt
+import pytest
+from vcpu_scenario.assembly.devicetree import Boot, device_tree
+from vcpu_scenario.assembly.elf import NotAGuest
+from vcpu_scenario.assembly.kernelimage import KernelImage, read_image
+from vcpu_scenario.case import Case, Device, Gic, Memslot
+from vcpu_scenario.language import load
+from vcpu_scenario.language.model import ScenarioCase
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.running.execute import execute
+from vcpu_scenario.vmm.loop import run_case
+
+from tests.linux.userspace import LINE, initrd
+
+MIB = 1 << 20
+HEADER = struct.pack("<8xQQQ24x4s4x", 0, 4 * MIB, 0xA, b"ARM\x64")
+SCENARIO = """\
+title: Linux boots
+guest:
+  linux: {{image: {image}, initrd: initrd, cmdline: "{cmdline}"}}
+devices:
+  gic: {{handled_by: kernel, model: vgic-v3, distributor: 0x08000000, redistributor: 0x080a0000}}
+  uart: {{handled_by: userspace, model: pl011, at: 0x09000000, console: true}}
+debug: {{hardware_breakpoints: [{breakpoints}]}}
+kernels: ["5.10", "6.12"]
+expect:
+{expect}
+"""
+SHUTDOWN = "  - exits: [{system_event: {type: shutdown}}]"
+
+
+def cases(
+    folder: Path,
+    image: str = "debian:6.12",
+    expect: str = SHUTDOWN,
+    breakpoints: str = "",
+    cmdline: str = "console=ttyAMA0 nokaslr cryptomgr.notests",
+) -> list[ScenarioCase]:
+    path = folder / "linux.vcpu.yaml"
+    path.write_text(
+        SCENARIO.format(image=image, expect=expect, breakpoints=breakpoints, cmdline=cmdline)
+    )
+    (folder / "initrd").write_bytes(initrd())
+    return list(load(path).cases())
+
+
+def fetched(folder: Path, **parts: str) -> list[ScenarioCase]:
+    found = cases(folder, **parts)
+    if found[0].case.missing:
+        pytest.skip(found[0].case.missing)
+    return found
+
+
+def made(folder: Path) -> Case:
+    """A case whose kernel is a header alone."""
+    (folder / "Image").write_bytes(HEADER + bytes(64))
+    return cases(folder, "Image")[0].case
+
+
+# -- what the boot protocol asks for ---------------------------------------------------------------
+
+
+def test_an_image_says_where_it_goes_and_what_it_takes() -> None:
+    assert read_image(HEADER) == KernelImage(0, 4 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "too short"),
+        (bytes(64), "no arm64 Image"),
+        (b"\x1f\x8b".ljust(64, b"\0"), "gzip"),
+        (struct.pack("<8xQQQ24x4s4x", 0, 8, 0, b"ARM\x64"), "sizes that cannot be"),
+        (struct.pack("<8xQQQ24x4s4x", 0, MIB, 1, b"ARM\x64"), "big-endian"),
+    ],
+)
+def test_what_is_no_image_is_refused_in_words(data: bytes, why: str) -> None:
+    with pytest.raises(NotAGuest, match=why):
+        read_image(data)
+
+
+def test_the_vcpu_starts_at_the_image_with_the_device_tree_in_x0(tmp_path: Path) -> None:
+    case = made(tmp_path)
+    registers = dict(case.regs)
+    assert registers["pc"] == 0x4000_0000
+    tree = next(load for load in case.loads if load.addr == registers["x0"])
+    assert tree.data[:4] == b"\xd0\x0d\xfe\xed"
+    assert registers["x0"] % (2 * MIB) == 0
+    assert registers["x0"] >= 0x4000_0000 + 4 * MIB  # what the image takes beyond its file
+    assert case.slots == (Memslot(0x4000_0000, 128 * MIB),)
+
+
+def test_the_device_tree_tells_of_the_initrd(tmp_path: Path) -> None:
+    case = made(tmp_path)
+    tree = fdt.parse_dtb(next(ld.data for ld in case.loads if ld.data[:2] == b"\xd0\x0d"))
+    start = tree.get_property("linux,initrd-start", "chosen").data[1]
+    end = tree.get_property("linux,initrd-end", "chosen").data[1]
+    assert next(load for load in case.loads if load.addr == start).data == initrd()
+    assert end - start == len(initrd())
+
+
+def test_the_device_tree_has_what_the_vm_has() -> None:
+    blob = device_tree(
+        Boot("quiet"),
+        (Memslot(1 << 32, 2 * MIB), Memslot(0, 4096, readonly=True)),
+        Gic(2, 0x800_0000, cpu=0x801_0000),
+        (Device("uart", 0x900_0000, 0x1000, "pl011"), Device("other", 0xA00_0000, 0x1000)),
+        psci=False,
+    )
+    tree = fdt.parse_dtb(blob)
+    names = {node.name for node in tree.root.nodes}
+    assert names == {
+        "chosen", "memory@100000000", "cpus", "intc@8000000", "timer", "clock", "pl011@9000000",
+        "aliases",
+    }  # fmt: skip
+    assert tree.get_property("reg", "memory@100000000").data == [1, 0, 0, 2 * MIB]
+    assert tree.get_property("compatible", "intc@8000000").value == "arm,cortex-a15-gic"
+    assert not tree.exist_property("enable-method", "cpus/cpu@0")
+
+
+def test_a_kernel_that_was_not_fetched_is_skipped_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    result = execute(cases(tmp_path, breakpoints="gic_cpu_config")[0], create)
+    assert result.verdict == "skip"
+    assert "scenario lab fetch 6.12" in result.reason
+
+
+# -- Debian's kernel, where it is fetched ----------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("host", ["5.10", "6.12"])
+def test_debian_boots_to_a_userspace_that_prints_and_powers_off(host: str, tmp_path: Path) -> None:
+    (found,) = [case for case in fetched(tmp_path) if case.kernel == host]
+    result = execute(found, create)
+    assert result.verdict == "pass"
+    assert result.trace is not None
+    assert LINE.replace(b"\n", b"\r\n") in result.trace.output["uart"]
+
+
+@pytest.mark.slow
+def test_a_second_boot_is_the_same_bit_for_bit(tmp_path: Path) -> None:
+    # Without `console` each access of the UART is an exit of the trace.
+    case = fetched(tmp_path)[0].case
+    devices = tuple(replace(device, console=False) for device in case.devices)
+    case = replace(case, devices=devices, limits=replace(case.limits, exits=100_000))
+    first, second = (run_case(create("6.12"), case) for _ in range(2))
+    assert first.exits[-1].exit == "SYSTEM_EVENT"
+    assert first == second
+
+
+@pytest.mark.slow
+def test_a_step_over_a_store_to_the_gic_is_lost_on_old_kernels_alone(tmp_path: Path) -> None:
+    expect = """\
+  - exits:
+      - debug:
+          hardware_breakpoint: gic_cpu_config
+          then: [debug: {hardware_breakpoints: [gic_cpu_config+0x44]}]
+      - debug:
+          hardware_breakpoint: gic_cpu_config+0x44
+          then: [debug: {single_step: true}]
+      - debug: {step: gic_cpu_config+0x48, kernels: "6.12"}
+      - debug: {step: gic_cpu_config+0x4c}
+"""
+    found = fetched(
+        tmp_path,
+        expect=expect,
+        breakpoints="gic_cpu_config",
+        cmdline="earlycon=pl011,0x09000000 nokaslr",
+    )
+    assert [execute(case, create).verdict for case in found] == ["pass", "pass"]
