@@ -79,7 +79,7 @@ def test_options(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "list", "explain"])
 def test_kernels(command: str, folder: Path) -> None:
-    assert offered(folder, f"scenario {command} --kernel ") == list(KNOWN_RELEASES)
+    assert offered(folder, f"scenario {command} --kernel ") == [*KNOWN_RELEASES, "latest", "lts"]
     assert offered(folder, f"scenario {command} --kernel 6.1") == [
         name for name in KNOWN_RELEASES if name.startswith("6.1")
     ]

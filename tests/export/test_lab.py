@@ -51,7 +51,7 @@ def test_a_program_passes_where_the_scenario_does(lab: Lab, compiler: str, tmp_p
     ("true", "false", "told"),
     [
         ("debug: {step: store, regs: {x1: 0x2a}}", "debug: {step: store}", ""),
-        ("len: 4, data: 0x2a, pc: store", "len: 4, data: 0x2b, pc: store", "exit 2: "),
+        ("len: 4, data: 0x2a, pc: ", "len: 4, data: 0x2b, pc: ", "exit 2: "),
         ("debug: {step: off+8}", "debug: {step: off}", "exit_pc is 0x40000024, not 0x4000001c"),
         ("- system_event: {type: shutdown}", "- system_event: {type: reset}", "type is 0x1"),
     ],

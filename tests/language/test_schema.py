@@ -22,7 +22,7 @@ SCHEMA = schema.scenario_schema()
 REFEREE = Draft7Validator(SCHEMA)
 
 KNOWN = {
-    *("$schema", "$id", "$ref", "title", "description", "default", "definitions"),
+    *("$schema", "$id", "$ref", "title", "description", "default", "examples", "definitions"),
     *("type", "enum", "pattern", "minimum", "maximum", "minLength"),
     *("items", "minItems", "maxItems"),
     *("properties", "additionalProperties", "propertyNames", "required", "dependencies"),

@@ -39,11 +39,6 @@ ENDS: Final = {
 LEFT_OUT: Final[Mapping[tuple[str, ...], str]] = {
     ("spin", "drop"): "the client goes away",
     ("wfi", "steps"): "at which step the timer fires is a matter of time",
-    **{
-        ("watch", name, "5.10"): "FAR is that of the last stage-2 abort, and QEMU's RAM is mapped"
-        " in pages that are larger than ours"
-        for name in ("reads-a", "reads-r", "writes-w", "writes-r", "stay")
-    },
 }
 
 LEAST: Final = {

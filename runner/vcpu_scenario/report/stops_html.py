@@ -74,4 +74,5 @@ def _cell(table: Table, row: Row, number: int) -> str:
 
 
 def _safe(text: str) -> str:
-    return escape(printable(text))
+    # `##[` is a command in the logs of some CI services.
+    return escape(printable(text)).replace("##[", "#&#35;[")
