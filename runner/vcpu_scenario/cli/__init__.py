@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _COMPLETION = "_SCENARIO_COMPLETE"
 """Set where a shell asks what could come next: it then runs the command without arguments."""
 
+_MODULES = tuple(f"vcpu_scenario.cli.{name}" for name in ("app", "authors", "real", "sharing"))
+"""Those that add commands to the application, in the order of the help."""
+
 _TYPERS_INTERRUPT = 130
 """What Typer makes of a KeyboardInterrupt that passes through it."""
 
@@ -63,6 +66,8 @@ def _dispatch(args: Sequence[str]) -> int:
     import vcpu_scenario.cli.sharing  # noqa: F401 - all add their commands to the application
     from vcpu_scenario.cli.app import app
 
+    # In this order whoever imported one of them first, as a program with a use for it may.
+    app.registered_commands.sort(key=lambda command: _MODULES.index(command.callback.__module__))
     command_line_error = _command_line_error(typer.BadParameter)
     command = typer.main.get_command(_with_one_command(app, args))
     try:

@@ -11,19 +11,19 @@ from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
 
 _AT_EL0: Final[tuple[Encoding, ...]] = (
-    (3, 3, 0, 0, 1),  # CTR_EL0
-    (3, 3, 0, 0, 7),  # DCZID_EL0
-    (3, 3, 4, 2, 0),  # NZCV
-    (3, 3, 4, 2, 1),  # DAIF
-    (3, 3, 4, 4, 0),  # FPCR
-    (3, 3, 4, 4, 1),  # FPSR
-    (3, 3, 13, 0, 2),  # TPIDR_EL0
-    (3, 3, 13, 0, 3),  # TPIDRRO_EL0
-    (3, 3, 14, 0, 0),  # CNTFRQ_EL0
-    (2, 3, 0, 1, 0),  # MDCCSR_EL0
-    (3, 3, 9, 14, 0),  # PMUSERENR_EL0
-    (3, 3, 9, 12, 0),  # PMCR_EL0
-    (3, 3, 14, 3, 1),  # CNTV_CTL_EL0
+    sysregs.CTR_EL0,
+    sysregs.DCZID_EL0,
+    sysregs.NZCV,
+    sysregs.DAIF,
+    sysregs.FPCR,
+    sysregs.FPSR,
+    sysregs.TPIDR_EL0,
+    sysregs.TPIDRRO_EL0,
+    sysregs.CNTFRQ_EL0,
+    sysregs.MDCCSR_EL0,
+    sysregs.PMUSERENR_EL0,
+    sysregs.PMCR_EL0,
+    sysregs.CNTV_CTL_EL0,
     sysregs.TPIDR_EL1,
     sysregs.VBAR_EL1,
     sysregs.MIDR_EL1,
