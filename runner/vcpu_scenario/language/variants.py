@@ -99,7 +99,9 @@ class ClauseReader:
                 setup.scope.problems.case = course.case
                 found[bits] = read_clause(rewritten(node, course), setup)
         setup.scope.problems.case = ""
-        return found or {_NOWHERE: read_clause(rewritten(node, Everything()), setup)}
+        # What excludes each other stands together there: in which order is no question.
+        whole = setup._replace(clean=False)
+        return found or {_NOWHERE: read_clause(rewritten(node, Everything()), whole)}
 
     def _course(self, number: int, spot: Spot, row: Parameters) -> Course:
         def fits(selector: Selector) -> bool:
