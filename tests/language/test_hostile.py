@@ -104,6 +104,12 @@ TOO_MUCH = {
         + "".join(f"- {{kernels: '5.1.{n}'}}\n" for n in range(50)),
         "the scenario makes too many cases",
     ),
+    "clauses": (
+        HEAD
+        + f"matrix: {{a: [{HUNDRED}], b: [{HUNDRED}]}}\nexpect:\n"
+        + "".join(f"- {{kernels: '5.1.{n}'}}\n" for n in range(50)),
+        "the scenario makes too many clauses",
+    ),
 }
 
 

@@ -160,10 +160,12 @@ def test_once_the_scheduler_is_gone_every_case_has_a_result(
     import dask.config
 
     local.add_worker()
+    with cluster(local.address, PATIENCE):
+        pass
     results = []
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
-        cluster(local.address, PATIENCE) as dask_cluster,
+        cluster(local.address, 5.0) as dask_cluster,
     ):
         for result in run_on(dask_cluster.executor, cases, stuck, size=1, gone=dask_cluster.gone):
             results.append(result)

@@ -44,6 +44,8 @@ SUFFIX: Final = ".vcpu.yaml"
 
 MAX_CASES: Final = 1_000_000
 MAX_KERNELS: Final = 500
+MAX_CLAUSES: Final = 100_000
+"""Of ``expect``, each counted for each combination of parameters that it is read for."""
 
 _HEADER: Final = ("title", "about", "origin", "tags", "kernels", "vmm", "matrix")
 """Keys in which no parameter stands."""
@@ -164,8 +166,8 @@ class _Loader:
         )
         told = root.faulty or any(map(_selects_faultily, nodes))
         sound = self.whole and bool(self.rows) and not told and len(problems) == before
-        if sound:
-            self._check_clauses(audience)
+        if sound and self._check_size(audience):
+            check_reachable(audience, self.rows, problems)
         reader = ClauseReader.of(audience, held)
         combinations = tuple(self._combinations(reader))
         if sound and conditions:
@@ -182,19 +184,24 @@ class _Loader:
             tuple(self.assembled),
         )
 
-    def _check_clauses(self, audience: Audience) -> None:
-        kernels = len(audience.rows())
-        count = len(self.rows) * kernels * len(audience.vmms)
-        if kernels <= MAX_KERNELS and count <= MAX_CASES:
-            check_reachable(audience, self.rows, self.problems)
+    def _check_size(self, audience: Audience) -> bool:
+        """Whether the cases are few enough; of too many the first combination alone is read."""
+        kernels, clauses = len(audience.rows()), len(audience.clauses)
+        cases = len(self.rows) * kernels * len(audience.vmms)
+        if kernels > MAX_KERNELS or cases > MAX_CASES:
+            what, found = "cases", f"{cases:,} on {kernels:,} kernels"
+            most = f"{MAX_CASES:,} on {MAX_KERNELS}"
+        elif len(self.rows) * clauses > MAX_CLAUSES:
+            what, found = "clauses", f"{len(self.rows):,} combinations of {clauses:,} clauses"
+            most = f"{MAX_CLAUSES:,} in all"
         else:
-            at = self.root.get("matrix") or self.root
-            self.problems.add(
-                "the scenario makes too many cases",
-                at.span,
-                found=f"{count:,} on {kernels:,} kernels",
-                expected=f"at most {MAX_CASES:,} on {MAX_KERNELS}",
-            )
+            return True
+        at = self.root.get("matrix") or self.root
+        self.problems.add(
+            f"the scenario makes too many {what}", at.span, found=found, expected=f"at most {most}"
+        )
+        self.rows = self.rows[:1]
+        return False
 
     def _combinations(self, reader: ClauseReader) -> Iterator[Combination]:
         done: dict[Span, bool] = {}
