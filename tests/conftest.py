@@ -14,8 +14,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How fast a machine is, and what else it does, is no property of what is tested.
-settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How fast a machine is, what else it does and what chance draws are no property of what is tested.
+settings.register_profile(
+    "steady",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,
+)
+# ``--hypothesis-profile random`` draws other examples each time.
+settings.register_profile("random", settings.get_profile("steady"), derandomize=False)
 settings.load_profile("steady")
 
 REGENERATE = "--regenerate-golden"

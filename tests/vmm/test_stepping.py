@@ -107,7 +107,7 @@ def test_what_a_vmm_does_not_set_is_named() -> None:
     assert course(replace(CASE, debug=WATCHING), "crosvm").unset == ((2, CELL, 8),)
 
 
-@pytest.mark.parametrize("vmm", ["plain", "qemu", "qemu-7.2", "qemu-2017", "kvmtool"])
+@pytest.mark.parametrize("vmm", ["plain", "qemu", "qemu-7.2", "qemu-2017"])
 def test_a_breakpoint_is_hit_and_gone_on_from(vmm: str) -> None:
     brk = (WriteMemory(STORE, BRK),)
     came = course(replace(CASE, before=brk), vmm)

@@ -6,19 +6,23 @@ from dataclasses import replace
 from typing import Final
 
 import pytest
-from vcpu_scenario.case import Case, Load
+from vcpu_scenario.case import Case, Load, Memslot
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import id_of
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.session import Session, never
 from vcpu_scenario.vmm.told import Over, Stopped, Why
-from vcpu_scenario.vmm.vmms.base import CPSR, HARDWARE, PC, SOFTWARE, SP, Refused
+from vcpu_scenario.vmm.vmms.base import BRK, HARDWARE, PC, SOFTWARE, SP, Refused
+from vcpu_scenario.vmm.vmms.kernel_half import MemoryAlone
 
 from tests.debugger.guests import AT, CASE, LOAD, NEXT
 from tests.guests import binary
 
 _MASKED: Final = 0xC0
+LOW: Final = 0x1000
+WRITES: Final = 2
+"""The protocol's ``Z2``."""
 BRK_7: Final = binary("brk #7; nop")
 UNMASKED: Final = binary("msr daifclr, #3; nop; nop")
 
@@ -74,20 +78,95 @@ def test_crosvm_goes_on_stepping_after_a_step() -> None:
     one.close()
 
 
-def test_kvmtool_undoes_what_a_step_did_to_the_mask() -> None:
-    one = session("kvmtool", running(UNMASKED))
+def test_kvmtool_undoes_what_a_step_did_to_the_mask_but_for_the_first_step() -> None:
+    code = binary("msr daifset, #3; msr daifclr, #3; nop")
+    one = session("kvmtool", running(code, pstate=0x305))
+    one.resume(step=True)  # the vCPU had not stopped by itself: what the guest did holds
+    assert pstate_of(one) & _MASKED == _MASKED
     one.resume(step=True)
-    assert one.vmm.read_register(CPSR) & 0x1C0 == 0x1C0
+    assert pstate_of(one) & _MASKED == _MASKED
     one.close()
 
 
+def low(code: bytes) -> Case:
+    """A guest where kvmtool takes addresses for physical ones."""
+    return replace(
+        CASE, slots=(Memslot(0, 0x10000),), loads=(Load(LOW, code),), regs=(("pc", LOW),)
+    )
+
+
 def test_kvmtool_steps_over_its_own_breakpoint() -> None:
-    one = session("kvmtool")
-    one.vmm.insert(SOFTWARE, AT, 4)
-    one.vmm.insert(SOFTWARE, LOAD, 4)
+    one = session("kvmtool", low(binary("nop; nop; nop; b .")))
+    one.vmm.insert(SOFTWARE, LOW, 4)
+    one.vmm.insert(SOFTWARE, LOW + 8, 4)
     assert one.resume(step=False) == Stopped(Why.SOFTWARE)
-    assert one.pc == LOAD
-    assert one.vmm.read_memory(AT, 4) == (0xD4200000).to_bytes(4, "little")
+    assert one.pc == LOW  # it had not stopped here by itself: nothing was lifted
+    assert one.resume(step=False) == Stopped(Why.SOFTWARE)
+    assert one.pc == LOW + 8
+    assert one.vmm.read_memory(LOW, 4) == BRK
+    one.close()
+
+
+def test_kvmtool_leaves_a_step_that_is_cut_short_as_it_is_until_the_next_stop() -> None:
+    one = session("kvmtool", running(UNMASKED, pstate=0x305))
+    one.resume(step=True)
+    assert one.resume(True, lambda: True) == Stopped(Why.INTERRUPT, 5)
+    assert pstate_of(one) & _MASKED == _MASKED
+    assert one.resume(step=True) == Stopped(Why.STEP)
+    assert not pstate_of(one) & _MASKED
+    one.close()
+
+
+def test_kvmtool_reaches_low_addresses_and_the_kernels_half_alone() -> None:
+    one = session("kvmtool")
+    for addr in (AT, 1 << 20):
+        with pytest.raises(Unreachable):
+            one.vmm.read_memory(addr, 4)
+    with pytest.raises(Refused):
+        one.vmm.insert(SOFTWARE, AT, 4)
+    assert isinstance(one.vmm, MemoryAlone)
+    assert one.vmm.ipa((1 << 20) - 4) == (1 << 20) - 4
+    assert one.vmm.ipa(0xFFFF_0000_0000_1000) == 0x8000_1000
+    one.close()
+
+
+def test_kvmtool_takes_any_watchpoint_and_programs_those_within_eight_bytes() -> None:
+    one = session("kvmtool")
+    for addr, length in ((AT + 6, 4), (AT + 4, 4), (AT, 16)):
+        one.vmm.insert(WRITES, addr, length)
+    one.resume(step=True)
+    assert [(watch.addr, watch.len) for watch in one.vmm.debug.watch] == [(AT + 4, 4)]
+    one.close()
+
+
+RESETS: Final = binary("movz x0, #0x8400, lsl #16; movk x0, #9; hvc #0; b .")
+
+
+@pytest.mark.parametrize(
+    ("vmm", "status", "unmodelled"),
+    [
+        ("firecracker", 0, False),
+        ("crosvm", 32, False),
+        ("kvmtool", 0, False),
+        ("cloud-hypervisor", 1, True),
+    ],
+)
+def test_a_guest_that_resets_itself_is_over(vmm: str, status: int, unmodelled: bool) -> None:
+    one = session(vmm, replace(running(RESETS), psci_0_2=True))
+    told = one.resume(step=False)
+    assert isinstance(told, Over)
+    assert (told.status, bool(told.unmodelled)) == (status, unmodelled)
+    one.close()
+
+
+def test_qemu_starts_a_guest_that_resets_itself_again() -> None:
+    one = session("qemu", replace(running(RESETS), psci_0_2=True))
+    one.vmm.insert(HARDWARE, AT + 8, 4)
+    assert one.resume(step=False) == Stopped(Why.HARDWARE)
+    one.vmm.remove(HARDWARE, AT + 8, 4)
+    one.vmm.insert(HARDWARE, AT, 4)
+    assert one.resume(step=False) == Stopped(Why.HARDWARE)
+    assert (one.pc, one.vmm.read_register(0)) == (AT, 0)
     one.close()
 
 
@@ -122,16 +201,28 @@ def test_how_many_breakpoints_there_are(vmm: str, most: int) -> None:
     one.close()
 
 
-@pytest.mark.parametrize("vmm", ["firecracker", "cloud-hypervisor", "crosvm", "kvmtool"])
-def test_the_stack_pointer_that_is_shown_is_that_of_el0(vmm: str) -> None:
-    case = replace(CASE, regs=(("sp_el0", 0x1234), ("sp_el1", 0x5678), ("pc", AT)))
-    one = session(vmm, case)
-    assert one.vmm.read_register(SP) == 0x1234
+EL1T, EL1H = 0x3C4, 0x3C5
+
+
+@pytest.mark.parametrize(
+    ("vmm", "pstate", "bank"),
+    [
+        ("firecracker", EL1H, "sp_el0"),
+        ("cloud-hypervisor", EL1H, "sp_el0"),
+        ("crosvm", EL1H, "sp_el0"),
+        ("kvmtool", EL1H, "sp_el1"),
+        ("kvmtool", EL1T, "sp_el1"),
+        ("kvmtool", 0, "sp_el0"),
+        ("qemu", EL1H, "sp_el1"),
+        ("qemu", EL1T, "sp_el0"),
+    ],
+)
+def test_the_stack_pointer_that_is_shown(vmm: str, pstate: int, bank: str) -> None:
+    banks = (("sp_el0", 0x1230), ("sp_el1", 0x5670))
+    one = session(vmm, replace(CASE, regs=(*banks, ("pc", AT), ("pstate", pstate))))
+    assert one.vmm.read_register(SP) == dict(banks)[bank]
     assert one.vmm.read_register(PC) == AT
     one.close()
-    other = session("qemu", case)
-    assert other.vmm.read_register(SP) == 0x5678
-    other.close()
 
 
 def test_a_session_without_interrupts_ends_where_the_guest_waits() -> None:

@@ -188,7 +188,7 @@ class Stub:
 
     def _run(self, resume: Resume, interrupted: Callable[[], bool]) -> Told | None:
         vmm = self.target.session.vmm
-        if getattr(vmm, "dead", False):
+        if vmm.dead:
             return None
         if not resume.back:
             return self.target.resume(resume.step, interrupted)

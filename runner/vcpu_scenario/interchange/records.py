@@ -7,6 +7,7 @@ library only.
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -105,11 +106,19 @@ def _plain_decoder(kind: type) -> Decode:
     kinds = (int, float) if kind is float else (kind,)
 
     def decode_plain(value: Any) -> Any:
-        if type(value) not in kinds:
+        # JSON as Python reads it has NaN and infinities, and no limit is one.
+        if type(value) not in kinds or (kind is float and not _is_finite(value)):
             raise TypeError(f"{value!r:.40} is no {kind.__name__}")
         return value
 
     return decode_plain
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float holds
+        return False
 
 
 def _choice_decoder(choices: tuple[Any, ...]) -> Decode:

@@ -230,6 +230,8 @@ class Session:
     def _system_event(self, exit_: Exit) -> Told | None:
         if exit_.fields["type"] != abi.KVM_SYSTEM_EVENT_RESET:
             return Over(0, "the guest switched itself off")
+        if (told := self.vmm.resets()) is not None:
+            return told
         for load in self.case.loads:
             self.machine.write_memory(load.addr, load.data)
         self.machine.vcpu_init(psci_0_2=self.case.psci_0_2)  # which resets every register

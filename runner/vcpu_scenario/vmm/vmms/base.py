@@ -6,6 +6,7 @@ one drives the emulated KVM and a real one. :class:`~vcpu_scenario.vmm.session.S
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Final, Literal, NamedTuple
 
 from vcpu_scenario.actions.guestdebug import struct_of
@@ -42,16 +43,17 @@ _IDS: Final = {
     FPSR: FP_REGISTERS["fpsr"],
     FPCR: FP_REGISTERS["fpcr"],
 }
-_SP_EL0: Final = CORE_REGISTERS["sp_el0"]
-_SP_EL1: Final = CORE_REGISTERS["sp_el1"]
+SP_EL0: Final = CORE_REGISTERS["sp_el0"]
+SP_EL1: Final = CORE_REGISTERS["sp_el1"]
 _EL1H: Final = 0b0101
 
-_WHY: Final = {
+WHY: Final = {
     StopReason.STEP: Why.STEP,
     StopReason.BRK: Why.SOFTWARE,
     StopReason.HARDWARE_BREAKPOINT: Why.HARDWARE,
     StopReason.WATCHPOINT: Why.WATCH,
 }
+"""What a debugger is told, by what the exit says."""
 
 
 class Refused(Exception):
@@ -80,6 +82,8 @@ class Vmm:
     """Whether the first ``KVM_RUN`` after each stop has ``immediate_exit`` set."""
     runs_at_pause: ClassVar[bool] = False
     """Whether it makes one ``KVM_RUN`` with ``immediate_exit`` set as it stops."""
+    dead = False
+    """Whether it stopped for good: it answers no resume any more."""
     interrupt: ClassVar[int] = SIGINT
     """The signal that a ^C is told with."""
     points: ClassVar[frozenset[int]] = frozenset(POINTS)
@@ -176,7 +180,7 @@ class Vmm:
 
     def stack_pointer(self) -> int:
         """The id of what it shows as ``sp``: here the one in use."""
-        return _SP_EL1 if self.machine.get_one_reg(_IDS[CPSR]) & 0xF == _EL1H else _SP_EL0
+        return SP_EL1 if self.machine.get_one_reg(_IDS[CPSR]) & 0xF == _EL1H else SP_EL0
 
     def read_memory(self, addr: int, length: int) -> bytes:
         """What is at a virtual address.
@@ -205,11 +209,12 @@ class Vmm:
             | (abi.KVM_GUESTDBG_USE_HW if self.hardware or self.watches else 0)
         )
 
-    def request(self, control: int) -> GuestDebug:
-        """A request with everything that the debugger has set in hardware."""
-        watches = tuple(Watchpoint(*watch) for watch in self.watches)
+    def request(self, control: int, watches: Sequence[Watch] | None = None) -> GuestDebug:
+        """A request with everything that the debugger has set in hardware, of watchpoints those of
+        ``watches`` if that is given."""
+        watched = tuple(Watchpoint(*one) for one in (self.watches if watches is None else watches))
         enable = abi.KVM_GUESTDBG_ENABLE if control else 0
-        return GuestDebug(control | enable, tuple(self.hardware), watches)
+        return GuestDebug(control | enable, tuple(self.hardware), watched)
 
     def ask(self, debug: GuestDebug) -> None:
         """``KVM_SET_GUEST_DEBUG``, where it is not what was asked for last."""
@@ -220,7 +225,7 @@ class Vmm:
     def exited(self, exit_: Exit) -> Told | None:
         """What the debugger is told of an exit that was answered; None where the VMM goes on."""
         reason = reason_of(exit_)
-        return None if reason is None else Stopped(_WHY[reason])
+        return None if reason is None else Stopped(WHY[reason])
 
     def stopped(self) -> None:
         """What it does as it stops, before the debugger acts."""
@@ -229,11 +234,11 @@ class Vmm:
         """What the debugger is told of its ^C."""
         return Stopped(Why.INTERRUPT, self.interrupt)
 
+    def resets(self) -> Told | None:
+        """What it does at ``KVM_SYSTEM_EVENT_RESET``: what it tells then, None where it loads the
+        guest's image again and starts it."""
+        return None
+
     def reset(self) -> None:
         """The guest's image was loaded again."""
         self.software.clear()
-
-
-def sp_el0() -> int:
-    """The id of SP_EL0, which VMMs that read ``user_pt_regs.sp`` show as ``sp``."""
-    return _SP_EL0

@@ -1,24 +1,31 @@
-"""crosvm (``src/crosvm/gdb.rs``, ``hypervisor/src/kvm/aarch64.rs`` at f1e797a68).
+"""crosvm (``src/crosvm/gdb.rs``, ``src/crosvm/sys/linux/vcpu.rs``,
+``hypervisor/src/kvm/aarch64.rs``, ``aarch64/src/lib.rs`` at f1e797a68).
 
 From its source; it was not recorded.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from vcpu_scenario.case import GuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.vmm.debugger import reason_of
-from vcpu_scenario.vmm.told import Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import Known, Vmm, sp_el0
+from vcpu_scenario.vmm.told import Over, Stopped, Told, Why
+from vcpu_scenario.vmm.vmms.base import HARDWARE, Known
+from vcpu_scenario.vmm.vmms.kernel_half import UserRegisters
+
+_RESET: Final = 32
+"""``CommandStatus::VmReset`` of ``src/main.rs``."""
 
 
-class Crosvm(Vmm):
-    """Nothing but a change of breakpoints switches its step off."""
+class Crosvm(UserRegisters):
+    """Nothing but a change of breakpoints switches its step off; addresses are physical."""
 
     name = "crosvm"
     known = Known("f1e797a68")
-    points = frozenset({1})
+    points = frozenset({HARDWARE})
     most_hardware = 6
 
     def resume(self, step: bool) -> Told | None:
@@ -39,12 +46,6 @@ class Crosvm(Vmm):
             return None
         return Stopped(Why.STEP if self.stepping else Why.HARDWARE)
 
-    def stack_pointer(self) -> int:
-        return sp_el0()
-
-    def read_memory(self, addr: int, length: int) -> bytes:
-        """Addresses are physical."""
-        return self.memory.read(addr, length, devices=False)
-
-    def write_memory(self, addr: int, data: bytes) -> None:
-        self.memory.write(addr, data, devices=False)
+    def resets(self) -> Told:
+        """``ExitState::Reset``: its process ends."""
+        return Over(_RESET, "crosvm ends at a reset")

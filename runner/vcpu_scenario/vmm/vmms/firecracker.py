@@ -1,4 +1,5 @@
-"""Firecracker (``src/vmm/src/gdb/target.rs``, ``event_loop.rs``, ``arch/aarch64.rs`` at 81b38b9da).
+"""Firecracker (``src/vmm/src/gdb/target.rs``, ``event_loop.rs``, ``arch/aarch64.rs``,
+``src/vmm/src/vstate/vcpu.rs`` at 81b38b9da).
 
 From its source; it was not recorded.
 """
@@ -14,27 +15,27 @@ from vcpu_scenario.trace import Exit
 from vcpu_scenario.vmm.debugger import reason_of
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.told import Over, Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import BRK, CPSR, PC, Known, Refused, Vmm, sp_el0
-from vcpu_scenario.vmm.vmms.kernel_half import is_kernel, translate
+from vcpu_scenario.vmm.vmms.base import BRK, CPSR, HARDWARE, SOFTWARE, Known, Refused, Vmm
+from vcpu_scenario.vmm.vmms.kernel_half import FewRegisters, is_kernel, translate
 
 _MASKED: Final = 0xC0
 """PSTATE.I and F (``IRQ_ENABLE_FLAGS``)."""
 
 
-class Firecracker(Vmm):
+class Firecracker(FewRegisters):
     """It changes the guest's interrupt mask around each step, and sees the kernel's half alone."""
 
     name = "firecracker"
     known = Known("81b38b9da")
-    points = frozenset({0, 1})
+    points = frozenset({SOFTWARE, HARDWARE})
     most_hardware = 4
 
     def resume(self, step: bool) -> Told | None:
         """``vcpu_set_debug``: ``toggle_interrupts``, and everything on, whatever is set."""
         self.stepping = step
-        pstate = super().read_register(CPSR)
+        pstate = Vmm.read_register(self, CPSR)  # which it does not show its debugger
         masked = pstate | _MASKED if step else pstate & ~_MASKED
-        super().write_register(CPSR, masked)
+        Vmm.write_register(self, CPSR, masked)
         self.ask(self.wanted())
         return None
 
@@ -55,14 +56,14 @@ class Firecracker(Vmm):
         if self.stepping:
             return Stopped(Why.STEP)
         try:
-            ipa = self._translate(exit_.pc)
+            ipa = self.ipa(exit_.pc)
         except Unreachable as error:
             return Over(1, f"its stub cannot translate the pc: {error}")
         if ipa in self.software:
             return Stopped(Why.SOFTWARE)
         return Stopped(Why.HARDWARE) if exit_.pc in self.hardware else None
 
-    def _translate(self, addr: int) -> int:
+    def ipa(self, addr: int) -> int:
         if not is_kernel(addr):
             raise Unreachable(addr)
         return translate(self.machine, self.memory, addr)
@@ -70,7 +71,7 @@ class Firecracker(Vmm):
     def insert_software(self, addr: int) -> None:
         """By physical address (``add_sw_breakpoint``)."""
         try:
-            ipa = self._translate(addr)
+            ipa = self.ipa(addr)
             if ipa not in self.software:
                 self.software[ipa] = self.memory.read(ipa, len(BRK), devices=False)
                 self.memory.write(ipa, BRK, devices=False)
@@ -79,24 +80,11 @@ class Firecracker(Vmm):
 
     def remove_software(self, addr: int) -> None:
         try:
-            self.memory.write(ipa := self._translate(addr), self.software[ipa], devices=False)
+            self.memory.write(ipa := self.ipa(addr), self.software[ipa], devices=False)
         except (Unreachable, KeyError):
             raise Refused from None
         del self.software[ipa]
 
-    def stack_pointer(self) -> int:
-        return sp_el0()
-
-    def read_register(self, number: int) -> int:
-        """x0 to x30, SP_EL0 and pc: ``cpsr`` is not read and stays 0."""
-        return super().read_register(number) if number <= PC else 0
-
-    def write_register(self, number: int, value: int) -> None:
-        if number <= PC:
-            super().write_register(number, value)
-
-    def read_memory(self, addr: int, length: int) -> bytes:
-        return self.memory.read(self._translate(addr), length, devices=False)
-
-    def write_memory(self, addr: int, data: bytes) -> None:
-        self.memory.write(self._translate(addr), data, devices=False)
+    def resets(self) -> Told:
+        """``handle_kvm_exit`` ends the VM at a reset as at a shutdown."""
+        return Over(0, "Firecracker ends at a reset")

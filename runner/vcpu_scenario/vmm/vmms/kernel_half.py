@@ -1,4 +1,4 @@
-"""The walk that Rust VMMs make for their debugger: through TTBR1_EL1 alone, 4 KiB pages."""
+"""What debuggers of other VMMs than QEMU reach: memory alone, by a walk of the VMM's own."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Final
 from vcpu_scenario.kvm.registers import id_of
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.vmm.memory import Memory, Unreachable
+from vcpu_scenario.vmm.vmms.base import PC, SP_EL0, Vmm
 
 _4K: Final = 2
 
 
 def translate(machine: Machine, memory: Memory, addr: int) -> int:
-    """The IPA of an address of the kernel's half; the address itself before TCR_EL1 is set."""
+    """The walk through TTBR1_EL1 alone, of 4 KiB pages: the IPA of an address of the kernel's half,
+    the address itself before TCR_EL1 is set."""
     tcr = machine.get_one_reg(id_of("tcr_el1"))
     if not tcr >> 16 & 0x3F:
         return addr
@@ -24,3 +26,38 @@ def translate(machine: Machine, memory: Memory, addr: int) -> int:
 def is_kernel(addr: int) -> bool:
     """Whether bit 55 says that TTBR1 translates the address."""
     return bool(addr >> 55 & 1)
+
+
+class MemoryAlone(Vmm):
+    """No device is read or written for its debugger."""
+
+    def ipa(self, addr: int) -> int:
+        """Where the VMM looks for what its debugger calls ``addr``: here there.
+
+        Raises :class:`~vcpu_scenario.vmm.memory.Unreachable`.
+        """
+        return addr
+
+    def read_memory(self, addr: int, length: int) -> bytes:
+        return self.memory.read(self.ipa(addr), length, devices=False)
+
+    def write_memory(self, addr: int, data: bytes) -> None:
+        self.memory.write(self.ipa(addr), data, devices=False)
+
+
+class UserRegisters(MemoryAlone):
+    """It shows ``user_pt_regs.sp`` as ``sp``, which is SP_EL0 wherever the guest is."""
+
+    def stack_pointer(self) -> int:
+        return SP_EL0
+
+
+class FewRegisters(UserRegisters):
+    """Of ``user_pt_regs`` it shows x0 to x30, sp and pc: ``cpsr`` is not read and stays 0."""
+
+    def read_register(self, number: int) -> int:
+        return super().read_register(number) if number <= PC else 0
+
+    def write_register(self, number: int, value: int) -> None:
+        if number <= PC:
+            super().write_register(number, value)

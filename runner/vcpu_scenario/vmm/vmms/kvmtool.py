@@ -1,6 +1,9 @@
-"""kvmtool with the stub that is offered for it (pull request 17 at 08e4f99, ``gdb.c``).
+"""kvmtool with the stub that is offered for it (pull request 17: ``gdb.c`` at ef8b301f4,
+``arm64/gdb.c`` at 08e4f999f, and ``kvm-cpu.c``).
 
-From its source; it was not recorded, and what is released has no stub.
+From its source; it was not recorded, and what is released has no stub. A step from a BRK of its own
+that the debugger has not taken away lets the vCPU go while it tells of the stop: what comes of that
+is a matter of time, and is not known here.
 """
 
 from __future__ import annotations
@@ -13,41 +16,49 @@ from vcpu_scenario.trace import Exit, StopReason
 from vcpu_scenario.vmm.debugger import reason_of
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.qemu import take_exception
-from vcpu_scenario.vmm.told import SIGTRAP, Stopped, Told, Watch, Why
-from vcpu_scenario.vmm.vmms.base import BRK, CPSR, PC, Known, Refused, Vmm, sp_el0
-from vcpu_scenario.vmm.vmms.kernel_half import is_kernel, translate
+from vcpu_scenario.vmm.told import SIGTRAP, Over, Stopped, Told, Watch, Why
+from vcpu_scenario.vmm.vmms.base import BRK, CPSR, PC, SP_EL0, SP_EL1, Known, Refused
+from vcpu_scenario.vmm.vmms.kernel_half import MemoryAlone
 
 _MASKED: Final = 0x1C0
-"""PSTATE.A, I and F."""
-_LOW: Final = 1 << 31
-"""Addresses below are physical."""
+"""PSTATE.A, I and F (``ARM64_DAIF_MASK``)."""
+_EL: Final = 0b1100
+_LOW: Final = 1 << 20
+"""Addresses below are physical (``GDB_IDMAP_FALLBACK_MAX``)."""
+_KERNEL: Final = 0xFFFF << 48
+_RAM: Final = 0x8000_0000
+"""Where kvmtool has it: what is not mapped is looked for there (``GDB_ARM64_PHYS_OFFSET``)."""
 _SHARED: Final = 4
-"""Breakpoints and watchpoints that it has in all."""
+"""Breakpoints and watchpoints that it has in all (``GDB_MAX_HW_BP``)."""
 
 
-class Kvmtool(Vmm):
-    """It lifts its BRK, steps over and puts it back by itself; a step leaves PSTATE's A, I and F as
-    they were before, whatever the instruction did to them."""
+class Kvmtool(MemoryAlone):
+    """It lifts the BRK that it stopped at, steps over and puts it back by itself; a step leaves
+    PSTATE's A, I and F as they were before, whatever the instruction did to them."""
 
     name = "kvmtool"
     known = Known("08e4f99")
     interrupt = SIGTRAP
+    last: StopReason | None = None
+    """What it stopped for last; None at the start and after a ^C."""
     lifted: int | None = None
     """The breakpoint that it is stepping over."""
     continuing = False
-    """Whether the debugger waits for more than that step."""
+    """Whether the debugger waits for more than the end of that step."""
     mask: int | None = None
     """What it puts back after a step."""
 
     def resume(self, step: bool) -> Told | None:
-        """``prepare_resume``."""
+        """``prepare_sw_bp_resume``, and ``prepare_resume``, which does nothing where the vCPU did
+        not stop by itself."""
         pc = self.read_register(PC)
-        self.continuing = not step
-        if pc in self.software:
-            self.lifted = pc
+        lifts = self.last is StopReason.BRK and pc in self.software
+        if lifts:
             self.write_memory(pc, self.software[pc])
-        self.stepping = step or self.lifted is not None
-        if self.stepping:
+            self.lifted = pc
+            self.continuing = not step
+        self.stepping = step or lifts
+        if self.stepping and self.last is not None:
             pstate = self.read_register(CPSR)
             self.mask = pstate & _MASKED
             self.write_register(CPSR, pstate | _MASKED)
@@ -55,43 +66,53 @@ class Kvmtool(Vmm):
         return None
 
     def wanted(self) -> GuestDebug:
-        points = self.hardware or self.watches
+        """``set_debug``, which leaves out a watchpoint that is no byte of eight."""
+        watches = [one for one in self.watches if _is_programmed(one)]
         return self.request(
             abi.KVM_GUESTDBG_USE_SW_BP
-            | (abi.KVM_GUESTDBG_USE_HW if points else 0)
-            | (abi.KVM_GUESTDBG_SINGLESTEP if self.stepping else 0)
+            | (abi.KVM_GUESTDBG_USE_HW if self.hardware or watches else 0)
+            | (abi.KVM_GUESTDBG_SINGLESTEP if self.stepping else 0),
+            watches,
         )
 
     def exited(self, exit_: Exit) -> Told | None:
-        """``handle_stop``; a BRK that it did not write becomes the guest's exception
-        (``arch_reinject_sw_bp``)."""
+        """``handle_debug``: a BRK that it did not write, or has lifted, becomes the guest's
+        exception (``reinject_sw_bp``), and a step goes on into that; of another stop the debugger
+        is told, but for the one that ends the step over a BRK."""
         reason = reason_of(exit_)
         if reason is None:
             return None
-        self._end_step()
-        if reason is StopReason.BRK and exit_.pc not in self.software:
+        if reason is StopReason.BRK and (exit_.pc not in self.software or exit_.pc == self.lifted):
             take_exception(self.machine, exit_.fields["hsr"])
             self.gave = True
             return None
-        if reason is StopReason.STEP and self.continuing:
+        self.last = reason
+        goes_on = self.lifted is not None and self.continuing
+        self._end_step()
+        if goes_on:
             self.stepping = False
             self.ask(self.wanted())
             return None
-        why = Why.SOFTWARE if reason is StopReason.BRK else Why.STEP
-        return Stopped(why)
+        return Stopped(Why.SOFTWARE if reason is StopReason.BRK else Why.STEP)
 
     def _end_step(self) -> None:
-        if self.lifted is not None:
-            self.write_memory(self.lifted, BRK)
-            self.lifted = None
+        """``handle_stop`` and ``finish_sw_bp_resume``."""
         if self.mask is not None:
             pstate = self.read_register(CPSR) & ~_MASKED
             self.write_register(CPSR, pstate | self.mask)
             self.mask = None
+        if self.lifted is not None:
+            self.write_memory(self.lifted, BRK)
+            self.lifted = None
 
     def interrupted(self) -> Told:
-        self._end_step()
+        """A step that a ^C cuts short is not ended: its mask and its BRK wait for the next stop."""
+        self.last = None
         return super().interrupted()
+
+    def resets(self) -> Told:
+        """``kvm_cpu__start`` takes every system event for a shutdown."""
+        return Over(0, "kvmtool ends at a reset")
 
     def insert(self, kind: int, addr: int, length: int) -> None:
         if kind and len(self.hardware) + len(self.watches) >= _SHARED:
@@ -99,22 +120,24 @@ class Kvmtool(Vmm):
         super().insert(kind, addr, length)
 
     def insert_watch(self, watch: Watch) -> None:
-        if watch.length > 8 or watch.addr % 8 + watch.length > 8:
-            raise Refused
-        super().insert_watch(watch)
+        """``hw_bp_insert``: any."""
+        self.watches.append(watch)
 
     def stack_pointer(self) -> int:
-        return sp_el0()
+        """``sp_reg_id``: by PSTATE.EL, whatever PSTATE.SP selects."""
+        return SP_EL1 if self.read_register(CPSR) & _EL else SP_EL0
 
-    def read_memory(self, addr: int, length: int) -> bytes:
-        return self.memory.read(self._translate(addr), length, devices=False)
-
-    def write_memory(self, addr: int, data: bytes) -> None:
-        self.memory.write(self._translate(addr), data, devices=False)
-
-    def _translate(self, addr: int) -> int:
-        if addr < _LOW:
-            return addr
-        if not is_kernel(addr):
+    def ipa(self, addr: int) -> int:
+        """``gva_to_gpa``: of the kernel's half alone, or else very low."""
+        if addr >= _KERNEL:
+            try:
+                return self.memory.translate(addr)
+            except Unreachable:
+                return addr - _KERNEL + _RAM
+        if addr >= _LOW:
             raise Unreachable(addr)
-        return translate(self.machine, self.memory, addr)
+        return addr
+
+
+def _is_programmed(watch: Watch) -> bool:
+    return 0 < watch.length <= 8 and watch.addr % 8 + watch.length <= 8

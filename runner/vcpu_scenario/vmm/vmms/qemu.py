@@ -8,26 +8,32 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from vcpu_scenario.case import GuestDebug, Watchpoint
-from vcpu_scenario.kvm.registers import CORE_REGISTERS, id_of
+from vcpu_scenario.kvm.registers import id_of
 from vcpu_scenario.machine.interface import KvmError, Machine
 from vcpu_scenario.trace import Exit, StopReason
 from vcpu_scenario.vmm import qemu
 from vcpu_scenario.vmm.debugger import Asked
 from vcpu_scenario.vmm.memory import Memory, Unreachable
 from vcpu_scenario.vmm.told import SIGABRT, Stopped, Told, Watch, Why
-from vcpu_scenario.vmm.vmms.base import BRK, CPSR, PC, RECORDED, SP, Known, Refused, Vmm
+from vcpu_scenario.vmm.vmms.base import (
+    BRK,
+    CPSR,
+    HARDWARE,
+    PC,
+    RECORDED,
+    SP,
+    SP_EL0,
+    SP_EL1,
+    WHY,
+    Known,
+    Refused,
+    Vmm,
+)
 
-_BANKS: Final = (CORE_REGISTERS["sp_el0"], CORE_REGISTERS["sp_el1"])
+_BANKS: Final = (SP_EL0, SP_EL1)
 _SPSEL: Final = 1
 _ORDER: Final = (*range(31), SP, CPSR, PC, *range(34, 68))
 """In which ``kvm_arch_put_registers`` writes them."""
-
-_WHY: Final = {
-    StopReason.STEP: Why.STEP,
-    StopReason.BRK: Why.SOFTWARE,
-    StopReason.HARDWARE_BREAKPOINT: Why.HARDWARE,
-    StopReason.WATCHPOINT: Why.WATCH,
-}
 
 
 class Qemu(Vmm):
@@ -52,7 +58,6 @@ class Qemu(Vmm):
         self._uses: dict[int, int] = {}
         self._env: dict[int, int] = {}
         self._dirty: set[int] = set()
-        self._dead = False
         self.steps = True
         """``gdbserver_state.sstep_flags``: whether a step is one."""
         self.physical = False
@@ -61,7 +66,7 @@ class Qemu(Vmm):
     # -- breakpoints -----------------------------------------------------------------------------
 
     def insert(self, kind: int, addr: int, length: int) -> None:
-        if kind == 1 and len(self.hardware) >= self._most[0]:
+        if kind == HARDWARE and len(self.hardware) >= self._most[0]:
             raise Refused
         super().insert(kind, addr, length)
 
@@ -173,20 +178,15 @@ class Qemu(Vmm):
     # -- running ---------------------------------------------------------------------------------
 
     def resume(self, step: bool) -> Told | None:
-        if not self._dead:
+        if not self.dead:
             try:
                 self._put()
             except KvmError as refusal:
-                self._dead = not self.drops_refused
-                if self._dead:
+                self.dead = not self.drops_refused
+                if self.dead:
                     words = f"Failed to put registers after init: errno {refusal.errno}"
                     return Stopped(Why.LOST, SIGABRT, words=words)
         return super().resume(step and self.steps)
-
-    @property
-    def dead(self) -> bool:
-        """Whether it stopped for good: it answers no resume any more."""
-        return self._dead
 
     def exited(self, exit_: Exit) -> Told | None:
         """``kvm_arm_handle_debug``: what it does not know is the guest's own."""
@@ -199,19 +199,20 @@ class Qemu(Vmm):
             return None
         hit = reason is StopReason.WATCHPOINT
         watch = self._watching(exit_.fields["far"]) if hit else None
-        return Stopped(_WHY[reason], watch=watch)
+        return Stopped(WHY[reason], watch=watch)
 
     def stopped(self) -> None:
         """``gdb_vm_state_change`` switches the step off."""
-        if self._dead:
+        if self.dead:
             return
         self._env = {}
         if self.stepping:
             self.stepping = False
             self.ask(self.wanted())
 
-    def request(self, control: int) -> GuestDebug:
-        return super().request(control) if control else GuestDebug()
+    def wanted(self) -> GuestDebug:
+        wanted = super().wanted()
+        return wanted if wanted.control else GuestDebug()
 
     def reset(self) -> None:
         """The image is loaded over its BRKs, which it goes on to believe in."""
