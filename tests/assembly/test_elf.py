@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from vcpu_scenario.assembly import elf
-from vcpu_scenario.assembly.elf import ElfImage, NotAGuest, read_elf
+from vcpu_scenario.assembly.elf import ElfImage, read_elf
+from vcpu_scenario.assembly.refusal import NotAGuest
 from vcpu_scenario.case import Load
 
 NOP = bytes.fromhex("1f2003d5")

@@ -9,8 +9,8 @@ from pathlib import Path
 import fdt
 import pytest
 from vcpu_scenario.assembly.devicetree import Boot, device_tree
-from vcpu_scenario.assembly.elf import NotAGuest
 from vcpu_scenario.assembly.kernelimage import KernelImage, read_image
+from vcpu_scenario.assembly.refusal import NotAGuest
 from vcpu_scenario.case import Case, Device, Gic, Memslot
 from vcpu_scenario.language import load
 from vcpu_scenario.language.model import ScenarioCase

@@ -130,6 +130,22 @@ def test_what_is_as_expected_is_not_looked_into() -> None:
     assert (result.verdict, result.causes) == ("pass", ())
 
 
+def test_a_limit_keeps_no_cause_from_a_run_that_was_short() -> None:
+    wrong = RIGHT.replace("{read: uart+0x18, len: 4}", "{read: uart+0x18, pc: next}")
+    assert cited(f"{wrong}limits: {{instructions: 100000000000}}\n", "6.12") == [
+        ("mmio_skip_at_completion",)
+    ]
+
+
+def test_a_run_that_is_long_is_not_run_again_for_each_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    spins = listed("mov x1, #1000; subs x1, x1, #1; b.ne . - 4; brk #7")
+    text = TEXT.replace("CODE", spins).replace("single_step: true, ", "")
+    wrong = f"{text}expect: [{{exits: [debug: {{brk: 0x40000010}}]}}]\n"
+    assert failed(wrong, "6.12").causes
+    monkeypatch.setattr("vcpu_scenario.running.causes._EXPLAINED", 100)
+    assert failed(wrong, "6.12").causes == ()
+
+
 def test_causes_are_rules_of_the_table() -> None:
     known = {rule.name for rule in RULES}
     result = failed(RIGHT.replace("imm: 7", "imm: 8"), "6.12")

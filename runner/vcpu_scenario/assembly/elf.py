@@ -18,6 +18,7 @@ from typing import Any
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
+from vcpu_scenario.assembly.refusal import NotAGuest
 from vcpu_scenario.case import Load
 
 MAX_FILE = 64 << 20
@@ -41,10 +42,6 @@ _KINDS = {
 }
 
 
-class NotAGuest(ValueError):
-    """Why the file cannot be run as a guest, in words."""
-
-
 @dataclass(frozen=True, slots=True)
 class ElfImage:
     """``loads`` are the loadable segments at their physical addresses, none of them empty.
@@ -65,7 +62,7 @@ class ElfImage:
 
 
 def read_elf(data: bytes) -> ElfImage:
-    """The guest within ``data``. Raises :class:`NotAGuest`."""
+    """The guest within ``data``. Raises :class:`~vcpu_scenario.assembly.refusal.NotAGuest`."""
     if len(data) > MAX_FILE:
         raise NotAGuest(f"it is larger than {MAX_FILE >> 20} MiB")
     _check_header(data)

@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from vcpu_scenario.assembly.elf import NotAGuest
+from vcpu_scenario.assembly.refusal import NotAGuest
 
 ALIGNMENT: Final = 2 << 20
 _MAGIC: Final = b"ARM\x64"
@@ -25,7 +25,7 @@ class KernelImage:
 
 
 def read_image(data: bytes) -> KernelImage:
-    """The header of an Image. Raises :class:`~vcpu_scenario.assembly.elf.NotAGuest`."""
+    """The header of an Image. Raises :class:`~vcpu_scenario.assembly.refusal.NotAGuest`."""
     if len(data) < _HEADER.size:
         raise NotAGuest("it is too short for an arm64 Image")
     offset, size, flags, magic = _HEADER.unpack_from(data)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from copy import copy
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from vcpu_scenario.cli.options import COMMON
@@ -61,9 +62,8 @@ def main(args: Sequence[str] | None = None) -> int:
 def _dispatch(args: Sequence[str]) -> int:
     import typer
 
-    import vcpu_scenario.cli.authors
-    import vcpu_scenario.cli.real
-    import vcpu_scenario.cli.sharing  # noqa: F401 - all add their commands to the application
+    for module in _MODULES:
+        import_module(module)
     from vcpu_scenario.cli.app import app
 
     # In this order whoever imported one of them first, as a program with a use for it may.

@@ -7,7 +7,7 @@ Typer reads the signatures; the commands import what they need when they run, so
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -117,6 +117,9 @@ RequiredPaths = Annotated[
         metavar="PATH...", help="Scenarios, or folders of them.", autocompletion=complete.paths
     ),
 ]
+OneScenario = Annotated[
+    str, typer.Argument(metavar="PATH", help="A scenario.", autocompletion=complete.paths)
+]
 Kernels = Annotated[
     list[str] | None,
     typer.Option(
@@ -200,6 +203,19 @@ ReportOutputs = Annotated[
         " n-th --output.",
     ),
 ]
+
+
+def _machine(more: str = "") -> Any:
+    return typer.Option(
+        "--machine",
+        metavar="M",
+        help="emulated (the default), kvm of an arm64 host, or lab:6.12, that kernel under QEMU."
+        + more,
+        show_default=False,
+        autocompletion=complete.machines,
+    )
+
+
 KernelImage = Annotated[
     str | None,
     typer.Option(
@@ -261,15 +277,7 @@ def run(
     ] = False,
     jobs: Jobs = 1,
     machine: Annotated[
-        str,
-        typer.Option(
-            "--machine",
-            metavar="M",
-            help="emulated (the default), kvm of an arm64 host, or lab:6.12, that kernel under"
-            " QEMU. A machine with one kernel runs the cases for that kernel.",
-            show_default=False,
-            autocompletion=complete.machines,
-        ),
+        str, _machine(" A machine with one kernel runs the cases for that kernel.")
     ] = "emulated",
     kernel_image: KernelImage = None,
     initrd: Initrd = None,
@@ -399,10 +407,7 @@ def list_(
 
 @app.command()
 def explain(
-    path: Annotated[
-        str,
-        typer.Argument(metavar="PATH", help="A scenario.", autocompletion=complete.paths),
-    ],
+    path: OneScenario,
     kernel: Annotated[
         list[str] | None,
         typer.Option(
@@ -457,17 +462,7 @@ def conform(
     ] = "",
     format_: FormatOption = Format.text,
     output: Output = None,
-    machine: Annotated[
-        str,
-        typer.Option(
-            "--machine",
-            metavar="M",
-            help="emulated (the default), kvm of an arm64 host, or lab:6.12, that kernel under"
-            " QEMU.",
-            show_default=False,
-            autocompletion=complete.machines,
-        ),
-    ] = "emulated",
+    machine: Annotated[str, _machine()] = "emulated",
     kernel_image: KernelImage = None,
     initrd: Initrd = None,
     lab: LabSettings = None,
@@ -497,10 +492,7 @@ def conform(
 
 @app.command()
 def history(
-    path: Annotated[
-        str,
-        typer.Argument(metavar="PATH", help="A scenario.", autocompletion=complete.paths),
-    ],
+    path: OneScenario,
     kernel: OnlyKernels = None,
     vmm: Annotated[
         list[str] | None,
@@ -549,17 +541,7 @@ def stops(
         typer.Option("--format", metavar="FORM", help="text, json or html."),
     ] = StopsFormat.text,
     output: Output = None,
-    machine: Annotated[
-        str,
-        typer.Option(
-            "--machine",
-            metavar="M",
-            help="emulated (the default), kvm of an arm64 host, or lab:6.12, that kernel under"
-            " QEMU. The VMMs then act on real KVM.",
-            show_default=False,
-            autocompletion=complete.machines,
-        ),
-    ] = "emulated",
+    machine: Annotated[str, _machine(" The VMMs then act on real KVM.")] = "emulated",
     kernel_image: KernelImage = None,
     initrd: Initrd = None,
     lab: LabSettings = None,

@@ -16,6 +16,8 @@ from vcpu_scenario.cli.app import (
     KernelImage,
     Keyword,
     LabSettings,
+    OneScenario,
+    OnlyKernels,
     Output,
     Vmms,
     _selection,
@@ -92,19 +94,8 @@ class MailFormat(StrEnum):
 
 @app.command()
 def report(
-    path: Annotated[
-        str, typer.Argument(metavar="PATH", help="A scenario.", autocompletion=complete.paths)
-    ],
-    kernel: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--kernel",
-            metavar="K",
-            help="Only these releases, or the known ones in a range such as '>=6.1'. Repeatable."
-            " Default: every kernel that the scenario is for.",
-            autocompletion=complete.kernels,
-        ),
-    ] = None,
+    path: OneScenario,
+    kernel: OnlyKernels = None,
     vmm: Vmms = None,
     keyword: Keyword = "",
     machine: Annotated[

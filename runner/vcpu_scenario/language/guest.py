@@ -144,7 +144,8 @@ def _binary(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
 
 
 def _elf(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
-    from vcpu_scenario.assembly.elf import NotAGuest, read_elf
+    from vcpu_scenario.assembly.elf import read_elf
+    from vcpu_scenario.assembly.refusal import NotAGuest
 
     assert isinstance(node, Scalar)
     raw = sources.folder.read(node)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from vcpu_scenario.assembly.elf import NotAGuest
 from vcpu_scenario.assembly.kallsyms import kernel_symbols
 from vcpu_scenario.assembly.kernelimage import ALIGNMENT, read_image
+from vcpu_scenario.assembly.refusal import NotAGuest
 from vcpu_scenario.case import Device, Gic, Load, Memslot
 from vcpu_scenario.host.reading import Unreadable, read_regular
 from vcpu_scenario.language.files import Folder

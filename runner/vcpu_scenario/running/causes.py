@@ -19,7 +19,7 @@ from vcpu_scenario.kernels.rules import RULES
 from vcpu_scenario.kernels.table import CAPABILITY_RULES, Kernel, kernel, with_rules
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine
 from vcpu_scenario.machine.interface import Unsupported
-from vcpu_scenario.trace import Trace
+from vcpu_scenario.trace import Ending, Trace
 from vcpu_scenario.verdict.records import END, Cause, Mismatch
 from vcpu_scenario.verdict.traces import first_other_exit
 from vcpu_scenario.vmm.loop import run_case
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from vcpu_scenario.verdict.result import Result
 
 Rules: TypeAlias = frozenset[str]
+
+_EXPLAINED: Final = 10_000_000
+"""Instructions of a KVM_RUN: to look for causes runs a case dozens of times, which one that takes
+longer is not worth."""
 
 _ORDER: Final[Mapping[str, int]] = {rule.name: place for place, rule in enumerate(RULES)}
 
@@ -47,13 +51,14 @@ def causes(case: Case, kernel_name: str) -> tuple[Cause, ...]:
 
 
 def explained(result: Result, judged: Callable[[ScenarioCase, Trace], Result]) -> Result:
-    """``result`` of an emulated run with its causes, and with each mismatch the rules behind it.
+    """``result`` of an emulated run with its causes, and with each mismatch the rules behind it;
+    as it is where a KVM_RUN took more than 10,000,000 instructions.
 
     A rule is behind a mismatch if without it the text that the mismatch breaks would hold.
     ``judged`` gives the result of a trace.
     """
     scenario_case = result.case
-    case, own = scenario_case.case, kernel(scenario_case.kernel)
+    case, own = _shortened(scenario_case.case), kernel(scenario_case.kernel)
     runs: dict[Rules, Trace | None] = {}
 
     def without(gone: Rules) -> Trace | None:
@@ -63,6 +68,8 @@ def explained(result: Result, judged: Callable[[ScenarioCase, Trace], Result]) -
 
     asked = Asked(own)
     trace = run_as(asked.kernel, case)
+    if case is not scenario_case.case and trace.ended is Ending.INTERRUPTED:
+        return result
     found = _causes(trace, asked.rules, without)
     others = {
         rules: judged(scenario_case, other).mismatches
@@ -73,6 +80,13 @@ def explained(result: Result, judged: Callable[[ScenarioCase, Trace], Result]) -
         replace(mismatch, rules=tuple(_behind(mismatch, others))) for mismatch in result.mismatches
     )
     return replace(result, causes=found, mismatches=mismatches)
+
+
+def _shortened(case: Case) -> Case:
+    limits = case.limits
+    if limits.instructions <= _EXPLAINED:
+        return case
+    return replace(case, limits=replace(limits, instructions=_EXPLAINED))
 
 
 def _behind(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from vcpu_scenario.host.signals import is_interruption
 from vcpu_scenario.running.target import Create, Lost, Made, Skipped, lacks_capability
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
     from vcpu_scenario.running.target import Target
     from vcpu_scenario.verdict.guest import Guest
     from vcpu_scenario.verdict.records import Mismatch, StopFinding
-
-
-_EXPLAINED: Final = 1_000_000_000
-"""Instructions of a KVM_RUN: to look for the cause of a difference runs a case dozens of times,
-which one that may take longer is not worth."""
 
 
 def execute(scenario_case: ScenarioCase, create: Create) -> Result:
@@ -72,8 +67,7 @@ def _result(scenario_case: ScenarioCase, target: Target) -> Result:
     if of_its_own and expectation.refused is None and lacks_capability(case, found):
         return Result(scenario_case, Verdict.SKIP, reason=f"{target.name} lacks {found.error}")
     result = judged(scenario_case, found)
-    short = case.limits.instructions <= _EXPLAINED
-    if result.mismatches and short and target.has_rules(scenario_case.kernel):
+    if result.mismatches and target.has_rules(scenario_case.kernel):
         from vcpu_scenario.running.causes import explained
 
         return explained(result, judged)
