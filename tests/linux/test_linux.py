@@ -16,6 +16,7 @@ from vcpu_scenario.language import load
 from vcpu_scenario.language.model import ScenarioCase
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.running.execute import execute
+from vcpu_scenario.source import InvalidScenario
 from vcpu_scenario.vmm.loop import run_case
 
 from tests.linux.userspace import LINE, initrd
@@ -133,6 +134,36 @@ def test_a_kernel_that_was_not_fetched_is_skipped_with_what_to_do(
     result = execute(cases(tmp_path, breakpoints="gic_cpu_config")[0], create)
     assert result.verdict == "skip"
     assert "scenario lab fetch 6.12" in result.reason
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["debian:../../../kernel", "debian:6.12/../6.1", "debian:", "debian:6", "debian:6.12\\0"],
+)
+def test_the_kernel_of_a_distribution_has_a_release_for_a_name_and_no_path(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kept = tmp_path / "kernel"
+    kept.mkdir()
+    (kept / "kernel.json").write_text('{"package": "p", "version": "1"}')
+    (kept / "vmlinuz").write_bytes(HEADER + bytes(64))
+    with pytest.raises(InvalidScenario, match="no release of Linux"):
+        cases(tmp_path, f"'{name}'")
+
+
+@pytest.mark.parametrize("cmdline", ["\\xfc", "a\\0b", "a\\nb", "x" * 2048])
+def test_a_command_line_that_linux_does_not_take_is_an_error(cmdline: str, tmp_path: Path) -> None:
+    (tmp_path / "Image").write_bytes(HEADER + bytes(64))
+    with pytest.raises(InvalidScenario, match="no command line for Linux"):
+        cases(tmp_path, "Image", cmdline=cmdline)
+
+
+def test_without_a_command_line_the_device_tree_has_none(tmp_path: Path) -> None:
+    (tmp_path / "Image").write_bytes(HEADER + bytes(64))
+    (found, _) = cases(tmp_path, "Image", cmdline="")
+    blob = next(ld.data for ld in found.case.loads if ld.data[:2] == b"\xd0\x0d")
+    assert not fdt.parse_dtb(blob).exist_property("bootargs", "chosen")
 
 
 # -- Debian's kernel, where it is fetched ----------------------------------------------------------

@@ -24,7 +24,8 @@ _CPU_INTERFACE: Final = 0x2000
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What a boot loader hands over: the command line, and where the initrd is."""
+    """What a boot loader hands over: the command line, of printable ASCII, and where the initrd
+    is, its first address and the one behind it."""
 
     cmdline: str = ""
     initrd: tuple[int, int] | None = None
@@ -38,7 +39,8 @@ def device_tree(
     tree.set("", "#address-cells", 2)
     tree.set("", "#size-cells", 2)
     tree.set("", "compatible", "linux,dummy-virt")
-    tree.set("chosen", "bootargs", boot.cmdline)
+    if boot.cmdline:
+        tree.set("chosen", "bootargs", boot.cmdline)
     if boot.initrd is not None:
         tree.set("chosen", "linux,initrd-start", *_wide(boot.initrd[0]))
         tree.set("chosen", "linux,initrd-end", *_wide(boot.initrd[1]))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from vcpu_scenario.assembly.kallsyms import kernel_symbols
@@ -11,13 +13,16 @@ from vcpu_scenario.assembly.refusal import NotAGuest
 from vcpu_scenario.case import Device, Gic, Load, Memslot
 from vcpu_scenario.host.reading import Unreadable, read_regular
 from vcpu_scenario.language.files import Folder
-from vcpu_scenario.language.nodes import Map, Scalar
+from vcpu_scenario.language.nodes import Map, Node, Scalar
 from vcpu_scenario.language.scope import Scope
 from vcpu_scenario.source import quoted
 
 DEFAULT_MEMORY: Final = 128 << 20
-_OF_DEBIAN: Final = re.compile(r"debian:(.+)")
+_DEBIAN: Final = "debian:"
+_RELEASE: Final = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+)?")
 _MAX_IMAGE: Final = 256 << 20
+_MAX_CMDLINE: Final = 2047
+"""Characters that Linux keeps of it (``COMMAND_LINE_SIZE`` of arm64)."""
 
 
 class Linux(NamedTuple):
@@ -50,8 +55,9 @@ def read_linux(node: Map, base: int, scope: Scope, folder: Folder) -> Linux | No
 
     Raises :class:`Missing` for one of a distribution that was never fetched.
     """
-    image, initrd, cmdline = node.get("image"), node.get("initrd"), node.get("cmdline")
+    image, initrd = node.get("image"), node.get("initrd")
     assert isinstance(image, Scalar)
+    cmdline = _cmdline(node.get("cmdline"), scope)
     if base % ALIGNMENT:
         scope.problems.add(
             "Linux's memory is not aligned",
@@ -60,7 +66,7 @@ def read_linux(node: Map, base: int, scope: Scope, folder: Folder) -> Linux | No
             expected="`at` a multiple of 2MiB",
         )
         return None
-    data = _image(image, folder)
+    data = _image(image, scope, folder)
     ramdisk = folder.read(initrd) if isinstance(initrd, Scalar) else b""
     if data is None or ramdisk is None:
         return None
@@ -76,18 +82,46 @@ def read_linux(node: Map, base: int, scope: Scope, folder: Folder) -> Linux | No
         start = tree + ALIGNMENT
         loads.append(Load(start, ramdisk))
         place = start, start + len(ramdisk)
-    text = cmdline.text if isinstance(cmdline, Scalar) else ""
-    return Linux(tuple(loads), kernel_symbols(data), entry, tree, text, place)
+    return Linux(tuple(loads), kernel_symbols(data), entry, tree, cmdline, place)
 
 
-def _image(name: Scalar, folder: Folder) -> bytes | None:
-    found = _OF_DEBIAN.fullmatch(name.text)
-    if found is None:
+def _cmdline(node: Node | None, scope: Scope) -> str:
+    if not isinstance(node, Scalar):
+        return ""
+    text = node.text
+    if len(text) <= _MAX_CMDLINE and text.isascii() and text.isprintable():
+        return text
+    scope.problems.add(
+        "no command line for Linux",
+        node.span,
+        found=quoted(text),
+        expected=f"at most {_MAX_CMDLINE:,} printable characters of ASCII, in one line",
+    )
+    return ""
+
+
+def _image(name: Scalar, scope: Scope, folder: Folder) -> bytes | None:
+    if not name.text.startswith(_DEBIAN):
         return folder.read(name)
+    release = name.text.removeprefix(_DEBIAN)
+    if not _RELEASE.fullmatch(release):
+        scope.problems.add(
+            "no release of Linux",
+            name.span,
+            found=quoted(name.text),
+            expected="debian:6.12 or debian:6.12.107",
+        )
+        return None
     from vcpu_scenario.machine.real.lab import kernels
     from vcpu_scenario.machine.real.lab.errors import LabError
 
     try:
-        return read_regular(kernels.path(found[1]).image, _MAX_IMAGE)
+        return _kept(kernels.path(release).image)
     except (LabError, Unreadable) as fault:
         raise Missing(str(fault)) from None
+
+
+@lru_cache(maxsize=2)
+def _kept(image: Path) -> bytes:
+    """A kernel of the lab; once for all combinations of a matrix."""
+    return read_regular(image, _MAX_IMAGE)

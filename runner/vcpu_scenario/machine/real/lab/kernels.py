@@ -36,7 +36,7 @@ _ELSEWHERE: Final = ("trixie-backports", "sid")
 
 _PACKAGES: Final = r"linux-(image|binary)-\d\S*(?<!-unsigned)-cloud-arm64"
 _IMAGES: Final = ("boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz")
-_NAME: Final = re.compile(r"(?P<release>\d+\.\d+)(\.\d+)?")
+_NAME: Final = re.compile(r"(?P<release>[0-9]+\.[0-9]+)(\.[0-9]+)?")
 _TRIES: Final = 4
 """How many versions are tried where a mirror lists packages that it no longer holds."""
 
@@ -69,7 +69,8 @@ def list_kernels() -> list[Listed]:
 
 
 def path(name: str) -> Kernel:
-    """The kept kernel of that name. Raises :class:`LabError` where it was never fetched."""
+    """The kept kernel of that name. Raises :class:`LabError` where it was never fetched, and for
+    what is no release."""
     kept = _kept(name)
     if kept is None:
         raise LabError(f"kernel {name} is not here; get it with: scenario lab fetch {name}")
@@ -143,13 +144,18 @@ def _image_in(package: Path) -> bytes | None:
 
 
 def _suites(name: str) -> tuple[str, ...]:
+    return CATALOGUE.get(_release(name), _ELSEWHERE)
+
+
+def _release(name: str) -> str:
     parsed = _NAME.fullmatch(name)
     if parsed is None:
         raise LabError(f"{name!r} is no release of Linux; say 6.12 or 6.12.107")
-    return CATALOGUE.get(parsed["release"], _ELSEWHERE)
+    return parsed["release"]
 
 
 def _folder(name: str) -> Path:
+    _release(name)  # A name with a path in it would lead out of the cache.
     return cache.root() / "kernels" / name
 
 
