@@ -124,13 +124,3 @@ class Course:
     def _fits(self, key: Scalar) -> bool:
         selector = self.conditions.keys[key.span]
         return selector is not None and self.fits(selector)
-
-
-class Everything:
-    """Leaves all of a clause, and of each value the first: for what no case comes to."""
-
-    def comes(self, body: Map) -> bool:
-        return True
-
-    def value(self, choices: Map, rest: Left, *, whole: bool) -> Node | None:
-        return rest(choices.entries[0][1]) if choices.entries else None

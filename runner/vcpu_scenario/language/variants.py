@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, Release, parse_release
 from vcpu_scenario.language.bycase import rewritten
 from vcpu_scenario.language.clauses import Clause, read_clause
-from vcpu_scenario.language.conditions import Conditions, Course, Everything
+from vcpu_scenario.language.conditions import Conditions, Course
 from vcpu_scenario.language.nodes import Map
 from vcpu_scenario.language.params import Parameters, shown
 from vcpu_scenario.language.scope import Problems
@@ -22,7 +22,6 @@ Variants = Mapping[int, Clause]
 (:meth:`vcpu_scenario.language.selection.Audience.fits`)."""
 
 _OLDEST: Final = parse_release(KNOWN_RELEASES[0])
-_NOWHERE: Final = -1
 
 
 class Spot(NamedTuple):
@@ -36,6 +35,10 @@ class Spot(NamedTuple):
     """Which clauses are for it, whatever the parameters."""
     bits: tuple[int, ...]
     """Which conditions hold, for each clause."""
+
+    def first(self, fitting: Sequence[bool]) -> int | None:
+        """The clause that is for it, of those that are ``fitting`` the parameters."""
+        return next((n for n, fits in enumerate(self.clauses) if fits and fitting[n]), None)
 
 
 def spots(audience: Audience) -> tuple[Spot, ...]:
@@ -90,26 +93,37 @@ class ClauseReader:
         conditions = self.conditions[number]
         if not (conditions.items or conditions.keys):
             return {0: read_clause(node, setup)}
+        own = [spot for spot in self.spots if spot.first(fitting) == number]
+        if own:
+            return self._read(number, node, row, setup, own, self.seen[number])
+        # No case comes to it: it is read for its faults alone, as if no clause were before it.
+        others = [spot for spot in self.spots if spot.clauses[number]] or self.spots
+        return self._read(number, node, row, setup._replace(clean=False), others, Seen())
+
+    def _read(
+        self,
+        number: int,
+        node: Map,
+        row: Parameters,
+        setup: Setup,
+        spots: Iterable[Spot],
+        seen: Seen,
+    ) -> Variants:
         found: dict[int, Clause] = {}
-        for spot in self.spots:
+        for spot in spots:
             bits = spot.bits[number]
-            first = next((n for n, fits in enumerate(spot.clauses) if fits and fitting[n]), None)
-            if first == number and bits not in found:
-                course = self._course(number, spot, row)
+            if bits not in found:
+                course = self._course(number, spot, row, seen)
                 setup.scope.problems.case = course.case
                 found[bits] = read_clause(rewritten(node, course), setup)
         setup.scope.problems.case = ""
-        # What excludes each other stands together there: in which order is no question.
-        whole = setup._replace(clean=False)
-        return found or {_NOWHERE: read_clause(rewritten(node, Everything()), whole)}
+        return found
 
-    def _course(self, number: int, spot: Spot, row: Parameters) -> Course:
+    def _course(self, number: int, spot: Spot, row: Parameters, seen: Seen) -> Course:
         def fits(selector: Selector) -> bool:
             return selector.fits(spot.kernel, spot.vmm) and selector.fits_params(row)
 
-        return Course(
-            self.conditions[number], fits, self.seen[number], self._named(spot, row), spot.known
-        )
+        return Course(self.conditions[number], fits, seen, self._named(spot, row), spot.known)
 
     def _named(self, spot: Spot, row: Parameters) -> str:
         with_vmm = f" with {spot.vmm}" if len(self.audience.vmms) > 1 else ""
