@@ -72,6 +72,11 @@ def split_lines(text: str) -> list[str]:
     return _LINE_BREAK.split(text)
 
 
+def line_starts(text: str) -> list[int]:
+    """Where each line of :func:`split_lines` begins in ``text``, in characters."""
+    return [0, *(found.end() for found in _LINE_BREAK.finditer(text))]
+
+
 def render(diagnostic: Diagnostic, text: str | None = None, *, color: bool = False) -> str:
     """The diagnostic as ``file:line:column: error: message`` with an excerpt below it.
 

@@ -1,4 +1,4 @@
-"""The commands for authors of scenarios: new, fmt, schema."""
+"""The commands for authors of scenarios: new, fmt, migrate, schema."""
 
 from __future__ import annotations
 
@@ -108,6 +108,35 @@ def fmt(
     from vcpu_scenario.cli import fmt as command
 
     return command.fmt(paths, check, diff, merge)
+
+
+@app.command()
+def migrate(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="Scenarios, or folders of them; - for standard input, written to standard output.",
+            autocompletion=complete.paths,
+        ),
+    ],
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; fail if anything would change.")
+    ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="As --check, and show what would change.")
+    ] = False,
+    color: ColourOption = Colour.auto,
+    debug: Debug = False,
+) -> Status:
+    """Bring scenarios of vcpu-scenario 0.1 to version 1 of the language.
+
+    Writes the present names of keys. Keeps all else as it is: comments, blanks, line ends, and what
+    `scenario check` has against the file.
+    """
+    from vcpu_scenario.cli import migrate as command
+
+    return command.migrate(paths, check, diff)
 
 
 @app.command()

@@ -47,7 +47,7 @@ MAX_KERNELS: Final = 500
 MAX_CLAUSES: Final = 100_000
 """Of ``expect``, each counted for each combination of parameters that it is read for."""
 
-_HEADER: Final = ("title", "about", "origin", "tags", "kernels", "vmm", "matrix")
+_HEADER: Final = ("version", "title", "about", "origin", "tags", "kernels", "vmm", "matrix")
 """Keys in which no parameter stands."""
 
 

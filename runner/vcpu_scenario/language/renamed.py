@@ -1,4 +1,4 @@
-"""Keys of older scenarios that have another name now: there is one word for one thing."""
+"""What other versions of the language have: keys of 0.1 by the name that they have now."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ RENAMED: Final[Mapping[str, str]] = {
     "iss": "esr_iss",
     "ipa": "fault_ipa",
 }
+
+OTHER_VERSION: Final = (
+    "files of 0.1 have no version, and `scenario migrate` brings them over;"
+    " one of a later version needs a later vcpu-scenario"
+)

@@ -18,7 +18,7 @@ from typing import Final, Literal, TypeAlias
 
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value
-from vcpu_scenario.language.renamed import RENAMED
+from vcpu_scenario.language.renamed import OTHER_VERSION, RENAMED
 from vcpu_scenario.language.scope import Near, Problems
 from vcpu_scenario.language.shapes import Schema, Shape, shape_of, types_of
 from vcpu_scenario.source import Span, did_you_mean, quoted
@@ -201,11 +201,12 @@ class _Check:
     def _unknown(self, key: Scalar, properties: Mapping[str, Shape], what: str) -> None:
         new = RENAMED.get(key.text)
         if new is not None and new in properties:
+            self._problems.renamed[key.span] = key.text
             self._problems.add(
                 f"{quoted(key.text)} in {what} has another name now",
                 key.span,
                 expected=new,
-                help=f"write {quoted(new)}; what it says is the same",
+                help=f"write {quoted(new)}, or run `scenario migrate`; what it says is the same",
             )
             return
         self._problems.add(
@@ -222,6 +223,7 @@ class _Check:
             f"{quoted(node.text)} is none of the values of {what}",
             node.span,
             expected=", ".join(choices),
+            help=OTHER_VERSION if what == quoted("version") else "",
             near=(node.text, choices),
         )
 

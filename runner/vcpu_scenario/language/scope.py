@@ -60,6 +60,8 @@ class Problems:
         """The values that they have just now."""
         self.case = ""
         """The case for which a clause with conditions is being read."""
+        self.renamed: dict[Span, str] = {}
+        """Keys of older forms of the language, by their place: all of them, reported or not."""
         for diagnostic in found:
             self.take(diagnostic)
 
