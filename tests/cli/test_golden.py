@@ -88,6 +88,7 @@ WORDED_BY_TYPER = {
             "assemble",
             "new",
             "fmt",
+            "migrate",
             "schema",
         )
     },

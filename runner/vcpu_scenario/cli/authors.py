@@ -129,7 +129,7 @@ def migrate(
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
-    """Bring scenarios of vcpu-scenario 0.1 to version 1 of the language.
+    """Bring scenarios of 0.1 to version 1 of the language.
 
     Writes the present names of keys. Keeps all else as it is: comments, blanks, line ends, and what
     `scenario check` has against the file.
