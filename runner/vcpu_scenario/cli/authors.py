@@ -1,4 +1,4 @@
-"""The commands for authors of scenarios: new, fmt, migrate, schema."""
+"""The commands for authors of scenarios: new, fmt, migrate, schema, lsp."""
 
 from __future__ import annotations
 
@@ -158,3 +158,15 @@ def schema(
     from vcpu_scenario.cli import schema as command
 
     return command.schema(format_.value, output)
+
+
+@app.command()
+def lsp(color: ColourOption = Colour.auto, debug: Debug = False) -> Status:
+    """Serve an editor: the Language Server Protocol on standard input and output.
+
+    Faults as you type, with fixes; completion, hover, definitions, formatting; a lens that runs a
+    clause's cases. Says nothing else on standard output; --debug logs to standard error.
+    """
+    from vcpu_scenario.cli import lsp as command
+
+    return command.lsp()

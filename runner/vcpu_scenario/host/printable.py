@@ -85,3 +85,12 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     folded = {candidate.lower(): candidate for candidate in islice(candidates, 500)}
     close = difflib.get_close_matches(word.lower()[:200], folded, n=1, cutoff=0.6)
     return f"did you mean `{printable(folded[close[0]])}`?" if close else ""
+
+
+_MEANT: Final = re.compile(r"^(?:did you mean|write) `([^`\\]+)`[?;]")
+
+
+def meant(help_: str) -> str:
+    """What the word should be by a help such as :func:`did_you_mean` gives, or nothing."""
+    found = _MEANT.match(help_)
+    return found[1] if found is not None else ""

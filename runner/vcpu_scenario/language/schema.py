@@ -86,10 +86,10 @@ class _Check:
 
     def _scalar(self, node: Scalar, shape: Shape, what: str) -> None:
         """Says what is wrong with a scalar that does not fit."""
-        words = _choices(shape) if shape.scalars == {str} and not shape.takes_list else ()
-        choices = shape.enum or words
-        if choices and shape.is_type(node) and node.value not in choices:
-            self._not_one_of(node, choices, what)
+        words = choices(shape.schema) if shape.scalars == {str} and not shape.takes_list else ()
+        known = shape.enum or words
+        if known and shape.is_type(node) and node.value not in known:
+            self._not_one_of(node, known, what)
         else:
             self._wrong(node, shape, what)
 
@@ -218,13 +218,13 @@ class _Check:
         )
 
     def _not_one_of(self, node: Scalar, enum: Iterable[Value], what: str) -> None:
-        choices = [str(choice).lower() if choice is True else str(choice) for choice in enum]
+        known = [str(choice).lower() if choice is True else str(choice) for choice in enum]
         self._problems.add(
             f"{quoted(node.text)} is none of the values of {what}",
             node.span,
-            expected=", ".join(choices),
+            expected=", ".join(known),
             help=OTHER_VERSION if what == quoted("version") else "",
-            near=(node.text, choices),
+            near=(node.text, known),
         )
 
     def _wrong(self, node: Node, shape: Shape, what: str) -> None:
@@ -288,15 +288,15 @@ _ONE_OF: Final = re.compile(r"\^\(([\w|-]+)\)\$\Z")
 """A pattern that is a choice of words."""
 
 
-def _choices(shape: Shape) -> tuple[str, ...]:
+def choices(schema: Schema) -> tuple[str, ...]:
     """The words that a text has to be one of, by its pattern."""
-    found = _ONE_OF.match(shape.schema.get("pattern", ""))
+    found = _ONE_OF.match(schema.get("pattern", ""))
     return tuple(found[1].split("|")) if found is not None else ()
 
 
 def _near(node: Node, shape: Shape) -> Near | None:
-    choices = _choices(shape)
-    return (node.text, choices) if choices and isinstance(node, Scalar) else None
+    words = choices(shape.schema)
+    return (node.text, words) if words and isinstance(node, Scalar) else None
 
 
 def _hint(node: Node, shape: Shape) -> str:

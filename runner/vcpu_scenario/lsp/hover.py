@@ -1,0 +1,49 @@
+"""What a word means: a key by the schema, a rule, a label."""
+
+from __future__ import annotations
+
+from lsprotocol.types import Hover, MarkupContent, MarkupKind, Position
+
+from vcpu_scenario.language.nodes import Scalar
+from vcpu_scenario.lsp.definition import name_at
+from vcpu_scenario.lsp.documents import Document, Here, at
+from vcpu_scenario.lsp.vocabulary import about, addresses, rule_about
+
+
+def here(document: Document, position: Position) -> Here | None:
+    """What stands at a position of the text as it is."""
+    text = document.now
+    if text.root is None:
+        return None
+    return at(text.root, *text.positions.place(text.positions.offset_of(position)))
+
+
+def meaning(document: Document, found: Here, position: Position) -> str:
+    """What stands at a position means, in Markdown; maybe nothing."""
+    text = document.now
+    name = name_at(text.text, text.positions.offset_of(position))
+    if (rule := rule_about(name)) and not found.is_key:
+        return f"`{name}`\n\n{rule}"
+    parts = [about(found.path)] if isinstance(found.node, Scalar) else []
+    if isinstance(found.node, Scalar) and not found.is_key:
+        parts.insert(0, _address(document, name))
+    return "\n\n".join(filter(None, parts))
+
+
+def _address(document: Document, name: str) -> str:
+    for word in addresses(document.root, document.symbols):
+        if word.text == name:
+            return f"{word.kind} `{name}`" + (f": {word.about}" if word.about else "")
+    return ""
+
+
+def is_of_exit(found: Here) -> bool:
+    """Whether a place is within an exit that is expected."""
+    path = found.path
+    return len(path) > 3 and path[0] == "expect" and path[2] == "exits"
+
+
+def shown(document: Document, found: Here, markdown: str) -> Hover:
+    """A hover over what stands there."""
+    range_ = document.now.positions.range(found.node.span)
+    return Hover(MarkupContent(MarkupKind.Markdown, markdown), range_)
