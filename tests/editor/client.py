@@ -16,6 +16,11 @@ PATIENCE: Final = 120.0
 """Seconds until a server that says nothing counts as dead."""
 
 
+def framed(body: bytes) -> bytes:
+    """A message as the base protocol sends it."""
+    return b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
 class ServerGone(Exception):
     """The server ended, or has said nothing for too long."""
 
@@ -38,7 +43,7 @@ class LanguageServer:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         root = folder.as_uri()
-        self._request(
+        self.request(
             "initialize",
             {
                 "processId": None,
@@ -53,15 +58,15 @@ class LanguageServer:
                 },
             },
         )
-        self._notify("initialized", {})
-        self._notify("workspace/didChangeConfiguration", {"settings": settings})
+        self.notify("initialized", {})
+        self.notify("workspace/didChangeConfiguration", {"settings": settings})
 
     def diagnostics(self, texts: Mapping[Path, str]) -> dict[Path, list[Message]]:
         """What the server has against each text as the content of its path."""
         waiting = {self._open(path, text): path for path, text in texts.items()}
         found: dict[Path, list[Message]] = {}
         while waiting:
-            message = self._until(
+            message = self.until(
                 lambda message: message.get("method") == "textDocument/publishDiagnostics"
             )
             uri = message["params"]["uri"]
@@ -84,8 +89,8 @@ class LanguageServer:
     def close(self) -> None:
         """Ends the server as the protocol has it."""
         try:
-            self._request("shutdown", None)
-            self._notify("exit", None)
+            self.request("shutdown", None)
+            self.notify("exit", None)
             self._process.wait(PATIENCE)
         finally:
             self._process.kill()
@@ -97,7 +102,7 @@ class LanguageServer:
     def _at(self, method: str, path: Path, text: str, line: int, column: int) -> Any:
         uri = self._open(path, text)
         position = {"line": line, "character": column}
-        result = self._request(method, {"textDocument": {"uri": uri}, "position": position})
+        result = self.request(method, {"textDocument": {"uri": uri}, "position": position})
         self._close(uri)
         return result
 
@@ -106,34 +111,37 @@ class LanguageServer:
         self._documents += 1
         uri = path.with_name(f"{self._documents}.{path.name}").as_uri()
         document = {"uri": uri, "languageId": "yaml", "version": 1, "text": text}
-        self._notify("textDocument/didOpen", {"textDocument": document})
+        self.notify("textDocument/didOpen", {"textDocument": document})
         return uri
 
     def _close(self, uri: str) -> None:
-        self._notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+        self.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
 
-    def _request(self, method: str, params: Any) -> Any:
+    def request(self, method: str, params: Any) -> Any:
+        """The result that the server answers with. Raises :class:`ServerGone` for an error."""
         self._requests += 1
         number = self._requests
         self._send({"id": number, "method": method, "params": params})
-        answer = self._until(
-            lambda message: message.get("id") == number and "method" not in message
-        )
+        answer = self.until(lambda message: message.get("id") == number and "method" not in message)
         if "error" in answer:
             raise ServerGone(f"{method}: {answer['error']}")
         return answer["result"]
 
-    def _notify(self, method: str, params: Any) -> None:
+    def notify(self, method: str, params: Any) -> None:
+        """Says something that has no answer."""
         self._send({"method": method, "params": params})
 
     def _send(self, message: Message) -> None:
+        self.raw(framed(json.dumps({"jsonrpc": "2.0", **message}).encode()))
+
+    def raw(self, data: bytes) -> None:
+        """Writes bytes, whether or not they are a message."""
         stream = self._process.stdin
         assert stream is not None
-        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
-        stream.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        stream.write(data)
         stream.flush()
 
-    def _until(self, wanted: Callable[[Message], bool]) -> Message:
+    def until(self, wanted: Callable[[Message], bool]) -> Message:
         """The first message that is ``wanted``; the server's own requests are answered."""
         while True:
             try:
@@ -142,10 +150,14 @@ class LanguageServer:
                 raise ServerGone(f"nothing came in {PATIENCE:.0f} s") from None
             if message is None:
                 raise ServerGone("the server has ended")
+            self.came(message)
             if wanted(message):
                 return message
             if "id" in message and "method" in message:
                 self._answer(message)
+
+    def came(self, message: Message) -> None:
+        """Takes notice of a message, whoever waits for it."""
 
     def _answer(self, request: Message) -> None:
         result: Any = None

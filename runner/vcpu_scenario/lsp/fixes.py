@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Final
 
 from lsprotocol.types import (
@@ -37,7 +38,7 @@ def fixes(document: Document, range_: Range) -> list[CodeAction]:
 
 def _fix(document: Document, fault: Diagnostic) -> Iterator[CodeAction]:
     word = meant(fault.help)
-    wrong = wrong_word(document, fault) if word else None
+    wrong = wrong_word(document, fault, word) if word else None
     if wrong is None:
         return
     edit = TextEdit(document.now.positions.between(*wrong), word)
@@ -49,12 +50,13 @@ def _fix(document: Document, fault: Diagnostic) -> Iterator[CodeAction]:
     )
 
 
-def wrong_word(document: Document, fault: Diagnostic) -> tuple[int, int] | None:
-    """Where in the text of a fault the word is that it is about: of ``lop+4`` the ``lop``."""
+def wrong_word(document: Document, fault: Diagnostic, meant_: str) -> tuple[int, int] | None:
+    """Where in the text of a fault the word is that was written for another: of ``lop+4`` the
+    ``lop``."""
     text = document.now.text
     start, end = document.now.positions.bounds(fault.span)
     names = [*_NAMED.findall(fault.message), *_NAMED.findall(fault.found)]
-    for name in names:
+    for name in get_close_matches(meant_, names, n=len(names) or 1, cutoff=0):
         found = re.search(rf"(?<![\w.$]){re.escape(name)}(?![\w$])", text[start:end])
         if found is not None:
             return start + found.start(), start + found.end()

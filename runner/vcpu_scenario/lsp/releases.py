@@ -141,4 +141,6 @@ def _rules(groups: Sequence[Sequence[_Seen]]) -> Iterator[str]:
                 continue
             for name, words in citations.of(cause.rules):
                 yield ""
-                yield f"- {_kernels(group)}: `{name}`{f': {escaped(words)}' if words else ''}"
+                holding = [seen for seen in group if name in kernel(seen.case.kernel).rules]
+                said = f": {escaped(words)}" if words else ""
+                yield f"- {_kernels(holding or group)}: `{name}`{said}"

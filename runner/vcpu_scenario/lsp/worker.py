@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import os
 import pickle
+import queue
+import signal
 import struct
 import sys
+import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, Final
 
@@ -28,6 +32,10 @@ JOBS: Final[Mapping[str, Callable[..., Any]]] = {
 """What can be asked for, each with the text first and its path second."""
 
 
+_GRACE: Final = 1.0
+"""Seconds to end what was started, an assembler, once the server is gone."""
+
+
 def main() -> None:
     """Does one job after the other."""
     signals.take()
@@ -35,11 +43,22 @@ def main() -> None:
     nowhere = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nowhere, 0)
     os.dup2(2, 1)
+    waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(source, waiting), daemon=True).start()
     jobs.warm()
-    while (job := _read(source)) is not None:
-        name, arguments = pickle.loads(job)
+    while True:
+        name, arguments = pickle.loads(waiting.get())
         sink.write(packed(_done(name, arguments)))
         sink.flush()
+
+
+def _listen(source: BinaryIO, waiting: queue.SimpleQueue[bytes]) -> None:
+    """Takes jobs until the server is gone, and then ends the process, whatever it is at."""
+    while (job := _read(source)) is not None:
+        waiting.put(job)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GRACE)
+    os._exit(2)
 
 
 def packed(thing: Any) -> bytes:
@@ -50,9 +69,7 @@ def packed(thing: Any) -> bytes:
 
 def _read(source: BinaryIO) -> bytes | None:
     head = source.read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        return None
-    return source.read(LENGTH.unpack(head)[0])
+    return source.read(LENGTH.unpack(head)[0]) if len(head) == LENGTH.size else None
 
 
 def _done(name: str, arguments: tuple[Any, ...]) -> tuple[bool, Any]:
