@@ -1,4 +1,4 @@
-"""``python -m benchmarks.editing``: how long an editor waits for ``scenario lsp`` after a keystroke.
+"""``python -m benchmarks.editing``: how long an editor waits for ``scenario lsp`` after a letter.
 
 A line is typed, letter by letter, into the largest scenario that ships. After each letter the
 client waits for the faults and asks what may stand at the cursor, over the server's standard
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from time import perf_counter, process_time
 
 import yaml
@@ -31,7 +31,7 @@ def main() -> None:
     text = path.read_text()
     floor = median(_floor(text) for _ in range(50))
     print(f"{path.relative_to(SCENARIOS)}, {len(text)} characters; floor {floor * 1e3:.1f} ms\n")
-    print("| a letter of | faults: median, longest | completion | processors' time | ratio |")
+    print("| a letter of | faults: median, 95 % | completion | processors' time | ratio |")
     print("| --- | ---: | ---: | ---: | ---: |")
     editor = Editor(SCENARIOS)
     editor.open(path, text)
@@ -62,9 +62,14 @@ def _row(
             completions.append(perf_counter() - start)
     each = (_processors(editor.process.pid) - before) / len(faults)
     print(
-        f"| {what} | {_ms(median(faults))}, {_ms(max(faults))} | {_ms(median(completions))},"
-        f" {_ms(max(completions))} | {_ms(each)} | {each / floor:.1f} |"
+        f"| {what} | {_ms(median(faults))}, {_ms(_most(faults))} | {_ms(median(completions))},"
+        f" {_ms(_most(completions))} | {_ms(each)} | {each / floor:.1f} |"
     )
+
+
+def _most(seconds: list[float]) -> float:
+    """What 95 of 100 stay within: the longest of all is the machine's, if others use it."""
+    return quantiles(seconds, n=20)[-1]
 
 
 def _ms(seconds: float) -> str:

@@ -331,12 +331,15 @@ def test_one_socket_for_both_streams_will_do() -> None:
     writing fail."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        process = subprocess.Popen(COMMAND, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            COMMAND, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.DEVNULL
+        )
         theirs.close()
         end = request(500, "shutdown") + framed(b'{"jsonrpc": "2.0", "method": "exit"}')
         asked = [INITIALIZE, *(request(number, "foo" * 200) for number in range(2, 400)), end]
         # As an editor, which writes while it reads.
-        threading.Thread(target=lambda: [ours.sendall(each) for each in asked], daemon=True).start()
-        data = b"".join(iter(lambda: ours.recv(1 << 16), b""))
+        data = b"".join(asked)
+        threading.Thread(target=ours.sendall, args=(data,), daemon=True).start()
+        answers = b"".join(iter(lambda: ours.recv(1 << 16), b""))
         assert process.wait(PATIENCE) == 0
-    assert [each["id"] for each in _messages(data)] == [*range(1, 400), 500]
+    assert [each["id"] for each in _messages(answers)] == [*range(1, 400), 500]
