@@ -36,9 +36,11 @@ def main() -> None:
     editor = Editor(SCENARIOS)
     editor.open(path, text)
     editor.faults(path)
+    first = text.index("\n", text.index("code: |")) + 1
     for what, line, at in (
+        ("the title, all else in order", " and more of it", text.index("\n", text.index("title:"))),
         ("an expected exit", KEYS, text.rindex("\n      - ") + 1),
-        ("the guest's code", CODE, text.index("\n", text.index("code: |")) + 1),
+        ("the guest's code", CODE, text.index("\n", first) + 1),
     ):
         _row(editor, path, text, what, line, at, floor)
     editor.close()
@@ -50,15 +52,16 @@ def _row(
     faults, completions = [], []
     before = _processors(editor.process.pid)
     for _ in range(ROUNDS):
-        for end in range(1, len(line)):
-            typed = text[:at] + line[:end] + "\n" + text[at:]
+        for end in range(1, len(line.rstrip("\n")) + 1):
+            rest = text[at:] if not line.endswith("\n") else "\n" + text[at:]
+            typed = text[:at] + line[:end] + rest
             start = perf_counter()
             editor.change(path, typed)
             editor.faults(path)
             faults.append(perf_counter() - start)
-            number = text.count("\n", 0, at)
+            before_it = typed[: at + end].split("\n")
             start = perf_counter()
-            editor.ask("completion", path, number, end)
+            editor.ask("completion", path, len(before_it) - 1, len(before_it[-1]))
             completions.append(perf_counter() - start)
     each = (_processors(editor.process.pid) - before) / len(faults)
     print(

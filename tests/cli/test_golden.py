@@ -90,6 +90,7 @@ WORDED_BY_TYPER = {
             "fmt",
             "migrate",
             "schema",
+            "lsp",
         )
     },
     "run-no-such-option": ["run", "--kernal", "6.12"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from vcpu_scenario.host.printable import meant
 from vcpu_scenario.source import (
     WIDTH,
     Diagnostic,
@@ -12,8 +13,10 @@ from vcpu_scenario.source import (
     Span,
     did_you_mean,
     excerpt,
+    line_starts,
     quoted,
     render,
+    split_lines,
 )
 
 
@@ -128,6 +131,30 @@ def test_an_invalid_scenario_tells_its_faults_in_the_order_of_the_file() -> None
 )
 def test_only_what_is_close_is_suggested(word: str, hint: str) -> None:
     assert did_you_mean(word, ["at", "size", "readonly"]) == hint
+
+
+@pytest.mark.parametrize(
+    ("help_", "word"),
+    [
+        (did_you_mean("sise", ["size"]), "size"),
+        ("did you mean `6.1..6.12`?", "6.1..6.12"),
+        ("write `then`; what it says is the same", "then"),
+        ('quote it: "5.10"', '"5.10"'),
+        ("did you mean `a\\x1b`?", ""),
+        ("write it as an escape in a double-quoted scalar", ""),
+        ("did you mean add, adds?", ""),
+        ("", ""),
+    ],
+)
+def test_a_help_says_which_word_was_meant(help_: str, word: str) -> None:
+    assert meant(help_) == word
+
+
+def test_lines_begin_where_they_are_split() -> None:
+    text = "a\r\nb\x85c\u2028\n\rd"
+    starts = line_starts(text)
+    assert [text[at : at + 1] for at in starts] == ["a", "b", "c", "\n", "\r", "d"]
+    assert len(starts) == len(split_lines(text))
 
 
 def test_a_quotation_is_one_short_printable_line() -> None:

@@ -156,6 +156,15 @@ def test_a_fix_writes_what_was_meant(
         assert applied(text, edit) == f"{HEAD}{right}\n"
 
 
+def test_what_needs_quotes_is_quoted(shared: Editor, path: Path) -> None:
+    text = f"{HEAD}kernels: 5.10\n"
+    shared.open(path, text)
+    (fault,) = shared.faults(path)
+    (action,) = shared.fixes(path, fault)
+    (edit,) = action["edit"]["changes"][path.as_uri()]
+    assert applied(text, edit) == f'{HEAD}kernels: "5.10"\n'
+
+
 def test_a_key_of_old_is_renamed(shared: Editor, path: Path) -> None:
     text = f"{HEAD}expect:\n  - exits:\n      - mmio: {{read: uart, len: 4, do: []}}\n"
     shared.open(path, text)

@@ -87,10 +87,12 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     return f"did you mean `{printable(folded[close[0]])}`?" if close else ""
 
 
-_MEANT: Final = re.compile(r"^(?:did you mean|write) `([^`\\]+)`[?;]")
+_MEANT: Final = re.compile(
+    r"""(?:(?:did you mean|write) `([^`\\]+)`[?;].*|quote it: ("[^"\\]*"))\Z""", re.DOTALL
+)
 
 
 def meant(help_: str) -> str:
     """What the word should be by a help such as :func:`did_you_mean` gives, or nothing."""
     found = _MEANT.match(help_)
-    return found[1] if found is not None else ""
+    return (found[1] or found[2]) if found is not None else ""
