@@ -18,6 +18,7 @@ class Editor(LanguageServer):
     def __init__(self, folder: Path) -> None:
         self._versions: dict[Path, int] = {}
         self._shown: dict[str, list[Message]] = {}
+        self._answered: set[Any] = set()
         super().__init__(COMMAND, folder, {})
 
     @property
@@ -58,7 +59,14 @@ class Editor(LanguageServer):
         """What was published last of a document."""
         return self._shown[path.as_uri()]
 
+    def answered(self, number: str) -> None:
+        """Waits for the answer to a request that was sent as it is, if it has not come yet."""
+        if number not in self._answered:
+            self.until(lambda message: message.get("id") == number and "method" not in message)
+
     def came(self, message: Message) -> None:
+        if "method" not in message:
+            self._answered.add(message.get("id"))
         if message.get("method") == "textDocument/publishDiagnostics":
             self._shown[message["params"]["uri"]] = message["params"]["diagnostics"]
 

@@ -281,7 +281,7 @@ def test_a_scenario_that_spins_is_given_up_once_the_text_changes(
     # No keystroke waits for it.
     own.change(path, SPINNING.replace("title: t", "title: u"))
     assert own.faults(path) == []
-    own.until(lambda message: message.get("id") == "spin")
+    own.answered("spin")
     assert all(gone(process) for process in started)
     own.close()
 

@@ -148,7 +148,9 @@ class Session:
             if isinstance(why, asyncio.CancelledError) and not task.cancelled():
                 task.cancel()
                 raise
-            return None if isinstance(why, asyncio.CancelledError) else str(why)
+            return (
+                None if isinstance(why, asyncio.CancelledError) else f"Not run to its end: {why}."
+            )
 
     def _running(self, uri: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
