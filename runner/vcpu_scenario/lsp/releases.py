@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
-from time import monotonic
+from time import process_time
 from typing import Final, NamedTuple
 
 from vcpu_scenario.expectation import ExpectedExit
@@ -23,7 +23,7 @@ from vcpu_scenario.verdict.exits import describe_exit
 from vcpu_scenario.verdict.result import Result, guest_of
 
 _SECONDS_FOR_RULES: Final = 4.0
-"""To find the rules behind an exit runs a case dozens of times."""
+"""Of a processor: to find the rules behind an exit runs a case dozens of times."""
 
 
 class _Seen(NamedTuple):
@@ -126,13 +126,13 @@ def _kernels(group: Sequence[_Seen]) -> str:
 
 def _rules(groups: Sequence[Sequence[_Seen]]) -> Iterator[str]:
     """Each rule without which the exit would be another, by the kernels that it is so on."""
-    until = monotonic() + _SECONDS_FOR_RULES
+    until = process_time() + _SECONDS_FOR_RULES
     citations = Citations()
     for group in groups:
         newest = group[-1]
         if not newest.exits:
             continue
-        if monotonic() > until:
+        if process_time() > until:
             yield ""
             yield "To find the rules behind the others takes long: `scenario explain`."
             return

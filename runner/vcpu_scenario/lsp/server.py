@@ -26,7 +26,7 @@ from vcpu_scenario.source import Diagnostic, Span
 
 CHECK_SECONDS: Final = 90.0
 """An assembler alone may take 30, and has several codes where there is a matrix."""
-HOVER_SECONDS: Final = 10.0
+HOVER_SECONDS: Final = 30.0
 RUN_SECONDS: Final = 120.0
 
 log = logging.getLogger(__name__)
