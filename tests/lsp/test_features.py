@@ -88,6 +88,11 @@ def test_what_may_stand_at_the_cursor(
     assert not none & set(found)
 
 
+def test_a_device_that_is_half_written_hides_no_label(shared: Editor, path: Path) -> None:
+    text = HEAD.replace("handled_by: userspace", "handled_by: {}")
+    assert "poll" in offered(shared, path, f"{text}before: [set: {{x0: ‸}}]\n")
+
+
 @pytest.mark.parametrize(
     "text",
     ["# a comment ‸\n", "about: |\n  some prose ‸\n", "about: some prose\n  and ‸\n"],

@@ -12,7 +12,7 @@ from vcpu_scenario.kernels.rules import BY_NAME
 from vcpu_scenario.kvm.registers import ALIASES, CORE_REGISTERS, OTHER_REGISTERS, SYSTEM_REGISTERS
 from vcpu_scenario.language.devices import read_devices
 from vcpu_scenario.language.nodes import Map, Scalar
-from vcpu_scenario.language.schema import choices, scenario_schema
+from vcpu_scenario.language.schema import check, choices, scenario_schema
 from vcpu_scenario.language.scope import Problems, Scope
 from vcpu_scenario.report.cite import commit_words
 from vcpu_scenario.vmm.personality import PERSONALITIES
@@ -134,7 +134,9 @@ def addresses(root: Map | None, symbols: Iterable[str]) -> list[Word]:
     found = [Word(name, "label", f"`{code}`" if code else "") for name, code in labels(root)]
     known = {word.text for word in found}
     found += [Word(name, "label") for name in symbols if name not in known]
-    devices = root.get("devices") if root is not None else None
+    # Of what is being written only the devices that the schema has nothing against can be read.
+    sound = check(root, Problems()) if root is not None else None
+    devices = sound.get("devices") if isinstance(sound, Map) else None
     if isinstance(devices, Map):
         read = read_devices(devices, Scope(Problems()))
         for key, _ in devices.entries:
