@@ -138,7 +138,7 @@ def test_only_what_is_close_is_suggested(word: str, hint: str) -> None:
     [
         (did_you_mean("sise", ["size"]), "size"),
         ("did you mean `6.1..6.12`?", "6.1..6.12"),
-        ("write `then`; what it says is the same", "then"),
+        ("write `then`, or run `scenario migrate`; what it says is the same", "then"),
         ('quote it: "5.10"', '"5.10"'),
         ("did you mean `a\\x1b`?", ""),
         ("write it as an escape in a double-quoted scalar", ""),

@@ -88,7 +88,7 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
 
 
 _MEANT: Final = re.compile(
-    r"""(?:(?:did you mean|write) `([^`\\]+)`[?;].*|quote it: ("[^"\\]*"))\Z""", re.DOTALL
+    r"""(?:(?:did you mean|write) `([^`\\]+)`[?;,].*|quote it: ("[^"\\]*"))\Z""", re.DOTALL
 )
 
 
