@@ -342,6 +342,11 @@ static void set_vgic_attr(int vgic, uint32_t group, uint64_t attr, const void *v
 	must_ioctl(vgic, KVM_SET_DEVICE_ATTR, &device_attr);
 }
 
+static void apply_guest_debug(const struct kvm_guest_debug *debug)
+{
+	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, debug);
+}
+
 /* The exception class of a debug exit, -1 of any other */
 static int debug_class(void)
 {
@@ -361,7 +366,7 @@ static struct kvm_guest_debug asked;
 static void set_guest_debug(const struct kvm_guest_debug *debug)
 {
 	asked = *debug;
-	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, debug);
+	apply_guest_debug(debug);
 }
 
 /* Where the debugger has written BRK #0 */
@@ -447,7 +452,7 @@ static void stop_stepping(void)
 	debug.control &= ~KVM_GUESTDBG_SINGLESTEP;
 	if (!asked.arch.dbg_bcr[0] && !asked.arch.dbg_wcr[0] && !nr_sw_breakpoints)
 		debug.control = 0;
-	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, &debug);
+	apply_guest_debug(&debug);
 }
 
 /* QEMU kicks its vCPU as it stops and as it goes on: the next KVM_RUN returns EINTR */
@@ -458,7 +463,7 @@ static void resume(void)
 	if (!told)
 		return;
 	if (asked.control || asked.arch.dbg_bcr[0] || asked.arch.dbg_wcr[0])
-		must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, &asked);
+		apply_guest_debug(&asked);
 	kick = true;
 }
 
