@@ -91,7 +91,7 @@ _HANDLE_EXIT: Final = [
     "",
 ]
 _HANDLE_EXIT_FOR_DEBUGGER: Final = [
-    *comment("What the VMM does of itself after an exit, up to resume()"),
+    *comment("What the VMM does of itself after an exit"),
     *function(
         "static void handle_exit(bool skip_brk)",
         [
@@ -160,6 +160,7 @@ def _run_vcpu(case: Case, used: set[str], style: Style, *, debugger: bool) -> li
                 "\tprint_exit();",
                 '\tfail("another exit was expected after exit %d", nr_exits - 1);',
                 "}",
+                *(["resume();"] if debugger else []),
                 *_enter(style, debugger=debugger),
                 "exit_pc = get_reg(REG_PC);",
                 "nr_exits++;",

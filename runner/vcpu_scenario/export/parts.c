@@ -34,8 +34,11 @@
 /* Watchpoint: the access was a write */
 #define ESR_WNR(esr)		((esr) >> 6 & 1)
 
-/* A breakpoint at every EL, on all four bytes of an instruction */
-#define DBG_BCR		0x1e7
+/* A breakpoint at EL0 and EL1, on all four bytes of an instruction */
+#define DBGBCR_E	(1 << 0)
+#define DBGBCR_EL0_EL1	(3 << 1)
+#define DBGBCR_LEN4	(0xf << 5)
+#define DBG_BCR		(DBGBCR_LEN4 | DBGBCR_EL0_EL1 | DBGBCR_E)
 
 /* BRK #0 */
 #define BRK_0		0xd4200000
@@ -145,6 +148,7 @@ static void __attribute__((noreturn)) pass(void)
 /* variant: selftest */
 static void __attribute__((noreturn)) pass(void)
 {
+	kvm_vm_free(vm);
 	ksft_test_result_pass("%s\n", TEST_NAME);
 	ksft_finished();
 }

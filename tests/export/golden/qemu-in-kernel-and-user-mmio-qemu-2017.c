@@ -106,8 +106,11 @@ extern const uint8_t at_after_str[] asm("after_str");
 
 #define ESR_BRK_IMM(esr)	((esr) & 0xffff)
 
-/* A breakpoint at every EL, on all four bytes of an instruction */
-#define DBG_BCR		0x1e7
+/* A breakpoint at EL0 and EL1, on all four bytes of an instruction */
+#define DBGBCR_E	(1 << 0)
+#define DBGBCR_EL0_EL1	(3 << 1)
+#define DBGBCR_LEN4	(0xf << 5)
+#define DBG_BCR		(DBGBCR_LEN4 | DBGBCR_EL0_EL1 | DBGBCR_E)
 
 /* BRK #0 */
 #define BRK_0		0xd4200000
@@ -742,6 +745,7 @@ static void run_vcpu(void)
 		print_exit();
 		fail("another exit was expected after exit %d", nr_exits - 1);
 	}
+	resume();
 	do {
 		kicked = kick;
 		kick = false;
@@ -757,7 +761,7 @@ static void run_vcpu(void)
 		when_told(nr_stops++);
 }
 
-/* What the VMM does of itself after an exit, up to resume() */
+/* What the VMM does of itself after an exit */
 static void handle_exit(bool skip_brk)
 {
 	told = is_told();
@@ -881,19 +885,16 @@ static void expect_4_14(void)
 	set_guest_debug(&(struct kvm_guest_debug) {
 		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP,
 	});
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(str)));
 	handle_exit(true);
-	resume();
 
 	/* after_str was executed and not reported */
 	run_vcpu();
 	expect(is_step(PC(ldr)));
 	expect(same(get_reg(REG_X(2)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_mmio_read(UART_BASE + 0x18));
@@ -901,14 +902,12 @@ static void expect_4_14(void)
 	expect(same(exit_pc, PC(after_ldr)));
 	expect(same(get_reg(REG_X(3)), 0x0));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(end)));
 	expect(same(get_reg(REG_X(3)), 0x90));
 	expect(same(get_reg(REG_X(4)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_brk(PC(end)));
@@ -975,25 +974,21 @@ static void expect_4_15_to_4_20(void)
 	set_guest_debug(&(struct kvm_guest_debug) {
 		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP,
 	});
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(str)));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_exit(KVM_EXIT_DEBUG));
 	expect(same(run->debug.arch.hsr, 0xc8000000));
 	expect(same(exit_pc, PC(after_str)));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(ldr)));
 	expect(same(get_reg(REG_X(2)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_mmio_read(UART_BASE + 0x18));
@@ -1001,7 +996,6 @@ static void expect_4_15_to_4_20(void)
 	expect(same(exit_pc, PC(after_ldr)));
 	expect(same(get_reg(REG_X(3)), 0x0));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_exit(KVM_EXIT_DEBUG));
@@ -1010,13 +1004,11 @@ static void expect_4_15_to_4_20(void)
 	expect(same(get_reg(REG_X(3)), 0x90));
 	expect(same(get_reg(REG_X(4)), 0x0));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(end)));
 	expect(same(get_reg(REG_X(4)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_brk(PC(end)));
@@ -1072,19 +1064,16 @@ static void expect_5_0_to_5_2(void)
 	set_guest_debug(&(struct kvm_guest_debug) {
 		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP,
 	});
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(str)));
 	handle_exit(true);
-	resume();
 
 	/* after_str was executed and not reported */
 	run_vcpu();
 	expect(is_step(PC(ldr)));
 	expect(same(get_reg(REG_X(2)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_mmio_read(UART_BASE + 0x18));
@@ -1092,7 +1081,6 @@ static void expect_5_0_to_5_2(void)
 	expect(same(exit_pc, PC(ldr)));
 	expect(same(get_reg(REG_X(3)), 0x0));
 	handle_exit(true);
-	resume();
 
 	/* pc moved by 8 from ldr */
 	run_vcpu();
@@ -1155,19 +1143,16 @@ static void expect_5_3_to_5_10(void)
 	set_guest_debug(&(struct kvm_guest_debug) {
 		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP,
 	});
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(str)));
 	handle_exit(true);
-	resume();
 
 	/* after_str was executed and not reported */
 	run_vcpu();
 	expect(is_step(PC(ldr)));
 	expect(same(get_reg(REG_X(2)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_mmio_read(UART_BASE + 0x18));
@@ -1175,7 +1160,6 @@ static void expect_5_3_to_5_10(void)
 	expect(same(exit_pc, PC(ldr)));
 	expect(same(get_reg(REG_X(3)), 0x0));
 	handle_exit(true);
-	resume();
 
 	/* after_ldr was executed and not reported */
 	run_vcpu();
@@ -1183,7 +1167,6 @@ static void expect_5_3_to_5_10(void)
 	expect(same(get_reg(REG_X(3)), 0x90));
 	expect(same(get_reg(REG_X(4)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_brk(PC(end)));
@@ -1252,24 +1235,20 @@ static void expect_5_11_to_5_12_and_from_6_14(void)
 	set_guest_debug(&(struct kvm_guest_debug) {
 		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP,
 	});
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(str)));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(after_str)));
 	expect(same(ESR_STEP_ISV(run->debug.arch.hsr), 0));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(ldr)));
 	expect(same(get_reg(REG_X(2)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_mmio_read(UART_BASE + 0x18));
@@ -1277,7 +1256,6 @@ static void expect_5_11_to_5_12_and_from_6_14(void)
 	expect(same(exit_pc, PC(ldr)));
 	expect(same(get_reg(REG_X(3)), 0x0));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(after_ldr)));
@@ -1285,13 +1263,11 @@ static void expect_5_11_to_5_12_and_from_6_14(void)
 	expect(same(get_reg(REG_X(3)), 0x90));
 	expect(same(get_reg(REG_X(4)), 0x0));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(end)));
 	expect(same(get_reg(REG_X(4)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_brk(PC(end)));
@@ -1355,24 +1331,20 @@ static void expect_5_13_to_6_13(void)
 	set_guest_debug(&(struct kvm_guest_debug) {
 		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP,
 	});
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(str)));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(after_str)));
 	expect(same(ESR_STEP_ISV(run->debug.arch.hsr), 0));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(ldr)));
 	expect(same(get_reg(REG_X(2)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_mmio_read(UART_BASE + 0x18));
@@ -1380,7 +1352,6 @@ static void expect_5_13_to_6_13(void)
 	expect(same(exit_pc, PC(ldr)));
 	expect(same(get_reg(REG_X(3)), 0x0));
 	handle_exit(true);
-	resume();
 
 	/* after_ldr was executed and not reported */
 	run_vcpu();
@@ -1388,7 +1359,6 @@ static void expect_5_13_to_6_13(void)
 	expect(same(get_reg(REG_X(3)), 0x90));
 	expect(same(get_reg(REG_X(4)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_brk(PC(end)));

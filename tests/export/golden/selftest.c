@@ -139,6 +139,7 @@ static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *fmt
 
 static void __attribute__((noreturn)) pass(void)
 {
+	kvm_vm_free(vm);
 	ksft_test_result_pass("%s\n", TEST_NAME);
 	ksft_finished();
 }
