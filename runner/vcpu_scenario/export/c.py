@@ -47,8 +47,6 @@ def program(subject: Subject, *, style: Style = C, words: bool = False) -> str:
     """
     if subject.vmm not in VMMS:
         raise Unexportable(f"the VMM {subject.vmm}, of which there is none in C")
-    if not style.refusals and any(map(course.refusal_of, subject.branches)):
-        raise Unexportable("a refusal: the harness of selftests fails where an ioctl does")
     case = subject.combination.case
     code = guest.code_of(subject)
     names = Names(case, code, subject.combination.symbols, debugger=subject.vmm in _WITH_DEBUGGER)
@@ -219,6 +217,8 @@ def _file(subject: Subject, names: Names, body: Sequence[str], style: Style, *, 
     variants = {*style.variants, *_WITH_DEBUGGER.get(subject.vmm, ())}
     if "expected_refusal" in identifiers("\n".join(body)):
         variants.add("refusal")
+    else:
+        variants |= style.trusting
     text = "\n".join(body)
     parts = paragraphs(parts_for(text, variants))
     everything = f"{parts}\n{text}"

@@ -53,6 +53,12 @@ static struct kvm_vm *vm;
 
 static struct kvm_vcpu *vcpu;
 
+/* variant: selftest */
+#define vm_fd	(vm->fd)
+
+/* variant: selftest */
+#define vcpu_fd	(vcpu->fd)
+
 static struct kvm_run *run;
 
 /* What the last KVM_RUN returned: 0 or a negative errno */
@@ -192,7 +198,7 @@ static uint64_t get_reg(uint64_t id)
 	return value;
 }
 
-/* variant: selftest */
+/* variant: harness */
 static uint64_t get_reg(uint64_t id)
 {
 	uint64_t value = 0;
@@ -209,7 +215,7 @@ static void set_reg(uint64_t id, uint64_t value)
 	must_ioctl(vcpu_fd, KVM_SET_ONE_REG, &reg);
 }
 
-/* variant: selftest */
+/* variant: harness */
 static void set_reg(uint64_t id, uint64_t value)
 {
 	vcpu_set_reg(vcpu, id, value);
@@ -243,7 +249,7 @@ static void add_memslot(uint64_t base, uint64_t size, uint32_t flags)
 	nr_memslots++;
 }
 
-/* variant: selftest */
+/* variant: harness */
 static void add_memslot(uint64_t base, uint64_t size, uint32_t flags)
 {
 	struct memslot *slot = &memslots[nr_memslots];
@@ -267,7 +273,7 @@ static uint8_t *guest_memory(uint64_t addr)
 	refused("guest memory");
 }
 
-/* variant: selftest */
+/* variant: harness */
 static uint8_t *guest_memory(uint64_t addr)
 {
 	int i;
@@ -341,7 +347,7 @@ static void enable_cap(uint32_t cap, const char *name)
 		skip("this kernel has no %s: %s", name, strerror(errno));
 }
 
-/* variant: selftest */
+/* variant: harness */
 static void enable_cap(uint32_t cap, const char *name)
 {
 	if (__vm_enable_cap(vm, cap, 0))
@@ -386,7 +392,7 @@ static void init_vcpu(uint32_t features)
 	must_ioctl(vcpu_fd, KVM_ARM_VCPU_INIT, &init);
 }
 
-/* variant: selftest */
+/* variant: harness */
 static void init_vcpu(uint32_t features)
 {
 	struct kvm_vcpu_init init;
@@ -408,7 +414,7 @@ static int create_vgic(uint32_t type)
 	return device.fd;
 }
 
-/* variant: selftest */
+/* variant: harness */
 static int create_vgic(uint32_t type)
 {
 	if (__kvm_test_create_device(vm, type))
@@ -427,7 +433,7 @@ static void set_vgic_attr(int vgic, uint32_t group, uint64_t attr, const void *v
 	must_ioctl(vgic, KVM_SET_DEVICE_ATTR, &device_attr);
 }
 
-/* variant: selftest */
+/* variant: harness */
 static void set_vgic_attr(int vgic, uint32_t group, uint64_t attr, void *value)
 {
 	kvm_device_attr_set(vgic, group, attr, value);
@@ -451,7 +457,7 @@ static void add_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t 
 	eventfds[nr_eventfds++] = request.fd;
 }
 
-/* variant: selftest */
+/* variant: harness */
 static void add_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t datamatch)
 {
 	struct kvm_ioeventfd request = {
@@ -481,7 +487,7 @@ static void add_coalesced_zone(uint64_t addr, uint32_t size)
 	must_ioctl(vm_fd, KVM_REGISTER_COALESCED_MMIO, &zone);
 }
 
-/* variant: selftest */
+/* variant: harness */
 static void add_coalesced_zone(uint64_t addr, uint32_t size)
 {
 	struct kvm_coalesced_mmio_zone zone = { .addr = addr, .size = size };
@@ -494,7 +500,7 @@ static void apply_guest_debug(const struct kvm_guest_debug *debug)
 	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, debug);
 }
 
-/* variant: selftest */
+/* variant: harness */
 static void apply_guest_debug(const struct kvm_guest_debug *debug)
 {
 	vcpu_ioctl(vcpu, KVM_SET_GUEST_DEBUG, (struct kvm_guest_debug *)debug);
@@ -505,7 +511,7 @@ static void set_guest_debug(const struct kvm_guest_debug *debug)
 	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, debug);
 }
 
-/* variant: selftest */
+/* variant: harness */
 static void set_guest_debug(struct kvm_guest_debug *debug)
 {
 	vcpu_guest_debug_set(vcpu, debug);
@@ -524,7 +530,7 @@ static void set_vcpu_events(const struct kvm_vcpu_events *events)
 	must_ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, events);
 }
 
-/* variant: selftest */
+/* variant: harness */
 static void set_vcpu_events(struct kvm_vcpu_events *events)
 {
 	vcpu_events_set(vcpu, events);
@@ -691,7 +697,7 @@ static void irq_line(uint32_t type, uint32_t number, uint32_t level)
 	must_ioctl(vm_fd, KVM_IRQ_LINE, &line);
 }
 
-/* variant: selftest */
+/* variant: harness */
 static void irq_line(uint32_t type, uint32_t number, uint32_t level)
 {
 	struct kvm_irq_level line = {
@@ -709,7 +715,7 @@ static void set_mp_state(uint32_t mp_state)
 	must_ioctl(vcpu_fd, KVM_SET_MP_STATE, &state);
 }
 
-/* variant: selftest */
+/* variant: harness */
 static void set_mp_state(uint32_t mp_state)
 {
 	struct kvm_mp_state state = { .mp_state = mp_state };

@@ -11,19 +11,21 @@ from typing import Final
 class Style:
     """``variants`` are those of the parts that it takes, ``headers`` what it includes besides
     those of libc; ``enter`` is ``KVM_RUN``, ``begin`` the first lines of ``main``. ``advice`` says
-    how a file of a name is built. ``refusals`` says whether an ioctl may be expected to fail."""
+    how a file of a name is built. ``trusting`` are variants that take it that ioctls succeed: not
+    for a program that expects one to be refused."""
 
     variants: frozenset[str]
+    trusting: frozenset[str]
     headers: tuple[str, ...]
     enter: str
     begin: tuple[str, ...]
     advice: Callable[[str], str]
-    refusals: bool
 
 
 _STATUS: Final = "Exit status: 0 as expected, 1 not as expected, 4 skipped"
 
 C: Final = Style(
+    frozenset(),
     frozenset(),
     (),
     "result = ioctl(vcpu_fd, KVM_RUN, 0) < 0 ? -errno : 0;",
@@ -32,10 +34,10 @@ C: Final = Style(
         f"Build it with `gcc -Wall -O2 -static -o {name} {name}.c` on or for arm64."
         f" {_STATUS} for want of a capability."
     ),
-    refusals=True,
 )
 SELFTEST: Final = Style(
     frozenset({"selftest"}),
+    frozenset({"harness"}),
     ("kvm_util.h", "processor.h", "test_util.h"),
     "result = __vcpu_run(vcpu) ? -errno : 0;",
     ("ksft_print_header();", "ksft_set_plan(1);"),
@@ -44,6 +46,5 @@ SELFTEST: Final = Style(
         f"\n\nTEST_GEN_PROGS_arm64 += arm64/{name}\n\nUp to 6.13 the folder is aarch64 and the line"
         f" in Makefile is TEST_GEN_PROGS_aarch64 += aarch64/{name}."
     ),
-    refusals=False,
 )
-"""Of tools/testing/selftests/kvm: on its harness, which asserts that ioctls succeed."""
+"""Of tools/testing/selftests/kvm, on its harness."""
