@@ -16,6 +16,7 @@ from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.styles import SELFTEST
 from vcpu_scenario.export.subject import subjects
 from vcpu_scenario.export.text import identifiers
+from vcpu_scenario.kvm.registers import SYSTEM_REGISTERS
 from vcpu_scenario.language import load
 from vcpu_scenario.vmm.personality import PERSONALITIES
 
@@ -73,6 +74,7 @@ def test_a_selftest_asks_its_harness_and_no_file_descriptor(path: Path) -> None:
         used = identifiers(program(subject, style=SELFTEST))
         assert used >= {"vm_create_barebones", "__vm_vcpu_add", "ksft_set_plan", "__vcpu_run"}
         assert used.isdisjoint({"kvm_fd", "exit"})
+        assert used.isdisjoint(f"REG_{name.upper()}" for name in SYSTEM_REGISTERS), "sysreg-defs.h"
         by_hand = {"ioctl", "must", "vm_fd", "vcpu_fd"}
         assert any(map(refusal_of, subject.branches)) or used.isdisjoint(by_hand)
 
