@@ -11,8 +11,12 @@ import pytest
 from vcpu_scenario.case import Action
 from vcpu_scenario.export import actions
 from vcpu_scenario.export.c import VMMS, program
+from vcpu_scenario.export.course import refusal_of
 from vcpu_scenario.export.refusal import Unexportable
+from vcpu_scenario.export.styles import SELFTEST
 from vcpu_scenario.export.subject import subjects
+from vcpu_scenario.export.text import identifiers
+from vcpu_scenario.kvm.registers import SYSTEM_REGISTERS
 from vcpu_scenario.language import load
 from vcpu_scenario.vmm.personality import PERSONALITIES
 
@@ -57,6 +61,22 @@ def test_a_program_reads_as_it_did(golden: Callable[[str, str], None]) -> None:
     for name in _VARIED[:2]:
         subject = shipped(named(name))[-1]
         golden(f"{subject.file_name}.c", program(subject))
+
+
+def test_a_selftest_reads_as_it_did(golden: Callable[[str, str], None]) -> None:
+    (subject,) = subjects(load(named(_VARIED[0])), ("6.12",))
+    golden("selftest.c", program(subject, style=SELFTEST))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem.split(".")[0])
+def test_a_selftest_asks_its_harness_and_no_file_descriptor(path: Path) -> None:
+    for subject in shipped(path):
+        used = identifiers(program(subject, style=SELFTEST))
+        assert used >= {"vm_create_barebones", "__vm_vcpu_add", "ksft_set_plan", "__vcpu_run"}
+        assert used.isdisjoint({"kvm_fd", "exit"})
+        assert used.isdisjoint(f"REG_{name.upper()}" for name in SYSTEM_REGISTERS), "sysreg-defs.h"
+        by_hand = {"ioctl", "must", "vm_fd", "vcpu_fd"}
+        assert any(map(refusal_of, subject.branches)) or used.isdisjoint(by_hand)
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem.split(".")[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -66,7 +66,7 @@ def export(
             f"{count(len(found), 'program')}: name a folder, `--output FOLDER/`, or one case, "
             "`FILE::CASE`"
         )
-    return _write(found, _FORMS[form], output, folder=folder, words=words)
+    return _write(found, form, output, folder=folder, words=words)
 
 
 def _asked(text: str) -> _Asked:
@@ -100,19 +100,20 @@ def _subjects(
         raise UsageError(f"{scenario.name}: cannot be exported: {refusal.what}") from None
 
 
-def _c(subject: Subject, *, words: bool) -> str:
+def _program(subject: Subject, form: str, *, words: bool) -> str:
+    from vcpu_scenario.export import styles
     from vcpu_scenario.export.c import program
 
-    return program(subject, words=words)
+    style = {"c": styles.C, "selftest": styles.SELFTEST}[form]
+    return program(subject, style=style, words=words)
 
 
-_FORMS: Final[Mapping[str, Callable[..., str]]] = {"c": _c}
 _SUFFIX: Final = ".c"
 
 
 def _write(
     found: Sequence[Subject],
-    make: Callable[..., str],
+    form: str,
     output: str | None,
     *,
     folder: bool,
@@ -124,7 +125,7 @@ def _write(
     names: set[str] = set()
     for subject in found:
         try:
-            text = make(subject, words=words)
+            text = _program(subject, form, words=words)
         except Unexportable as refusal:
             complain(f"{printable(subject.name)}: cannot be exported: {refusal.what}")
             status = Status.USAGE

@@ -31,6 +31,7 @@ class ExportFormat(StrEnum):
     """What to make."""
 
     c = "c"
+    selftest = "selftest"
 
 
 @app.command()
@@ -46,7 +47,12 @@ def export(
     ],
     to: Annotated[
         ExportFormat,
-        typer.Option("--to", metavar="FORM", help="c, one file that needs only libc."),
+        typer.Option(
+            "--to",
+            metavar="FORM",
+            help="c, one file that needs only libc, or selftest, one for the kernel's"
+            " tools/testing/selftests/kvm.",
+        ),
     ] = ExportFormat.c,
     kernel: Annotated[
         list[str] | None,
@@ -74,7 +80,7 @@ def export(
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
-    """Write scenarios as C programs that use /dev/kvm alone.
+    """Write scenarios as C programs.
 
     Each has one combination of parameters and one VMM. Exit status of a program: 0 all as expected,
     1 not as expected, 4 skipped. A scenario that C cannot express is refused with the reason, and

@@ -1,4 +1,4 @@
-"""A scenario as one C file that needs nothing but libc and ``/dev/kvm``."""
+"""A scenario as one C file, in one of two styles."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.parts import headers_for, parts_for
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.remarks import Remarks
+from vcpu_scenario.export.styles import C, Style
 from vcpu_scenario.export.subject import Branch, Subject
 from vcpu_scenario.export.text import (
     comment,
@@ -39,8 +40,8 @@ _AGAIN: Final = 50_000
 """Microseconds between later alarms, should the first have come before the vCPU ran."""
 
 
-def program(subject: Subject, *, words: bool = False) -> str:
-    """The C file. With ``words`` the guest is in machine words, whatever form its text has.
+def program(subject: Subject, *, style: Style = C, words: bool = False) -> str:
+    """The C file in ``style``. With ``words`` the guest is in machine words, whatever its text is.
 
     Raises :class:`~vcpu_scenario.export.refusal.Unexportable`.
     """
@@ -53,18 +54,18 @@ def program(subject: Subject, *, words: bool = False) -> str:
     body = [
         *setup.definitions(case, names),
         *(line for each in subject.branches for line in course.definitions(each, names, remarks)),
-        *_main(subject),
+        *_main(subject, style),
     ]
-    before = _before(subject, case, names, body)
-    return _file(subject, names, [*before, *body], words=words)
+    before = _before(case, names, body, style)
+    return _file(subject, names, [*before, *body], style, words=words)
 
 
-def _before(subject: Subject, case: Case, names: Names, body: Sequence[str]) -> list[str]:
+def _before(case: Case, names: Names, body: Sequence[str], style: Style) -> list[str]:
     """What the functions in ``body`` call, as far as that depends on the scenario."""
     used = identifiers("\n".join(body))
     out: list[str] = []
     if "run_vcpu" in used:
-        out += _run_vcpu(case, used, debugger=names.debugger)
+        out += _run_vcpu(case, used, style, debugger=names.debugger)
     if "handle_exit" in used and not names.debugger:
         out += _HANDLE_EXIT
     elif "handle_exit" in used:
@@ -88,7 +89,7 @@ _HANDLE_EXIT: Final = [
     "",
 ]
 _HANDLE_EXIT_FOR_DEBUGGER: Final = [
-    *comment("What the VMM does of itself after an exit, up to resume()"),
+    *comment("What the VMM does of itself after an exit"),
     *function(
         "static void handle_exit(bool skip_brk)",
         [
@@ -105,23 +106,28 @@ _HANDLE_EXIT_FOR_DEBUGGER: Final = [
     ),
     "",
 ]
-_ENTER: Final = [
-    "setitimer(ITIMER_REAL, &limit, NULL);",
-    "result = ioctl(vcpu_fd, KVM_RUN, 0) < 0 ? -errno : 0;",
-    "setitimer(ITIMER_REAL, &off, NULL);",
-    "run->immediate_exit = 0;",
-]
-_ENTER_KICKED: Final = [
-    "do {",
-    "\tkicked = kick;",
-    "\tkick = false;",
-    "\trun->immediate_exit = kicked;",
-    *(f"\t{line}" for line in _ENTER),
-    "} while (kicked && result == -EINTR);",
-]
 
 
-def _run_vcpu(case: Case, used: set[str], *, debugger: bool) -> list[str]:
+def _enter(style: Style, *, debugger: bool) -> list[str]:
+    once = [
+        "setitimer(ITIMER_REAL, &limit, NULL);",
+        style.enter,
+        "setitimer(ITIMER_REAL, &off, NULL);",
+        "run->immediate_exit = 0;",
+    ]
+    if not debugger:
+        return once
+    return [
+        "do {",
+        "\tkicked = kick;",
+        "\tkick = false;",
+        "\trun->immediate_exit = kicked;",
+        *(f"\t{line}" for line in once),
+        "} while (kicked && result == -EINTR);",
+    ]
+
+
+def _run_vcpu(case: Case, used: set[str], style: Style, *, debugger: bool) -> list[str]:
     limit = round(case.limits.seconds * _SECOND)
     seconds, rest = divmod(limit, _SECOND)
     value = [f".it_value.tv_sec = {seconds},"] if seconds else []
@@ -152,7 +158,8 @@ def _run_vcpu(case: Case, used: set[str], *, debugger: bool) -> list[str]:
                 "\tprint_exit();",
                 '\tfail("another exit was expected after exit %d", nr_exits - 1);',
                 "}",
-                *(_ENTER_KICKED if debugger else _ENTER),
+                *(["resume();"] if debugger else []),
+                *_enter(style, debugger=debugger),
                 "exit_pc = get_reg(REG_PC);",
                 "nr_exits++;",
                 *hooks,
@@ -162,9 +169,9 @@ def _run_vcpu(case: Case, used: set[str], *, debugger: bool) -> list[str]:
     ]
 
 
-def _main(subject: Subject) -> list[str]:
+def _main(subject: Subject, style: Style) -> list[str]:
     branches = subject.branches
-    body = ['printf("TAP version 13\\n1..1\\n");']
+    body = [*style.begin]
     if not (subject.condition or any(branch.condition for branch in branches)):
         return [*function("int main(void)", [*body, *_run(branches[0]), "pass();"]), ""]
     if subject.condition:
@@ -205,11 +212,13 @@ def _run(branch: Branch) -> list[str]:
     return ["set_up();", f"{course.name_of(branch)}();"]
 
 
-def _file(subject: Subject, names: Names, body: Sequence[str], *, words: bool) -> str:
+def _file(subject: Subject, names: Names, body: Sequence[str], style: Style, *, words: bool) -> str:
     case = subject.combination.case
-    variants = set(_WITH_DEBUGGER.get(subject.vmm, ()))
+    variants = {*style.variants, *_WITH_DEBUGGER.get(subject.vmm, ())}
     if "expected_refusal" in identifiers("\n".join(body)):
         variants.add("refusal")
+    else:
+        variants |= style.trusting
     text = "\n".join(body)
     parts = paragraphs(parts_for(text, variants))
     everything = f"{parts}\n{text}"
@@ -224,12 +233,13 @@ def _file(subject: Subject, names: Names, body: Sequence[str], *, words: bool) -
     if "PC" in identifiers(text):
         asm += ["", *_PC]
     sections = [
-        ["// SPDX-License-Identifier: GPL-2.0-only", *_head(subject)],
+        ["// SPDX-License-Identifier: GPL-2.0-only", *_head(subject, style)],
         headers_for(everything),
+        [f'#include "{header}"' for header in style.headers],
         macros,
         comment("The guest, which is copied to GUEST_CODE"),
     ]
-    top = "\n\n".join("\n".join(section) for section in sections)
+    top = "\n\n".join("\n".join(section) for section in sections if section)
     return f"{top}\n{chr(10).join(asm)}\n\n{parts}\n\n{text.rstrip()}\n"
 
 
@@ -239,15 +249,12 @@ _PC: Final = [
 ]
 
 
-def _head(subject: Subject) -> list[str]:
+def _head(subject: Subject, style: Style) -> list[str]:
     scenario = subject.scenario
-    name = subject.file_name
     paragraphs = [
         scenario.title,
         scenario.about.strip(),
-        f"Made by `scenario export` from {scenario.path.name}. Build it with"
-        f" `gcc -Wall -O2 -static -o {name} {name}.c` on or for arm64. Exit status: 0 as"
-        " expected, 1 not as expected, 4 skipped for want of a capability.",
+        f"Made by `scenario export` from {scenario.path.name}. {style.advice(subject.file_name)}",
     ]
     if subject.kernel:
         paragraphs.insert(2, f"What is expected is what Linux {subject.kernel} does.")

@@ -171,7 +171,6 @@ def _attended(acting: Sequence[Action], case: Case, names: Names) -> Iterator[st
     skips = case.skip_brk == "always" or (case.skip_brk == "without-actions" and not acting)
     yield f"handle_exit({'true' if skips else 'false'});"
     yield from actions.statements(acting, names)
-    yield "resume();"
 
 
 # -- exits that may come more or less often -------------------------------------------------------
@@ -261,7 +260,6 @@ def _after_exit(branch: Branch, names: Names) -> Iterator[str]:
         body += ["} else {", f"\t{idle}", "}"]
     else:
         body.append(idle)
-    body += ["resume();"] if names.debugger else []
     yield from comment("What the VMM does after an exit, and whether it runs the vCPU again")
     yield from function(f"static bool go_on{suffix}(void)", [*body, "return true;"])
     yield ""

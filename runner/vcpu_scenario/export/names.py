@@ -109,7 +109,7 @@ class Names:
             encoding = (a, b, c, d, e)
         if encoding is None:
             raise ValueError(f"no register is called {name!r}")
-        macro = f"REG_{name.upper()}"
+        macro = f"ONE_REG_{name.upper()}"  # the kernel's tree has REG_ before each name
         self.definitions[macro] = f"ARM64_SYS_REG({', '.join(map(str, encoding))})"
         return macro
 

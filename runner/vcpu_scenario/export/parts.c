@@ -34,8 +34,11 @@
 /* Watchpoint: the access was a write */
 #define ESR_WNR(esr)		((esr) >> 6 & 1)
 
-/* A breakpoint at every EL, on all four bytes of an instruction */
-#define DBG_BCR		0x1e7
+/* A breakpoint at EL0 and EL1, on all four bytes of an instruction */
+#define DBGBCR_E	(1 << 0)
+#define DBGBCR_EL0_EL1	(3 << 1)
+#define DBGBCR_LEN4	(0xf << 5)
+#define DBG_BCR		(DBGBCR_LEN4 | DBGBCR_EL0_EL1 | DBGBCR_E)
 
 /* BRK #0 */
 #define BRK_0		0xd4200000
@@ -45,6 +48,16 @@ static int kvm_fd;
 static int vm_fd;
 
 static int vcpu_fd;
+
+static struct kvm_vm *vm;
+
+static struct kvm_vcpu *vcpu;
+
+/* variant: selftest */
+#define vm_fd	(vm->fd)
+
+/* variant: selftest */
+#define vcpu_fd	(vcpu->fd)
 
 static struct kvm_run *run;
 
@@ -103,6 +116,20 @@ static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *fmt
 	exit(KSFT_FAIL);
 }
 
+/* variant: selftest */
+static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *fmt, ...)
+{
+	va_list args;
+
+	printf("# ");
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	printf("\n");
+	ksft_test_result_fail("%s\n", TEST_NAME);
+	ksft_finished();
+}
+
 static void __attribute__((noreturn, format(printf, 1, 2))) skip(const char *fmt, ...)
 {
 	va_list args;
@@ -115,10 +142,21 @@ static void __attribute__((noreturn, format(printf, 1, 2))) skip(const char *fmt
 	exit(KSFT_SKIP);
 }
 
+/* variant: selftest */
+#define skip(fmt, ...)	ksft_exit_skip(fmt "\n", ##__VA_ARGS__)
+
 static void __attribute__((noreturn)) pass(void)
 {
 	printf("ok 1 " TEST_NAME "\n");
 	exit(0);
+}
+
+/* variant: selftest */
+static void __attribute__((noreturn)) pass(void)
+{
+	kvm_vm_free(vm);
+	ksft_test_result_pass("%s\n", TEST_NAME);
+	ksft_finished();
 }
 
 /* The errno with which the set-up is to be refused; 0 once it is done */
@@ -160,11 +198,27 @@ static uint64_t get_reg(uint64_t id)
 	return value;
 }
 
+/* variant: harness */
+static uint64_t get_reg(uint64_t id)
+{
+	uint64_t value = 0;
+	int ret = __vcpu_get_reg(vcpu, id, &value);
+
+	TEST_ASSERT(!ret, KVM_IOCTL_ERROR(KVM_GET_ONE_REG, ret));
+	return value;
+}
+
 static void set_reg(uint64_t id, uint64_t value)
 {
 	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)&value };
 
 	must_ioctl(vcpu_fd, KVM_SET_ONE_REG, &reg);
+}
+
+/* variant: harness */
+static void set_reg(uint64_t id, uint64_t value)
+{
+	vcpu_set_reg(vcpu, id, value);
 }
 
 static struct memslot {
@@ -195,6 +249,19 @@ static void add_memslot(uint64_t base, uint64_t size, uint32_t flags)
 	nr_memslots++;
 }
 
+/* variant: harness */
+static void add_memslot(uint64_t base, uint64_t size, uint32_t flags)
+{
+	struct memslot *slot = &memslots[nr_memslots];
+
+	slot->base = base;
+	slot->size = size;
+	slot->host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	TEST_ASSERT(slot->host != MAP_FAILED, "mmap of guest memory");
+	vm_set_user_memory_region(vm, nr_memslots, flags, base, size, slot->host);
+	nr_memslots++;
+}
+
 static uint8_t *guest_memory(uint64_t addr)
 {
 	int i;
@@ -204,6 +271,18 @@ static uint8_t *guest_memory(uint64_t addr)
 			return memslots[i].host + (addr - memslots[i].base);
 	errno = EFAULT;
 	refused("guest memory");
+}
+
+/* variant: harness */
+static uint8_t *guest_memory(uint64_t addr)
+{
+	int i;
+
+	for (i = 0; i < nr_memslots; i++)
+		if (addr - memslots[i].base < memslots[i].size)
+			return memslots[i].host + (addr - memslots[i].base);
+	TEST_FAIL("no guest memory at %#lx", addr);
+	return NULL;
 }
 
 /*
@@ -254,12 +333,25 @@ static void create_vm(void)
 	must(vm_fd, "KVM_CREATE_VM");
 }
 
+/* variant: selftest */
+static void create_vm(void)
+{
+	vm = vm_create_barebones();
+}
+
 static void enable_cap(uint32_t cap, const char *name)
 {
 	struct kvm_enable_cap enable = { .cap = cap };
 
 	if (ioctl(vm_fd, KVM_ENABLE_CAP, &enable) < 0)
 		skip("this kernel has no %s: %s", name, strerror(errno));
+}
+
+/* variant: harness */
+static void enable_cap(uint32_t cap, const char *name)
+{
+	if (__vm_enable_cap(vm, cap, 0))
+		skip("this kernel has no %s", name);
 }
 
 /* variant: refusal */
@@ -284,6 +376,13 @@ static void create_vcpu(void)
 		refused("mmap of the vCPU");
 }
 
+/* variant: selftest */
+static void create_vcpu(void)
+{
+	vcpu = __vm_vcpu_add(vm, 0);
+	run = vcpu->run;
+}
+
 static void init_vcpu(uint32_t features)
 {
 	struct kvm_vcpu_init init;
@@ -291,6 +390,16 @@ static void init_vcpu(uint32_t features)
 	must_ioctl(vm_fd, KVM_ARM_PREFERRED_TARGET, &init);
 	init.features[0] |= features;
 	must_ioctl(vcpu_fd, KVM_ARM_VCPU_INIT, &init);
+}
+
+/* variant: harness */
+static void init_vcpu(uint32_t features)
+{
+	struct kvm_vcpu_init init;
+
+	vm_ioctl(vm, KVM_ARM_PREFERRED_TARGET, &init);
+	init.features[0] |= features;
+	vcpu_ioctl(vcpu, KVM_ARM_VCPU_INIT, &init);
 }
 
 static int create_vgic(uint32_t type)
@@ -305,6 +414,14 @@ static int create_vgic(uint32_t type)
 	return device.fd;
 }
 
+/* variant: harness */
+static int create_vgic(uint32_t type)
+{
+	if (__kvm_test_create_device(vm, type))
+		skip("this host's GIC has no such vGIC");
+	return kvm_create_device(vm, type);
+}
+
 static void set_vgic_attr(int vgic, uint32_t group, uint64_t attr, const void *value)
 {
 	struct kvm_device_attr device_attr = {
@@ -314,6 +431,12 @@ static void set_vgic_attr(int vgic, uint32_t group, uint64_t attr, const void *v
 	};
 
 	must_ioctl(vgic, KVM_SET_DEVICE_ATTR, &device_attr);
+}
+
+/* variant: harness */
+static void set_vgic_attr(int vgic, uint32_t group, uint64_t attr, void *value)
+{
+	kvm_device_attr_set(vgic, group, attr, value);
 }
 
 static int eventfds[NR_EVENTFDS];
@@ -334,6 +457,22 @@ static void add_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t 
 	eventfds[nr_eventfds++] = request.fd;
 }
 
+/* variant: harness */
+static void add_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t datamatch)
+{
+	struct kvm_ioeventfd request = {
+		.addr = addr,
+		.len = len,
+		.flags = flags,
+		.datamatch = datamatch,
+		.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
+	};
+
+	TEST_ASSERT(request.fd >= 0, "eventfd");
+	vm_ioctl(vm, KVM_IOEVENTFD, &request);
+	eventfds[nr_eventfds++] = request.fd;
+}
+
 static uint64_t eventfd_count(int nr)
 {
 	uint64_t count;
@@ -348,9 +487,34 @@ static void add_coalesced_zone(uint64_t addr, uint32_t size)
 	must_ioctl(vm_fd, KVM_REGISTER_COALESCED_MMIO, &zone);
 }
 
+/* variant: harness */
+static void add_coalesced_zone(uint64_t addr, uint32_t size)
+{
+	struct kvm_coalesced_mmio_zone zone = { .addr = addr, .size = size };
+
+	vm_ioctl(vm, KVM_REGISTER_COALESCED_MMIO, &zone);
+}
+
+static void apply_guest_debug(const struct kvm_guest_debug *debug)
+{
+	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, debug);
+}
+
+/* variant: harness */
+static void apply_guest_debug(const struct kvm_guest_debug *debug)
+{
+	vcpu_ioctl(vcpu, KVM_SET_GUEST_DEBUG, (struct kvm_guest_debug *)debug);
+}
+
 static void set_guest_debug(const struct kvm_guest_debug *debug)
 {
 	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, debug);
+}
+
+/* variant: harness */
+static void set_guest_debug(struct kvm_guest_debug *debug)
+{
+	vcpu_guest_debug_set(vcpu, debug);
 }
 
 /* The exception class of a debug exit, -1 of any other */
@@ -366,6 +530,12 @@ static void set_vcpu_events(const struct kvm_vcpu_events *events)
 	must_ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, events);
 }
 
+/* variant: harness */
+static void set_vcpu_events(struct kvm_vcpu_events *events)
+{
+	vcpu_events_set(vcpu, events);
+}
+
 /* What the debugger asks for */
 static struct kvm_guest_debug asked;
 
@@ -373,7 +543,7 @@ static struct kvm_guest_debug asked;
 static void set_guest_debug(const struct kvm_guest_debug *debug)
 {
 	asked = *debug;
-	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, debug);
+	apply_guest_debug(debug);
 }
 
 /* Where the debugger has written BRK #0 */
@@ -465,7 +635,7 @@ static void stop_stepping(void)
 	debug.control &= ~KVM_GUESTDBG_SINGLESTEP;
 	if (!asked.arch.dbg_bcr[0] && !asked.arch.dbg_wcr[0] && !nr_sw_breakpoints)
 		debug.control = 0;
-	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, &debug);
+	apply_guest_debug(&debug);
 }
 
 /* QEMU kicks its vCPU as it stops and as it goes on: the next KVM_RUN returns EINTR */
@@ -476,7 +646,7 @@ static void resume(void)
 	if (!told)
 		return;
 	if (asked.control || asked.arch.dbg_bcr[0] || asked.arch.dbg_wcr[0])
-		must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, &asked);
+		apply_guest_debug(&asked);
 	kick = true;
 }
 
@@ -527,11 +697,30 @@ static void irq_line(uint32_t type, uint32_t number, uint32_t level)
 	must_ioctl(vm_fd, KVM_IRQ_LINE, &line);
 }
 
+/* variant: harness */
+static void irq_line(uint32_t type, uint32_t number, uint32_t level)
+{
+	struct kvm_irq_level line = {
+		.irq = type << KVM_ARM_IRQ_TYPE_SHIFT | number,
+		.level = level,
+	};
+
+	vm_ioctl(vm, KVM_IRQ_LINE, &line);
+}
+
 static void set_mp_state(uint32_t mp_state)
 {
 	struct kvm_mp_state state = { .mp_state = mp_state };
 
 	must_ioctl(vcpu_fd, KVM_SET_MP_STATE, &state);
+}
+
+/* variant: harness */
+static void set_mp_state(uint32_t mp_state)
+{
+	struct kvm_mp_state state = { .mp_state = mp_state };
+
+	vcpu_mp_state_set(vcpu, &state);
 }
 
 static void set_mmio_data(uint64_t value)

@@ -106,8 +106,11 @@ extern const uint8_t at_after_str[] asm("after_str");
 
 #define ESR_BRK_IMM(esr)	((esr) & 0xffff)
 
-/* A breakpoint at every EL, on all four bytes of an instruction */
-#define DBG_BCR		0x1e7
+/* A breakpoint at EL0 and EL1, on all four bytes of an instruction */
+#define DBGBCR_E	(1 << 0)
+#define DBGBCR_EL0_EL1	(3 << 1)
+#define DBGBCR_LEN4	(0xf << 5)
+#define DBG_BCR		(DBGBCR_LEN4 | DBGBCR_EL0_EL1 | DBGBCR_E)
 
 /* BRK #0 */
 #define BRK_0		0xd4200000
@@ -342,6 +345,11 @@ static void set_vgic_attr(int vgic, uint32_t group, uint64_t attr, const void *v
 	must_ioctl(vgic, KVM_SET_DEVICE_ATTR, &device_attr);
 }
 
+static void apply_guest_debug(const struct kvm_guest_debug *debug)
+{
+	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, debug);
+}
+
 /* The exception class of a debug exit, -1 of any other */
 static int debug_class(void)
 {
@@ -361,7 +369,7 @@ static struct kvm_guest_debug asked;
 static void set_guest_debug(const struct kvm_guest_debug *debug)
 {
 	asked = *debug;
-	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, debug);
+	apply_guest_debug(debug);
 }
 
 /* Where the debugger has written BRK #0 */
@@ -447,7 +455,7 @@ static void stop_stepping(void)
 	debug.control &= ~KVM_GUESTDBG_SINGLESTEP;
 	if (!asked.arch.dbg_bcr[0] && !asked.arch.dbg_wcr[0] && !nr_sw_breakpoints)
 		debug.control = 0;
-	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, &debug);
+	apply_guest_debug(&debug);
 }
 
 /* QEMU kicks its vCPU as it stops and as it goes on: the next KVM_RUN returns EINTR */
@@ -458,7 +466,7 @@ static void resume(void)
 	if (!told)
 		return;
 	if (asked.control || asked.arch.dbg_bcr[0] || asked.arch.dbg_wcr[0])
-		must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, &asked);
+		apply_guest_debug(&asked);
 	kick = true;
 }
 
@@ -737,6 +745,7 @@ static void run_vcpu(void)
 		print_exit();
 		fail("another exit was expected after exit %d", nr_exits - 1);
 	}
+	resume();
 	do {
 		kicked = kick;
 		kick = false;
@@ -752,7 +761,7 @@ static void run_vcpu(void)
 		when_told(nr_stops++);
 }
 
-/* What the VMM does of itself after an exit, up to resume() */
+/* What the VMM does of itself after an exit */
 static void handle_exit(bool skip_brk)
 {
 	told = is_told();
@@ -876,19 +885,16 @@ static void expect_4_14(void)
 	set_guest_debug(&(struct kvm_guest_debug) {
 		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP,
 	});
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(str)));
 	handle_exit(true);
-	resume();
 
 	/* after_str was executed and not reported */
 	run_vcpu();
 	expect(is_step(PC(ldr)));
 	expect(same(get_reg(REG_X(2)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_mmio_read(UART_BASE + 0x18));
@@ -896,14 +902,12 @@ static void expect_4_14(void)
 	expect(same(exit_pc, PC(after_ldr)));
 	expect(same(get_reg(REG_X(3)), 0x0));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(end)));
 	expect(same(get_reg(REG_X(3)), 0x90));
 	expect(same(get_reg(REG_X(4)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_brk(PC(end)));
@@ -970,25 +974,21 @@ static void expect_4_15_to_4_20(void)
 	set_guest_debug(&(struct kvm_guest_debug) {
 		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP,
 	});
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(str)));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_exit(KVM_EXIT_DEBUG));
 	expect(same(run->debug.arch.hsr, 0xc8000000));
 	expect(same(exit_pc, PC(after_str)));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(ldr)));
 	expect(same(get_reg(REG_X(2)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_mmio_read(UART_BASE + 0x18));
@@ -996,7 +996,6 @@ static void expect_4_15_to_4_20(void)
 	expect(same(exit_pc, PC(after_ldr)));
 	expect(same(get_reg(REG_X(3)), 0x0));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_exit(KVM_EXIT_DEBUG));
@@ -1005,13 +1004,11 @@ static void expect_4_15_to_4_20(void)
 	expect(same(get_reg(REG_X(3)), 0x90));
 	expect(same(get_reg(REG_X(4)), 0x0));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(end)));
 	expect(same(get_reg(REG_X(4)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_brk(PC(end)));
@@ -1067,19 +1064,16 @@ static void expect_5_0_to_5_2(void)
 	set_guest_debug(&(struct kvm_guest_debug) {
 		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP,
 	});
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(str)));
 	handle_exit(true);
-	resume();
 
 	/* after_str was executed and not reported */
 	run_vcpu();
 	expect(is_step(PC(ldr)));
 	expect(same(get_reg(REG_X(2)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_mmio_read(UART_BASE + 0x18));
@@ -1087,7 +1081,6 @@ static void expect_5_0_to_5_2(void)
 	expect(same(exit_pc, PC(ldr)));
 	expect(same(get_reg(REG_X(3)), 0x0));
 	handle_exit(true);
-	resume();
 
 	/* pc moved by 8 from ldr */
 	run_vcpu();
@@ -1150,19 +1143,16 @@ static void expect_5_3_to_5_10(void)
 	set_guest_debug(&(struct kvm_guest_debug) {
 		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP,
 	});
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(str)));
 	handle_exit(true);
-	resume();
 
 	/* after_str was executed and not reported */
 	run_vcpu();
 	expect(is_step(PC(ldr)));
 	expect(same(get_reg(REG_X(2)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_mmio_read(UART_BASE + 0x18));
@@ -1170,7 +1160,6 @@ static void expect_5_3_to_5_10(void)
 	expect(same(exit_pc, PC(ldr)));
 	expect(same(get_reg(REG_X(3)), 0x0));
 	handle_exit(true);
-	resume();
 
 	/* after_ldr was executed and not reported */
 	run_vcpu();
@@ -1178,7 +1167,6 @@ static void expect_5_3_to_5_10(void)
 	expect(same(get_reg(REG_X(3)), 0x90));
 	expect(same(get_reg(REG_X(4)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_brk(PC(end)));
@@ -1247,24 +1235,20 @@ static void expect_5_11_to_5_12_and_from_6_14(void)
 	set_guest_debug(&(struct kvm_guest_debug) {
 		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP,
 	});
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(str)));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(after_str)));
 	expect(same(ESR_STEP_ISV(run->debug.arch.hsr), 0));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(ldr)));
 	expect(same(get_reg(REG_X(2)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_mmio_read(UART_BASE + 0x18));
@@ -1272,7 +1256,6 @@ static void expect_5_11_to_5_12_and_from_6_14(void)
 	expect(same(exit_pc, PC(ldr)));
 	expect(same(get_reg(REG_X(3)), 0x0));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(after_ldr)));
@@ -1280,13 +1263,11 @@ static void expect_5_11_to_5_12_and_from_6_14(void)
 	expect(same(get_reg(REG_X(3)), 0x90));
 	expect(same(get_reg(REG_X(4)), 0x0));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(end)));
 	expect(same(get_reg(REG_X(4)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_brk(PC(end)));
@@ -1350,24 +1331,20 @@ static void expect_5_13_to_6_13(void)
 	set_guest_debug(&(struct kvm_guest_debug) {
 		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP,
 	});
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(str)));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(after_str)));
 	expect(same(ESR_STEP_ISV(run->debug.arch.hsr), 0));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_step(PC(ldr)));
 	expect(same(get_reg(REG_X(2)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_mmio_read(UART_BASE + 0x18));
@@ -1375,7 +1352,6 @@ static void expect_5_13_to_6_13(void)
 	expect(same(exit_pc, PC(ldr)));
 	expect(same(get_reg(REG_X(3)), 0x0));
 	handle_exit(true);
-	resume();
 
 	/* after_ldr was executed and not reported */
 	run_vcpu();
@@ -1383,7 +1359,6 @@ static void expect_5_13_to_6_13(void)
 	expect(same(get_reg(REG_X(3)), 0x90));
 	expect(same(get_reg(REG_X(4)), 0x1));
 	handle_exit(true);
-	resume();
 
 	run_vcpu();
 	expect(is_brk(PC(end)));
