@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,18 @@ JOBS = [
 ]
 
 
+KERNELS_OF_OTHER_CPUS = {"5.10", "6.1", "6.12", "6.17", "7.2"}
+OTHER_CPUS = [
+    pytest.param(job, id=f"{job.name}-{job.cpu}", marks=() if file == "core" else pytest.mark.slow)
+    for file in FILES
+    for path in sorted(RECORDED.glob(f"cortex-*/{file}.json.xz"))
+    for job in jobs(path)
+]
+"""By ``python -m tests.recorded``: a Cortex-A76, whose host runs KVM with VHE."""
+
+
 def test_all_recorded_jobs_are_here() -> None:
-    assert len(JOBS) == 359
+    assert len(JOBS) == len(OTHER_CPUS) == 359
 
 
 @pytest.mark.parametrize("job", JOBS)
@@ -37,3 +48,13 @@ def test_a_recorded_job_gives_the_recorded_exits_on_every_kernel(job: RecordedJo
             outcome = check(job, name, create, swallows_steps=lambda name: kernel(name).loses_steps)
             assert outcome.difference is None, f"{name}: {outcome.difference}"
             assert outcome.host_interrupt == WITH_HOST_INTERRUPT.get((job.name, name))
+
+
+@pytest.mark.parametrize("job", OTHER_CPUS)
+def test_a_job_gives_on_another_cpu_what_was_recorded_there(job: RecordedJob) -> None:
+    assert {name for recorded in job.traces for name in recorded.kernels} == KERNELS_OF_OTHER_CPUS
+    make = partial(create, cpu=job.cpu)
+    for recorded in job.traces:
+        for name in recorded.kernels:
+            outcome = check(job, name, make, swallows_steps=lambda name: kernel(name).loses_steps)
+            assert outcome.exact, f"{name}: {outcome.difference or outcome.error}"

@@ -33,7 +33,7 @@ def trace_of(kernel: str, case: Case) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_order_of_cases_makes_no_difference(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "_free", [])
+    monkeypatch.setattr(pool, "_free", {})
     alone = {}
     for name, kernel, case in CASES:
         alone[name] = trace_of(kernel, case)
@@ -45,11 +45,11 @@ def test_the_order_of_cases_makes_no_difference(seed: int, monkeypatch: pytest.M
 
 
 def test_a_cpu_that_failed_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "_free", [])
+    monkeypatch.setattr(pool, "_free", {})
     _, kernel, case = CASES[0]
     machine = create(kernel)
     monkeypatch.setattr(machine._cpu, "enter", lambda budget: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_case(machine, case)
     machine.close()
-    assert pool._free == []
+    assert pool._free == {}

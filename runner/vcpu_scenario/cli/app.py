@@ -216,6 +216,16 @@ def _machine(more: str = "") -> Any:
     )
 
 
+CpuOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cpu",
+        metavar="CPU",
+        help="CPU of the emulated machine or lab: cortex-a57 (the default), cortex-a72 or"
+        " cortex-a76.",
+        autocompletion=complete.cpus,
+    ),
+]
 KernelImage = Annotated[
     str | None,
     typer.Option(
@@ -279,6 +289,7 @@ def run(
     machine: Annotated[
         str, _machine(" A machine with one kernel runs the cases for that kernel.")
     ] = "emulated",
+    cpu: CpuOption = None,
     kernel_image: KernelImage = None,
     initrd: Initrd = None,
     lab: LabSettings = None,
@@ -313,7 +324,7 @@ def run(
         exitfirst=exitfirst,
         jobs=jobs,
         on=machine,
-        lab=LabArguments(kernel_image, initrd, tuple(lab or ())),
+        lab=LabArguments(kernel_image, initrd, tuple(lab or ()), cpu),
         shard=shard,
         cluster=cluster,
     )

@@ -33,6 +33,13 @@ def machines(incomplete: str) -> list[str]:
     return _starting(incomplete, known)
 
 
+def cpus(incomplete: str) -> list[str]:
+    """The CPUs that are emulated."""
+    from vcpu_scenario.arm64.cpumodels import CPUS
+
+    return _starting(incomplete, CPUS)
+
+
 def lab_kernels(incomplete: str) -> list[str]:
     """The kernels that a lab boots."""
     from vcpu_scenario.machine.real.lab.kernels import CATALOGUE

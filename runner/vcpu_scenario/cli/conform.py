@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Sequence
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -199,7 +200,10 @@ def _emulated(pairs: Sequence[Pair], jobs: int, stop: Stop) -> Generator[Outcome
     def work(number: int) -> Outcome:
         job, name = pairs[number]
         return conformance.check(
-            job, name, create, swallows_steps=lambda name: kernel(name).loses_steps
+            job,
+            name,
+            partial(create, cpu=job.cpu),
+            swallows_steps=lambda name: kernel(name).loses_steps,
         )
 
     def patience(number: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,17 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LabArguments:
-    """What ``--kernel-image``, ``--initrd`` and ``--lab`` say."""
+    """What ``--kernel-image``, ``--initrd``, ``--lab`` and ``--cpu`` say."""
 
     kernel_image: str | None = None
     initrd: str | None = None
     settings: tuple[str, ...] = ()
+    cpu: str | None = None
+    """What ``--cpu`` says, which any machine but ``kvm`` can have."""
 
     def options(self) -> LabOptions:
         """Raises :class:`UsageError` for what no lab has."""
         from vcpu_scenario.machine.real.lab import LabOptions
 
         given: dict[str, Any] = dict(map(_setting, self.settings))
+        if self.cpu is not None:
+            given["cpu"] = self.cpu
         for name in ("kernel_image", "initrd"):
             value = getattr(self, name)
             if value is not None:
@@ -81,14 +85,20 @@ def machine(
 
     An emulated machine ``beside_lab`` calls its CPU as the lab does.
     """
-    if name.partition(":")[0] == "emulated" and lab != NO_LAB and not beside_lab:
+    kind = name.partition(":")[0]
+    if kind == "emulated" and replace(lab, cpu=None) != NO_LAB and not beside_lab:
         raise UsageError(f"{option}: {name} is no lab; its options are for lab:RELEASE")
+    if kind == "kvm" and lab.cpu is not None:
+        raise UsageError("--cpu: kvm runs on the CPU of this host")
+    from vcpu_scenario.arm64.cpumodels import UnknownCpu
     from vcpu_scenario.running.target import BadTarget, target
 
     options = None if lab == NO_LAB else lab.options()
     try:
         with failing():
             return target(name, options)
+    except UnknownCpu as error:
+        raise UsageError(f"{'--lab: cpu' if lab.cpu is None else '--cpu'}: {error}") from None
     except BadTarget as error:
         raise UsageError(f"{option}: {error}") from None
 

@@ -99,6 +99,8 @@ def run(
         with machine(on, lab) as target:
             if cluster is not None and target.real:
                 raise UsageError(f"--cluster: its workers emulate; {target.name} is not there")
+            if cluster is not None and lab.cpu is not None:
+                raise UsageError("--cluster: its workers emulate the default CPU; leave out --cpu")
             cases, share = take(part, cases_on(target, selection, scenarios))
             done = run_cases(
                 cases,
@@ -197,7 +199,7 @@ def results_of(
     from vcpu_scenario.running import pool as workers
 
     real = on is not None and on.real
-    attempt = _attempt(cases, on if real else None)
+    attempt = _attempt(cases, on)
 
     def work(number: int) -> tuple[Any, ...] | NoMachine:
         try:
@@ -225,9 +227,10 @@ def results_of(
         any_done = True
 
 
-def _attempt(cases: Sequence[ScenarioCase], real: Target | None) -> Callable[[int], Result]:
+def _attempt(cases: Sequence[ScenarioCase], on: Target | None) -> Callable[[int], Result]:
     from vcpu_scenario.running import execute
     from vcpu_scenario.running.target import Emulated
 
-    target = real or Emulated()
+    # As each case's kernel, which those selected are for.
+    target = on if on is not None and on.real else Emulated(cpu=(on or Emulated()).cpu.name)
     return lambda number: execute.execute_on(cases[number], target)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from vcpu_scenario.arm64.cpumodels import cpu_model
 from vcpu_scenario.case import Case, HostInterrupt
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.recordings.jobs import RecordedJob
@@ -94,15 +95,15 @@ def check(
             if first_difference(recorded, again) is None:
                 return Outcome(job.name, kernel, None, index, path=job.path)
     if difference is not None:
-        difference = replace(difference, rules=_rules_at(difference.exit, job.case, kernel))
+        difference = replace(difference, rules=_rules_at(difference.exit, job, kernel))
     return Outcome(job.name, kernel, difference, path=job.path)
 
 
-def _rules_at(exit_: int | None, case: Case, kernel: str) -> tuple[str, ...]:
+def _rules_at(exit_: int | None, job: RecordedJob, kernel: str) -> tuple[str, ...]:
     """The rules without which the exit that differs would be another, or the final state."""
     return tuple(
         rule
-        for cause in causes(case, kernel)
+        for cause in causes(job.case, kernel, cpu_model(job.cpu))
         for rule in cause.rules
         if cause.exit == (END if exit_ is None else exit_)
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from vcpu_scenario.arm64.cpumodels import CPUS
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.host.reading import Unreadable, parse_json, read_regular
 from vcpu_scenario.kernels.release import RangeError, parse_release
@@ -243,6 +244,7 @@ _JOB: Final = _record(
     },
     {
         "base": _ADDRESS,
+        "cpu": _one_of(*CPUS),
         "regs": _map_of(_register, _ADDRESS),
         "caps": _list_of(_one_of("nisv")),
         "gic": _record(

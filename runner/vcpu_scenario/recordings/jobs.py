@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vcpu_scenario.arm64.cpumodels import CORTEX_A57
 from vcpu_scenario.case import (
     Action,
     Case,
@@ -63,7 +64,8 @@ class RecordedTrace:
 class RecordedJob:
     """A job with every outcome recorded for it.
 
-    ``asm`` is its source, assembled at ``base``; ``path`` the file that it was read from.
+    ``asm`` is its source, assembled at ``base``; ``path`` the file that it was read from,
+    ``cpu`` what it ran on, one of :data:`vcpu_scenario.arm64.cpumodels.CPUS`.
     """
 
     name: str
@@ -71,6 +73,7 @@ class RecordedJob:
     asm: str
     traces: tuple[RecordedTrace, ...]
     path: str = field(default="", compare=False)
+    cpu: str = CORTEX_A57.name
 
     def trace(self, kernel: str) -> Trace | None:
         """What ``kernel`` gave, or None where the job was not run on it."""
@@ -86,7 +89,14 @@ def jobs(path: str | Path) -> Iterator[RecordedJob]:
     for entry in entries(path):
         job = entry["job"]
         traces = tuple(RecordedTrace(tuple(t["kernels"]), _trace(t)) for t in entry["traces"])
-        yield RecordedJob(job["name"], case_of(job), job["asm"], traces, str(path))
+        yield RecordedJob(
+            job["name"],
+            case_of(job),
+            job["asm"],
+            traces,
+            str(path),
+            job.get("cpu", CORTEX_A57.name),
+        )
 
 
 def case_of(job: Json) -> Case:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias, TypeVar
 
+from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CpuModel, cpu_model
 from vcpu_scenario.case import Case, HostInterrupt
 from vcpu_scenario.course import Course, Steps
 from vcpu_scenario.kernels.meant import kernels_meant
@@ -68,6 +69,11 @@ class Target(Protocol):
         ...
 
     @property
+    def cpu(self) -> CpuModel:
+        """The CPU that is emulated."""
+        ...
+
+    @property
     def real(self) -> bool:
         """Whether it is KVM itself."""
         ...
@@ -118,6 +124,7 @@ KINDS: Final = "emulated, emulated:RELEASE, kvm and lab:RELEASE"
 class _Target:
     name = ""
     kernel: str | None = None
+    cpu = CORTEX_A57
     real = True
 
     @property
@@ -171,14 +178,16 @@ class Made(_Target):
 class Emulated(Made):
     """The emulated machine."""
 
-    def __init__(self, release: str = "", cpu: str = "cortex-a57") -> None:
-        """``cpu`` is what a lab calls the CPU that this one is to be compared with."""
+    def __init__(self, release: str = "", cpu: str = CORTEX_A57.name) -> None:
+        """``cpu`` is the CPU, as QEMU calls it; raises
+        :class:`~vcpu_scenario.arm64.cpumodels.UnknownCpu` for one that is not emulated."""
         from vcpu_scenario.kernels.table import UnknownKernel
         from vcpu_scenario.kernels.table import kernel as known
         from vcpu_scenario.machine.emulated.machine import create
 
         super().__init__(lambda kernel: create(release or kernel, cpu))
         self.name = f"emulated:{release}" if release else "emulated"
+        self.cpu = cpu_model(cpu)
         self.kernel = release or None
         try:
             if release:

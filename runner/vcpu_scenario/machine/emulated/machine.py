@@ -7,6 +7,7 @@ from errno import EINTR, EINVAL, EIO, ENOENT, ENOMEM
 from time import monotonic
 from typing import Final
 
+from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CpuModel, cpu_model
 from vcpu_scenario.arm64.esr import EC_SOFTSTP_LOW
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.kernels.table import Kernel, kernel
@@ -27,7 +28,7 @@ from vcpu_scenario.machine.emulated.kvm.exits import (
     handle_exit,
     maybe_settled_in_hyp,
 )
-from vcpu_scenario.machine.emulated.kvm.idregs import CORTEX_A57, MIDR, hardware_id_registers
+from vcpu_scenario.machine.emulated.kvm.idregs import hardware_id_registers
 from vcpu_scenario.machine.emulated.kvm.inject import adjust_pc
 from vcpu_scenario.machine.emulated.kvm.interrupts import (
     bare_interface,
@@ -62,11 +63,11 @@ many times the seconds that a real machine is given."""
 class EmulatedMachine:
     """One VM with one vCPU, as KVM of ``kernel`` would run it."""
 
-    def __init__(self, kernel: Kernel, midr: int = CORTEX_A57) -> None:
+    def __init__(self, kernel: Kernel, cpu: CpuModel = CORTEX_A57) -> None:
         self.kernel = kernel
         self._run = abi.kvm_run()
-        self._cpu = pool.take()
-        self._vcpu = Vcpu(self._cpu, self._run, kernel.behaviour, midr)
+        self._cpu = pool.take(cpu)
+        self._vcpu = Vcpu(self._cpu, self._run, kernel.behaviour, cpu)
         self._step: Final = guestdebug.step_states(self._vcpu)
         self._steps: Final = Steps(self._vcpu)
         self._completed: Completion | None = None
@@ -85,7 +86,7 @@ class EmulatedMachine:
     def _identify(self) -> None:
         """Lets the guest read the hardware's ID registers where nothing traps that."""
         if not self.kernel.behaviour.id_registers_trapped:
-            self._cpu.id_registers = hardware_id_registers(self._vcpu.gic)
+            self._cpu.id_registers = hardware_id_registers(self._vcpu.model, self._vcpu.gic)
 
     @property
     def run(self) -> abi.kvm_run:
@@ -315,13 +316,14 @@ class EmulatedMachine:
             return exception
 
 
-def create(name: str, cpu: str = "cortex-a57") -> EmulatedMachine:
-    """The emulated machine of a kernel, by its release (``6.12``, ``5.0-v2trap``).
+def create(name: str, cpu: str = CORTEX_A57.name) -> EmulatedMachine:
+    """The emulated machine of a kernel, by its release (``6.12``, ``5.0-v2trap``), on ``cpu``, one
+    of :data:`~vcpu_scenario.arm64.cpumodels.CPUS`.
 
-    It calls itself ``cpu``, one of :data:`~vcpu_scenario.machine.emulated.kvm.idregs.MIDR`, or the
-    default. Raises :class:`~vcpu_scenario.kernels.table.UnknownKernel`.
+    Raises :class:`~vcpu_scenario.kernels.table.UnknownKernel` and
+    :class:`~vcpu_scenario.arm64.cpumodels.UnknownCpu`.
     """
-    return EmulatedMachine(kernel(name), MIDR.get(cpu, CORTEX_A57))
+    return EmulatedMachine(kernel(name), cpu_model(cpu))
 
 
 class _Dead(dict[int, Access]):

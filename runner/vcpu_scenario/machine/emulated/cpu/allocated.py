@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 from typing import Final
 
 from vcpu_scenario.arm64 import esr
+from vcpu_scenario.arm64.cpumodels import CPUS, CpuModel
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.regfile import RegisterFile
 
@@ -22,10 +23,10 @@ _NOWHERE: Final = 0x7000_0000_0000
 class _Trial:
     """The CPU and its one instruction."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: CpuModel) -> None:
         self._memory = mmap.mmap(-1, mmap.PAGESIZE)
         self._word = ctypes.c_uint32.from_buffer(self._memory)
-        self._cpu = RegisterFile()
+        self._cpu = RegisterFile(model)
         rights = uc.UC_PROT_READ | uc.UC_PROT_EXEC
         self._cpu.engine.map_ptr(_CODE, 0x1000, rights, ctypes.addressof(self._word))
 
@@ -43,11 +44,12 @@ class _Trial:
 
 
 @cache
-def _trial() -> _Trial:
-    return _Trial()
+def _trial(cpu: str) -> _Trial:
+    return _Trial(CPUS[cpu])
 
 
 @lru_cache(maxsize=1 << 16)
-def is_allocated(word: int) -> bool:
-    """Whether the CPU has such an instruction of SIMD&FP."""
-    return _trial().is_allocated(word)
+def is_allocated(word: int, cpu: str) -> bool:
+    """Whether the CPU of that name has such an instruction of SIMD&FP; not told for half precision,
+    which Unicorn's own does not have."""
+    return _trial(cpu).is_allocated(word)

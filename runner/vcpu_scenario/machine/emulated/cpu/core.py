@@ -17,6 +17,7 @@ import ctypes
 from typing import Final
 
 from vcpu_scenario.arm64 import esr, sysregs
+from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import aborts, native, uc
 from vcpu_scenario.machine.emulated.cpu.alignment import Alignment
@@ -65,9 +66,9 @@ def _strange_state(state: int) -> str:
 class Cpu(Hardware):
     """One vCPU's hardware."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: CpuModel) -> None:
         self.left = 0
-        super().__init__()
+        super().__init__(model)
         self._handle = self.engine.handle
         self._count = ctypes.c_size_t()
         self.debug: Final = DebugUnit(self)

@@ -34,6 +34,7 @@ _LINKED_ADDRESS: Final = 1
 """The same: up to here it matches an address."""
 MDE: Final = 1 << 15
 _TRAMPOLINE: Final = 1 << 40
+_PA_RANGE, _PA_OF_48_BITS = 0xF, 5
 """Behind the guest's physical address space: no memslot can be there."""
 _MSR_DEBUG: Final = 0xD5100000
 _HVC: Final = 0xD4000002
@@ -106,6 +107,8 @@ class DebugUnit:
         cpu, engine = self._cpu, self._cpu.engine
         pairs = zip(registers.bvr, registers.bcr, strict=True)
         values = [v for bvr, bcr in pairs for v in (bvr, 0 if _never_matches(bvr, bcr) else bcr)]
+        features = cpu.memory_features.value
+        cpu.memory_features.value = features & ~_PA_RANGE | _PA_OF_48_BITS
         pstate, mdcr, mdscr = cpu.pstate, cpu.mdcr, cpu.mdscr
         sctlr = cpu.sctlr_el1.value
         page = _trampoline_page()
@@ -119,6 +122,7 @@ class DebugUnit:
         engine.run(_TRAMPOLINE, len(values) + 1)
         cpu.regs[:] = [*regs]
         engine.unmap(_TRAMPOLINE, 4096)
+        cpu.memory_features.value = features
         cpu.write_sys(sysregs.SCTLR_EL1, sctlr)
         cpu.pstate = pstate
         cpu.set_mdcr(mdcr)

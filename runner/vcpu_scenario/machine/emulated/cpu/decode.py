@@ -18,6 +18,8 @@ _SF = 1 << 15
 _AR = 1 << 14
 CM = 1 << 8
 WNR = 1 << 6
+_LDAPR = 0x3FFF_FC00
+"""An LDAPR but for its size and registers."""
 
 
 @lru_cache(maxsize=4096)
@@ -46,6 +48,8 @@ def _ordered(word: int) -> int:
 
 def _register(word: int) -> int:
     size, opc, rt = word >> 30, word >> 22 & 3, word & 31
+    if word & _LDAPR == 0x38BF_C000:
+        return _iss(size, rt, sf=size == 3, ar=True)
     if size == 3 and opc >= 2:
         return 0
     immediate = word >> 24 & 1

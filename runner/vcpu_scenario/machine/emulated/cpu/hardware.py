@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from vcpu_scenario.arm64 import esr, sysregs
+from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.gicport import GicPort, GicvPort
@@ -70,8 +71,8 @@ class Hardware(RegisterFile):
 
     watchpoints: Watchpoints
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, model: CpuModel) -> None:
+        super().__init__(model)
         self.stage2: Final = Stage2(self.engine, self._drop_code)
         self.gic: GicPort | None
         self.gicv: GicvPort | None

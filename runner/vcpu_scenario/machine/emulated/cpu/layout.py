@@ -19,6 +19,7 @@ from functools import cache
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.machine.emulated.cpu import uc
 
 _X0 = 0x5EED_0000_0000_0A64
@@ -40,6 +41,19 @@ _SYSTEM_REGISTERS: Final = {
     sysregs.SCTLR_EL1: 0x30C5_0830,
 }
 """Registers without a side effect, and the values to know them by."""
+
+_FEATURES: Final = (
+    sysregs.ID_AA64ISAR0_EL1,
+    sysregs.ID_AA64ISAR1_EL1,
+    sysregs.ID_AA64PFR0_EL1,
+    sysregs.ID_AA64PFR1_EL1,
+    sysregs.ID_AA64MMFR0_EL1,
+    sysregs.ID_AA64MMFR1_EL1,
+    sysregs.ID_AA64MMFR2_EL1,
+)
+"""As they follow each other in Unicorn's CPU."""
+_LEFT_OUT: Final = {sysregs.ID_AA64PFR0_EL1: 0xFF << 16}
+"""The fields FP and AdvSIMD: half precision, where they are 1."""
 
 _HOLE: Final = 0x5EE_DBEE_F000
 UNKNOWN_LAYOUT: Final = (
@@ -81,6 +95,27 @@ class Layout:
     executed: int
     cpu: int
     state_of_cpu: int
+    features: int
+    """Where, from what ``cpu`` points to, the ID registers are that Unicorn's decoder asks."""
+
+    def claim(self, engine: uc.Engine, model: CpuModel) -> c_uint64:
+        """Makes Unicorn decode what ``model`` has, and no more.
+
+        But for half precision: of that, Unicorn's decoder aborts on words that are not allocated,
+        so that it is left out. Returns where ID_AA64MMFR0_EL1 is, by which Unicorn has the width
+        of physical addresses.
+        """
+        address = c_uint64.from_address(engine.address + self.cpu).value + self.features
+        held = (c_uint64 * len(_FEATURES)).from_address(address)
+        if list(held) != [engine.read_sys(encoding) for encoding in _FEATURES]:
+            raise uc.UnicornError(UNKNOWN_LAYOUT)
+        if model.armv8_2:
+            held[:] = [
+                model.id_registers.get(encoding, 0) & ~_LEFT_OUT.get(encoding, 0)
+                for encoding in _FEATURES
+            ]
+        at = _FEATURES.index(sysregs.ID_AA64MMFR0_EL1)
+        return c_uint64.from_address(address + ctypes.sizeof(c_uint64) * at)
 
     def state_address(self, engine: uc.Engine) -> int:
         """Where the CPU of ``engine`` keeps its state; the offsets of a context count from there.
@@ -142,6 +177,7 @@ def cpu_layout() -> Layout:
     fault = handle.fault_address(fetch_fault, load_fault)
     executed = handle.executed(lambda count: engine.run(_PC, count))
     cpu, x0_of_cpu = handle.live_registers(fault)
+    features = handle.features(cpu)
     handle.close()
     engine.close()
     layout = Layout(
@@ -156,11 +192,12 @@ def cpu_layout() -> Layout:
         executed,
         cpu,
         x0_of_cpu - x0,
+        features,
     )
     hvc_ok = struct.pack("<I", 0x5A000000 | _HVC_IMM) == after_hvc[syndrome : syndrome + 4]
     targets = after_svc[layout.target_el], after_hvc[layout.target_el]
     state_ok = struct.unpack_from("<II", after_svc, state) == (_EL1H, 1)
-    found = min(x0, syndrome, exclusive, fault, executed, cpu, *system.values()) >= 0
+    found = min(x0, syndrome, exclusive, fault, executed, cpu, features, *system.values()) >= 0
     if not found or pc_found != _PC + 4 or not hvc_ok or not state_ok or targets != (1, 2):
         raise uc.UnicornError(UNKNOWN_LAYOUT)
     return layout
@@ -229,6 +266,17 @@ class _Handle:
         run(_COUNT)
         sought = struct.pack("<QQ", 1, _COUNT)
         content = self._peek(self._engine.address, _HANDLE_SIZE)
+        at = content.find(sought)
+        return at if content.find(sought, at + 1) < 0 else -1
+
+    def features(self, cpu: int) -> int:
+        """The offset of the ID registers in the CPU, to which the pointer at ``cpu`` leads; -1
+        where they are not, or twice."""
+        if cpu < 0:
+            return -1
+        sought = struct.pack("<7Q", *map(self._engine.read_sys, _FEATURES))
+        pointer = c_uint64.from_address(self._engine.address + cpu).value
+        content = self._peek(pointer, _CPU_SIZE)
         at = content.find(sought)
         return at if content.find(sought, at + 1) < 0 else -1
 

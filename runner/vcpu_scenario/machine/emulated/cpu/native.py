@@ -70,6 +70,15 @@ _TDCC: Final = 1 << 12
 """MDSCR_EL1: the debug communications channel is not for EL0."""
 
 
+def check_half_precision(cpu: Hardware, word: int) -> None:
+    """Raises :class:`~vcpu_scenario.machine.interface.NotModelled` where ``word``, which Unicorn
+    does not run, may be an instruction of a CPU that calculates in half precision."""
+    if cpu.model.armv8_2 and word >> 25 & 7 == 7:
+        raise NotModelled(
+            f"the instruction {word:#010x}: half precision, or unallocated (FEAT_FP16)"
+        )
+
+
 class NotHandled(Exception):
     """The instruction is UNDEFINED on the hardware too."""
 
@@ -78,6 +87,7 @@ def undefined(cpu: Hardware) -> int | None:
     """An instruction that Unicorn finds UNDEFINED. Raises :class:`NotHandled` if it is."""
     word = cpu.word_at_pc()
     if word >> 22 != _MSR_OR_MRS:
+        check_half_precision(cpu, word)
         raise NotHandled
     if not cpu.current_el:
         return _undefined_at_el0(cpu, word)
@@ -87,7 +97,7 @@ def undefined(cpu: Hardware) -> int | None:
     is_read = bool(word >> 21 & 1)
     if encoding in _ONE_WAY[is_read]:
         raise NotHandled
-    if encoding in _IMPLEMENTATION_DEFINED:
+    if encoding in _IMPLEMENTATION_DEFINED and not cpu.model.armv8_2:
         return _raz_wi(cpu, word)
     if encoding in _COUNTERS:
         return _report_trap(cpu, word, encoding)
@@ -223,6 +233,7 @@ def breakpoint_hit(cpu: Hardware) -> int | None:
 
 def invalid(cpu: Hardware) -> None:
     """Unicorn cannot decode the word at all."""
+    check_half_precision(cpu, cpu.word_at_pc())
     cpu.take_to_el1(esr.IL)
 
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
 
 _KEPT = 4
-_free: list[Cpu] = []
+"""Of each model."""
+_free: dict[str, list[Cpu]] = {}
+"""By the names of their models."""
 
 
-def take() -> Cpu:
+def take(model: CpuModel) -> Cpu:
     """A CPU as new."""
     try:
-        return _free.pop()
-    except IndexError:  # asked for, not looked up before: another thread may take the last one
-        return Cpu()
+        return _free[model.name].pop()
+    except LookupError:  # asked for, not looked up before: another thread may take the last one
+        return Cpu(model)
 
 
 def give_back(cpu: Cpu) -> None:
     """Returns a CPU that no VM uses any more."""
-    if len(_free) >= _KEPT:
+    free = _free.setdefault(cpu.model.name, [])
+    if len(free) >= _KEPT:
         cpu.close()
         return
     cpu.reset()
-    _free.append(cpu)
+    free.append(cpu)

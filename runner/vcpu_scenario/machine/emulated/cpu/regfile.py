@@ -11,6 +11,7 @@ from ctypes import c_uint32, c_uint64
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CpuModel
 from vcpu_scenario.machine.emulated.cpu import layout, uc
 
 SS: Final = 1 << 21
@@ -27,9 +28,15 @@ _SP, _PC = 31, 32
 class RegisterFile:
     """General registers, PC, PSTATE and the banked stack pointers of one CPU."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: CpuModel = CORTEX_A57) -> None:
         at = layout.cpu_layout()
-        self.engine: Final = uc.Engine()
+        self.model: Final = model
+        self.engine: Final = uc.Engine(
+            uc.UC_CPU_ARM64_MAX if model.armv8_2 else uc.UC_CPU_ARM64_A57
+        )
+        self.memory_features: Final = at.claim(self.engine, model)
+        """ID_AA64MMFR0_EL1, as Unicorn's decoder has it: its lowest bits are the width of physical
+        addresses."""
         base = at.state_address(self.engine)
         # x0 to x30, then SP of the current bank, then PC.
         self.regs: Final = (c_uint64 * 33).from_address(base + at.x0)

@@ -57,6 +57,7 @@ UC_CTL_TCG_BUFFER_SIZE: Final = 13
 _UC_CTL_IO_WRITE: Final = 1
 
 UC_CPU_ARM64_A57: Final = 0
+UC_CPU_ARM64_MAX: Final = 3
 
 UC_ARM64_REG_Q0: Final = 104
 UC_ARM64_REG_X0: Final = 199
@@ -161,13 +162,14 @@ def check(status: int, what: str) -> None:
 
 
 class Engine:
-    """One Unicorn instance with a Cortex-A57, and the few calls made on it."""
+    """One Unicorn instance with one of its CPUs (``UC_CPU_ARM64_*``), and the few calls made on
+    it."""
 
-    def __init__(self, tcg_buffer: int = 128 << 20) -> None:
+    def __init__(self, cpu: int = UC_CPU_ARM64_A57, tcg_buffer: int = 128 << 20) -> None:
         handle = c_void_p()
         check(_uc_open(UC_ARCH_ARM64, UC_MODE_ARM, byref(handle)), "uc_open")
         self.handle: Final = handle
-        self.ctl(UC_CTL_CPU_MODEL, c_int(UC_CPU_ARM64_A57))
+        self.ctl(UC_CTL_CPU_MODEL, c_int(cpu))
         # Else its pages are 1 KiB, and to unmap a slot it looks at each of them.
         self.ctl(UC_CTL_UC_PAGE_SIZE, c_uint32(4096))
         # Unicorn reserves 1 GB of address space an instance unless told what it needs.

@@ -111,7 +111,7 @@ def oversized(cpu: Hardware, va: int, ipa: int = -1) -> int | None:
     """
     tcr = cpu.read_sys(sysregs.TCR_EL1)
     ips = tcr >> 32 & 7
-    bits = _OUTPUT_BITS[min(ips, len(_OUTPUT_BITS) - 1)]
+    bits = min(_OUTPUT_BITS[min(ips, len(_OUTPUT_BITS) - 1)], cpu.model.pa_bits)
     if bits >= _BITS_OF_MEMORY and not ipa >> bits:
         return None
     if not _translates(tcr, va):

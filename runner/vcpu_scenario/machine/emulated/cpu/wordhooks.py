@@ -16,6 +16,7 @@ from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.machine.emulated.cpu import decode, uc
 from vcpu_scenario.machine.emulated.cpu.allocated import is_allocated
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
+from vcpu_scenario.machine.emulated.cpu.native import check_half_precision
 from vcpu_scenario.machine.emulated.cpu.sysreghook import RegisterHooks
 from vcpu_scenario.machine.emulated.cpu.walk import oversized
 
@@ -245,6 +246,8 @@ class WordHooks:
             syndrome = esr.alignment_fault(self._cpu.current_el, is_write=decode.is_store(word))
             self._cpu.take_to_el1(syndrome, misaligned)
         else:
-            trapped = not _is_simd_top(word >> 24) or is_allocated(word)
+            trapped = not _is_simd_top(word >> 24) or is_allocated(word, self._cpu.model.name)
+            if not trapped:
+                check_half_precision(self._cpu, word)
             self._cpu.take_to_el1(_TRAPPED if trapped else esr.IL)
         return None

@@ -20,9 +20,10 @@ from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 
 _CTR: Final = 0x8444_C004
+"""Of both CPUs."""
+_IDC: Final = 1 << 28
 _CLIDR: Final = 0x0920_0003
 """Level 1 has both caches, and is the point of coherency and of both unifications."""
-_HARDWARE_CLIDR: Final = 0x0A20_0023
 _CLIDR_RES0: Final = -1 << 47
 _LINES_OF_64: Final = 2
 _HARDWARE_CCSIDR: Final = {0: 0x701F_E00A, 1: 0x201F_E012, 2: 0x70FF_E07A}
@@ -34,7 +35,7 @@ def registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
     """Those of a VMM."""
     yield sys_reg(*sysregs.CTR_EL0), (_ctr, _set_ctr)
     if not behaviour.ctr_trapped:
-        yield sys_reg(*sysregs.CLIDR_EL1), fixed(_always(_HARDWARE_CLIDR))
+        yield sys_reg(*sysregs.CLIDR_EL1), fixed(lambda vcpu: vcpu.model.clidr)
         yield sys_reg(*sysregs.CSSELR_EL1), (_hardware_csselr, _set_hardware_csselr)
         for csselr, value in _HARDWARE_CCSIDR.items():
             yield ccsidr(csselr), fixed(_always(value))
@@ -70,7 +71,15 @@ def _always(value: int) -> Read:
 
 
 def _ctr(vcpu: Vcpu) -> int:
-    return vcpu.id_values.get(sysregs.CTR_EL0, _CTR)
+    return vcpu.id_values.get(sysregs.CTR_EL0, _shown_ctr(vcpu))
+
+
+def _shown_ctr(vcpu: Vcpu) -> int:
+    """``read_cpuid_effective_cachetype``: a CPU without a point of unification that caches have to
+    be cleaned to needs no cleaning, though its own CTR_EL0 does not say so."""
+    clidr = vcpu.model.clidr
+    unification = clidr >> 27 & 7 or clidr >> 21 & 7
+    return _CTR if unification or not vcpu.behaviour.ctr_trapped else _CTR | _IDC
 
 
 def _set_ctr(vcpu: Vcpu, value: int) -> None:
@@ -83,7 +92,7 @@ def _set_ctr(vcpu: Vcpu, value: int) -> None:
         and not makes_no_sense(sysregs.CTR_EL0, value, behaviour)
     ):
         raise Refused(EBUSY)
-    if not behaviour.ctr_writable or not ctr_fits(value, _CTR, behaviour):
+    if not behaviour.ctr_writable or not ctr_fits(value, _shown_ctr(vcpu), behaviour):
         raise Refused(EINVAL)
     vcpu.id_values[sysregs.CTR_EL0] = value
 

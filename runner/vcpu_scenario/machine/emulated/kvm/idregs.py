@@ -4,67 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from errno import EBUSY, EINVAL
+from functools import cache
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.cpumodels import CPUS, CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.kvm.idfields import PMU, fits, makes_no_sense, writable_fields
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 from vcpu_scenario.machine.emulated.vgic import Vgic, VgicV2, VgicV3
 
-CORTEX_A57: Final = 0x411F_D070
-MIDR: Final = {"cortex-a57": CORTEX_A57, "cortex-a72": 0x410F_D083}
-"""MIDR_EL1 of the CPUs that a lab may have, by QEMU's names. Little else tells them apart."""
-
 _CSV3: Final = 1 << 60
 _GIC: Final = {sysregs.ID_AA64PFR0_EL1: 0xF << 24, sysregs.ID_PFR1_EL1: 0xF << 28}
 _GICV3: Final = {sysregs.ID_AA64PFR0_EL1: 1 << 24, sysregs.ID_PFR1_EL1: 1 << 28}
 
-HARDWARE_ID_REGISTERS: Final[dict[Encoding, int]] = {
-    sysregs.ID_AA64PFR0_EL1: 0x0100_0222,
-    sysregs.ID_AA64PFR1_EL1: 0,
-    sysregs.ID_AA64ZFR0_EL1: 0,
-    sysregs.ID_AA64DFR0_EL1: 0x1030_5106,
-    sysregs.ID_AA64DFR1_EL1: 0,
-    sysregs.ID_AA64AFR0_EL1: 0,
-    sysregs.ID_AA64AFR1_EL1: 0,
-    sysregs.ID_AA64ISAR0_EL1: 0x0001_1120,
-    sysregs.ID_AA64ISAR1_EL1: 0,
-    sysregs.ID_AA64MMFR0_EL1: 0x0000_1124,
-    sysregs.ID_AA64MMFR1_EL1: 0,
-    sysregs.ID_AA64MMFR2_EL1: 0,
-    sysregs.ID_PFR0_EL1: 0x0000_0131,
-    sysregs.ID_PFR1_EL1: 0x1001_1001,
-    sysregs.ID_DFR0_EL1: 0x0301_0006,
-    sysregs.ID_AFR0_EL1: 0,
-    sysregs.ID_MMFR0_EL1: 0x1010_1105,
-    sysregs.ID_MMFR1_EL1: 0x4000_0000,
-    sysregs.ID_MMFR2_EL1: 0x0126_0000,
-    sysregs.ID_MMFR3_EL1: 0x0210_2211,
-    sysregs.ID_ISAR0_EL1: 0x0210_1110,
-    sysregs.ID_ISAR1_EL1: 0x1311_2111,
-    sysregs.ID_ISAR2_EL1: 0x2123_2042,
-    sysregs.ID_ISAR3_EL1: 0x0111_2131,
-    sysregs.ID_ISAR4_EL1: 0x0001_1142,
-    sysregs.ID_ISAR5_EL1: 0x0001_1121,
-    sysregs.ID_MMFR4_EL1: 0,
-    sysregs.ID_ISAR6_EL1: 0,
-    sysregs.MVFR0_EL1: 0x1011_0222,
-    sysregs.MVFR1_EL1: 0x1211_1111,
-    sysregs.MVFR2_EL1: 0x0000_0043,
-}
-"""What the hardware under KVM reports: a Cortex-A57 without EL3, with a GICv3."""
 
-
-def hardware_id_registers(gic: Vgic | None) -> Mapping[Encoding, int]:
+def hardware_id_registers(model: CpuModel, gic: Vgic | None) -> Mapping[Encoding, int]:
     """What the hardware under a VM with ``gic`` reports: a host that can give its VM a GICv2 is
     one with a GICv2 itself."""
-    return _GICV2_HOST if isinstance(gic, VgicV2) else HARDWARE_ID_REGISTERS
+    return _with_gicv2(model.name) if isinstance(gic, VgicV2) else model.id_registers
 
 
-_GICV2_HOST: Final = HARDWARE_ID_REGISTERS | {
-    encoding: HARDWARE_ID_REGISTERS[encoding] & ~field for encoding, field in _GIC.items()
-}
+@cache
+def _with_gicv2(cpu: str) -> Mapping[Encoding, int]:
+    registers = CPUS[cpu].id_registers
+    return {**registers, **{of: registers[of] & ~field for of, field in _GIC.items()}}
 
 
 def id_register(vcpu: Vcpu, encoding: Encoding, _value: int | None) -> int | None:
@@ -74,7 +38,7 @@ def id_register(vcpu: Vcpu, encoding: Encoding, _value: int | None) -> int | Non
 
 def shown(vcpu: Vcpu, encoding: Encoding) -> int:
     """What KVM makes of the hardware's value, before the VMM writes another."""
-    value = hardware_id_registers(vcpu.gic).get(encoding, 0)
+    value = hardware_id_registers(vcpu.model, vcpu.gic).get(encoding, 0)
     sanitise = _SANITISED.get(encoding)
     return value if sanitise is None else sanitise(vcpu, value)
 

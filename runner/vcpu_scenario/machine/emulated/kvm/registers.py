@@ -247,7 +247,7 @@ _SYSTEM: Final[dict[int, Access]] = {
     },
     **{sys_reg(*encoding): _identity(encoding) for encoding in _IDENTITIES},
     sys_reg(*sysregs.MPIDR_EL1): (_mpidr, _set_mpidr),
-    sys_reg(*sysregs.MIDR_EL1): fixed(lambda vcpu: vcpu.midr),
+    sys_reg(*sysregs.MIDR_EL1): fixed(lambda vcpu: vcpu.model.midr),
     sys_reg(*sysregs.REVIDR_EL1): fixed(lambda _vcpu: 0),
     sys_reg(*sysregs.AIDR_EL1): fixed(lambda _vcpu: 0),
     sys_reg(*sysregs.MDCCINT_EL1): (lambda vcpu: vcpu.mdccint, _set_mdccint),

@@ -53,7 +53,7 @@ def reset_system_registers(vcpu: Vcpu) -> None:
     cpu = vcpu.cpu
     for encoding, value in RESET_VALUES.items():
         cpu.engine.write_sys(encoding, value)
-    cpu.engine.write_sys(sysregs.VPIDR_EL2, vcpu.midr)
+    cpu.engine.write_sys(sysregs.VPIDR_EL2, vcpu.model.midr)
     cpu.engine.write_sys(sysregs.VMPIDR_EL2, vcpu.mpidr)
     traps = HCR_TVM
     if vcpu.behaviour.ctr_trapped:

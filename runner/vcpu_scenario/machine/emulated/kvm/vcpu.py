@@ -8,6 +8,7 @@ from ctypes import c_uint8, c_uint16, c_uint32, c_uint64
 from dataclasses import dataclass
 from typing import Final
 
+from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
@@ -56,9 +57,9 @@ class PendingException:
 class Vcpu:
     """State of one vCPU. The modules beside this one act on it."""
 
-    def __init__(self, cpu: Cpu, run: abi.kvm_run, behaviour: Behaviour, midr: int) -> None:
+    def __init__(self, cpu: Cpu, run: abi.kvm_run, behaviour: Behaviour, model: CpuModel) -> None:
         self.cpu: Final = cpu
-        self.midr: Final = midr
+        self.model: Final = model
         self.mpidr = MPIDR
         self.run: Final = run
         self.behaviour: Final = behaviour

@@ -1,0 +1,111 @@
+"""CPUs under KVM, by QEMU's names: what tells one from another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.sysregs import Encoding
+
+
+class UnknownCpu(ValueError):
+    """No CPU is called so; the message says which there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class CpuModel:
+    """A CPU without EL3, with a GICv3: ``id_registers`` are what it reports (0 where
+    they do not say), ``midr`` is MIDR_EL1 and ``clidr`` CLIDR_EL1, as QEMU 7.2 has them.
+
+    ``armv8_2`` says that it has the instructions of Armv8.2 (LSE, LDAPR, PAN, FP16, dot product),
+    and ``pa_bits`` is the width of its physical addresses.
+    """
+
+    name: str
+    midr: int
+    id_registers: Mapping[Encoding, int]
+    clidr: int
+    armv8_2: bool = False
+    pa_bits: int = 44
+
+
+CORTEX_A57: Final = CpuModel(
+    "cortex-a57",
+    midr=0x411F_D070,
+    clidr=0x0A20_0023,
+    id_registers={
+        sysregs.ID_AA64PFR0_EL1: 0x0100_0222,
+        sysregs.ID_AA64DFR0_EL1: 0x1030_5106,
+        sysregs.ID_AA64ISAR0_EL1: 0x0001_1120,
+        sysregs.ID_AA64MMFR0_EL1: 0x0000_1124,
+        sysregs.ID_PFR0_EL1: 0x0000_0131,
+        sysregs.ID_PFR1_EL1: 0x1001_1001,
+        sysregs.ID_DFR0_EL1: 0x0301_0006,
+        sysregs.ID_MMFR0_EL1: 0x1010_1105,
+        sysregs.ID_MMFR1_EL1: 0x4000_0000,
+        sysregs.ID_MMFR2_EL1: 0x0126_0000,
+        sysregs.ID_MMFR3_EL1: 0x0210_2211,
+        sysregs.ID_ISAR0_EL1: 0x0210_1110,
+        sysregs.ID_ISAR1_EL1: 0x1311_2111,
+        sysregs.ID_ISAR2_EL1: 0x2123_2042,
+        sysregs.ID_ISAR3_EL1: 0x0111_2131,
+        sysregs.ID_ISAR4_EL1: 0x0001_1142,
+        sysregs.ID_ISAR5_EL1: 0x0001_1121,
+        sysregs.MVFR0_EL1: 0x1011_0222,
+        sysregs.MVFR1_EL1: 0x1211_1111,
+        sysregs.MVFR2_EL1: 0x0000_0043,
+    },
+)
+CORTEX_A76: Final = CpuModel(
+    "cortex-a76",
+    midr=0x414F_D0B1,
+    clidr=0x8200_0023,
+    id_registers={
+        sysregs.ID_AA64PFR0_EL1: 0x1100_0000_1111_0112,
+        sysregs.ID_AA64PFR1_EL1: 0x10,
+        sysregs.ID_AA64DFR0_EL1: 0x1030_5408,
+        sysregs.ID_AA64ISAR0_EL1: 0x0000_1000_1021_1120,
+        sysregs.ID_AA64ISAR1_EL1: 0x0010_0001,
+        sysregs.ID_AA64MMFR0_EL1: 0x0010_1122,
+        sysregs.ID_AA64MMFR1_EL1: 0x1021_2122,
+        sysregs.ID_AA64MMFR2_EL1: 0x0000_1011,
+        sysregs.ID_PFR0_EL1: 0x1001_0131,
+        sysregs.ID_PFR1_EL1: 0x1001_1000,
+        (3, 0, 0, 3, 4): 0x11,  # ID_PFR2_EL1
+        sysregs.ID_DFR0_EL1: 0x0401_0088,
+        sysregs.ID_MMFR0_EL1: 0x1020_1105,
+        sysregs.ID_MMFR1_EL1: 0x4000_0000,
+        sysregs.ID_MMFR2_EL1: 0x0126_0000,
+        sysregs.ID_MMFR3_EL1: 0x0212_2211,
+        sysregs.ID_MMFR4_EL1: 0x0002_1110,
+        sysregs.ID_ISAR0_EL1: 0x0210_1110,
+        sysregs.ID_ISAR1_EL1: 0x1311_2111,
+        sysregs.ID_ISAR2_EL1: 0x2123_2042,
+        sysregs.ID_ISAR3_EL1: 0x0111_2131,
+        sysregs.ID_ISAR4_EL1: 0x0001_0142,
+        sysregs.ID_ISAR5_EL1: 0x0101_1121,
+        sysregs.ID_ISAR6_EL1: 0x10,
+        sysregs.MVFR0_EL1: 0x1011_0222,
+        sysregs.MVFR1_EL1: 0x1321_1111,
+        sysregs.MVFR2_EL1: 0x0000_0043,
+    },
+    armv8_2=True,
+    pa_bits=40,
+)
+CPUS: Final[Mapping[str, CpuModel]] = {
+    model.name: model
+    for model in (
+        CORTEX_A57,
+        CpuModel("cortex-a72", 0x410F_D083, CORTEX_A57.id_registers, CORTEX_A57.clidr),
+        CORTEX_A76,
+    )
+}
+
+
+def cpu_model(name: str) -> CpuModel:
+    """Raises :class:`UnknownCpu`."""
+    if name not in CPUS:
+        raise UnknownCpu(f"no CPU is called `{name}`; there are {', '.join(CPUS)}")
+    return CPUS[name]
