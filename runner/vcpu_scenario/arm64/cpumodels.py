@@ -29,6 +29,10 @@ class CpuModel:
     clidr: int
     armv8_2: bool = False
     pa_bits: int = 44
+    kernels: str = ""
+    """The range of those on which it was recorded, as KVM differs with VHE; empty where on all."""
+    known: frozenset[Encoding] | None = None
+    """Of the ID registers those that KVM was seen to show of this CPU; None where it was all."""
 
 
 CORTEX_A57: Final = CpuModel(
@@ -93,6 +97,8 @@ CORTEX_A76: Final = CpuModel(
     },
     armv8_2=True,
     pa_bits=40,
+    kernels=">=5.10",
+    known=frozenset({sysregs.ID_AA64PFR0_EL1, sysregs.ID_AA64MMFR0_EL1}),
 )
 CPUS: Final[Mapping[str, CpuModel]] = {
     model.name: model

@@ -10,6 +10,7 @@ from typing import Final
 from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CpuModel, cpu_model
 from vcpu_scenario.arm64.esr import EC_SOFTSTP_LOW
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
+from vcpu_scenario.kernels.release import parse_range
 from vcpu_scenario.kernels.table import Kernel, kernel
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import size_of
@@ -48,7 +49,7 @@ from vcpu_scenario.machine.emulated.kvm.slots import check_slot
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 from vcpu_scenario.machine.emulated.steps import Steps, inside_of
-from vcpu_scenario.machine.interface import KvmError, enabling
+from vcpu_scenario.machine.interface import KvmError, Unsupported, enabling
 from vcpu_scenario.trace import Inside
 
 EXIT_COST = 1000
@@ -85,7 +86,7 @@ class EmulatedMachine:
 
     def _identify(self) -> None:
         """Lets the guest read the hardware's ID registers where nothing traps that."""
-        if not self.kernel.behaviour.id_registers_trapped:
+        if not self.kernel.behaviour.id_registers_trapped and self._vcpu.model.known is None:
             self._cpu.id_registers = hardware_id_registers(self._vcpu.model, self._vcpu.gic)
 
     @property
@@ -320,10 +321,14 @@ def create(name: str, cpu: str = CORTEX_A57.name) -> EmulatedMachine:
     """The emulated machine of a kernel, by its release (``6.12``, ``5.0-v2trap``), on ``cpu``, one
     of :data:`~vcpu_scenario.arm64.cpumodels.CPUS`.
 
-    Raises :class:`~vcpu_scenario.kernels.table.UnknownKernel` and
-    :class:`~vcpu_scenario.arm64.cpumodels.UnknownCpu`.
+    Raises :class:`~vcpu_scenario.kernels.table.UnknownKernel`,
+    :class:`~vcpu_scenario.arm64.cpumodels.UnknownCpu` and
+    :class:`~vcpu_scenario.machine.interface.Unsupported` for a kernel that was never seen on it.
     """
-    return EmulatedMachine(kernel(name), cpu_model(cpu))
+    found, model = kernel(name), cpu_model(cpu)
+    if model.kernels and not parse_range(model.kernels).matches(name):
+        raise Unsupported(f"{model.name}: only kernels {model.kernels} are modelled on it")
+    return EmulatedMachine(found, model)
 
 
 class _Dead(dict[int, Access]):

@@ -29,7 +29,7 @@ from vcpu_scenario.machine.emulated.cpu.hardware import (
     MDCR_TDE,
     Hardware,
 )
-from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, SS
+from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, PAN, SS, UAO
 from vcpu_scenario.machine.emulated.cpu.sysreghook import FPEN, SCTLR_A, RegisterHooks
 from vcpu_scenario.machine.emulated.cpu.walk import oversized, unmapped_table
 from vcpu_scenario.machine.emulated.cpu.wordhooks import WordHooks
@@ -60,6 +60,8 @@ def _strange_state(state: int) -> str:
     """What the guest got into by an exception return that Unicorn does not do as the hardware."""
     if state & _IL:
         return "an illegal exception return"
+    if state & (PAN | UAO):
+        return "PSTATE.PAN or PSTATE.UAO"
     return "AArch32 state, to which the guest went by an exception return"
 
 

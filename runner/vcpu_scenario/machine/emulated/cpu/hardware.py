@@ -20,6 +20,7 @@ from vcpu_scenario.machine.emulated.cpu.regfile import (
 )
 from vcpu_scenario.machine.emulated.cpu.stage2 import Stage2
 from vcpu_scenario.machine.emulated.cpu.timers import Timers
+from vcpu_scenario.machine.interface import NotModelled
 
 HCR_TVM: Final = 1 << 26
 HCR_TID1: Final = 1 << 16
@@ -50,6 +51,8 @@ _EL1PCTEN: Final = 1
 
 
 _SCTLR_EE: Final = 1 << 25
+_SCTLR_SPAN: Final = 1 << 23
+"""PSTATE.PAN stays as it is when an exception is taken."""
 _SCTLR_E0E: Final = 1 << 24
 
 EXIT_IRQ: Final = -3
@@ -196,6 +199,8 @@ class Hardware(RegisterFile):
 
     def take_to_el1(self, syndrome: int, far: int | None = None, offset: int = 0) -> None:
         """AArch64.TakeException to EL1: ``offset`` is 0 for synchronous, 0x180 for SError."""
+        if self.model.armv8_2 and not self.sctlr_el1.value & _SCTLR_SPAN:
+            raise NotModelled("PSTATE.PAN, which an exception sets as SCTLR_EL1.SPAN is clear")
         old = self.pstate
         self.change_pstate(old, DAIF | EL1H)
         self.elr_el1.value = self.regs[32]

@@ -15,6 +15,8 @@ from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CpuModel
 from vcpu_scenario.machine.emulated.cpu import layout, uc
 
 SS: Final = 1 << 21
+PAN: Final = 1 << 22
+UAO: Final = 1 << 23
 PSR_A: Final = 1 << 8
 PSR_D: Final = 1 << 9
 EL0T: Final = 0x0

@@ -19,6 +19,7 @@ from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 from vcpu_scenario.machine.emulated.cpu.native import check_half_precision
 from vcpu_scenario.machine.emulated.cpu.sysreghook import RegisterHooks
 from vcpu_scenario.machine.emulated.cpu.walk import oversized
+from vcpu_scenario.machine.interface import NotModelled
 
 _EC_FP_ASIMD: Final = 0x07
 _TRAPPED: Final = _EC_FP_ASIMD << esr.EC_SHIFT | esr.IL | 0x1E0_0000
@@ -50,6 +51,33 @@ def _is_ordered(word: int) -> bool:
     return word & 0x3FA0_8000 == 0x0880_8000 and word >> 30 != 0
 
 
+_SYSTEM: Final = 0x1F_FFE0
+"""Which system register or operation it is."""
+
+
+def _system(op0: int, op1: int, crn: int, crm: int, op2: int) -> int:
+    return op0 << 19 | op1 << 16 | crn << 12 | crm << 8 | op2 << 5
+
+
+_BEYOND_ARMV8_2: Final = frozenset(
+    {
+        _system(3, 3, 2, 4, 0),  # RNDR
+        _system(3, 3, 2, 4, 1),  # RNDRRS
+        _system(3, 0, 1, 2, 0),  # ZCR_EL1
+        _system(1, 3, 7, 13, 1),  # DC CVADP
+        *(_system(3, 0, 2, crm, op2) for crm in (1, 2, 3) for op2 in range(4)),  # keys of PAC
+    }
+)
+"""What Unicorn's largest CPU has whatever its ID registers say."""
+_OF_THE_CACHES: Final = frozenset({_system(*sysregs.CLIDR_EL1), _system(*sysregs.CCSIDR_EL1)})
+"""Where it shows those of a Cortex-A57."""
+
+
+def _is_beyond(word: int) -> bool:
+    """An access to what a CPU of Armv8.2 has not, or has in another way."""
+    return word >> 22 == 0xD50 >> 2 and word & _SYSTEM in _BEYOND_ARMV8_2 | _OF_THE_CACHES
+
+
 def _length(word: int) -> int:
     """Of an ordered access, in bytes."""
     return 1 << (word >> 30)
@@ -78,7 +106,8 @@ class WordHooks:
         self._registers = registers
         self._simd = dict[int, int]()
         self._ordered = dict[int, int]()
-        """Both by the addresses of their instructions."""
+        self._beyond = dict[int, int]()
+        """All by the addresses of their instructions."""
         self._order_unwatched = False
         self._rounds = 0
         self.hooked: tuple[int, int] | None = None
@@ -108,7 +137,9 @@ class WordHooks:
         )
         trapping = not self._simd_enabled()
         for address, word in words:
-            if _is_simd(word):
+            if _is_beyond(word):
+                new |= self._hook_beyond(address)
+            elif _is_simd(word):
                 if trapping:
                     new |= self._hook_simd(address)
                     trapping = False  # it does at this one, and none behind is run
@@ -117,6 +148,12 @@ class WordHooks:
         if new:
             self.hooked = pc, pc + size
             uc.uc_emu_stop(cpu.engine.handle)
+
+    def _hook_beyond(self, address: int) -> bool:
+        if not self._cpu.model.armv8_2 or address in self._beyond:
+            return False
+        self._beyond[address] = self._add(address)
+        return True
 
     def _hook_simd(self, address: int) -> bool:
         if address in self._simd:
@@ -166,6 +203,7 @@ class WordHooks:
         """Takes all hooks away."""
         self._remove(self._simd)
         self._remove(self._ordered)
+        self._remove(self._beyond)
         self._order_unwatched = False
         self._rounds = 0
         self.check_alignment(checked=False)
@@ -219,7 +257,7 @@ class WordHooks:
         elif _translates(word):
             stops = bool(cpu.current_el) and self._oversized(word) is not None
         else:
-            stops = _is_simd(word) and not self._simd_enabled()
+            stops = _is_beyond(word) or (_is_simd(word) and not self._simd_enabled())
         if stops:
             self._stopped_before = word
             self._rounds = 0
@@ -241,6 +279,11 @@ class WordHooks:
             level = self._oversized(word) or 0
             self._cpu.write_sys(sysregs.PAR_EL1, _PAR_RES1 | level << 1 | _PAR_F)
             return self._cpu.finish_natively()
+        if _is_beyond(word):
+            if word & _SYSTEM in _OF_THE_CACHES:
+                raise NotModelled(f"CLIDR_EL1 and CCSIDR_EL1 of a {self._cpu.model.name}")
+            self._cpu.take_to_el1(esr.IL)
+            return None
         if (misaligned := self._misaligned) is not None:
             self._misaligned = None
             syndrome = esr.alignment_fault(self._cpu.current_el, is_write=decode.is_store(word))

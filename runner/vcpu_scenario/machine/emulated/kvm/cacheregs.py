@@ -11,6 +11,7 @@ from errno import EBUSY, EINVAL
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.cpumodels import CORTEX_A57
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.registers import ccsidr, sys_reg
@@ -18,12 +19,14 @@ from vcpu_scenario.machine.emulated.kvm.access import Access, Read, fixed
 from vcpu_scenario.machine.emulated.kvm.idfields import ctr_fits, makes_no_sense
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
+from vcpu_scenario.machine.interface import NotModelled
 
 _CTR: Final = 0x8444_C004
 """Of both CPUs."""
 _IDC: Final = 1 << 28
 _CLIDR: Final = 0x0920_0003
 """Level 1 has both caches, and is the point of coherency and of both unifications."""
+_HARDWARE_CLIDR: Final = CORTEX_A57.clidr
 _CLIDR_RES0: Final = -1 << 47
 _LINES_OF_64: Final = 2
 _HARDWARE_CCSIDR: Final = {0: 0x701F_E00A, 1: 0x201F_E012, 2: 0x70FF_E07A}
@@ -35,10 +38,10 @@ def registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
     """Those of a VMM."""
     yield sys_reg(*sysregs.CTR_EL0), (_ctr, _set_ctr)
     if not behaviour.ctr_trapped:
-        yield sys_reg(*sysregs.CLIDR_EL1), fixed(lambda vcpu: vcpu.model.clidr)
+        yield sys_reg(*sysregs.CLIDR_EL1), fixed(_of_the_cortex_a57(_HARDWARE_CLIDR))
         yield sys_reg(*sysregs.CSSELR_EL1), (_hardware_csselr, _set_hardware_csselr)
         for csselr, value in _HARDWARE_CCSIDR.items():
-            yield ccsidr(csselr), fixed(_always(value))
+            yield ccsidr(csselr), fixed(_of_the_cortex_a57(value))
         return
     yield sys_reg(*sysregs.CLIDR_EL1), (_clidr, _set_clidr)
     yield sys_reg(*sysregs.CSSELR_EL1), (lambda vcpu: vcpu.csselr, _set_csselr)
@@ -66,8 +69,15 @@ def access(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
     return _clidr(vcpu)
 
 
-def _always(value: int) -> Read:
-    return lambda _vcpu: value
+def _of_the_cortex_a57(value: int) -> Read:
+    """``value``, which no other CPU was asked for."""
+
+    def read(vcpu: Vcpu) -> int:
+        if vcpu.model.known is not None:
+            raise NotModelled(f"CLIDR_EL1 and CCSIDR_EL1 of a {vcpu.model.name}")
+        return value
+
+    return read
 
 
 def _ctr(vcpu: Vcpu) -> int:
@@ -98,7 +108,11 @@ def _set_ctr(vcpu: Vcpu, value: int) -> None:
 
 
 def _clidr(vcpu: Vcpu) -> int:
-    return vcpu.id_values.get(sysregs.CLIDR_EL1, _CLIDR)
+    value = vcpu.id_values.get(sysregs.CLIDR_EL1)
+    return _made_up_clidr(vcpu) if value is None else value
+
+
+_made_up_clidr: Final = _of_the_cortex_a57(_CLIDR)
 
 
 def _set_clidr(vcpu: Vcpu, value: int) -> None:

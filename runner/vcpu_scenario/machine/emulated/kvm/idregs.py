@@ -13,6 +13,7 @@ from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.kvm.idfields import PMU, fits, makes_no_sense, writable_fields
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 from vcpu_scenario.machine.emulated.vgic import Vgic, VgicV2, VgicV3
+from vcpu_scenario.machine.interface import NotModelled
 
 _CSV3: Final = 1 << 60
 _GIC: Final = {sysregs.ID_AA64PFR0_EL1: 0xF << 24, sysregs.ID_PFR1_EL1: 0xF << 28}
@@ -33,11 +34,16 @@ def _with_gicv2(cpu: str) -> Mapping[Encoding, int]:
 
 def id_register(vcpu: Vcpu, encoding: Encoding, _value: int | None) -> int | None:
     """``access_id_reg``: the guest's view, by which writes are ignored."""
-    return _hide_gic(vcpu, encoding, vcpu.id_values.get(encoding, shown(vcpu, encoding)))
+    value = vcpu.id_values.get(encoding)
+    return _hide_gic(vcpu, encoding, shown(vcpu, encoding) if value is None else value)
 
 
 def shown(vcpu: Vcpu, encoding: Encoding) -> int:
     """What KVM makes of the hardware's value, before the VMM writes another."""
+    known = vcpu.model.known
+    if known is not None and encoding not in known:
+        name = "S{}_{}_C{}_C{}_{}".format(*encoding)
+        raise NotModelled(f"the ID register {name} as KVM shows it of a {vcpu.model.name}")
     value = hardware_id_registers(vcpu.model, vcpu.gic).get(encoding, 0)
     sanitise = _SANITISED.get(encoding)
     return value if sanitise is None else sanitise(vcpu, value)

@@ -1,0 +1,107 @@
+"""What a Cortex-A76 runs that a Cortex-A57 has not: as on hardware, or told by name.
+
+LSE and LDAPR to memory that is nobody's are in the recorded jobs.
+"""
+
+from __future__ import annotations
+
+import pytest
+from vcpu_scenario.arm64.cpumodels import UnknownCpu
+from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.trace import Trace
+from vcpu_scenario.vmm.loop import run_case
+
+from tests.guests import words
+
+RAM = 0x4000_0000
+UNDEFINED = 0x0200_0000
+HANDLER = words("mrs x3, esr_el1; brk #0x99")
+
+
+def run(cpu: str, code: list[int], kernel: str = "6.12", **regs: int) -> Trace:
+    body = [*code, *words("brk #7")]
+    image = [*body, *[0] * (0x80 - len(body)), *HANDLER]
+    case = Case(
+        slots=(Memslot(RAM, 0x10000),),
+        loads=(Load(RAM, b"".join(word.to_bytes(4, "little") for word in image)),),
+        regs=(("pc", RAM), ("vbar_el1", RAM), ("x0", RAM + 0x800), *regs.items()),
+        debug=GuestDebug(0x1_0001),
+        limits=Limits(exits=1),
+    )
+    machine = create(kernel, cpu)
+    try:
+        return run_case(machine, case)
+    finally:
+        machine.close()
+
+
+@pytest.mark.parametrize(
+    ("word", "x1"),
+    [
+        (0xB822_0001, 7),  # ldadd w2, w1, [x0]
+        (0xB822_8001, 7),  # swp w2, w1, [x0]
+        (0xB8BF_C001, 7),  # ldapr w1, [x0]
+    ],
+    ids=["ldadd", "swp", "ldapr"],
+)
+def test_instructions_of_armv8_2_run_on_a_cortex_a76_alone(word: int, x1: int) -> None:
+    store = words("mov w2, #7; str w2, [x0]")
+    (exit_,) = run("cortex-a76", [*store, word]).exits
+    assert exit_.regs["x1"] == x1
+    (undefined,) = run("cortex-a57", [*store, word]).exits
+    assert undefined.regs["x3"] == UNDEFINED
+
+
+@pytest.mark.parametrize(
+    "word",
+    [0x2ED8_0E5C, 0x0E51_2C4E, 0x4E40_1400, 0x1EE2_2820],
+    ids=["aborted unicorn", "aborted unicorn too", "fadd v.8h", "fadd h"],
+)
+@pytest.mark.parametrize("fpen", [0, 3 << 20], ids=["FP off", "FP on"])
+def test_half_precision_is_told_and_crashes_nothing(word: int, fpen: int) -> None:
+    trace = run("cortex-a76", [word], cpacr_el1=fpen)
+    assert "FEAT_FP16" in str(trace.unmodelled)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *(0xDAC1_0020, 0xD503_30FF, 0xD53B_2400, 0xD538_2101, 0xD538_1201, 0xD50B_7D20),
+        *(0x1E7E_0020, 0x0450_0000, 0x1900_0001, 0xD500_401F),
+    ],
+    ids=[
+        *("pacia", "sb", "rndr", "apiakeyhi_el1", "zcr_el1", "dc cvadp"),
+        *("fjcvtzs", "sve", "stlurb", "cfinv"),
+    ],
+)
+def test_what_a_cortex_a76_lacks_is_not_run(word: int) -> None:
+    trace = run("cortex-a76", [word], cpacr_el1=3 << 20)
+    told = trace.unmodelled is not None
+    assert told or trace.exits[0].regs["x3"] == UNDEFINED
+
+
+def test_pan_is_told() -> None:
+    assert "PSTATE.PAN" in str(run("cortex-a76", [0xD500_419F]).unmodelled)  # msr pan, #1
+
+
+def test_an_unknown_cpu_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UnknownCpu, match="cortex-a57, cortex-a72, cortex-a76"):
+        create("6.12", "cortex-a99")
+
+
+def test_an_id_register_that_nobody_looked_at_is_told() -> None:
+    trace = run("cortex-a76", [*words("mrs x1, id_aa64isar0_el1")])
+    assert "ID register S3_0_C0_C6_0 as KVM shows it of a cortex-a76" in str(trace.unmodelled)
+
+
+@pytest.mark.parametrize("kernel", ["5.10", "6.12"])
+@pytest.mark.parametrize("word", [0xD539_0021, 0xD539_0001], ids=["clidr_el1", "ccsidr_el1"])
+def test_caches_that_nobody_looked_at_are_told(word: int, kernel: str) -> None:
+    assert "CLIDR_EL1" in str(run("cortex-a76", [word], kernel).unmodelled)
+
+
+def test_a_kernel_that_was_never_seen_on_a_cpu_is_not_guessed() -> None:
+    with pytest.raises(Unsupported, match=r"cortex-a76: only kernels >=5\.10"):
+        create("5.4", "cortex-a76")
