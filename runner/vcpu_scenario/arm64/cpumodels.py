@@ -77,7 +77,7 @@ CORTEX_A76: Final = CpuModel(
         sysregs.ID_AA64MMFR2_EL1: 0x0000_1011,
         sysregs.ID_PFR0_EL1: 0x1001_0131,
         sysregs.ID_PFR1_EL1: 0x1001_1000,
-        (3, 0, 0, 3, 4): 0x11,  # ID_PFR2_EL1
+        sysregs.ID_PFR2_EL1: 0x11,
         sysregs.ID_DFR0_EL1: 0x0401_0088,
         sysregs.ID_MMFR0_EL1: 0x1020_1105,
         sysregs.ID_MMFR1_EL1: 0x4000_0000,

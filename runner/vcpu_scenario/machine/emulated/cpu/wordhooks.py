@@ -60,22 +60,25 @@ def _system(op0: int, op1: int, crn: int, crm: int, op2: int) -> int:
 
 
 _BEYOND_ARMV8_2: Final = frozenset(
-    {
-        _system(3, 3, 2, 4, 0),  # RNDR
-        _system(3, 3, 2, 4, 1),  # RNDRRS
-        _system(3, 0, 1, 2, 0),  # ZCR_EL1
-        _system(1, 3, 7, 13, 1),  # DC CVADP
-        *(_system(3, 0, 2, crm, op2) for crm in (1, 2, 3) for op2 in range(4)),  # keys of PAC
-    }
+    _system(*encoding)
+    for encoding in (
+        *(sysregs.RNDR, sysregs.RNDRRS, sysregs.ZCR_EL1, sysregs.DC_CVADP),
+        *(sysregs.APIAKEYLO_EL1, sysregs.APIAKEYHI_EL1),
+        *(sysregs.APIBKEYLO_EL1, sysregs.APIBKEYHI_EL1),
+        *(sysregs.APDAKEYLO_EL1, sysregs.APDAKEYHI_EL1),
+        *(sysregs.APDBKEYLO_EL1, sysregs.APDBKEYHI_EL1),
+        *(sysregs.APGAKEYLO_EL1, sysregs.APGAKEYHI_EL1),
+    )
 )
 """What Unicorn's largest CPU has whatever its ID registers say."""
 _OF_THE_CACHES: Final = frozenset({_system(*sysregs.CLIDR_EL1), _system(*sysregs.CCSIDR_EL1)})
 """Where it shows those of a Cortex-A57."""
+_HOOKED: Final = _BEYOND_ARMV8_2 | _OF_THE_CACHES
 
 
 def _is_beyond(word: int) -> bool:
     """An access to what a CPU of Armv8.2 has not, or has in another way."""
-    return word >> 22 == 0xD50 >> 2 and word & _SYSTEM in _BEYOND_ARMV8_2 | _OF_THE_CACHES
+    return word >> 22 == 0xD50 >> 2 and word & _SYSTEM in _HOOKED
 
 
 def _length(word: int) -> int:
