@@ -5,6 +5,10 @@ LSE and LDAPR to memory that is nobody's are in the recorded jobs.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Final
+
 import pytest
 from vcpu_scenario.arm64.cpumodels import UnknownCpu
 from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot
@@ -18,6 +22,9 @@ from tests.guests import words
 RAM = 0x4000_0000
 UNDEFINED = 0x0200_0000
 HANDLER = words("mrs x3, esr_el1; brk #0x99")
+
+SHOWN: Final = json.loads(Path(__file__).with_name("cortex-a76-ids.json").read_text())
+"""By encoding and kernel what a guest without a GIC read there (QEMU 7.2, -cpu cortex-a76)."""
 
 
 def run(cpu: str, code: list[int], kernel: str = "6.12", **regs: int) -> Trace:
@@ -92,8 +99,8 @@ def test_an_unknown_cpu_is_refused_with_those_there_are() -> None:
 
 
 def test_an_id_register_that_nobody_looked_at_is_told() -> None:
-    trace = run("cortex-a76", [*words("mrs x1, id_aa64isar0_el1")])
-    assert "ID register S3_0_C0_C6_0 as KVM shows it of a cortex-a76" in str(trace.unmodelled)
+    trace = run("cortex-a76", [*words("mrs x1, id_aa64dfr0_el1")])
+    assert "ID register S3_0_C0_C5_0 as KVM shows it of a cortex-a76" in str(trace.unmodelled)
 
 
 @pytest.mark.parametrize("kernel", ["5.10", "6.12"])
@@ -105,3 +112,16 @@ def test_caches_that_nobody_looked_at_are_told(word: int, kernel: str) -> None:
 def test_a_kernel_that_was_never_seen_on_a_cpu_is_not_guessed() -> None:
     with pytest.raises(Unsupported, match=r"cortex-a76: only kernels >=5\.10"):
         create("5.4", "cortex-a76")
+
+
+@pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "6.17", "7.2"])
+def test_an_id_register_is_as_kvm_shows_it_or_told(kernel: str) -> None:
+    right = 0
+    for encoding, shown in SHOWN.items():
+        _, op1, crn, crm, op2 = map(int, encoding.split(","))
+        word = 0xD538_0001 | op1 << 16 | crn << 12 | crm << 8 | op2 << 5
+        trace = run("cortex-a76", [word], kernel, x1=1)
+        if trace.unmodelled is None:
+            assert trace.exits[0].regs["x1"] == int(shown[kernel], 0), encoding
+            right += 1
+    assert right >= 20

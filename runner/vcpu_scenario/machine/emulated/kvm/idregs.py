@@ -57,6 +57,8 @@ def set_id_register(vcpu: Vcpu, encoding: Encoding, value: int) -> None:
     held = id_register(vcpu, encoding, None)
     if value == held:
         return
+    if vcpu.model.known is not None:
+        raise NotModelled(f"a write to an ID register of a {vcpu.model.name}")
     if makes_no_sense(encoding, value, vcpu.behaviour):
         raise Refused(EINVAL)
     if vcpu.has_run and vcpu.behaviour.id_registers_writable:
