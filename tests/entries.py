@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from vcpu_scenario.case import Case, SetGuestDebug
 from vcpu_scenario.trace import Entry, Trace
-from vcpu_scenario.vmm.debugger import Asked
+from vcpu_scenario.vmm.debugger import Asked, reason_of
 
 
 def entered(case: Case, trace: Trace) -> Trace:
     """``trace`` with an entry for each exit: what the case asked for, and the pc of the exit
-    before."""
+    before, and the stops of a plain VMM."""
     return replace(trace, entries=tuple(_entries(case, trace)))
 
 
@@ -23,5 +23,5 @@ def _entries(case: Case, trace: Trace) -> Iterator[Entry]:
     for index, exit_ in enumerate(trace.exits):
         for action in did:
             asked = asked.after(action)
-        yield Entry(index, tuple(did), pc, *asked)
+        yield Entry(index, tuple(did), pc, *asked, told=reason_of(exit_))
         did, pc = on.get(index, ()), exit_.pc

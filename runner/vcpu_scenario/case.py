@@ -262,7 +262,7 @@ class Case:
     missing: str = ""
     """What of it is not here, with what to do: then it cannot run."""
     vmm: str = "plain"
-    """The personality of the VMM, one of :mod:`vcpu_scenario.vmm.personality`."""
+    """The VMM, one of :data:`vcpu_scenario.vmm.vmms.VMMS`."""
     limits: Limits = field(default_factory=Limits)
 
     def all_actions(self) -> tuple[Action, ...]:

@@ -81,7 +81,8 @@ class Entry(NamedTuple):
     what the VMM did since the call before, in order; ``pc`` was read before the call; ``debug`` is
     the guest debug in force, and ``breakpoints`` are the addresses (IPAs) of the software
     breakpoints that the VMM has written; ``kicked`` says that ``immediate_exit`` was the VMM's own.
-    ``inside`` is None on a real machine.
+    ``inside`` is None on a real machine. ``told`` is why the VMM told its debugger of the exit,
+    None where it did not.
     """
 
     exit: int | None
@@ -91,6 +92,7 @@ class Entry(NamedTuple):
     breakpoints: frozenset[int] = frozenset()
     kicked: bool = False
     inside: Inside | None = None
+    told: StopReason | None = None
 
 
 class StopReason(StrEnum):
@@ -120,6 +122,8 @@ class Ending(StrEnum):
     """It was shortened after the last exit that was expected."""
     NOT_MODELLED = "not modelled"
     """The emulated machine went no further."""
+    VMM = "VMM"
+    """The VMM does not do what the scenario wants of it, or ended: ``refused`` says why."""
 
     @property
     def is_cut(self) -> bool:
@@ -130,8 +134,8 @@ class Ending(StrEnum):
 class Stop(NamedTuple):
     """What the VMM reports to an attached debugger: where the vCPU stopped, and why.
 
-    ``regs`` are the observed registers as the debugger reads them then, all of them; ``exit`` is
-    the index of the exit that made the VMM stop.
+    ``regs`` are all observed registers at the exit that made the VMM stop, before the VMM puts
+    anything back; ``exit`` is its index.
     """
 
     pc: int
@@ -205,6 +209,17 @@ class Trace:
         """Each exit with the call of ``KVM_RUN`` that gave it."""
         gave = (entry for entry in self.entries if entry.exit is not None)
         return zip(gave, self.exits, strict=False)
+
+    @property
+    def stops(self) -> tuple[Stop, ...]:
+        """What the debugger was told, in order."""
+        registers: dict[str, int] = {}
+        stops = []
+        for index, (entry, exit_) in enumerate(self.runs):
+            registers = {**registers, **exit_.regs}
+            if entry.told is not None:
+                stops.append(Stop(exit_.pc, entry.told, registers, index))
+        return tuple(stops)
 
     @property
     def kicks(self) -> tuple[tuple[int, int], ...]:

@@ -13,7 +13,7 @@ import typer
 from vcpu_scenario.cli import main
 from vcpu_scenario.cli.app import app
 from vcpu_scenario.kernels.release import KNOWN_RELEASES
-from vcpu_scenario.vmm.personality import PERSONALITIES
+from vcpu_scenario.vmm.vmms import VMMS
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,7 +88,7 @@ def test_kernels(command: str, folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "list", "explain"])
 def test_vmms(command: str, folder: Path) -> None:
-    assert offered(folder, f"scenario {command} --vmm ") == list(PERSONALITIES)
+    assert offered(folder, f"scenario {command} --vmm ") == list(VMMS)
 
 
 def test_every_command_completes_what_it_takes() -> None:

@@ -23,7 +23,6 @@ from vcpu_scenario.verdict.records import Mismatch
 from vcpu_scenario.verdict.result import guest_of
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.patterns import Reactions
-from vcpu_scenario.vmm.personality import stops_of
 
 from tests.entries import entered
 
@@ -220,5 +219,5 @@ def judged(case: ScenarioCase, trace: Trace) -> tuple[Mismatch, ...]:
     """What the case's expectation has against ``trace``."""
     assert case.expectation is not None
     trace = entered(case.case, trace)
-    stops = stops_of(case.vmm, trace)
+    stops = trace.stops
     return judge(case.expectation, trace, stops, guest_of(case), case.case.limits)

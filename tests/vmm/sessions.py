@@ -40,7 +40,6 @@ from vcpu_scenario.case import (
 )
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Stop, Trace
-from vcpu_scenario.vmm.personality import stops_of
 
 RECORDED: Final = Path(__file__).parents[1] / "recorded" / "vmm"
 REGISTERS: Final = (*(f"x{n}" for n in range(31)), "sp")
@@ -241,7 +240,7 @@ class _Search:
             limits=replace(case.limits, exits=exits, instructions=patience),
         )
         trace = self.run(self.session.kernel, case)
-        return stops_of(case.vmm, trace), trace
+        return trace.stops, trace
 
 
 @dataclass

@@ -25,7 +25,6 @@ from vcpu_scenario.running.causes import first_change
 from vcpu_scenario.trace import Exit, Trace
 from vcpu_scenario.verdict.traces import compare_traces
 from vcpu_scenario.vmm.loop import run_case
-from vcpu_scenario.vmm.personality import stops_of
 
 from tests.guests import binary
 
@@ -61,7 +60,7 @@ def run(case: Case, kernel: str = "6.12") -> Trace:
 
 
 def pcs(case: Case, kernel: str = "6.12") -> list[int]:
-    return [stop.pc for stop in stops_of(case.vmm, run(case, kernel))]
+    return [stop.pc for stop in run(case, kernel).stops]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +147,7 @@ def test_a_breakpoint_that_the_vmm_wrote_is_told_and_not_given() -> None:
     write = WriteMemory(NEXT, BRK_0.to_bytes(4, "little"))
     debug = SetGuestDebug(GuestDebug(abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_USE_SW_BP))
     case = replace(CASE, vmm="qemu", before=(write, debug), limits=Limits(exits=2))
-    assert [stop.reason for stop in stops_of("qemu", run(case))] == ["brk"]
+    assert [stop.reason for stop in run(case).stops] == ["brk"]
 
 
 def test_single_step_is_off_while_the_debugger_acts() -> None:

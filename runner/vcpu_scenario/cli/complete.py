@@ -49,9 +49,9 @@ def lab_kernels(incomplete: str) -> list[str]:
 
 def vmms(incomplete: str) -> list[str]:
     """VMM personalities."""
-    from vcpu_scenario.vmm.personality import PERSONALITIES
+    from vcpu_scenario.vmm.vmms import VMMS
 
-    return _starting(incomplete, PERSONALITIES)
+    return _starting(incomplete, VMMS)
 
 
 def debugged(incomplete: str) -> list[str]:

@@ -8,7 +8,17 @@ from typing import Any, Final, TypeAlias
 
 from vcpu_scenario.case import GuestDebug
 from vcpu_scenario.interchange.records import decode, decode_deed, encode
-from vcpu_scenario.trace import Ending, Entry, Exit, Inside, Ring, RingEntry, Trace, Unmodelled
+from vcpu_scenario.trace import (
+    Ending,
+    Entry,
+    Exit,
+    Inside,
+    Ring,
+    RingEntry,
+    StopReason,
+    Trace,
+    Unmodelled,
+)
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -48,6 +58,8 @@ def _entries(entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
             out["breakpoints"] = sorted(entry.breakpoints)
         if entry.kicked:
             out["kicked"] = True
+        if entry.told is not None:
+            out["told"] = str(entry.told)
         if entry.inside is not None:
             out["inside"] = _inside(entry.inside)
         debug, breakpoints = entry.debug, entry.breakpoints
@@ -121,7 +133,8 @@ def _read_entries(entries: Sequence[Json]) -> Iterator[Entry]:
             raise TypeError("kicked is not true or false")
         did = tuple(map(decode_deed, entry.get("did", ())))
         inside = _read_inside(entry["inside"]) if "inside" in entry else None
-        yield Entry(exit_, did, pc, debug, breakpoints, kicked, inside)
+        told = StopReason(entry["told"]) if "told" in entry else None
+        yield Entry(exit_, did, pc, debug, breakpoints, kicked, inside, told)
 
 
 def _read_inside(document: Json) -> Inside:

@@ -14,7 +14,7 @@ from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.language.seen import Seen
 from vcpu_scenario.language.selection import Selector, read_range, read_selector
 from vcpu_scenario.source import Span, quoted
-from vcpu_scenario.vmm.personality import PERSONALITIES
+from vcpu_scenario.vmm.vmms import VMMS
 
 _PARAMETER: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)\Z", re.DOTALL)
 
@@ -60,7 +60,7 @@ class _Reading:
         words = [word.strip() for word in key.text.split(",")]
         if key.text in BOUNDS:
             self._complain(key, "`least` and `most` stand beside a case", "put them into the case")
-        elif any(word in PERSONALITIES for word in words):
+        elif any(word in VMMS for word in words):
             return Selector(None, self._vmms(key, words), {}, key.span)
         elif (parameter := _PARAMETER.match(key.text)) is not None:
             return Selector(None, None, self._values(key, *parameter.groups()), key.span)
@@ -72,12 +72,12 @@ class _Reading:
 
     def _vmms(self, key: Scalar, words: list[str]) -> tuple[str, ...]:
         for word in words:
-            if word not in PERSONALITIES:
+            if word not in VMMS:
                 self.problems.add(
                     f"no VMM is called {quoted(word)}",
                     key.span,
-                    expected=", ".join(PERSONALITIES),
-                    near=(word, PERSONALITIES),
+                    expected=", ".join(VMMS),
+                    near=(word, VMMS),
                 )
         return tuple(words)
 

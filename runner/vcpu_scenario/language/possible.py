@@ -18,6 +18,7 @@ from vcpu_scenario.language.exits import ReadExit
 from vcpu_scenario.language.reactions import ReadReaction, can_come
 from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.source import Span
+from vcpu_scenario.vmm.vmms import VMMS
 
 if TYPE_CHECKING:
     from vcpu_scenario.language.clauses import Clause
@@ -39,7 +40,7 @@ class Means(NamedTuple):
     """What a case has that brings exits about."""
 
     debugged: bool
-    """Some KVM_SET_GUEST_DEBUG enables guest debug."""
+    """Some KVM_SET_GUEST_DEBUG enables guest debug, the scenario's or the VMM's own."""
     psci_0_2: bool
     caps: tuple[str, ...]
     suspends: bool
@@ -55,7 +56,8 @@ def means_of(case: Case) -> Means:
     actions = case.all_actions()
     debugs = [case.debug, *(a.debug for a in actions if isinstance(a, SetGuestDebug))]
     return Means(
-        any(debug is not None and debug.control & abi.KVM_GUESTDBG_ENABLE for debug in debugs),
+        VMMS[case.vmm].always_asks
+        or any(debug is not None and debug.control & abi.KVM_GUESTDBG_ENABLE for debug in debugs),
         case.psci_0_2,
         case.caps,
         any(isinstance(a, SetMpState) and a.state == abi.KVM_MP_STATE_SUSPENDED for a in actions),

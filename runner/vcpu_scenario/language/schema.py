@@ -284,14 +284,14 @@ def _found(node: Node) -> str:
     return f"{quoted(node.text)}, {kinds[type(node.value)]}"
 
 
-_ONE_OF: Final = re.compile(r"\^\(([\w|-]+)\)\$\Z")
+_ONE_OF: Final = re.compile(r"\^\(((?:[\w|-]|\\\.)+)\)\$\Z")
 """A pattern that is a choice of words."""
 
 
 def choices(schema: Schema) -> tuple[str, ...]:
     """The words that a text has to be one of, by its pattern."""
     found = _ONE_OF.match(schema.get("pattern", ""))
-    return tuple(found[1].split("|")) if found is not None else ()
+    return tuple(found[1].replace("\\.", ".").split("|")) if found is not None else ()
 
 
 def _near(node: Node, shape: Shape) -> Near | None:

@@ -18,7 +18,6 @@ from vcpu_scenario.verdict.judge import (
 from vcpu_scenario.verdict.overrun import without_overrun
 from vcpu_scenario.verdict.result import Result, Verdict, guest_of
 from vcpu_scenario.verdict.stops import findings
-from vcpu_scenario.vmm.personality import stops_of
 
 if TYPE_CHECKING:
     from vcpu_scenario.case import Limits
@@ -113,7 +112,7 @@ def _compared(
     scenario_case: ScenarioCase, expectation: Expectation, trace: Trace, guest: Guest
 ) -> tuple[tuple[Stop, ...], tuple[StopFinding, ...], tuple[Mismatch, ...]]:
     case = scenario_case.case
-    stops = stops_of(scenario_case.vmm, trace)
+    stops = trace.stops
     found = findings(trace, stops, guest)
     return stops, found, judge(expectation, trace, stops, guest, case.limits, found)
 
@@ -125,7 +124,7 @@ def _cut_short(
     what would have come after is neither missing nor the failure that a clause knows of."""
     limit = trace.unmodelled
     assert limit is not None
-    stops = stops_of(scenario_case.vmm, trace)
+    stops = trace.stops
     found = findings(trace, stops, guest)
     mismatches = tuple(judge_so_far(expectation, trace, stops, guest, found))
     where = reached(limit, len(trace.exits), guest)

@@ -17,7 +17,7 @@ from vcpu_scenario.kernels.release import KNOWN_RELEASES, RangeError, parse_rang
 from vcpu_scenario.running.each import done_for_each
 from vcpu_scenario.running.keyword import KeywordError, compile_keyword
 from vcpu_scenario.source import Diagnostic, InvalidScenario, did_you_mean
-from vcpu_scenario.vmm.personality import PERSONALITIES
+from vcpu_scenario.vmm.vmms import VMMS
 
 if TYPE_CHECKING:
     from vcpu_scenario.language import Scenario, ScenarioCase
@@ -124,9 +124,9 @@ def no_kernels(name: str, error: RangeError) -> str:
 
 def _vmms(names: Sequence[str]) -> list[str] | None:
     for name in names:
-        if name not in PERSONALITIES:
-            guess = did_you_mean(name, PERSONALITIES)
-            known = ", ".join(PERSONALITIES)
+        if name not in VMMS:
+            guess = did_you_mean(name, VMMS)
+            known = ", ".join(VMMS)
             help_ = f"; {guess}" if guess else ""
             raise UsageError(f"--vmm: no VMM is called `{name}`; there are {known}{help_}")
     return list(names) or None

@@ -167,9 +167,15 @@ def _errno(check: Check) -> str:
 def _refused_action(expectation: Expectation, trace: Trace) -> Iterator[Mismatch]:
     if trace.refused:
         last = len(trace.exits) - 1
+        where = f" at exit {last}" if trace.exits else ""
+        who = (
+            "the VMM went no further"
+            if trace.ended is Ending.VMM
+            else "the kernel refused what the VMM did"
+        )
         yield Mismatch(
             Kind.REFUSED,
-            f"the kernel refused what the VMM did at exit {last}: {trace.refused}",
+            f"{who}{where}: {trace.refused}",
             expectation.span,
-            exit=last,
+            exit=last if trace.exits else None,
         )

@@ -10,7 +10,7 @@ from vcpu_scenario.case import Action, GuestDebug, SetGuestDebug, WriteMemory
 from vcpu_scenario.kvm.abi import KVM_GUESTDBG_SINGLESTEP
 from vcpu_scenario.trace import Exit, StopReason
 
-_BREAKPOINT: Final = 0xD420_0000
+BRK: Final = (0xD420_0000).to_bytes(4, "little")
 """``BRK #0``: what QEMU writes for a software breakpoint (``kvm_arch_insert_sw_breakpoint``)."""
 
 _REASONS: Final[Mapping[int, StopReason]] = {
@@ -51,13 +51,14 @@ class Asked(NamedTuple):
         if isinstance(action, SetGuestDebug):
             return self._replace(debug=action.debug)
         if isinstance(action, WriteMemory):
-            written = dict(_words(action))
-            brks = {addr for addr, word in written.items() if word == _BREAKPOINT}
+            written = dict(words_of(action))
+            brks = {addr for addr, word in written.items() if word == BRK}
             return self._replace(breakpoints=self.breakpoints.difference(written) | brks)
         return self
 
 
-def _words(action: WriteMemory) -> Iterator[tuple[int, int]]:
+def words_of(action: WriteMemory) -> Iterator[tuple[int, bytes]]:
+    """The instructions that are written whole, each with its address."""
     data = action.data
     for offset in range(-action.addr % 4, len(data) - 3, 4):
-        yield action.addr + offset, int.from_bytes(data[offset : offset + 4], "little")
+        yield action.addr + offset, data[offset : offset + 4]

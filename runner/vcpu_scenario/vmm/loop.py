@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ctypes import c_uint64
 from functools import lru_cache
 from typing import Any
 
-from vcpu_scenario.actions import perform
 from vcpu_scenario.case import (
     Action,
     Case,
     HostInterrupt,
     ImmediateExit,
-    SetGuestDebug,
     SetRegister,
 )
 from vcpu_scenario.kvm import abi
@@ -33,11 +31,11 @@ from vcpu_scenario.trace import (
     Trace,
     Unmodelled,
 )
-from vcpu_scenario.vmm.debugger import Asked, reason_of, stepping
+from vcpu_scenario.vmm.attached import VmmEnds, asker_of
+from vcpu_scenario.vmm.debugger import reason_of, stepping
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.fields import fields_of
 from vcpu_scenario.vmm.patterns import Reactions
-from vcpu_scenario.vmm.personality import PERSONALITIES
 from vcpu_scenario.vmm.setup import set_up
 
 _PC = CORE_REGISTERS["pc"]
@@ -50,11 +48,13 @@ _new = tuple.__new__
 
 def run_case(machine: Machine, case: Case) -> Trace:
     """Sets ``machine`` up for ``case`` and runs it to its end."""
-    run = _Run(machine, case)
     try:
         set_up(machine, case)
+        run = _Run(machine, case)
         run.begin()
         return run.to_the_end()
+    except VmmEnds as end:
+        return Trace(refused=str(end), ended=Ending.VMM)
     except KvmError as refusal:
         error = f"{refusal.what}: errno {refusal.errno}"
         return Trace(error=error, errno=refusal.errno, ended=Ending.REFUSED)
@@ -83,8 +83,7 @@ class _Run:
         self.last: dict[str, int] = {}
         self.repeats = 0
         self.refused = ""
-        self.vmm = PERSONALITIES[case.vmm]
-        self.asked = Asked()
+        self.vmm = asker_of(machine, case, self.bus)
         self.did: tuple[Deed, ...] = ()
         """What was done since the last ``KVM_RUN``."""
         self.pc: int | None = None
@@ -95,26 +94,27 @@ class _Run:
 
     def begin(self) -> None:
         """What is done before the first run."""
-        if self.case.debug is not None:
-            debug = SetGuestDebug(self.case.debug)
-            self.did += (debug,)  # by the set-up
-            self.asked = self.asked.after(debug)
+        self.note(self.vmm.begin(self.case.debug))
         self.ask(self.case.before)
+        self.note(self.vmm.resume(told=True))
 
     def ask(self, actions: Sequence[Action]) -> None:
         """Does what the scenario asks for and what is done at once, and notes what is for the next
         run of the scenario's own."""
         for action in actions:
-            self.asked = self.asked.after(action)
             if isinstance(action, _FOR_NEXT_RUN):
                 self.for_next_run.append(action)
             else:
                 self.do(action)
 
     def do(self, action: Action) -> None:
-        self.pc = None
-        perform(self.machine, action)
-        self.did += (action,)
+        self.note(self.vmm.do(action))
+
+    def note(self, deeds: Iterable[Deed]) -> None:
+        """Has them done, and remembers that they were."""
+        for deed in deeds:
+            self.pc = None
+            self.did += (deed,)
 
     def to_the_end(self) -> Trace:
         try:
@@ -156,15 +156,19 @@ class _Run:
         self.run.immediate_exit = 0
         self.pc = None
         gave = None if kicked and result == -errno.EINTR else len(self.exits)
-        debug, breakpoints = self.asked
-        fields = gave, did, pc, debug, breakpoints, kicked, machine.inside
+        debug, breakpoints = self.vmm.asked
+        fields = gave, did, pc, debug, breakpoints, kicked, machine.inside, None
         self.entries.append(_new(Entry, fields))
         return result
 
     def _at_console(self) -> bool:
         """Answers an access to a console, of which no exit is made unless it is stepped."""
         run = self.run
-        if not self.consoles or run.exit_reason != abi.KVM_EXIT_MMIO or stepping(self.asked.debug):
+        if (
+            not self.consoles
+            or run.exit_reason != abi.KVM_EXIT_MMIO
+            or stepping(self.vmm.asked.debug)
+        ):
             return False
         mmio = run.mmio
         if not any(base <= mmio.phys_addr < end for base, end in self.consoles):
@@ -190,6 +194,8 @@ class _Run:
                 last[reg] = regs[reg] = value
         ret, error = (0, 0) if result >= 0 else (-1, -result)
         exit_: Exit = _new(Exit, (name, ret, error, self.pc, fields_of(run, reason), regs))
+        if (told := self.vmm.reason(exit_)) is not None:
+            self.entries[-1] = self.entries[-1]._replace(told=told)
         at_once = self.reactions.at(exit_, last) if self.case.reactions else ()
         self.actions = at_once + self.on.get(len(self.exits), ())
         self.exits.append(exit_)
@@ -224,32 +230,38 @@ class _Run:
             self.repeats = 0
 
     def _react(self, exit_: Exit) -> Ending | None:
-        vmm, asked = self.vmm, self.asked
-        actions = self.actions
+        vmm, actions = self.vmm, self.actions
+        told = self.entries[-1].told
         if exit_.exit == "MMIO" and not exit_.ret:
             self._answer_mmio(exit_.fields)
-        reason = vmm.reason(exit_, asked)
-        told = reason is not None
-        gives = not told and vmm.gives(exit_)
-        if not (told or gives or actions):
-            return None
         try:
-            for action in vmm.stop(asked) if told else ():
-                self.do(action)
-            if gives:
-                self.pc = None
-                vmm.give(self.machine, exit_)
-                self.did += (GuestException(),)
-            elif (reason or reason_of(exit_)) is StopReason.BRK and self._skips_brk(actions):
+            did = vmm.exited(exit_)
+            if not (told or did or actions):
+                return None
+            self.note(did)
+            if told is not None:
+                if vmm.runs_at_pause:
+                    self._run_at_pause()
+                self.note(vmm.stopped())
+            gave = GuestException() in did
+            brk = not gave and (told or reason_of(exit_)) is StopReason.BRK
+            if brk and self._skips_brk(actions):
                 self.do(SetRegister("pc", exit_.pc + 4))
             self.ask(actions)
-            for action in vmm.resume(self.asked) if told else ():
-                self.do(action)
+            self.note(vmm.resume(told is not None))
         except KvmError as refusal:
             self.refused = refusal.what
             return Ending.REFUSED
-        self.kicked = told and vmm.kicks
+        except VmmEnds as end:
+            self.refused = str(end)
+            return Ending.VMM
+        self.kicked = told is not None and vmm.kicks
         return None
+
+    def _run_at_pause(self) -> None:
+        self.run.immediate_exit = 1
+        if self._kvm_run(kicked=True) != -errno.EINTR:
+            raise VmmEnds("the KVM_RUN of its pause gave an exit, and the vCPU's thread ended")
 
     def _answer_mmio(self, mmio: Mapping[str, Any]) -> None:
         """``mmio`` is what ``run->mmio`` says, which nobody has written since."""

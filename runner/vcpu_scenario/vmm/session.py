@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from time import sleep
 from typing import Final
 
@@ -81,7 +80,7 @@ class Session:
         self._initial = self._registers()
 
     def _set_up(self) -> None:
-        set_up(self.machine, _without_debug(self.case))
+        set_up(self.machine, self.case)
         for action in self.case.before:
             if not isinstance(action, _LEFT_TO_THE_DEBUGGER) and not _is_breakpoint(action):
                 perform(self.machine, action)
@@ -264,10 +263,6 @@ class Session:
 def _is_breakpoint(action: Action) -> bool:
     """Whether the scenario writes a breakpoint in its debugger's place."""
     return isinstance(action, WriteMemory) and action.data == BRK
-
-
-def _without_debug(case: Case) -> Case:
-    return replace(case, debug=None)
 
 
 _ANSWERS: Final[Mapping[int, Callable[[Session, Exit], Told | None]]] = {

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from vcpu_scenario.actions.guestdebug import struct_of
 from vcpu_scenario.case import Case
 from vcpu_scenario.kvm.registers import id_of
 from vcpu_scenario.machine.interface import Machine
 
 
 def set_up(machine: Machine, case: Case) -> None:
-    """Makes the VM that ``case`` describes.
+    """Makes the VM that ``case`` describes, but for guest debug.
 
     Raises :class:`~vcpu_scenario.machine.interface.KvmError` where the kernel refuses.
     """
@@ -28,5 +27,3 @@ def set_up(machine: Machine, case: Case) -> None:
         machine.add_coalesced_zone(zone.addr, zone.size)
     for name, value in case.regs:
         machine.set_one_reg(id_of(name), value)
-    if case.debug is not None:
-        machine.set_guest_debug(struct_of(case.debug))

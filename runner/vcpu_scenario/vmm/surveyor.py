@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vcpu_scenario.actions import perform
-from vcpu_scenario.case import Limits
+from vcpu_scenario.case import Limits, SetGuestDebug
 from vcpu_scenario.machine.interface import KvmError, Machine
 from vcpu_scenario.survey import (
     Answer,
@@ -21,7 +21,8 @@ def do(machine: Machine, survey: Survey) -> Answers:
     """Sets ``machine`` up for the survey's case and asks. Raises
     :class:`~vcpu_scenario.machine.interface.KvmError` where the kernel refuses the set-up."""
     set_up(machine, survey.case)
-    for action in survey.case.before:
+    debug = survey.case.debug
+    for action in (*([] if debug is None else [SetGuestDebug(debug)]), *survey.case.before):
         perform(machine, action)
     return Answers(tuple(answer(machine, ask, survey.case.limits) for ask in survey.asks))
 

@@ -15,17 +15,16 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS
 from vcpu_scenario.machine.interface import KvmError, Machine
 from vcpu_scenario.trace import Exit, StopReason
+from vcpu_scenario.vmm.debugger import BRK as BRK
 from vcpu_scenario.vmm.debugger import reason_of
 from vcpu_scenario.vmm.memory import Memory, Unreachable
 from vcpu_scenario.vmm.told import SIGINT, Stopped, Told, Watch, Why
 
 SOFTWARE: Final = 0
 HARDWARE: Final = 1
-_WATCHES: Final[dict[int, Literal["w", "r", "rw"]]] = {2: "w", 3: "r", 4: "rw"}
-POINTS: Final = (SOFTWARE, HARDWARE, *_WATCHES)
+WATCHES: Final[dict[int, Literal["w", "r", "rw"]]] = {2: "w", 3: "r", 4: "rw"}
+POINTS: Final = (SOFTWARE, HARDWARE, *WATCHES)
 """The kinds of the protocol's ``Z`` packets."""
-
-BRK: Final = (0xD420_0000).to_bytes(4, "little")
 
 SP: Final = 31
 PC: Final = 32
@@ -80,6 +79,8 @@ class Vmm:
     known: ClassVar[Known] = Known()
     kicks: ClassVar[bool] = False
     """Whether the first ``KVM_RUN`` after each stop has ``immediate_exit`` set."""
+    always_asks: ClassVar[bool] = False
+    """Whether it has guest debug on, whatever its debugger sets."""
     runs_at_pause: ClassVar[bool] = False
     """Whether it makes one ``KVM_RUN`` with ``immediate_exit`` set as it stops."""
     dead = False
@@ -115,7 +116,7 @@ class Vmm:
                 raise Refused
             self.hardware.append(addr)
         else:
-            self.insert_watch(Watch(addr, length, _WATCHES[kind]))
+            self.insert_watch(Watch(addr, length, WATCHES[kind]))
         if kind != SOFTWARE:
             self.points_changed()
 
@@ -128,7 +129,7 @@ class Vmm:
                 raise Refused
             self.hardware.remove(addr)
         else:
-            self.remove_watch(Watch(addr, length, _WATCHES[kind]))
+            self.remove_watch(Watch(addr, length, WATCHES[kind]))
         if kind != SOFTWARE:
             self.points_changed()
 
@@ -222,13 +223,18 @@ class Vmm:
             self.debug = debug
             self.machine.set_guest_debug(struct_of(debug))
 
-    def exited(self, exit_: Exit) -> Told | None:
-        """What the debugger is told of an exit that was answered; None where the VMM goes on."""
+    def tells(self, exit_: Exit) -> Told | None:
+        """What the debugger is told of an exit that was answered, None where the VMM goes on;
+        nothing is done."""
         reason = reason_of(exit_)
         return None if reason is None else Stopped(WHY[reason])
 
+    def exited(self, exit_: Exit) -> Told | None:
+        """What it does at an exit, and what of it it tells."""
+        return self.tells(exit_)
+
     def stopped(self) -> None:
-        """What it does as it stops, before the debugger acts."""
+        """What it does as it has told of a stop, before the debugger acts."""
 
     def interrupted(self) -> Told:
         """What the debugger is told of its ^C."""

@@ -42,7 +42,7 @@ class CloudHypervisor(FewRegisters):
         control = abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_USE_HW
         return GuestDebug(control | (abi.KVM_GUESTDBG_SINGLESTEP if step else 0), addresses)
 
-    def exited(self, exit_: Exit) -> Told | None:
+    def tells(self, exit_: Exit) -> Told | None:
         """``wait_for_stop_reason``: a step while it steps, else a hardware breakpoint, whatever
         it was."""
         if reason_of(exit_) is None:

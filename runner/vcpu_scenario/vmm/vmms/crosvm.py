@@ -40,7 +40,7 @@ class Crosvm(UserRegisters):
         control = abi.KVM_GUESTDBG_ENABLE | (abi.KVM_GUESTDBG_USE_HW if self.hardware else 0)
         self.ask(GuestDebug(control, tuple(self.hardware)))
 
-    def exited(self, exit_: Exit) -> Told | None:
+    def tells(self, exit_: Exit) -> Told | None:
         """``wait_for_stop_reason``: the step it waits for, or else a hardware breakpoint."""
         if reason_of(exit_) is None:
             return None

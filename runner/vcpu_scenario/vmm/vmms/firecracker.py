@@ -29,6 +29,7 @@ class Firecracker(FewRegisters):
     known = Known("81b38b9da")
     points = frozenset({SOFTWARE, HARDWARE})
     most_hardware = 4
+    always_asks = True
 
     def resume(self, step: bool) -> Told | None:
         """``vcpu_set_debug``: ``toggle_interrupts``, and everything on, whatever is set."""
@@ -47,7 +48,7 @@ class Firecracker(FewRegisters):
         self.debug = debug
         self.machine.set_guest_debug(struct_of(debug))
 
-    def exited(self, exit_: Exit) -> Told | None:
+    def tells(self, exit_: Exit) -> Told | None:
         """``get_stop_reason``: while stepping everything is a step. A stop that it does not know is
         the guest's, to which it gives nothing (``vcpu_inject_bp``): the vCPU goes on at the same
         instruction. A stop at an address that it cannot translate is an error that ends the VM."""

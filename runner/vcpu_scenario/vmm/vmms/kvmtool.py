@@ -15,9 +15,9 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Exit, StopReason
 from vcpu_scenario.vmm.debugger import reason_of
 from vcpu_scenario.vmm.memory import Unreachable
-from vcpu_scenario.vmm.qemu import take_exception
 from vcpu_scenario.vmm.told import SIGTRAP, Over, Stopped, Told, Watch, Why
 from vcpu_scenario.vmm.vmms.base import BRK, CPSR, PC, SP_EL0, SP_EL1, Known, Refused
+from vcpu_scenario.vmm.vmms.exception import take_exception
 from vcpu_scenario.vmm.vmms.kernel_half import MemoryAlone
 
 _MASKED: Final = 0x1C0
@@ -39,6 +39,7 @@ class Kvmtool(MemoryAlone):
     name = "kvmtool"
     known = Known("08e4f99")
     interrupt = SIGTRAP
+    always_asks = True
     last: StopReason | None = None
     """What it stopped for last; None at the start and after a ^C."""
     lifted: int | None = None
@@ -75,25 +76,37 @@ class Kvmtool(MemoryAlone):
             watches,
         )
 
-    def exited(self, exit_: Exit) -> Told | None:
-        """``handle_debug``: a BRK that it did not write, or has lifted, becomes the guest's
-        exception (``reinject_sw_bp``), and a step goes on into that; of another stop the debugger
-        is told, but for the one that ends the step over a BRK."""
+    def tells(self, exit_: Exit) -> Told | None:
+        """``handle_debug``: of all but the guest's own BRKs, and the end of the step over one of
+        its own."""
         reason = reason_of(exit_)
-        if reason is None:
-            return None
-        if reason is StopReason.BRK and (exit_.pc not in self.software or exit_.pc == self.lifted):
-            take_exception(self.machine, exit_.fields["hsr"])
-            self.gave = True
-            return None
-        self.last = reason
-        goes_on = self.lifted is not None and self.continuing
-        self._end_step()
-        if goes_on:
-            self.stepping = False
-            self.ask(self.wanted())
+        if reason is None or self._is_the_guests(exit_) or self._steps_over:
             return None
         return Stopped(Why.SOFTWARE if reason is StopReason.BRK else Why.STEP)
+
+    def exited(self, exit_: Exit) -> Told | None:
+        """A BRK that it did not write, or has lifted, becomes the guest's exception
+        (``reinject_sw_bp``), and a step goes on into that."""
+        told, reason = self.tells(exit_), reason_of(exit_)
+        if self._is_the_guests(exit_):
+            take_exception(self.machine, exit_.fields["hsr"])
+            self.gave = True
+        elif reason is not None:
+            self.last = reason
+            goes_on = self._steps_over
+            self._end_step()
+            if goes_on:
+                self.stepping = False
+                self.ask(self.wanted())
+        return told
+
+    def _is_the_guests(self, exit_: Exit) -> bool:
+        known = exit_.pc in self.software and exit_.pc != self.lifted
+        return reason_of(exit_) is StopReason.BRK and not known
+
+    @property
+    def _steps_over(self) -> bool:
+        return self.lifted is not None and self.continuing
 
     def _end_step(self) -> None:
         """``handle_stop`` and ``finish_sw_bp_resume``."""

@@ -5,14 +5,15 @@ The functions named are those of ``target/arm/kvm*.c``, ``accel/kvm/kvm-all.c`` 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
-from vcpu_scenario.case import GuestDebug, Watchpoint
+from vcpu_scenario.case import GuestDebug
+from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import id_of
 from vcpu_scenario.machine.interface import KvmError, Machine
 from vcpu_scenario.trace import Exit, StopReason
-from vcpu_scenario.vmm import qemu
-from vcpu_scenario.vmm.debugger import Asked
+from vcpu_scenario.vmm.debugger import reason_of, stepping
 from vcpu_scenario.vmm.memory import Memory, Unreachable
 from vcpu_scenario.vmm.told import SIGABRT, Stopped, Told, Watch, Why
 from vcpu_scenario.vmm.vmms.base import (
@@ -29,6 +30,7 @@ from vcpu_scenario.vmm.vmms.base import (
     Refused,
     Vmm,
 )
+from vcpu_scenario.vmm.vmms.exception import take_exception
 
 _BANKS: Final = (SP_EL0, SP_EL1)
 _SPSEL: Final = 1
@@ -42,8 +44,6 @@ class Qemu(Vmm):
     name = "qemu"
     known = Known("10.0.13", RECORDED)
     kicks = True
-    loop: ClassVar[qemu.Qemu] = qemu.Qemu()
-    """What its run loop makes of an exit."""
     drops_refused: ClassVar[bool] = False
     """Whether registers that the kernel refuses are dropped without a word, as up to 7.2; else the
     VM stops for good."""
@@ -105,7 +105,7 @@ class Qemu(Vmm):
         self.watches.remove(found)
 
     def _watching(self, addr: int) -> Watch | None:
-        return next((one for one in self.watches if qemu.watches(Watchpoint(*one), addr)), None)
+        return next((one for one in self.watches if watches(one, addr)), None)
 
     # -- registers and memory --------------------------------------------------------------------
 
@@ -188,18 +188,30 @@ class Qemu(Vmm):
                     return Stopped(Why.LOST, SIGABRT, words=words)
         return super().resume(step and self.steps)
 
-    def exited(self, exit_: Exit) -> Told | None:
-        """``kvm_arm_handle_debug``: what it does not know is the guest's own."""
-        loop = self.loop
-        reason = loop.reason(exit_, Asked(self.debug, frozenset(self.software)))
-        if reason is None:
-            self.gave = loop.gives(exit_)
-            if self.gave:
-                loop.give(self.machine, exit_)
+    def tells(self, exit_: Exit) -> Told | None:
+        """``kvm_arm_handle_debug``: only of what the debugger itself has set."""
+        reason = reason_of(exit_)
+        if reason is StopReason.WATCHPOINT:
+            watch = self._watching(exit_.fields["far"])
+            return None if watch is None else Stopped(Why.WATCH, watch=watch)
+        if reason is None or not _HAS_SET[reason](self, exit_):
             return None
-        hit = reason is StopReason.WATCHPOINT
-        watch = self._watching(exit_.fields["far"]) if hit else None
-        return Stopped(WHY[reason], watch=watch)
+        return Stopped(WHY[reason])
+
+    def exited(self, exit_: Exit) -> Told | None:
+        """What the debugger has not set is the guest's own; but a step that nobody asked for is
+        only an error of QEMU's. An access without a syndrome becomes an external abort
+        (``kvm_arm_handle_dabt_nisv``)."""
+        told = self.tells(exit_)
+        if told is not None or exit_.ret:
+            return told
+        if exit_.exit == "ARM_NISV":
+            self.machine.set_vcpu_events(abi.kvm_vcpu_events(ext_dabt_pending=1))
+            self.gave = True
+        elif reason_of(exit_) not in (None, StopReason.STEP):
+            take_exception(self.machine, exit_.fields["hsr"])
+            self.gave = True
+        return None
 
     def stopped(self) -> None:
         """``gdb_vm_state_change`` switches the step off."""
@@ -216,6 +228,25 @@ class Qemu(Vmm):
 
     def reset(self) -> None:
         """The image is loaded over its BRKs, which it goes on to believe in."""
+
+
+def watches(watch: Watch, addr: int) -> bool:
+    """``check_watchpoint_in_range``: of up to 8 bytes only the first one counts, and of a larger
+    range the byte behind it as well; its mask has no more than four bits, and the range begins at a
+    multiple of what is left of its size in the 5 bits of a shift."""
+    if watch.length <= 8:
+        return bool(watch.length) and addr == watch.addr
+    bits = watch.length.bit_length() - 1
+    first = watch.addr & ~((1 << (bits & 0x1F)) - 1)
+    mask = bits & 0xF
+    return first <= addr <= first + (1 << mask if mask else 0)
+
+
+_HAS_SET: Final[Mapping[StopReason, Callable[[Qemu, Exit], bool]]] = {
+    StopReason.STEP: lambda vmm, exit_: stepping(vmm.debug),
+    StopReason.BRK: lambda vmm, exit_: exit_.pc in vmm.software,
+    StopReason.HARDWARE_BREAKPOINT: lambda vmm, exit_: exit_.pc in vmm.hardware,
+}
 
 
 class Qemu72(Qemu):
