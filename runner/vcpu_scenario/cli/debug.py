@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from vcpu_scenario.source import did_you_mean
 from vcpu_scenario.vmm.vmms import VMMS
 
 if TYPE_CHECKING:
+    from vcpu_scenario.debugger.checkpoints import Checkpoints
     from vcpu_scenario.debugger.stub import Stub
     from vcpu_scenario.language import Scenario, ScenarioCase
 
@@ -60,9 +62,9 @@ def debug(
     _say_what_is_left(case)
     if elf is not None:
         Path(elf).write_bytes(_elf(case))
-    stub = _stub(case, vmm, strict=strict)
+    stub, kept = _stub(case, vmm, strict=strict)
     try:
-        return _serve(case, stub, where)
+        return _serve(case, stub, kept, where)
     finally:
         stub.target.session.close()
 
@@ -111,7 +113,8 @@ def _elf(case: ScenarioCase) -> bytes:
     return elf_of(case.case, case.symbols, case.lines)
 
 
-def _stub(case: ScenarioCase, vmm: str, *, strict: bool) -> Stub:
+def _stub(case: ScenarioCase, vmm: str, *, strict: bool) -> tuple[Stub, Checkpoints]:
+    from vcpu_scenario.debugger.checkpoints import Checkpoints
     from vcpu_scenario.debugger.dialect import OURS, STRICT
     from vcpu_scenario.debugger.handlers import HANDLERS
     from vcpu_scenario.debugger.history import History
@@ -128,30 +131,31 @@ def _stub(case: ScenarioCase, vmm: str, *, strict: bool) -> Stub:
     except NotModelled as limit:
         raise UsageError(str(limit)) from None
     dialect = STRICT[vmm] if strict else OURS
-    return Stub(history, dialect, HANDLERS, Monitor(history, case))
+    stub = Stub(history, dialect, HANDLERS, Monitor(history, case))
+    return stub, Checkpoints(stub, history)
 
 
-def _serve(case: ScenarioCase, stub: Stub, where: Where) -> Status:
+def _serve(case: ScenarioCase, stub: Stub, kept: Checkpoints, where: Where) -> Status:
     from vcpu_scenario.debugger.server import CannotListen, listening, serve, talk
     from vcpu_scenario.debugger.wire import StandardWire
 
     if where.stdio:
-        talk(stub, StandardWire())
+        kept.serve(lambda: talk(stub, StandardWire(), keep=kept.keep))
         return Status.OK
     if where.gdb:
-        return _with_gdb(case, stub)
+        return _with_gdb(case, stub, kept)
     try:
         port = _PORT if where.port is None else where.port
         with listening(port, where.path) as listener:
             at = where.path or ":".join(map(str, listener.getsockname()))
             complain(f"{case.id}: a debugger may come to {at}")
-            serve(stub, listener)
+            kept.serve(lambda: serve(stub, listener, kept.has_first, kept.keep))
     except CannotListen as error:
         raise UsageError(str(error)) from None
     return Status.OK
 
 
-def _with_gdb(case: ScenarioCase, stub: Stub) -> Status:
+def _with_gdb(case: ScenarioCase, stub: Stub, kept: Checkpoints) -> Status:
     from vcpu_scenario.debugger.server import listening, serve
 
     program = _debugger()
@@ -163,8 +167,20 @@ def _with_gdb(case: ScenarioCase, stub: Stub) -> Status:
             # A ^C goes to both processes: the debugger makes of it what it is.
             command = [program, "-q", "-ex", f"target remote {path}", str(elf)]
             with subprocess.Popen(command) as child:
-                serve(stub, listener, lambda: child.poll() is None)
+                runs = _running(child)
+                kept.serve(
+                    lambda: serve(stub, listener, lambda: kept.has_first() and runs(), kept.keep)
+                )
     return Status.OK
+
+
+def _running(child: subprocess.Popen[bytes]) -> Callable[[], bool]:
+    """Whether it runs; a fork of this process, whose child it is not, can ask as well."""
+    try:
+        over = os.pidfd_open(child.pid)
+    except OSError:  # a kernel before 5.3, or a sandbox
+        return lambda: child.poll() is None
+    return lambda: not select.select([over], [], [], 0)[0]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ resumes, and a ^C as a number of slices of a resume.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import count
+from itertools import count, takewhile
 from typing import Final, NamedTuple, Protocol
 
 from vcpu_scenario.case import Action
@@ -17,7 +17,7 @@ from vcpu_scenario.vmm.vmms.base import CPSR, HARDWARE, SOFTWARE
 
 _SS: Final = 1 << 21
 """PSTATE.SS, which is no state of the guest's own."""
-_FURTHEST: Final = 4_000
+_FURTHEST: Final = 12_000
 """Steps in place of one resume that are tried before it counts as one."""
 
 _MOST_LOOKS: Final = 100
@@ -100,14 +100,22 @@ class Resume(NamedTuple):
         session.resume(self.step, look)
 
 
+Leave = Callable[[int, "Sequence[Op]", Sequence[Point], Told], None]
+"""Called with how many of the things done are those of the way that is to be gone, that way, the
+breakpoints that are to be set at its end, and what is told there. It comes back where nobody is
+nearer."""
+
+
 class History:
-    """A session with its past; ``make`` makes one at its start."""
+    """A session with its past; ``make`` makes one at its start. ``leave`` may go another way back
+    than from there on."""
 
     def __init__(self, make: Callable[[], Session]) -> None:
         self._make: Final = make
         self.session = make()
         self._ops: list[Op] = []
         self._points: list[Point] = []
+        self.leave: Leave | None = None
 
     # -- what the debugger does ------------------------------------------------------------------
 
@@ -178,8 +186,7 @@ class History:
         """To before the last step; before the last of the steps that make a longer resume."""
         fine = self._steps_of(last)
         before = max(number for number, op in enumerate(fine) if isinstance(op, Resume))
-        self._go_to([*self._ops[:last], *fine[:before]])
-        return Stopped(Why.STEP)
+        return self._go_to([*self._ops[:last], *fine[:before]], Stopped(Why.STEP))
 
     def _back_to_point(self) -> Told | None:
         """One replay forth notes the last breakpoint that was passed before now."""
@@ -193,8 +200,10 @@ class History:
             for number, op in enumerate(fine[:last])
             if isinstance(op, Resume) and op.pc in addresses
         ]
-        self._go_to(fine[: hits[-1] + 1] if hits else [])
-        return Stopped(Why.SOFTWARE) if hits else None
+        if not hits:
+            self._go_to([], Stopped(Why.START))
+            return None
+        return self._go_to(fine[: hits[-1] + 1], Stopped(Why.SOFTWARE))
 
     def _steps_of(self, number: int) -> list[Op]:
         """The steps that come to the same as the resume of that number, between which nothing is
@@ -219,12 +228,25 @@ class History:
         finally:
             session.close()
 
-    def _go_to(self, ops: Sequence[Op]) -> None:
+    def _go_to(self, ops: Sequence[Op], told: Told) -> Told:
+        if self.leave is not None:
+            pairs = zip(self._ops, ops, strict=False)
+            same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+            self.leave(same, ops, self._points, told)
         session = _done(self._make(), ops)
         self.session.close()
         self.session, self._ops = session, list(ops)
-        there = _set_in(ops)
-        wanted, self._points = self._points, there
+        self.set_points(self._points)
+        return told
+
+    def arrive(self, ops: Sequence[Op]) -> None:
+        """Goes on from here by what was done once."""
+        _done(self.session, ops)
+        self._ops += ops
+
+    def set_points(self, wanted: Sequence[Point]) -> None:
+        """Has the debugger's breakpoints as they are to be, whatever they were here once."""
+        self._points = there = _set_in(self._ops)
         for point in [one for one in there if one not in wanted]:
             self.remove(*point)
         for point in [one for one in wanted if one not in there]:

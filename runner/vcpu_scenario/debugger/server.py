@@ -53,10 +53,16 @@ def listening(port: int | None = None, path: str | None = None) -> Iterator[sock
                 os.unlink(path)
 
 
-def serve(stub: Stub, listener: socket.socket, goes_on: Callable[[], bool] = lambda: True) -> None:
+def serve(
+    stub: Stub,
+    listener: socket.socket,
+    goes_on: Callable[[], bool] = lambda: True,
+    keep: Callable[[], object] = lambda: None,
+) -> None:
     """Serves clients, one at a time, until one ends the guest or ``goes_on`` says no.
 
-    A second client that comes meanwhile is sent away. ``goes_on`` is asked between clients.
+    A second client that comes meanwhile is sent away. ``goes_on`` is asked between clients, and
+    ``keep`` called where nothing is under way.
     """
     while goes_on() and not stub.ended:
         client = _next(stub, listener, goes_on)
@@ -64,12 +70,17 @@ def serve(stub: Stub, listener: socket.socket, goes_on: Callable[[], bool] = lam
             return
         wire = SocketWire(client)
         try:
-            talk(stub, wire, _Others(listener).look)
+            talk(stub, wire, _Others(listener).look, keep)
         finally:
             wire.close()
 
 
-def talk(stub: Stub, wire: Wire, meanwhile: Callable[[], None] = lambda: None) -> None:
+def talk(
+    stub: Stub,
+    wire: Wire,
+    meanwhile: Callable[[], None] = lambda: None,
+    keep: Callable[[], object] = lambda: None,
+) -> None:
     """Serves one client until it is gone or the stub hangs up."""
 
     def more() -> bytes | None:
@@ -85,6 +96,12 @@ def talk(stub: Stub, wire: Wire, meanwhile: Callable[[], None] = lambda: None) -
         wire.write(stub.receive(data))
         while stub.resume is not None:
             wire.write(stub.run(more))
+        keep()
+        if stub.arrived:
+            arrived, stub.arrived = stub.arrived, b""
+            wire.write(arrived)
+            while stub.resume is not None:
+                wire.write(stub.run(more))
 
 
 def _ready(listener: socket.socket, seconds: float) -> bool:

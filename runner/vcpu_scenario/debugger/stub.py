@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from vcpu_scenario.debugger.dialect import Dialect
 from vcpu_scenario.debugger.packets import Event, Framing, Packet, Sign, framed
@@ -70,6 +70,8 @@ class Stub:
         self.detached = False
         self.cut = False
         self.ended = False
+        self.arrived = _EMPTY
+        """What is still to be sent."""
 
     def _fresh(self) -> None:
         self._framing = Framing()
@@ -183,8 +185,29 @@ class Stub:
             return _EMPTY
         if told is None:
             return _EMPTY
-        begin = resume.back and told == Stopped(Why.START)
+        return self._told(told, resume.back)
+
+    def _told(self, told: Told, back: bool) -> bytes:
+        begin = back and told == Stopped(Why.START)
         return b"".join((*self._said(told, begin), *self._answers()))
+
+    # -- another process ---------------------------------------------------------------------------
+
+    @property
+    def conversation(self) -> dict[str, Any]:
+        """All that there is to know of it, for a stub that goes on with it in another process."""
+        of_its_own = ("target", "dialect", "monitor", "arrived")
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name not in of_its_own and name not in ("_handlers", "_longest")
+        }
+
+    def arrive(self, conversation: dict[str, Any], told: Told) -> None:
+        """Goes on with a conversation in which the debugger waits to be told of a way back."""
+        vars(self).update(conversation)
+        self.resume = None
+        self.arrived = self._told(told, back=True)
 
     def _run(self, resume: Resume, interrupted: Callable[[], bool]) -> Told | None:
         vmm = self.target.session.vmm

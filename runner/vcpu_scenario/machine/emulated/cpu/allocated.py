@@ -24,7 +24,7 @@ class _Trial:
     """The CPU and its one instruction."""
 
     def __init__(self, model: CpuModel) -> None:
-        self._memory = mmap.mmap(-1, mmap.PAGESIZE)
+        self._memory = mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE)
         self._word = ctypes.c_uint32.from_buffer(self._memory)
         self._cpu = RegisterFile(model)
         rights = uc.UC_PROT_READ | uc.UC_PROT_EXEC
