@@ -7,7 +7,6 @@ import select
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -156,6 +155,8 @@ def _serve(case: ScenarioCase, stub: Stub, kept: Checkpoints, where: Where) -> S
 
 
 def _with_gdb(case: ScenarioCase, stub: Stub, kept: Checkpoints) -> Status:
+    import tempfile
+
     from vcpu_scenario.debugger.server import listening, serve
 
     program = _debugger()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gc
 import os
-import pickle
 import select
 import signal
 import struct
@@ -147,6 +146,8 @@ class Checkpoints:
     def _leave(self, same: int, ops: Sequence[Op], points: Sequence[Point], told: Told) -> None:
         """Hands over to the last fork on the way to ``ops``, of which the first ``same`` are what
         was done here; does nothing where there is none."""
+        import pickle  # which a first stop need not wait for
+
         for kept in reversed(self._kept):
             if kept.length > min(same, len(ops)):
                 continue
@@ -201,6 +202,8 @@ def _is_there(pid: int) -> bool:
 
 
 def _read(orders: int) -> _Order | None:
+    import pickle
+
     head = _read_whole(orders, _LENGTH.size)
     length = _LENGTH.unpack(head)[0] if head else 0
     if not length:
