@@ -15,7 +15,7 @@ from vcpu_scenario.language.nodes import Map, Scalar
 from vcpu_scenario.language.schema import check, choices, scenario_schema
 from vcpu_scenario.language.scope import Problems, Scope
 from vcpu_scenario.report.cite import commit_words
-from vcpu_scenario.vmm.personality import PERSONALITIES
+from vcpu_scenario.vmm.vmms import VMMS
 
 Schema = Mapping[str, Any]
 Path = Sequence[str | int]
@@ -178,7 +178,7 @@ def _kernels() -> tuple[Word, ...]:
 
 @cache
 def _vmms() -> tuple[Word, ...]:
-    return tuple(Word(name, "value", "A VMM.") for name in PERSONALITIES)
+    return tuple(Word(name, "value", "A VMM.") for name in VMMS)
 
 
 @cache
