@@ -8,7 +8,7 @@ lab's guest, where only the standard library is at hand. Addresses are guest phy
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,12 @@ class Memslot:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Bytes that are in guest memory before the first ``KVM_RUN``."""
+    """Bytes that are in guest memory before the first ``KVM_RUN``; ``virtual`` is where the guest
+    runs them once it has switched its own translation on, if that is elsewhere."""
 
     addr: int
     data: bytes
+    virtual: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,9 @@ class Reaction:
     nth: int = 1
 
 
+_SHORT: Final = 1_000_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Where a run ends at the latest.
@@ -231,6 +236,11 @@ class Limits:
     seconds: float = 0.3
     repeats: int | None = None
     stop_on_intr: bool = True
+
+    @property
+    def may_run_again(self) -> bool:
+        """Whether the case is short enough to be run dozens of times, to look for causes."""
+        return self.instructions <= _SHORT
 
 
 @dataclass(frozen=True, slots=True)

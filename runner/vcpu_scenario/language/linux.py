@@ -23,6 +23,8 @@ _RELEASE: Final = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+)?")
 _MAX_IMAGE: Final = 256 << 20
 _MAX_CMDLINE: Final = 2047
 """Characters that Linux keeps of it (``COMMAND_LINE_SIZE`` of arm64)."""
+_START: Final = "_text"
+"""The image's first byte, by its virtual address."""
 
 
 class Linux(NamedTuple):
@@ -77,12 +79,13 @@ def read_linux(node: Map, base: int, scope: Scope, folder: Folder) -> Linux | No
         return None
     entry = base + header.text_offset
     tree = -(-(entry + header.size) // ALIGNMENT) * ALIGNMENT
-    loads, place = [Load(entry, data)], None
+    symbols = kernel_symbols(data)
+    loads, place = [Load(entry, data, symbols.get(_START))], None
     if ramdisk:
         start = tree + ALIGNMENT
         loads.append(Load(start, ramdisk))
         place = start, start + len(ramdisk)
-    return Linux(tuple(loads), kernel_symbols(data), entry, tree, cmdline, place)
+    return Linux(tuple(loads), symbols, entry, tree, cmdline, place)
 
 
 def _cmdline(node: Node | None, scope: Scope) -> str:
