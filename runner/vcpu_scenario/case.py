@@ -138,6 +138,13 @@ class SetMpState:
 
 
 @dataclass(frozen=True, slots=True)
+class RunVcpu:
+    """The next ``KVM_RUN`` is of this vCPU, and so is all that is done before it."""
+
+    vcpu: int
+
+
+@dataclass(frozen=True, slots=True)
 class AddMemslot:
     slot: Memslot
 
@@ -162,6 +169,7 @@ Action: TypeAlias = (
     | SkipInstruction
     | SetVcpuEvents
     | SetMpState
+    | RunVcpu
     | AddMemslot
     | HostInterrupt
 )
@@ -269,6 +277,11 @@ class Case:
     skip_brk: Literal["without-actions", "always", "never"] = "without-actions"
     """When pc is moved past a BRK that exited: where the exit has no actions, always, never."""
     psci_0_2: bool = True
+    vcpus: int = 1
+    """All but the first are off until one that runs switches them on."""
+    quantum: int | None = None
+    """Instructions after which it is the next vCPU's turn; None where the VMM alone says whose it
+    is. No real machine counts them."""
     missing: str = ""
     """What of it is not here, with what to do: then it cannot run."""
     vmm: str = "plain"

@@ -86,6 +86,9 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         tree = program.linux.with_tree(memory.slots, devices.gic, devices.userspace, psci=psci)
         program = replace(program, loads=(*program.loads, tree))
         _check_loads(program, [], memory, scope)
+    vcpus, quantum = root.get("vcpus"), root.get("quantum")
+    if vcpus is not None:
+        scope.vcpus = scope.number(vcpus, low=1, high=_MAX_VCPUS)
     doings = Doings(scope, folder)
     debug = root.get("debug")
     before = read_actions(root.get("before"), doings)
@@ -107,6 +110,8 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         observe=_observe(root.get("observe"), on.reactions, scope),
         skip_brk=_AFTER_BRK[_text(root.get("after_brk")) or "continue"],
         psci_0_2=psci,
+        vcpus=scope.vcpus,
+        quantum=scope.number(quantum, low=100, high=_MAX_INSTRUCTIONS) if quantum else None,
         limits=_limits(root.get("limits"), _LIMITS_OF_LINUX if program.linux else Limits(), scope),
         missing=program.missing,
     )
@@ -216,6 +221,9 @@ MAX_EXITS: Final = 100_000
 _MAX_INSTRUCTIONS: Final = 100_000_000_000
 _MAX_SECONDS: Final = 600.0
 
+
+_MAX_VCPUS: Final = 8
+"""So many have a vGICv2."""
 
 _LIMITS_OF_LINUX: Final = Limits(instructions=10_000_000_000, seconds=300.0)
 """It boots within one KVM_RUN."""

@@ -12,7 +12,8 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated import vgic
 from vcpu_scenario.machine.emulated.cpu.icv import READS, SGI_REGISTERS, WRITES
 from vcpu_scenario.machine.emulated.kvm import frames
-from vcpu_scenario.machine.emulated.kvm.vcpu import MPIDR, Vcpu
+from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.kvm.vm import mpidr_of
 from vcpu_scenario.machine.emulated.vgic import VgicFeatures
 from vcpu_scenario.machine.interface import NotModelled
 
@@ -49,7 +50,7 @@ def first_run(vcpu: Vcpu) -> int:
     """``kvm_vgic_map_resources``: 0, or the negative errno with which ``KVM_RUN`` fails."""
     if vcpu.gic is None:
         return 0
-    if isinstance(vcpu.gic, vgic.VgicV3) and vcpu.mpidr != MPIDR:
+    if isinstance(vcpu.gic, vgic.VgicV3) and vcpu.mpidr != mpidr_of(vcpu.number):
         raise NotModelled(f"a GICv3 of a vCPU that is elsewhere (mpidr_el1 = {vcpu.mpidr:#x})")
     if not vcpu.gic_error:
         vcpu.gic.first_run()
