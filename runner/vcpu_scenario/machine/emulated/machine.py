@@ -37,6 +37,7 @@ from vcpu_scenario.machine.emulated.kvm.idregs import hardware_id_registers
 from vcpu_scenario.machine.emulated.kvm.inject import adjust_pc
 from vcpu_scenario.machine.emulated.kvm.interrupts import (
     bare_interface,
+    connect,
     create_gic,
     first_run,
     irq_line,
@@ -115,9 +116,12 @@ class EmulatedMachine:
     def select(self, vcpu: int) -> None:
         assert self._seats is not None
         self._sit(self._seats.take(vcpu))
+        connect(self._vcpu)
+        self._identify()
 
     def _sit(self, seat: Seat) -> None:
         self._vcpu, self._run = seat.vcpu, seat.vcpu.run
+        self._vcpu.vm.on_cpu = self._vcpu
         self._step, self._steps = seat.step, seat.steps
 
     def mp_state(self) -> int:

@@ -77,6 +77,7 @@ class Vcpu:
         self.vm: Final = vm
         self.number: Final = len(vm.vcpus)
         vm.vcpus.append(self)
+        vm.on_cpu = self
         self.cpu: Final = cpu
         self.model: Final = model
         self.mpidr = mpidr_of(self.number)

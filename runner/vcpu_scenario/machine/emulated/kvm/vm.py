@@ -16,6 +16,8 @@ class Vm:
 
     def __init__(self) -> None:
         self.vcpus: Final[list[Vcpu]] = []
+        self.on_cpu: Vcpu
+        """The one that is about to run."""
         self.bus: Final = IoBus()
         self.ring: Final = abi.kvm_coalesced_mmio_ring()
         self.caps: Final = set[str]()
