@@ -38,12 +38,18 @@ class Linux(NamedTuple):
     initrd: tuple[int, int] | None
 
     def with_tree(
-        self, slots: list[Memslot], gic: Gic | None, devices: list[Device], *, psci: bool
+        self,
+        slots: list[Memslot],
+        gic: Gic | None,
+        devices: list[Device],
+        *,
+        psci: bool,
+        vcpus: int,
     ) -> Load:
         """The device tree of what is around it."""
         from vcpu_scenario.assembly.devicetree import Boot, device_tree
 
-        boot = Boot(self.cmdline, self.initrd)
+        boot = Boot(self.cmdline, self.initrd, vcpus)
         return Load(self.tree, device_tree(boot, slots, gic, devices, psci=psci))
 
 

@@ -81,14 +81,15 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     check_overlaps([*memory.regions, *devices.regions], scope)
     _check_loads(program, data, memory, scope)
 
-    psci = "psci_0_2" in _texts(root.get("features"), ("psci_0_2",))
-    if program.linux is not None:
-        tree = program.linux.with_tree(memory.slots, devices.gic, devices.userspace, psci=psci)
-        program = replace(program, loads=(*program.loads, tree))
-        _check_loads(program, [], memory, scope)
     vcpus, quantum = root.get("vcpus"), root.get("quantum")
     if vcpus is not None:
         scope.vcpus = scope.number(vcpus, low=1, high=_MAX_VCPUS)
+    psci = "psci_0_2" in _texts(root.get("features"), ("psci_0_2",))
+    if program.linux is not None:
+        around = memory.slots, devices.gic, devices.userspace
+        tree = program.linux.with_tree(*around, psci=psci, vcpus=scope.vcpus)
+        program = replace(program, loads=(*program.loads, tree))
+        _check_loads(program, [], memory, scope)
     doings = Doings(scope, folder)
     debug = root.get("debug")
     before = read_actions(root.get("before"), doings)
