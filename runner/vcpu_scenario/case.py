@@ -8,7 +8,7 @@ lab's guest, where only the standard library is at hand. Addresses are guest phy
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,12 @@ class Memslot:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Bytes that are in guest memory before the first ``KVM_RUN``."""
+    """Bytes that are in guest memory before the first ``KVM_RUN``; ``virtual`` is where the guest
+    runs them once it has switched its own translation on, if that is elsewhere."""
 
     addr: int
     data: bytes
+    virtual: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,13 @@ class SetMpState:
 
 
 @dataclass(frozen=True, slots=True)
+class RunVcpu:
+    """The next ``KVM_RUN`` is of this vCPU, and so is all that is done before it."""
+
+    vcpu: int
+
+
+@dataclass(frozen=True, slots=True)
 class AddMemslot:
     slot: Memslot
 
@@ -160,6 +169,7 @@ Action: TypeAlias = (
     | SkipInstruction
     | SetVcpuEvents
     | SetMpState
+    | RunVcpu
     | AddMemslot
     | HostInterrupt
 )
@@ -216,6 +226,9 @@ class Reaction:
     nth: int = 1
 
 
+_SHORT: Final = 1_000_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Where a run ends at the latest.
@@ -231,6 +244,11 @@ class Limits:
     seconds: float = 0.3
     repeats: int | None = None
     stop_on_intr: bool = True
+
+    @property
+    def may_run_again(self) -> bool:
+        """Whether the case is short enough to be run dozens of times, to look for causes."""
+        return self.instructions <= _SHORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +277,11 @@ class Case:
     skip_brk: Literal["without-actions", "always", "never"] = "without-actions"
     """When pc is moved past a BRK that exited: where the exit has no actions, always, never."""
     psci_0_2: bool = True
+    vcpus: int = 1
+    """All but the first are off until one that runs switches them on."""
+    quantum: int | None = None
+    """Instructions after which it is the next vCPU's turn; None where the VMM alone says whose it
+    is. No real machine counts them."""
     missing: str = ""
     """What of it is not here, with what to do: then it cannot run."""
     vmm: str = "plain"

@@ -125,6 +125,12 @@ def test_a_vmm_that_is_not_there_in_c_is_refused(tmp_path: Path) -> None:
         program(subject)
 
 
+def test_several_vcpus_are_refused() -> None:
+    (subject, *_) = subjects(load(ROOT / "scenarios/vcpus/switched-on-and-off.vcpu.yaml"), ())
+    with pytest.raises(Unexportable, match="several vCPUs"):
+        program(subject)
+
+
 def test_every_action_is_there_in_c() -> None:
     assert set(actions._OF) == set(get_args(Action))
 

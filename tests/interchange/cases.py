@@ -15,6 +15,7 @@ ACTIONS: tuple[c.Action, ...] = (
     c.SkipInstruction(),
     c.SetVcpuEvents(serror=True, serror_esr=7),
     c.SetMpState(5),
+    c.RunVcpu(1),
     c.AddMemslot(c.Memslot(0x5000_0000, 0x1000, readonly=True)),
     c.HostInterrupt(),
 )

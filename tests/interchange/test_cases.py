@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vcpu_scenario.case import Case, Memslot
+from vcpu_scenario.case import Case, Load, Memslot
 from vcpu_scenario.interchange import cases, records, traces
 from vcpu_scenario.interchange.cases import case_from_json, case_to_json
 from vcpu_scenario.recordings.jobs import jobs
@@ -49,6 +49,19 @@ def test_recorded_jobs_come_back_as_they_went(path: Path) -> None:
 def test_a_scenario_comes_back_as_it_went() -> None:
     for case in scenario(EVERYTHING).cases():
         assert travelled(case.case) == case.case
+
+
+def test_a_kernels_worth_of_bytes_is_packed() -> None:
+    case = Case((Memslot(0, 1 << 22),), (Load(0, bytes(range(256)) * (1 << 13)),))
+    assert len(json.dumps(case_to_json(case))) < 1 << 16
+    assert travelled(case) == case
+
+
+@pytest.mark.parametrize("data", ["zlib:", "zlib:AAAA", "zlib:?"])
+def test_bytes_that_cannot_be_unpacked_are_refused(data: str) -> None:
+    document = {"slots": [], "loads": [{"addr": 0, "data": data}]}
+    with pytest.raises(ValueError, match=r"."):
+        case_from_json(document)
 
 
 def test_defaults_are_left_out() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import fdt
 import pytest
@@ -32,6 +33,7 @@ devices:
   uart: {{handled_by: userspace, model: pl011, at: 0x09000000, console: true}}
 debug: {{hardware_breakpoints: [{breakpoints}]}}
 kernels: ["5.10", "6.12"]
+{vcpus}
 expect:
 {expect}
 """
@@ -44,10 +46,17 @@ def cases(
     expect: str = SHUTDOWN,
     breakpoints: str = "",
     cmdline: str = "console=ttyAMA0 nokaslr cryptomgr.notests",
+    vcpus: str = "",
 ) -> list[ScenarioCase]:
     path = folder / "linux.vcpu.yaml"
     path.write_text(
-        SCENARIO.format(image=image, expect=expect, breakpoints=breakpoints, cmdline=cmdline)
+        SCENARIO.format(
+            image=image,
+            expect=expect,
+            breakpoints=breakpoints,
+            cmdline=cmdline,
+            vcpus=vcpus,
+        )
     )
     (folder / "initrd").write_bytes(initrd())
     return list(load(path).cases())
@@ -127,6 +136,19 @@ def test_the_device_tree_has_what_the_vm_has() -> None:
     assert not tree.exist_property("enable-method", "cpus/cpu@0")
 
 
+@pytest.mark.parametrize("version", [2, 3])
+def test_the_device_tree_has_each_vcpu_and_its_part_of_the_gic(version: Literal[2, 3]) -> None:
+    gic = Gic(version, 0x800_0000, redist=0x80A_0000, cpu=0x801_0000)
+    tree = fdt.parse_dtb(device_tree(Boot(vcpus=2), (), gic, (), psci=True))
+    assert [node.name for node in tree.get_node("cpus").nodes] == ["cpu@0", "cpu@1"]
+    assert tree.get_property("reg", "cpus/cpu@1").value == 1
+    assert tree.get_property("enable-method", "cpus/cpu@1").value == "psci"
+    size = tree.get_property("reg", "intc@8000000").data[-1]
+    assert size == (0x4_0000 if version == 3 else 0x2000)
+    flags = tree.get_property("interrupts", "timer").data[2]
+    assert flags >> 8 == (0 if version == 3 else 0b11)
+
+
 def test_a_kernel_that_was_not_fetched_is_skipped_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +199,15 @@ def test_debian_boots_to_a_userspace_that_prints_and_powers_off(host: str, tmp_p
     assert result.verdict == "pass"
     assert result.trace is not None
     assert LINE.replace(b"\n", b"\r\n") in result.trace.output["uart"]
+
+
+@pytest.mark.slow
+def test_debian_brings_up_two_vcpus(tmp_path: Path) -> None:
+    case = replace(fetched(tmp_path, vcpus="vcpus: 2")[1].case, quantum=50_000)
+    trace = run_case(create("6.12"), case)
+    assert trace.exits[-1].exit == "SYSTEM_EVENT"
+    assert b"SMP: Total of 2 processors activated" in trace.output["uart"]
+    assert LINE.replace(b"\n", b"\r\n") in trace.output["uart"]
 
 
 @pytest.mark.slow

@@ -36,6 +36,16 @@ def test_a_constant_among_the_symbols_names_no_address() -> None:
     assert Guest(case, {"SIZE": 8, "code": 0x40}).name(8) == "0x8"
 
 
+def test_an_image_is_named_where_it_runs_as_well() -> None:
+    high = 0xFFFF_8000_8000_0000
+    code = (0xD503201F).to_bytes(4, "little") * 4
+    case = Case(slots=(Memslot(0, 4096),), loads=(Load(0x40, code, high),))
+    guest = Guest(case, {"_text": high, "init": high + 8})
+    assert guest.place(high + 12).name == "init+0x4"
+    assert guest.place(high + 12).instruction == "nop"
+    assert guest.word(0x40) == guest.word(high)
+
+
 def test_a_place_has_its_source_line_and_instruction() -> None:
     place = GUEST.place(BASE + 8)
     assert (place.name, place.source) == ("next", LINES[BASE + 8])

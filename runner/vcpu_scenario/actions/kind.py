@@ -28,6 +28,11 @@ class Reader(Protocol):
     """Takes values out of a scenario. Each method notes itself what is wrong with one, at its
     place, and then returns something that fits."""
 
+    @property
+    def vcpus(self) -> int:
+        """How many vCPUs the VM has."""
+        ...
+
     def word(self, node: Node, bits: int = 64) -> int: ...
 
     def number(self, node: Node, *, low: int, high: int) -> int: ...

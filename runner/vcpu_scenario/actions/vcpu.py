@@ -1,5 +1,5 @@
-"""The vCPU's interrupt lines, events and state: KVM_IRQ_LINE, KVM_SET_VCPU_EVENTS and
-KVM_SET_MP_STATE."""
+"""The vCPU's interrupt lines, events and state, and which one's turn it is: KVM_IRQ_LINE,
+KVM_SET_VCPU_EVENTS and KVM_SET_MP_STATE."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, Unwritable
-from vcpu_scenario.case import SetIrqLine, SetMpState, SetVcpuEvents
+from vcpu_scenario.case import RunVcpu, SetIrqLine, SetMpState, SetVcpuEvents
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.interface import Machine
 
@@ -96,6 +96,13 @@ def _write_mp_state(action: SetMpState) -> dict[str, Any]:
     return {"mp_state": _MP_WORDS[action.state]}
 
 
+# -- whose turn it is -----------------------------------------------------------------------------
+
+
+def _read_turn(key: str, node: Node, reader: Reader) -> Iterable[RunVcpu]:
+    yield RunVcpu(reader.number(node, low=0, high=reader.vcpus - 1))
+
+
 KINDS: Final = (
     Kind(
         SetIrqLine,
@@ -153,5 +160,19 @@ KINDS: Final = (
         write=_write_mp_state,
         perform=lambda machine, action: machine.set_mp_state(action.state),
         words=lambda action, name: f"KVM_SET_MP_STATE {action.state}",
+    ),
+    Kind(
+        RunVcpu,
+        schema={
+            "run_vcpu": {
+                "$ref": "#/definitions/number",
+                "description": "The next KVM_RUN is of this vCPU, by its number from 0, and so is "
+                "what is done after this action.",
+            }
+        },
+        read=_read_turn,
+        write=lambda action: {"run_vcpu": action.vcpu},
+        perform=lambda machine, action: machine.select(action.vcpu),
+        words=lambda action, name: f"turns to vCPU {action.vcpu}",
     ),
 )

@@ -29,12 +29,13 @@ class Boot:
 
     cmdline: str = ""
     initrd: tuple[int, int] | None = None
+    vcpus: int = 1
 
 
 def device_tree(
     boot: Boot, slots: Sequence[Memslot], gic: Gic | None, devices: Sequence[Device], *, psci: bool
 ) -> bytes:
-    """The flattened device tree of one vCPU with that memory and those devices."""
+    """The flattened device tree of the vCPUs with that memory and those devices."""
     tree = _Tree()
     tree.set("", "#address-cells", 2)
     tree.set("", "#size-cells", 2)
@@ -47,9 +48,9 @@ def device_tree(
     for slot in slots:
         if not slot.readonly:
             tree.region("memory", slot.base, slot.size, device_type="memory")
-    _cpu(tree, psci=psci)
+    _cpus(tree, boot.vcpus, psci=psci)
     if gic is not None:
-        _interrupts(tree, gic)
+        _interrupts(tree, gic, boot.vcpus)
     _uarts(tree, [device for device in devices if device.model == "pl011"])
     return tree.blob()
 
@@ -85,22 +86,26 @@ def _wide(value: int) -> tuple[int, int]:
     return value >> 32, value & 0xFFFF_FFFF
 
 
-def _cpu(tree: _Tree, *, psci: bool) -> None:
+def _cpus(tree: _Tree, count: int, *, psci: bool) -> None:
     tree.set("cpus", "#address-cells", 1)
     tree.set("cpus", "#size-cells", 0)
-    cpu = "cpus/cpu@0"
-    tree.set(cpu, "device_type", "cpu")
-    tree.set(cpu, "compatible", "arm,cortex-a57")
-    tree.set(cpu, "reg", 0)
+    for number in range(count):  # up to 16 are one cluster
+        cpu = f"cpus/cpu@{number:x}"
+        tree.set(cpu, "device_type", "cpu")
+        tree.set(cpu, "compatible", "arm,cortex-a57")
+        tree.set(cpu, "reg", number)
+        if psci:
+            tree.set(cpu, "enable-method", "psci")
     if psci:
-        tree.set(cpu, "enable-method", "psci")
         tree.set("psci", "compatible", "arm,psci-1.0", "arm,psci-0.2")
         tree.set("psci", "method", "hvc")
 
 
-def _interrupts(tree: _Tree, gic: Gic) -> None:
+def _interrupts(tree: _Tree, gic: Gic, vcpus: int) -> None:
     tree.set("", "interrupt-parent", _GIC_PHANDLE)
-    other, size = (gic.redist, _REDISTRIBUTOR) if gic.version == 3 else (gic.cpu, _CPU_INTERFACE)
+    other, size = gic.cpu, _CPU_INTERFACE
+    if gic.version == 3:
+        other, size = gic.redist, vcpus * _REDISTRIBUTOR
     path = f"intc@{gic.dist:x}"
     distributor = _DISTRIBUTOR[gic.version]
     tree.set(path, "compatible", "arm,gic-v3" if gic.version == 3 else "arm,cortex-a15-gic")
@@ -109,7 +114,7 @@ def _interrupts(tree: _Tree, gic: Gic) -> None:
     tree.set(path, "interrupt-controller")
     tree.set(path, "phandle", _GIC_PHANDLE)
     # A GICv2's private interrupts say at which CPUs they arrive.
-    flags = _LEVEL_LOW | (0 if gic.version == 3 else 1 << 8)
+    flags = _LEVEL_LOW | (0 if gic.version == 3 else (1 << vcpus) - 1 << 8)
     tree.set("timer", "compatible", "arm,armv8-timer")
     tree.set("timer", "interrupts", *(n for ppi in _TIMER_PPIS for n in (_PPI, ppi, flags)))
     tree.set("timer", "always-on")

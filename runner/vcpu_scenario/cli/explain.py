@@ -44,9 +44,11 @@ def explain(path: str, selection: Selection) -> Status:
 
     lines: list[Line] = []
     for result in done.results.whole():
-        if result.trace is not None and not result.causes:
-            result = replace(result, causes=causes(result.case.case, result.case.kernel))
-        later = not_yet(result.case, result.trace) if result.trace is not None else None
+        case, trace, later = result.case, result.trace, None
+        if trace is not None and case.case.limits.may_run_again:
+            if not result.causes:
+                result = replace(result, causes=causes(case.case, case.kernel))
+            later = not_yet(case, trace)
         lines += [*([((("", ""),))] if lines else [])]
         lines += ladder(result, max(width(), _LEAST_WIDTH), later)
     say(paint(lines, colour=wants_colour(COMMON.colour, to_file=False)))

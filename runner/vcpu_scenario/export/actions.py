@@ -13,6 +13,7 @@ from vcpu_scenario.case import (
     HostInterrupt,
     ImmediateExit,
     Memslot,
+    RunVcpu,
     SetGuestDebug,
     SetIrqLine,
     SetMmioData,
@@ -129,6 +130,10 @@ def _run_field(action: SetRunField, names: Names) -> Iterator[str]:
     yield f"run->{action.field} = {value};"
 
 
+def _run_vcpu(action: RunVcpu, names: Names) -> Iterator[str]:
+    raise Unexportable("run_vcpu: a program in C has one vCPU")
+
+
 def _host_interrupt(action: HostInterrupt, names: Names) -> Iterator[str]:
     raise Unexportable("host_interrupt: real KVM takes interrupts of its host when they come")
 
@@ -147,5 +152,6 @@ _OF: Final[Mapping[type[Action], Callable[[Any, Names], Iterable[str]]]] = {
         f"set_mp_state({_MP_STATES.get(action.state, str(action.state))});"
     ],
     AddMemslot: lambda action, names: [memslot(action.slot)],
+    RunVcpu: _run_vcpu,
     HostInterrupt: _host_interrupt,
 }

@@ -47,6 +47,8 @@ def program(subject: Subject, *, style: Style = C, words: bool = False) -> str:
     """
     if subject.vmm not in VMMS:
         raise Unexportable(f"the VMM {subject.vmm}, of which there is none in C")
+    if subject.combination.case.vcpus > 1:
+        raise Unexportable("several vCPUs")
     case = subject.combination.case
     code = guest.code_of(subject)
     names = Names(case, code, subject.combination.symbols, debugger=subject.vmm in _WITH_DEBUGGER)

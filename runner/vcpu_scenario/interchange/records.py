@@ -1,15 +1,17 @@
 """Records as JSON: an object of its fields, those with their default value left out.
 
-What a VMM does says in ``do`` which deed it is; bytes are hexadecimal, a tuple is a list. Standard
-library only.
+What a VMM does says in ``do`` which deed it is; bytes are hexadecimal, or packed where they are a
+kernel's worth; a tuple is a list. Standard library only.
 """
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import math
 import types
 import typing
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
@@ -19,6 +21,9 @@ from vcpu_scenario.trace import Deed
 
 _DEEDS: Final[Mapping[str, type]] = {kind.__name__: kind for kind in get_args(Deed)}
 _MARK: Final = "do"
+_PACKED: Final = "zlib:"
+_WORTH_PACKING: Final = 1 << 20
+"""Bytes from which on they are packed: hexadecimal doubles what a kernel's image has."""
 
 
 def encode(record: Any) -> dict[str, Any]:
@@ -68,8 +73,23 @@ def _encode(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_encode(item) for item in value]
     if isinstance(value, bytes):
-        return value.hex()
+        return _encode_bytes(value)
     return encode(value) if dataclasses.is_dataclass(value) else value
+
+
+def _encode_bytes(value: bytes) -> str:
+    if len(value) < _WORTH_PACKING:
+        return value.hex()
+    return _PACKED + base64.b64encode(zlib.compress(value, 1)).decode()
+
+
+def _decode_bytes(text: str) -> bytes:
+    if not text.startswith(_PACKED):
+        return bytes.fromhex(text)
+    try:
+        return zlib.decompress(base64.b64decode(text.removeprefix(_PACKED), validate=True))
+    except zlib.error as error:
+        raise ValueError(f"bytes that cannot be unpacked: {error}") from error
 
 
 Decode = Callable[[Any], Any]
@@ -88,7 +108,7 @@ def _decoders(kind: type) -> Mapping[str, Decode]:
 
 def _decoder(hint: Any) -> Decode:
     if hint is bytes:
-        return bytes.fromhex
+        return _decode_bytes
     if hint == Action:
         return lambda value: _decode_record(_DEEDS[value[_MARK]], value)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):

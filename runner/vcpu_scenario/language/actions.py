@@ -29,6 +29,10 @@ class Doings:
         added = joined(self.added, Memory())
         return Doings(self.scope, self.folder, list(self.written), added)
 
+    @property
+    def vcpus(self) -> int:
+        return self.scope.vcpus
+
     def word(self, node: Node | None, bits: int = 64) -> int:
         return self.scope.word(node, bits)
 

@@ -113,6 +113,7 @@ def _exit(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> Read
     variant = _Variant(key, body, doings, whole)
     _VARIANTS[key.text](variant)
     variant.address("pc")
+    _vcpu(variant)
     least, most = _repeat(body.get("repeat"), doings.scope)
     start, end = key.span, body.span
     span = Span(start.file, start.line, start.column, end.end_line, end.end_column)
@@ -132,6 +133,15 @@ def _exit(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> Read
         actions = (SetMmioData(doings.scope.word(reply)), *actions)
     acting = reply if reply is not None else then
     return ReadExit(expected, actions, acting.span if acting is not None and actions else None)
+
+
+def _vcpu(variant: _Variant) -> None:
+    """Whose exit it is, where there are several vCPUs."""
+    node, vcpus = variant.body.get("vcpu"), variant.scope.vcpus
+    if node is not None:
+        variant.check("vcpu", variant.scope.number(node, high=vcpus - 1), node)
+    elif vcpus > 1 and variant.whole and variant.key.text != "any":
+        variant.check("vcpu", 0, variant.key)
 
 
 def read_register_checks(node: Node | None, scope: Scope) -> tuple[RegisterCheck, ...]:

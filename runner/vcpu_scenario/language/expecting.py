@@ -34,8 +34,13 @@ def expectation_lines(case: Case, trace: Trace, kernel: str) -> Iterator[str]:
 
 
 def _exit(exit_: Exit) -> dict[str, Any]:
+    vcpu = exit_.fields.get("vcpu")
+    if vcpu is not None:
+        exit_ = exit_._replace(fields={k: v for k, v in exit_.fields.items() if k != "vcpu"})
     kind, fields = _variant(exit_)
     body = {**fields, "pc": exit_.pc}
+    if vcpu:
+        body["vcpu"] = Decimal(vcpu)
     if exit_.regs:
         body["regs"] = dict(exit_.regs)
     return {kind: body}

@@ -23,6 +23,8 @@ _RELEASE: Final = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+)?")
 _MAX_IMAGE: Final = 256 << 20
 _MAX_CMDLINE: Final = 2047
 """Characters that Linux keeps of it (``COMMAND_LINE_SIZE`` of arm64)."""
+_START: Final = "_text"
+"""The image's first byte, by its virtual address."""
 
 
 class Linux(NamedTuple):
@@ -36,12 +38,18 @@ class Linux(NamedTuple):
     initrd: tuple[int, int] | None
 
     def with_tree(
-        self, slots: list[Memslot], gic: Gic | None, devices: list[Device], *, psci: bool
+        self,
+        slots: list[Memslot],
+        gic: Gic | None,
+        devices: list[Device],
+        *,
+        psci: bool,
+        vcpus: int,
     ) -> Load:
         """The device tree of what is around it."""
         from vcpu_scenario.assembly.devicetree import Boot, device_tree
 
-        boot = Boot(self.cmdline, self.initrd)
+        boot = Boot(self.cmdline, self.initrd, vcpus)
         return Load(self.tree, device_tree(boot, slots, gic, devices, psci=psci))
 
 
@@ -77,12 +85,13 @@ def read_linux(node: Map, base: int, scope: Scope, folder: Folder) -> Linux | No
         return None
     entry = base + header.text_offset
     tree = -(-(entry + header.size) // ALIGNMENT) * ALIGNMENT
-    loads, place = [Load(entry, data)], None
+    symbols = kernel_symbols(data)
+    loads, place = [Load(entry, data, symbols.get(_START))], None
     if ramdisk:
         start = tree + ALIGNMENT
         loads.append(Load(start, ramdisk))
         place = start, start + len(ramdisk)
-    return Linux(tuple(loads), kernel_symbols(data), entry, tree, cmdline, place)
+    return Linux(tuple(loads), symbols, entry, tree, cmdline, place)
 
 
 def _cmdline(node: Node | None, scope: Scope) -> str:

@@ -129,6 +129,7 @@ class Scope:
     """The addresses of registers that have a name, by device."""
     device_places: Mapping[str, str] = field(default_factory=dict)
     """Where devices are, as it is written, for code that names one."""
+    vcpus: int = 1
 
     def number(self, node: Node | None, *, low: int = 0, high: int = U64) -> int:
         """The integer that ``node`` is, from ``low`` to ``high``."""

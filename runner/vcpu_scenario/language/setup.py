@@ -81,9 +81,13 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     check_overlaps([*memory.regions, *devices.regions], scope)
     _check_loads(program, data, memory, scope)
 
+    vcpus, quantum = root.get("vcpus"), root.get("quantum")
+    if vcpus is not None:
+        scope.vcpus = scope.number(vcpus, low=1, high=_MAX_VCPUS)
     psci = "psci_0_2" in _texts(root.get("features"), ("psci_0_2",))
     if program.linux is not None:
-        tree = program.linux.with_tree(memory.slots, devices.gic, devices.userspace, psci=psci)
+        around = memory.slots, devices.gic, devices.userspace
+        tree = program.linux.with_tree(*around, psci=psci, vcpus=scope.vcpus)
         program = replace(program, loads=(*program.loads, tree))
         _check_loads(program, [], memory, scope)
     doings = Doings(scope, folder)
@@ -107,6 +111,8 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         observe=_observe(root.get("observe"), on.reactions, scope),
         skip_brk=_AFTER_BRK[_text(root.get("after_brk")) or "continue"],
         psci_0_2=psci,
+        vcpus=scope.vcpus,
+        quantum=scope.number(quantum, low=100, high=_MAX_INSTRUCTIONS) if quantum else None,
         limits=_limits(root.get("limits"), _LIMITS_OF_LINUX if program.linux else Limits(), scope),
         missing=program.missing,
     )
@@ -216,6 +222,9 @@ MAX_EXITS: Final = 100_000
 _MAX_INSTRUCTIONS: Final = 100_000_000_000
 _MAX_SECONDS: Final = 600.0
 
+
+_MAX_VCPUS: Final = 8
+"""So many have a vGICv2."""
 
 _LIMITS_OF_LINUX: Final = Limits(instructions=10_000_000_000, seconds=300.0)
 """It boots within one KVM_RUN."""

@@ -1,6 +1,6 @@
 """The one interface that both machines implement: KVM's ioctls, as methods.
 
-A machine is one VM with one vCPU. The VMM side (:mod:`vcpu_scenario.vmm`) drives it through this
+A machine is one VM. The VMM side (:mod:`vcpu_scenario.vmm`) drives it through this
 protocol and through ``struct kvm_run`` and cannot tell which machine it drives.
 """
 
@@ -53,8 +53,8 @@ class NotModelled(Exception):
 
 
 class Machine(Protocol):
-    """One VM with one vCPU. Every method may raise :class:`KvmError`, and on the emulated machine
-    :class:`NotModelled`."""
+    """One VM. Of several vCPUs one is selected. Every method may raise :class:`KvmError`, and on
+    the emulated machine :class:`NotModelled`."""
 
     @property
     def run(self) -> abi.kvm_run:
@@ -77,8 +77,21 @@ class Machine(Protocol):
         """``KVM_CREATE_DEVICE`` of a vGIC, its addresses and its initialisation."""
         ...
 
-    def vcpu_init(self, *, psci_0_2: bool) -> None:
-        """``KVM_ARM_VCPU_INIT`` with the host's preferred target."""
+    def create_vcpus(self, count: int) -> None:
+        """``KVM_CREATE_VCPU`` for all but the first, up to ``count``; before any is initialised."""
+        ...
+
+    def select(self, vcpu: int) -> None:
+        """The vCPU, by its number from 0, that all is about from now on, :attr:`run` with it."""
+        ...
+
+    def vcpu_init(self, *, psci_0_2: bool, power_off: bool = False) -> None:
+        """``KVM_ARM_VCPU_INIT`` with the host's preferred target; ``power_off`` is for
+        ``KVM_ARM_VCPU_POWER_OFF``: another vCPU has to switch it on."""
+        ...
+
+    def mp_state(self) -> int:
+        """``KVM_GET_MP_STATE``."""
         ...
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None: ...

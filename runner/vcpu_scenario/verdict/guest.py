@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from vcpu_scenario.case import Case
+from vcpu_scenario.case import Case, Load
 from vcpu_scenario.source import Span
 from vcpu_scenario.verdict.records import Place
 
@@ -17,13 +17,14 @@ class Guest:
     """Reads a case's memory as it was before the first run.
 
     ``symbols`` maps labels to addresses, ``lines`` the address of each word to its source line.
-    With stage 1 on, an address that is not identity-mapped has no known code.
+    With stage 1 on, an address that is neither identity-mapped nor where an image says that it
+    runs has no known code.
     """
 
     def __init__(
         self, case: Case, symbols: Mapping[str, int], lines: Mapping[int, Span] | None = None
     ) -> None:
-        self._loads = case.loads
+        self._loads = tuple(_seen(case.loads))
         self._lines = lines or {}
         self._labels = sorted((addr, name) for name, addr in symbols.items())
         self._addresses = [addr for addr, _ in self._labels]
@@ -31,10 +32,10 @@ class Guest:
 
     def word(self, addr: int) -> int | None:
         """The instruction word at ``addr``, None where nothing was loaded."""
-        for load in reversed(self._loads):
-            offset = addr - load.addr
-            if 0 <= offset <= len(load.data) - 4:
-                return int.from_bytes(load.data[offset : offset + 4], "little")
+        for start, data in reversed(self._loads):
+            offset = addr - start
+            if 0 <= offset <= len(data) - 4:
+                return int.from_bytes(data[offset : offset + 4], "little")
         return None
 
     def name(self, addr: int) -> str:
@@ -52,7 +53,7 @@ class Guest:
     def _reaches(self, base: int, addr: int) -> bool:
         # A label names what was loaded after it, not whatever lies above it in memory; and an
         # absolute constant among the symbols names nothing.
-        return any(load.addr <= base and addr <= load.addr + len(load.data) for load in self._loads)
+        return any(start <= base and addr <= start + len(data) for start, data in self._loads)
 
     def place(self, pc: int) -> Place:
         word = self.word(pc)
@@ -99,6 +100,14 @@ class Guest:
     def _successors(self, pc: int) -> tuple[int, ...]:
         word = self.word(pc)
         return () if word is None else successors(word, pc)
+
+
+def _seen(loads: Iterable[Load]) -> Iterator[tuple[int, bytes]]:
+    """What is loaded by each address at which the guest finds it."""
+    for load in loads:
+        yield load.addr, load.data
+        if load.virtual is not None:
+            yield load.virtual, load.data
 
 
 def _walk_back(before: Mapping[int, int], last: int, start: int) -> tuple[int, ...]:

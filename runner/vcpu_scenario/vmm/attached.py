@@ -16,7 +16,7 @@ from vcpu_scenario.actions import perform
 from vcpu_scenario.case import Action, Case, GuestDebug, SetGuestDebug, WriteMemory
 from vcpu_scenario.course import Point
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.interface import Machine
+from vcpu_scenario.machine.interface import Machine, Unsupported
 from vcpu_scenario.trace import Deed, Exit, GuestException, StopReason
 from vcpu_scenario.vmm.debugger import Asked, reason_of, stepping, words_of
 from vcpu_scenario.vmm.devices import Bus
@@ -227,7 +227,13 @@ def _points_of(debug: GuestDebug) -> Iterator[Point]:
 
 
 def asker_of(machine: Machine, case: Case, bus: Bus) -> Asker:
-    """The one for ``case``, whose VM is set up. Raises KeyError for a VMM that is not known."""
+    """The one for ``case``, whose VM is set up: of several vCPUs that for the first.
+
+    Raises KeyError for a VMM that is not known, and
+    :class:`~vcpu_scenario.machine.interface.Unsupported` where a debugger would have several vCPUs.
+    """
     if case.vmm == PLAIN:
         return Itself(machine)
+    if case.vcpus > 1:
+        raise Unsupported(f"a debugger of {case.vmm} is for one vCPU, and this VM has several")
     return Attached(machine, VMMS[case.vmm](machine, Memory(machine, case, bus)))

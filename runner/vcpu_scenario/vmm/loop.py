@@ -13,6 +13,7 @@ from vcpu_scenario.case import (
     Case,
     HostInterrupt,
     ImmediateExit,
+    RunVcpu,
     SetRegister,
 )
 from vcpu_scenario.kvm import abi
@@ -31,7 +32,7 @@ from vcpu_scenario.trace import (
     Trace,
     Unmodelled,
 )
-from vcpu_scenario.vmm.attached import VmmEnds, asker_of
+from vcpu_scenario.vmm.attached import Asker, Itself, VmmEnds, asker_of
 from vcpu_scenario.vmm.debugger import reason_of, stepping
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.fields import fields_of
@@ -83,7 +84,7 @@ class _Run:
         self.last: dict[str, int] = {}
         self.repeats = 0
         self.refused = ""
-        self.vmm = asker_of(machine, case, self.bus)
+        self.vmm: Asker = asker_of(machine, case, self.bus)
         self.did: tuple[Deed, ...] = ()
         """What was done since the last ``KVM_RUN``."""
         self.pc: int | None = None
@@ -91,6 +92,10 @@ class _Run:
         self.kicked = self.vmm.kicks
         """Whether the next run is one that the VMM is kicked for: it is stopped at first."""
         self.for_next_run: list[Action] = []
+        self.vcpu = 0
+        """The one whose turn it is."""
+        self.waiting: dict[int, tuple[dict[str, int], Asker]] = {}
+        """What was last seen of the others, and who asks for their guest debug."""
 
     def begin(self) -> None:
         """What is done before the first run."""
@@ -104,6 +109,9 @@ class _Run:
         for action in actions:
             if isinstance(action, _FOR_NEXT_RUN):
                 self.for_next_run.append(action)
+            elif isinstance(action, RunVcpu):
+                self.did += (action,)
+                self._turn_to(action.vcpu)
             else:
                 self.do(action)
 
@@ -152,7 +160,10 @@ class _Run:
         machine, limits = self.machine, self.case.limits
         did, self.did = self.did, ()
         pc = machine.get_one_reg(_PC) if self.pc is None else self.pc
-        result = machine.kvm_run(instructions=limits.instructions, seconds=limits.seconds)
+        if self.case.quantum is None or self.run.immediate_exit:
+            result = machine.kvm_run(instructions=limits.instructions, seconds=limits.seconds)
+        else:
+            result = self._by_turns(self.case.quantum)
         self.run.immediate_exit = 0
         self.pc = None
         gave = None if kicked and result == -errno.EINTR else len(self.exits)
@@ -160,6 +171,37 @@ class _Run:
         fields = gave, did, pc, debug, breakpoints, kicked, machine.inside, None
         self.entries.append(_new(Entry, fields))
         return result
+
+    def _by_turns(self, quantum: int) -> int:
+        """Runs the vCPUs that are on, one after the other, until one has something to tell."""
+        limits = self.case.limits
+        left = limits.instructions
+        while True:
+            ticks = min(quantum, left)
+            result = self.machine.kvm_run(instructions=ticks, seconds=limits.seconds)
+            left -= ticks
+            if result != -errno.EINTR or left <= 0:
+                return result
+            self._turn_to_next()
+
+    def _turn_to_next(self) -> None:
+        count, was = self.case.vcpus, self.vcpu
+        for number in (*range(was + 1, count), *range(was)):
+            self.machine.select(number)
+            if self.machine.mp_state() != abi.KVM_MP_STATE_STOPPED:
+                self._turn_to(number)
+                return
+        self.machine.select(was)
+
+    def _turn_to(self, number: int) -> None:
+        """All that is done from now on is about the vCPU ``number``."""
+        self.machine.select(number)
+        self.run = self.machine.run
+        self.mmio_data = c_uint64.from_buffer(self.run.mmio.data)
+        self.waiting[self.vcpu] = self.last, self.vmm
+        self.last, self.vmm = self.waiting.pop(number, ({}, Itself(self.machine)))
+        self.vcpu = number
+        self.pc = None
 
     def _at_console(self) -> bool:
         """Answers an access to a console, of which no exit is made unless it is stepped."""
@@ -180,6 +222,8 @@ class _Run:
         return True
 
     def _kvm_run_on(self) -> int:
+        if self.case.quantum is not None:
+            return self._by_turns(self.case.quantum)
         limits = self.case.limits
         return self.machine.kvm_run(instructions=limits.instructions, seconds=limits.seconds)
 
@@ -193,7 +237,10 @@ class _Run:
             if last.get(reg) != value:
                 last[reg] = regs[reg] = value
         ret, error = (0, 0) if result >= 0 else (-1, -result)
-        exit_: Exit = _new(Exit, (name, ret, error, self.pc, fields_of(run, reason), regs))
+        fields = fields_of(run, reason)
+        if self.case.vcpus > 1:
+            fields = {**fields, "vcpu": self.vcpu}
+        exit_: Exit = _new(Exit, (name, ret, error, self.pc, fields, regs))
         if (told := self.vmm.reason(exit_)) is not None:
             self.entries[-1] = self.entries[-1]._replace(told=told)
         at_once = self.reactions.at(exit_, last) if self.case.reactions else ()

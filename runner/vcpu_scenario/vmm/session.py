@@ -18,7 +18,7 @@ from vcpu_scenario.case import (
 )
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, SYSTEM_REGISTERS, id_of
-from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled
+from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled, Unsupported
 from vcpu_scenario.trace import Answer, Deed, Entry, Exit, GuestException
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.fields import fields_of
@@ -80,6 +80,8 @@ class Session:
         self._initial = self._registers()
 
     def _set_up(self) -> None:
+        if self.case.vcpus > 1:
+            raise Unsupported("a debugger is for one vCPU, and this VM has several")
         set_up(self.machine, self.case)
         for action in self.case.before:
             if not isinstance(action, _LEFT_TO_THE_DEBUGGER) and not _is_breakpoint(action):

@@ -19,6 +19,8 @@ def set_up(machine: Machine, case: Case) -> None:
     for cap in case.caps:
         machine.enable_cap(cap)
     machine.vcpu_init(psci_0_2=case.psci_0_2)
+    if case.vcpus > 1:
+        _add_vcpus(machine, case)
     if case.gic is not None:
         machine.create_gic(case.gic)
     for ioeventfd in case.ioeventfds:
@@ -27,3 +29,11 @@ def set_up(machine: Machine, case: Case) -> None:
         machine.add_coalesced_zone(zone.addr, zone.size)
     for name, value in case.regs:
         machine.set_one_reg(id_of(name), value)
+
+
+def _add_vcpus(machine: Machine, case: Case) -> None:
+    machine.create_vcpus(case.vcpus)
+    for number in range(1, case.vcpus):
+        machine.select(number)
+        machine.vcpu_init(psci_0_2=case.psci_0_2, power_off=True)
+    machine.select(0)

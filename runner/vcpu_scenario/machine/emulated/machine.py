@@ -18,7 +18,11 @@ from vcpu_scenario.machine.emulated.cpu import pool
 from vcpu_scenario.machine.emulated.cpu.core import EXCEPTION_COST, EXIT_BUDGET
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ
 from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
-from vcpu_scenario.machine.emulated.cpu.timers import TICKS_OF_AN_EXIT
+from vcpu_scenario.machine.emulated.cpu.timers import (
+    TICKS_OF_A_SECOND,
+    TICKS_OF_AN_EXIT,
+    Timers,
+)
 from vcpu_scenario.machine.emulated.kvm import guestdebug, timerlines
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.bus import CoalescedZoneDevice
@@ -33,6 +37,7 @@ from vcpu_scenario.machine.emulated.kvm.idregs import hardware_id_registers
 from vcpu_scenario.machine.emulated.kvm.inject import adjust_pc
 from vcpu_scenario.machine.emulated.kvm.interrupts import (
     bare_interface,
+    connect,
     create_gic,
     first_run,
     irq_line,
@@ -40,6 +45,7 @@ from vcpu_scenario.machine.emulated.kvm.interrupts import (
 from vcpu_scenario.machine.emulated.kvm.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.emulated.kvm.mmio import Completion, complete
 from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state, wait_to_run
+from vcpu_scenario.machine.emulated.kvm.power import reset_if_due
 from vcpu_scenario.machine.emulated.kvm.registers import (
     at_once,
     registers_of,
@@ -48,6 +54,7 @@ from vcpu_scenario.machine.emulated.kvm.registers import (
 from vcpu_scenario.machine.emulated.kvm.slots import check_slot
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
+from vcpu_scenario.machine.emulated.seats import Seat, Seats
 from vcpu_scenario.machine.emulated.steps import Steps, inside_of
 from vcpu_scenario.machine.interface import KvmError, Unsupported, enabling
 from vcpu_scenario.trace import Inside
@@ -69,18 +76,23 @@ class EmulatedMachine:
         self._run = abi.kvm_run()
         self._cpu = pool.take(cpu)
         self._vcpu = Vcpu(self._cpu, self._run, kernel.behaviour, cpu)
-        self._step: Final = guestdebug.step_states(self._vcpu)
-        self._steps: Final = Steps(self._vcpu)
+        self._step = guestdebug.step_states(self._vcpu)
+        self._steps = Steps(self._vcpu)
+        self._seats: Seats | None = None
         self._completed: Completion | None = None
         self._entered: int | None = None
         self._left: int | None = None
         self._maybe_settled_in_hyp: Final = maybe_settled_in_hyp(kernel.behaviour)
-        reset_system_registers(self._vcpu)
-        reset_unloaded(self._vcpu)
         self._registers = registers_of(kernel.behaviour)
         self._ioeventfds = Ioeventfds(self._vcpu.bus)
         self._sound = True
-        self._cpu.gic = bare_interface(kernel.behaviour)
+        self._power_on()
+
+    def _power_on(self) -> None:
+        """``KVM_CREATE_VCPU`` of the vCPU that is on the CPU."""
+        reset_system_registers(self._vcpu)
+        reset_unloaded(self._vcpu)
+        self._cpu.gic = bare_interface(self.kernel.behaviour)
         self._cpu.pstate = DAIF | EL1H
         self._identify()
 
@@ -88,6 +100,32 @@ class EmulatedMachine:
         """Lets the guest read the hardware's ID registers where nothing traps that."""
         if not self.kernel.behaviour.id_registers_trapped and self._vcpu.model.known is None:
             self._cpu.id_registers = hardware_id_registers(self._vcpu.model, self._vcpu.gic)
+
+    def create_vcpus(self, count: int) -> None:
+        first, clock = self._vcpu, self._cpu.timers.clock
+        self._seats = seats = Seats(self._cpu, first, self._step, self._steps)
+        for _ in range(1, count):
+            run = abi.kvm_run()
+            added = Vcpu(self._cpu, run, first.behaviour, first.model, first.vm)
+            self._sit(seats.add(added))
+            self._cpu.forget_registers()
+            self._cpu.timers = Timers(clock)
+            self._power_on()
+        self.select(0)
+
+    def select(self, vcpu: int) -> None:
+        assert self._seats is not None
+        self._sit(self._seats.take(vcpu))
+        connect(self._vcpu)
+        self._identify()
+
+    def _sit(self, seat: Seat) -> None:
+        self._vcpu, self._run = seat.vcpu, seat.vcpu.run
+        self._vcpu.vm.on_cpu = self._vcpu
+        self._step, self._steps = seat.step, seat.steps
+
+    def mp_state(self) -> int:
+        return self._vcpu.mp_state
 
     @property
     def run(self) -> abi.kvm_run:
@@ -115,8 +153,10 @@ class EmulatedMachine:
         create_gic(self._vcpu, gic)
         self._identify()
 
-    def vcpu_init(self, *, psci_0_2: bool) -> None:
+    def vcpu_init(self, *, psci_0_2: bool, power_off: bool = False) -> None:
         self._vcpu.psci_0_2 = psci_0_2
+        if power_off:
+            self._vcpu.mp_state = abi.KVM_MP_STATE_STOPPED
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
         self._ioeventfds.add(ioeventfd)
@@ -191,6 +231,8 @@ class EmulatedMachine:
     def close(self) -> None:
         """The machine must not be used any more: its CPU goes to the next one, unless a fault of
         the machine's own left it in a state that nobody knows."""
+        if self._seats is not None:
+            self._seats.close()
         if self._sound:
             pool.give_back(self._cpu)
         else:
@@ -218,6 +260,8 @@ class EmulatedMachine:
         behaviour = vcpu.behaviour
         if not vcpu.has_run and (error := self._first_run()):
             return error
+        if vcpu.pending_reset is not None:
+            reset_if_due(vcpu)
         self._completed = self._entered = self._left = None
         if run.exit_reason == abi.KVM_EXIT_MMIO:
             self._completed = complete(vcpu)
@@ -233,6 +277,8 @@ class EmulatedMachine:
             run.flags = 0
             self._sound = False
             vcpu.seconds = seconds
+            if self._seats is not None:  # others wait for their turn, by the same clock
+                vcpu.seconds = min(seconds, instructions / TICKS_OF_A_SECOND)
             result = self._loop(step, instructions, seconds)
             self._sound = True
         vcpu.signal_pending = False

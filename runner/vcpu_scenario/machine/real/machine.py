@@ -1,4 +1,4 @@
-"""One VM with one vCPU on ``/dev/kvm``: the ``Machine`` protocol as ioctls.
+"""One VM on ``/dev/kvm``: the ``Machine`` protocol as ioctls.
 
 Needs an arm64 Linux host and the standard library alone. Every refusal of the kernel is a
 :class:`~vcpu_scenario.machine.interface.KvmError` whose ``what`` reads ``cap nisv: Invalid
@@ -51,11 +51,11 @@ class RealMachine:
         with self._resources:
             kvm = self._open(device)
             self._vm = self._keep_fd(_create_vm(kvm))
-            self._vcpu = self._keep_fd(call(self._vm, uapi.KVM_CREATE_VCPU, 0, "KVM_CREATE_VCPU"))
-            size = call(kvm, uapi.KVM_GET_VCPU_MMAP_SIZE, 0, "KVM_GET_VCPU_MMAP_SIZE")
-            shared = mmap.mmap(self._vcpu, size, flags=mmap.MAP_SHARED)
+            self._size = call(kvm, uapi.KVM_GET_VCPU_MMAP_SIZE, 0, "KVM_GET_VCPU_MMAP_SIZE")
+            self._vcpu, shared = self._create_vcpu(0)
             self._resources = self._resources.pop_all()
         self._run = abi.kvm_run.from_buffer(shared)
+        self._vcpus = [(self._vcpu, self._run)]
         ring_at = abi.COALESCED_RING_PAGE * mmap.PAGESIZE
         self._ring = abi.kvm_coalesced_mmio_ring.from_buffer(shared, ring_at)
         self._memory = GuestMemory(self._vm)
@@ -63,6 +63,10 @@ class RealMachine:
         self._signalled: list[int] = []
         previous = signal.signal(signal.SIGALRM, _wake)
         self._resources.callback(signal.signal, signal.SIGALRM, previous)
+
+    def _create_vcpu(self, number: int) -> tuple[int, mmap.mmap]:
+        vcpu = self._keep_fd(call(self._vm, uapi.KVM_CREATE_VCPU, number, "KVM_CREATE_VCPU"))
+        return vcpu, mmap.mmap(vcpu, self._size, flags=mmap.MAP_SHARED)
 
     def _open(self, device: str) -> int:
         if platform.machine() != "aarch64":
@@ -108,11 +112,21 @@ class RealMachine:
     def create_gic(self, gic: Gic) -> None:
         vgic.create(self._vm, gic)
 
-    def vcpu_init(self, *, psci_0_2: bool) -> None:
+    def create_vcpus(self, count: int) -> None:
+        for number in range(len(self._vcpus), count):
+            vcpu, shared = self._create_vcpu(number)
+            self._vcpus.append((vcpu, abi.kvm_run.from_buffer(shared)))
+
+    def select(self, vcpu: int) -> None:
+        self._vcpu, self._run = self._vcpus[vcpu]
+
+    def vcpu_init(self, *, psci_0_2: bool, power_off: bool = False) -> None:
         init = uapi.kvm_vcpu_init()
         call(self._vm, uapi.KVM_ARM_PREFERRED_TARGET, init, "KVM_ARM_PREFERRED_TARGET")
         if psci_0_2:
             init.features[0] |= 1 << abi.KVM_ARM_VCPU_PSCI_0_2
+        if power_off:
+            init.features[0] |= 1 << abi.KVM_ARM_VCPU_POWER_OFF
         call(self._vcpu, uapi.KVM_ARM_VCPU_INIT, init, "KVM_ARM_VCPU_INIT")
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
@@ -182,6 +196,11 @@ class RealMachine:
     def set_mp_state(self, state: int) -> None:
         request = uapi.kvm_mp_state(mp_state=state)
         call(self._vcpu, uapi.KVM_SET_MP_STATE, request, "KVM_SET_MP_STATE")
+
+    def mp_state(self) -> int:
+        state = uapi.kvm_mp_state()
+        call(self._vcpu, uapi.KVM_GET_MP_STATE, ctypes.addressof(state), "KVM_GET_MP_STATE")
+        return int(state.mp_state)
 
     def host_interrupt(self) -> None:
         raise Unsupported("real KVM takes host interrupts when they come, not on request")

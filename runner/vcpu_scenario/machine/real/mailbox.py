@@ -15,7 +15,7 @@ import struct
 import zlib
 from typing import Final
 
-SIZE: Final = 1 << 25
+SIZE: Final = 1 << 26
 """Bytes of the shared memory: one box each way, the host's first."""
 
 _BOX: Final = SIZE // 2

@@ -95,6 +95,24 @@ class Cpu(Hardware):
         uc.uc_context_restore(self.engine.handle, self._pristine)
         self.clear_state()
 
+    def forget_registers(self) -> None:
+        """Makes the registers what they are at power-on, and all else of the vCPU."""
+        self.debug.load(DebugRegisters())
+        simd, checked = self.read_sys(sysregs.CPACR_EL1) & FPEN, self.sctlr_el1.value & SCTLR_A
+        uc.uc_context_restore(self.engine.handle, self._pristine)
+        self.clear_state()
+        self.engine.flush_tlb()
+        self.hooks_changed(simd=bool(simd), alignment=False if checked else None)
+
+    def hooks_changed(self, *, simd: bool, alignment: bool | None) -> None:
+        """Other words have to be caught than before, since the registers that say so were changed
+        from outside."""
+        if simd:
+            self._word_hooks.simd_changed()
+        if alignment is not None:
+            self._word_hooks.check_alignment(alignment)
+        self.debug.translation_changed()
+
     def write_sys(self, encoding: Encoding, value: int) -> None:
         if encoding == sysregs.CPACR_EL1 and (value ^ self.read_sys(encoding)) & FPEN:
             self._word_hooks.simd_changed()

@@ -91,8 +91,9 @@ class Timer:
 class Timers:
     """The two timers of a vCPU."""
 
-    def __init__(self) -> None:
-        self.clock: Final = Clock()
+    def __init__(self, clock: Clock | None = None) -> None:
+        """``clock`` is that of the VM's other vCPUs."""
+        self.clock: Final = clock or Clock()
         self.virtual: Final = Timer(self.clock)
         self.physical: Final = Timer(self.clock, HOST_AHEAD)
         self.in_use = False

@@ -178,6 +178,7 @@ class Engine:
         self.ctl(UC_CTL_UC_USE_EXITS, c_int(1))
         self.address: Final = handle.value or 0
         self._contexts: list[c_void_p] = []
+        self._spare: list[c_void_p] = []
         self._cell = c_uint64()
         self._cell_ref = byref(self._cell)
         self._wide = (c_uint64 * 2)()
@@ -230,10 +231,16 @@ class Engine:
         uc_reg_write(self.handle, UC_ARM64_REG_CP_REG, reference)
 
     def new_context(self) -> c_void_p:
+        if self._spare:
+            return self._spare.pop()
         context = c_void_p()
         check(_uc_context_alloc(self.handle, byref(context)), "uc_context_alloc")
         self._contexts.append(context)
         return context
+
+    def give_back(self, context: c_void_p) -> None:
+        """Nobody needs what was saved there any more."""
+        self._spare.append(context)
 
     def saved_context(self) -> bytes:
         """The CPU's state, copied to a context."""

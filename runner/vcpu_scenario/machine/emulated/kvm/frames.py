@@ -27,16 +27,16 @@ class _Frame(NamedTuple):
         return self.base < other.base + other.size and other.base < self.base + self.size
 
 
-def _frames(gic: Gic) -> tuple[_Frame, _Frame]:
+def _frames(gic: Gic, vcpus: int = 1) -> tuple[_Frame, _Frame]:
     if gic.version == 2:
         return _Frame(0, gic.dist, _4K, _4K), _Frame(1, gic.cpu, 2 * _4K, _4K)
-    return _Frame(2, gic.dist, _64K, _64K), _Frame(3, gic.redist, 2 * _64K, _64K)
+    return _Frame(2, gic.dist, _64K, _64K), _Frame(3, gic.redist, vcpus * 2 * _64K, _64K)
 
 
-def check(gic: Gic, behaviour: Behaviour) -> None:
+def check(gic: Gic, behaviour: Behaviour, vcpus: int = 1) -> None:
     """Raises what ``KVM_SET_DEVICE_ATTR`` is refused with (``vgic_check_iorange``). A GICv3's
     redistributor may not lie over its distributor; a GICv2's frames are looked at later."""
-    distributor, second = _frames(gic)
+    distributor, second = _frames(gic, vcpus)
     for frame in (distributor, second):
         end = frame.base + (frame.size if behaviour.vgic_ends_checked else 1)
         if end > IPA_LIMIT:

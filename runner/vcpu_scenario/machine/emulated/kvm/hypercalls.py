@@ -12,8 +12,10 @@ from vcpu_scenario.kvm.registers import (
     KVM_REG_ARM_VENDOR_HYP_BMAP_2,
 )
 from vcpu_scenario.machine.emulated.cpu.timers import Timer
+from vcpu_scenario.machine.emulated.kvm import power
 from vcpu_scenario.machine.emulated.kvm.firmware import VENDOR_PTP, VENDOR_UID, offers, psci_version
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined, skip_instruction
+from vcpu_scenario.machine.emulated.kvm.power import INVALID_PARAMETERS
 from vcpu_scenario.machine.emulated.kvm.systemevent import report
 from vcpu_scenario.machine.emulated.kvm.trng import TRNG_FUNCTIONS, Answer, trng
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
@@ -22,11 +24,6 @@ from vcpu_scenario.machine.interface import NotModelled
 
 _NOT_SUPPORTED: Final = (1 << 64) - 1
 _INTERNAL_FAILURE: Final = (1 << 64) - 6
-_INVALID_PARAMETERS: Final = (1 << 64) - 2
-_ALREADY_ON: Final = (1 << 64) - 4
-_AFFINITY: Final = 0xFF_00FF_FFFF
-"""MPIDR_EL1's affinity fields."""
-_AFFINITY_LEVELS: Final = 4
 _PSCI_TRUSTED_OS_NOT_PRESENT: Final = 2
 
 PSCI_VERSION: Final = 0x8400_0000
@@ -139,7 +136,7 @@ def _system_event(event: int, *data: int) -> Callable[[Vcpu], int]:
     def handler(vcpu: Vcpu) -> int:
         # The state that a guest would see if userspace resumed it anyway.
         _answer(vcpu, (_INTERNAL_FAILURE, 0, 0, 0))
-        vcpu.mp_state = abi.KVM_MP_STATE_STOPPED
+        vcpu.vm.stop()
         report(vcpu, event, data or (0,))
         return 0
 
@@ -155,31 +152,28 @@ def _system_suspend(vcpu: Vcpu) -> int:
 def _system_off2(vcpu: Vcpu) -> int:
     """Hibernation is the only type, and 0 stands for it."""
     if vcpu.cpu.x(1) not in (0, 1) or vcpu.cpu.x(2):
-        return _answer(vcpu, (_INVALID_PARAMETERS, 0, 0, 0))
+        return _answer(vcpu, (INVALID_PARAMETERS, 0, 0, 0))
     return _system_event(abi.KVM_SYSTEM_EVENT_SHUTDOWN, 1)(vcpu)
 
 
 def _system_reset2(vcpu: Vcpu) -> int:
     if vcpu.cpu.x(1) & 0x8000_0000 == 0 and vcpu.cpu.x(1):
-        return _answer(vcpu, (_INVALID_PARAMETERS, 0, 0, 0))
+        return _answer(vcpu, (INVALID_PARAMETERS, 0, 0, 0))
     # Unlike the other events it presets x0 alone.
     vcpu.cpu.set_x(0, _INTERNAL_FAILURE)
-    vcpu.mp_state = abi.KVM_MP_STATE_STOPPED
+    vcpu.vm.stop()
     report(vcpu, abi.KVM_SYSTEM_EVENT_RESET, (1,))
     return 0
 
 
 def _affinity_info(vcpu: Vcpu) -> int:
-    """0 (ON) for this vCPU, invalid for others: a VM has one. x2 is the level from which on the
-    affinities must be the same."""
-    target, level = _argument(vcpu, 1), _argument(vcpu, 2)
-    valid = level < _AFFINITY_LEVELS and _names_this_vcpu(vcpu, target, level)
-    return _answer(vcpu, (0 if valid else _INVALID_PARAMETERS, 0, 0, 0))
+    found = power.affinity_info(vcpu, _argument(vcpu, 1), _argument(vcpu, 2))
+    return _answer(vcpu, (found, 0, 0, 0))
 
 
 def _cpu_on(vcpu: Vcpu) -> int:
-    this = _names_this_vcpu(vcpu, _argument(vcpu, 1))
-    return _answer(vcpu, (_ALREADY_ON if this else _INVALID_PARAMETERS, 0, 0, 0))
+    target, entry, context = (_argument(vcpu, n) for n in (1, 2, 3))
+    return _answer(vcpu, (power.cpu_on(vcpu, target, entry, context), 0, 0, 0))
 
 
 def _argument(vcpu: Vcpu, n: int) -> int:
@@ -187,12 +181,6 @@ def _argument(vcpu: Vcpu, n: int) -> int:
     if vcpu.behaviour.psci_arguments_narrowed and not vcpu.cpu.x(0) & SMCCC_64:
         value &= 0xFFFF_FFFF
     return value
-
-
-def _names_this_vcpu(vcpu: Vcpu, affinity: int, level: int = 0) -> bool:
-    if vcpu.behaviour.psci_affinity_checked and affinity & ~_AFFINITY:
-        return False
-    return not (affinity ^ vcpu.mpidr) & _AFFINITY & -1 << 8 * level
 
 
 def _features(vcpu: Vcpu) -> int:
@@ -205,14 +193,9 @@ def _features(vcpu: Vcpu) -> int:
     return _answer(vcpu, (int(hibernates), 0, 0, 0))
 
 
-def _cpu_on_0_1(vcpu: Vcpu) -> int:
-    """PSCI 0.1 has no word for a CPU that is on already."""
-    return _answer(vcpu, (_INVALID_PARAMETERS, 0, 0, 0))
-
-
 _PSCI_0_1: Final[dict[int, Callable[[Vcpu], int]]] = {
     _PSCI_0_1_CPU_OFF: _cpu_off,
-    _PSCI_0_1_CPU_ON: _cpu_on_0_1,
+    _PSCI_0_1_CPU_ON: _cpu_on,
 }
 _PSCI: Final[dict[int, Callable[[Vcpu], int]]] = {
     PSCI_VERSION: _psci_version,

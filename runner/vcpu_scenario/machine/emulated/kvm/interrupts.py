@@ -12,7 +12,8 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated import vgic
 from vcpu_scenario.machine.emulated.cpu.icv import READS, SGI_REGISTERS, WRITES
 from vcpu_scenario.machine.emulated.kvm import frames
-from vcpu_scenario.machine.emulated.kvm.vcpu import MPIDR, Vcpu
+from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.kvm.vm import Vm, mpidr_of
 from vcpu_scenario.machine.emulated.vgic import VgicFeatures
 from vcpu_scenario.machine.interface import NotModelled
 
@@ -30,26 +31,53 @@ class _Region:
         return self._gic.mmio(ipa, length, True, value) is not None
 
 
+class _Banked:
+    """A GICv2's distributor: each vCPU has its own registers of private interrupts there."""
+
+    def __init__(self, vm: Vm) -> None:
+        self._vm = vm
+
+    def read(self, ipa: int, length: int) -> int | None:
+        gic = self._vm.on_cpu.gic
+        return None if gic is None else gic.mmio(ipa, length, False, 0)
+
+    def write(self, ipa: int, length: int, value: int) -> bool:
+        gic = self._vm.on_cpu.gic
+        return gic is not None and gic.mmio(ipa, length, True, value) is not None
+
+
 def create_gic(vcpu: Vcpu, gic: Gic) -> None:
     """``KVM_CREATE_DEVICE``, its addresses and ``KVM_DEV_ARM_VGIC_CTRL_INIT``."""
-    frames.check(gic, vcpu.behaviour)
-    created = vgic.create(gic, features(vcpu.behaviour))
-    vcpu.gic_error = frames.error_at_first_run(gic)
-    vcpu.gic = created
-    vcpu.cpu.gic = created
-    if isinstance(created, vgic.VgicV2) and not vcpu.behaviour.gicv_trapped:
-        vcpu.cpu.gicv = created
-        vcpu.cpu.stage2.note_mapping(*created.mapped())
-    region = _Region(created)
-    for base, size in created.regions():
-        vcpu.bus.register(base, size, region)
+    vm = vcpu.vm
+    frames.check(gic, vcpu.behaviour, len(vm.vcpus))
+    first: vgic.Vgic | None = None
+    for one in vm.vcpus:
+        one.gic = vgic.create(gic, features(one.behaviour), first)
+        one.gic_error = frames.error_at_first_run(gic)
+        first = first or one.gic
+        if first is one.gic or gic.version == 3:
+            region = _Region(one.gic) if gic.version == 3 else _Banked(vm)
+            for base, size in one.gic.regions():
+                vcpu.bus.register(base, size, region)
+    if isinstance(first, vgic.VgicV2) and not vcpu.behaviour.gicv_trapped:
+        vcpu.cpu.stage2.note_mapping(*first.mapped())
+    connect(vm.on_cpu)
+
+
+def connect(vcpu: Vcpu) -> None:
+    """Gives the CPU the interface of the vCPU that is on it."""
+    if vcpu.gic is None:
+        return
+    vcpu.cpu.gic = vcpu.gic
+    if isinstance(vcpu.gic, vgic.VgicV2) and not vcpu.behaviour.gicv_trapped:
+        vcpu.cpu.gicv = vcpu.gic
 
 
 def first_run(vcpu: Vcpu) -> int:
     """``kvm_vgic_map_resources``: 0, or the negative errno with which ``KVM_RUN`` fails."""
     if vcpu.gic is None:
         return 0
-    if isinstance(vcpu.gic, vgic.VgicV3) and vcpu.mpidr != MPIDR:
+    if isinstance(vcpu.gic, vgic.VgicV3) and vcpu.mpidr != mpidr_of(vcpu.number):
         raise NotModelled(f"a GICv3 of a vCPU that is elsewhere (mpidr_el1 = {vcpu.mpidr:#x})")
     if not vcpu.gic_error:
         vcpu.gic.first_run()

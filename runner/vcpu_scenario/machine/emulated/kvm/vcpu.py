@@ -14,7 +14,7 @@ from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters
-from vcpu_scenario.machine.emulated.kvm.bus import IoBus
+from vcpu_scenario.machine.emulated.kvm.vm import Vm, mpidr_of
 from vcpu_scenario.machine.emulated.vgic import Vgic
 
 _WIDTHS: Final = (c_uint8, c_uint16, c_uint32, c_uint64)
@@ -23,8 +23,6 @@ _MMIO_DATA: Final = abi.kvm_run.u.offset + abi.kvm_run_mmio.data.offset
 USE_HW: Final = abi.KVM_GUESTDBG_USE_HW
 
 
-MPIDR: Final = 0x8000_0000
-"""MPIDR_EL1 of the first vCPU."""
 UNKNOWN_RESET: Final = 0x1DE7_EC7E_DBAD_C0DE
 """What KVM resets architecturally UNKNOWN registers to (``reset_unknown``)."""
 _OSLSR_RESET: Final = 1 << 3
@@ -54,13 +52,35 @@ class PendingException:
     """Of its vector from that of a synchronous exception."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Where a vCPU begins that is switched on, what it has in x0, and whether it is big-endian."""
+
+    pc: int
+    context: int
+    big_endian: bool
+
+
 class Vcpu:
     """State of one vCPU. The modules beside this one act on it."""
 
-    def __init__(self, cpu: Cpu, run: abi.kvm_run, behaviour: Behaviour, model: CpuModel) -> None:
+    def __init__(
+        self,
+        cpu: Cpu,
+        run: abi.kvm_run,
+        behaviour: Behaviour,
+        model: CpuModel,
+        vm: Vm | None = None,
+    ) -> None:
+        """``vm`` is the one that this is a further vCPU of."""
+        vm = vm or Vm()
+        self.vm: Final = vm
+        self.number: Final = len(vm.vcpus)
+        vm.vcpus.append(self)
+        vm.on_cpu = self
         self.cpu: Final = cpu
         self.model: Final = model
-        self.mpidr = MPIDR
+        self.mpidr = mpidr_of(self.number)
         self.run: Final = run
         self.behaviour: Final = behaviour
         # Views of the union in kvm_run: going through the structure costs more than a step may.
@@ -69,12 +89,12 @@ class Vcpu:
         self.mmio_data: Final = {
             ctypes.sizeof(width): width.from_buffer(run, _MMIO_DATA) for width in _WIDTHS
         }
-        self.bus: Final = IoBus()
+        self.bus: Final = vm.bus
         self.gic: Vgic | None = None
         self.gic_error = 0
         """What ``KVM_RUN`` returns for want of a place for the vGIC's frames."""
-        self.ring: Final = abi.kvm_coalesced_mmio_ring()
-        self.caps: Final = set[str]()
+        self.ring: Final = vm.ring
+        self.caps: Final = vm.caps
         self.psci_0_2 = True
         self.has_run = False
         """``KVM_RUN`` was called: what describes the VM is settled."""
@@ -106,6 +126,8 @@ class Vcpu:
         self.seconds = 0.0
         """How long the current ``KVM_RUN`` may take."""
         self.mp_state = abi.KVM_MP_STATE_RUNNABLE
+        self.pending_reset: Reset | None = None
+        """Another vCPU has switched this one on."""
         self.host_interrupt = False
         self.mdccint = 0
         self.unloaded: Final = dict[int, int]()
@@ -117,8 +139,19 @@ class Vcpu:
         self.id_values: Final = dict[Encoding, int]()
         self.kept: Final = dict[Encoding, int]()
         """Registers that the guest of this machine cannot see, and that KVM keeps for the VMM."""
-        self.firmware: Final = dict[int, int]()
+        self.firmware: Final = vm.firmware
         self.ccsidr: Final = dict[int, int]()
+
+    def forget(self) -> None:
+        """What of the guest's state KVM keeps itself, as it is at reset."""
+        self.guest_mdscr = self.mdccint = 0
+        for registers in (self.guest_bcr, self.guest_bvr, self.guest_wcr, self.guest_wvr):
+            registers[:] = [0] * 16
+        self.debug_changed = True
+        self.increment_pc = False
+        self.pending_exception = None
+        self.oslsr = _OSLSR_RESET
+        self.csselr = UNKNOWN_RESET
 
 
 class Refused(Exception):

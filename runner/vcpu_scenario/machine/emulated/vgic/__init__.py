@@ -16,9 +16,11 @@ from vcpu_scenario.machine.emulated.vgic.v2 import VgicV2
 from vcpu_scenario.machine.emulated.vgic.v3 import VgicV3
 
 
-def create(gic: Gic, features: VgicFeatures) -> VgicV2 | VgicV3:
-    """The vGIC of a VM, as ``KVM_CREATE_DEVICE`` and ``KVM_DEV_ARM_VGIC_CTRL_INIT`` leave it."""
-    return VgicV2(gic, features) if gic.version == 2 else VgicV3(gic, features)
+def create(gic: Gic, features: VgicFeatures, first: Vgic | None = None) -> VgicV2 | VgicV3:
+    """The vGIC of a vCPU, as ``KVM_CREATE_DEVICE`` and ``KVM_DEV_ARM_VGIC_CTRL_INIT`` leave it;
+    ``first`` is that of the VM's first one."""
+    kind = VgicV2 if gic.version == 2 else VgicV3
+    return kind(gic, features, None if first is None else first.distributor)
 
 
 __all__ = [

@@ -1,8 +1,6 @@
 """What both vGICs share: the interrupts, their injection, list registers filled and folded.
 
-After ``virt/kvm/arm/vgic/vgic.c`` (before 5.8) and ``arch/arm64/kvm/vgic/vgic.c``. There is one
-vCPU, so that an interrupt is either routed to it or to nothing, and an interrupt on its list
-(``ap_list``) never moves.
+After ``virt/kvm/arm/vgic/vgic.c`` (before 5.8) and ``arch/arm64/kvm/vgic/vgic.c``.
 """
 
 from __future__ import annotations
@@ -11,6 +9,7 @@ import errno
 from functools import cached_property, cmp_to_key
 
 from vcpu_scenario.machine.emulated.cpu.cpuif import CpuInterface, ListRegister
+from vcpu_scenario.machine.emulated.vgic.distributor import Distributor
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import (
     NR_PRIVATE_IRQS,
@@ -24,13 +23,22 @@ _TYPE_CPU, _TYPE_SPI, _TYPE_PPI = range(3)
 
 
 class Interrupts:
-    """The vGIC's state of its interrupts, and the virtual CPU interface that it feeds."""
+    """The vGIC's state of one vCPU's interrupts, and the virtual CPU interface that it feeds."""
 
-    def __init__(self, features: VgicFeatures, *, sgis_have_sources: bool, group: int) -> None:
+    def __init__(
+        self,
+        features: VgicFeatures,
+        *,
+        sgis_have_sources: bool,
+        group: int,
+        distributor: Distributor | None = None,
+    ) -> None:
         self.features = features
         self.cpuif = CpuInterface()
-        self.enabled = False
-        """``GICD_CTLR``: whether the distributor forwards interrupts."""
+        self.distributor = distributor or Distributor(features.nr_irqs, group)
+        self.number = len(self.distributor.interfaces)
+        """The vCPU's."""
+        self.distributor.interfaces.append(self)
         self._group = group
         self.ap_list: list[VgicIrq] = []
         self._sgis_have_sources = sgis_have_sources
@@ -41,24 +49,39 @@ class Interrupts:
 
     @cached_property
     def irqs(self) -> list[VgicIrq]:
-        """By INTID. Not made before it is used: most VMs have no vGIC, only its CPU interface."""
-        return [
-            VgicIrq(intid, group=self._group, targets=int(intid < NR_PRIVATE_IRQS))
-            for intid in range(self.features.nr_irqs)
+        """By INTID."""
+        private = [
+            VgicIrq(intid, group=self._group, targets=1 << self.number)
+            for intid in range(NR_PRIVATE_IRQS)
         ]
+        return private + self.distributor.spis
 
     # -- routing and queueing -------------------------------------------------------------
 
     def deliverable(self, irq: VgicIrq) -> bool:
-        """``vgic_target_oracle``: whether the vCPU should see ``irq`` as it is now."""
-        if irq.active:
-            return irq.queued or irq.targeted
-        return irq.enabled and irq.pending and irq.targeted and self.enabled
+        """Whether the vCPU should see ``irq``, which is on its list or on none, as it is now."""
+        if irq.active and irq.queued:
+            return True
+        return self._destination(irq) is self
+
+    def _destination(self, irq: VgicIrq) -> Interrupts | None:
+        """``vgic_target_oracle``: which vCPU ``irq``, one of this vCPU's or an SPI, goes to now."""
+        if not irq.active and not (irq.enabled and irq.pending and self.distributor.enabled):
+            return None
+        if irq.intid < NR_PRIVATE_IRQS:
+            return self
+        return None if irq.target is None else self.distributor.interfaces[irq.target]
 
     def queue(self, irq: VgicIrq) -> None:
-        """``vgic_queue_irq_unlock``: puts ``irq`` on the vCPU's list if it belongs there."""
-        if irq.queued or not self.deliverable(irq):
+        """``vgic_queue_irq_unlock``: puts ``irq`` on the list of the vCPU where it belongs."""
+        if irq.queued:
             return
+        destination = self._destination(irq)
+        if destination is not None:
+            destination.take(irq)
+
+    def take(self, irq: VgicIrq) -> None:
+        """Puts ``irq`` on this vCPU's list."""
         irq.queued = True
         self.ap_list.append(irq)
         if irq.intid >= NR_PRIVATE_IRQS:
@@ -96,15 +119,17 @@ class Interrupts:
         number = irq & 0xFFFF
         if irq_type == _TYPE_CPU:
             return -errno.ENXIO
-        if irq_type == _TYPE_PPI and not vcpu and NR_SGIS <= number < NR_PRIVATE_IRQS:
-            return self.inject(number, bool(level))
+        interfaces = self.distributor.interfaces
+        if irq_type == _TYPE_PPI and NR_SGIS <= number < NR_PRIVATE_IRQS:
+            known = vcpu < len(interfaces)
+            return interfaces[vcpu].inject(number, bool(level)) if known else -errno.EINVAL
         if irq_type == _TYPE_SPI and number >= NR_PRIVATE_IRQS:
             return self.inject(number, bool(level))
         return -errno.EINVAL
 
     def pending_for_vcpu(self) -> bool:
         """``kvm_vgic_vcpu_pending_irq``: whether a WFI need not wait."""
-        if not self.ap_list or not self.enabled:
+        if not self.ap_list or not self.distributor.enabled:
             return False
         heeds = self.features.wfi_heeds_priority
         return any(
@@ -276,11 +301,10 @@ class Interrupts:
     def _prune(self) -> None:
         keep = [irq for irq in self.ap_list if self.deliverable(irq)]
         if len(keep) != len(self.ap_list):
-            for irq in self.ap_list:
+            gone, self.ap_list = [irq for irq in self.ap_list if irq not in keep], keep
+            for irq in gone:
                 irq.queued = False
-            for irq in keep:
-                irq.queued = True
-            self.ap_list = keep
+                self.queue(irq)  # which may have been routed to another vCPU
 
     def deactivate(self, intid: int, source: int = 0) -> None:
         """A trapped write of ``ICC_DIR_EL1`` or ``GICV_DIR`` (``vgic_v3_deactivate``)."""

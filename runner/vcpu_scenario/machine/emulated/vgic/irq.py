@@ -11,7 +11,7 @@ TIMER_PPIS = (VIRTUAL_TIMER_PPI, 30)
 
 
 class VgicIrq:
-    """One interrupt of the only vCPU, or an SPI."""
+    """A private interrupt of one vCPU, or an SPI of them all."""
 
     __slots__ = (
         "active",
@@ -28,7 +28,7 @@ class VgicIrq:
         "priority",
         "queued",
         "source",
-        "targeted",
+        "target",
         "targets",
     )
 
@@ -45,12 +45,12 @@ class VgicIrq:
         self.priority = 0
         self.mpidr = 0
         self.targets = targets
-        self.targeted = True
-        """Whether its routing leads to the only vCPU."""
+        self.target: int | None = 0
+        """For an SPI: the number of the vCPU that its routing leads to."""
         self.source = 0
         self.active_source = 0
         self.queued = False
-        """Whether it is on the list of interrupts that are active or pending (``ap_list``)."""
+        """Whether it is on a vCPU's list of those that are active or pending (``ap_list``)."""
         self.on_lr = False
         self.owned = False
         """Whether a device inside the kernel drives it, so that userspace cannot."""

@@ -15,20 +15,22 @@ from vcpu_scenario.machine.emulated.cpu.cpuif import ListRegister
 from vcpu_scenario.machine.emulated.vgic import mmio as m
 from vcpu_scenario.machine.emulated.vgic.base import Vgic
 from vcpu_scenario.machine.emulated.vgic.core import Interrupts
+from vcpu_scenario.machine.emulated.vgic.distributor import Distributor
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, NR_SGIS
 from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Register
 
 DIST_SIZE: Final = 0x1000
 _IIDR: Final = 0x4B00_043B
-_SELF: Final = 1 << 0
 
 
 class VgicV2(Vgic):
     """A GICv2 for one vCPU. See :func:`vcpu_scenario.machine.emulated.vgic.create`."""
 
-    def __init__(self, gic: Gic, features: VgicFeatures) -> None:
-        super().__init__(features, sgis_have_sources=True, group=0)
+    def __init__(
+        self, gic: Gic, features: VgicFeatures, distributor: Distributor | None = None
+    ) -> None:
+        super().__init__(features, sgis_have_sources=True, group=0, distributor=distributor)
         self.cpuif.fiq_enable = False
         self.frames = [Frame(gic.dist, DIST_SIZE, _distributor(features))]
         self._cpu = gic.cpu
@@ -67,16 +69,16 @@ class VgicV2(Vgic):
 def _read_misc(gic: Interrupts, offset: int, length: int) -> int:
     match offset:
         case 0x0:
-            return int(gic.enabled)
+            return int(gic.distributor.enabled)
         case 0x4:
-            return (len(gic.irqs) >> 5) - 1
+            return (len(gic.irqs) >> 5) - 1 | len(gic.distributor.interfaces) - 1 << 5
         case _:
             return _IIDR | gic.features.implementation_revision << 12
 
 
 def _write_misc(gic: Interrupts, offset: int, length: int, value: int) -> None:
     if not offset:
-        gic.enabled = bool(value & 1)
+        gic.distributor.enabled = bool(value & 1)
 
 
 def _without_sgis(write: m.Write) -> m.Write:
@@ -96,16 +98,19 @@ def _read_targets(gic: Interrupts, first: int, length: int) -> int:
 def _write_targets(gic: Interrupts, first: int, length: int, value: int) -> None:
     if first >= NR_PRIVATE_IRQS:
         for i, irq in enumerate(gic.irqs[first : first + length]):
-            irq.targets = value >> i * 8 & _SELF
+            irq.targets = value >> i * 8 & (1 << len(gic.distributor.interfaces)) - 1
+            irq.target = max((irq.targets & -irq.targets).bit_length() - 1, 0)
 
 
 def _write_sgir(gic: Interrupts, offset: int, length: int, value: int) -> None:
-    filter_mode = value >> 24 & 3
-    if filter_mode == 2 or (filter_mode == 0 and value >> 16 & _SELF):
-        irq = gic.irqs[value & 0xF]
-        irq.pending_latch = True
-        irq.source |= _SELF
-        gic.queue(irq)
+    filter_mode, listed = value >> 24 & 3, value >> 16 & 0xFF
+    for one in gic.distributor.interfaces:
+        meant = {0: listed >> one.number & 1, 1: one is not gic, 2: one is gic}
+        if meant.get(filter_mode):
+            irq = one.irqs[value & 0xF]
+            irq.pending_latch = True
+            irq.source |= 1 << gic.number
+            one.queue(irq)
 
 
 def _read_sgi_pending(gic: Interrupts, offset: int, length: int) -> int:

@@ -16,6 +16,7 @@ from vcpu_scenario.machine.emulated.cpu.icv import Value
 from vcpu_scenario.machine.emulated.vgic import mmio as m
 from vcpu_scenario.machine.emulated.vgic.base import Vgic
 from vcpu_scenario.machine.emulated.vgic.core import Interrupts
+from vcpu_scenario.machine.emulated.vgic.distributor import Distributor
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, VgicIrq
 from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Register
@@ -34,23 +35,28 @@ _SGI_FRAME = FRAME_SIZE
 class VgicV3(Vgic):
     """A GICv3 for one vCPU. See :func:`vcpu_scenario.machine.emulated.vgic.create`."""
 
-    def __init__(self, gic: Gic, features: VgicFeatures) -> None:
-        super().__init__(features, sgis_have_sources=False, group=1)
+    def __init__(
+        self, gic: Gic, features: VgicFeatures, distributor: Distributor | None = None
+    ) -> None:
+        super().__init__(features, sgis_have_sources=False, group=1, distributor=distributor)
+        redist = gic.redist + self.number * 2 * FRAME_SIZE
         self.propbaser = 0
         self.pendbaser = 0x580  # inner shareable, inner cacheable with read-allocate
         redistributor = _redistributor(features)
         if features.redistributor_is_one_device:
-            frames = [Frame(gic.redist, 2 * FRAME_SIZE, redistributor)]
+            frames = [Frame(redist, 2 * FRAME_SIZE, redistributor)]
         else:
             frames = [
-                Frame(gic.redist, FRAME_SIZE, [r for r in redistributor if r.offset < FRAME_SIZE]),
+                Frame(redist, FRAME_SIZE, [r for r in redistributor if r.offset < FRAME_SIZE]),
                 Frame(
-                    gic.redist + FRAME_SIZE,
+                    redist + FRAME_SIZE,
                     FRAME_SIZE,
                     [_moved(r) for r in redistributor if r.offset >= FRAME_SIZE],
                 ),
             ]
-        self.frames = [Frame(gic.dist, FRAME_SIZE, _distributor(features)), *frames]
+        self.frames = frames
+        if not self.number:
+            self.frames.insert(0, Frame(gic.dist, FRAME_SIZE, _distributor(features)))
 
     def signalled(self) -> ListRegister | None:
         return self.cpuif.signalled()
@@ -80,13 +86,25 @@ class VgicV3(Vgic):
         group1_too = encoding == sysregs.ICC_SGI1R_EL1
         if not group1_too and not self.features.group0_sgi_registers:
             return False
-        to_others = value >> 40 & 1
-        affinity = (value >> 16 | value >> 32 | value >> 48) & 0xFF
-        irq = self.irqs[value >> 24 & 0xF]
-        if value & 1 and not to_others and not affinity and (group1_too or not irq.group):
-            irq.pending_latch = True
-            self.queue(irq)
+        for one in self.distributor.interfaces:
+            irq = one.irqs[value >> 24 & 0xF]
+            if self._is_meant(one, value) and (group1_too or not irq.group):
+                irq.pending_latch = True
+                one.queue(irq)
         return True
+
+    def _is_meant(self, one: Interrupts, value: int) -> bool:
+        """Whether an SGI, as ``ICC_SGI1R_EL1`` sends it, goes to the vCPU of ``one``."""
+        if value >> 40 & 1:
+            return one is not self
+        affinity, cluster = affinity_of(one.number), value >> 16 & 0xFF
+        cluster |= (value >> 32 & 0xFF) << 8 | (value >> 48 & 0xFF) << 16
+        return affinity >> 8 == cluster and bool(value & 0xFFFF & 1 << (affinity & 0xFF))
+
+
+def affinity_of(number: int) -> int:
+    """Aff2 to Aff0 of the vCPU of that number."""
+    return number >> 12 << 16 | (number >> 4 & 0xFF) << 8 | number & 0xF
 
 
 def _gic(gic: Interrupts) -> VgicV3:
@@ -97,7 +115,7 @@ def _gic(gic: Interrupts) -> VgicV3:
 def _read_misc(gic: Interrupts, offset: int, length: int) -> int:
     match offset & 0xC:
         case 0x0:
-            return gic.enabled * _CTLR_ENABLE_GROUP1 | _CTLR_ARE_DS
+            return gic.distributor.enabled * _CTLR_ENABLE_GROUP1 | _CTLR_ARE_DS
         case 0x4:
             return (len(gic.irqs) >> 5) - 1 | _TYPER_10_BIT_INTIDS
         case 0x8:
@@ -108,7 +126,7 @@ def _read_misc(gic: Interrupts, offset: int, length: int) -> int:
 
 def _write_misc(gic: Interrupts, offset: int, length: int, value: int) -> None:
     if not offset & 0xC:
-        gic.enabled = bool(value & _CTLR_ENABLE_GROUP1)
+        gic.distributor.enabled = bool(value & _CTLR_ENABLE_GROUP1)
 
 
 def _routed_irq(gic: Interrupts, offset: int) -> VgicIrq | None:
@@ -126,7 +144,9 @@ def _write_router(gic: Interrupts, offset: int, length: int, value: int) -> None
     irq = _routed_irq(gic, offset)
     if irq is not None:
         irq.mpidr = value & 0xFF_FFFF
-        irq.targeted = not irq.mpidr
+        interfaces = gic.distributor.interfaces
+        meant = (one.number for one in interfaces if affinity_of(one.number) == irq.mpidr)
+        irq.target = next(meant, None)
 
 
 def _read_id(gic: Interrupts, offset: int, length: int) -> int:
@@ -152,7 +172,9 @@ def _update(value: int, offset: int, length: int, new: int) -> int:
 
 
 def _read_redist_typer(gic: Interrupts, offset: int, length: int) -> int:
-    return _extract(_GICR_TYPER_LAST, offset, length)
+    last = gic is gic.distributor.interfaces[-1]
+    value = affinity_of(gic.number) << 32 | gic.number << 8 | last * _GICR_TYPER_LAST
+    return _extract(value, offset, length)
 
 
 def _sanitised(value: int, features: VgicFeatures, reserved: int) -> int:

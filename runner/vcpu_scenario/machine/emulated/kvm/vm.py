@@ -1,0 +1,44 @@
+"""What the vCPUs of one VM share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.emulated.kvm.bus import IoBus
+
+if TYPE_CHECKING:
+    from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+
+
+class Vm:
+    """A VM without its memory, which is the hardware's to look up."""
+
+    def __init__(self) -> None:
+        self.vcpus: Final[list[Vcpu]] = []
+        self.on_cpu: Vcpu
+        """The one that is about to run."""
+        self.bus: Final = IoBus()
+        self.ring: Final = abi.kvm_coalesced_mmio_ring()
+        self.caps: Final = set[str]()
+        self.firmware: Final = dict[int, int]()
+        """The firmware's registers that the VMM wrote, by their ids."""
+
+    def at(self, affinity: int) -> Vcpu | None:
+        """``kvm_mpidr_to_vcpu``: the vCPU whose affinity fields are these."""
+        fitting = (vcpu for vcpu in self.vcpus if not (vcpu.mpidr ^ affinity) & AFFINITY)
+        return next(fitting, None)
+
+    def stop(self) -> None:
+        """``kvm_prepare_system_event``: no vCPU runs on by itself."""
+        for vcpu in self.vcpus:
+            vcpu.mp_state = abi.KVM_MP_STATE_STOPPED
+
+
+AFFINITY: Final = 0xFF_00FF_FFFF
+"""MPIDR_EL1's affinity fields."""
+
+
+def mpidr_of(number: int) -> int:
+    """``reset_mpidr``: 16 vCPUs are one cluster."""
+    return 1 << 31 | number >> 12 << 16 | (number >> 4 & 0xFF) << 8 | number & 0xF
