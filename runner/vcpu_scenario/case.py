@@ -10,6 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from vcpu_scenario.ioctls import (
+    Access as Access,
+)
+from vcpu_scenario.ioctls import (
+    ClearDirtyLog,
+    GetDirtyLog,
+    RemoveCoalescedZone,
+    RemoveIoeventfd,
+    SetHostMapping,
+    SetMemoryRegion,
+    SetSmcccFilter,
+    SetStealTime,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Memslot:
@@ -136,6 +150,14 @@ class SetMpState:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """An action that the kernel is expected to refuse, with ``errno``."""
+
+    action: Action
+    errno: int
+
+
+@dataclass(frozen=True, slots=True)
 class AddMemslot:
     slot: Memslot
 
@@ -160,7 +182,16 @@ Action: TypeAlias = (
     | SkipInstruction
     | SetVcpuEvents
     | SetMpState
+    | Attempt
     | AddMemslot
+    | SetMemoryRegion
+    | SetHostMapping
+    | GetDirtyLog
+    | ClearDirtyLog
+    | RemoveIoeventfd
+    | RemoveCoalescedZone
+    | SetSmcccFilter
+    | SetStealTime
     | HostInterrupt
 )
 

@@ -23,6 +23,7 @@ from vcpu_scenario.case import (
     SkipInstruction,
     WriteMemory,
 )
+from vcpu_scenario.export import vm
 from vcpu_scenario.export.names import Names, exit_reason, flags
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import byte_string
@@ -147,5 +148,6 @@ _OF: Final[Mapping[type[Action], Callable[[Any, Names], Iterable[str]]]] = {
         f"set_mp_state({_MP_STATES.get(action.state, str(action.state))});"
     ],
     AddMemslot: lambda action, names: [memslot(action.slot)],
+    **vm.OF,
     HostInterrupt: _host_interrupt,
 }

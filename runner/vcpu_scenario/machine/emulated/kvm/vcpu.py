@@ -15,6 +15,7 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters
 from vcpu_scenario.machine.emulated.kvm.bus import IoBus
+from vcpu_scenario.machine.emulated.kvm.slots import Memslots
 from vcpu_scenario.machine.emulated.vgic import Vgic
 
 _WIDTHS: Final = (c_uint8, c_uint16, c_uint32, c_uint64)
@@ -70,6 +71,7 @@ class Vcpu:
             ctypes.sizeof(width): width.from_buffer(run, _MMIO_DATA) for width in _WIDTHS
         }
         self.bus: Final = IoBus()
+        self.memslots: Final = Memslots(cpu.stage2, behaviour)
         self.gic: Vgic | None = None
         self.gic_error = 0
         """What ``KVM_RUN`` returns for want of a place for the vGIC's frames."""
@@ -79,6 +81,10 @@ class Vcpu:
         self.has_run = False
         """``KVM_RUN`` was called: what describes the VM is settled."""
         self.random_calls = 0
+        self.smccc_filter: Final = list[tuple[int, int, int]]()
+        """Of calls that the VMM has spoken of: first function, last, and what is done with it."""
+        self.steal_time: int | None = None
+        """The address (IPA) of the record of the stolen time."""
         # Guest debug.
         self.guest_debug = 0
         self.stepping = False
