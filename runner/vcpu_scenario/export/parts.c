@@ -189,6 +189,21 @@ static int must(int value, const char *what)
 
 #define must_ioctl(fd, request, arg)	must(ioctl(fd, request, arg), #request)
 
+#define vm_call(request, arg)	ioctl(vm_fd, request, arg)
+
+/* variant: harness */
+#define vm_call(request, arg)	__vm_ioctl(vm, request, arg)
+
+#define vcpu_call(request, arg)	ioctl(vcpu_fd, request, arg)
+
+/* variant: harness */
+#define vcpu_call(request, arg)	__vcpu_ioctl(vcpu, request, arg)
+
+#define succeed(value, what)	must(value, what)
+
+/* variant: harness */
+#define succeed(value, what)	TEST_ASSERT((value) >= 0, "%s: %s", what, strerror(errno))
+
 /* KVM refuses with this errno */
 static void must_fail(int value, int error, const char *what)
 {
@@ -308,7 +323,7 @@ static int set_memory_region(uint32_t nr, uint64_t base, uint64_t size, uint32_t
 		mapped[i] = size;
 	}
 	region.userspace_addr = (uintptr_t)slot->host;
-	if (ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+	if (vm_call(KVM_SET_USER_MEMORY_REGION, &region) < 0)
 		return -1;
 	slot->base = base;
 	slot->size = size;
@@ -349,7 +364,7 @@ static int get_dirty_log(uint32_t nr)
 	struct kvm_dirty_log log = { .slot = nr, .dirty_bitmap = dirty_bitmap };
 
 	memset(dirty_bitmap, 0, sizeof(dirty_bitmap));
-	return ioctl(vm_fd, KVM_GET_DIRTY_LOG, &log);
+	return vm_call(KVM_GET_DIRTY_LOG, &log);
 }
 
 static void expect_dirty(const uint32_t *pages, int nr_pages)
@@ -379,7 +394,7 @@ static int clear_dirty_log(uint32_t nr, uint64_t first_page, uint32_t nr_pages,
 	for (i = 0; i < nr_set; i++)
 		if (pages[i] >= first_page && pages[i] - first_page < 64 * 1024)
 			bitmap[(pages[i] - first_page) / 64] |= 1ull << pages[i] % 64;
-	return ioctl(vm_fd, KVM_CLEAR_DIRTY_LOG, &log);
+	return vm_call(KVM_CLEAR_DIRTY_LOG, &log);
 }
 
 static uint8_t *guest_memory(uint64_t addr)
@@ -490,7 +505,7 @@ static void enable_cap_with(uint32_t cap, uint64_t argument, const char *name)
 {
 	struct kvm_enable_cap enable = { .cap = cap, .args = { argument } };
 
-	if (ioctl(vm_fd, KVM_ENABLE_CAP, &enable) < 0)
+	if (vm_call(KVM_ENABLE_CAP, &enable) < 0)
 		skip("this kernel has no %s: %s", name, strerror(errno));
 }
 
@@ -499,7 +514,7 @@ static void enable_cap_with(uint32_t cap, uint64_t argument, const char *name)
 {
 	struct kvm_enable_cap enable = { .cap = cap, .args = { argument } };
 
-	if (ioctl(vm_fd, KVM_ENABLE_CAP, &enable) == 0)
+	if (vm_call(KVM_ENABLE_CAP, &enable) == 0)
 		return;
 	if (!expected_refusal)
 		skip("this kernel has no %s: %s", name, strerror(errno));
@@ -597,18 +612,12 @@ static void add_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t 
 	eventfds[nr_eventfds++] = request.fd;
 }
 
-<<<<<<< HEAD
 /* variant: harness */
 static void add_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t datamatch)
-=======
-/* The kernel finds it by its eventfd, and by what it was set up with */
-static int remove_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t datamatch)
->>>>>>> fe28502 (A VMM changes its memory slots, logs what is written, answers hypercalls and keeps stolen time)
 {
 	struct kvm_ioeventfd request = {
 		.addr = addr,
 		.len = len,
-<<<<<<< HEAD
 		.flags = flags,
 		.datamatch = datamatch,
 		.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
@@ -617,7 +626,14 @@ static int remove_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_
 	TEST_ASSERT(request.fd >= 0, "eventfd");
 	vm_ioctl(vm, KVM_IOEVENTFD, &request);
 	eventfds[nr_eventfds++] = request.fd;
-=======
+}
+
+/* The kernel finds it by its eventfd, and by what it was set up with */
+static int remove_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t datamatch)
+{
+	struct kvm_ioeventfd request = {
+		.addr = addr,
+		.len = len,
 		.flags = flags | KVM_IOEVENTFD_FLAG_DEASSIGN,
 		.datamatch = datamatch,
 	};
@@ -625,11 +641,10 @@ static int remove_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_
 
 	for (i = 0; i < nr_eventfds; i++) {
 		request.fd = eventfds[i];
-		if (ioctl(vm_fd, KVM_IOEVENTFD, &request) == 0)
+		if (vm_call(KVM_IOEVENTFD, &request) == 0)
 			return 0;
 	}
 	return -1;
->>>>>>> fe28502 (A VMM changes its memory slots, logs what is written, answers hypercalls and keeps stolen time)
 }
 
 static uint64_t eventfd_count(int nr)
@@ -646,7 +661,6 @@ static void add_coalesced_zone(uint64_t addr, uint32_t size)
 	must_ioctl(vm_fd, KVM_REGISTER_COALESCED_MMIO, &zone);
 }
 
-<<<<<<< HEAD
 /* variant: harness */
 static void add_coalesced_zone(uint64_t addr, uint32_t size)
 {
@@ -664,12 +678,13 @@ static void apply_guest_debug(const struct kvm_guest_debug *debug)
 static void apply_guest_debug(const struct kvm_guest_debug *debug)
 {
 	vcpu_ioctl(vcpu, KVM_SET_GUEST_DEBUG, (struct kvm_guest_debug *)debug);
-=======
+}
+
 static int remove_coalesced_zone(uint64_t addr, uint32_t size)
 {
 	struct kvm_coalesced_mmio_zone zone = { .addr = addr, .size = size };
 
-	return ioctl(vm_fd, KVM_UNREGISTER_COALESCED_MMIO, &zone);
+	return vm_call(KVM_UNREGISTER_COALESCED_MMIO, &zone);
 }
 
 /* Headers of Linux 6.4 have it as struct kvm_smccc_filter */
@@ -690,9 +705,9 @@ static int set_smccc_filter(uint32_t base, uint32_t nr_functions, uint8_t action
 	};
 	struct kvm_device_attr attr = { .group = 0, .attr = 0, .addr = (uintptr_t)&filter };
 
-	if (ioctl(vm_fd, KVM_HAS_DEVICE_ATTR, &attr) < 0)
+	if (vm_call(KVM_HAS_DEVICE_ATTR, &attr) < 0)
 		skip("this kernel has no KVM_ARM_VM_SMCCC_FILTER");
-	return ioctl(vm_fd, KVM_SET_DEVICE_ATTR, &attr);
+	return vm_call(KVM_SET_DEVICE_ATTR, &attr);
 }
 
 static int set_steal_time(uint64_t ipa)
@@ -703,10 +718,9 @@ static int set_steal_time(uint64_t ipa)
 		.addr = (uintptr_t)&ipa,
 	};
 
-	if (ioctl(vcpu_fd, KVM_HAS_DEVICE_ATTR, &attr) < 0)
+	if (vcpu_call(KVM_HAS_DEVICE_ATTR, &attr) < 0)
 		skip("this kernel has no KVM_ARM_VCPU_PVTIME_IPA");
-	return ioctl(vcpu_fd, KVM_SET_DEVICE_ATTR, &attr);
->>>>>>> fe28502 (A VMM changes its memory slots, logs what is written, answers hypercalls and keeps stolen time)
+	return vcpu_call(KVM_SET_DEVICE_ATTR, &attr);
 }
 
 static void set_guest_debug(const struct kvm_guest_debug *debug)

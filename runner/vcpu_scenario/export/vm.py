@@ -94,7 +94,7 @@ _CALLS: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = 
 
 def _done(action: Action, names: Names) -> Iterator[str]:
     what, call = _CALLS[type(action)]
-    yield from _broken(f"must({call(action, names)}", f'"{what}"')
+    yield from _broken(f"succeed({call(action, names)}", f'"{what}"')
     if isinstance(action, GetDirtyLog) and action.pages is not None:
         yield f"expect_dirty({_pages(action.pages)});"
 
