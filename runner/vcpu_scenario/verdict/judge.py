@@ -171,14 +171,14 @@ def _refused_action(expectation: Expectation, trace: Trace) -> Iterator[Mismatch
         where = f" at exit {last}" if trace.exits else " before the first KVM_RUN"
         yield Mismatch(
             Kind.REFUSED,
-            f"{_WHO[trace.ended]}{where}: {trace.refused}",
+            f"{_WHO.get(trace.ended, _REFUSED)}{where}: {trace.refused}",
             expectation.span,
             exit=last if trace.exits else None,
         )
 
 
+_REFUSED: Final = "the kernel refused what the VMM did"
 _WHO: Final = {
-    Ending.REFUSED: "the kernel refused what the VMM did",
     Ending.NOT_REFUSED: "the kernel did not refuse as expected what the VMM did",
     Ending.UNEXPECTED: "the kernel did not answer as expected what the VMM did",
     Ending.VMM: "the VMM went no further",
