@@ -10,6 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from vcpu_scenario.ioctls import (
+    Access as Access,
+)
+from vcpu_scenario.ioctls import (
+    ClearDirtyLog,
+    GetDirtyLog,
+    RemoveCoalescedZone,
+    RemoveIoeventfd,
+    SetHostMapping,
+    SetMemoryRegion,
+    SetSmcccFilter,
+    SetStealTime,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Memslot:
@@ -145,6 +159,14 @@ class RunVcpu:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """An action that the kernel is expected to refuse, with ``errno``."""
+
+    action: Action
+    errno: int
+
+
+@dataclass(frozen=True, slots=True)
 class AddMemslot:
     slot: Memslot
 
@@ -170,7 +192,16 @@ Action: TypeAlias = (
     | SetVcpuEvents
     | SetMpState
     | RunVcpu
+    | Attempt
     | AddMemslot
+    | SetMemoryRegion
+    | SetHostMapping
+    | GetDirtyLog
+    | ClearDirtyLog
+    | RemoveIoeventfd
+    | RemoveCoalescedZone
+    | SetSmcccFilter
+    | SetStealTime
     | HostInterrupt
 )
 

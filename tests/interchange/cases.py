@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vcpu_scenario import case as c
+from vcpu_scenario import ioctls as i
 
 ACTIONS: tuple[c.Action, ...] = (
     c.SetGuestDebug(c.GuestDebug(3, (0x4000_0000,), (c.Watchpoint(0x4000_0100, 4, "rw"),))),
@@ -17,6 +18,15 @@ ACTIONS: tuple[c.Action, ...] = (
     c.SetMpState(5),
     c.RunVcpu(1),
     c.AddMemslot(c.Memslot(0x5000_0000, 0x1000, readonly=True)),
+    c.Attempt(c.SetRegister("x1", 1), 22),
+    i.SetMemoryRegion(1, 0x5000_0000, 0x1000, readonly=True, log_dirty=True),
+    i.SetHostMapping(1, "past_end"),
+    i.GetDirtyLog(1, (0, 3)),
+    i.ClearDirtyLog(1, 64, 64, (64,)),
+    i.RemoveIoeventfd(0x0A00_0000, 4, 0),
+    i.RemoveCoalescedZone(0x0B00_0000, 0x100),
+    i.SetSmcccFilter(0x8600_1000, 1, 2),
+    i.SetStealTime(0x5000_0040),
     c.HostInterrupt(),
 )
 

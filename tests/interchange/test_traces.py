@@ -12,6 +12,7 @@ from vcpu_scenario.interchange.cases import dump_case, load_case
 from vcpu_scenario.interchange.traces import dump_trace, load_trace
 from vcpu_scenario.language import load
 from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.machine.interface import Unsupported
 from vcpu_scenario.recordings.jobs import jobs
 from vcpu_scenario.trace import (
     Answer,
@@ -110,8 +111,12 @@ def test_each_trace_of_a_shipped_case_comes_back_as_it_was() -> None:
     for path in SCENARIOS:
         for case in load(path).cases(["5.0", "7.2"]):
             machine = create(case.kernel)
-            trace = run_case(machine, case.case)
-            machine.close()
+            try:
+                trace = run_case(machine, case.case)
+            except Unsupported:
+                continue  # the kernel lacks what the scenario asks for
+            finally:
+                machine.close()
             back = load_trace(dump_trace(trace))
             assert back == trace
             assert back.entries == trace.entries

@@ -248,3 +248,16 @@ def test_slots_that_are_added_count_with_the_others() -> None:
         f"title: t\n{BRK}before: [{{add_memory: {{at: 0x100000000, size: 1GiB}}}}]\n{EXPECT}"
     )
     assert "the memory slots are too large together" in told
+
+
+def test_an_item_that_is_two_actions_is_told() -> None:
+    text = f"title: t\n{BRK}before: [{{skip_instruction: true, immediate_exit: true}}]\n{EXPECT}"
+    with pytest.raises(InvalidScenario) as caught:
+        loads(text)
+    assert "one item is one action" in str(caught.value)
+
+
+def test_an_errno_without_its_action_is_told() -> None:
+    with pytest.raises(InvalidScenario) as caught:
+        loads(f"title: t\n{BRK}before: [{{errno: EINVAL}}]\n{EXPECT}")
+    assert "one item is one action" in str(caught.value)

@@ -24,6 +24,7 @@ from vcpu_scenario.case import (
     SkipInstruction,
     WriteMemory,
 )
+from vcpu_scenario.export import vm
 from vcpu_scenario.export.names import Names, exit_reason, flags
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import byte_string
@@ -153,5 +154,6 @@ _OF: Final[Mapping[type[Action], Callable[[Any, Names], Iterable[str]]]] = {
     ],
     AddMemslot: lambda action, names: [memslot(action.slot)],
     RunVcpu: _run_vcpu,
+    **vm.OF,
     HostInterrupt: _host_interrupt,
 }

@@ -47,7 +47,8 @@ _FIELDS: Final[Mapping[str, str]] = {
     "ipa": "run->arm_nisv.fault_ipa",
     "nr": "run->hypercall.nr",
 }
-_OF_HYPERCALL: Final = {"flags": "run->hypercall.flags"}
+_OF_HYPERCALL: Final = {"flags": "run->hypercall.longmode"}
+"""Before 6.4 the headers have no other name for the bits."""
 _ADDRESSES: Final = frozenset({"pc", "far", "addr", "ipa"})
 _IN_DECIMAL: Final = frozenset({"len", "is_write", "ndata"})
 

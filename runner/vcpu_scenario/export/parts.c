@@ -189,6 +189,30 @@ static int must(int value, const char *what)
 
 #define must_ioctl(fd, request, arg)	must(ioctl(fd, request, arg), #request)
 
+#define vm_call(request, arg)	ioctl(vm_fd, request, arg)
+
+/* variant: harness */
+#define vm_call(request, arg)	__vm_ioctl(vm, request, arg)
+
+#define vcpu_call(request, arg)	ioctl(vcpu_fd, request, arg)
+
+/* variant: harness */
+#define vcpu_call(request, arg)	__vcpu_ioctl(vcpu, request, arg)
+
+#define succeed(value, what)	must(value, what)
+
+/* variant: harness */
+#define succeed(value, what)	TEST_ASSERT((value) >= 0, "%s: %s", what, strerror(errno))
+
+/* KVM refuses with this errno */
+static void must_fail(int value, int error, const char *what)
+{
+	if (value >= 0)
+		fail("%s: succeeded, expected: %s", what, strerror(error));
+	if (errno != error)
+		fail("%s: %s, expected: %s", what, strerror(errno), strerror(error));
+}
+
 static uint64_t get_reg(uint64_t id)
 {
 	uint64_t value = 0;
@@ -260,6 +284,117 @@ static void add_memslot(uint64_t base, uint64_t size, uint32_t flags)
 	TEST_ASSERT(slot->host != MAP_FAILED, "mmap of guest memory");
 	vm_set_user_memory_region(vm, nr_memslots, flags, base, size, slot->host);
 	nr_memslots++;
+}
+
+/* Where a slot is in memslots, by its number; those of the set-up have theirs from 0 */
+static int slot_index(uint32_t nr)
+{
+	static uint32_t numbers[NR_MEMSLOTS];
+	int i;
+
+	for (i = 0; i < nr_memslots; i++)
+		if ((numbers[i] ? numbers[i] : (uint32_t)i) == nr)
+			return i;
+	numbers[nr_memslots] = nr;
+	return nr_memslots++;
+}
+
+/* Bytes of the memory that a slot has, also while it is deleted */
+static uint64_t mapped[NR_MEMSLOTS];
+
+static int set_memory_region(uint32_t nr, uint64_t base, uint64_t size, uint32_t flags)
+{
+	int i = slot_index(nr);
+	struct memslot *slot = &memslots[i];
+	struct kvm_userspace_memory_region region = {
+		.slot = nr,
+		.flags = flags,
+		.guest_phys_addr = base,
+		.memory_size = size,
+	};
+
+	if (!mapped[i])
+		mapped[i] = slot->size;
+	if (size && !slot->size && mapped[i] != size) {
+		slot->host = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (slot->host == MAP_FAILED)
+			refused("mmap of guest memory");
+		mapped[i] = size;
+	}
+	region.userspace_addr = (uintptr_t)slot->host;
+	if (vm_call(KVM_SET_USER_MEMORY_REGION, &region) < 0)
+		return -1;
+	slot->base = base;
+	slot->size = size;
+	return 0;
+}
+
+static int protect_memory(uint32_t nr, int prot)
+{
+	struct memslot *slot = &memslots[slot_index(nr)];
+
+	return mprotect(slot->host, slot->size, prot);
+}
+
+static int unmap_memory(uint32_t nr)
+{
+	struct memslot *slot = &memslots[slot_index(nr)];
+
+	return munmap(slot->host, slot->size);
+}
+
+/* Guest memory becomes that of a file which ends before it */
+static int map_past_end(uint32_t nr)
+{
+	struct memslot *slot = &memslots[slot_index(nr)];
+	int fd = syscall(SYS_memfd_create, "guest", 0);
+
+	if (fd < 0 || mmap(slot->host, slot->size, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+		return -1;
+	return 0;
+}
+
+/* A bit for each page, 256 MiB of them */
+static uint64_t dirty_bitmap[1024];
+
+static int get_dirty_log(uint32_t nr)
+{
+	struct kvm_dirty_log log = { .slot = nr, .dirty_bitmap = dirty_bitmap };
+
+	memset(dirty_bitmap, 0, sizeof(dirty_bitmap));
+	return vm_call(KVM_GET_DIRTY_LOG, &log);
+}
+
+static void expect_dirty(const uint32_t *pages, int nr_pages)
+{
+	uint64_t wanted[1024] = { 0 };
+	int i;
+
+	for (i = 0; i < nr_pages; i++)
+		wanted[pages[i] / 64] |= 1ull << pages[i] % 64;
+	if (memcmp(wanted, dirty_bitmap, sizeof(wanted)))
+		fail("KVM_GET_DIRTY_LOG: other pages are dirty than expected");
+}
+
+/* first_page and nr_pages say what is looked at, pages have the bits that are set */
+static int clear_dirty_log(uint32_t nr, uint64_t first_page, uint32_t nr_pages,
+			   const uint32_t *pages, int nr_set)
+{
+	uint64_t bitmap[1024] = { 0 };
+	struct kvm_clear_dirty_log log = {
+		.slot = nr,
+		.first_page = first_page,
+		.num_pages = nr_pages,
+		.dirty_bitmap = bitmap,
+	};
+	int i;
+
+	for (i = 0; i < nr_set; i++)
+		if (pages[i] >= first_page && pages[i] - first_page < 64 * 1024)
+			bitmap[(pages[i] - first_page) / 64] |= 1ull << pages[i] % 64;
+	return vm_call(KVM_CLEAR_DIRTY_LOG, &log);
 }
 
 static uint8_t *guest_memory(uint64_t addr)
@@ -360,6 +495,26 @@ static void enable_cap(uint32_t cap, const char *name)
 	struct kvm_enable_cap enable = { .cap = cap };
 
 	if (ioctl(vm_fd, KVM_ENABLE_CAP, &enable) == 0)
+		return;
+	if (!expected_refusal)
+		skip("this kernel has no %s: %s", name, strerror(errno));
+	refused(name);
+}
+
+static void enable_cap_with(uint32_t cap, uint64_t argument, const char *name)
+{
+	struct kvm_enable_cap enable = { .cap = cap, .args = { argument } };
+
+	if (vm_call(KVM_ENABLE_CAP, &enable) < 0)
+		skip("this kernel has no %s: %s", name, strerror(errno));
+}
+
+/* variant: refusal */
+static void enable_cap_with(uint32_t cap, uint64_t argument, const char *name)
+{
+	struct kvm_enable_cap enable = { .cap = cap, .args = { argument } };
+
+	if (vm_call(KVM_ENABLE_CAP, &enable) == 0)
 		return;
 	if (!expected_refusal)
 		skip("this kernel has no %s: %s", name, strerror(errno));
@@ -473,6 +628,25 @@ static void add_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t 
 	eventfds[nr_eventfds++] = request.fd;
 }
 
+/* The kernel finds it by its eventfd, and by what it was set up with */
+static int remove_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t datamatch)
+{
+	struct kvm_ioeventfd request = {
+		.addr = addr,
+		.len = len,
+		.flags = flags | KVM_IOEVENTFD_FLAG_DEASSIGN,
+		.datamatch = datamatch,
+	};
+	int i;
+
+	for (i = 0; i < nr_eventfds; i++) {
+		request.fd = eventfds[i];
+		if (vm_call(KVM_IOEVENTFD, &request) == 0)
+			return 0;
+	}
+	return -1;
+}
+
 static uint64_t eventfd_count(int nr)
 {
 	uint64_t count;
@@ -504,6 +678,49 @@ static void apply_guest_debug(const struct kvm_guest_debug *debug)
 static void apply_guest_debug(const struct kvm_guest_debug *debug)
 {
 	vcpu_ioctl(vcpu, KVM_SET_GUEST_DEBUG, (struct kvm_guest_debug *)debug);
+}
+
+static int remove_coalesced_zone(uint64_t addr, uint32_t size)
+{
+	struct kvm_coalesced_mmio_zone zone = { .addr = addr, .size = size };
+
+	return vm_call(KVM_UNREGISTER_COALESCED_MMIO, &zone);
+}
+
+/* Headers of Linux 6.4 have it as struct kvm_smccc_filter */
+struct smccc_filter {
+	uint32_t base;
+	uint32_t nr_functions;
+	uint8_t action;
+	uint8_t pad[15];
+};
+
+/* KVM_ARM_VM_SMCCC_FILTER of KVM_ARM_VM_SMCCC_CTRL, both of them 0 */
+static int set_smccc_filter(uint32_t base, uint32_t nr_functions, uint8_t action)
+{
+	struct smccc_filter filter = {
+		.base = base,
+		.nr_functions = nr_functions,
+		.action = action,
+	};
+	struct kvm_device_attr attr = { .group = 0, .attr = 0, .addr = (uintptr_t)&filter };
+
+	if (vm_call(KVM_HAS_DEVICE_ATTR, &attr) < 0)
+		skip("this kernel has no KVM_ARM_VM_SMCCC_FILTER");
+	return vm_call(KVM_SET_DEVICE_ATTR, &attr);
+}
+
+static int set_steal_time(uint64_t ipa)
+{
+	struct kvm_device_attr attr = {
+		.group = KVM_ARM_VCPU_PVTIME_CTRL,
+		.attr = KVM_ARM_VCPU_PVTIME_IPA,
+		.addr = (uintptr_t)&ipa,
+	};
+
+	if (vcpu_call(KVM_HAS_DEVICE_ATTR, &attr) < 0)
+		skip("this kernel has no KVM_ARM_VCPU_PVTIME_IPA");
+	return vcpu_call(KVM_SET_DEVICE_ATTR, &attr);
 }
 
 static void set_guest_debug(const struct kvm_guest_debug *debug)

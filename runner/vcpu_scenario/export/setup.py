@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from vcpu_scenario.case import AddMemslot, Case, Gic
+from vcpu_scenario.case import AddMemslot, Attempt, Case, Gic
 from vcpu_scenario.export import actions
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import function
+from vcpu_scenario.ioctls import SetMemoryRegion
 
 _CAPS: Final = {
     "arm_nisv_to_user": "KVM_CAP_ARM_NISV_TO_USER",
@@ -55,11 +56,21 @@ def definitions(case: Case, names: Names) -> list[str]:
 
 def counts(case: Case, others: Iterator[object]) -> list[str]:
     """Macros that the definitions of memory slots and eventfds need; ``others`` are all actions."""
-    slots = len(case.slots) + sum(isinstance(action, AddMemslot) for action in others)
+    slots = len(case.slots) + _added([*others], len(case.slots))
     lines = [f"#define NR_MEMSLOTS\t{slots}"]
     if case.ioeventfds:
         lines.append(f"#define NR_EVENTFDS\t{len(case.ioeventfds)}")
     return lines
+
+
+def _added(others: list[object], first: int) -> int:
+    """How many slots the actions make beside those of the set-up, numbered up to ``first``."""
+    asked = [other.action if isinstance(other, Attempt) else other for other in others]
+    numbers = {one.slot for one in asked if isinstance(one, SetMemoryRegion) and one.slot >= first}
+    in_turn = sum(isinstance(one, AddMemslot) for one in asked)
+    if numbers and in_turn:
+        raise Unexportable("add_memory beside memory_region of a new slot")
+    return len(numbers) + in_turn
 
 
 def _loads(case: Case, names: Names) -> Iterator[str]:
@@ -76,6 +87,11 @@ def _loads(case: Case, names: Names) -> Iterator[str]:
 
 def _caps(case: Case) -> Iterator[str]:
     for cap in case.caps:
+        if cap == "manual_dirty_log_protect2":
+            manual = "KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2"
+            yield f"enable_cap_with({manual}, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE,"
+            yield f'\t"{manual}");'
+            continue
         name = _CAPS.get(cap)
         if name is None:
             raise Unexportable(f"the capability {cap}")

@@ -41,7 +41,11 @@ class Behaviour:
     debug_hsr_high: bool = False
     system_event_data: bool = False
     watchpoint_far: bool = False
+    # Memory.
+    memslots_32767: bool = False
+    dirty_log_manual_protect: bool = False
     # Hypercalls.
+    smccc_filter: bool = False
     smc_undefined: bool = False
     smc_not_advanced: bool = False
     smc_is_smccc: bool = False

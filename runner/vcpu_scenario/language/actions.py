@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import vcpu_scenario.actions as actions
+from vcpu_scenario.actions import attempt
 from vcpu_scenario.actions.guestdebug import read_guest_debug
-from vcpu_scenario.case import Action, GuestDebug, Memslot
+from vcpu_scenario.case import Action, Attempt, GuestDebug, Memslot
+from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.memory import Bytes, Memory, joined, read_placed, read_slot
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
@@ -78,12 +80,23 @@ class Doings:
 
 def read_actions(node: Node | None, doings: Doings) -> tuple[Action, ...]:
     """The actions that the list ``node`` describes."""
-    return tuple(
-        action
-        for item in doings.items(node)
-        for key, value in doings.entries(item)
-        for action in actions.read(key, value, doings)
-    )
+    return tuple(action for item in doings.items(node) for action in _read_action(item, doings))
+
+
+def _read_action(item: Node, doings: Doings) -> Iterator[Action]:
+    """What one item asks for: with ``errno`` beside it, an attempt."""
+    errno = item.get(attempt.KEY) if isinstance(item, Map) else None
+    number = 0 if errno is None else read_errno(errno, doings.scope)
+    if isinstance(item, Map) and len(item.entries) != 1 + (errno is not None) and not item.faulty:
+        doings.complain(
+            "one item is one action",
+            item,
+            found=", ".join(key for key, _ in doings.entries(item)),
+            expected="one action, and `errno` beside it where the kernel is to refuse it",
+        )
+    for key, value in doings.entries(item):
+        for action in actions.read(key, value, doings):
+            yield action if errno is None else Attempt(action, number)
 
 
 def read_debug(node: Node | None, doings: Doings) -> GuestDebug | None:

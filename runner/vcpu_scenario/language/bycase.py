@@ -84,7 +84,16 @@ class _Rewriting:
             return self.values(node)
         if key == "note":
             return self.prose(node)
+        if key == "then":
+            doings = self.value(node)
+            return None if doings is None else _list(doings, self.action)
         return self.value(node)
+
+    def action(self, item: Node) -> Node:
+        """An action, with the error that it gives in this case, if it gives one."""
+        if not isinstance(item, Map):
+            return item
+        return _each(item, lambda key, node: self.value(node) if key == "errno" else node)
 
     def bytes(self, item: Node) -> Node | None:
         """Bytes that are expected; nothing where there are none in this case."""

@@ -21,7 +21,8 @@ from vcpu_scenario.expectation import (
     Xfail,
 )
 from vcpu_scenario.expectation import Final as FinalState
-from vcpu_scenario.language.exits import ReadExit, read_errno, read_exits, read_register_checks
+from vcpu_scenario.language.errno import read_errno
+from vcpu_scenario.language.exits import ReadExit, read_exits, read_register_checks
 from vcpu_scenario.language.memory import check_in_memory, joined, read_placed
 from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty
 from vcpu_scenario.language.nodes import Sequence as Items

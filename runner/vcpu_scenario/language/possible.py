@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from vcpu_scenario.case import Case, SetGuestDebug, SetMpState, SetRunField
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
+from vcpu_scenario.ioctls import SetMemoryRegion, SetSmcccFilter
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language.exits import ReadExit
 from vcpu_scenario.language.reactions import ReadReaction, can_come
@@ -23,10 +24,9 @@ from vcpu_scenario.vmm.vmms import VMMS
 if TYPE_CHECKING:
     from vcpu_scenario.language.clauses import Clause
 
-_NO_FILTER: Final = "KVM hands calls to userspace by an SMCCC filter, which a scenario cannot set"
+_FORWARD: Final = abi.KVM_SMCCC_FILTER_FWD_TO_USER
 
 _NEVER: Final[Mapping[str, str]] = {
-    "HYPERCALL": _NO_FILTER,
     "SHUTDOWN": "KVM/arm64 has no KVM_EXIT_SHUTDOWN: PSCI SYSTEM_OFF is a system_event",
     "FAIL_ENTRY": "it takes a host that cannot enter the vCPU, which a scenario cannot ask for",
     "INTERNAL_ERROR": "it takes a host whose KVM fails, which a scenario cannot ask for",
@@ -48,7 +48,10 @@ class Means(NamedTuple):
     forges: bool
     """Some action writes exit_reason, which an error leaves as it is."""
     ram: tuple[tuple[int, int], ...]
-    """(first address, address behind) of memory that the guest reads and writes itself."""
+    """(first address, address behind) of memory that the guest reads and writes itself, as far as
+    no action changes that."""
+    forwards: bool
+    """Some SMCCC filter hands calls to userspace."""
 
 
 def means_of(case: Case) -> Means:
@@ -62,8 +65,13 @@ def means_of(case: Case) -> Means:
         case.caps,
         any(isinstance(a, SetMpState) and a.state == abi.KVM_MP_STATE_SUSPENDED for a in actions),
         any(isinstance(a, SetRunField) and a.field == "exit_reason" for a in actions),
-        tuple((slot.base, slot.base + slot.size) for slot in case.slots if not slot.readonly),
+        _lasting(case) if not any(isinstance(a, SetMemoryRegion) for a in actions) else (),
+        any(isinstance(a, SetSmcccFilter) and a.action == _FORWARD for a in actions),
     )
+
+
+def _lasting(case: Case) -> tuple[tuple[int, int], ...]:
+    return tuple((slot.base, slot.base + slot.size) for slot in case.slots if not slot.readonly)
 
 
 def check_possible(
@@ -117,6 +125,12 @@ def _mmio(expected: ExpectedExit, means: Means) -> str:
     return ""
 
 
+def _hypercall(expected: ExpectedExit, means: Means) -> str:
+    if means.forwards:
+        return ""
+    return "no `smccc_filter` has a call with `action: fwd_to_user`"
+
+
 def _system_event(expected: ExpectedExit, means: Means) -> str:
     kind = _named(expected, "type")
     if kind is None:
@@ -151,6 +165,7 @@ _ASK: Final[Mapping[str, Callable[[ExpectedExit, Means], str]]] = {
     "DEBUG": _debug,
     "ARM_NISV": _nisv,
     "MMIO": _mmio,
+    "HYPERCALL": _hypercall,
     "SYSTEM_EVENT": _system_event,
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
+from vcpu_scenario.ioctls import Access, ClearDirtyLog, SetMemoryRegion, SetSmcccFilter
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Inside
 
@@ -33,8 +34,35 @@ def is_of_enabling(error: str) -> bool:
     return error.startswith(enabling(""))
 
 
+class NotRefused(Exception):
+    """The kernel did ``what`` it was expected to refuse, or refused it in another way."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+class Unexpected(Exception):
+    """The kernel answered an ioctl with something else than was expected of it: ``what`` says
+    the ioctl, the expectation and the answer."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
 class Unsupported(Exception):
     """This machine cannot do what the case asks (not: the kernel refused it). A skip."""
+
+
+class Lacking(Unsupported):
+    """The kernel does not have what an ioctl asks for, and refuses it with ``errno``: a skip that
+    says so, but for whoever expects the refusal."""
+
+    def __init__(self, errno: int, what: str) -> None:
+        super().__init__(f"this kernel has no {what}")
+        self.errno = errno
+        self.what = what
 
 
 class NotModelled(Exception):
@@ -72,6 +100,33 @@ class Machine(Protocol):
         ...
 
     def set_user_memory_region(self, slot: Memslot) -> None: ...
+
+    def set_memory_region(self, asked: SetMemoryRegion) -> None:
+        """``KVM_SET_USER_MEMORY_REGION`` of a slot by its number. Those of
+        :meth:`set_user_memory_region` have theirs in the order they came, from 0."""
+        ...
+
+    def set_host_mapping(self, slot: int, access: Access) -> None:
+        """Changes what the VMM's own mapping of a slot's memory lets through."""
+        ...
+
+    def get_dirty_log(self, slot: int) -> tuple[int, ...]:
+        """``KVM_GET_DIRTY_LOG``: the pages that were written, by their numbers in the slot."""
+        ...
+
+    def clear_dirty_log(self, asked: ClearDirtyLog) -> None: ...
+
+    def remove_ioeventfd(self, ioeventfd: Ioeventfd) -> None: ...
+
+    def remove_coalesced_zone(self, addr: int, size: int) -> None: ...
+
+    def set_smccc_filter(self, asked: SetSmcccFilter) -> None:
+        """:class:`Unsupported` where the kernel has no such filter."""
+        ...
+
+    def set_steal_time(self, addr: int) -> None:
+        """``KVM_ARM_VCPU_PVTIME_IPA``; :class:`Unsupported` where the kernel has none."""
+        ...
 
     def create_gic(self, gic: Gic) -> None:
         """``KVM_CREATE_DEVICE`` of a vGIC, its addresses and its initialisation."""

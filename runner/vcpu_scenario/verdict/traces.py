@@ -11,10 +11,11 @@ from itertools import groupby, zip_longest
 from typing import Any, Final, TypeAlias
 
 from vcpu_scenario.arm64.esr import EC_MASK
+from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.trace import Exit, Ring, Trace
 from vcpu_scenario.verdict.align import GAP, align
 from vcpu_scenario.verdict.match import states
-from vcpu_scenario.verdict.words import Name, describe, errno_name, value_words
+from vcpu_scenario.verdict.words import Name, describe, value_words
 
 Pair: TypeAlias = tuple[int | None, int | None]
 """The indices of two exits that are compared; None where one trace has none."""

@@ -18,7 +18,13 @@ from vcpu_scenario.case import (
 )
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, id_of
-from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled
+from vcpu_scenario.machine.interface import (
+    KvmError,
+    Machine,
+    NotModelled,
+    NotRefused,
+    Unexpected,
+)
 from vcpu_scenario.trace import (
     Answer,
     Deed,
@@ -59,6 +65,10 @@ def run_case(machine: Machine, case: Case) -> Trace:
     except KvmError as refusal:
         error = f"{refusal.what}: errno {refusal.errno}"
         return Trace(error=error, errno=refusal.errno, ended=Ending.REFUSED)
+    except NotRefused as surprise:
+        return Trace(refused=surprise.what, ended=Ending.NOT_REFUSED)
+    except Unexpected as surprise:
+        return Trace(refused=surprise.what, ended=Ending.UNEXPECTED)
     except NotModelled as limit:
         return Trace(ended=Ending.NOT_MODELLED, unmodelled=Unmodelled(limit.what, None))
 
@@ -302,6 +312,12 @@ class _Run:
         except VmmEnds as end:
             self.refused = str(end)
             return Ending.VMM
+        except NotRefused as surprise:
+            self.refused = surprise.what
+            return Ending.NOT_REFUSED
+        except Unexpected as surprise:
+            self.refused = surprise.what
+            return Ending.UNEXPECTED
         self.kicked = told is not None and vmm.kicks
         return None
 

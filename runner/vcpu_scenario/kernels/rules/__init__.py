@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from vcpu_scenario.kernels.rules.hypercalls import HYPERCALLS
+from vcpu_scenario.kernels.rules.memory import MEMORY
 from vcpu_scenario.kernels.rules.mmio import MMIO
 from vcpu_scenario.kernels.rules.onereg import ONE_REG
 from vcpu_scenario.kernels.rules.records import RECORDS
@@ -19,7 +20,17 @@ from vcpu_scenario.kernels.rules.vgic import VARIANTS, VGIC
 
 __all__ = ["BY_NAME", "RULES", "Commit", "Rule"]
 
-RULES: Final = (*STEPPING, *MMIO, *RECORDS, *HYPERCALLS, *REGISTERS, *ONE_REG, *VGIC, *VARIANTS)
+RULES: Final = (
+    *STEPPING,
+    *MMIO,
+    *MEMORY,
+    *RECORDS,
+    *HYPERCALLS,
+    *REGISTERS,
+    *ONE_REG,
+    *VGIC,
+    *VARIANTS,
+)
 """Every rule. A rule without a range belongs to variants of a release alone."""
 
 BY_NAME: Final = {rule.name: rule for rule in RULES}

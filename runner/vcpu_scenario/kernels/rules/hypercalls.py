@@ -35,6 +35,19 @@ HYPERCALLS: Final[tuple[Rule, ...]] = (
         (Commit("c2d2e9b3d8ce", "KVM: arm64: Start handling SMCs from EL1", "6.4"),),
     ),
     Rule(
+        "smccc_filter",
+        (">=6.4",),
+        "there is KVM_ARM_VM_SMCCC_FILTER: userspace answers the calls that it asks for, as "
+        "KVM_EXIT_HYPERCALL",
+        recorded("Debian's 6.1.192 against 6.12.118, KVM_HAS_DEVICE_ATTR of the VM"),
+        (
+            Commit(
+                "821d935c87bc", "KVM: arm64: Introduce support for userspace SMCCC filtering", "6.4"
+            ),
+            Commit("d824dff1919b", "KVM: arm64: Add support for KVM_EXIT_HYPERCALL", "6.4"),
+        ),
+    ),
+    Rule(
         "smccc_results_in_x0_to_x3",
         (">=4.16",),
         "an answer to a hypercall writes x0 to x3, with zeroes where it has no more",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from errno import EINTR, EINVAL, EIO, ENOENT, ENOMEM
+from errno import EINTR, EINVAL, EIO, ENOENT
 from time import monotonic
 from typing import Final
 
 from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CpuModel, cpu_model
 from vcpu_scenario.arm64.esr import EC_SOFTSTP_LOW
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
+from vcpu_scenario.ioctls import Access as HostAccess
+from vcpu_scenario.ioctls import ClearDirtyLog, SetMemoryRegion, SetSmcccFilter
 from vcpu_scenario.kernels.release import parse_range
 from vcpu_scenario.kernels.table import Kernel, kernel
 from vcpu_scenario.kvm import abi
@@ -23,7 +25,7 @@ from vcpu_scenario.machine.emulated.cpu.timers import (
     TICKS_OF_AN_EXIT,
     Timers,
 )
-from vcpu_scenario.machine.emulated.kvm import guestdebug, timerlines
+from vcpu_scenario.machine.emulated.kvm import guestdebug, smcccfilter, stealtime, timerlines
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.bus import CoalescedZoneDevice
 from vcpu_scenario.machine.emulated.kvm.events import set_vcpu_events
@@ -51,7 +53,6 @@ from vcpu_scenario.machine.emulated.kvm.registers import (
     registers_of,
     reset_unloaded,
 )
-from vcpu_scenario.machine.emulated.kvm.slots import check_slot
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 from vcpu_scenario.machine.emulated.seats import Seat, Seats
@@ -141,13 +142,34 @@ class EmulatedMachine:
         if cap not in self.kernel.capabilities:
             raise KvmError(EINVAL, enabling(cap))
         self._vcpu.caps.add(cap)
+        self._vcpu.memslots.manual_protect |= cap == "manual_dirty_log_protect2"
 
     def set_user_memory_region(self, slot: Memslot) -> None:
-        check_slot(slot, self._cpu.stage2)
-        try:
-            self._cpu.stage2.add(slot)
-        except OSError as error:  # the VMM's own mapping of it
-            raise KvmError(error.errno or ENOMEM, f"mmap {slot.size:#x}") from None
+        self._vcpu.memslots.add(slot)
+
+    def set_memory_region(self, asked: SetMemoryRegion) -> None:
+        self._vcpu.memslots.set_region(asked)
+
+    def set_host_mapping(self, slot: int, access: HostAccess) -> None:
+        self._vcpu.memslots.set_access(slot, access)
+
+    def get_dirty_log(self, slot: int) -> tuple[int, ...]:
+        return self._vcpu.memslots.dirty_log(slot)
+
+    def clear_dirty_log(self, asked: ClearDirtyLog) -> None:
+        self._vcpu.memslots.clear_dirty_log(asked.slot, asked.first, asked.count, asked.pages)
+
+    def remove_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
+        self._ioeventfds.remove(ioeventfd)
+
+    def remove_coalesced_zone(self, addr: int, size: int) -> None:
+        self._vcpu.bus.unregister_zones(addr, size)
+
+    def set_smccc_filter(self, asked: SetSmcccFilter) -> None:
+        smcccfilter.set_filter(self._vcpu, asked)
+
+    def set_steal_time(self, addr: int) -> None:
+        stealtime.set_ipa(self._vcpu, addr)
 
     def create_gic(self, gic: Gic) -> None:
         create_gic(self._vcpu, gic)
@@ -173,10 +195,12 @@ class EmulatedMachine:
         return self._ioeventfds.counts()
 
     def write_memory(self, ipa: int, data: bytes) -> None:
+        self._vcpu.memslots.check_reachable(ipa, write=True)
         if not self._cpu.stage2.write(ipa, data):
             raise KvmError(EINVAL, f"no memslot holds {ipa:#x}+{len(data):#x}")
 
     def read_memory(self, ipa: int, length: int) -> bytes:
+        self._vcpu.memslots.check_reachable(ipa, write=False)
         found = self._cpu.stage2.read(ipa, length)
         if found is None:
             raise KvmError(EINVAL, f"no memslot holds {ipa:#x}+{length:#x}")
@@ -297,6 +321,8 @@ class EmulatedMachine:
         self._steps.ran = [] if stepping else None
         first = True
         deadline = 0.0
+        if vcpu.steal_time is not None:
+            stealtime.update(vcpu)
         vcpu.unloaded.clear()
         while True:
             if vcpu.mp_state != abi.KVM_MP_STATE_RUNNABLE and wait_to_run(vcpu):

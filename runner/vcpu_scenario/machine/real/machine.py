@@ -19,17 +19,24 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
+from vcpu_scenario.ioctls import Access, ClearDirtyLog, SetMemoryRegion, SetSmcccFilter
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import size_of
 from vcpu_scenario.machine.interface import KvmError, Unsupported, enabling
-from vcpu_scenario.machine.real import uapi, vgic
+from vcpu_scenario.machine.real import attributes, uapi, vgic
 from vcpu_scenario.machine.real.ioctls import call
 from vcpu_scenario.machine.real.memory import GuestMemory
 
 _CAPABILITIES: Final = {
     "arm_nisv_to_user": (abi.KVM_CAP_ARM_NISV_TO_USER, "nisv"),
     "arm_system_suspend": (abi.KVM_CAP_ARM_SYSTEM_SUSPEND, "system_suspend"),
+    "manual_dirty_log_protect2": (
+        abi.KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+        "manual_dirty_log_protect2",
+    ),
 }
+
+_ARGUMENTS: Final = {"manual_dirty_log_protect2": uapi.KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE}
 
 _AGAIN: Final = 0.05
 """Seconds between later alarms, should the first have come before the vCPU ran."""
@@ -59,7 +66,7 @@ class RealMachine:
         ring_at = abi.COALESCED_RING_PAGE * mmap.PAGESIZE
         self._ring = abi.kvm_coalesced_mmio_ring.from_buffer(shared, ring_at)
         self._memory = GuestMemory(self._vm)
-        self._eventfds: list[int] = []
+        self._ioeventfds: list[tuple[Ioeventfd, int]] = []
         self._signalled: list[int] = []
         previous = signal.signal(signal.SIGALRM, _wake)
         self._resources.callback(signal.signal, signal.SIGALRM, previous)
@@ -104,10 +111,35 @@ class RealMachine:
             raise Unsupported(f"no capability is called {cap!r}")
         number, name = known
         request = uapi.kvm_enable_cap(cap=number)
+        request.args[0] = _ARGUMENTS.get(cap, 0)
         call(self._vm, uapi.KVM_ENABLE_CAP, request, enabling(name))
 
     def set_user_memory_region(self, slot: Memslot) -> None:
         self._memory.add(slot)
+
+    def set_memory_region(self, asked: SetMemoryRegion) -> None:
+        self._memory.set_region(asked)
+
+    def set_host_mapping(self, slot: int, access: Access) -> None:
+        self._memory.set_access(slot, access)
+
+    def get_dirty_log(self, slot: int) -> tuple[int, ...]:
+        return self._memory.dirty_log(slot)
+
+    def clear_dirty_log(self, asked: ClearDirtyLog) -> None:
+        self._memory.clear_dirty_log(asked)
+
+    def set_smccc_filter(self, asked: SetSmcccFilter) -> None:
+        filter_ = uapi.kvm_smccc_filter(
+            base=asked.base, nr_functions=asked.count, action=asked.action
+        )
+        group, attr = uapi.KVM_ARM_VM_SMCCC_CTRL, uapi.KVM_ARM_VM_SMCCC_FILTER
+        attributes.set_known(self._vm, group, attr, filter_, "KVM_ARM_VM_SMCCC_FILTER")
+
+    def set_steal_time(self, addr: int) -> None:
+        group, attr = uapi.KVM_ARM_VCPU_PVTIME_CTRL, uapi.KVM_ARM_VCPU_PVTIME_IPA
+        value = ctypes.c_uint64(addr)
+        attributes.set_known(self._vcpu, group, attr, value, "KVM_ARM_VCPU_PVTIME_IPA")
 
     def create_gic(self, gic: Gic) -> None:
         vgic.create(self._vm, gic)
@@ -131,24 +163,31 @@ class RealMachine:
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
         fd = self._keep_fd(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
-        matches = ioeventfd.match is not None
-        request = uapi.kvm_ioeventfd(
-            datamatch=ioeventfd.match or 0,
-            addr=ioeventfd.addr,
-            len=ioeventfd.len,
-            fd=fd,
-            flags=uapi.KVM_IOEVENTFD_FLAG_DATAMATCH if matches else 0,
-        )
+        request = uapi.ioeventfd_request(ioeventfd, fd)
         call(self._vm, uapi.KVM_IOEVENTFD, request, "KVM_IOEVENTFD")
-        self._eventfds.append(fd)
+        self._ioeventfds.append((ioeventfd, fd))
         self._signalled.append(0)
+
+    def remove_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
+        for known, fd in self._ioeventfds:
+            if known == ioeventfd:
+                request = uapi.ioeventfd_request(ioeventfd, fd)
+                request.flags |= uapi.KVM_IOEVENTFD_FLAG_DEASSIGN
+                call(self._vm, uapi.KVM_IOEVENTFD, request, "KVM_IOEVENTFD deassign")
+                return
+        raise KvmError(errno.ENOENT, "KVM_IOEVENTFD deassign")
+
+    def remove_coalesced_zone(self, addr: int, size: int) -> None:
+        zone = uapi.kvm_coalesced_mmio_zone(addr=addr, size=size)
+        what = "KVM_UNREGISTER_COALESCED_MMIO"
+        call(self._vm, uapi.KVM_UNREGISTER_COALESCED_MMIO, zone, what)
 
     def add_coalesced_zone(self, addr: int, size: int) -> None:
         zone = uapi.kvm_coalesced_mmio_zone(addr=addr, size=size)
         call(self._vm, uapi.KVM_REGISTER_COALESCED_MMIO, zone, "KVM_REGISTER_COALESCED_MMIO")
 
     def eventfd_counts(self) -> tuple[int, ...]:
-        for n, fd in enumerate(self._eventfds):
+        for n, (_, fd) in enumerate(self._ioeventfds):
             with contextlib.suppress(BlockingIOError):  # never signalled since it was last read
                 self._signalled[n] += os.eventfd_read(fd)
         return tuple(self._signalled)
@@ -220,6 +259,7 @@ class RealMachine:
 
     def close(self) -> None:
         """Ends the VM. Guest memory and the shared page go with the last use of them."""
+        self._memory.restore()
         self._resources.close()
 
 

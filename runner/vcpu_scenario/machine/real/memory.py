@@ -6,68 +6,142 @@ import ctypes
 import errno
 import mmap
 from dataclasses import dataclass
+from typing import Final
 
 from vcpu_scenario.case import Memslot
+from vcpu_scenario.ioctls import Access, ClearDirtyLog, SetMemoryRegion
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.interface import KvmError
-from vcpu_scenario.machine.real import caches, uapi
+from vcpu_scenario.machine.real import caches, mappings, uapi
 from vcpu_scenario.machine.real.ioctls import call, refusal
 
+_REGION: Final = "KVM_SET_USER_MEMORY_REGION"
+_PAGE: Final = 4096
 
-@dataclass(frozen=True, slots=True)
-class _Mapping:
-    slot: Memslot
+
+@dataclass(slots=True)
+class _Slot:
+    """A slot's memory, and where the guest has it: ``base`` None where the slot is deleted."""
+
     pages: mmap.mmap
     address: int
+    size: int
+    base: int | None
+    access: Access = "read_write"
 
 
 class GuestMemory:
-    """The memslots of one VM, numbered in the order they came."""
+    """The memslots of one VM by their numbers, those of the set-up in the order they came."""
 
     def __init__(self, vm: int) -> None:
         self._vm = vm
-        self._mappings: list[_Mapping] = []
+        self._slots: dict[int, _Slot] = {}
 
     def add(self, slot: Memslot) -> None:
-        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-        what = "KVM_SET_USER_MEMORY_REGION"
-        try:
-            pages = mmap.mmap(-1, slot.size, flags=flags)
-        except (OSError, ValueError, OverflowError) as error:
-            raise refusal(OSError(getattr(error, "errno", errno.EINVAL), ""), what) from error
-        address = ctypes.addressof(ctypes.c_char.from_buffer(pages))
+        number = max(self._slots, default=-1) + 1
+        self.set_region(SetMemoryRegion(number, slot.base, slot.size, slot.readonly))
+
+    def set_region(self, asked: SetMemoryRegion) -> None:
+        """The ioctl with the VMM's memory of that slot, which is new where its size is."""
+        old = self._slots.get(asked.slot)
+        kept = old is not None and (old.base is not None or old.size == asked.size)
+        slot = old if old is not None and (kept or not asked.size) else _mapped(asked.size)
         region = uapi.kvm_userspace_memory_region(
-            slot=len(self._mappings),
-            flags=abi.KVM_MEM_READONLY if slot.readonly else 0,
-            guest_phys_addr=slot.base,
-            memory_size=slot.size,
-            userspace_addr=address,
+            slot=asked.slot,
+            flags=abi.KVM_MEM_READONLY * asked.readonly
+            | abi.KVM_MEM_LOG_DIRTY_PAGES * asked.log_dirty,
+            guest_phys_addr=asked.base,
+            memory_size=asked.size,
+            userspace_addr=slot.address if slot is not None else 0,
         )
-        call(self._vm, uapi.KVM_SET_USER_MEMORY_REGION, region, what)
-        self._mappings.append(_Mapping(slot, pages, address))
+        call(self._vm, uapi.KVM_SET_USER_MEMORY_REGION, region, _REGION)
+        if slot is not None:
+            slot.base = asked.base if asked.size else None
+            self._slots[asked.slot] = slot
+
+    def set_access(self, number: int, access: Access) -> None:
+        """Changes what the VMM's own mapping of a slot's memory lets through."""
+        slot = self._slots.get(number)
+        if slot is None:
+            raise KvmError(errno.EINVAL, f"the VMM has no memory of slot {number}")
+        mappings.change(slot.address, slot.size, access)
+        slot.access = access
+
+    def restore(self) -> None:
+        """Gives every address back that belongs to memory: it is about to be released."""
+        for slot in self._slots.values():
+            if slot.access in ("unmapped", "past_end"):
+                mappings.reserve(slot.address, slot.size)
+
+    # -- the dirty log -----------------------------------------------------------------------
+
+    def dirty_log(self, number: int) -> tuple[int, ...]:
+        """The pages that were written, by their numbers in the slot."""
+        bitmap = self._bitmap(number)
+        request = uapi.kvm_dirty_log(slot=number, dirty_bitmap=ctypes.addressof(bitmap))
+        call(self._vm, uapi.KVM_GET_DIRTY_LOG, request, "KVM_GET_DIRTY_LOG")
+        bits = int.from_bytes(bytes(bitmap), "little")
+        return tuple(page for page in range(bits.bit_length()) if bits >> page & 1)
+
+    def clear_dirty_log(self, asked: ClearDirtyLog) -> None:
+        bitmap = self._bitmap(asked.slot, asked.count)
+        for page in asked.pages:
+            at = page - asked.first
+            if 0 <= at < 8 * len(bitmap):
+                bitmap[at // 8] |= 1 << at % 8
+        request = uapi.kvm_clear_dirty_log(
+            slot=asked.slot,
+            num_pages=asked.count,
+            first_page=asked.first,
+            dirty_bitmap=ctypes.addressof(bitmap),
+        )
+        call(self._vm, uapi.KVM_CLEAR_DIRTY_LOG, request, "KVM_CLEAR_DIRTY_LOG")
+
+    def _bitmap(self, number: int, pages: int = 0) -> ctypes.Array[ctypes.c_uint8]:
+        """Room for a bit of each page, in whole words of 64."""
+        slot = self._slots.get(number)
+        pages = max(pages, slot.size // _PAGE if slot is not None else 0)
+        return (ctypes.c_uint8 * (8 * (-(-pages // 64) + 1)))()
+
+    # -- what is in it -----------------------------------------------------------------------
 
     def write(self, ipa: int, data: bytes) -> None:
         done = 0
         while done < len(data):
-            mapping, offset, room = self._at(ipa + done)
+            slot, offset, room = self._at(ipa + done, write=True)
             piece = data[done : done + room]
-            mapping.pages[offset : offset + len(piece)] = piece
-            caches.synchronise(mapping.address + offset, len(piece))
+            slot.pages[offset : offset + len(piece)] = piece
+            caches.synchronise(slot.address + offset, len(piece))
             done += len(piece)
 
     def read(self, ipa: int, length: int) -> bytes:
         out = bytearray()
         while len(out) < length:
-            mapping, offset, room = self._at(ipa + len(out))
+            slot, offset, room = self._at(ipa + len(out), write=False)
             count = min(room, length - len(out))
-            caches.synchronise(mapping.address + offset, count)
-            out += mapping.pages[offset : offset + count]
+            caches.synchronise(slot.address + offset, count)
+            out += slot.pages[offset : offset + count]
         return bytes(out)
 
-    def _at(self, ipa: int) -> tuple[_Mapping, int, int]:
-        """The mapping at ``ipa``, the offset in it, and how many bytes it has from there."""
-        for mapping in self._mappings:
-            offset = ipa - mapping.slot.base
-            if 0 <= offset < mapping.slot.size:
-                return mapping, offset, mapping.slot.size - offset
+    def _at(self, ipa: int, *, write: bool) -> tuple[_Slot, int, int]:
+        """The slot at ``ipa``, the offset in it, and how many bytes it has from there."""
+        for slot in self._slots.values():
+            if slot.base is None or not 0 <= ipa - slot.base < slot.size:
+                continue
+            if slot.access != "read_write" and (write or slot.access != "read"):
+                break
+            offset = ipa - slot.base
+            return slot, offset, slot.size - offset
         raise KvmError(errno.EFAULT, f"guest memory at {ipa:#x}: no memslot")
+
+
+def _mapped(size: int) -> _Slot | None:
+    """Memory for a new slot; none for one of no size."""
+    if not size:
+        return None
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    try:
+        pages = mmap.mmap(-1, size, flags=flags)
+    except (OSError, ValueError, OverflowError) as error:
+        raise refusal(OSError(getattr(error, "errno", errno.EINVAL), ""), _REGION) from error
+    return _Slot(pages, ctypes.addressof(ctypes.c_char.from_buffer(pages)), size, None)

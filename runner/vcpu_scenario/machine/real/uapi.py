@@ -10,6 +10,7 @@ import ctypes
 from ctypes import c_int32, c_uint8, c_uint32, c_uint64
 from typing import Final
 
+from vcpu_scenario.case import Ioeventfd
 from vcpu_scenario.kvm import abi
 
 KVMIO: Final = 0xAE
@@ -39,6 +40,28 @@ class kvm_userspace_memory_region(ctypes.Structure):  # noqa: N801  the uAPI's o
 
 class kvm_irq_level(ctypes.Structure):  # noqa: N801
     _fields_ = [("irq", c_uint32), ("level", c_uint32)]
+
+
+class kvm_dirty_log(ctypes.Structure):  # noqa: N801
+    _fields_ = [("slot", c_uint32), ("padding1", c_uint32), ("dirty_bitmap", c_uint64)]
+
+
+class kvm_clear_dirty_log(ctypes.Structure):  # noqa: N801
+    _fields_ = [
+        ("slot", c_uint32),
+        ("num_pages", c_uint32),
+        ("first_page", c_uint64),
+        ("dirty_bitmap", c_uint64),
+    ]
+
+
+class kvm_smccc_filter(ctypes.Structure):  # noqa: N801
+    _fields_ = [
+        ("base", c_uint32),
+        ("nr_functions", c_uint32),
+        ("action", c_uint8),
+        ("pad", c_uint8 * 15),
+    ]
 
 
 class kvm_coalesced_mmio_zone(ctypes.Structure):  # noqa: N801
@@ -97,8 +120,11 @@ KVM_CHECK_EXTENSION: Final = _io(0x03)
 KVM_GET_VCPU_MMAP_SIZE: Final = _io(0x04)
 KVM_CREATE_VCPU: Final = _io(0x41)
 KVM_SET_USER_MEMORY_REGION: Final = _ioc(_WRITE, 0x46, kvm_userspace_memory_region)
+KVM_GET_DIRTY_LOG: Final = _ioc(_WRITE, 0x42, kvm_dirty_log)
+KVM_CLEAR_DIRTY_LOG: Final = _ioc(_WRITE | _READ, 0xC0, kvm_clear_dirty_log)
 KVM_IRQ_LINE: Final = _ioc(_WRITE, 0x61, kvm_irq_level)
 KVM_REGISTER_COALESCED_MMIO: Final = _ioc(_WRITE, 0x67, kvm_coalesced_mmio_zone)
+KVM_UNREGISTER_COALESCED_MMIO: Final = _ioc(_WRITE, 0x68, kvm_coalesced_mmio_zone)
 KVM_IOEVENTFD: Final = _ioc(_WRITE, 0x79, kvm_ioeventfd)
 KVM_RUN: Final = _io(0x80)
 KVM_GET_MP_STATE: Final = _ioc(_READ, 0x98, kvm_mp_state)
@@ -113,6 +139,8 @@ KVM_ARM_PREFERRED_TARGET: Final = _ioc(_READ, 0xAF, kvm_vcpu_init)
 KVM_GET_REG_LIST: Final = _ioc(_WRITE | _READ, 0xB0, kvm_reg_list)
 KVM_CREATE_DEVICE: Final = _ioc(_WRITE | _READ, 0xE0, kvm_create_device)
 KVM_SET_DEVICE_ATTR: Final = _ioc(_WRITE, 0xE1, kvm_device_attr)
+KVM_GET_DEVICE_ATTR: Final = _ioc(_WRITE, 0xE2, kvm_device_attr)
+KVM_HAS_DEVICE_ATTR: Final = _ioc(_WRITE, 0xE3, kvm_device_attr)
 
 KVM_API_VERSION: Final = 12
 
@@ -122,6 +150,14 @@ KVM_REGISTERS_MOST: Final = 4096
 KVM_CAP_ARM_VM_IPA_SIZE: Final = 165
 
 KVM_IOEVENTFD_FLAG_DATAMATCH: Final = 1 << 0
+KVM_IOEVENTFD_FLAG_DEASSIGN: Final = 1 << 2
+
+KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE: Final = 1 << 0
+
+KVM_ARM_VM_SMCCC_CTRL: Final = 0
+KVM_ARM_VM_SMCCC_FILTER: Final = 0
+KVM_ARM_VCPU_PVTIME_CTRL: Final = 2
+KVM_ARM_VCPU_PVTIME_IPA: Final = 0
 
 KVM_DEV_TYPE_ARM_VGIC_V2: Final = 5
 KVM_DEV_TYPE_ARM_VGIC_V3: Final = 7
@@ -135,3 +171,14 @@ KVM_VGIC_V2_ADDR_TYPE_DIST: Final = 0
 KVM_VGIC_V2_ADDR_TYPE_CPU: Final = 1
 KVM_VGIC_V3_ADDR_TYPE_DIST: Final = 2
 KVM_VGIC_V3_ADDR_TYPE_REDIST: Final = 3
+
+
+def ioeventfd_request(ioeventfd: Ioeventfd, fd: int) -> kvm_ioeventfd:
+    """What ``KVM_IOEVENTFD`` takes for it."""
+    return kvm_ioeventfd(
+        datamatch=ioeventfd.match or 0,
+        addr=ioeventfd.addr,
+        len=ioeventfd.len,
+        fd=fd,
+        flags=0 if ioeventfd.match is None else KVM_IOEVENTFD_FLAG_DATAMATCH,
+    )

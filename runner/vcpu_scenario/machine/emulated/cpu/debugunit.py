@@ -199,7 +199,7 @@ class DebugUnit:
         cpu = self._cpu
         is_write = kind == uc.UC_MEM_WRITE
         slot = cpu.stage2.slot_at(ipa)
-        if slot is None or not slot.maps(ipa) or (is_write and slot.slot.readonly):
+        if slot is None or not (slot.writes(ipa) if is_write else slot.maps(ipa)):
             return  # the stage-2 abort comes first
         undo = [(ipa, cpu.stage2.read(ipa, size) or b"")] if is_write else []
         if self.watch_hit is not None:

@@ -202,7 +202,7 @@ def _zero_block(cpu: Hardware, rt: int) -> int | None:
         cpu.untrap_dc_zva = True
         return None
     slot = cpu.stage2.slot_at(ipa)
-    if slot is None or slot.slot.readonly or not slot.maps(ipa):
+    if slot is None or not slot.writes(ipa):
         return block_abort(cpu, va, ipa)
     far = cpu.watchpoints.hit_at(start, _BLOCK, is_write=True)
     if far is not None:

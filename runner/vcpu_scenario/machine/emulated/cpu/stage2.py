@@ -11,6 +11,7 @@ import ctypes
 import mmap
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vcpu_scenario.case import Memslot
 from vcpu_scenario.machine.emulated.cpu import uc
@@ -26,6 +27,14 @@ _LARGEST_STORE = 8
 """Of those that may cross into another page: larger ones are made in parts."""
 
 
+class Leaf(NamedTuple):
+    """A page or a block that stage 2 maps."""
+
+    base: int
+    size: int
+    writable: bool
+
+
 @dataclass(slots=True)
 class HostSlot:
     """A memslot with the VMM's own mapping of it."""
@@ -39,10 +48,13 @@ class HostSlot:
     address: int
     words: memoryview[int]
     """The mapping as instructions."""
-    mapped: set[int] = field(default_factory=set)
-    """Where the pages and blocks begin that stage 2 maps."""
+    mapped: dict[int, Leaf] = field(default_factory=dict)
+    """What stage 2 maps, by where it begins."""
     code: set[int] = field(default_factory=set)
     """The pages, by their numbers, that Unicorn has translated code of."""
+    by_page: bool = False
+    """Whether what is mapped from now on is mapped page by page, however large the slot is."""
+    end_hook: int | None = None
 
     def release(self) -> None:
         """Gives the memory back. Nothing may use ``address`` any more."""
@@ -50,16 +62,29 @@ class HostSlot:
         self.words.release()
         self.memory.close()
 
-    def maps(self, ipa: int) -> bool:
-        """Whether stage 2 maps the page of ``ipa``."""
-        return self.leaf(ipa)[0] in self.mapped
+    def entry(self, ipa: int) -> Leaf | None:
+        """What stage 2 maps ``ipa`` with, None where it does not."""
+        leaf = self.mapped.get(ipa & -BLOCK)
+        if leaf is not None and leaf.size == BLOCK:
+            return leaf
+        return self.mapped.get(ipa & -PAGE)
 
-    def leaf(self, ipa: int) -> tuple[int, int]:
-        """Where the page or the block of ``ipa`` begins, and its size."""
-        block = ipa & ~(BLOCK - 1)
-        if self.end - self.base >= _LARGE and self.base <= block and block + BLOCK <= self.end:
+    def maps(self, ipa: int) -> bool:
+        """Whether stage 2 lets a read of ``ipa`` through."""
+        return self.entry(ipa) is not None
+
+    def writes(self, ipa: int) -> bool:
+        """Whether stage 2 lets a write to ``ipa`` through."""
+        leaf = self.entry(ipa)
+        return leaf is not None and leaf.writable
+
+    def place(self, ipa: int) -> tuple[int, int]:
+        """Where the page or the block of ``ipa`` that is to be mapped begins, and its size."""
+        block = ipa & -BLOCK
+        large = self.end - self.base >= _LARGE and not self.by_page
+        if large and self.base <= block and block + BLOCK <= self.end:
             return block, BLOCK
-        return ipa & ~(PAGE - 1), PAGE
+        return ipa & -PAGE, PAGE
 
 
 class Stage2:
@@ -70,37 +95,53 @@ class Stage2:
         self._engine = engine
         self._drop_code = drop_code
         self._slots: list[HostSlot] = []
+        self._apart: list[HostSlot] = []
+        """Memory that is in no slot."""
+        self._fixed = set[int]()
+        """The 2 MiB of which what is no memslot has a table."""
         self._blocks = set[int]()
         self._tables = set[int]()
-        self._end_hooks: list[int] = []
         self._on_store = uc.MEM_HOOK(self._keep_end)
         self._end = (0, b"")
 
-    def add(self, slot: Memslot) -> None:
+    def add(self, slot: Memslot) -> HostSlot:
         memory = mmap.mmap(-1, slot.size, flags=_ANONYMOUS)
         first = ctypes.c_char.from_buffer(memory)
         end = slot.base + slot.size
         words = memoryview(memory).cast("I")
-        self._slots.append(
-            HostSlot(slot, slot.base, end, memory, first, ctypes.addressof(first), words)
-        )
+        host = HostSlot(slot, slot.base, end, memory, first, ctypes.addressof(first), words)
+        self._slots.append(host)
+        return host
+
+    def remove(self, host: HostSlot) -> None:
+        """Takes a slot out of the guest's address space; its memory stays."""
+        self._slots.remove(host)
+        self.unmap(host)
+        self._apart.append(host)
+
+    def put_back(self, host: HostSlot, slot: Memslot) -> None:
+        """Puts memory that was taken out where ``slot`` has it, of the same size."""
+        self._apart.remove(host)
+        host.slot, host.base, host.end = slot, slot.base, slot.base + slot.size
+        self._slots.append(host)
 
     def clear(self) -> None:
         """Takes all slots away, with what they hold."""
         for host in self._slots:
-            for base in host.mapped:
-                self._engine.unmap(*host.leaf(base))
+            self._take_out(host)
+        for host in (*self._slots, *self._apart):
             host.release()
-        for hook in self._end_hooks:
-            self._engine.remove_hook(hook)
-        self._end_hooks.clear()
         self._slots.clear()
+        self._apart.clear()
+        self._fixed.clear()
         self._blocks.clear()
         self._tables.clear()
 
-    def overlaps(self, base: int, end: int) -> bool:
-        """Whether there is a slot between the two addresses."""
-        return any(host.base < end and base < host.end for host in self._slots)
+    def overlaps(self, base: int, end: int, apart_from: HostSlot | None = None) -> bool:
+        """Whether there is a slot, another than ``apart_from``, between the two addresses."""
+        return any(
+            host.base < end and base < host.end for host in self._slots if host is not apart_from
+        )
 
     def slot_at(self, ipa: int) -> HostSlot | None:
         for host in self._slots:
@@ -122,33 +163,78 @@ class Stage2:
         """DFSC of a fault at ``ipa``: a write to a read-only page, or a translation fault at
         the first level of the tables (4 KiB granule, from level 1) that has no entry."""
         slot = self.slot_at(ipa)
-        if slot is not None and slot.maps(ipa):
-            return _PERMISSION_FAULT | (3 if slot.leaf(ipa)[1] == PAGE else 2)
+        leaf = None if slot is None else slot.entry(ipa)
+        if leaf is not None:
+            return _PERMISSION_FAULT | (3 if leaf.size == PAGE else 2)
         if ipa >> 30 not in self._blocks:
             return _TRANSLATION_FAULT | 1
         return _TRANSLATION_FAULT | (3 if ipa >> 21 in self._tables else 2)
 
-    def map_at(self, host: HostSlot, ipa: int) -> None:
-        """Maps the page or block of ``ipa``, as ``user_mem_abort`` does."""
-        base, size = host.leaf(ipa)
-        readonly = host.slot.readonly
-        prot = uc.UC_PROT_READ | uc.UC_PROT_EXEC if readonly else uc.UC_PROT_ALL
+    def map_at(self, host: HostSlot, ipa: int, *, writable: bool) -> None:
+        """Maps the page or block of ``ipa``, in the place of what maps any of it now."""
+        base, size = host.place(ipa)
+        if host.mapped:
+            self._unmap_within(host, base, size)
+        prot = uc.UC_PROT_ALL if writable else uc.UC_PROT_READ | uc.UC_PROT_EXEC
         self._engine.map_ptr(base, size, prot, host.address + base - host.base)
-        host.mapped.add(base)
+        host.mapped[base] = Leaf(base, size, writable)
         self._blocks.add(base >> 30)
         if size == PAGE:
             self._tables.add(base >> 21)
-        if base + size == host.end and not readonly:
+        if base + size == host.end and writable and host.end_hook is None:
             self._watch_end(host)
+
+    def write_protect(self, host: HostSlot, ipa: int) -> None:
+        """Lets no write to the page or block of ``ipa`` through any more, if any was."""
+        leaf = host.entry(ipa)
+        if leaf is not None and leaf.writable:
+            base, size, _ = leaf
+            self._forget_code(host, base, size)
+            self._engine.unmap(base, size)
+            prot = uc.UC_PROT_READ | uc.UC_PROT_EXEC
+            self._engine.map_ptr(base, size, prot, host.address + base - host.base)
+            host.mapped[base] = Leaf(base, size, False)
+
+    def unmap(self, host: HostSlot) -> None:
+        """Unmaps all of the slot, and frees the tables that are empty then."""
+        self._take_out(host)
+        leaves = [leaf for other in self._slots for leaf in other.mapped.values()]
+        self._blocks = {leaf.base >> 30 for leaf in leaves}
+        self._tables = {leaf.base >> 21 for leaf in leaves if leaf.size == PAGE}
+        self._tables |= self._fixed
+        self._blocks |= {table >> 9 for table in self._fixed}
+
+    def _take_out(self, host: HostSlot) -> None:
+        for base, size, _ in host.mapped.values():
+            self._forget_code(host, base, size)
+            self._engine.unmap(base, size)
+        host.mapped.clear()
+        if host.end_hook is not None:
+            self._engine.remove_hook(host.end_hook)
+            host.end_hook = None
+
+    def _unmap_within(self, host: HostSlot, base: int, size: int) -> None:
+        """Unmaps what maps any of the page or block that begins at ``base``."""
+        pages = range(base, base + size, PAGE) if size == BLOCK else (base, base & -BLOCK)
+        for at in pages:
+            leaf = host.mapped.get(at)
+            if leaf is not None and leaf.base + leaf.size > base:
+                self._forget_code(host, leaf.base, leaf.size)
+                self._engine.unmap(leaf.base, leaf.size)
+                del host.mapped[at]
+
+    def _forget_code(self, host: HostSlot, base: int, size: int) -> None:
+        """Unicorn keeps what it translated from memory that is there no more."""
+        if host.code and not host.code.isdisjoint(range(base // PAGE, (base + size) // PAGE)):
+            self._drop_code(base, base + size)
 
     # Unicorn writes what of a store lies on the first of two pages before it finds that the second
     # one is not there. The hardware writes nothing.
 
     def _watch_end(self, host: HostSlot) -> None:
         first, last = host.end - _LARGEST_STORE + 1, host.end - 1
-        self._end_hooks.append(
-            self._engine.add_hook(uc.UC_HOOK_MEM_WRITE, self._on_store, first, last)
-        )
+        hook = self._engine.add_hook(uc.UC_HOOK_MEM_WRITE, self._on_store, first, last)
+        host.end_hook = hook
         self._engine.flush_translations()  # which have no hooks
 
     def _keep_end(self, _uc: int, _kind: int, ipa: int, size: int, _value: int, _data: int) -> None:
@@ -165,8 +251,9 @@ class Stage2:
 
     def note_mapping(self, base: int, size: int) -> None:
         """Records that stage 2 has tables for this range, for the level of later faults."""
+        self._fixed.update(range(base >> 21, (base + size - 1 >> 21) + 1))
+        self._tables |= self._fixed
         self._blocks.update(range(base >> 30, (base + size - 1 >> 30) + 1))
-        self._tables.update(range(base >> 21, (base + size - 1 >> 21) + 1))
 
     def read(self, ipa: int, length: int) -> bytes | None:
         """Bytes through the VMM's mapping; None where they are not all in one slot."""

@@ -56,6 +56,29 @@ class IoBus:
         self._devices.insert(at, (new, device))
         self._known.clear()
 
+    def has(self, device: BusDevice) -> bool:
+        return any(one is device for _, one in self._devices)
+
+    def unregister(self, device: BusDevice) -> bool:
+        """Takes ``device`` off; False where it is not on."""
+        kept = [entry for entry in self._devices if entry[1] is not device]
+        gone = len(kept) < len(self._devices)
+        self._devices = kept
+        self._known.clear()
+        return gone
+
+    def unregister_zones(self, base: int, size: int) -> None:
+        """``kvm_vm_ioctl_unregister_coalesced_mmio``: every zone that holds all of the range."""
+        zones = [
+            device
+            for (start, room), device in self._devices
+            if isinstance(device, CoalescedZoneDevice)
+            and start <= base
+            and base + size <= start + room
+        ]
+        for zone in zones:
+            self.unregister(zone)
+
     def _serving(self, ipa: int, length: int) -> list[BusDevice]:
         access = (ipa, length)
         found = self._known.get(access)

@@ -12,7 +12,7 @@ from vcpu_scenario.kvm.registers import (
     KVM_REG_ARM_VENDOR_HYP_BMAP_2,
 )
 from vcpu_scenario.machine.emulated.cpu.timers import Timer
-from vcpu_scenario.machine.emulated.kvm import power
+from vcpu_scenario.machine.emulated.kvm import power, smcccfilter, stealtime
 from vcpu_scenario.machine.emulated.kvm.firmware import VENDOR_PTP, VENDOR_UID, offers, psci_version
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined, skip_instruction
 from vcpu_scenario.machine.emulated.kvm.power import INVALID_PARAMETERS
@@ -59,7 +59,6 @@ _EPOCH: Final = 1_700_000_000 * 10**9
 """When the VM is made: some time in November 2023."""
 _NS_OF_A_TICK: Final = 16
 """At 62.5 MHz."""
-_PV_TIME_FEATURES: Final = 0xC500_0020
 
 
 def handle_hvc(vcpu: Vcpu) -> int:
@@ -84,6 +83,12 @@ def handle_smc(vcpu: Vcpu) -> int:
 
 def _call(vcpu: Vcpu) -> int:
     function = vcpu.cpu.x(0) & 0xFFFF_FFFF
+    if vcpu.vm.smccc_filter:
+        action = smcccfilter.action(vcpu, function)
+        if action == abi.KVM_SMCCC_FILTER_FWD_TO_USER:
+            return smcccfilter.forward(vcpu, function)
+        if action == abi.KVM_SMCCC_FILTER_DENY:
+            return _answer(vcpu, (_NOT_SUPPORTED, 0, 0, 0))
     if (known := _ARCH.get(function)) is not None:
         return _answer(vcpu, known(vcpu))
     psci = (_PSCI if vcpu.psci_0_2 else _PSCI_0_1).get(function)
@@ -235,7 +240,7 @@ def _smccc_version(vcpu: Vcpu) -> Answer:
 
 def _arch_features(vcpu: Vcpu) -> Answer:
     asked = vcpu.cpu.x(1) & 0xFFFF_FFFF
-    if asked == _PV_TIME_FEATURES and vcpu.behaviour.smccc_pv_time:
+    if asked == stealtime.PV_TIME_FEATURES and vcpu.behaviour.smccc_pv_time:
         return (0 if offers(vcpu, KVM_REG_ARM_STD_HYP_BMAP, 1) else _NOT_SUPPORTED), 0, 0, 0
     if vcpu.behaviour.smccc_features_32bit:
         return 0xFFFF_FFFF, 0, 0, 0
@@ -272,7 +277,18 @@ def _ptp(vcpu: Vcpu) -> Answer:
     return wall >> 32, wall & 0xFFFF_FFFF, count >> 32, count & 0xFFFF_FFFF
 
 
+def _pv_time(function: Callable[[Vcpu], int]) -> Callable[[Vcpu], Answer]:
+    def handler(vcpu: Vcpu) -> Answer:
+        if not (vcpu.behaviour.smccc_pv_time and offers(vcpu, KVM_REG_ARM_STD_HYP_BMAP, 1)):
+            return _NOT_SUPPORTED, 0, 0, 0
+        return function(vcpu), 0, 0, 0
+
+    return handler
+
+
 _ARCH: Final[dict[int, Callable[[Vcpu], Answer]]] = {
+    stealtime.PV_TIME_FEATURES: _pv_time(stealtime.features),
+    stealtime.PV_TIME_ST: _pv_time(stealtime.record),
     SMCCC_VERSION: _smccc_version,
     SMCCC_ARCH_FEATURES: _arch_features,
     _VENDOR_HYP_UID: _vendor_uid,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errno import EEXIST, EINVAL
+from errno import EEXIST, EINVAL, ENOENT
 from typing import Final
 
 from vcpu_scenario.case import Ioeventfd
@@ -23,11 +23,22 @@ class Ioeventfds:
         """Raises :class:`KvmError` where the kernel refuses it."""
         if not _sound(ioeventfd):
             raise KvmError(EINVAL, "KVM_IOEVENTFD")
-        if any(_collide(ioeventfd, other) for other, _ in self._devices):
+        attached = (other for other, device in self._devices if self._bus.has(device))
+        if any(_collide(ioeventfd, other) for other in attached):
             raise KvmError(EEXIST, "KVM_IOEVENTFD")
         device = EventfdDevice(ioeventfd)
         self._devices.append((ioeventfd, device))
         self._bus.register(ioeventfd.addr, ioeventfd.len, device)
+
+    def remove(self, ioeventfd: Ioeventfd) -> None:
+        """``kvm_deassign_ioeventfd_idx``: one that was added like this."""
+        found = [
+            device
+            for spec, device in self._devices
+            if spec == ioeventfd and self._bus.unregister(device)
+        ]
+        if not found:
+            raise KvmError(ENOENT, "KVM_IOEVENTFD deassign")
 
     def counts(self) -> tuple[int, ...]:
         """How often each was signalled, in the order they were added."""

@@ -19,6 +19,7 @@ _EE_OR_E0E = _EE | _E0E
 _SSE = 1 << 21
 _SF = 1 << 15
 _NISV_ISS = decode.CM | decode.WNR | 0x3F
+_S1PTW = 1 << 7
 _IPA_LIMIT = 1 << 40
 
 
@@ -34,8 +35,8 @@ def handle_guest_abort(vcpu: Vcpu) -> int:
         return 1
     slot = cpu.stage2.slot_at(ipa)
     if slot is not None and (fetch or not (hsr & decode.WNR and slot.slot.readonly)):
-        cpu.stage2.map_at(slot, ipa)
-        return 1
+        write = not fetch and bool(hsr & decode.WNR)
+        return vcpu.memslots.fault(slot, ipa, write=write, walk=bool(hsr & _S1PTW)) or 1
     if fetch:
         inject_abort(vcpu, far=far, fetch=True)
         return 1

@@ -1,13 +1,16 @@
-"""``KVM_SET_USER_MEMORY_REGION``: which memslots the kernel takes."""
+"""``KVM_SET_USER_MEMORY_REGION``: the memslots of a VM, by their numbers, and what is refused."""
 
 from __future__ import annotations
 
-from errno import EEXIST, EFAULT, EINVAL, ENOMEM
+from dataclasses import dataclass, field
+from errno import EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM
 from typing import Final
 
 from vcpu_scenario.case import Memslot
-from vcpu_scenario.machine.emulated.cpu.stage2 import PAGE, Stage2
-from vcpu_scenario.machine.interface import KvmError
+from vcpu_scenario.ioctls import Access, SetMemoryRegion
+from vcpu_scenario.kernels.behaviour import Behaviour
+from vcpu_scenario.machine.emulated.cpu.stage2 import PAGE, HostSlot, Stage2
+from vcpu_scenario.machine.interface import KvmError, NotModelled
 
 IPA_LIMIT: Final = 1 << 40
 """The guest's physical address space of a VM of type 0."""
@@ -15,18 +18,185 @@ IPA_LIMIT: Final = 1 << 40
 _MOST: Final = 1 << 32
 """More than a host has to spare; it must fail here rather than when the guest touches it."""
 
+_SLOTS: Final = 512
+_MANY_SLOTS: Final = 32767
+_BITS: Final = 64
+"""Pages of which KVM_CLEAR_DIRTY_LOG takes all or none, but for the last of a slot."""
 
-def check_slot(slot: Memslot, stage2: Stage2) -> None:
-    """Raises :class:`~vcpu_scenario.machine.interface.KvmError` as ``__kvm_set_memory_region`` and
-    ``kvm_arch_prepare_memory_region`` would, and ENOMEM where a VMM could hardly map as much."""
-    what = f"memslot {slot.base:#x}+{slot.size:#x}"
-    if slot.size <= 0 or slot.size % PAGE or slot.base < 0 or slot.base % PAGE:
-        raise KvmError(EINVAL, what)
-    if slot.base + slot.size >= 1 << 64:
-        raise KvmError(EINVAL, what)
-    if slot.base + slot.size > IPA_LIMIT:
-        raise KvmError(EFAULT, what)
-    if stage2.overlaps(slot.base, slot.base + slot.size):
-        raise KvmError(EEXIST, what)
-    if slot.size > _MOST:
-        raise KvmError(ENOMEM, what)
+
+@dataclass(slots=True)
+class Slot:
+    """One memslot, in the address space or deleted, with the VMM's memory for it."""
+
+    host: HostSlot
+    present: bool = True
+    dirty: set[int] | None = None
+    """The pages written since they were last asked for, where they are logged."""
+    access: Access = "read_write"
+    """What the VMM's own mapping lets through."""
+
+
+@dataclass(slots=True)
+class Memslots:
+    """Those of one VM. Every method raises :class:`KvmError` where the kernel refuses."""
+
+    stage2: Stage2
+    behaviour: Behaviour
+    manual_protect: bool = False
+    """``KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2``: to ask for dirty pages does not clear them."""
+    _slots: dict[int, Slot] = field(default_factory=dict)
+
+    @property
+    def _most(self) -> int:
+        """``KVM_USER_MEM_SLOTS``."""
+        return _MANY_SLOTS if self.behaviour.memslots_32767 else _SLOTS
+
+    def add(self, slot: Memslot) -> None:
+        """A slot with the number after the highest that there was."""
+        number = max(self._slots, default=-1) + 1
+        self.set_region(SetMemoryRegion(number, slot.base, slot.size, slot.readonly))
+
+    def set_region(self, asked: SetMemoryRegion) -> None:
+        """``__kvm_set_memory_region`` with ``kvm_arch_prepare_memory_region``."""
+        what = f"memslot {asked.base:#x}+{asked.size:#x}"
+        old = self._slots.get(asked.slot)
+        present = old is not None and old.present
+        self._check_request(asked, what)
+        if not asked.size:
+            self._delete(old, what)
+            return
+        host = old.host if old is not None and old.present else None
+        if host is not None and (
+            host.slot.size != asked.size or host.slot.readonly is not asked.readonly
+        ):
+            raise KvmError(EINVAL, what)
+        moved = host is None or host.base != asked.base
+        if moved and self.stage2.overlaps(asked.base, asked.base + asked.size, apart_from=host):
+            raise KvmError(EEXIST, what)
+        if asked.base + asked.size > IPA_LIMIT:
+            raise KvmError(EFAULT, what)
+        slot = Memslot(asked.base, asked.size, asked.readonly)
+        if old is None or (not present and old.host.slot.size != asked.size):
+            old = self._slots[asked.slot] = Slot(self._mapped(slot))
+        elif not present:
+            self.stage2.put_back(old.host, slot)
+            old.present = True
+        elif moved:
+            self.stage2.remove(old.host)
+            self.stage2.put_back(old.host, slot)
+        self._log(old, asked.log_dirty)
+
+    def _check_request(self, asked: SetMemoryRegion, what: str) -> None:
+        if asked.base % PAGE or asked.size % PAGE or asked.size < 0 or asked.base < 0:
+            raise KvmError(EINVAL, what)
+        if asked.slot >= self._most or asked.base + asked.size >= 1 << 64:
+            raise KvmError(EINVAL, what)
+
+    def _mapped(self, slot: Memslot) -> HostSlot:
+        if slot.size > _MOST:
+            raise KvmError(ENOMEM, f"memslot {slot.base:#x}+{slot.size:#x}")
+        try:
+            return self.stage2.add(slot)
+        except OSError as error:  # the VMM's own mapping of it
+            raise KvmError(error.errno or ENOMEM, f"mmap {slot.size:#x}") from None
+
+    def _delete(self, slot: Slot | None, what: str) -> None:
+        if slot is None or not slot.present:
+            raise KvmError(EINVAL, what)
+        slot.present = False
+        slot.dirty = None
+        slot.host.by_page = False
+        self.stage2.remove(slot.host)
+
+    def _log(self, slot: Slot, wanted: bool) -> None:
+        if wanted and slot.dirty is None:
+            slot.dirty = set()
+            for leaf in [*slot.host.mapped.values()]:
+                self.stage2.write_protect(slot.host, leaf.base)
+        elif not wanted:
+            slot.dirty = None
+        slot.host.by_page = wanted
+
+    # -- the dirty log -----------------------------------------------------------------------
+
+    def dirty_log(self, number: int) -> tuple[int, ...]:
+        """``kvm_get_dirty_log_protect``."""
+        slot, dirty = self._logged(number, "KVM_GET_DIRTY_LOG")
+        found = tuple(sorted(dirty))
+        if not self.manual_protect:
+            self._clean(slot, dirty, found)
+        return found
+
+    def clear_dirty_log(self, number: int, first: int, count: int, pages: tuple[int, ...]) -> None:
+        """``kvm_clear_dirty_log_protect``."""
+        what = "KVM_CLEAR_DIRTY_LOG"
+        if first % _BITS:
+            raise KvmError(EINVAL, what)
+        slot, dirty = self._logged(number, what)
+        rest = slot.host.slot.size // PAGE - first
+        if rest < 0 or count > rest or (count < rest and count % _BITS):
+            raise KvmError(EINVAL, what)
+        within = range(first, first + count)
+        self._clean(slot, dirty, tuple(page for page in pages if page in within))
+
+    def _logged(self, number: int, what: str) -> tuple[Slot, set[int]]:
+        if number >= self._most:
+            raise KvmError(EINVAL, what)
+        slot = self._slots.get(number)
+        if slot is None or slot.dirty is None:
+            raise KvmError(ENOENT, what)
+        return slot, slot.dirty
+
+    def _clean(self, slot: Slot, dirty: set[int], pages: tuple[int, ...]) -> None:
+        for page in pages:
+            if page in dirty:
+                dirty.discard(page)
+                self.stage2.write_protect(slot.host, slot.host.base + page * PAGE)
+
+    def written(self, ipa: int) -> None:
+        """``mark_page_dirty``: KVM or the guest writes there."""
+        for slot in self._slots.values():
+            if slot.present and slot.dirty is not None and slot.host.base <= ipa < slot.host.end:
+                slot.dirty.add((ipa - slot.host.base) // PAGE)
+
+    # -- the VMM's mapping -------------------------------------------------------------------
+
+    def set_access(self, number: int, access: Access) -> None:
+        """The VMM changes its mapping; KVM is told and unmaps what lies on it."""
+        slot = self._slots.get(number)
+        if slot is None:
+            raise KvmError(EINVAL, f"the VMM has no memory of slot {number}")
+        slot.access = access
+        self.stage2.unmap(slot.host)
+
+    def check_reachable(self, ipa: int, *, write: bool) -> None:
+        """Raises :class:`KvmError` where the VMM itself cannot get at its memory."""
+        host = self.stage2.slot_at(ipa)
+        if host is not None and not self.reachable(host, write=write):
+            raise KvmError(EFAULT, f"the VMM's mapping of {ipa:#x} lets nothing through")
+
+    def reachable(self, host: HostSlot, *, write: bool) -> bool:
+        """Whether the VMM's mapping has memory there, for reading or writing."""
+        access = self._of(host).access
+        return access == "read_write" or (access == "read" and not write)
+
+    def fault(self, host: HostSlot, ipa: int, *, write: bool, walk: bool = False) -> int:
+        """``user_mem_abort``: maps a page or block for the guest. 0, or the negative errno.
+
+        ``walk`` says that a stage-1 walk met it.
+        """
+        slot = self._of(host)
+        if walk and slot.dirty is not None:
+            raise NotModelled("a stage-1 table in a slot whose writes are logged")
+        if not self.reachable(host, write=write):
+            return -EFAULT
+        writable = not host.slot.readonly and slot.access == "read_write"
+        if slot.dirty is not None:
+            writable &= write
+            if write:
+                slot.dirty.add((ipa - host.base) // PAGE)
+        self.stage2.map_at(host, ipa, writable=writable)
+        return 0
+
+    def _of(self, host: HostSlot) -> Slot:
+        return next(slot for slot in self._slots.values() if slot.host is host)

@@ -14,6 +14,7 @@ from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters
+from vcpu_scenario.machine.emulated.kvm.slots import Memslots
 from vcpu_scenario.machine.emulated.kvm.vm import Vm, mpidr_of
 from vcpu_scenario.machine.emulated.vgic import Vgic
 
@@ -73,7 +74,7 @@ class Vcpu:
         vm: Vm | None = None,
     ) -> None:
         """``vm`` is the one that this is a further vCPU of."""
-        vm = vm or Vm()
+        vm = vm or Vm(Memslots(cpu.stage2, behaviour))
         self.vm: Final = vm
         self.number: Final = len(vm.vcpus)
         vm.vcpus.append(self)
@@ -90,6 +91,7 @@ class Vcpu:
             ctypes.sizeof(width): width.from_buffer(run, _MMIO_DATA) for width in _WIDTHS
         }
         self.bus: Final = vm.bus
+        self.memslots: Final = vm.memslots
         self.gic: Vgic | None = None
         self.gic_error = 0
         """What ``KVM_RUN`` returns for want of a place for the vGIC's frames."""
@@ -99,6 +101,8 @@ class Vcpu:
         self.has_run = False
         """``KVM_RUN`` was called: what describes the VM is settled."""
         self.random_calls = 0
+        self.steal_time: int | None = None
+        """The address (IPA) of the record of the stolen time."""
         # Guest debug.
         self.guest_debug = 0
         self.stepping = False

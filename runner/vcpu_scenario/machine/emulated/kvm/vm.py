@@ -6,23 +6,27 @@ from typing import TYPE_CHECKING, Final
 
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.kvm.bus import IoBus
+from vcpu_scenario.machine.emulated.kvm.slots import Memslots
 
 if TYPE_CHECKING:
     from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 
 
 class Vm:
-    """A VM without its memory, which is the hardware's to look up."""
+    """A VM; its memory is the hardware's to look up."""
 
-    def __init__(self) -> None:
+    def __init__(self, memslots: Memslots) -> None:
         self.vcpus: Final[list[Vcpu]] = []
         self.on_cpu: Vcpu
         """The one that is about to run."""
+        self.memslots: Final = memslots
         self.bus: Final = IoBus()
         self.ring: Final = abi.kvm_coalesced_mmio_ring()
         self.caps: Final = set[str]()
         self.firmware: Final = dict[int, int]()
         """The firmware's registers that the VMM wrote, by their ids."""
+        self.smccc_filter: Final = list[tuple[int, int, int]]()
+        """Of calls that the VMM has spoken of: first function, last, and what is done with it."""
 
     def at(self, affinity: int) -> Vcpu | None:
         """``kvm_mpidr_to_vcpu``: the vCPU whose affinity fields are these."""

@@ -1,0 +1,84 @@
+"""Which hypercalls userspace answers, and where the guest reads of the time stolen from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from vcpu_scenario.actions.kind import Kind, Node, Reader
+from vcpu_scenario.ioctls import SetSmcccFilter, SetStealTime
+from vcpu_scenario.kvm import abi
+
+_ACTIONS: Final = {
+    "handle": abi.KVM_SMCCC_FILTER_HANDLE,
+    "deny": abi.KVM_SMCCC_FILTER_DENY,
+    "fwd_to_user": abi.KVM_SMCCC_FILTER_FWD_TO_USER,
+}
+_WORDS: Final = {number: word for word, number in _ACTIONS.items()}
+_MOST: Final = 0xFFFF_FFFF
+
+
+def _read_filter(key: str, node: Node, reader: Reader) -> Iterable[SetSmcccFilter]:
+    asked = dict(reader.entries(node))
+    base, count = (
+        reader.number(asked[name], low=0, high=_MOST) if name in asked else 0
+        for name in ("base", "nr_functions")
+    )
+    action = reader.text(asked["action"]) if "action" in asked else "handle"
+    yield SetSmcccFilter(base, count, _ACTIONS.get(action, 0))
+
+
+def _write_filter(action: SetSmcccFilter) -> dict[str, Any]:
+    entry = {"base": action.base, "nr_functions": action.count, "action": _WORDS[action.action]}
+    return {"smccc_filter": entry}
+
+
+KINDS: Final = (
+    Kind(
+        SetSmcccFilter,
+        schema={
+            "smccc_filter": {
+                "description": "KVM_ARM_VM_SMCCC_FILTER, before the first KVM_RUN: what is done "
+                "with a range of hypercalls. A kernel that has none skips the case.",
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["base", "nr_functions", "action"],
+                "properties": {
+                    "base": {
+                        "$ref": "#/definitions/number",
+                        "description": "The first function.",
+                    },
+                    "nr_functions": {
+                        "$ref": "#/definitions/number",
+                        "description": "How many functions there are from base on.",
+                    },
+                    "action": {
+                        "description": "KVM_SMCCC_FILTER_ and this name.",
+                        "type": "string",
+                        "enum": list(_ACTIONS),
+                    },
+                },
+            }
+        },
+        read=_read_filter,
+        write=_write_filter,
+        perform=lambda machine, action: machine.set_smccc_filter(action),
+        words=lambda action, name: (
+            f"KVM_ARM_VM_SMCCC_FILTER {action.base:#x}+{action.count:#x} {_WORDS[action.action]}"
+        ),
+    ),
+    Kind(
+        SetStealTime,
+        schema={
+            "steal_time": {
+                "$ref": "#/definitions/address",
+                "description": "KVM_ARM_VCPU_PVTIME_IPA: where the record of the stolen time is "
+                "to be. A kernel that has none skips the case.",
+            }
+        },
+        read=lambda key, node, reader: [SetStealTime(reader.address(node))],
+        write=lambda action: {"steal_time": action.addr},
+        perform=lambda machine, action: machine.set_steal_time(action.addr),
+        words=lambda action, name: f"KVM_ARM_VCPU_PVTIME_IPA {name(action.addr)}",
+    ),
+)

@@ -1,0 +1,285 @@
+"""Memory slots by their numbers, the dirty log, and what takes doorbells and zones away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, get_args
+
+from vcpu_scenario.actions.kind import Kind, Name, Node, Reader
+from vcpu_scenario.case import Ioeventfd
+from vcpu_scenario.ioctls import (
+    Access,
+    ClearDirtyLog,
+    GetDirtyLog,
+    RemoveCoalescedZone,
+    RemoveIoeventfd,
+    SetHostMapping,
+    SetMemoryRegion,
+)
+from vcpu_scenario.machine.interface import Machine, Unexpected
+
+_HIGH: Final = (1 << 64) - 1
+_SLOTS: Final = 0xFFFF
+_PAGES: Final = 1 << 18
+_ACCESS: Final = {word: word for word in get_args(Access)}
+_SLOT: Final = {"$ref": "#/definitions/number", "description": "The slot's number."}
+
+
+def _number(asked: dict[str, Node], key: str, reader: Reader, high: int = _HIGH) -> int:
+    return reader.number(asked[key], low=0, high=high) if key in asked else 0
+
+
+def _slot(asked: dict[str, Node], reader: Reader) -> int:
+    return _number(asked, "slot", reader, _SLOTS)
+
+
+def _pages(node: Node | None, reader: Reader) -> tuple[int, ...]:
+    found = (reader.number(page, low=0, high=_PAGES) for page in reader.items(node))
+    return tuple(sorted(set(found)))
+
+
+# -- slots ----------------------------------------------------------------------------------------
+
+
+def _read_region(key: str, node: Node, reader: Reader) -> Iterable[SetMemoryRegion]:
+    asked = dict(reader.entries(node))
+    yield SetMemoryRegion(
+        _slot(asked, reader),
+        reader.address(asked["at"]) if "at" in asked else 0,
+        _number(asked, "size", reader),
+        reader.flag(asked.get("readonly")),
+        reader.flag(asked.get("log_dirty")),
+    )
+
+
+def _write_region(action: SetMemoryRegion) -> dict[str, Any]:
+    entry: dict[str, Any] = {"slot": action.slot, "at": action.base, "size": action.size}
+    for key, flag in (("readonly", action.readonly), ("log_dirty", action.log_dirty)):
+        if flag:
+            entry[key] = True
+    return {"memory_region": entry}
+
+
+def _region_words(action: SetMemoryRegion, name: Name) -> str:
+    flags = [
+        word
+        for word, flag in (("readonly", action.readonly), ("log_dirty_pages", action.log_dirty))
+        if flag
+    ]
+    where = f"{action.base:#x}+{action.size:#x}"
+    return " ".join(("KVM_SET_USER_MEMORY_REGION slot", str(action.slot), where, *flags))
+
+
+def _read_mapping(key: str, node: Node, reader: Reader) -> Iterable[SetHostMapping]:
+    asked = dict(reader.entries(node))
+    access = reader.text(asked["access"]) if "access" in asked else ""
+    yield SetHostMapping(_slot(asked, reader), _ACCESS.get(access, "read_write"))
+
+
+_CALLS: Final = {
+    "read_write": "mprotect(PROT_READ | PROT_WRITE)",
+    "read": "mprotect(PROT_READ)",
+    "none": "mprotect(PROT_NONE)",
+    "unmapped": "munmap",
+    "past_end": "mmap of a file that ends before it",
+}
+
+
+# -- the dirty log --------------------------------------------------------------------------------
+
+
+def _read_log(key: str, node: Node, reader: Reader) -> Iterable[GetDirtyLog]:
+    asked = dict(reader.entries(node))
+    wanted = _pages(asked["pages"], reader) if "pages" in asked else None
+    yield GetDirtyLog(_slot(asked, reader), wanted)
+
+
+def _write_log(action: GetDirtyLog) -> dict[str, Any]:
+    entry: dict[str, Any] = {"slot": action.slot}
+    if action.pages is not None:
+        entry["pages"] = list(action.pages)
+    return {"get_dirty_log": entry}
+
+
+def _get_log(machine: Machine, action: GetDirtyLog) -> None:
+    found = machine.get_dirty_log(action.slot)
+    if action.pages is not None and found != action.pages:
+        pages, wanted = (", ".join(map(str, some)) or "none" for some in (found, action.pages))
+        what = f"KVM_GET_DIRTY_LOG slot {action.slot}"
+        raise Unexpected(f"{what} gave pages {pages}, expected {wanted}")
+
+
+def _read_clear(key: str, node: Node, reader: Reader) -> Iterable[ClearDirtyLog]:
+    asked = dict(reader.entries(node))
+    yield ClearDirtyLog(
+        _slot(asked, reader),
+        _number(asked, "first_page", reader, _PAGES),
+        _number(asked, "num_pages", reader, _PAGES),
+        _pages(asked.get("pages"), reader),
+    )
+
+
+def _write_clear(action: ClearDirtyLog) -> dict[str, Any]:
+    entry = {
+        "slot": action.slot,
+        "first_page": action.first,
+        "num_pages": action.count,
+        "pages": list(action.pages),
+    }
+    return {"clear_dirty_log": entry}
+
+
+# -- doorbells and zones --------------------------------------------------------------------------
+
+
+def _read_eventfd(key: str, node: Node, reader: Reader) -> Iterable[RemoveIoeventfd]:
+    asked = dict(reader.entries(node))
+    match = reader.word(asked["match"]) if "match" in asked else None
+    at = reader.address(asked["at"]) if "at" in asked else 0
+    yield RemoveIoeventfd(at, _number(asked, "len", reader, 8), match)
+
+
+def _write_eventfd(action: RemoveIoeventfd) -> dict[str, Any]:
+    entry = {"at": action.addr, "len": action.len}
+    return {"remove_ioeventfd": entry | ({} if action.match is None else {"match": action.match})}
+
+
+def _remove_eventfd(machine: Machine, action: RemoveIoeventfd) -> None:
+    machine.remove_ioeventfd(Ioeventfd(action.addr, action.len, action.match))
+
+
+def _read_zone(key: str, node: Node, reader: Reader) -> Iterable[RemoveCoalescedZone]:
+    asked = dict(reader.entries(node))
+    at = reader.address(asked["at"]) if "at" in asked else 0
+    yield RemoveCoalescedZone(at, _number(asked, "size", reader, 0xFFFF_FFFF))
+
+
+def _fields(description: str, required: list[str], **keys: Any) -> dict[str, Any]:
+    return {
+        "description": description,
+        "type": "object",
+        "additionalProperties": False,
+        "required": required,
+        "properties": keys,
+    }
+
+
+def _of(kind: str, description: str, **more: Any) -> dict[str, Any]:
+    return {"$ref": f"#/definitions/{kind}", "description": description, **more}
+
+
+def _list_of_pages(description: str) -> dict[str, Any]:
+    of_each = {"$ref": "#/definitions/number", "description": "A page, from the slot's first."}
+    return {"description": description, "type": "array", "items": of_each}
+
+
+KINDS: Final = (
+    Kind(
+        SetMemoryRegion,
+        schema={
+            "memory_region": _fields(
+                "KVM_SET_USER_MEMORY_REGION of a slot by its number: makes it, moves it, changes "
+                "its flags, or deletes it with size 0. The slots of `memory` are numbered from 0.",
+                ["slot", "at", "size"],
+                slot=_SLOT,
+                at=_of("address", "guest_phys_addr."),
+                size=_of("number", "memory_size; 0 deletes the slot."),
+                readonly=_of("flag", "KVM_MEM_READONLY. Default: false.", default=False),
+                log_dirty=_of("flag", "KVM_MEM_LOG_DIRTY_PAGES. Default: false.", default=False),
+            )
+        },
+        read=_read_region,
+        write=_write_region,
+        perform=lambda machine, action: machine.set_memory_region(action),
+        words=_region_words,
+    ),
+    Kind(
+        SetHostMapping,
+        schema={
+            "host_mapping": _fields(
+                "The VMM changes its own mapping of a slot's memory, which KVM follows.",
+                ["slot", "access"],
+                slot=_SLOT,
+                access={
+                    "description": "What it lets through: `none` and `read` by mprotect, "
+                    "`unmapped` by munmap, `past_end` by mapping a file that ends before it.",
+                    "title": f"one of {', '.join(_ACCESS)}",
+                    "type": "string",
+                    "pattern": rf"^({'|'.join(_ACCESS)})$|\$\{{",
+                },
+            )
+        },
+        read=_read_mapping,
+        write=lambda action: {"host_mapping": {"slot": action.slot, "access": action.access}},
+        perform=lambda machine, action: machine.set_host_mapping(action.slot, action.access),
+        words=lambda action, name: f"{_CALLS[action.access]} of the memory of slot {action.slot}",
+    ),
+    Kind(
+        GetDirtyLog,
+        schema={
+            "get_dirty_log": _fields(
+                "KVM_GET_DIRTY_LOG. What is asked for is write-protected again, unless "
+                "`manual_dirty_log_protect2` is among the capabilities.",
+                ["slot"],
+                slot=_SLOT,
+                pages=_list_of_pages("The pages expected to be dirty: these and no others."),
+            )
+        },
+        read=_read_log,
+        write=_write_log,
+        perform=_get_log,
+        words=lambda action, name: f"KVM_GET_DIRTY_LOG slot {action.slot}",
+    ),
+    Kind(
+        ClearDirtyLog,
+        schema={
+            "clear_dirty_log": _fields(
+                "KVM_CLEAR_DIRTY_LOG: clears and write-protects pages that are dirty.",
+                ["slot", "first_page", "num_pages", "pages"],
+                slot=_SLOT,
+                first_page=_of("number", "first_page, a multiple of 64."),
+                num_pages=_of("number", "num_pages: a multiple of 64, or up to the slot's end."),
+                pages=_list_of_pages("The pages whose bit is set in dirty_bitmap."),
+            )
+        },
+        read=_read_clear,
+        write=_write_clear,
+        perform=lambda machine, action: machine.clear_dirty_log(action),
+        words=lambda action, name: (
+            f"KVM_CLEAR_DIRTY_LOG slot {action.slot}, {action.count} pages from {action.first}"
+        ),
+    ),
+    Kind(
+        RemoveIoeventfd,
+        schema={
+            "remove_ioeventfd": _fields(
+                "KVM_IOEVENTFD with KVM_IOEVENTFD_FLAG_DEASSIGN, with what it was set up with.",
+                ["at"],
+                at=_of("address", "addr."),
+                len=_of("number", "len. Default: 0, any width.", default=0),
+                match=_of("number", "datamatch. Default: any value."),
+            )
+        },
+        read=_read_eventfd,
+        write=_write_eventfd,
+        perform=_remove_eventfd,
+        words=lambda action, name: f"KVM_IOEVENTFD deassign {name(action.addr)} len {action.len}",
+    ),
+    Kind(
+        RemoveCoalescedZone,
+        schema={
+            "remove_coalesced": _fields(
+                "KVM_UNREGISTER_COALESCED_MMIO of the zones that hold this range.",
+                ["at", "size"],
+                at=_of("address", "addr."),
+                size=_of("number", "size."),
+            )
+        },
+        read=_read_zone,
+        write=lambda action: {"remove_coalesced": {"at": action.addr, "size": action.size}},
+        perform=lambda machine, action: machine.remove_coalesced_zone(action.addr, action.size),
+        words=lambda action, name: (
+            f"KVM_UNREGISTER_COALESCED_MMIO {name(action.addr)}+{action.size:#x}"
+        ),
+    ),
+)

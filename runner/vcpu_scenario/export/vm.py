@@ -1,0 +1,123 @@
+"""What the VMM asks of its VM, in C: each an expression that is negative where KVM refuses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from vcpu_scenario.case import Action, Attempt
+from vcpu_scenario.export.names import Names
+from vcpu_scenario.export.refusal import Unexportable
+from vcpu_scenario.ioctls import (
+    ClearDirtyLog,
+    GetDirtyLog,
+    RemoveCoalescedZone,
+    RemoveIoeventfd,
+    SetHostMapping,
+    SetMemoryRegion,
+    SetSmcccFilter,
+    SetStealTime,
+)
+from vcpu_scenario.kvm.errnos import errno_name
+
+_MOST_PAGES: Final = 1 << 16
+_WIDTH: Final = 80
+_FLAGS: Final = {0: "0", 1: "KVM_MEM_LOG_DIRTY_PAGES", 2: "KVM_MEM_READONLY"}
+_PROTECTIONS: Final = {
+    "read_write": "PROT_READ | PROT_WRITE",
+    "read": "PROT_READ",
+    "none": "PROT_NONE",
+}
+
+
+def _region(action: SetMemoryRegion, names: Names) -> str:
+    flags = action.log_dirty | action.readonly << 1
+    words = _FLAGS.get(flags, "KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY")
+    return f"set_memory_region({action.slot}, {action.base:#x}, {action.size:#x}, {words})"
+
+
+def _mapping(action: SetHostMapping, names: Names) -> str:
+    if action.access == "unmapped":
+        return f"unmap_memory({action.slot})"
+    if action.access == "past_end":
+        return f"map_past_end({action.slot})"
+    return f"protect_memory({action.slot}, {_PROTECTIONS[action.access]})"
+
+
+def _pages(pages: tuple[int, ...]) -> str:
+    """An array of them, and how many there are."""
+    if any(page >= _MOST_PAGES for page in pages):
+        raise Unexportable(f"dirty pages beyond the first {_MOST_PAGES:,}")
+    if not pages:
+        return "NULL, 0"
+    return f"(uint32_t[]) {{ {', '.join(map(str, pages))} }}, {len(pages)}"
+
+
+def _clear(action: ClearDirtyLog, names: Names) -> str:
+    if action.count > _MOST_PAGES:
+        raise Unexportable(f"a dirty log of more than {_MOST_PAGES:,} pages")
+    where = f"{action.slot}, {action.first}, {action.count}"
+    return f"clear_dirty_log({where}, {_pages(action.pages)})"
+
+
+def _doorbell(action: RemoveIoeventfd, names: Names) -> str:
+    flags = "0" if action.match is None else "KVM_IOEVENTFD_FLAG_DATAMATCH"
+    where = f"{names.address(action.addr)}, {action.len}"
+    return f"remove_ioeventfd({where}, {flags}, {action.match or 0:#x})"
+
+
+_CALLS: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = {
+    SetMemoryRegion: ("KVM_SET_USER_MEMORY_REGION", _region),
+    SetHostMapping: ("a change of the memory's mapping", _mapping),
+    GetDirtyLog: ("KVM_GET_DIRTY_LOG", lambda action, names: f"get_dirty_log({action.slot})"),
+    ClearDirtyLog: ("KVM_CLEAR_DIRTY_LOG", _clear),
+    RemoveIoeventfd: ("KVM_IOEVENTFD", _doorbell),
+    RemoveCoalescedZone: (
+        "KVM_UNREGISTER_COALESCED_MMIO",
+        lambda action, names: (
+            f"remove_coalesced_zone({names.address(action.addr)}, {action.size:#x})"
+        ),
+    ),
+    SetSmcccFilter: (
+        "KVM_ARM_VM_SMCCC_FILTER",
+        lambda action, names: (
+            f"set_smccc_filter({action.base:#x}, {action.count:#x}, {action.action})"
+        ),
+    ),
+    SetStealTime: (
+        "KVM_ARM_VCPU_PVTIME_IPA",
+        lambda action, names: f"set_steal_time({names.address(action.addr)})",
+    ),
+}
+"""What a failure calls it, and the expression."""
+
+
+def _done(action: Action, names: Names) -> Iterator[str]:
+    what, call = _CALLS[type(action)]
+    yield from _broken(f"succeed({call(action, names)}", f'"{what}"')
+    if isinstance(action, GetDirtyLog) and action.pages is not None:
+        yield f"expect_dirty({_pages(action.pages)});"
+
+
+def _attempted(action: Attempt, names: Names) -> Iterator[str]:
+    known = _CALLS.get(type(action.action))
+    if known is None:
+        raise Unexportable("errno of an action that ends the program where it is refused")
+    what, call = known
+    tried = f"must_fail({call(action.action, names)}"
+    yield from _broken(tried, f'{errno_name(action.errno)}, "{what}"')
+
+
+def _broken(start: str, rest: str) -> Iterator[str]:
+    """A call, in two lines where it is long."""
+    if len(start) + len(rest) <= _WIDTH:
+        yield f"{start}, {rest});"
+    else:
+        yield f"{start},"
+        yield f"\t{rest});"
+
+
+OF: Final[Mapping[type[Action], Callable[[Any, Names], Iterator[str]]]] = {
+    **dict.fromkeys(_CALLS, _done),
+    Attempt: _attempted,
+}

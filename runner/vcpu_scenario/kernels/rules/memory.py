@@ -1,0 +1,24 @@
+"""Memory slots and the dirty log."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcpu_scenario.kernels.rules.rule import Commit, Rule, recorded, source
+
+MEMORY: Final[tuple[Rule, ...]] = (
+    Rule(
+        "memslots_32767",
+        (">=5.12",),
+        "a VM has 32,767 memory slots; before, 512",
+        recorded("Debian's 5.10.223 against 6.1.192, KVM_SET_USER_MEMORY_REGION of slot 512"),
+        (Commit("4fc096a99e01", "KVM: Raise the maximum number of user memslots", "5.12"),),
+    ),
+    Rule(
+        "dirty_log_manual_protect",
+        (">=5.2",),
+        "with KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 dirty pages stay so until KVM_CLEAR_DIRTY_LOG",
+        source("kvm_vm_ioctl_enable_cap_generic in the trees of 5.1 and 5.2"),
+        (Commit("d7547c55cbe7", "KVM: Introduce KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2", "5.2"),),
+    ),
+)

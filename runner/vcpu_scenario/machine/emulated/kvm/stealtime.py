@@ -1,0 +1,59 @@
+"""Stolen time (Arm DEN 0057): ``KVM_ARM_VCPU_PVTIME_CTRL``, the record and the guest's calls."""
+
+from __future__ import annotations
+
+from errno import EEXIST, EINVAL, ENXIO
+from typing import Final
+
+from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.interface import KvmError, Lacking
+
+PV_TIME_FEATURES: Final = 0xC500_0020
+PV_TIME_ST: Final = 0xC500_0021
+
+_WHAT: Final = "KVM_ARM_VCPU_PVTIME_IPA"
+_NOT_SUPPORTED: Final = (1 << 64) - 1
+_RECORD: Final = bytes(16)
+"""``struct pvclock_vcpu_stolen_time``: revision, attributes and time, all of them 0."""
+_TIME_AT: Final = 8
+
+
+def set_ipa(vcpu: Vcpu, addr: int) -> None:
+    """``kvm_arm_pvtime_set_attr``."""
+    if not vcpu.behaviour.smccc_pv_time:
+        raise Lacking(ENXIO, _WHAT)
+    if addr % 64:
+        raise KvmError(EINVAL, _WHAT)
+    if vcpu.steal_time is not None:
+        raise KvmError(EEXIST, _WHAT)
+    if vcpu.cpu.stage2.slot_at(addr) is None:
+        raise KvmError(EINVAL, _WHAT)
+    vcpu.steal_time = addr
+
+
+def features(vcpu: Vcpu) -> int:
+    """PV_TIME_FEATURES (``kvm_hypercall_pv_features``)."""
+    known = vcpu.cpu.x(1) & 0xFFFF_FFFF in (PV_TIME_FEATURES, PV_TIME_ST)
+    return 0 if known and vcpu.steal_time is not None else _NOT_SUPPORTED
+
+
+def record(vcpu: Vcpu) -> int:
+    """PV_TIME_ST (``kvm_init_stolen_time``): begins the record and says where it is."""
+    if vcpu.steal_time is None:
+        return _NOT_SUPPORTED
+    _write(vcpu, vcpu.steal_time, _RECORD)
+    return vcpu.steal_time
+
+
+def update(vcpu: Vcpu) -> None:
+    """``kvm_update_stolen_time``, where the vCPU is loaded. Nobody takes time from this vCPU."""
+    if vcpu.steal_time is not None:
+        _write(vcpu, vcpu.steal_time + _TIME_AT, bytes(8))
+
+
+def _write(vcpu: Vcpu, addr: int, data: bytes) -> None:
+    host = vcpu.cpu.stage2.slot_at(addr)
+    if host is None or host.slot.readonly or not vcpu.memslots.reachable(host, write=True):
+        return
+    vcpu.cpu.stage2.write(addr, data)
+    vcpu.memslots.written(addr)
