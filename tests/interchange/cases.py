@@ -16,6 +16,10 @@ ACTIONS: tuple[c.Action, ...] = (
     c.SetVcpuEvents(serror=True, serror_esr=7),
     c.SetMpState(5),
     c.AddMemslot(c.Memslot(0x5000_0000, 0x1000, readonly=True)),
+    c.InitVcpu(("psci_0_2", "power_off")),
+    c.RunAgain(),
+    c.PendSignal(),
+    c.Attempt(c.SetMpState(10), 22),
     c.HostInterrupt(),
 )
 
@@ -39,7 +43,8 @@ FULL = c.Case(
     final_regs=("sp",),
     skip_brk="never",
     psci_0_2=False,
-    limits=c.Limits(exits=7, seconds=0.05, repeats=3, stop_on_intr=False),
+    features=("power_off",),
+    limits=c.Limits(exits=7, seconds=0.05, repeats=3, stop_on_intr=False, stop_on_event=True),
 )
 
 GICV2 = c.Case(slots=(), gic=c.Gic(2, 0x0800_0000, cpu=0x0801_0000))

@@ -6,17 +6,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from vcpu_scenario.actions import guestdebug, memory, registers, run, vcpu
+from vcpu_scenario.actions import attempt, guestdebug, memory, registers, run, vcpu
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader
 from vcpu_scenario.case import Action
 from vcpu_scenario.machine.interface import Machine
 
-KINDS: Final[tuple[Kind[Any], ...]] = (
+_PLAIN: Final[tuple[Kind[Any], ...]] = (
     *guestdebug.KINDS,
     *registers.KINDS,
     *memory.KINDS,
     *vcpu.KINDS,
     *run.KINDS,
+)
+KINDS: Final[tuple[Kind[Any], ...]] = (
+    *_PLAIN,
+    attempt.kind_of(
+        lambda machine, action: perform(machine, action),
+        lambda action: write(action),
+        lambda action, name: words(action, name),
+    ),
 )
 _BY_RECORD: Final[Mapping[type, Kind[Any]]] = {kind.record: kind for kind in KINDS}
 _BY_KEY: Final[Mapping[str, Kind[Any]]] = {key: kind for kind in KINDS for key in kind.schema}

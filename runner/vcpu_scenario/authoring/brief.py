@@ -20,12 +20,12 @@ from vcpu_scenario.arm64.esr import (
     class_of,
 )
 from vcpu_scenario.case import Case
+from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.language.notation import Decimal, Verbatim, scalar
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.words import (
     EVENT_NAMES,
-    errno_name,
     executed_one,
 )
 

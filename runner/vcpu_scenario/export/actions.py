@@ -9,10 +9,14 @@ from vcpu_scenario.actions.guestdebug import struct_of
 from vcpu_scenario.case import (
     Action,
     AddMemslot,
+    Attempt,
     GuestDebug,
     HostInterrupt,
     ImmediateExit,
+    InitVcpu,
     Memslot,
+    PendSignal,
+    RunAgain,
     SetGuestDebug,
     SetIrqLine,
     SetMmioData,
@@ -129,6 +133,24 @@ def _run_field(action: SetRunField, names: Names) -> Iterator[str]:
     yield f"run->{action.field} = {value};"
 
 
+def features(names: Iterable[str]) -> str:
+    """The first word of ``kvm_vcpu_init.features``."""
+    return " | ".join(f"1 << KVM_ARM_VCPU_{name.upper()}" for name in names) or "0"
+
+
+def _init(action: InitVcpu, names: Names) -> Iterator[str]:
+    asked = names.features if action.features is None else action.features
+    yield f"init_vcpu({features(asked)});"
+
+
+def _signal(action: PendSignal, names: Names) -> Iterator[str]:
+    raise Unexportable("signal: a program has no signal that is blocked but for KVM_RUN")
+
+
+def _attempt(action: Attempt, names: Names) -> Iterator[str]:
+    raise Unexportable("errno beside an action: a program ends where an ioctl is refused")
+
+
 def _host_interrupt(action: HostInterrupt, names: Names) -> Iterator[str]:
     raise Unexportable("host_interrupt: real KVM takes interrupts of its host when they come")
 
@@ -148,4 +170,8 @@ _OF: Final[Mapping[type[Action], Callable[[Any, Names], Iterable[str]]]] = {
     ],
     AddMemslot: lambda action, names: [memslot(action.slot)],
     HostInterrupt: _host_interrupt,
+    InitVcpu: _init,
+    RunAgain: lambda action, names: [],
+    PendSignal: _signal,
+    Attempt: _attempt,
 }

@@ -24,9 +24,16 @@ ERRNOS: Final = {
     "EEXIST": 17,
     "ENODEV": 19,
     "EINVAL": 22,
+    "ENOTTY": 25,
     "ENOSPC": 28,
     "ERANGE": 34,
     "ENOSYS": 38,
     "EOPNOTSUPP": 95,
     "EHWPOISON": 133,
 }
+_NAMES: Final = {number: name for name, number in ERRNOS.items()}
+
+
+def errno_name(number: int) -> str:
+    """``EINTR`` for 4; the number where it has no name."""
+    return _NAMES.get(number, str(number))

@@ -6,12 +6,37 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import vcpu_scenario.actions as actions
+from vcpu_scenario.actions.attempt import KEY as ERRNO
 from vcpu_scenario.actions.guestdebug import read_guest_debug
-from vcpu_scenario.case import Action, GuestDebug, Memslot
+from vcpu_scenario.case import (
+    Action,
+    Attempt,
+    GuestDebug,
+    HostInterrupt,
+    ImmediateExit,
+    Memslot,
+    PendSignal,
+    RunAgain,
+    SetMmioData,
+    SetRunField,
+    WriteMemory,
+)
+from vcpu_scenario.language.errnos import read_errno
 from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.memory import Bytes, Memory, joined, read_placed, read_slot
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
 from vcpu_scenario.language.scope import Scope
+
+_CANNOT_BE_REFUSED = (
+    RunAgain,
+    PendSignal,
+    ImmediateExit,
+    HostInterrupt,
+    SetMmioData,
+    SetRunField,
+    WriteMemory,
+)
+"""Actions that are no ioctl."""
 
 
 @dataclass(slots=True)
@@ -74,12 +99,31 @@ class Doings:
 
 def read_actions(node: Node | None, doings: Doings) -> tuple[Action, ...]:
     """The actions that the list ``node`` describes."""
-    return tuple(
-        action
-        for item in doings.items(node)
-        for key, value in doings.entries(item)
-        for action in actions.read(key, value, doings)
-    )
+    return tuple(action for item in doings.items(node) for action in _read_item(item, doings))
+
+
+def _read_item(item: Node, doings: Doings) -> Iterable[Action]:
+    """The actions of one item: one key, and beside it the errno that it is to give."""
+    entries = [entry for entry in doings.entries(item) if entry[0] != ERRNO]
+    errno = item.get(ERRNO) if isinstance(item, Map) else None
+    if len(entries) != 1:
+        if not (isinstance(item, Map) and item.faulty):
+            found = ", ".join(key for key, _ in entries) or "none"
+            doings.complain("an item says one action", item, found=found, expected="one of them")
+        return ()
+    key, value = entries[0]
+    done = tuple(actions.read(key, value, doings))
+    if errno is None:
+        return done
+    if len(done) != 1 or isinstance(done[0], _CANNOT_BE_REFUSED):
+        doings.complain(
+            "the kernel cannot refuse this with one errno",
+            errno,
+            found=key if len(done) == 1 else f"{key} of {len(done)}",
+            expected="one ioctl that the action makes",
+        )
+        return ()
+    return (Attempt(done[0], read_errno(errno, doings.scope)),)
 
 
 def read_debug(node: Node | None, doings: Doings) -> GuestDebug | None:

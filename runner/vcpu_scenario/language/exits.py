@@ -12,6 +12,7 @@ from vcpu_scenario.expectation import Check, ExpectedExit, RegisterCheck
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.errnos import ERRNOS
 from vcpu_scenario.language.actions import Doings, read_actions
+from vcpu_scenario.language.errnos import read_errno
 from vcpu_scenario.language.memory import read_hex
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
 from vcpu_scenario.language.scope import Scope
@@ -297,22 +298,6 @@ def _error(variant: _Variant) -> None:
 def _stale_exit(variant: _Variant) -> None:
     if (name := variant.body.get("exit")) is not None:
         variant.check("exit", _text(name), name)
-
-
-def read_errno(node: Node, scope: Scope) -> int:
-    """An errno by name or number."""
-    name = _text(node)
-    if name in ERRNOS:
-        return ERRNOS[name]
-    if name.startswith("E"):
-        scope.problems.add(
-            f"no errno is called {quoted(name)}",
-            node.span,
-            expected=", ".join(ERRNOS),
-            near=(name, ERRNOS),
-        )
-        return 0
-    return scope.number(node, low=1, high=4095)
 
 
 _VARIANTS: Final[Mapping[str, Callable[[_Variant], None]]] = {

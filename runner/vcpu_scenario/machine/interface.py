@@ -28,9 +28,22 @@ def enabling(cap: str) -> str:
     return f"cap {cap}"
 
 
+def initialising(features: Sequence[str]) -> str:
+    """:attr:`KvmError.what` where ``KVM_ARM_VCPU_INIT`` is refused."""
+    return f"KVM_ARM_VCPU_INIT {' '.join(features)}".rstrip()
+
+
 def is_of_enabling(error: str) -> bool:
     """Whether a trace's ``error`` says that ``KVM_ENABLE_CAP`` was refused."""
     return error.startswith(enabling(""))
+
+
+class NotRefused(Exception):
+    """The kernel did ``what`` it was expected to refuse, or refused it in another way."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
 
 
 class Unsupported(Exception):
@@ -77,8 +90,14 @@ class Machine(Protocol):
         """``KVM_CREATE_DEVICE`` of a vGIC, its addresses and its initialisation."""
         ...
 
-    def vcpu_init(self, *, psci_0_2: bool) -> None:
-        """``KVM_ARM_VCPU_INIT`` with the host's preferred target."""
+    def vcpu_init(self, features: Sequence[str]) -> None:
+        """``KVM_ARM_VCPU_INIT`` with the host's preferred target and ``features``, by the names of
+        :mod:`~vcpu_scenario.kvm.features`. Once more it resets the vCPU."""
+        ...
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What ``KVM_ARM_VCPU_INIT`` asked for at first."""
         ...
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None: ...
@@ -114,6 +133,11 @@ class Machine(Protocol):
     def set_vcpu_events(self, events: abi.kvm_vcpu_events) -> None: ...
 
     def set_mp_state(self, state: int) -> None: ...
+
+    def pend_signal(self) -> None:
+        """A signal is pending when the next run starts, which lets it through
+        (``KVM_SET_SIGNAL_MASK``)."""
+        ...
 
     def host_interrupt(self) -> None:
         """A host interrupt arrives between two entries of the next run, where that can be

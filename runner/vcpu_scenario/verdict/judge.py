@@ -8,6 +8,7 @@ from typing import Final
 
 from vcpu_scenario.case import Limits
 from vcpu_scenario.expectation import Check, Expectation, Xfail
+from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.trace import Ending, Stop, Trace, Unmodelled
 from vcpu_scenario.verdict.doings import not_done, not_reacted
 from vcpu_scenario.verdict.exits import NO_FURTHER, compare_exits, compare_never
@@ -16,7 +17,7 @@ from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.records import Kind, Mismatch, StopFinding
 from vcpu_scenario.verdict.sofar import holds_so_far
 from vcpu_scenario.verdict.stops import compare_stops
-from vcpu_scenario.verdict.words import ENDINGS, errno_name
+from vcpu_scenario.verdict.words import ENDINGS
 
 
 def judge(
@@ -164,18 +165,20 @@ def _errno(check: Check) -> str:
     return errno_name(check.value) if isinstance(check.value, int) else check.written
 
 
+_WHO: Final = {
+    Ending.VMM: "the VMM went no further",
+    Ending.NOT_REFUSED: "the kernel did not refuse as expected what the VMM did",
+}
+
+
 def _refused_action(expectation: Expectation, trace: Trace) -> Iterator[Mismatch]:
     if trace.refused:
         last = len(trace.exits) - 1
-        where = f" at exit {last}" if trace.exits else ""
-        who = (
-            "the VMM went no further"
-            if trace.ended is Ending.VMM
-            else "the kernel refused what the VMM did"
-        )
+        where = f"at exit {last}" if trace.exits else "before the first KVM_RUN"
+        who = _WHO.get(trace.ended, "the kernel refused what the VMM did")
         yield Mismatch(
             Kind.REFUSED,
-            f"{who}{where}: {trace.refused}",
+            f"{who} {where}: {trace.refused}",
             expectation.span,
             exit=last if trace.exits else None,
         )

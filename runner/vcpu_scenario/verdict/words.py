@@ -6,7 +6,6 @@ section D24.2.40), as far as KVM hands them to userspace.
 
 from __future__ import annotations
 
-import errno as errnos
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -25,6 +24,7 @@ from vcpu_scenario.arm64.esr import (
     class_of,
 )
 from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.trace import Ending
 
 Name = Callable[[int], str]
@@ -73,11 +73,6 @@ EVENT_NAMES: Final = {
     abi.KVM_SYSTEM_EVENT_WAKEUP: "wakeup",
     abi.KVM_SYSTEM_EVENT_SUSPEND: "suspend",
 }
-
-
-def errno_name(errno: int) -> str:
-    """``EINTR`` for 4; the number where it has no name."""
-    return errnos.errorcode.get(errno, str(errno))
 
 
 def describe(fields: Mapping[str, Any], name: Name) -> str:

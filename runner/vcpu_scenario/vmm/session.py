@@ -233,7 +233,7 @@ class Session:
             return told
         for load in self.case.loads:
             self.machine.write_memory(load.addr, load.data)
-        self.machine.vcpu_init(psci_0_2=self.case.psci_0_2)  # which resets every register
+        self.machine.vcpu_init(self.machine.features)  # which resets every register
         for name, value in self._initial.items():
             try:
                 self.machine.set_one_reg(id_of(name), value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vcpu_scenario.case import Case
+from vcpu_scenario.kvm.features import PSCI_0_2
 from vcpu_scenario.kvm.registers import id_of
 from vcpu_scenario.machine.interface import Machine
 
@@ -18,7 +19,7 @@ def set_up(machine: Machine, case: Case) -> None:
         machine.write_memory(load.addr, load.data)
     for cap in case.caps:
         machine.enable_cap(cap)
-    machine.vcpu_init(psci_0_2=case.psci_0_2)
+    machine.vcpu_init(features_of(case))
     if case.gic is not None:
         machine.create_gic(case.gic)
     for ioeventfd in case.ioeventfds:
@@ -27,3 +28,8 @@ def set_up(machine: Machine, case: Case) -> None:
         machine.add_coalesced_zone(zone.addr, zone.size)
     for name, value in case.regs:
         machine.set_one_reg(id_of(name), value)
+
+
+def features_of(case: Case) -> tuple[str, ...]:
+    """What ``KVM_ARM_VCPU_INIT`` asks for."""
+    return (*case.features, PSCI_0_2) if case.psci_0_2 else case.features

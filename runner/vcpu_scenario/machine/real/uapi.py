@@ -83,6 +83,12 @@ class kvm_vcpu_init(ctypes.Structure):  # noqa: N801
     _fields_ = [("target", c_uint32), ("features", c_uint32 * 7)]
 
 
+class kvm_signal_mask(ctypes.Structure):  # noqa: N801
+    """The head of the structure: the set follows it."""
+
+    _fields_ = [("len", c_uint32)]
+
+
 class kvm_create_device(ctypes.Structure):  # noqa: N801
     _fields_ = [("type", c_uint32), ("fd", c_uint32), ("flags", c_uint32)]
 
@@ -101,6 +107,7 @@ KVM_IRQ_LINE: Final = _ioc(_WRITE, 0x61, kvm_irq_level)
 KVM_REGISTER_COALESCED_MMIO: Final = _ioc(_WRITE, 0x67, kvm_coalesced_mmio_zone)
 KVM_IOEVENTFD: Final = _ioc(_WRITE, 0x79, kvm_ioeventfd)
 KVM_RUN: Final = _io(0x80)
+KVM_SET_SIGNAL_MASK: Final = _ioc(_WRITE, 0x8B, kvm_signal_mask)
 KVM_SET_MP_STATE: Final = _ioc(_WRITE, 0x99, kvm_mp_state)
 KVM_SET_GUEST_DEBUG: Final = _ioc(_WRITE, 0x9B, abi.kvm_guest_debug)
 KVM_SET_VCPU_EVENTS: Final = _ioc(_WRITE, 0xA0, abi.kvm_vcpu_events)
@@ -114,9 +121,6 @@ KVM_CREATE_DEVICE: Final = _ioc(_WRITE | _READ, 0xE0, kvm_create_device)
 KVM_SET_DEVICE_ATTR: Final = _ioc(_WRITE, 0xE1, kvm_device_attr)
 
 KVM_API_VERSION: Final = 12
-
-KVM_REGISTERS_MOST: Final = 4096
-"""Ids for which there is room; no vCPU has so many."""
 
 KVM_CAP_ARM_VM_IPA_SIZE: Final = 165
 

@@ -27,7 +27,7 @@ MPIDR: Final = 0x8000_0000
 """MPIDR_EL1 of the first vCPU."""
 UNKNOWN_RESET: Final = 0x1DE7_EC7E_DBAD_C0DE
 """What KVM resets architecturally UNKNOWN registers to (``reset_unknown``)."""
-_OSLSR_RESET: Final = 1 << 3
+OSLSR_RESET: Final = 1 << 3
 """OSLSR_EL1.OSLM: there is an OS lock, and it is open."""
 
 
@@ -75,6 +75,8 @@ class Vcpu:
         """What ``KVM_RUN`` returns for want of a place for the vGIC's frames."""
         self.ring: Final = abi.kvm_coalesced_mmio_ring()
         self.caps: Final = set[str]()
+        self.features: frozenset[str] | None = None
+        """What ``KVM_ARM_VCPU_INIT`` asked for, None before it."""
         self.psci_0_2 = True
         self.has_run = False
         """``KVM_RUN`` was called: what describes the VM is settled."""
@@ -111,7 +113,7 @@ class Vcpu:
         self.unloaded: Final = dict[int, int]()
         """By its id what the VMM wrote to a register of which the CPU does not keep all: KVM has it
         until the vCPU runs."""
-        self.oslsr = _OSLSR_RESET
+        self.oslsr = OSLSR_RESET
         self.csselr = UNKNOWN_RESET
         # What the VMM wrote, where that is not what KVM shows by itself.
         self.id_values: Final = dict[Encoding, int]()
