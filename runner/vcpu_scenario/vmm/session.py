@@ -10,9 +10,11 @@ from typing import Final
 from vcpu_scenario.actions import perform
 from vcpu_scenario.case import (
     Action,
+    Attempt,
     Case,
     HostInterrupt,
     ImmediateExit,
+    PendSignal,
     SetGuestDebug,
     WriteMemory,
 )
@@ -38,7 +40,8 @@ _WAIT: Final = 0.001
 """Seconds between two looks while nothing runs."""
 
 _PC: Final = CORE_REGISTERS["pc"]
-_LEFT_TO_THE_DEBUGGER: Final = (SetGuestDebug, ImmediateExit, HostInterrupt)
+_LEFT_OUT: Final = (SetGuestDebug, ImmediateExit, PendSignal, HostInterrupt, Attempt)
+"""What the debugger does in the scenario's place, and what the kernel is to refuse."""
 _AT_RESET: Final = (*CORE_REGISTERS, *SYSTEM_REGISTERS)
 _KEPT: Final = 20_000
 """Calls of ``KVM_RUN`` that are remembered."""
@@ -82,7 +85,7 @@ class Session:
     def _set_up(self) -> None:
         set_up(self.machine, self.case)
         for action in self.case.before:
-            if not isinstance(action, _LEFT_TO_THE_DEBUGGER) and not _is_breakpoint(action):
+            if not isinstance(action, _LEFT_OUT) and not _is_breakpoint(action):
                 perform(self.machine, action)
 
     @property
