@@ -159,6 +159,24 @@ class RunVcpu:
 
 
 @dataclass(frozen=True, slots=True)
+class InitVcpu:
+    """``KVM_ARM_VCPU_INIT`` once more, with these features, or with those of the set-up where they
+    are None: the vCPU is reset."""
+
+    features: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunAgain:
+    """Nothing but to call ``KVM_RUN`` again, where a VMM would end."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendSignal:
+    """A signal is pending when the next ``KVM_RUN`` starts, which lets it through."""
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """An action that the kernel is expected to refuse, with ``errno``."""
 
@@ -192,6 +210,9 @@ Action: TypeAlias = (
     | SetVcpuEvents
     | SetMpState
     | RunVcpu
+    | InitVcpu
+    | RunAgain
+    | PendSignal
     | Attempt
     | AddMemslot
     | SetMemoryRegion
@@ -267,7 +288,8 @@ class Limits:
     ``exits`` counts exits of the vCPU; ``repeats`` ends after that many repeats of an exit that
     is the same in every field; ``instructions`` bounds the guest within one ``KVM_RUN`` on the
     emulated machine and ``seconds`` does so on real KVM: either way the run is interrupted and
-    reports ``EINTR``, which ends the case unless ``stop_on_intr`` is off.
+    reports ``EINTR``, which ends the case unless ``stop_on_intr`` is off. A system event or an
+    error ends it where there is nothing to do after it, and with ``stop_on_event`` in any case.
     """
 
     exits: int = 40
@@ -275,6 +297,7 @@ class Limits:
     seconds: float = 0.3
     repeats: int | None = None
     stop_on_intr: bool = True
+    stop_on_event: bool = False
 
     @property
     def may_run_again(self) -> bool:
@@ -305,9 +328,13 @@ class Case:
     """(address, length) of memory to read at the end."""
     final_regs: tuple[str, ...] = ()
     """Registers to read at the end, beside those observed."""
+    lists_registers: bool = False
+    """Whether ``KVM_GET_REG_LIST`` is read at the end."""
     skip_brk: Literal["without-actions", "always", "never"] = "without-actions"
     """When pc is moved past a BRK that exited: where the exit has no actions, always, never."""
     psci_0_2: bool = True
+    features: tuple[str, ...] = ()
+    """What KVM_ARM_VCPU_INIT asks for beside ``psci_0_2``, by the names of :mod:`kvm.features`."""
     vcpus: int = 1
     """All but the first are off until one that runs switches them on."""
     quantum: int | None = None

@@ -105,6 +105,25 @@ class OutputCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedCheck:
+    """Whether KVM_GET_REG_LIST has the register with this id, which the author calls ``reg``."""
+
+    reg: str
+    id: int
+    listed: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RegListCheck:
+    """What KVM_GET_REG_LIST gives at the end; ``count`` is None where that does not matter."""
+
+    registers: tuple[ListedCheck, ...]
+    count: int | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Final:
     """The state at the end of the run."""
 
@@ -113,6 +132,7 @@ class Final:
     eventfds: tuple[EventfdCheck, ...] = ()
     ring: RingCheck | None = None
     outputs: tuple[OutputCheck, ...] = ()
+    reg_list: RegListCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)

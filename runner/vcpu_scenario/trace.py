@@ -187,7 +187,8 @@ class Trace:
 
     ``errno`` is that of the refusal, 0 where nothing was refused or the record does not say.
     ``eventfd`` counts signals for each ioeventfd of the case in order; ``ring`` is None without
-    coalesced zones; ``final_regs`` and ``memory`` are what the case asked to read at the end;
+    coalesced zones; ``final_regs`` and ``memory`` are what the case asked to read at the end, and
+    ``reg_list`` the ids that KVM_GET_REG_LIST gives then, None where it did not ask;
     ``output`` is what userspace devices sent out, by name; ``ended`` says why the run ended,
     and ``refused`` what was refused of what the VMM did between two runs.
     ``unmodelled`` is what the emulated machine ended it at, in place of the exit that a kernel
@@ -207,6 +208,7 @@ class Trace:
     refused: str = ""
     unmodelled: Unmodelled | None = None
     entries: tuple[Entry, ...] = field(default=(), compare=False)
+    reg_list: tuple[int, ...] | None = None
 
     @property
     def runs(self) -> Iterator[tuple[Entry, Exit]]:

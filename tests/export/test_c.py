@@ -21,7 +21,7 @@ from vcpu_scenario.kvm.registers import SYSTEM_REGISTERS
 from vcpu_scenario.language import load
 from vcpu_scenario.vmm.vmms import VMMS
 
-from .conftest import EVERYTHING, ROOT, SHIPPED, compiled, only, shipped
+from .conftest import EVERYTHING, REFUSED, ROOT, SHIPPED, compiled, only, shipped
 
 _VARIED = (
     "single-step/access-handled-by-userspace",
@@ -87,6 +87,13 @@ def test_every_shipped_scenario_can_be_exported(path: Path) -> None:
         assert text.isascii()
         lines = text.replace(subject.short_name, "").expandtabs(8).split("\n")
         assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize("path", REFUSED, ids=lambda path: path.stem.split(".")[0])
+def test_what_no_program_has_is_refused_by_its_name(path: Path) -> None:
+    for subject in shipped(path):
+        with pytest.raises(Unexportable, match=r"signal|errno beside|128 bits|reg_list"):
+            program(subject)
 
 
 STEP = """\

@@ -27,6 +27,10 @@ ACTIONS: tuple[c.Action, ...] = (
     i.RemoveCoalescedZone(0x0B00_0000, 0x100),
     i.SetSmcccFilter(0x8600_1000, 1, 2),
     i.SetStealTime(0x5000_0040),
+    c.InitVcpu(("psci_0_2", "power_off")),
+    c.RunAgain(),
+    c.PendSignal(),
+    c.Attempt(c.SetMpState(10), 22),
     c.HostInterrupt(),
 )
 
@@ -50,7 +54,8 @@ FULL = c.Case(
     final_regs=("sp",),
     skip_brk="never",
     psci_0_2=False,
-    limits=c.Limits(exits=7, seconds=0.05, repeats=3, stop_on_intr=False),
+    features=("power_off",),
+    limits=c.Limits(exits=7, seconds=0.05, repeats=3, stop_on_intr=False, stop_on_event=True),
 )
 
 GICV2 = c.Case(slots=(), gic=c.Gic(2, 0x0800_0000, cpu=0x0801_0000))

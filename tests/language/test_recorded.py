@@ -187,6 +187,7 @@ def as_scenario(entry: Json) -> str:
             "exits": job.get("max", 40),
             "seconds": job.get("timeout", 0.3),
             "stop_on_eintr": job.get("stop_on_intr", True),
+            "stop_on_event": True,
             **({"repeats": job["sticky_limit"]} if "sticky_limit" in job else {}),
         },
         "expect": [clause(trace) for trace in entry["traces"]],

@@ -154,10 +154,19 @@ READ = "mmio: {read: 0}"
         ("mmio: {read: 0, reply: 1}", [NOT_DONE]),
         (
             f"system_event: {{}}, {READ}",
-            ["nothing comes after a system event, which ends the run"],
+            ["nothing comes after a system event without an action, which ends the run"],
         ),
-        ("system_event: {repeat: 2}", ["nothing comes after a system event, which ends the run"]),
-        (f"error: {{}}, {READ}", ["nothing comes after an error, which ends the run"]),
+        (
+            "system_event: {repeat: 2}",
+            ["nothing comes after a system event without an action, which ends the run"],
+        ),
+        (
+            f"error: {{}}, {READ}",
+            ["nothing comes after an error without an action, which ends the run"],
+        ),
+        (f"error: {{{THEN}}}, {READ}", []),
+        (f"system_event: {{{THEN}}}, {READ}", []),
+        (f"system_event: {{repeat: 2, {THEN}}}, {READ}", []),
         (
             f"interrupted: {{}}, {READ}",
             ["nothing comes after an interrupted run without an action, which ends the run"],

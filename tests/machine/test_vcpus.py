@@ -26,7 +26,7 @@ def machine() -> Iterator[EmulatedMachine]:
     made.create_vcpus(3)
     for number in range(3):
         made.select(number)
-        made.vcpu_init(psci_0_2=True, power_off=number > 0)
+        made.vcpu_init(("psci_0_2", "power_off") if number else ("psci_0_2",))
     made.select(0)
     yield made
     made.close()

@@ -131,14 +131,12 @@ def test_a_slot_that_cannot_be_mapped_is_refused(machine: RealMachine) -> None:
     assert refused.value.errno in (errno.ENOMEM, errno.EINVAL)
 
 
-def test_a_refused_capability_reads_as_recorded_errors_do(
-    kvm: FakeKvm, machine: RealMachine
-) -> None:
+def test_a_refused_capability_is_told_by_its_name(kvm: FakeKvm, machine: RealMachine) -> None:
     kvm.refuses["KVM_ENABLE_CAP"] = errno.EINVAL
     with pytest.raises(KvmError) as refused:
         machine.enable_cap("arm_nisv_to_user")
     assert refused.value.errno == errno.EINVAL
-    assert refused.value.what == "cap nisv: Invalid argument"
+    assert refused.value.what == "cap nisv"
     assert kvm.of("KVM_ENABLE_CAP")[0]["cap"] == 177
 
 
@@ -186,7 +184,7 @@ def test_the_vcpu_is_the_preferred_target_with_psci_as_asked(
         return 0
 
     kvm.does["KVM_ARM_PREFERRED_TARGET"] = prefer
-    machine.vcpu_init(psci_0_2=psci)
+    machine.vcpu_init(["psci_0_2"] if psci else [])
     (init,) = kvm.of("KVM_ARM_VCPU_INIT")
     assert init["target"] == 5
     assert init["features"][0] == feature
@@ -219,7 +217,7 @@ def test_a_register_that_the_kernel_does_not_have_is_named(
     kvm: FakeKvm, machine: RealMachine
 ) -> None:
     kvm.refuses["KVM_GET_ONE_REG"] = errno.ENOENT
-    with pytest.raises(KvmError, match="KVM_GET_ONE_REG 0x6030000000100040: No such file"):
+    with pytest.raises(KvmError, match=r"KVM_GET_ONE_REG 0x6030000000100040 \(pc\)"):
         machine.get_one_reg(CORE_REGISTERS["pc"])
 
 

@@ -91,7 +91,7 @@ def test_everything_a_job_says_is_in_its_case() -> None:
         ),
         observe=("x1", "esr_el1"),
         skip_brk="always",
-        limits=Limits(exits=7, seconds=0.5, repeats=3, stop_on_intr=False),
+        limits=Limits(exits=7, seconds=0.5, repeats=3, stop_on_intr=False, stop_on_event=True),
     )
 
 
@@ -99,7 +99,7 @@ def test_what_a_job_leaves_out_has_the_recorders_defaults() -> None:
     plain = case_of({key: JOB[key] for key in ("name", "asm", "ram", "load", "regs")})
     assert plain.observe == ("x0", "x1", "x2", "x3")
     assert plain.default_reply == 0x8877665544332211
-    assert plain.limits == Limits(exits=40, seconds=0.3)
+    assert plain.limits == Limits(exits=40, seconds=0.3, stop_on_event=True)
     assert (plain.devices, plain.debug, plain.gic) == ((), None, None)
     assert plain.skip_brk == "without-actions"
 

@@ -20,7 +20,7 @@ def test_the_exit_of_a_mismatch_of_stops_counts_stops() -> None:
 
 
 def test_a_mismatch_of_the_final_state_is_one_of_a_value() -> None:
-    final = {"final register", "memory", "eventfd", "ring", "output"}
+    final = {"final register", "register list", "memory", "eventfd", "ring", "output"}
     assert {kind for kind in Kind if kind.is_final} == final
     assert {kind for kind in Kind if kind.is_value} == final | {"field", "register"}
 

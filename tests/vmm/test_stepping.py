@@ -143,8 +143,8 @@ def test_after_a_reset_the_guest_begins_again_whatever_the_ioctl_resets() -> Non
     """KVM_ARM_VCPU_INIT resets every register of a vCPU that has run."""
 
     class Resets(EmulatedMachine):
-        def vcpu_init(self, *, psci_0_2: bool, power_off: bool = False) -> None:
-            super().vcpu_init(psci_0_2=psci_0_2, power_off=power_off)
+        def vcpu_init(self, features: Sequence[str]) -> None:
+            super().vcpu_init(features)
             for register in ("pc", "x0", "x1", "x19"):
                 self.set_one_reg(CORE_REGISTERS[register], 0)
 

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
 from vcpu_scenario.actions.kind import YES, Kind, Node, Reader
-from vcpu_scenario.case import HostInterrupt, ImmediateExit, SetMmioData, SetRunField
+from vcpu_scenario.case import (
+    HostInterrupt,
+    ImmediateExit,
+    PendSignal,
+    RunAgain,
+    SetMmioData,
+    SetRunField,
+)
 from vcpu_scenario.machine.interface import Machine
 
 _FORGED: Final[Mapping[str, tuple[Literal["exit_reason", "mmio.is_write", "mmio.len"], int]]] = {
@@ -40,6 +47,34 @@ def _forge(machine: Machine, action: SetRunField) -> None:
 
 
 KINDS: Final = (
+    Kind(
+        RunAgain,
+        schema={
+            "run_again": {
+                "description": "Nothing, but that KVM_RUN is called again: after a system event or"
+                " an error, where a run without actions ends.",
+                **YES,
+            }
+        },
+        read=lambda key, node, reader: [RunAgain()],
+        write=lambda action: {"run_again": True},
+        perform=lambda machine, action: None,
+        words=lambda action, name: "goes on all the same",
+    ),
+    Kind(
+        PendSignal,
+        schema={
+            "signal": {
+                "description": "A signal is pending when the next KVM_RUN starts, which lets it"
+                " through (KVM_SET_SIGNAL_MASK).",
+                **YES,
+            }
+        },
+        read=lambda key, node, reader: [PendSignal()],
+        write=lambda action: {"signal": True},
+        perform=lambda machine, action: machine.pend_signal(),
+        words=lambda action, name: "a signal is pending for the next run",
+    ),
     Kind(
         ImmediateExit,
         schema={

@@ -1,5 +1,5 @@
-"""The vCPU's interrupt lines, events and state, and which one's turn it is: KVM_IRQ_LINE,
-KVM_SET_VCPU_EVENTS and KVM_SET_MP_STATE."""
+"""The vCPU's interrupt lines, events, state and reset, and which one's turn it is: KVM_IRQ_LINE,
+KVM_SET_VCPU_EVENTS, KVM_SET_MP_STATE and KVM_ARM_VCPU_INIT."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, Unwritable
-from vcpu_scenario.case import RunVcpu, SetIrqLine, SetMpState, SetVcpuEvents
+from vcpu_scenario.case import InitVcpu, RunVcpu, SetIrqLine, SetMpState, SetVcpuEvents
 from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.features import FEATURES
 from vcpu_scenario.machine.interface import Machine
 
 # -- interrupt lines ------------------------------------------------------------------------------
@@ -103,7 +104,43 @@ def _read_turn(key: str, node: Node, reader: Reader) -> Iterable[RunVcpu]:
     yield RunVcpu(reader.number(node, low=0, high=reader.vcpus - 1))
 
 
+# -- the reset ------------------------------------------------------------------------------------
+
+
+def _read_init(key: str, node: Node, reader: Reader) -> Iterable[InitVcpu]:
+    if not reader.flag(node, default=True):
+        reader.complain("this does nothing", node, found="false", expected="true, or a list")
+    features = tuple(dict.fromkeys(reader.text(item) for item in reader.items(node)))
+    yield InitVcpu(None if reader.flag(node) else features)
+
+
+def _init(machine: Machine, action: InitVcpu) -> None:
+    machine.vcpu_init(machine.features if action.features is None else action.features)
+
+
 KINDS: Final = (
+    Kind(
+        InitVcpu,
+        schema={
+            "vcpu_init": {
+                "title": "true, or a list of features",
+                "description": "KVM_ARM_VCPU_INIT once more, which resets the vCPU: with the"
+                " features of the set-up, or with those of a list.",
+                "type": ["boolean", "array"],
+                "items": {
+                    "description": "KVM_ARM_VCPU_ and this name.",
+                    "type": "string",
+                    "enum": list(FEATURES),
+                },
+            }
+        },
+        read=_read_init,
+        write=lambda action: {
+            "vcpu_init": True if action.features is None else list(action.features)
+        },
+        perform=_init,
+        words=lambda action, name: f"KVM_ARM_VCPU_INIT {' '.join(action.features or ())}".rstrip(),
+    ),
     Kind(
         SetIrqLine,
         schema={

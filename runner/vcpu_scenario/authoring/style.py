@@ -65,9 +65,10 @@ class Place:
 
     @property
     def is_variant(self) -> bool:
-        """Whether this is a mapping with one key that says what it is, such as an exit."""
+        """Whether this is a mapping with one key that says what it is, such as an exit, or an
+        action, beside which there may be one more."""
         schema = self.schema
-        return bool(schema.get("minProperties") == 1 and schema.get("maxProperties") == 1)
+        return bool(schema.get("minProperties") == 1 and schema.get("maxProperties") in (1, 2))
 
     @property
     def is_item_variant(self) -> bool:

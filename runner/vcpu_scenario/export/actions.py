@@ -12,7 +12,10 @@ from vcpu_scenario.case import (
     GuestDebug,
     HostInterrupt,
     ImmediateExit,
+    InitVcpu,
     Memslot,
+    PendSignal,
+    RunAgain,
     RunVcpu,
     SetGuestDebug,
     SetIrqLine,
@@ -135,6 +138,20 @@ def _run_vcpu(action: RunVcpu, names: Names) -> Iterator[str]:
     raise Unexportable("run_vcpu: a program in C has one vCPU")
 
 
+def features(names: Iterable[str]) -> str:
+    """The first word of ``kvm_vcpu_init.features``."""
+    return " | ".join(f"1 << KVM_ARM_VCPU_{name.upper()}" for name in names) or "0"
+
+
+def _init(action: InitVcpu, names: Names) -> Iterator[str]:
+    asked = names.features if action.features is None else action.features
+    yield f"init_vcpu({features(asked)});"
+
+
+def _signal(action: PendSignal, names: Names) -> Iterator[str]:
+    raise Unexportable("signal: a program has no signal that is blocked but for KVM_RUN")
+
+
 def _host_interrupt(action: HostInterrupt, names: Names) -> Iterator[str]:
     raise Unexportable("host_interrupt: real KVM takes interrupts of its host when they come")
 
@@ -156,4 +173,7 @@ _OF: Final[Mapping[type[Action], Callable[[Any, Names], Iterable[str]]]] = {
     RunVcpu: _run_vcpu,
     **vm.OF,
     HostInterrupt: _host_interrupt,
+    InitVcpu: _init,
+    RunAgain: lambda action, names: [],
+    PendSignal: _signal,
 }

@@ -18,6 +18,9 @@ from vcpu_scenario.export.remarks import Remarks
 from vcpu_scenario.export.subject import Branch
 from vcpu_scenario.export.text import comment, function, joined
 
+_ENDS: Final = ("error", "system_event")
+"""Exits that end a run without actions."""
+
 _MOST_PLACES: Final = 60
 
 
@@ -230,15 +233,25 @@ def _to_the_end(branch: Branch) -> list[str]:
     return ["do {", "\trun_vcpu();", f"}} while (go_on{branch.suffix}());", ""]
 
 
+def _goes_on_past_an_end(branch: Branch) -> bool:
+    """Whether the VMM acts at an exit that ends a run without actions. Which exit that is the
+    numbers say: a reaction that waits for one is not in C."""
+    exits = branch.clause.expectation.exits or ()
+    past = any(one.kind in _ENDS for one in exits[:-1])
+    if past and branch.clause.case.reactions:
+        raise Unexportable("`on:` with an exit that ends a run without actions")
+    return past
+
+
 def _after_exit(branch: Branch, names: Names) -> Iterator[str]:
     """What the VMM does after each exit, and whether it goes on."""
     case = branch.clause.case
     suffix = branch.suffix
     on = [(number, acting) for number, acting in case.on if acting]
-    ends = ["is_over()", f"nr_exits == {case.limits.exits}"]
-    on = [(number, acting) for number, acting in case.on if acting]
+    acts = "".join(f" && nr_exits != {number + 1}" for number, _ in on)
+    over = f"(is_over(){acts})" if _goes_on_past_an_end(branch) else "is_over()"
+    ends = [over, f"nr_exits == {case.limits.exits}"]
     if case.limits.stop_on_intr:
-        acts = "".join(f" && nr_exits != {number + 1}" for number, _ in on)
         ends.append(f"(result == -EINTR{acts})" if acts else "result == -EINTR")
     body = [*joined(ends, "if (", ")", "||"), "\treturn false;"]
     idle = f"handle_exit({'false' if case.skip_brk == 'never' else 'true'});"

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from vcpu_scenario.case import Case, Load
+from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import identifier
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.errnos import ERRNOS
-from vcpu_scenario.kvm.registers import ALIASES, SYSTEM_REGISTERS
+from vcpu_scenario.kvm.registers import ALIASES, OTHER_REGISTERS, SYSTEM_REGISTERS, size_of
+from vcpu_scenario.vmm.setup import features_of
 
 _CORE: Final = {
     **{f"x{n}": f"REG_X({n})" for n in range(31)},
@@ -52,6 +54,7 @@ class Names:
         """``debugger`` says that the VMM does things of its own for one that is attached."""
         self.code = code
         self.debugger = debugger
+        self.features = features_of(case)
         self.labels = {
             name: addr for name, addr in symbols.items() if 0 <= addr - code.addr <= len(code.data)
         }
@@ -103,6 +106,8 @@ class Names:
         name = ALIASES.get(name, name)
         if core := _CORE.get(name):
             return core
+        if (other := OTHER_REGISTERS.get(name)) is not None:
+            return self._other(name, other)
         encoding = SYSTEM_REGISTERS.get(name)
         if encoding is None and (found := _GENERIC.match(name)):
             a, b, c, d, e = map(int, found.groups())
@@ -111,6 +116,12 @@ class Names:
             raise ValueError(f"no register is called {name!r}")
         macro = f"ONE_REG_{name.upper()}"  # the kernel's tree has REG_ before each name
         self.definitions[macro] = f"ARM64_SYS_REG({', '.join(map(str, encoding))})"
+        return macro
+
+    def _other(self, name: str, reg: int) -> str:
+        if size_of(reg) != 8:
+            raise Unexportable(f"{name}: a register of {8 * size_of(reg)} bits")
+        self.definitions[macro := f"REG_{name.upper()}"] = f"{reg:#x}"
         return macro
 
 

@@ -44,7 +44,7 @@ def definitions(case: Case, names: Names) -> list[str]:
     ]
     out: list[str] = []
     calls = ["create_vm();", "create_vcpu();"]
-    features = "1 << KVM_ARM_VCPU_PSCI_0_2" if case.psci_0_2 else "0"
+    features = actions.features(names.features)
     for name, body in steps:
         if name == "init":
             calls.append(f"init_vcpu({features});")

@@ -28,7 +28,8 @@ _NOTHING: Final = Inside()
 
 def trace_to_json(trace: Trace) -> dict[str, Any]:
     """``exits``, and of the rest what there is: ``eventfd``, ``ring``, ``error``, ``errno``,
-    ``ended``, ``refused``, ``not_modelled``, ``final_regs``, ``memory``, ``output``, ``entries``.
+    ``ended``, ``refused``, ``not_modelled``, ``final_regs``, ``memory``, ``output``, ``entries``,
+    ``reg_list``.
 
     An entry has the fields of :class:`vcpu_scenario.trace.Entry`, those with their default value
     left out, and ``debug`` and ``breakpoints`` only where they are not as at the entry before.
@@ -42,6 +43,7 @@ def trace_to_json(trace: Trace) -> dict[str, Any]:
         "memory": [{"addr": addr, "data": data.hex()} for addr, data in trace.memory.items()],
         "output": {name: data.decode("latin-1") for name, data in trace.output.items()},
         "entries": list(_entries(trace.entries)),
+        "reg_list": None if trace.reg_list is None else list(trace.reg_list),
     }
     return trace.to_json() | {key: value for key, value in state.items() if value}
 
@@ -111,7 +113,15 @@ def _read_trace(document: Json) -> Trace:
         document.get("refused", ""),
         _unmodelled(document.get("not_modelled")),
         tuple(_read_entries(document.get("entries", ()))),
+        _reg_list(document.get("reg_list")),
     )
+
+
+def _reg_list(ids: Sequence[int] | None) -> tuple[int, ...] | None:
+    if ids is None:
+        return None
+    _number(ids, "reg_list")
+    return tuple(ids)
 
 
 def _read_entries(entries: Sequence[Json]) -> Iterator[Entry]:
@@ -178,7 +188,7 @@ def ring_from_json(document: Json | None) -> Ring | None:
 
 def _number(value: Any, name: str) -> None:
     numbers = value if isinstance(value, list) else [value]
-    if not all(type(number) is int and abs(number) < 1 << 64 for number in numbers):
+    if not all(type(number) is int and abs(number) < 1 << 128 for number in numbers):
         raise TypeError(f"{name} is no number")
 
 

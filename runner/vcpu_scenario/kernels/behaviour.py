@@ -85,6 +85,9 @@ class Behaviour:
     permission_registers_listed: bool = False
     hypercall_bitmaps: bool = False
     hypercall_bitmap_2: bool = False
+    power_off_ephemeral: bool = False
+    reset_keeps_el1_banked: bool = False
+    reset_clears_timer_compare: bool = False
     os_lock_emulated: bool = False
     pmu_undefined: bool = False
     sgi_undefined_without_gic: bool = False

@@ -37,6 +37,9 @@ KVM_REG_ARM_STD_HYP_BMAP: Final = _BITMAP | 1
 KVM_REG_ARM_VENDOR_HYP_BMAP: Final = _BITMAP | 2
 KVM_REG_ARM_VENDOR_HYP_BMAP_2: Final = _BITMAP | 3
 
+KVM_REGISTERS_MOST: Final = 4096
+"""No vCPU has so many."""
+
 
 def size_of(reg_id: int) -> int:
     """Bytes of the register with this id (``KVM_REG_SIZE_MASK``)."""
@@ -85,8 +88,7 @@ FP_REGISTERS: Final = {
 }
 
 OTHER_REGISTERS: Final = {
-    "fpsr": FP_REGISTERS["fpsr"],
-    "fpcr": FP_REGISTERS["fpcr"],
+    **FP_REGISTERS,
     "cntv_ctl_el0": sys_reg(*sysregs.CNTV_CTL_EL0),
     # In the uAPI the ids of these two are swapped.
     "cntv_cval_el0": sys_reg(*sysregs.CNTVCT_EL0),
@@ -94,6 +96,15 @@ OTHER_REGISTERS: Final = {
     "cntp_ctl_el0": sys_reg(*sysregs.CNTP_CTL_EL0),
     "cntp_cval_el0": sys_reg(*sysregs.CNTP_CVAL_EL0),
     "cntpct_el0": sys_reg(*sysregs.CNTPCT_EL0),
+    # Of the firmware, as the uAPI calls them behind KVM_REG_ARM_.
+    "psci_version": KVM_REG_ARM_PSCI_VERSION,
+    "smccc_arch_workaround_1": KVM_REG_ARM_WORKAROUND_1,
+    "smccc_arch_workaround_2": KVM_REG_ARM_WORKAROUND_2,
+    "smccc_arch_workaround_3": KVM_REG_ARM_WORKAROUND_3,
+    "std_bmap": KVM_REG_ARM_STD_BMAP,
+    "std_hyp_bmap": KVM_REG_ARM_STD_HYP_BMAP,
+    "vendor_hyp_bmap": KVM_REG_ARM_VENDOR_HYP_BMAP,
+    "vendor_hyp_bmap_2": KVM_REG_ARM_VENDOR_HYP_BMAP_2,
 }
 """Ids by name, for the registers that scenarios name beside the core and the system ones."""
 
@@ -130,6 +141,18 @@ def name_of(encoding: Encoding) -> str:
     return _NAMES.get(encoding) or f"s{op0}_{op1}_c{crn}_c{crm}_{op2}"
 
 
+_BY_ID: Final = {
+    **{sys_reg(*encoding): name for name, encoding in SYSTEM_REGISTERS.items()},
+    **{reg: name for name, reg in (OTHER_REGISTERS | CORE_REGISTERS).items()},
+}
+
+
+def said(reg_id: int) -> str:
+    """The id, and what the register is called where it has a name."""
+    name = _BY_ID.get(reg_id)
+    return f"{reg_id:#x}" if name is None else f"{reg_id:#x} ({name})"
+
+
 ALIASES: Final = {"sp": "sp_el1", "lr": "x30", "fp": "x29"}
 
 _GENERIC = re.compile(r"s([23])_([0-7])_c(\d+)_c(\d+)_([0-7])\Z")
@@ -138,8 +161,9 @@ _GENERIC = re.compile(r"s([23])_([0-7])_c(\d+)_c(\d+)_([0-7])\Z")
 def reg_id(name: str) -> int | None:
     """The id of the register ``name``, or None where no register is called so.
 
-    Takes core registers, FPSR and FPCR, those of the timers, named system registers, the aliases
-    ``sp`` ``lr`` ``fp``, and the assembler's generic form ``s3_0_c15_c0_0``.
+    Takes core registers, those of SIMD and floating point, those of the timers and the firmware,
+    named system registers, the aliases ``sp`` ``lr`` ``fp``, and the assembler's generic form
+    ``s3_0_c15_c0_0``.
     """
     name = ALIASES.get(name, name)
     if (core := CORE_REGISTERS.get(name) or OTHER_REGISTERS.get(name)) is not None:

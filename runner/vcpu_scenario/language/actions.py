@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import vcpu_scenario.actions as actions
-from vcpu_scenario.actions import attempt
+from vcpu_scenario.actions.attempt import KEY as ERRNO
 from vcpu_scenario.actions.guestdebug import read_guest_debug
-from vcpu_scenario.case import Action, Attempt, GuestDebug, Memslot
+from vcpu_scenario.case import (
+    Action,
+    Attempt,
+    GuestDebug,
+    HostInterrupt,
+    ImmediateExit,
+    Memslot,
+    PendSignal,
+    RunAgain,
+    SetMmioData,
+    SetRunField,
+    WriteMemory,
+)
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.memory import Bytes, Memory, joined, read_placed, read_slot
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
 from vcpu_scenario.language.scope import Scope
+
+_CANNOT_BE_REFUSED = (
+    RunAgain,
+    PendSignal,
+    ImmediateExit,
+    HostInterrupt,
+    SetMmioData,
+    SetRunField,
+    WriteMemory,
+)
+"""Actions that are no ioctl."""
 
 
 @dataclass(slots=True)
@@ -80,23 +103,31 @@ class Doings:
 
 def read_actions(node: Node | None, doings: Doings) -> tuple[Action, ...]:
     """The actions that the list ``node`` describes."""
-    return tuple(action for item in doings.items(node) for action in _read_action(item, doings))
+    return tuple(action for item in doings.items(node) for action in _read_item(item, doings))
 
 
-def _read_action(item: Node, doings: Doings) -> Iterator[Action]:
-    """What one item asks for: with ``errno`` beside it, an attempt."""
-    errno = item.get(attempt.KEY) if isinstance(item, Map) else None
-    number = 0 if errno is None else read_errno(errno, doings.scope)
-    if isinstance(item, Map) and len(item.entries) != 1 + (errno is not None) and not item.faulty:
+def _read_item(item: Node, doings: Doings) -> Iterable[Action]:
+    """The actions of one item: one key, and beside it the errno that it is to give."""
+    entries = [entry for entry in doings.entries(item) if entry[0] != ERRNO]
+    errno = item.get(ERRNO) if isinstance(item, Map) else None
+    if len(entries) != 1:
+        if not (isinstance(item, Map) and item.faulty):
+            found = ", ".join(key for key, _ in entries) or "none"
+            doings.complain("an item says one action", item, found=found, expected="one of them")
+        return ()
+    key, value = entries[0]
+    done = tuple(actions.read(key, value, doings))
+    if errno is None:
+        return done
+    if len(done) != 1 or isinstance(done[0], _CANNOT_BE_REFUSED):
         doings.complain(
-            "one item is one action",
-            item,
-            found=", ".join(key for key, _ in doings.entries(item)),
-            expected="one action, and `errno` beside it where the kernel is to refuse it",
+            "the kernel cannot refuse this with one errno",
+            errno,
+            found=key if len(done) == 1 else f"{key} of {len(done)}",
+            expected="one ioctl that the action makes",
         )
-    for key, value in doings.entries(item):
-        for action in actions.read(key, value, doings):
-            yield action if errno is None else Attempt(action, number)
+        return ()
+    return (Attempt(done[0], read_errno(errno, doings.scope)),)
 
 
 def read_debug(node: Node | None, doings: Doings) -> GuestDebug | None:

@@ -14,13 +14,16 @@ from vcpu_scenario.expectation import (
     Expectation,
     ExpectedExit,
     ExpectedStop,
+    ListedCheck,
     MemoryCheck,
     OutputCheck,
     RegisterCheck,
+    RegListCheck,
     RingCheck,
     Xfail,
 )
 from vcpu_scenario.expectation import Final as FinalState
+from vcpu_scenario.kvm.registers import KVM_REGISTERS_MOST, id_of
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.exits import ReadExit, read_exits, read_register_checks
 from vcpu_scenario.language.memory import check_in_memory, joined, read_placed
@@ -74,6 +77,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         on=_joined(setup.case.on, exits or (), setup),
         observe=_observed(setup.case.observe, expectation),
         peek=tuple(dict.fromkeys((check.addr, len(check.data)) for check in final.memory)),
+        lists_registers=final.reg_list is not None,
         final_regs=tuple(dict.fromkeys(check.reg for check in final.regs)),
     )
     if setup.clean and not is_faulty(node) and problems.reports == before:
@@ -130,7 +134,7 @@ def _ends_with(exits: Sequence[ReadExit], default: int) -> int:
 
 def _check_lengths(exits: Sequence[ReadExit], limit: int, setup: Setup) -> None:
     total = 0
-    for number, item in enumerate(exits):
+    for item in exits:
         total += item.expected.least
         if total > limit:
             setup.scope.problems.add(
@@ -138,11 +142,6 @@ def _check_lengths(exits: Sequence[ReadExit], limit: int, setup: Setup) -> None:
                 item.expected.span,
                 found=f"at least {total} exits up to here",
                 expected=f"at most limits.exits, {limit}",
-            )
-            return
-        if item.expected.kind == "error" and number + 1 < len(exits):
-            setup.scope.problems.add(
-                "nothing comes after an error, which ends the run", exits[number + 1].expected.span
             )
             return
 
@@ -229,6 +228,24 @@ def _final(node: Node | None, setup: Setup) -> FinalState:
         _eventfds(node.get("eventfd"), setup),
         _ring(node, setup),
         _outputs(node.get("output"), setup),
+        _reg_list(node.get("reg_list"), setup),
+    )
+
+
+def _reg_list(node: Node | None, setup: Setup) -> RegListCheck | None:
+    if not isinstance(node, Map):
+        return None
+    checks = [
+        ListedCheck(name, id_of(name), key == "has", item.span)
+        for key in ("has", "lacks")
+        for item in setup.doings.items(node.get(key))
+        if isinstance(item, Scalar) and (name := setup.scope.register(item)) is not None
+    ]
+    count = node.get("count")
+    return RegListCheck(
+        tuple(checks),
+        None if count is None else setup.scope.number(count, high=KVM_REGISTERS_MOST),
+        node.span,
     )
 
 

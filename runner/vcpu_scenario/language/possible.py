@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from vcpu_scenario.case import Case, SetGuestDebug, SetMpState, SetRunField
+from vcpu_scenario.case import Case, Limits, SetGuestDebug, SetMpState, SetRunField
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
 from vcpu_scenario.ioctls import SetMemoryRegion, SetSmcccFilter
 from vcpu_scenario.kvm import abi
@@ -177,7 +177,7 @@ def check_order(exits: Sequence[ReadExit], case: Case, problems: Problems) -> No
     index = 0
     for item, after in zip_longest(exits, exits[1:]):
         expected = item.expected
-        ends = _ends(expected, acts_at_any or index in on, limits.stop_on_intr)
+        ends = _ends(expected, acts_at_any or index in on, limits)
         if item.acting is not None and (ends or index >= limits.exits - 1):
             why = f"{_WHAT[ends]} ends the run" if ends else "the run ends with this exit"
             of_case = f"the run of {problems.case}" if problems.case else ""
@@ -186,7 +186,11 @@ def check_order(exits: Sequence[ReadExit], case: Case, problems: Problems) -> No
         if ends and expected.least:
             if after is not None or expected.least > 1:
                 behind = expected if after is None else after.expected
-                problems.add(f"nothing comes after {_WHAT[ends]}, which ends the run", behind.span)
+                problems.add(
+                    f"nothing comes after {_WHAT[ends]}, which ends the run",
+                    behind.span,
+                    help="say what the VMM does to go on: `then: [run_again: true]`",
+                )
             return
         if expected.most != expected.least:
             return
@@ -194,16 +198,18 @@ def check_order(exits: Sequence[ReadExit], case: Case, problems: Problems) -> No
 
 
 _WHAT: Final = {
-    "error": "an error",
-    "system_event": "a system event",
+    "error": "an error without an action",
+    "system_event": "a system event without an action",
     "interrupted": "an interrupted run without an action",
 }
 
 
-def _ends(expected: ExpectedExit, acts: bool, stop_on_eintr: bool) -> str:
+def _ends(expected: ExpectedExit, acts: bool, limits: Limits) -> str:
     """How the exit ends the run; empty where it does not."""
     if expected.kind == "interrupted":
-        return "interrupted" if stop_on_eintr and not acts else ""
+        return "interrupted" if limits.stop_on_intr and not acts else ""
+    if acts and not limits.stop_on_event:
+        return ""
     return expected.kind if expected.kind in _WHAT else ""
 
 

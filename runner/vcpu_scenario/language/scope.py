@@ -16,7 +16,9 @@ from vcpu_scenario.kvm.registers import (
     CORE_REGISTERS,
     OTHER_REGISTERS,
     SYSTEM_REGISTERS,
+    id_of,
     reg_id,
+    size_of,
 )
 from vcpu_scenario.language.nodes import Map, Node, Scalar
 from vcpu_scenario.source import Diagnostic, Span, did_you_mean, quoted
@@ -149,7 +151,7 @@ class Scope:
 
     def word(self, node: Node | None, bits: int = 64) -> int:
         """A number of ``bits`` bits; a negative one stands for its two's complement."""
-        return self._word(self._value(node), node, bits)
+        return self._word(self._value(node, bits), node, bits)
 
     def address(self, node: Node | None, bits: int = 64) -> int:
         """A number or a name with an offset, as ``word`` takes it."""
@@ -204,7 +206,8 @@ class Scope:
         """Yields name, value and the value's node for each register in ``{x1: 0x90}``."""
         seen: dict[str, Scalar] = {}
         for key, value in node.entries if isinstance(node, Map) else ():
-            name, number = self.register(key), self.address(value)
+            name = self.register(key)
+            number = self.address(value, 64 if name is None else 8 * size_of(id_of(name)))
             if name is None:
                 continue
             if (first := seen.setdefault(name, key)) is not key:
@@ -228,8 +231,11 @@ class Scope:
         )
         return None
 
-    def _value(self, node: Node | None) -> int:
-        return self.number(node, low=-(1 << 63)) if node is not None else 0
+    def _value(self, node: Node | None, bits: int) -> int:
+        most = max(bits, 64)
+        if node is None:
+            return 0
+        return self.number(node, low=-(1 << most - 1), high=(1 << most) - 1)
 
     def _word(self, value: int, node: Node | None, bits: int) -> int:
         if node is not None:

@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 from vcpu_scenario.case import Case, Limits
 from vcpu_scenario.expectation import Acting
+from vcpu_scenario.kvm.features import PSCI_0_2
 from vcpu_scenario.language.actions import Doings, read_actions, read_debug
 from vcpu_scenario.language.devices import Devices, read_devices
 from vcpu_scenario.language.guest import Program, Sources, read_program
@@ -84,7 +85,8 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     vcpus, quantum = root.get("vcpus"), root.get("quantum")
     if vcpus is not None:
         scope.vcpus = scope.number(vcpus, low=1, high=_MAX_VCPUS)
-    psci = "psci_0_2" in _texts(root.get("features"), ("psci_0_2",))
+    features = _texts(root.get("features"), (PSCI_0_2,))
+    psci = PSCI_0_2 in features
     if program.linux is not None:
         around = memory.slots, devices.gic, devices.userspace
         tree = program.linux.with_tree(*around, psci=psci, vcpus=scope.vcpus)
@@ -113,6 +115,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         psci_0_2=psci,
         vcpus=scope.vcpus,
         quantum=scope.number(quantum, low=100, high=_MAX_INSTRUCTIONS) if quantum else None,
+        features=tuple(name for name in features if name != PSCI_0_2),
         limits=_limits(root.get("limits"), _LIMITS_OF_LINUX if program.linux else Limits(), scope),
         missing=program.missing,
     )
@@ -244,6 +247,7 @@ def _limits(node: Node | None, default: Limits, scope: Scope) -> Limits:
         seconds=_seconds(node.get("seconds"), default.seconds, scope),
         repeats=count("repeats", 0, MAX_EXITS) or None,
         stop_on_intr=scope.flag(node.get("stop_on_eintr"), default.stop_on_intr),
+        stop_on_event=scope.flag(node.get("stop_on_event"), default.stop_on_event),
     )
 
 

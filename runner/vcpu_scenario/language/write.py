@@ -25,6 +25,7 @@ from vcpu_scenario.language.loader import loads
 from vcpu_scenario.language.notation import Decimal, flow, quoted_text, scalar
 from vcpu_scenario.source import InvalidScenario
 from vcpu_scenario.trace import Ending, Trace
+from vcpu_scenario.vmm.setup import features_of
 
 _DEFAULT: Final = Case(slots=())
 
@@ -230,8 +231,8 @@ _AFTER_BRK: Final = {"always": "skip", "never": "stay"}
 
 
 def _rest(case: Case) -> Iterator[str]:
-    if not case.psci_0_2:
-        yield "features: []"
+    if not case.psci_0_2 or case.features:
+        yield f"features: [{', '.join(features_of(case))}]"
     if case.caps:
         yield f"capabilities: [{', '.join(case.caps)}]"
     if case.default_reply != _DEFAULT.default_reply:
@@ -255,4 +256,6 @@ def _limits(limits: c.Limits) -> dict[str, Any]:
         entry["repeats"] = Decimal(limits.repeats)
     if not limits.stop_on_intr:
         entry["stop_on_eintr"] = False
+    if limits.stop_on_event:
+        entry["stop_on_event"] = True
     return entry

@@ -29,6 +29,11 @@ def enabling(cap: str) -> str:
     return f"cap {cap}"
 
 
+def initialising(features: Sequence[str]) -> str:
+    """:attr:`KvmError.what` where ``KVM_ARM_VCPU_INIT`` is refused."""
+    return f"KVM_ARM_VCPU_INIT {' '.join(features)}".rstrip()
+
+
 def is_of_enabling(error: str) -> bool:
     """Whether a trace's ``error`` says that ``KVM_ENABLE_CAP`` was refused."""
     return error.startswith(enabling(""))
@@ -140,9 +145,14 @@ class Machine(Protocol):
         """The vCPU, by its number from 0, that all is about from now on, :attr:`run` with it."""
         ...
 
-    def vcpu_init(self, *, psci_0_2: bool, power_off: bool = False) -> None:
-        """``KVM_ARM_VCPU_INIT`` with the host's preferred target; ``power_off`` is for
-        ``KVM_ARM_VCPU_POWER_OFF``: another vCPU has to switch it on."""
+    def vcpu_init(self, features: Sequence[str]) -> None:
+        """``KVM_ARM_VCPU_INIT`` with the host's preferred target and ``features``, by the names of
+        :mod:`~vcpu_scenario.kvm.features`. Once more it resets the vCPU."""
+        ...
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What ``KVM_ARM_VCPU_INIT`` asked for at first."""
         ...
 
     def mp_state(self) -> int:
@@ -182,6 +192,11 @@ class Machine(Protocol):
     def set_vcpu_events(self, events: abi.kvm_vcpu_events) -> None: ...
 
     def set_mp_state(self, state: int) -> None: ...
+
+    def pend_signal(self) -> None:
+        """A signal is pending when the next run starts, which lets it through
+        (``KVM_SET_SIGNAL_MASK``)."""
+        ...
 
     def host_interrupt(self) -> None:
         """A host interrupt arrives between two entries of the next run, where that can be

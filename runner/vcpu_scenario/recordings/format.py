@@ -264,6 +264,7 @@ _JOB: Final = _record(
         "timeout": _seconds,
         "sticky_limit": _integer(1, 100_000),
         "stop_on_intr": _FLAG,
+        "stop_on_event": _FLAG,
     },
 )
 

@@ -125,6 +125,7 @@ def case_of(job: Json) -> Case:
             seconds=job.get("timeout", 0.3),
             repeats=job.get("sticky_limit"),
             stop_on_intr=job.get("stop_on_intr", True),
+            stop_on_event=job.get("stop_on_event", True),
         ),
     )
 

@@ -48,6 +48,8 @@ def job(name: str, case: Case) -> dict[str, Any]:
         "timeout": case.limits.seconds,
         "stop_on_intr": case.limits.stop_on_intr,
     }
+    if not case.limits.stop_on_event:
+        out["stop_on_event"] = False
     if case.skip_brk == "never":
         raise Unrecordable("after_brk: stay")
     if case.skip_brk == "always":

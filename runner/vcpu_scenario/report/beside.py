@@ -11,7 +11,14 @@ from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict import match
 from vcpu_scenario.verdict.align import align
 from vcpu_scenario.verdict.exits import describe_expected
-from vcpu_scenario.verdict.final import ring_entry, text_of, times
+from vcpu_scenario.verdict.final import (
+    LISTED,
+    LISTED_COUNT,
+    listed_name,
+    ring_entry,
+    text_of,
+    times,
+)
 from vcpu_scenario.verdict.fitting import Fitting
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.result import Result, guest_of
@@ -173,3 +180,7 @@ def _final(final: Final, guest: Guest, came: int) -> Iterator[tuple[str, str]]:
         yield "entries in the coalesced ring", str(len(final.ring.entries))
     for output in final.outputs:
         yield f"output of {output.device}", text_of(output.data)
+    if (listed := final.reg_list) is not None:
+        yield from ((listed_name(one), LISTED[one.listed]) for one in listed.registers)
+        if listed.count is not None:
+            yield LISTED_COUNT, str(listed.count)

@@ -16,6 +16,8 @@ _ENDS_AT_ITS_EXIT = (Ending.ERROR, Ending.SYSTEM_EVENT, Ending.INTERRUPTED, Endi
 as well; but then it is known beforehand which exit that is."""
 _ENDS_IN_THE_DOING = (Ending.REFUSED, Ending.NOT_REFUSED, Ending.UNEXPECTED, Ending.VMM)
 
+_REFUSED = (Ending.REFUSED, Ending.NOT_REFUSED)
+
 
 def not_done(acting: Sequence[Acting], trace: Trace, ending: str) -> Iterator[Mismatch]:
     """Yields what was not done, once for each text that asks for it; ``ending`` says in words why

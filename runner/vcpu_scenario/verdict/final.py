@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
+from vcpu_scenario import expectation
 from vcpu_scenario.expectation import (
     EventfdCheck,
-    Final,
+    ListedCheck,
     MemoryCheck,
     OutputCheck,
     RegisterCheck,
+    RegListCheck,
     RingCheck,
 )
 from vcpu_scenario.source import Span
@@ -19,7 +22,7 @@ from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.records import Kind, Mismatch
 
 
-def compare_final(final: Final, trace: Trace, guest: Guest) -> Iterator[Mismatch]:
+def compare_final(final: expectation.Final, trace: Trace, guest: Guest) -> Iterator[Mismatch]:
     """Yields every part of the final state that is not as expected."""
     registers = _final_registers(trace)
     for reg in final.regs:
@@ -32,6 +35,8 @@ def compare_final(final: Final, trace: Trace, guest: Guest) -> Iterator[Mismatch
         yield from _ring(final.ring, trace, guest)
     for output in final.outputs:
         yield from _output(output, trace)
+    if final.reg_list is not None:
+        yield from _reg_list(final.reg_list, trace)
 
 
 def _final_registers(trace: Trace) -> Mapping[str, int]:
@@ -132,6 +137,26 @@ def _output(check: OutputCheck, trace: Trace) -> Iterator[Mismatch]:
 def text_of(data: bytes) -> str:
     """What a device sent, as text."""
     return repr(data)[1:] if data else "nothing"
+
+
+LISTED: Final = {True: "in KVM_GET_REG_LIST", False: "not there"}
+LISTED_COUNT: Final = "registers in KVM_GET_REG_LIST"
+
+
+def listed_name(check: ListedCheck) -> str:
+    """What a register is called of which it counts whether it is listed."""
+    return f"register {check.reg} ({check.id:#x})"
+
+
+def _reg_list(check: RegListCheck, trace: Trace) -> Iterator[Mismatch]:
+    ids = trace.reg_list or ()
+    for one in check.registers:
+        if (one.id in ids) != one.listed:
+            wanted, found = LISTED[one.listed], LISTED[not one.listed]
+            yield _difference(Kind.REGISTER_LIST, listed_name(one), wanted, found, one.span)
+    if check.count is not None and len(ids) != check.count:
+        counts = str(check.count), str(len(ids))
+        yield _difference(Kind.REGISTER_LIST, LISTED_COUNT, *counts, check.span)
 
 
 def _difference(

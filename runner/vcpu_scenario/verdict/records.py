@@ -23,6 +23,7 @@ class Kind(StrEnum):
     EXTRA_STOP = "extra stop"
     STOP = "stop"
     FINAL_REGISTER = "final register"
+    REGISTER_LIST = "register list"
     MEMORY = "memory"
     EVENTFD = "eventfd"
     RING = "ring"
@@ -46,7 +47,14 @@ class Kind(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether it is about the state after the last exit."""
-        return self in (Kind.FINAL_REGISTER, Kind.MEMORY, Kind.EVENTFD, Kind.RING, Kind.OUTPUT)
+        return self in (
+            Kind.FINAL_REGISTER,
+            Kind.REGISTER_LIST,
+            Kind.MEMORY,
+            Kind.EVENTFD,
+            Kind.RING,
+            Kind.OUTPUT,
+        )
 
     @property
     def is_value(self) -> bool:

@@ -29,13 +29,14 @@ class Difference:
     """One field in which two traces differ.
 
     ``at`` is ``set-up``, ``exit``, ``kick``, or what of the final state differs: ``register``,
-    ``memory``, ``eventfd``, ``ring``, ``output``, ``end``. ``exits`` are the indices of the two
-    exits, both None elsewhere. ``field`` is the exit's field under its name in traces, ``regs.x1``
-    for a register, empty where only one of the traces has the exit; elsewhere it says which
-    register, address, eventfd, entry of the ring or device, or which exit comes after the kick.
-    ``one`` and ``other`` are the two values, None where there is none: integers for registers,
-    addresses and counts, bytes for memory and output, hex digits for ``data``. For an exit that
-    only one trace has, they are its fields, as :meth:`vcpu_scenario.trace.Exit.to_json` names them.
+    ``register list``, ``memory``, ``eventfd``, ``ring``, ``output``, ``end``. ``exits`` are the
+    indices of the two exits, both None elsewhere. ``field`` is the exit's field under its name in
+    traces, ``regs.x1`` for a register, empty where only one of the traces has the exit; elsewhere
+    it says which register, address, eventfd, entry of the ring or device, or which exit comes after
+    the kick. ``one`` and ``other`` are the two values, None where there is none: integers for
+    registers, addresses and counts, bytes for memory and output, hex digits for ``data``. For an
+    exit that only one trace has, they are its fields, as :meth:`vcpu_scenario.trace.Exit.to_json`
+    names them.
     """
 
     at: str
@@ -228,6 +229,7 @@ def _kicks(one: Trace, other: Trace) -> Iterator[Difference]:
 
 def _final(one: Trace, other: Trace) -> Iterator[Difference]:
     yield from _mappings("register", one.final_regs, other.final_regs, str)
+    yield from _listed(one.reg_list or (), other.reg_list or ())
     yield from _mappings("memory", one.memory, other.memory, hex)
     yield from _rows("eventfd", one.eventfd, other.eventfd)
     yield from _rings(one.ring, other.ring)
@@ -236,9 +238,13 @@ def _final(one: Trace, other: Trace) -> Iterator[Difference]:
         yield Difference("end", _NOWHERE, "", one.ended, other.ended)
 
 
+def _listed(one: Sequence[int], other: Sequence[int]) -> Iterator[Difference]:
+    for reg in sorted({*one} ^ {*other}):
+        yield Difference("register list", _NOWHERE, hex(reg), *(reg in ids for ids in (one, other)))
+
+
 def _ended(trace: Trace) -> str:
-    # Of a refusal only what was refused: the words behind it are the machine's own.
-    return ": ".join(filter(None, (trace.ended, trace.refused.split(": ")[0])))
+    return ": ".join(filter(None, (trace.ended, trace.refused)))
 
 
 def _mappings(

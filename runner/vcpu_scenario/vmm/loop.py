@@ -13,10 +13,12 @@ from vcpu_scenario.case import (
     Case,
     HostInterrupt,
     ImmediateExit,
+    PendSignal,
     RunVcpu,
     SetRegister,
 )
 from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, id_of
 from vcpu_scenario.machine.interface import (
     KvmError,
@@ -46,7 +48,7 @@ from vcpu_scenario.vmm.patterns import Reactions
 from vcpu_scenario.vmm.setup import set_up
 
 _PC = CORE_REGISTERS["pc"]
-_FOR_NEXT_RUN = (ImmediateExit, HostInterrupt)
+_FOR_NEXT_RUN = (ImmediateExit, PendSignal, HostInterrupt)
 """Actions that are about the run that comes next, and not about one that only returns."""
 
 _new = tuple.__new__
@@ -63,8 +65,7 @@ def run_case(machine: Machine, case: Case) -> Trace:
     except VmmEnds as end:
         return Trace(refused=str(end), ended=Ending.VMM)
     except KvmError as refusal:
-        error = f"{refusal.what}: errno {refusal.errno}"
-        return Trace(error=error, errno=refusal.errno, ended=Ending.REFUSED)
+        return Trace(error=_told(refusal), errno=refusal.errno, ended=Ending.REFUSED)
     except NotRefused as surprise:
         return Trace(refused=surprise.what, ended=Ending.NOT_REFUSED)
     except Unexpected as surprise:
@@ -261,14 +262,15 @@ class _Run:
     def _ending(self, result: int, exit_: Exit) -> Ending | None:
         """Why the run ends here; None where it goes on."""
         limits = self.case.limits
-        if result < 0 and result != -errno.EINTR:
-            return Ending.ERROR
+        acts = self.actions or len(self.exits) - 1 in self.on
         if result == -errno.EINTR:
-            acts = len(self.exits) - 1 in self.on or self.actions
             if limits.stop_on_intr and not acts:
                 return Ending.INTERRUPTED
-        elif exit_.exit == "SYSTEM_EVENT":
-            return Ending.SYSTEM_EVENT
+        elif limits.stop_on_event or not acts:
+            if result < 0:
+                return Ending.ERROR
+            if exit_.exit == "SYSTEM_EVENT":
+                return Ending.SYSTEM_EVENT
         if len(self.exits) >= limits.exits:
             return Ending.EXIT_LIMIT
         if limits.repeats is not None:
@@ -307,7 +309,7 @@ class _Run:
             self.ask(actions)
             self.note(vmm.resume(told is not None))
         except KvmError as refusal:
-            self.refused = refusal.what
+            self.refused = _told(refusal)
             return Ending.REFUSED
         except VmmEnds as end:
             self.refused = str(end)
@@ -347,12 +349,18 @@ class _Run:
             eventfd=machine.eventfd_counts() if case.ioeventfds else (),
             ring=_ring(machine.ring) if case.coalesced else None,
             final_regs={name: machine.get_one_reg(id_of(name)) for name in case.final_regs},
+            reg_list=machine.reg_list() if case.lists_registers else None,
             memory={addr: machine.read_memory(addr, length) for addr, length in case.peek},
             output=self.bus.outputs(),
             ended=ended,
             refused=self.refused,
             entries=tuple(self.entries),
         )
+
+
+def _told(refusal: KvmError) -> str:
+    """The ioctl with its argument, and the errno."""
+    return f"{refusal.what}: {errno_name(refusal.errno)}"
 
 
 @lru_cache(maxsize=1024)

@@ -10,9 +10,11 @@ from typing import Final
 from vcpu_scenario.actions import perform
 from vcpu_scenario.case import (
     Action,
+    Attempt,
     Case,
     HostInterrupt,
     ImmediateExit,
+    PendSignal,
     SetGuestDebug,
     WriteMemory,
 )
@@ -38,7 +40,8 @@ _WAIT: Final = 0.001
 """Seconds between two looks while nothing runs."""
 
 _PC: Final = CORE_REGISTERS["pc"]
-_LEFT_TO_THE_DEBUGGER: Final = (SetGuestDebug, ImmediateExit, HostInterrupt)
+_LEFT_OUT: Final = (SetGuestDebug, ImmediateExit, PendSignal, HostInterrupt, Attempt)
+"""What the debugger does in the scenario's place, and what the kernel is to refuse."""
 _AT_RESET: Final = (*CORE_REGISTERS, *SYSTEM_REGISTERS)
 _KEPT: Final = 20_000
 """Calls of ``KVM_RUN`` that are remembered."""
@@ -84,7 +87,7 @@ class Session:
             raise Unsupported("a debugger is for one vCPU, and this VM has several")
         set_up(self.machine, self.case)
         for action in self.case.before:
-            if not isinstance(action, _LEFT_TO_THE_DEBUGGER) and not _is_breakpoint(action):
+            if not isinstance(action, _LEFT_OUT) and not _is_breakpoint(action):
                 perform(self.machine, action)
 
     @property
@@ -235,7 +238,7 @@ class Session:
             return told
         for load in self.case.loads:
             self.machine.write_memory(load.addr, load.data)
-        self.machine.vcpu_init(psci_0_2=self.case.psci_0_2)  # which resets every register
+        self.machine.vcpu_init(self.machine.features)  # which resets every register
         for name, value in self._initial.items():
             try:
                 self.machine.set_one_reg(id_of(name), value)

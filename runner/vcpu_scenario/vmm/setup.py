@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vcpu_scenario.case import Case
+from vcpu_scenario.kvm.features import POWER_OFF, PSCI_0_2
 from vcpu_scenario.kvm.registers import id_of
 from vcpu_scenario.machine.interface import Machine
 
@@ -18,7 +19,7 @@ def set_up(machine: Machine, case: Case) -> None:
         machine.write_memory(load.addr, load.data)
     for cap in case.caps:
         machine.enable_cap(cap)
-    machine.vcpu_init(psci_0_2=case.psci_0_2)
+    machine.vcpu_init(features_of(case))
     if case.vcpus > 1:
         _add_vcpus(machine, case)
     if case.gic is not None:
@@ -35,5 +36,10 @@ def _add_vcpus(machine: Machine, case: Case) -> None:
     machine.create_vcpus(case.vcpus)
     for number in range(1, case.vcpus):
         machine.select(number)
-        machine.vcpu_init(psci_0_2=case.psci_0_2, power_off=True)
+        machine.vcpu_init((*features_of(case), POWER_OFF))
     machine.select(0)
+
+
+def features_of(case: Case) -> tuple[str, ...]:
+    """What ``KVM_ARM_VCPU_INIT`` asks for."""
+    return (*case.features, PSCI_0_2) if case.psci_0_2 else case.features

@@ -1,4 +1,4 @@
-"""What ``KVM_GET_ONE_REG`` and ``KVM_SET_ONE_REG`` have for a VMM."""
+"""What ``KVM_GET_ONE_REG``, ``KVM_SET_ONE_REG`` and ``KVM_ARM_VCPU_INIT`` have for a VMM."""
 
 from __future__ import annotations
 
@@ -57,6 +57,32 @@ ONE_REG: Final[tuple[Rule, ...]] = (
         "CTR_EL0.L1Ip may be written VIPT where the hardware is PIPT",
         recorded(
             "Debian's 6.12 against 6.16, every bit of it, KVM_SET_ONE_REG; in the tree of 6.13.7"
+        ),
+    ),
+    Rule(
+        "reset_keeps_el1_banked",
+        (">=5.9",),
+        "KVM_ARM_VCPU_INIT again leaves SP_EL1, ELR_EL1 and SPSR_EL1 as they were: they are no "
+        "part of struct kvm_regs any more, which it clears",
+        recorded("Debian's 5.10, 6.12 and 7.2, KVM_ARM_VCPU_INIT after the guest has set them"),
+        (Commit("710f1982187a", "KVM: arm64: Move SPSR_EL1 to the system register array", "5.9"),),
+    ),
+    Rule(
+        "reset_clears_timer_compare",
+        (">=6.18",),
+        "KVM_ARM_VCPU_INIT again makes CNTV_CVAL_EL0 and CNTP_CVAL_EL0 0; before, they stay",
+        recorded(
+            "Debian's 5.10, 6.12, 6.17 and 7.2, KVM_ARM_VCPU_INIT after the guest has set them"
+        ),
+    ),
+    Rule(
+        "power_off_ephemeral",
+        (">=6.5",),
+        "KVM_ARM_VCPU_POWER_OFF is of one KVM_ARM_VCPU_INIT alone; before, it is one of the "
+        "features that may not change",
+        recorded(
+            "Debian's 6.1 against 6.12, KVM_ARM_VCPU_INIT; not in the tree of 6.4.6: "
+            "kvm_arch_vcpu_ioctl_vcpu_init"
         ),
     ),
     Rule(

@@ -15,7 +15,7 @@ from vcpu_scenario.ioctls import ClearDirtyLog, SetMemoryRegion, SetSmcccFilter
 from vcpu_scenario.kernels.release import parse_range
 from vcpu_scenario.kernels.table import Kernel, kernel
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.registers import size_of
+from vcpu_scenario.kvm.registers import said, size_of
 from vcpu_scenario.machine.emulated.cpu import pool
 from vcpu_scenario.machine.emulated.cpu.core import EXCEPTION_COST, EXIT_BUDGET
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ
@@ -53,6 +53,7 @@ from vcpu_scenario.machine.emulated.kvm.registers import (
     registers_of,
     reset_unloaded,
 )
+from vcpu_scenario.machine.emulated.kvm.reset import vcpu_init
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 from vcpu_scenario.machine.emulated.seats import Seat, Seats
@@ -87,6 +88,7 @@ class EmulatedMachine:
         self._registers = registers_of(kernel.behaviour)
         self._ioeventfds = Ioeventfds(self._vcpu.bus)
         self._sound = True
+        self._features: tuple[str, ...] = ()
         self._power_on()
 
     def _power_on(self) -> None:
@@ -175,10 +177,13 @@ class EmulatedMachine:
         create_gic(self._vcpu, gic)
         self._identify()
 
-    def vcpu_init(self, *, psci_0_2: bool, power_off: bool = False) -> None:
-        self._vcpu.psci_0_2 = psci_0_2
-        if power_off:
-            self._vcpu.mp_state = abi.KVM_MP_STATE_STOPPED
+    def vcpu_init(self, features: Sequence[str]) -> None:
+        vcpu_init(self._vcpu, features)
+        self._features = self._features or tuple(features)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self._features
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
         self._ioeventfds.add(ioeventfd)
@@ -211,7 +216,7 @@ class EmulatedMachine:
     def get_one_reg(self, reg_id: int) -> int:
         entry = self._registers.get(reg_id)
         if entry is None:
-            raise KvmError(ENOENT, f"KVM_GET_ONE_REG {reg_id:#x}")
+            raise KvmError(ENOENT, f"KVM_GET_ONE_REG {said(reg_id)}")
         return entry[0](self._vcpu)
 
     def get_regs(self, reg_ids: Sequence[int]) -> list[int]:
@@ -221,16 +226,16 @@ class EmulatedMachine:
         try:
             return [registers[reg_id][0](vcpu) for reg_id in reg_ids]
         except KeyError as unknown:
-            raise KvmError(ENOENT, f"KVM_GET_ONE_REG {unknown.args[0]:#x}") from None
+            raise KvmError(ENOENT, f"KVM_GET_ONE_REG {said(unknown.args[0])}") from None
 
     def set_one_reg(self, reg_id: int, value: int) -> None:
         entry = self._registers.get(reg_id)
         if entry is None:
-            raise KvmError(ENOENT, f"KVM_SET_ONE_REG {reg_id:#x}")
+            raise KvmError(ENOENT, f"KVM_SET_ONE_REG {said(reg_id)}")
         try:
             entry[1](self._vcpu, value & (1 << 8 * size_of(reg_id)) - 1)
         except Refused as refusal:
-            raise KvmError(refusal.errno, f"KVM_SET_ONE_REG {reg_id:#x}") from None
+            raise KvmError(refusal.errno, f"KVM_SET_ONE_REG {said(reg_id)}") from None
 
     def reg_list(self) -> tuple[int, ...]:
         return tuple(self._registers)
@@ -248,6 +253,9 @@ class EmulatedMachine:
 
     def set_mp_state(self, state: int) -> None:
         set_mp_state(self._vcpu, state)
+
+    def pend_signal(self) -> None:
+        self._vcpu.signal_pending = True
 
     def host_interrupt(self) -> None:
         self._vcpu.host_interrupt = True
@@ -325,7 +333,8 @@ class EmulatedMachine:
             stealtime.update(vcpu)
         vcpu.unloaded.clear()
         while True:
-            if vcpu.mp_state != abi.KVM_MP_STATE_RUNNABLE and wait_to_run(vcpu):
+            waits = vcpu.mp_state != abi.KVM_MP_STATE_RUNNABLE and not vcpu.signal_pending
+            if waits and wait_to_run(vcpu):
                 return 0
             if timers.in_use and timerlines.tells_userspace(vcpu):
                 vcpu.signal_pending = True
@@ -407,7 +416,7 @@ class _Dead(dict[int, Access]):
     """The registers of a VM that is dead: ``kvm_vm_dead``."""
 
     def get(self, reg_id: int, _default: object = None) -> Access:
-        raise KvmError(EIO, f"KVM_GET_ONE_REG {reg_id:#x}")
+        raise KvmError(EIO, f"KVM_GET_ONE_REG {said(reg_id)}")
 
     def __getitem__(self, reg_id: int) -> Access:
         return self.get(reg_id)

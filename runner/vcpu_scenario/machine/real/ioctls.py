@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import os
+from typing import TypeAlias
 
 from vcpu_scenario.machine.interface import KvmError
 
+Argument: TypeAlias = "ctypes.Structure | ctypes.Array[ctypes.c_uint32] | int"
 
-def call(fd: int, request: int, argument: ctypes.Structure | int, what: str) -> int:
+
+def call(fd: int, request: int, argument: Argument, what: str) -> int:
     """``ioctl(fd, request, argument)``; ``what`` names it in the :class:`KvmError`."""
     try:
         return fcntl.ioctl(fd, request, argument)
@@ -18,5 +20,4 @@ def call(fd: int, request: int, argument: ctypes.Structure | int, what: str) -> 
 
 
 def refusal(error: OSError, what: str) -> KvmError:
-    number = error.errno or 0
-    return KvmError(number, f"{what}: {os.strerror(number)}")
+    return KvmError(error.errno or 0, what)

@@ -21,9 +21,10 @@ from typing import Final
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.ioctls import Access, ClearDirtyLog, SetMemoryRegion, SetSmcccFilter
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.registers import size_of
-from vcpu_scenario.machine.interface import KvmError, Unsupported, enabling
-from vcpu_scenario.machine.real import attributes, uapi, vgic
+from vcpu_scenario.kvm.features import bits_of
+from vcpu_scenario.kvm.registers import KVM_REGISTERS_MOST, said, size_of
+from vcpu_scenario.machine.interface import KvmError, Unsupported, enabling, initialising
+from vcpu_scenario.machine.real import attributes, signals, uapi, vgic
 from vcpu_scenario.machine.real.ioctls import call
 from vcpu_scenario.machine.real.memory import GuestMemory
 
@@ -68,6 +69,8 @@ class RealMachine:
         self._memory = GuestMemory(self._vm)
         self._ioeventfds: list[tuple[Ioeventfd, int]] = []
         self._signalled: list[int] = []
+        self._features: tuple[str, ...] = ()
+        self._signal_pending = False
         previous = signal.signal(signal.SIGALRM, _wake)
         self._resources.callback(signal.signal, signal.SIGALRM, previous)
 
@@ -152,14 +155,16 @@ class RealMachine:
     def select(self, vcpu: int) -> None:
         self._vcpu, self._run = self._vcpus[vcpu]
 
-    def vcpu_init(self, *, psci_0_2: bool, power_off: bool = False) -> None:
+    def vcpu_init(self, features: Sequence[str]) -> None:
         init = uapi.kvm_vcpu_init()
         call(self._vm, uapi.KVM_ARM_PREFERRED_TARGET, init, "KVM_ARM_PREFERRED_TARGET")
-        if psci_0_2:
-            init.features[0] |= 1 << abi.KVM_ARM_VCPU_PSCI_0_2
-        if power_off:
-            init.features[0] |= 1 << abi.KVM_ARM_VCPU_POWER_OFF
-        call(self._vcpu, uapi.KVM_ARM_VCPU_INIT, init, "KVM_ARM_VCPU_INIT")
+        init.features[0] = bits_of(features)
+        call(self._vcpu, uapi.KVM_ARM_VCPU_INIT, init, initialising(features))
+        self._features = self._features or tuple(features)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self._features
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
         fd = self._keep_fd(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
@@ -201,7 +206,7 @@ class RealMachine:
     def get_one_reg(self, reg_id: int) -> int:
         stored = (ctypes.c_uint8 * size_of(reg_id))()
         request = uapi.kvm_one_reg(id=reg_id, addr=ctypes.addressof(stored))
-        call(self._vcpu, uapi.KVM_GET_ONE_REG, request, f"KVM_GET_ONE_REG {reg_id:#x}")
+        call(self._vcpu, uapi.KVM_GET_ONE_REG, request, f"KVM_GET_ONE_REG {said(reg_id)}")
         return int.from_bytes(bytes(stored), "little")
 
     def get_regs(self, reg_ids: Sequence[int]) -> list[int]:
@@ -212,10 +217,10 @@ class RealMachine:
         data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
         stored = (ctypes.c_uint8 * size).from_buffer_copy(data)
         request = uapi.kvm_one_reg(id=reg_id, addr=ctypes.addressof(stored))
-        call(self._vcpu, uapi.KVM_SET_ONE_REG, request, f"KVM_SET_ONE_REG {reg_id:#x}")
+        call(self._vcpu, uapi.KVM_SET_ONE_REG, request, f"KVM_SET_ONE_REG {said(reg_id)}")
 
     def reg_list(self) -> tuple[int, ...]:
-        room = uapi.KVM_REGISTERS_MOST
+        room = KVM_REGISTERS_MOST
         listed = (ctypes.c_uint64 * (1 + room))(room)
         # By address: a structure is handed over in a copy, behind whose head there is no room.
         address = ctypes.addressof(listed)
@@ -241,6 +246,10 @@ class RealMachine:
         call(self._vcpu, uapi.KVM_GET_MP_STATE, ctypes.addressof(state), "KVM_GET_MP_STATE")
         return int(state.mp_state)
 
+    def pend_signal(self) -> None:
+        signals.pend(self._vcpu)
+        self._signal_pending = True
+
     def host_interrupt(self) -> None:
         raise Unsupported("real KVM takes host interrupts when they come, not on request")
 
@@ -251,6 +260,10 @@ class RealMachine:
                 return fcntl.ioctl(self._vcpu, uapi.KVM_RUN, 0)
             except OSError as error:
                 return -(error.errno or errno.EIO)
+            finally:
+                if self._signal_pending:
+                    signals.take(self._vcpu)
+                    self._signal_pending = False
 
     @property
     def inside(self) -> None:

@@ -106,6 +106,12 @@ class kvm_vcpu_init(ctypes.Structure):  # noqa: N801
     _fields_ = [("target", c_uint32), ("features", c_uint32 * 7)]
 
 
+class kvm_signal_mask(ctypes.Structure):  # noqa: N801
+    """The head of the structure: the set follows it."""
+
+    _fields_ = [("len", c_uint32)]
+
+
 class kvm_create_device(ctypes.Structure):  # noqa: N801
     _fields_ = [("type", c_uint32), ("fd", c_uint32), ("flags", c_uint32)]
 
@@ -127,6 +133,7 @@ KVM_REGISTER_COALESCED_MMIO: Final = _ioc(_WRITE, 0x67, kvm_coalesced_mmio_zone)
 KVM_UNREGISTER_COALESCED_MMIO: Final = _ioc(_WRITE, 0x68, kvm_coalesced_mmio_zone)
 KVM_IOEVENTFD: Final = _ioc(_WRITE, 0x79, kvm_ioeventfd)
 KVM_RUN: Final = _io(0x80)
+KVM_SET_SIGNAL_MASK: Final = _ioc(_WRITE, 0x8B, kvm_signal_mask)
 KVM_GET_MP_STATE: Final = _ioc(_READ, 0x98, kvm_mp_state)
 KVM_SET_MP_STATE: Final = _ioc(_WRITE, 0x99, kvm_mp_state)
 KVM_SET_GUEST_DEBUG: Final = _ioc(_WRITE, 0x9B, abi.kvm_guest_debug)
@@ -143,9 +150,6 @@ KVM_GET_DEVICE_ATTR: Final = _ioc(_WRITE, 0xE2, kvm_device_attr)
 KVM_HAS_DEVICE_ATTR: Final = _ioc(_WRITE, 0xE3, kvm_device_attr)
 
 KVM_API_VERSION: Final = 12
-
-KVM_REGISTERS_MOST: Final = 4096
-"""Ids for which there is room; no vCPU has so many."""
 
 KVM_CAP_ARM_VM_IPA_SIZE: Final = 165
 

@@ -9,9 +9,7 @@ from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
-from vcpu_scenario.machine.emulated.cpu.timers import Timers
-from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
+from vcpu_scenario.machine.emulated.kvm.reset import reset
 from vcpu_scenario.machine.emulated.kvm.vcpu import Reset, Vcpu
 from vcpu_scenario.machine.emulated.kvm.vm import AFFINITY
 
@@ -55,21 +53,15 @@ def _is_affinity(vcpu: Vcpu, affinity: int) -> bool:
 
 
 def reset_if_due(vcpu: Vcpu) -> None:
-    """``kvm_reset_vcpu`` for one that was switched on: it is as new, but for its interrupt
-    controller and where it begins. It must be on the CPU."""
-    reset, cpu = vcpu.pending_reset, vcpu.cpu
-    if reset is None:
+    """The reset of one that was switched on. It must be on the CPU."""
+    due, cpu = vcpu.pending_reset, vcpu.cpu
+    if due is None:
         return
     vcpu.pending_reset = None
-    gic, gicv, identity, clock = cpu.gic, cpu.gicv, cpu.id_registers, cpu.timers.clock
-    ahead = [timer.ahead for timer in (cpu.timers.virtual, cpu.timers.physical)]
-    cpu.forget_registers()
-    cpu.gic, cpu.gicv, cpu.id_registers, cpu.timers = gic, gicv, identity, Timers(clock)
-    cpu.timers.virtual.ahead, cpu.timers.physical.ahead = ahead
-    reset_system_registers(vcpu)
-    vcpu.forget()
-    cpu.pstate = DAIF | EL1H
-    cpu.regs[0] = reset.context
-    cpu.pc = reset.pc & ~3 if reset.pc & 1 else reset.pc
-    if reset.big_endian:
+    vcpu.increment_pc = False
+    vcpu.pending_exception = None
+    reset(vcpu)
+    cpu.regs[0] = due.context
+    cpu.pc = due.pc & ~3 if due.pc & 1 else due.pc
+    if due.big_endian:
         cpu.write_sys(sysregs.SCTLR_EL1, cpu.sctlr_el1.value | _SCTLR_EE)

@@ -26,7 +26,7 @@ USE_HW: Final = abi.KVM_GUESTDBG_USE_HW
 
 UNKNOWN_RESET: Final = 0x1DE7_EC7E_DBAD_C0DE
 """What KVM resets architecturally UNKNOWN registers to (``reset_unknown``)."""
-_OSLSR_RESET: Final = 1 << 3
+OSLSR_RESET: Final = 1 << 3
 """OSLSR_EL1.OSLM: there is an OS lock, and it is open."""
 
 
@@ -97,6 +97,8 @@ class Vcpu:
         """What ``KVM_RUN`` returns for want of a place for the vGIC's frames."""
         self.ring: Final = vm.ring
         self.caps: Final = vm.caps
+        self.features: frozenset[str] | None = None
+        """What ``KVM_ARM_VCPU_INIT`` asked for, None before it."""
         self.psci_0_2 = True
         self.has_run = False
         """``KVM_RUN`` was called: what describes the VM is settled."""
@@ -137,7 +139,7 @@ class Vcpu:
         self.unloaded: Final = dict[int, int]()
         """By its id what the VMM wrote to a register of which the CPU does not keep all: KVM has it
         until the vCPU runs."""
-        self.oslsr = _OSLSR_RESET
+        self.oslsr = OSLSR_RESET
         self.csselr = UNKNOWN_RESET
         # What the VMM wrote, where that is not what KVM shows by itself.
         self.id_values: Final = dict[Encoding, int]()
@@ -145,17 +147,6 @@ class Vcpu:
         """Registers that the guest of this machine cannot see, and that KVM keeps for the VMM."""
         self.firmware: Final = vm.firmware
         self.ccsidr: Final = dict[int, int]()
-
-    def forget(self) -> None:
-        """What of the guest's state KVM keeps itself, as it is at reset."""
-        self.guest_mdscr = self.mdccint = 0
-        for registers in (self.guest_bcr, self.guest_bvr, self.guest_wcr, self.guest_wvr):
-            registers[:] = [0] * 16
-        self.debug_changed = True
-        self.increment_pc = False
-        self.pending_exception = None
-        self.oslsr = _OSLSR_RESET
-        self.csselr = UNKNOWN_RESET
 
 
 class Refused(Exception):

@@ -1,0 +1,68 @@
+"""``KVM_ARM_VCPU_INIT``: the features of a vCPU, and its reset (``kvm_reset_vcpu``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from errno import EINVAL
+from typing import Final
+
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.features import POWER_OFF, PSCI_0_2
+from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS
+from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
+from vcpu_scenario.machine.emulated.kvm.registers import registers_of, reset_unloaded
+from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
+from vcpu_scenario.machine.emulated.kvm.vcpu import OSLSR_RESET, UNKNOWN_RESET, Vcpu
+from vcpu_scenario.machine.emulated.kvm.vm import mpidr_of
+from vcpu_scenario.machine.interface import KvmError, initialising
+
+_ZEROED: Final = (*CORE_REGISTERS.values(), *FP_REGISTERS.values())
+_KEPT: Final = tuple(CORE_REGISTERS[name] for name in ("sp_el1", "elr_el1", "spsr_el1"))
+
+
+def vcpu_init(vcpu: Vcpu, features: Sequence[str]) -> None:
+    """Raises EINVAL where the features are others than at first, of which power_off is none on
+    kernels on which it says how the reset vCPU is."""
+    asked = frozenset(features)
+    counted = asked - {POWER_OFF} if vcpu.behaviour.power_off_ephemeral else asked
+    if vcpu.features is not None:
+        if counted != vcpu.features:
+            raise KvmError(EINVAL, initialising(features))
+        reset(vcpu)
+    vcpu.features = counted
+    vcpu.psci_0_2 = PSCI_0_2 in asked
+    stopped = POWER_OFF in asked
+    vcpu.mp_state = abi.KVM_MP_STATE_STOPPED if stopped else abi.KVM_MP_STATE_RUNNABLE
+
+
+def reset(vcpu: Vcpu) -> None:
+    """``kvm_reset_vcpu`` of the vCPU that is on the CPU.
+
+    What was asked of guest debug stays, and so do an access in flight, the ID registers and
+    what describes the VM."""
+    registers = registers_of(vcpu.behaviour)
+    kept = {}
+    if vcpu.behaviour.reset_keeps_el1_banked:
+        kept = {reg: registers[reg][0](vcpu) for reg in _KEPT}
+    for reg in _ZEROED:
+        if reg != CORE_REGISTERS["pstate"]:
+            registers[reg][1](vcpu, 0)
+    vcpu.cpu.pstate = DAIF | EL1H
+    vcpu.mpidr = mpidr_of(vcpu.number)
+    vcpu.kept.clear()
+    vcpu.unloaded.clear()
+    reset_system_registers(vcpu)
+    reset_unloaded(vcpu)
+    vcpu.csselr = UNKNOWN_RESET
+    vcpu.oslsr = OSLSR_RESET
+    vcpu.guest_mdscr = vcpu.mdccint = 0
+    for bank in (vcpu.guest_bcr, vcpu.guest_bvr, vcpu.guest_wcr, vcpu.guest_wvr):
+        bank[:] = [0] * len(bank)
+    vcpu.debug_changed = True
+    timers = vcpu.cpu.timers
+    for timer in (timers.virtual, timers.physical):
+        timer.set_control(0)
+        if vcpu.behaviour.reset_clears_timer_compare:
+            timer.set_compare(0)
+    for reg, value in kept.items():
+        registers[reg][1](vcpu, value)

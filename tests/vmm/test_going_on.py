@@ -1,0 +1,130 @@
+"""A run goes on after what ends one, where the scenario acts there; what is expected to be refused
+is held to it."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+from vcpu_scenario.case import (
+    Action,
+    Attempt,
+    Case,
+    GuestDebug,
+    InitVcpu,
+    Limits,
+    Load,
+    Memslot,
+    PendSignal,
+    RunAgain,
+    SetMpState,
+    SetRegister,
+)
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.trace import Ending, Trace
+from vcpu_scenario.vmm.loop import run_case
+
+from tests.guests import words
+
+RAM = 0x4000_0000
+RESET = words("mov w0, #9; movk w0, #0x8400, lsl #16; hvc #0; brk #0")
+BRK = words("brk #0")
+AFTER = RAM + 12
+
+
+def run(
+    code: tuple[int, ...],
+    on: dict[int, tuple[Action, ...]],
+    before: tuple[Action, ...] = (),
+    kernel: str = "6.12",
+    limits: Limits | None = None,
+) -> Trace:
+    case = Case(
+        slots=(Memslot(RAM, 0x1_0000),),
+        loads=(Load(RAM, b"".join(word.to_bytes(4, "little") for word in code)),),
+        regs=(("pc", RAM),),
+        debug=GuestDebug(abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_USE_SW_BP),
+        before=before,
+        on=tuple(on.items()),
+        limits=limits or Limits(exits=4),
+    )
+    machine = create(kernel)
+    try:
+        return run_case(machine, case)
+    finally:
+        machine.close()
+
+
+def what(trace: Trace) -> list[str]:
+    return [errno.errorcode[e.errno] if e.ret else e.exit for e in trace.exits]
+
+
+def test_a_system_event_ends_a_run_that_does_nothing_at_it() -> None:
+    trace = run(RESET, {})
+    assert (what(trace), trace.ended) == (["SYSTEM_EVENT"], Ending.SYSTEM_EVENT)
+
+
+def test_a_vmm_that_forgets_to_stop_waits_in_kvm_run() -> None:
+    trace = run(RESET, {0: (RunAgain(),)})
+    assert (what(trace), trace.ended) == (["SYSTEM_EVENT", "EINTR"], Ending.INTERRUPTED)
+    assert trace.exits[1].exit == "INTR"
+
+
+def test_a_vcpu_that_is_made_runnable_goes_on_behind_the_call() -> None:
+    trace = run(RESET, {0: (SetMpState(abi.KVM_MP_STATE_RUNNABLE),)})
+    assert what(trace)[:2] == ["SYSTEM_EVENT", "DEBUG"]
+    assert trace.exits[1].pc == AFTER
+
+
+def test_limits_can_end_a_run_at_a_system_event_whatever_is_done_there() -> None:
+    trace = run(RESET, {0: (RunAgain(),)}, limits=Limits(stop_on_event=True))
+    assert trace.ended is Ending.SYSTEM_EVENT
+
+
+def test_an_error_comes_again_until_pc_is_moved() -> None:
+    code = words("mov x1, #0x09000000; ldp w2, w3, [x1]; brk #0")
+    trace = run(code, {0: (RunAgain(),), 1: (SetRegister("pc", RAM + 8),)})
+    assert what(trace)[:3] == ["ENOSYS", "ENOSYS", "DEBUG"]
+
+
+def test_a_reset_leaves_guest_debug_and_memory_and_little_else() -> None:
+    code = words("mov x1, #7; msr tpidr_el1, x1; mov sp, x1; brk #0")
+    after = (InitVcpu(), SetRegister("pc", RAM + 12))
+    trace = run(code, {0: after}, limits=Limits(exits=2))
+    assert what(trace) == ["DEBUG", "DEBUG"]
+    assert trace.exits[0].regs["x1"] == 7
+    assert trace.exits[1].regs["x1"] == 0
+
+
+def test_other_features_are_refused_and_reset_nothing() -> None:
+    attempt = Attempt(InitVcpu(()), errno.EINVAL)
+    trace = run(words("mov x1, #7; brk #0"), {0: (attempt, SetRegister("pc", RAM + 4))})
+    assert what(trace)[:2] == ["DEBUG", "DEBUG"]
+    assert "x1" not in trace.exits[1].regs
+
+
+@pytest.mark.parametrize(
+    ("attempt", "told"),
+    [
+        (Attempt(SetMpState(99), errno.EBUSY), "KVM_SET_MP_STATE 99 gave EINVAL, expected EBUSY"),
+        (Attempt(SetMpState(0), errno.EINVAL), "KVM_SET_MP_STATE 0 succeeded, expected EINVAL"),
+    ],
+)
+def test_what_is_not_refused_as_expected_ends_the_run(attempt: Attempt, told: str) -> None:
+    trace = run(BRK, {0: (attempt,)})
+    assert (trace.ended, trace.refused) == (Ending.NOT_REFUSED, told)
+    trace = run(BRK, {}, before=(attempt,))
+    assert (trace.ended, trace.refused, trace.exits) == (Ending.NOT_REFUSED, told, ())
+
+
+def test_a_refusal_is_told_with_the_register_and_the_errno() -> None:
+    trace = run(BRK, {0: (SetRegister("std_bmap", 1),)}, kernel="5.10")
+    assert trace.ended is Ending.REFUSED
+    assert trace.refused == "KVM_SET_ONE_REG 0x6030000000160000 (std_bmap): ENOENT"
+
+
+def test_a_pending_signal_is_for_the_next_run_alone() -> None:
+    trace = run(BRK, {0: (RunAgain(),)}, before=(PendSignal(),))
+    assert what(trace)[:2] == ["EINTR", "DEBUG"]
+    assert trace.exits[0].exit == "INTR"
