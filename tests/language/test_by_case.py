@@ -184,3 +184,11 @@ def test_a_check_is_at_its_own_place_in_the_file() -> None:
     assert pc.written == "start"
     line = (HEAD + MANY).splitlines()[pc.span.line - 1]
     assert line[pc.span.column - 1 :].startswith("start}}")
+
+
+def test_a_value_that_is_the_same_for_some_parameters_alone_is_a_value_by_case() -> None:
+    text = HEAD.replace("expect:", "matrix: {width: [1, 4]}\nexpect:") + (
+        '- exits: [{mmio: {read: uart, len: {"<5.0": "${width}", else: 4}}}]\n'
+    )
+    cases = scenario(text).cases(["4.14", "5.0"], ["qemu"])
+    assert {checks(case)["len"] for case in cases} == {1, 4}

@@ -35,6 +35,7 @@ from vcpu_scenario.case import (
 )
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language import ScenarioCase, load
+from vcpu_scenario.source import InvalidScenario
 from vcpu_scenario.vmm.devices import MODELS
 
 from tests.language.build import EVERYTHING, case, messages, scenario, small
@@ -317,6 +318,39 @@ def elf(entry: int, segments: list[tuple[int, bytes]]) -> bytes:
     sizes = (header.size, program.size, len(segments), 64, 0, 0)
     head = header.pack(b"\x7fELF", 2, 1, 1, 0, 0, 2, 183, 1, entry, header.size, 0, 0, *sizes)
     return head + heads + body
+
+
+def test_a_position_independent_elf_file_is_loaded_at_the_place_of_the_guest(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.vcpu.yaml"
+    data = bytearray(elf(4, [(0, bytes.fromhex("1f2003d5000000d4"))]))
+    data[16:18] = (3).to_bytes(2, "little")
+    (tmp_path / "guest.elf").write_bytes(data)
+    for text, base in (("", 0x40000000), ("at: 0x40200000, ", 0x40200000)):
+        path.write_text(f"title: x\nguest: {{{text}elf: guest.elf}}\n")
+        (found,) = load(path).cases(["6.1"])
+        assert found.case.loads[0].addr == base
+        assert found.case.regs == (("pc", base + 4),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (3, ":2:9: error: a position-independent ELF file is not aligned"),
+        (2, "an ELF file brings its own addresses"),
+    ],
+)
+def test_an_elf_file_that_cannot_be_at_the_place_of_the_guest_is_an_error(
+    tmp_path: Path, kind: int, said: str
+) -> None:
+    path = tmp_path / "a.vcpu.yaml"
+    data = bytearray(elf(4, [(0, bytes.fromhex("1f2003d5000000d4"))]))
+    data[16:18] = kind.to_bytes(2, "little")
+    (tmp_path / "guest.elf").write_bytes(data)
+    path.write_text("title: x\nguest: {at: 0x40200800, elf: guest.elf}\n")
+    with pytest.raises(InvalidScenario, match=said):
+        load(path)
 
 
 def test_an_elf_file_brings_its_addresses_and_its_entry(tmp_path: Path) -> None:

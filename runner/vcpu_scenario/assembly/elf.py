@@ -18,6 +18,7 @@ from typing import Any
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
+from vcpu_scenario.assembly.dynamic import PAGE, relocated
 from vcpu_scenario.assembly.refusal import NotAGuest
 from vcpu_scenario.case import Load
 
@@ -37,7 +38,6 @@ _SHN_UNDEF, _SHN_ABS, _SHN_COMMON = 0, 0xFFF1, 0xFFF2
 _STT_SECTION, _STT_FILE, _STT_TLS = 3, 4, 6
 _KINDS = {
     "ET_REL": "it is an object file; link it first",
-    "ET_DYN": "it is position-independent; link it with -no-pie, at the addresses it runs at",
     "ET_CORE": "it is a core dump",
 }
 
@@ -47,13 +47,16 @@ class ElfImage:
     """``loads`` are the loadable segments at their physical addresses, none of them empty.
 
     ``entry`` is a physical address too; ``symbols`` and ``lines`` (file and line of each
-    instruction, where the file has DWARF) are at the addresses the program was linked for.
+    instruction, where the file has DWARF) are at the addresses the program was linked for, or,
+    ``movable``, where it is loaded.
     """
 
     loads: tuple[Load, ...]
     entry: int
     symbols: Mapping[str, int]
     lines: Mapping[int, tuple[str, int]]
+    movable: bool = False
+    """It is position-independent, and is where it was asked to be."""
 
     @property
     def base(self) -> int:
@@ -61,22 +64,31 @@ class ElfImage:
         return min(load.addr for load in self.loads)
 
 
-def read_elf(data: bytes) -> ElfImage:
-    """The guest within ``data``. Raises :class:`~vcpu_scenario.assembly.refusal.NotAGuest`."""
+def read_elf(data: bytes, at: int = 0) -> ElfImage:
+    """The guest within ``data``; one that is position-independent is loaded at ``at``, a multiple
+    of :data:`~vcpu_scenario.assembly.dynamic.PAGE`, and its relative relocations are applied.
+
+    Raises :class:`~vcpu_scenario.assembly.refusal.NotAGuest`.
+    """
     if len(data) > MAX_FILE:
         raise NotAGuest(f"it is larger than {MAX_FILE >> 20} MiB")
     _check_header(data)
     elf, segments = _parsed(data)
-    loads = tuple(_load(segment, data) for segment in segments)
+    movable = elf["e_type"] == "ET_DYN"
+    lowest = min(segment["p_vaddr"] for segment in segments)
+    bias = at - lowest // PAGE * PAGE if movable else 0
+    place = "p_vaddr" if movable else "p_paddr"
+    loads = tuple(_load(segment, segment[place] + bias, data) for segment in segments)
     _check_loads(loads)
+    if movable:
+        loads = relocated(loads, _dynamic(elf, data), bias)
     try:
-        lines = _lines(elf, segments)
+        lines = {addr + bias: line for addr, line in _lines(elf, segments).items()}
     except Exception:  # Its debug information is no reason to refuse a program.
         lines = {}
-    symbols = _symbols(elf, data)
-    return ElfImage(
-        loads, _entry(elf, segments), MappingProxyType(symbols), MappingProxyType(lines)
-    )
+    symbols = _symbols(elf, data, bias)
+    entry = _entry(elf, segments, place) + bias
+    return ElfImage(loads, entry, MappingProxyType(symbols), MappingProxyType(lines), movable)
 
 
 def _check_header(data: bytes) -> None:
@@ -117,7 +129,7 @@ def _parsed(data: bytes) -> tuple[Any, list[Any]]:
     try:
         elf = ELFFile(io.BytesIO(data))
         kind = elf["e_type"]
-        if kind != "ET_EXEC":
+        if kind not in ("ET_EXEC", "ET_DYN"):
             raise NotAGuest(_KINDS.get(kind, f"its type is {kind}, not an executable program"))
         segments = [
             segment.header
@@ -138,17 +150,28 @@ def _parsed(data: bytes) -> tuple[Any, list[Any]]:
     return elf, segments
 
 
-def _load(segment: Any, data: bytes) -> Load:
+def _load(segment: Any, addr: int, data: bytes) -> Load:
     start, size = segment["p_offset"], segment["p_filesz"]
-    where = f"the segment at {segment['p_paddr']:#x}"
+    where = f"the segment at {addr:#x}"
     if start + size > len(data):
         raise NotAGuest(f"{where} goes beyond the end of the file")
     if size > segment["p_memsz"]:
         raise NotAGuest(f"{where} has more bytes in the file than in memory")
-    if segment["p_paddr"] + segment["p_memsz"] > 1 << 64:
+    if addr + segment["p_memsz"] > 1 << 64:
         raise NotAGuest(f"{where} goes beyond the address space")
-    contents = data[start : start + size] + bytes(segment["p_memsz"] - size)
-    return Load(segment["p_paddr"], contents)
+    return Load(addr, data[start : start + size] + bytes(segment["p_memsz"] - size))
+
+
+def _dynamic(elf: Any, data: bytes) -> bytes:
+    """The dynamic section of the program, which one that is linked statically may have not."""
+    headers = (segment.header for segment in elf.iter_segments())
+    found = next((header for header in headers if header["p_type"] == "PT_DYNAMIC"), None)
+    if found is None:
+        return b""
+    start, end = found["p_offset"], found["p_offset"] + found["p_filesz"]
+    if end > len(data):
+        raise NotAGuest("its dynamic section goes beyond the end of the file")
+    return data[start:end]
 
 
 def _check_loads(loads: tuple[Load, ...]) -> None:
@@ -159,16 +182,16 @@ def _check_loads(loads: tuple[Load, ...]) -> None:
         end = load.addr + len(load.data)
 
 
-def _entry(elf: Any, segments: list[Any]) -> int:
+def _entry(elf: Any, segments: list[Any], place: str) -> int:
     entry = int(elf["e_entry"])
     for segment in segments:
         offset = entry - segment["p_vaddr"]
         if 0 <= offset < segment["p_memsz"]:
-            return int(segment["p_paddr"] + offset)
+            return int(segment[place] + offset)
     raise NotAGuest(f"its entry {entry:#x} is in none of its segments")
 
 
-def _symbols(elf: Any, data: bytes) -> dict[str, int]:
+def _symbols(elf: Any, data: bytes, bias: int) -> dict[str, int]:
     table = next((s for s in elf.iter_sections() if s["sh_type"] == "SHT_SYMTAB"), None)
     if table is None:
         return {}
@@ -187,7 +210,8 @@ def _symbols(elf: Any, data: bytes) -> dict[str, int]:
         name = strings[name_at:end].decode("utf-8", "replace") if end > name_at else ""
         is_global = info >> 4 != 0
         if name and not name.startswith("$") and (name not in found or is_global):
-            found[name] = (is_global, value)
+            moved = value if section == _SHN_ABS else value + bias
+            found[name] = (is_global, moved % (1 << 64))
     return {name: value for name, (_, value) in found.items()}
 
 

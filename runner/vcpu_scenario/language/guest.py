@@ -42,6 +42,8 @@ class Program:
     linux: Linux | None = None
     missing: str = ""
     room: int = 1 << 20
+    movable: bool = False
+    """It runs wherever it is loaded: an ELF file that is position-independent."""
 
 
 class Sources(NamedTuple):
@@ -68,11 +70,30 @@ def read_program(guest: Map, scope: Scope, sources: Sources) -> Program:
         )
         return _failed(base)
     (key, value), at = forms[0], guest.key("at")
-    if key.text == "elf" and at is not None:
-        scope.problems.add("an ELF file brings its own addresses", at.span, help="leave `at` out")
     program = _FORMS[key.text](value, base, scope, sources)
+    if key.text == "elf" and at is not None and program.ok:
+        _check_place(program, at, base, scope)
     program = replace(program, ok=program.ok and placed)
     return _with_symbols(program, guest.get("symbols"), scope)
+
+
+def _check_place(program: Program, at: Scalar, base: int, scope: Scope) -> None:
+    """Reports an ``at`` that an ELF file cannot be loaded at."""
+    from vcpu_scenario.assembly.dynamic import PAGE
+
+    if not program.movable:
+        scope.problems.add(
+            "an ELF file brings its own addresses",
+            at.span,
+            help="leave `at` out, or link the file with -static-pie: that is loaded at `at`",
+        )
+    elif base % PAGE:
+        scope.problems.add(
+            "a position-independent ELF file is not aligned",
+            at.span,
+            found=f"{base:#x}",
+            expected=f"a multiple of {PAGE:#x}",
+        )
 
 
 def _base(at: Node | None, scope: Scope) -> int:
@@ -152,11 +173,19 @@ def _elf(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
     if raw is None:
         return _failed(base)
     try:
-        image = read_elf(raw)
+        image = read_elf(raw, base)
     except NotAGuest as fault:
         scope.problems.add(f"{quoted(node.text)} is no guest: {fault}", node.span)
         return _failed(base)
-    return Program(image.base, image.loads, image.symbols, {}, image.entry, node.span)
+    return Program(
+        image.base,
+        image.loads,
+        image.symbols,
+        {},
+        image.entry,
+        node.span,
+        movable=image.movable,
+    )
 
 
 def _linux(node: Node, base: int, scope: Scope, sources: Sources) -> Program:

@@ -14,7 +14,8 @@ RENAMED: Final[Mapping[str, str]] = {
     "ipa": "fault_ipa",
 }
 
-OTHER_VERSION: Final = (
-    "files of 0.1 have no version, and `scenario migrate` brings them over;"
-    " one of a later version needs a later vcpu-scenario"
-)
+OTHER_VALUES: Final[Mapping[str, str]] = {
+    "`version`": "files of 0.1 have no version, and `scenario migrate` brings them over;"
+    " one of a later version needs a later vcpu-scenario",
+}
+"""What to do about a value that this version of the language does not have, by its key."""

@@ -18,7 +18,7 @@ from typing import Final, Literal, TypeAlias
 
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value
-from vcpu_scenario.language.renamed import OTHER_VERSION, RENAMED
+from vcpu_scenario.language.renamed import OTHER_VALUES, RENAMED
 from vcpu_scenario.language.scope import Near, Problems
 from vcpu_scenario.language.shapes import Schema, Shape, shape_of, types_of
 from vcpu_scenario.source import Span, did_you_mean, quoted
@@ -223,7 +223,7 @@ class _Check:
             f"{quoted(node.text)} is none of the values of {what}",
             node.span,
             expected=", ".join(known),
-            help=OTHER_VERSION if what == quoted("version") else "",
+            help=OTHER_VALUES.get(what, ""),
             near=(node.text, known),
         )
 

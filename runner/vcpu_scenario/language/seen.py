@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
-from vcpu_scenario.language.bycase import ELSE
-from vcpu_scenario.language.nodes import Map, Scalar
+from vcpu_scenario.language.bycase import BOUNDS, ELSE
+from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
 from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.language.selection import Selector
 from vcpu_scenario.source import Span
@@ -14,11 +15,16 @@ from vcpu_scenario.source import Span
 
 @dataclass(slots=True)
 class Seen:
-    """Which conditions held in how many of the cases that came to them."""
+    """Which conditions held in how many of the cases that came to them.
+
+    ``differing`` are the values by case that are not one value throughout: whether they are may
+    depend on the parameters, which stand for values too.
+    """
 
     reached: dict[Span, int] = field(default_factory=dict)
     held: dict[Span, int] = field(default_factory=dict)
     choices: dict[Span, Map] = field(default_factory=dict)
+    differing: set[Span] = field(default_factory=set)
     left_out: dict[Span, str] = field(default_factory=dict)
     twice: dict[tuple[Span, Span], str] = field(default_factory=dict)
 
@@ -28,7 +34,9 @@ class Seen:
 
     def count(self, choices: Map, fitting: Collection[Scalar]) -> None:
         """That a case came to a value by case, and which of its keys fit it."""
-        self.choices[choices.span] = choices
+        before = self.choices.setdefault(choices.span, choices)
+        if len({_meaning(value) for part in (before, choices) for _, value in part.entries}) > 1:
+            self.differing.add(choices.span)
         for key, _ in choices.entries:
             self.met(key.span, key in fitting)
 
@@ -75,7 +83,9 @@ class Seen:
                 expected="keys that do not overlap",
             )
         for choices in self.choices.values():
-            if not choices.faulty:
+            if choices.faulty:
+                continue
+            if choices.span in self.differing or not _report_same(choices, problems):
                 self._report_keys(choices, problems)
 
     def _report_keys(self, choices: Map, problems: Problems) -> None:
@@ -97,3 +107,40 @@ class Seen:
                     found="all cases that come here are such",
                     help="write the value alone",
                 )
+
+
+_NOTHING: Final = (type(None), None)
+"""What null means: nothing is compared."""
+
+
+def _report_same(choices: Map, problems: Problems) -> bool:
+    """Reports a value by case that is the same one in each; whether there was that to report."""
+    if _meaning(choices) == _NOTHING:
+        problems.add(
+            "this asserts nothing",
+            choices.span,
+            found="null, which is not compared, for every case",
+            help="leave the key out, or give some case a value",
+        )
+    elif len(choices.entries) > 1:
+        problems.add(
+            "every case has the same value",
+            choices.span,
+            found="keys that tell cases apart, and one value under all of them",
+            help="write the value alone",
+        )
+    else:
+        return False
+    return True
+
+
+def _meaning(node: Node) -> Hashable:
+    """Equal for nodes that mean the same; a value by case that is one throughout means that one."""
+    if isinstance(node, Scalar):
+        return type(node.value), node.value
+    if isinstance(node, Sequence):
+        return tuple(map(_meaning, node.items))
+    entries = {key.text: _meaning(value) for key, value in node.entries}
+    if len(set(entries.values())) == 1 and not entries.keys() <= BOUNDS:
+        return next(iter(entries.values()))
+    return frozenset(entries.items())
