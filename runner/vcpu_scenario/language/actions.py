@@ -113,7 +113,12 @@ def _read_item(item: Node, doings: Doings) -> Iterable[Action]:
     if len(entries) != 1:
         if not (isinstance(item, Map) and item.faulty):
             found = ", ".join(key for key, _ in entries) or "none"
-            doings.complain("an item says one action", item, found=found, expected="one of them")
+            doings.complain(
+                "one item is one action",
+                item,
+                found=found,
+                expected="one action, and `errno` beside it where the kernel is to refuse it",
+            )
         return ()
     key, value = entries[0]
     done = tuple(actions.read(key, value, doings))
