@@ -100,9 +100,12 @@ def local(tmp_path: Path) -> Iterator[Cluster]:
 
 @pytest.fixture
 def cases(monkeypatch: pytest.MonkeyPatch) -> list[ScenarioCase]:
+    """The deadly ones in the middle, so that something is done before."""
     monkeypatch.chdir(ROOT)
+    kernels = ("4.14", DEADLY, "6.12", "7.3")
     scenarios, _ = load_all(find(["scenarios/thread", "tests/cli/data/step"]))
-    return Selection(kernels=("4.14", DEADLY, "6.12", "7.3")).cases(scenarios)
+    found = Selection(kernels=kernels).cases(scenarios)
+    return sorted(found, key=lambda case: kernels.index(case.kernel))
 
 
 @pytest.fixture
