@@ -1,4 +1,5 @@
-"""Memory slots by their numbers, the dirty log, and memory that is not there, as KVM has them."""
+"""What a VMM asks of its VM, as KVM has it: memory slots by their numbers, the dirty log, memory that
+is not there, filters of hypercalls and stolen time."""
 
 from __future__ import annotations
 
@@ -13,12 +14,16 @@ from vcpu_scenario.ioctls import (
     GetDirtyLog,
     SetHostMapping,
     SetMemoryRegion,
+    SetSmcccFilter,
+    SetStealTime,
 )
 from vcpu_scenario.kernels.release import KNOWN_RELEASES
+from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Ending, Trace
 
 from .test_bounds import code, run
 
+FORWARD = abi.KVM_SMCCC_FILTER_FWD_TO_USER
 SECOND = 0x5000_0000
 SIZE = 0x1_0000
 BRK = 0xD420_00E0
@@ -47,10 +52,20 @@ def slot(number: int = 1, base: int = SECOND, size: int = SIZE, **flags: bool) -
         (GetDirtyLog(7), ENOENT),
         (GetDirtyLog(40_000), EINVAL),
         (ClearDirtyLog(0, 1, 64, ()), EINVAL),
+        (SetSmcccFilter(0xC600_0000, 0, FORWARD), EINVAL),
+        (SetSmcccFilter(0xC600_0000, 0x4000_0000, FORWARD), EINVAL),
+        (SetSmcccFilter(0, 0, FORWARD), EEXIST),  # all of them: the last is (u32)-1
+        (SetSmcccFilter(0xC600_0000, 1, 3), EINVAL),
+        (SetStealTime(SECOND), EINVAL),
     ],
 )
 def test_what_the_kernel_refuses_is_refused_with_its_errno(action: Action, errno: int) -> None:
     assert told(before=(Attempt(action, errno),)).ended is not Ending.NOT_REFUSED
+
+
+def test_no_record_of_stolen_time_is_in_memory_that_kvm_may_not_write() -> None:
+    before = (slot(readonly=True), Attempt(SetStealTime(SECOND), EINVAL))
+    assert told(before=before).ended is not Ending.NOT_REFUSED
 
 
 def test_a_slot_that_overlaps_is_looked_for_before_the_end_of_the_address_space() -> None:

@@ -11,7 +11,7 @@ from vcpu_scenario.case import Gic, Memslot
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import id_of
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
-from vcpu_scenario.machine.interface import KvmError
+from vcpu_scenario.machine.interface import KvmError, NotModelled
 
 from tests.guests import binary
 
@@ -113,3 +113,65 @@ def test_a_machine_that_had_several_leaves_nothing_for_the_next() -> None:
     assert with_one.get_one_reg(id_of("x5")) == 0
     assert with_one.get_one_reg(id_of("mpidr_el1")) == 1 << 31
     with_one.close()
+
+
+def test_what_describes_the_vm_is_settled_once_one_of_its_vcpus_has_run() -> None:
+    machine = create("6.12")
+    machine.set_user_memory_region(Memslot(BASE, 0x10000))
+    machine.create_vcpus(2)
+    start(machine, 0, BASE)
+    run(machine)
+    machine.select(1)
+    for name in ("id_aa64mmfr0_el1", "std_bmap"):
+        reg = id_of(name)
+        machine.set_one_reg(reg, machine.get_one_reg(reg))
+        with pytest.raises(KvmError) as refused:
+            machine.set_one_reg(reg, 0)
+        assert refused.value.errno == errno.EBUSY
+    machine.close()
+
+
+def test_an_id_register_that_is_written_is_that_of_all_vcpus(machine: EmulatedMachine) -> None:
+    reg = id_of("id_aa64mmfr0_el1")
+    fewer = machine.get_one_reg(reg) - 1  # bits of physical addresses
+    machine.set_one_reg(reg, fewer)
+    machine.select(2)
+    assert machine.get_one_reg(reg) == fewer
+
+
+def test_a_line_of_another_vcpu_is_not_raised_at_this_one(machine: EmulatedMachine) -> None:
+    machine.select(1)
+    with pytest.raises(NotModelled):
+        machine.irq_line(0, 1)
+    with pytest.raises(KvmError):
+        machine.irq_line(3 << 16, 1)
+    machine.irq_line(1 << 16, 1)
+
+
+def test_each_vcpu_is_reset_with_the_features_of_its_own(machine: EmulatedMachine) -> None:
+    assert machine.features == ("psci_0_2",)
+    machine.select(1)
+    assert machine.features == ("psci_0_2", "power_off")
+
+
+def test_a_reset_by_the_vmm_begins_where_another_vcpu_switched_the_vcpu_on(
+    machine: EmulatedMachine,
+) -> None:
+    """``kvm_reset_vcpu``: for whatever it is called. An odd address is no other one in AArch64."""
+    entry = BASE + 0x1001
+    machine.write_memory(BASE, binary("hvc #0"))
+    for name, value in (("x0", 0xC400_0003), ("x1", 1), ("x2", entry), ("x3", 7), ("pc", BASE)):
+        machine.set_one_reg(id_of(name), value)
+    run(machine)
+    assert machine.get_one_reg(id_of("x0")) == 0
+    machine.select(1)
+    machine.vcpu_init(machine.features)
+    assert machine.get_one_reg(id_of("pc")) == entry
+    assert machine.get_one_reg(id_of("x0")) == 7
+
+
+def test_the_only_vcpu_of_a_vm_may_be_selected() -> None:
+    machine = create("6.12")
+    machine.select(0)
+    assert machine.mp_state() == abi.KVM_MP_STATE_RUNNABLE
+    machine.close()

@@ -202,6 +202,17 @@ def test_eventfds_count_what_was_signalled(kvm: FakeKvm, machine: RealMachine) -
     assert machine.eventfd_counts() == (3, 0)
 
 
+def test_a_doorbell_that_is_put_back_is_taken_away_by_its_new_eventfd(
+    kvm: FakeKvm, machine: RealMachine
+) -> None:
+    doorbell = Ioeventfd(0x0A00_0000, 4)
+    for _ in range(2):
+        machine.add_ioeventfd(doorbell)
+        machine.remove_ioeventfd(doorbell)
+    added, removed, again, removed_again = (one["fd"] for one in kvm.of("KVM_IOEVENTFD"))
+    assert (removed, removed_again) == (added, again)
+
+
 def test_registers_travel_as_64_bits(kvm: FakeKvm, machine: RealMachine) -> None:
     def give(request: Any) -> int:
         ctypes.c_uint64.from_address(request.addr).value = 2**64 - 2

@@ -17,6 +17,7 @@ from vcpu_scenario.case import (
     Memslot,
     PendSignal,
     RunAgain,
+    RunVcpu,
     SetMpState,
     SetRegister,
 )
@@ -39,6 +40,7 @@ def run(
     before: tuple[Action, ...] = (),
     kernel: str = "6.12",
     limits: Limits | None = None,
+    vcpus: int = 1,
 ) -> Trace:
     case = Case(
         slots=(Memslot(RAM, 0x1_0000),),
@@ -48,6 +50,8 @@ def run(
         before=before,
         on=tuple(on.items()),
         limits=limits or Limits(exits=4),
+        vcpus=vcpus,
+        quantum=100 if vcpus > 1 else None,
     )
     machine = create(kernel)
     try:
@@ -128,3 +132,12 @@ def test_a_pending_signal_is_for_the_next_run_alone() -> None:
     trace = run(BRK, {0: (RunAgain(),)}, before=(PendSignal(),))
     assert what(trace)[:2] == ["EINTR", "DEBUG"]
     assert trace.exits[0].exit == "INTR"
+
+
+def test_a_pending_signal_is_no_end_of_a_turn() -> None:
+    trace = run(BRK, {0: (RunAgain(),)}, before=(PendSignal(),), vcpus=2)
+    assert what(trace)[:2] == ["EINTR", "DEBUG"]
+
+
+def test_the_only_vcpu_may_be_the_one_to_run() -> None:
+    assert what(run(BRK, {}, before=(RunVcpu(0),)))[0] == "DEBUG"

@@ -152,7 +152,7 @@ class Machine(Protocol):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """What ``KVM_ARM_VCPU_INIT`` asked for at first."""
+        """What the first ``KVM_ARM_VCPU_INIT`` of the vCPU asked for."""
         ...
 
     def mp_state(self) -> int:

@@ -171,7 +171,7 @@ class _Run:
         machine, limits = self.machine, self.case.limits
         did, self.did = self.did, ()
         pc = machine.get_one_reg(_PC) if self.pc is None else self.pc
-        if self.case.quantum is None or self.run.immediate_exit:
+        if self.case.quantum is None or self.run.immediate_exit or _signalled(did):
             result = machine.kvm_run(instructions=limits.instructions, seconds=limits.seconds)
         else:
             result = self._by_turns(self.case.quantum)
@@ -361,6 +361,11 @@ class _Run:
 def _told(refusal: KvmError) -> str:
     """The ioctl with its argument, and the errno."""
     return f"{refusal.what}: {errno_name(refusal.errno)}"
+
+
+def _signalled(did: Iterable[Deed]) -> bool:
+    """Whether the next run only returns, for a signal: not for the end of a vCPU's turn."""
+    return any(isinstance(deed, PendSignal) for deed in did)
 
 
 @lru_cache(maxsize=1024)

@@ -47,7 +47,7 @@ from vcpu_scenario.machine.emulated.kvm.interrupts import (
 from vcpu_scenario.machine.emulated.kvm.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.emulated.kvm.mmio import Completion, complete
 from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state, wait_to_run
-from vcpu_scenario.machine.emulated.kvm.power import reset_if_due
+from vcpu_scenario.machine.emulated.kvm.power import reset_at_once
 from vcpu_scenario.machine.emulated.kvm.registers import (
     at_once,
     registers_of,
@@ -71,7 +71,7 @@ many times the seconds that a real machine is given."""
 
 
 class EmulatedMachine:
-    """One VM with one vCPU, as KVM of ``kernel`` would run it."""
+    """One VM, as KVM of ``kernel`` would run it."""
 
     def __init__(self, kernel: Kernel, cpu: CpuModel = CORTEX_A57) -> None:
         self.kernel = kernel
@@ -88,7 +88,7 @@ class EmulatedMachine:
         self._registers = registers_of(kernel.behaviour)
         self._ioeventfds = Ioeventfds(self._vcpu.bus)
         self._sound = True
-        self._features: tuple[str, ...] = ()
+        self._features: dict[int, tuple[str, ...]] = {}
         self._power_on()
 
     def _power_on(self) -> None:
@@ -117,7 +117,8 @@ class EmulatedMachine:
         self.select(0)
 
     def select(self, vcpu: int) -> None:
-        assert self._seats is not None
+        if self._seats is None:  # there is one
+            return
         self._sit(self._seats.take(vcpu))
         connect(self._vcpu)
         self._identify()
@@ -179,11 +180,11 @@ class EmulatedMachine:
 
     def vcpu_init(self, features: Sequence[str]) -> None:
         vcpu_init(self._vcpu, features)
-        self._features = self._features or tuple(features)
+        self._features.setdefault(self._vcpu.number, tuple(features))
 
     @property
     def features(self) -> tuple[str, ...]:
-        return self._features
+        return self._features.get(self._vcpu.number, ())
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
         self._ioeventfds.add(ioeventfd)
@@ -282,7 +283,7 @@ class EmulatedMachine:
         """``kvm_arch_vcpu_run_pid_change``: 0, or the negative errno."""
         vcpu = self._vcpu
         if (error := first_run(vcpu)) == 0:
-            vcpu.has_run = True
+            vcpu.has_run = vcpu.vm.has_run = True
         elif vcpu.behaviour.vm_dead_without_vgic:
             self._registers = _DEAD
         return error
@@ -293,7 +294,7 @@ class EmulatedMachine:
         if not vcpu.has_run and (error := self._first_run()):
             return error
         if vcpu.pending_reset is not None:
-            reset_if_due(vcpu)
+            reset_at_once(vcpu)
         self._completed = self._entered = self._left = None
         if run.exit_reason == abi.KVM_EXIT_MMIO:
             self._completed = complete(vcpu)

@@ -69,7 +69,7 @@ class RealMachine:
         self._memory = GuestMemory(self._vm)
         self._ioeventfds: list[tuple[Ioeventfd, int]] = []
         self._signalled: list[int] = []
-        self._features: tuple[str, ...] = ()
+        self._features: dict[int, tuple[str, ...]] = {}
         self._signal_pending = False
         previous = signal.signal(signal.SIGALRM, _wake)
         self._resources.callback(signal.signal, signal.SIGALRM, previous)
@@ -160,11 +160,11 @@ class RealMachine:
         call(self._vm, uapi.KVM_ARM_PREFERRED_TARGET, init, "KVM_ARM_PREFERRED_TARGET")
         init.features[0] = bits_of(features)
         call(self._vcpu, uapi.KVM_ARM_VCPU_INIT, init, initialising(features))
-        self._features = self._features or tuple(features)
+        self._features.setdefault(self._vcpu, tuple(features))
 
     @property
     def features(self) -> tuple[str, ...]:
-        return self._features
+        return self._features.get(self._vcpu, ())
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
         fd = self._keep_fd(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
@@ -174,7 +174,7 @@ class RealMachine:
         self._signalled.append(0)
 
     def remove_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
-        for known, fd in self._ioeventfds:
+        for known, fd in reversed(self._ioeventfds):  # an earlier one like it is removed already
             if known == ioeventfd:
                 request = uapi.ioeventfd_request(ioeventfd, fd)
                 request.flags |= uapi.KVM_IOEVENTFD_FLAG_DEASSIGN

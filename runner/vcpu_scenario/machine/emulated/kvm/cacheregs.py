@@ -97,7 +97,7 @@ def _set_ctr(vcpu: Vcpu, value: int) -> None:
     if value == _ctr(vcpu):
         return
     if (
-        vcpu.has_run
+        vcpu.vm.has_run
         and behaviour.ctr_writable
         and not makes_no_sense(sysregs.CTR_EL0, value, behaviour)
     ):
@@ -108,8 +108,7 @@ def _set_ctr(vcpu: Vcpu, value: int) -> None:
 
 
 def _clidr(vcpu: Vcpu) -> int:
-    value = vcpu.id_values.get(sysregs.CLIDR_EL1)
-    return _made_up_clidr(vcpu) if value is None else value
+    return _made_up_clidr(vcpu) if vcpu.clidr is None else vcpu.clidr
 
 
 _made_up_clidr: Final = _of_the_cortex_a57(_CLIDR)
@@ -120,7 +119,7 @@ def _set_clidr(vcpu: Vcpu, value: int) -> None:
     coherency, unification = value >> 24 & 7, value >> 21 & 7 or value >> 27 & 7
     if value & _CLIDR_RES0 or not coherency or not unification:
         raise Refused(EINVAL)
-    vcpu.id_values[sysregs.CLIDR_EL1] = value
+    vcpu.clidr = value
 
 
 def _set_csselr(vcpu: Vcpu, value: int) -> None:

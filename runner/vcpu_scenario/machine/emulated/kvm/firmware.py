@@ -106,7 +106,7 @@ def _bitmap(reg: int, default: int, offered: int) -> Access:
     def write(vcpu: Vcpu, value: int) -> None:
         if value & ~offered:
             raise Refused(EINVAL)
-        if vcpu.has_run and value != read(vcpu):
+        if vcpu.vm.has_run and value != read(vcpu):
             raise Refused(EBUSY)
         vcpu.firmware[reg] = value
 

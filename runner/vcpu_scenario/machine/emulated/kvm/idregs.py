@@ -61,7 +61,7 @@ def set_id_register(vcpu: Vcpu, encoding: Encoding, value: int) -> None:
         raise NotModelled(f"a write to an ID register of a {vcpu.model.name}")
     if makes_no_sense(encoding, value, vcpu.behaviour):
         raise Refused(EINVAL)
-    if vcpu.has_run and vcpu.behaviour.id_registers_writable:
+    if vcpu.vm.has_run and vcpu.behaviour.id_registers_writable:
         raise Refused(EBUSY)
     fields = writable_fields(vcpu.behaviour).get(encoding, {})
     if not fits(value, shown(vcpu, encoding), fields):
@@ -73,7 +73,7 @@ def _hide_gic(vcpu: Vcpu, encoding: Encoding, value: int) -> int:
     """Since ``id_gic_hidden`` what a VM without a GICv3 shows is settled at its first run, since
     ``id_gic_shown`` also what one with it shows."""
     field = _GIC.get(encoding)
-    if field is None or not vcpu.has_run or not vcpu.behaviour.id_gic_hidden:
+    if field is None or not vcpu.vm.has_run or not vcpu.behaviour.id_gic_hidden:
         return value
     if not isinstance(vcpu.gic, VgicV3):
         return value & ~field

@@ -95,9 +95,12 @@ def irq_line(vcpu: Vcpu, irq: int, level: int) -> int:
     kind = irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT & 0xF
     if kind != abi.KVM_ARM_IRQ_TYPE_CPU:
         return -ENXIO if kind in _OF_A_VGIC else -EINVAL
-    if irq & 0xFFFFFF not in (0, 1):
+    number, index = irq & 0xFFFF, irq >> 16 & 0xFF
+    if index >= len(vcpu.vm.vcpus) or number > 1:
         return -EINVAL
-    vcpu.cpu.raise_line(irq & 1, level)
+    if index != vcpu.number:
+        raise NotModelled(f"a line of vCPU {index} that is raised or lowered at another's turn")
+    vcpu.cpu.raise_line(number, level)
     return 0
 
 

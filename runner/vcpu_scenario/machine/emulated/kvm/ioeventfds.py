@@ -32,12 +32,8 @@ class Ioeventfds:
 
     def remove(self, ioeventfd: Ioeventfd) -> None:
         """``kvm_deassign_ioeventfd_idx``: one that was added like this."""
-        found = [
-            device
-            for spec, device in self._devices
-            if spec == ioeventfd and self._bus.unregister(device)
-        ]
-        if not found:
+        like_this = (device for spec, device in self._devices if spec == ioeventfd)
+        if not any(self._bus.unregister(device) for device in like_this):
             raise KvmError(ENOENT, "KVM_IOEVENTFD deassign")
 
     def counts(self) -> tuple[int, ...]:

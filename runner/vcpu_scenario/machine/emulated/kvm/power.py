@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.kvm.reset import reset
 from vcpu_scenario.machine.emulated.kvm.vcpu import Reset, Vcpu
@@ -18,7 +17,6 @@ INVALID_PARAMETERS: Final = (1 << 64) - 2
 ALREADY_ON: Final = (1 << 64) - 4
 _ON, _OFF = 0, 1
 _LEVELS: Final = 4
-_SCTLR_EE: Final = 1 << 25
 
 
 def affinity_info(vcpu: Vcpu, target: int, level: int) -> int:
@@ -52,16 +50,8 @@ def _is_affinity(vcpu: Vcpu, affinity: int) -> bool:
     return not (vcpu.behaviour.psci_affinity_checked and affinity & ~AFFINITY)
 
 
-def reset_if_due(vcpu: Vcpu) -> None:
-    """The reset of one that was switched on. It must be on the CPU."""
-    due, cpu = vcpu.pending_reset, vcpu.cpu
-    if due is None:
-        return
-    vcpu.pending_reset = None
+def reset_at_once(vcpu: Vcpu) -> None:
+    """``KVM_REQ_VCPU_RESET`` of one that was switched on, and that is on the CPU."""
     vcpu.increment_pc = False
     vcpu.pending_exception = None
     reset(vcpu)
-    cpu.regs[0] = due.context
-    cpu.pc = due.pc & ~3 if due.pc & 1 else due.pc
-    if due.big_endian:
-        cpu.write_sys(sysregs.SCTLR_EL1, cpu.sctlr_el1.value | _SCTLR_EE)

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from errno import EINVAL
 from typing import Final
 
+from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.features import POWER_OFF, PSCI_0_2
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS
 from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
 from vcpu_scenario.machine.emulated.kvm.registers import registers_of, reset_unloaded
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
-from vcpu_scenario.machine.emulated.kvm.vcpu import OSLSR_RESET, UNKNOWN_RESET, Vcpu
+from vcpu_scenario.machine.emulated.kvm.vcpu import OSLSR_RESET, UNKNOWN_RESET, Reset, Vcpu
 from vcpu_scenario.machine.emulated.kvm.vm import mpidr_of
 from vcpu_scenario.machine.interface import KvmError, initialising
 
+_SCTLR_EE: Final = 1 << 25
 _ZEROED: Final = (*CORE_REGISTERS.values(), *FP_REGISTERS.values())
 _KEPT: Final = tuple(CORE_REGISTERS[name] for name in ("sp_el1", "elr_el1", "spsr_el1"))
 
@@ -38,8 +40,8 @@ def vcpu_init(vcpu: Vcpu, features: Sequence[str]) -> None:
 def reset(vcpu: Vcpu) -> None:
     """``kvm_reset_vcpu`` of the vCPU that is on the CPU.
 
-    What was asked of guest debug stays, and so do an access in flight, the ID registers and
-    what describes the VM."""
+    Where another one has switched it on it begins as that asked for. What was asked of guest debug
+    stays, and so do an access in flight, the ID registers and what describes the VM."""
     registers = registers_of(vcpu.behaviour)
     kept = {}
     if vcpu.behaviour.reset_keeps_el1_banked:
@@ -66,3 +68,14 @@ def reset(vcpu: Vcpu) -> None:
             timer.set_compare(0)
     for reg, value in kept.items():
         registers[reg][1](vcpu, value)
+    if vcpu.pending_reset is not None:
+        _begin(vcpu, vcpu.pending_reset)
+        vcpu.pending_reset = None
+
+
+def _begin(vcpu: Vcpu, switched_on: Reset) -> None:
+    cpu = vcpu.cpu
+    cpu.regs[0] = switched_on.context
+    cpu.pc = switched_on.pc
+    if switched_on.big_endian:
+        cpu.write_sys(sysregs.SCTLR_EL1, cpu.sctlr_el1.value | _SCTLR_EE)

@@ -20,10 +20,10 @@ def set_filter(vcpu: Vcpu, asked: SetSmcccFilter) -> None:
     """``kvm_smccc_set_filter``."""
     if not vcpu.behaviour.smccc_filter:
         raise Lacking(EINVAL, _WHAT)
-    first, last = asked.base, asked.base + asked.count - 1
-    if asked.count < 1 or last > 0xFFFF_FFFF or asked.action not in _ACTIONS:
+    first, last = asked.base, asked.base + asked.count - 1 & 0xFFFF_FFFF  # as a u32 of C
+    if last < first or asked.action not in _ACTIONS:
         raise KvmError(EINVAL, _WHAT)
-    if any(one.has_run for one in vcpu.vm.vcpus):
+    if vcpu.vm.has_run:
         raise KvmError(EBUSY, _WHAT)
     taken = (*_ARCH, *((low, high) for low, high, _ in vcpu.vm.smccc_filter))
     if any(low <= last and first <= high for low, high in taken):

@@ -26,7 +26,8 @@ def set_ipa(vcpu: Vcpu, addr: int) -> None:
         raise KvmError(EINVAL, _WHAT)
     if vcpu.steal_time is not None:
         raise KvmError(EEXIST, _WHAT)
-    if vcpu.cpu.stage2.slot_at(addr) is None:
+    host = vcpu.cpu.stage2.slot_at(addr)
+    if host is None or host.slot.readonly:
         raise KvmError(EINVAL, _WHAT)
     vcpu.steal_time = addr
 

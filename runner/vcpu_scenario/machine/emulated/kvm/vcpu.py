@@ -101,7 +101,7 @@ class Vcpu:
         """What ``KVM_ARM_VCPU_INIT`` asked for, None before it."""
         self.psci_0_2 = True
         self.has_run = False
-        """``KVM_RUN`` was called: what describes the VM is settled."""
+        """``KVM_RUN`` was called for it."""
         self.random_calls = 0
         self.steal_time: int | None = None
         """The address (IPA) of the record of the stolen time."""
@@ -142,7 +142,8 @@ class Vcpu:
         self.oslsr = OSLSR_RESET
         self.csselr = UNKNOWN_RESET
         # What the VMM wrote, where that is not what KVM shows by itself.
-        self.id_values: Final = dict[Encoding, int]()
+        self.id_values: Final = vm.id_values
+        self.clidr: int | None = None
         self.kept: Final = dict[Encoding, int]()
         """Registers that the guest of this machine cannot see, and that KVM keeps for the VMM."""
         self.firmware: Final = vm.firmware

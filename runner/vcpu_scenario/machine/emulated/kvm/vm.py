@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.kvm.bus import IoBus
 from vcpu_scenario.machine.emulated.kvm.slots import Memslots
+from vcpu_scenario.machine.emulated.vgic.distributor import affinity_of
 
 if TYPE_CHECKING:
     from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
@@ -23,6 +25,10 @@ class Vm:
         self.bus: Final = IoBus()
         self.ring: Final = abi.kvm_coalesced_mmio_ring()
         self.caps: Final = set[str]()
+        self.has_run = False
+        """``KVM_RUN`` was called for one of them: what describes the VM is settled."""
+        self.id_values: Final = dict[Encoding, int]()
+        """ID registers that the VMM wrote."""
         self.firmware: Final = dict[int, int]()
         """The firmware's registers that the VMM wrote, by their ids."""
         self.smccc_filter: Final = list[tuple[int, int, int]]()
@@ -44,5 +50,5 @@ AFFINITY: Final = 0xFF_00FF_FFFF
 
 
 def mpidr_of(number: int) -> int:
-    """``reset_mpidr``: 16 vCPUs are one cluster."""
-    return 1 << 31 | number >> 12 << 16 | (number >> 4 & 0xFF) << 8 | number & 0xF
+    """MPIDR_EL1 of the vCPU of that number."""
+    return 1 << 31 | affinity_of(number)

@@ -29,3 +29,8 @@ class Distributor:
             VgicIrq(intid, group=self._group, targets=0)
             for intid in range(NR_PRIVATE_IRQS, self._nr_irqs)
         ]
+
+
+def affinity_of(number: int) -> int:
+    """Aff2 to Aff0 of the vCPU of that number: 16 vCPUs are one cluster (``reset_mpidr``)."""
+    return number >> 12 << 16 | (number >> 4 & 0xFF) << 8 | number & 0xF

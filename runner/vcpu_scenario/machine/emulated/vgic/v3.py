@@ -16,7 +16,7 @@ from vcpu_scenario.machine.emulated.cpu.icv import Value
 from vcpu_scenario.machine.emulated.vgic import mmio as m
 from vcpu_scenario.machine.emulated.vgic.base import Vgic
 from vcpu_scenario.machine.emulated.vgic.core import Interrupts
-from vcpu_scenario.machine.emulated.vgic.distributor import Distributor
+from vcpu_scenario.machine.emulated.vgic.distributor import Distributor, affinity_of
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, VgicIrq
 from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Register
@@ -100,11 +100,6 @@ class VgicV3(Vgic):
         affinity, cluster = affinity_of(one.number), value >> 16 & 0xFF
         cluster |= (value >> 32 & 0xFF) << 8 | (value >> 48 & 0xFF) << 16
         return affinity >> 8 == cluster and bool(value & 0xFFFF & 1 << (affinity & 0xFF))
-
-
-def affinity_of(number: int) -> int:
-    """Aff2 to Aff0 of the vCPU of that number."""
-    return number >> 12 << 16 | (number >> 4 & 0xFF) << 8 | number & 0xF
 
 
 def _gic(gic: Interrupts) -> VgicV3:
