@@ -64,6 +64,20 @@ def test_bytes_that_cannot_be_unpacked_are_refused(data: str) -> None:
         case_from_json(document)
 
 
+def test_bytes_that_unpack_to_more_than_a_scenario_has_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vcpu_scenario.interchange.records._MOST_UNPACKED", 1 << 20)
+    for size, fits in ((1 << 20, True), ((1 << 20) + 1, False)):
+        case = Case((Memslot(0, 1 << 22),), (Load(0, bytes(size)),))
+        document = case_to_json(case)
+        if fits:
+            assert case_from_json(document) == case
+        else:
+            with pytest.raises(ValueError, match="unpacked"):
+                case_from_json(document)
+
+
 def test_defaults_are_left_out() -> None:
     assert case_to_json(Case((Memslot(0, 4096),))) == {"slots": [{"base": 0, "size": 4096}]}
 

@@ -1,5 +1,5 @@
-"""What a VMM asks of its VM, as KVM has it: memory slots by their numbers, the dirty log, memory that
-is not there, filters of hypercalls and stolen time."""
+"""What a VMM asks of its VM, as KVM has it: memory slots by their numbers, the dirty log, memory
+that is not there, filters of hypercalls and stolen time."""
 
 from __future__ import annotations
 

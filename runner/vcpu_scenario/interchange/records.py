@@ -24,6 +24,8 @@ _MARK: Final = "do"
 _PACKED: Final = "zlib:"
 _WORTH_PACKING: Final = 1 << 20
 """Bytes from which on they are packed: hexadecimal doubles what a kernel's image has."""
+_MOST_UNPACKED: Final = 256 << 20
+"""Bytes: all the contents that a scenario may have."""
 
 
 def encode(record: Any) -> dict[str, Any]:
@@ -86,10 +88,15 @@ def _encode_bytes(value: bytes) -> str:
 def _decode_bytes(text: str) -> bytes:
     if not text.startswith(_PACKED):
         return bytes.fromhex(text)
+    unpacker = zlib.decompressobj()
+    packed = base64.b64decode(text.removeprefix(_PACKED), validate=True)
     try:
-        return zlib.decompress(base64.b64decode(text.removeprefix(_PACKED), validate=True))
+        data = unpacker.decompress(packed, _MOST_UNPACKED + 1)
     except zlib.error as error:
         raise ValueError(f"bytes that cannot be unpacked: {error}") from error
+    if len(data) > _MOST_UNPACKED or not unpacker.eof:
+        raise ValueError(f"bytes that cannot be unpacked: cut short, or over {_MOST_UNPACKED:,}")
+    return data
 
 
 Decode = Callable[[Any], Any]
