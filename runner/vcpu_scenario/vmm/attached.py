@@ -8,7 +8,7 @@ and continues, of which the VMM makes what it makes of them. Standard library on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Final, Protocol
 
@@ -73,11 +73,11 @@ class Asker(Protocol):
         """What the VMM does at the exit, before anybody acts."""
         ...
 
-    def stopped(self) -> Iterator[Deed]:
+    def stopped(self) -> Iterable[Deed]:
         """What the VMM does as it stops."""
         ...
 
-    def resume(self, told: bool) -> Iterator[Deed]:
+    def resume(self, told: bool) -> Iterable[Deed]:
         """What it does as it goes on; ``told`` says whether from a stop."""
         ...
 
@@ -106,11 +106,11 @@ class Itself:
     def exited(self, exit_: Exit) -> tuple[Deed, ...]:
         return ()
 
-    def stopped(self) -> Iterator[Deed]:
-        return iter(())
+    def stopped(self) -> tuple[Deed, ...]:
+        return ()
 
-    def resume(self, told: bool) -> Iterator[Deed]:
-        return iter(())
+    def resume(self, told: bool) -> tuple[Deed, ...]:
+        return ()
 
 
 class Attached:
@@ -153,7 +153,8 @@ class Attached:
         if isinstance(told, Over):
             raise VmmEnds(told.words or told.unmodelled)
         gave, vmm.gave = vmm.gave, False
-        asked = () if vmm.debug == before else (SetGuestDebug(vmm.debug),)
+        same = vmm.debug is before or vmm.debug == before
+        asked = () if same else (SetGuestDebug(vmm.debug),)
         return (*asked, GuestException()) if gave else asked
 
     def stopped(self) -> Iterator[Deed]:
@@ -168,7 +169,7 @@ class Attached:
         """Does ``act`` and gives what the VMM asks of KVM in it."""
         before = self._vmm.debug
         act()
-        if self._vmm.debug != before:
+        if self._vmm.debug is not before and self._vmm.debug != before:
             yield SetGuestDebug(self._vmm.debug)
 
     # -- what the debugger sets ------------------------------------------------------------------

@@ -253,7 +253,7 @@ class _Run:
             fields = {**fields, "vcpu": self.vcpu}
         exit_: Exit = _new(Exit, (name, ret, error, self.pc, fields, regs))
         if (told := self.vmm.reason(exit_)) is not None:
-            self.entries[-1] = self.entries[-1]._replace(told=told)
+            self.entries[-1] = _new(Entry, (*self.entries[-1][:-1], told))
         at_once = self.reactions.at(exit_, last) if self.case.reactions else ()
         self.actions = at_once + self.on.get(len(self.exits), ())
         self.exits.append(exit_)
@@ -262,15 +262,13 @@ class _Run:
     def _ending(self, result: int, exit_: Exit) -> Ending | None:
         """Why the run ends here; None where it goes on."""
         limits = self.case.limits
-        acts = self.actions or len(self.exits) - 1 in self.on
-        if result == -errno.EINTR:
-            if limits.stop_on_intr and not acts:
-                return Ending.INTERRUPTED
-        elif limits.stop_on_event or not acts:
-            if result < 0:
-                return Ending.ERROR
-            if exit_.exit == "SYSTEM_EVENT":
-                return Ending.SYSTEM_EVENT
+        if result < 0 or exit_.exit == "SYSTEM_EVENT":
+            acts = self.actions or len(self.exits) - 1 in self.on
+            if result == -errno.EINTR:
+                if limits.stop_on_intr and not acts:
+                    return Ending.INTERRUPTED
+            elif limits.stop_on_event or not acts:
+                return Ending.ERROR if result < 0 else Ending.SYSTEM_EVENT
         if len(self.exits) >= limits.exits:
             return Ending.EXIT_LIMIT
         if limits.repeats is not None:
@@ -297,7 +295,8 @@ class _Run:
             did = vmm.exited(exit_)
             if not (told or did or actions):
                 return None
-            self.note(did)
+            if did:
+                self.note(did)
             if told is not None:
                 if vmm.runs_at_pause:
                     self._run_at_pause()
