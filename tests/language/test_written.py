@@ -10,6 +10,7 @@ from vcpu_scenario.language.model import ScenarioCase
 from vcpu_scenario.language.write import write
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.running.execute import judged
+from vcpu_scenario.source import InvalidScenario
 from vcpu_scenario.vmm.loop import run_case
 
 KERNEL = "6.12"
@@ -38,6 +39,13 @@ def test_a_run_is_written_as_what_it_was(name: str) -> None:
     trace = run_case(create(KERNEL), case.case)
     again = first(write(case.case, title="t", kernel=KERNEL, trace=trace))
     assert judged(again, run_case(create(KERNEL), again.case)).mismatches == ()
+
+
+def test_one_vcpu_alone_takes_no_turns() -> None:
+    with pytest.raises(InvalidScenario) as refused:
+        first(f"{SMALL}quantum: 1000\n")
+    (fault,) = refused.value.diagnostics
+    assert (fault.message, fault.span.line) == ("one vCPU takes no turns", 4)
 
 
 def test_turns_are_written() -> None:

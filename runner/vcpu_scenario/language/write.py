@@ -43,9 +43,9 @@ def write(
     """The text of a scenario whose only case is ``case``.
 
     ``trace`` is what ``kernel`` gave; without it the scenario expects nothing, and what ``case``
-    reads at its end (``peek``, ``final_regs``, ``lists_registers``) is left out. Raises :class:`Unwritable` where the
-    language cannot say what ``case`` does. What ``case`` was to do after the run had ended is left
-    out, too: a scenario holds that all of its actions are done.
+    reads at its end (``peek``, ``final_regs``, ``lists_registers``) is left out. Raises
+    :class:`Unwritable` where the language cannot say what ``case`` does. What ``case`` was to do
+    after the run had ended is left out, too: a scenario holds that all of its actions are done.
     """
     if trace is not None:
         case = replace(case, on=_done(case, trace))
