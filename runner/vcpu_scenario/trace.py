@@ -18,7 +18,8 @@ class Exit(NamedTuple):
     or -1 where ``KVM_RUN`` failed with ``errno``; ``pc`` was read after the exit; ``fields`` are
     those of ``struct kvm_run`` for that exit, by the names of the uAPI (``hsr``, ``far``, ``addr``,
     ``len`` in bytes, ``is_write``, ``data``, ...), integers but for ``data``: hex digits of all 8
-    bytes of ``mmio.data``, or the list of ``system_event.data``. ``regs`` are the observed
+    bytes of ``mmio.data``, or the list of ``system_event.data``; where there are several vCPUs,
+    ``vcpu`` is the number of the one. ``regs`` are the observed
     registers that changed since the exit before, all of them at the first.
     """
 
@@ -35,6 +36,12 @@ class Exit(NamedTuple):
         if self.errno:
             head["errno"] = self.errno
         return {**head, "exit": self.exit, "pc": self.pc, **self.fields, "regs": dict(self.regs)}
+
+    def of_vcpu(self) -> tuple[Exit, int]:
+        """The exit without saying which vCPU's it is, and that vCPU's number, 0 of one alone."""
+        fields = dict(self.fields)
+        vcpu: int = fields.pop("vcpu", 0)
+        return self._replace(fields=fields), vcpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +140,11 @@ class Ending(StrEnum):
     def is_cut(self) -> bool:
         """Whether a limit of the runner ended the run, and not the guest or the kernel."""
         return self in (Ending.EXIT_LIMIT, Ending.REPEATS, Ending.INTERRUPTED)
+
+    @property
+    def is_between_runs(self) -> bool:
+        """Whether it ended at what the VMM did, after the last exit or before the first."""
+        return self in (Ending.REFUSED, Ending.NOT_REFUSED, Ending.UNEXPECTED, Ending.VMM)
 
 
 class Stop(NamedTuple):

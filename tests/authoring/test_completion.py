@@ -175,7 +175,7 @@ def test_zsh_and_fish_get_the_same_with_explanations(folder: Path) -> None:
         _TYPER_COMPLETE_FISH_ACTION="get-args",
         _TYPER_COMPLETE_ARGS="scenario run --vmm q",
     )
-    assert fish.stdout.split() == ["qemu", "qemu-2017"]
+    assert fish.stdout.split() == ["qemu", "qemu-7.2", "qemu-2017"]
 
 
 def test_a_question_that_fails_says_nothing(folder: Path) -> None:

@@ -100,6 +100,25 @@ expect:
     )
 
 
+TWO = """\
+title: vCPU 1 is switched on by its VMM
+vcpus: 2
+guest: {words: [0xd4200000], symbols: {start: 0x40000000}}  # brk
+debug: {software_breakpoints: true}
+on:
+  - exit: 0
+    then: [run_vcpu: 1, mp_state: runnable, set: {pc: start}, debug: {software_breakpoints: true}]
+limits: {exits: 2, instructions: 10000}
+"""
+
+
+@pytest.mark.usefixtures("scenario")
+def test_exits_of_another_vcpu_say_whose_they_are(tmp_path: Path) -> None:
+    added = recorded(TWO, "6.12", tmp_path)
+    assert "vcpu: 0" not in added
+    assert added.count("vcpu: 1") == 1
+
+
 @pytest.mark.usefixtures("scenario")
 def test_a_second_kernel_is_recorded_into_the_clause_of_the_first(tmp_path: Path) -> None:
     recorded(POLL, "6.12", tmp_path)

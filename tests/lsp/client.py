@@ -40,6 +40,9 @@ class Editor(LanguageServer):
             },
         )
 
+    def save(self, path: Path) -> None:
+        self.notify("textDocument/didSave", {"textDocument": {"uri": path.as_uri()}})
+
     def shut(self, path: Path) -> None:
         self.notify("textDocument/didClose", {"textDocument": {"uri": path.as_uri()}})
 

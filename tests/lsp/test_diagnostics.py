@@ -111,6 +111,16 @@ def test_the_last_of_many_keystrokes_is_answered(shared: Editor, path: Path) -> 
     assert "x" * 59 in only["message"]
 
 
+def test_a_file_that_is_there_by_now_is_seen_once_the_scenario_is_saved(
+    shared: Editor, path: Path
+) -> None:
+    shared.open(path, "title: t\nguest: {binary: guest.bin}\n")
+    assert len(shared.faults(path)) == 1
+    (path.parent / "guest.bin").write_bytes(bytes(4))
+    shared.save(path)
+    assert shared.faults(path) == []
+
+
 def test_a_file_outside_the_folder_is_not_read(shared: Editor, tmp_path: Path) -> None:
     (tmp_path / "secret.bin").write_bytes(b"\0" * 64)
     inner = tmp_path / "inner"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +276,21 @@ def test_a_lens_runs_its_clause_and_shows_what_came(shared: Editor, path: Path) 
     shared.change(path, text + "\n")
     assert shared.faults(path) == []
     assert [title for _, title in titles()][1:] == [ready] * 2
+
+
+def test_a_lens_that_is_pressed_again_runs_the_guest_as_it_is_now(
+    shared: Editor, path: Path
+) -> None:
+    guest, brk, nop = path.parent / "guest.bin", 0xD4200000, 0xD503201F
+    guest.write_bytes(struct.pack("<II", brk, nop))
+    text = "title: t\nguest: {binary: guest.bin}\ndebug: {software_breakpoints: true}\n"
+    shared.open(path, f"{text}expect:\n  - exits: [debug: {{brk: 0x40000000}}]\n")
+    assert shared.faults(path) == []
+    shared.run(path, None)
+    assert shared.shown(path) == []
+    guest.write_bytes(struct.pack("<II", nop, brk))
+    shared.run(path, None)
+    assert shared.shown(path) != []
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

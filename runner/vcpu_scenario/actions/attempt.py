@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from vcpu_scenario.actions.kind import Kind, Name, Unwritable
 from vcpu_scenario.case import Action, Attempt
-from vcpu_scenario.kvm.errnos import errno_name
+from vcpu_scenario.kvm.errnos import errno_name, errno_word
 from vcpu_scenario.machine.interface import KvmError, Lacking, Machine, NotRefused
 
 KEY: Final = "errno"
@@ -35,7 +35,7 @@ def kind_of(
         inner = write(action.action)
         if KEY in inner:
             raise Unwritable("an attempt at an attempt")
-        return {**inner, KEY: errno_name(action.errno)}
+        return {**inner, KEY: errno_word(action.errno)}
 
     return Kind(
         Attempt,

@@ -20,7 +20,7 @@ from vcpu_scenario.arm64.esr import (
     class_of,
 )
 from vcpu_scenario.case import Case
-from vcpu_scenario.kvm.errnos import errno_name
+from vcpu_scenario.kvm.errnos import errno_name, errno_word
 from vcpu_scenario.language.notation import Decimal, Verbatim, scalar
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict.guest import Guest
@@ -51,7 +51,10 @@ def names(case: Case, symbols: Mapping[str, int]) -> Name:
 
 def brief(exit_: Exit, name: Name) -> tuple[str, dict[str, Any]]:
     """The variant of ``exits:`` that the exit is, and what it says."""
+    exit_, vcpu = exit_.of_vcpu()
     kind, body = _variant(exit_, name)
+    if vcpu:  # where none is named, 0 is meant
+        body["vcpu"] = Decimal(vcpu)
     if exit_.regs:
         body["regs"] = dict(exit_.regs)
     return kind, body
@@ -73,8 +76,8 @@ def _variant(exit_: Exit, name: Name) -> tuple[str, dict[str, Any]]:
 
 
 def _errno(errno: int) -> Any:
-    named = errno_name(errno)
-    return Decimal(errno) if named.isdigit() else named
+    word = errno_word(errno)
+    return Decimal(word) if isinstance(word, int) else word
 
 
 def _debug(exit_: Exit, name: Name) -> dict[str, Any]:

@@ -36,4 +36,9 @@ _NAMES: Final = {number: name for name, number in ERRNOS.items()}
 
 def errno_name(number: int) -> str:
     """``EINTR`` for 4; the number where it has no name."""
-    return _NAMES.get(number, str(number))
+    return str(errno_word(number))
+
+
+def errno_word(number: int) -> str | int:
+    """As a scenario has it: ``EINTR`` for 4, the number where it has no name."""
+    return _NAMES.get(number, number)

@@ -34,9 +34,7 @@ def expectation_lines(case: Case, trace: Trace, kernel: str) -> Iterator[str]:
 
 
 def _exit(exit_: Exit) -> dict[str, Any]:
-    vcpu = exit_.fields.get("vcpu")
-    if vcpu is not None:
-        exit_ = exit_._replace(fields={k: v for k, v in exit_.fields.items() if k != "vcpu"})
+    exit_, vcpu = exit_.of_vcpu()
     kind, fields = _variant(exit_)
     body = {**fields, "pc": exit_.pc}
     if vcpu:
@@ -89,6 +87,8 @@ def _final(case: Case, trace: Trace) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     if trace.final_regs:
         found["regs"] = [f"{name}: {value:#x}" for name, value in trace.final_regs.items()]
+    if trace.reg_list is not None:
+        found["reg_list"] = [f"count: {len(trace.reg_list)}"]
     if trace.memory:
         found["memory"] = [
             f"- {{at: {scalar(addr)}, hex: {quoted_text(data.hex(' '))}}}"

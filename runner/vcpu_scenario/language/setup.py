@@ -85,6 +85,10 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     vcpus, quantum = root.get("vcpus"), root.get("quantum")
     if vcpus is not None:
         scope.vcpus = scope.number(vcpus, low=1, high=_MAX_VCPUS)
+    if quantum is not None and scope.vcpus == 1:
+        scope.problems.add(
+            "one vCPU takes no turns", quantum.span, help="leave `quantum` out, or say `vcpus`"
+        )
     features = _texts(root.get("features"), (PSCI_0_2,))
     psci = PSCI_0_2 in features
     if program.linux is not None:

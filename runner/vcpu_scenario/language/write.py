@@ -24,7 +24,7 @@ from vcpu_scenario.language.expecting import BELL, expectation_lines
 from vcpu_scenario.language.loader import loads
 from vcpu_scenario.language.notation import Decimal, flow, quoted_text, scalar
 from vcpu_scenario.source import InvalidScenario
-from vcpu_scenario.trace import Ending, Trace
+from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.setup import features_of
 
 _DEFAULT: Final = Case(slots=())
@@ -43,9 +43,9 @@ def write(
     """The text of a scenario whose only case is ``case``.
 
     ``trace`` is what ``kernel`` gave; without it the scenario expects nothing, and what ``case``
-    reads at its end (``peek``, ``final_regs``) is left out. Raises :class:`Unwritable` where the
-    language cannot say what ``case`` does. What ``case`` was to do after the run had ended is left
-    out, too: a scenario holds that all of its actions are done.
+    reads at its end (``peek``, ``final_regs``, ``lists_registers``) is left out. Raises
+    :class:`Unwritable` where the language cannot say what ``case`` does. What ``case`` was to do
+    after the run had ended is left out, too: a scenario holds that all of its actions are done.
     """
     if trace is not None:
         case = replace(case, on=_done(case, trace))
@@ -63,7 +63,7 @@ def write(
 
 
 def _done(case: Case, trace: Trace) -> tuple[tuple[int, tuple[c.Action, ...]], ...]:
-    reacted = len(trace.exits) - (0 if trace.ended is Ending.REFUSED else 1)
+    reacted = len(trace.exits) - (not trace.ended.is_between_runs)
     return tuple((exit_, actions) for exit_, actions in case.on if exit_ < reacted)
 
 
@@ -80,7 +80,7 @@ def _check(text: str, case: Case, trace: Trace | None, kernel: str) -> None:
         first = error.diagnostics[0]
         raise Unwritable(f"{first.message}, found {first.found}") from None
     if trace is None or trace.error is not None:
-        case = replace(case, peek=(), final_regs=())
+        case = replace(case, peek=(), final_regs=(), lists_registers=False)
     if found.case != case:
         raise Unwritable("what is written would be read as something else")
 
@@ -231,6 +231,10 @@ _AFTER_BRK: Final = {"always": "skip", "never": "stay"}
 
 
 def _rest(case: Case) -> Iterator[str]:
+    if case.vcpus != _DEFAULT.vcpus:
+        yield f"vcpus: {case.vcpus}"
+    if case.quantum is not None:
+        yield f"quantum: {case.quantum}"
     if not case.psci_0_2 or case.features:
         yield f"features: [{', '.join(features_of(case))}]"
     if case.caps:

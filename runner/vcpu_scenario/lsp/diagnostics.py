@@ -15,8 +15,10 @@ RUN = "scenario run"
 
 def diagnostics(document: Document) -> list[Diagnostic]:
     """What is wrong with the document's text, and what of its runs was not as expected."""
+    # Faults of a text that is no more have no place in this one; those of this one are to come.
+    faults = document.checked.faults if document.of is document.now else ()
     return [
-        *(_shown(document, fault, CHECK) for fault in document.checked.faults),
+        *(_shown(document, fault, CHECK) for fault in faults),
         *(_shown(document, fault, RUN) for fault in _differences(document)),
     ]
 

@@ -72,6 +72,12 @@ class Session:
             document.change(self.text(text, document.path), version)
             self._check(uri)
 
+    def again(self, uri: str) -> None:
+        """Checks a document once more as it is: the files that it names may be others by now."""
+        document = self.documents.get(uri)
+        if document is not None:
+            self.change(uri, document.now.text, document.version)
+
     def forget(self, uri: str) -> None:
         """Lets go of a document."""
         self._give_up(uri)
@@ -183,6 +189,10 @@ def _texts(server: Server, session: Session) -> None:
         text = server.workspace.get_text_document(uri).source
         session.change(uri, text, params.text_document.version)
 
+    @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
+    def did_save(params: types.DidSaveTextDocumentParams) -> None:
+        session.again(params.text_document.uri)
+
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def did_close(params: types.DidCloseTextDocumentParams) -> None:
         uri = params.text_document.uri
@@ -261,6 +271,8 @@ def _running(server: Server, session: Session) -> None:
         document.runs[line] = None
         session.refresh()
         answer = await session.run(document, "run", line, seconds=RUN_SECONDS)
+        # Asked for again it runs again: what the scenario names may be another file by then.
+        text.answers.pop(("run", line), None)
         if document.now is not text:
             return None
         ran = answer if isinstance(answer, Ran) else Ran(answer or "given up", False)

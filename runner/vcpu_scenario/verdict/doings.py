@@ -14,15 +14,12 @@ from vcpu_scenario.vmm.patterns import Reactions
 _ENDS_AT_ITS_EXIT = (Ending.ERROR, Ending.SYSTEM_EVENT, Ending.INTERRUPTED, Ending.REPEATS)
 """How a run ends before the VMM does anything after the last exit. At a limit of exits it does so
 as well; but then it is known beforehand which exit that is."""
-_ENDS_IN_THE_DOING = (Ending.REFUSED, Ending.NOT_REFUSED, Ending.UNEXPECTED, Ending.VMM)
-
-_REFUSED = (Ending.REFUSED, Ending.NOT_REFUSED)
 
 
 def not_done(acting: Sequence[Acting], trace: Trace, ending: str) -> Iterator[Mismatch]:
     """Yields what was not done, once for each text that asks for it; ``ending`` says in words why
     the run ended. What the kernel refused is another matter."""
-    if trace.ended in _ENDS_IN_THE_DOING:
+    if trace.ended.is_between_runs:
         return
     done = len(trace.exits) - (trace.ended in _ENDS_AT_ITS_EXIT)
     undone = [wanted for wanted in acting if wanted.exit >= done]
@@ -41,7 +38,7 @@ def not_done(acting: Sequence[Acting], trace: Trace, ending: str) -> Iterator[Mi
 
 def not_reacted(reacting: Sequence[Reacting], trace: Trace, ending: str) -> Iterator[Mismatch]:
     """Yields each reaction for which no exit of the run has come, or not so often as it asks."""
-    if not reacting or trace.ended in _ENDS_IN_THE_DOING:
+    if not reacting or trace.ended.is_between_runs:
         return
     last = trace.ended is Ending.EXIT_LIMIT or trace.ended in _ENDS_AT_ITS_EXIT
     exits = trace.exits[: len(trace.exits) - last]
