@@ -134,8 +134,9 @@ def test_a_vmm_that_is_not_there_in_c_is_refused(tmp_path: Path) -> None:
 
 ENDS = """\
 title: an end
-guest: {code: "start: hvc #0"}
+guest: {code: "start: hvc #0; brk #0"}
 on: [{exit: 0, then: [mp_state: runnable]}]
+debug: {software_breakpoints: true}
 """
 
 
@@ -143,7 +144,7 @@ on: [{exit: 0, then: [mp_state: runnable]}]
     "expected",
     [
         "exits: [system_event: {type: shutdown}, debug: {brk: start}]",
-        "exits: [system_event: {type: shutdown}, debug: {brk: start, optional: true}]",
+        "exits: [system_event: {type: shutdown}, debug: {brk: start, repeat: {least: 0, most: 1}}]",
         "final: {regs: {x1: 5}}",
     ],
 )
