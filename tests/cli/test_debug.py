@@ -22,6 +22,8 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
         (["none.vcpu.yaml"], 4, "no such file or folder"),
         (["first.vcpu.yaml", "--socket", "no/such/folder/s"], 4, "cannot listen at no/such"),
         (["first.vcpu.yaml", "--socket", "s" * 200], 4, "cannot listen at sss"),
+        (["first.vcpu.yaml", "--elf", "no/such/folder/elf"], 3, "cannot write no/such/folder/elf"),
+        (["../../scenarios/vcpus/what-they-share.vcpu.yaml"], 4, "a debugger is for one vCPU"),
     ],
 )
 def test_what_is_wrong_is_said(

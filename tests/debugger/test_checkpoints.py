@@ -7,15 +7,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from time import monotonic, sleep
 from typing import IO, Final
 
 import pytest
+from vcpu_scenario.debugger.checkpoints import Checkpoints
+from vcpu_scenario.debugger.dialect import OURS
+from vcpu_scenario.debugger.handlers import HANDLERS
+from vcpu_scenario.debugger.history import History
+from vcpu_scenario.debugger.stub import Stub
+from vcpu_scenario.vmm.session import never
 
-from tests.debugger.guests import AGAIN
+from tests.debugger.guests import AGAIN, making
 
 pytestmark = pytest.mark.slow
 
@@ -65,12 +71,20 @@ def ended(group: int) -> bool:
     """Whether there comes to be no process of the group."""
     start = monotonic()
     while monotonic() - start < _PATIENCE:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
+        if not is_alive(group):
             return True
         sleep(0.02)
     os.killpg(group, signal.SIGKILL)
+    return False
+
+
+def is_alive(group: int) -> bool:
+    """Whether a process of the group runs; one that ended stays where nobody waits for it."""
+    for process in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, of = process.read_text().rpartition(")")[2].split()[:3]
+            if int(of) == group and state not in "ZX":
+                return True
     return False
 
 
@@ -146,3 +160,23 @@ def test_without_the_first_process_there_are_no_others() -> None:
         for packet in ("s", "s", "s", "s", "s", "bs"):
             client.ask(packet)
         process.kill()
+
+
+def test_where_no_process_can_be_made_the_way_back_is_the_long_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse() -> int:
+        raise BlockingIOError
+
+    history = History(making("qemu", "6.12"))
+    kept = Checkpoints(Stub(history, OURS, HANDLERS), history, every=2, most=8)
+    monkeypatch.setattr(os, "fork", refuse)
+    states = []
+    for _ in range(8):
+        states.append(history.state(history.session))
+        history.resume(True, never)
+        assert not kept.keep()
+    for state in reversed(states):
+        history.back(step=True)
+        assert history.state(history.session) == state
+    history.close()

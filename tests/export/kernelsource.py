@@ -1,6 +1,7 @@
 """The kernel's own tests of KVM, from the source that Debian packages, and what builds with them.
 
 The package is fetched once, as the lab fetches kernels; what is kept of it is the harness, built.
+``python -m tests.export.kernelsource`` does that where it can be done.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from vcpu_scenario.export.c import program
@@ -15,7 +17,7 @@ from vcpu_scenario.export.styles import SELFTEST
 from vcpu_scenario.export.subject import Subject
 from vcpu_scenario.machine.real.lab import cache
 from vcpu_scenario.machine.real.lab.apt import PrivateApt, announce, machine_mirror
-from vcpu_scenario.machine.real.lab.errors import LabUnavailableError
+from vcpu_scenario.machine.real.lab.errors import LabError, LabUnavailableError
 
 from .conftest import COMPILER
 
@@ -121,3 +123,8 @@ def built(subjects: Sequence[Subject], folder: Path) -> list[bytes]:
         (source / _TESTS / f"{name}.c").write_text(program(subject, style=SELFTEST))
     _make(source, names, flags="-Werror")
     return [(source / _TESTS / name).read_bytes() for name in names]
+
+
+if __name__ == "__main__":
+    with suppress(LabError):  # whoever needs it says so
+        tree()

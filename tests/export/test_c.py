@@ -132,6 +132,30 @@ def test_a_vmm_that_is_not_there_in_c_is_refused(tmp_path: Path) -> None:
         program(subject)
 
 
+ENDS = """\
+title: an end
+guest: {code: "start: hvc #0; brk #0"}
+on: [{exit: 0, then: [mp_state: runnable]}]
+debug: {software_breakpoints: true}
+"""
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        "exits: [system_event: {type: shutdown}, debug: {brk: start}]",
+        "exits: [system_event: {type: shutdown}, debug: {brk: start, repeat: {least: 0, most: 1}}]",
+        "final: {regs: {x1: 5}}",
+    ],
+)
+def test_a_program_goes_on_after_an_end_where_its_vmm_acts(expected: str, tmp_path: Path) -> None:
+    expect = f"expect: [{{{expected}}}]\n"
+    assert "goes_on = true;" in program(only(ENDS + expect, tmp_path))
+    ends = f"{ENDS}limits: {{stop_on_event: true}}\n"
+    if "exits" not in expected:
+        assert "goes_on" not in program(only(ends + expect, tmp_path))
+
+
 def test_several_vcpus_are_refused() -> None:
     (subject, *_) = subjects(load(ROOT / "scenarios/vcpus/switched-on-and-off.vcpu.yaml"), ())
     with pytest.raises(Unexportable, match="several vCPUs"):

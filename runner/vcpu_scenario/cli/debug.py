@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vcpu_scenario.cli.loading import count, scenarios_of
-from vcpu_scenario.cli.output import complain
+from vcpu_scenario.cli.output import cannot_write, complain
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.kernels.release import KNOWN_RELEASES
@@ -60,7 +60,7 @@ def debug(
     case = replace(case, vmm=vmm, id=f"{case.id.rpartition('/')[0]}/{vmm}")
     _say_what_is_left(case)
     if elf is not None:
-        Path(elf).write_bytes(_elf(case))
+        _write_elf(elf, case)
     stub, kept = _stub(case, vmm, strict=strict)
     try:
         return _serve(case, stub, kept, where)
@@ -106,6 +106,15 @@ def _say_what_is_left(case: ScenarioCase) -> None:
         complain(f"{count(actions, 'action')} of `then:` and `on:` are left to the debugger")
 
 
+def _write_elf(path: str, case: ScenarioCase) -> None:
+    from vcpu_scenario.host.writing import write_whole
+
+    try:
+        write_whole(path, _elf(case))
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
 def _elf(case: ScenarioCase) -> bytes:
     from vcpu_scenario.debugger.elf import elf_of
 
@@ -120,14 +129,14 @@ def _stub(case: ScenarioCase, vmm: str, *, strict: bool) -> tuple[Stub, Checkpoi
     from vcpu_scenario.debugger.monitor import Monitor
     from vcpu_scenario.debugger.stub import Stub
     from vcpu_scenario.machine.emulated.machine import create
-    from vcpu_scenario.machine.interface import KvmError, NotModelled
+    from vcpu_scenario.machine.interface import KvmError, NotModelled, Unsupported
     from vcpu_scenario.vmm.session import Session
 
     try:
         history = History(lambda: Session(create(case.kernel), case.case, vmm))
     except KvmError as refusal:
         raise UsageError(f"the kernel refuses the set-up: {refusal.what}") from None
-    except NotModelled as limit:
+    except (NotModelled, Unsupported) as limit:
         raise UsageError(str(limit)) from None
     dialect = STRICT[vmm] if strict else OURS
     stub = Stub(history, dialect, HANDLERS, Monitor(history, case))

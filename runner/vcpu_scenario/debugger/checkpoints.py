@@ -96,7 +96,14 @@ class Checkpoints:
         orders, give = os.pipe()
         self._kept.append(_Kept(length, give))
         gc.freeze()
-        if os.fork():
+        try:
+            forked = os.fork()
+        except OSError:  # no room for another process: the way back takes longer
+            os.close(orders)
+            os.close(self._kept.pop().orders)
+            self._every *= 2
+            return False
+        if forked:
             os.close(orders)
             return False
         if self._holds >= 0:

@@ -143,6 +143,11 @@ def _run_vcpu(case: Case, used: set[str], style: Style, *, debugger: bool) -> li
         declared += comment("Called when a debugger is told of an exit")
         declared += ["static void (*when_told)(int nr);", "static int nr_stops;", ""]
         hooks += ["if (when_told && is_told())", "\twhen_told(nr_stops++);"]
+    over, again = "is_over()", []
+    if course.GOES_ON in used:
+        declared += comment("The VMM acts after an exit that ends a run without actions")
+        declared += [f"static bool {course.GOES_ON};", ""]
+        over, again = f"is_over() && !{course.GOES_ON}", [f"{course.GOES_ON} = false;"]
     return [
         *declared,
         *comment("The next exit; a run that does not end in time is interrupted"),
@@ -156,10 +161,11 @@ def _run_vcpu(case: Case, used: set[str], style: Style, *, debugger: bool) -> li
                 "static const struct itimerval off;",
                 *(["bool kicked;"] if debugger else []),
                 "",
-                "if (is_over()) {",
+                f"if ({over}) {{",
                 "\tprint_exit();",
                 '\tfail("another exit was expected after exit %d", nr_exits - 1);',
                 "}",
+                *again,
                 *(["resume();"] if debugger else []),
                 *_enter(style, debugger=debugger),
                 "exit_pc = get_reg(REG_PC);",

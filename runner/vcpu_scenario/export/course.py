@@ -20,6 +20,8 @@ from vcpu_scenario.export.text import comment, function, joined
 
 _ENDS: Final = ("error", "system_event")
 """Exits that end a run without actions."""
+GOES_ON: Final = "goes_on"
+"""In C, whether the VMM acts after one of those."""
 
 _MOST_PLACES: Final = 60
 
@@ -122,6 +124,8 @@ def _one_by_one(
             yield "run_vcpu();"
             yield from (f"expect({each});" for each in conditions(item, names))
             yield from () if last else _reaction(item, on.get(index, ()), case, names)
+            if item.kind in _ENDS and on.get(index) and not last:
+                yield f"{GOES_ON} = true;"
             yield ""
             index += 1
     if total < case.limits.exits:
@@ -236,9 +240,13 @@ def _to_the_end(branch: Branch) -> list[str]:
 def _goes_on_past_an_end(branch: Branch) -> bool:
     """Whether the VMM acts at an exit that ends a run without actions. Which exit that is the
     numbers say: a reaction that waits for one is not in C."""
-    exits = branch.clause.expectation.exits or ()
+    exits, case = branch.clause.expectation.exits, branch.clause.case
+    if case.limits.stop_on_event:
+        return False
+    if exits is None:  # any of them may be such an exit
+        return any(acting for _, acting in case.on)
     past = any(one.kind in _ENDS for one in exits[:-1])
-    if past and branch.clause.case.reactions:
+    if past and case.reactions:
         raise Unexportable("`on:` with an exit that ends a run without actions")
     return past
 
@@ -249,7 +257,9 @@ def _after_exit(branch: Branch, names: Names) -> Iterator[str]:
     suffix = branch.suffix
     on = [(number, acting) for number, acting in case.on if acting]
     acts = "".join(f" && nr_exits != {number + 1}" for number, _ in on)
-    over = f"(is_over(){acts})" if _goes_on_past_an_end(branch) else "is_over()"
+    past = _goes_on_past_an_end(branch)
+    over = f"(is_over(){acts})" if past else "is_over()"
+    goes_on = [f"{GOES_ON} = true;"] if past else []
     ends = [over, f"nr_exits == {case.limits.exits}"]
     if case.limits.stop_on_intr:
         ends.append(f"(result == -EINTR{acts})" if acts else "result == -EINTR")
@@ -259,7 +269,7 @@ def _after_exit(branch: Branch, names: Names) -> Iterator[str]:
     if on:
         body.append("switch (nr_exits - 1) {")
         for number, each in on:
-            done = [acting, *actions.statements(each, names), "break;"]
+            done = [acting, *actions.statements(each, names), *goes_on, "break;"]
             body += [f"case {number}:", *(f"\t{line}" for line in done)]
         body += ["default:", f"\t{idle}", "}"]
     elif case.reactions:
