@@ -115,6 +115,7 @@ def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
             seconds=0.5,
             repeats=3,
             stop_on_intr=random.random() < 0.3,
+            stop_on_event=True,
         ),
     )
 
