@@ -10,7 +10,7 @@ from vcpu_scenario.kernels.release import KNOWN_RELEASES, Release, parse_release
 from vcpu_scenario.language.bycase import rewritten
 from vcpu_scenario.language.clauses import Clause, read_clause
 from vcpu_scenario.language.conditions import Conditions, Course
-from vcpu_scenario.language.nodes import Map
+from vcpu_scenario.language.nodes import Map, is_faulty
 from vcpu_scenario.language.params import Parameters, shown
 from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.language.seen import Seen
@@ -93,6 +93,8 @@ class ClauseReader:
         conditions = self.conditions[number]
         if not (conditions.items or conditions.keys):
             return {0: read_clause(node, setup)}
+        if is_faulty(node):  # what was taken out may have been a value of this or that case
+            setup = setup._replace(clean=False)
         own = [spot for spot in self.spots if spot.first(fitting) == number]
         if own:
             return self._read(number, node, row, setup, own, self.seen[number])
