@@ -9,7 +9,6 @@ from typing import Final
 
 import vcpu_scenario.case as c
 from vcpu_scenario.analysis.generate.surroundings import UART, Surroundings
-from vcpu_scenario.ioctls import SetMemoryRegion
 from vcpu_scenario.kvm import abi
 
 STEP: Final = abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_SINGLESTEP
@@ -149,16 +148,6 @@ def _set_system_register(course: Course) -> c.Action:
     return c.SetRegister(name, random.choice((*course.code, random.getrandbits(32))))
 
 
-def _log_second(course: Course) -> c.Action:
-    """Logs what the program writes to its second slot, or no more, which write-protects it. Page
-    tables lie in the first."""
-    second = course.around.second
-    if second is None:
-        return _add_memslot(course)
-    log = course.random.random() < 0.7
-    return SetMemoryRegion(1, second.base, second.size, second.readonly, log)
-
-
 ACTIONS: Final[dict[str, tuple[Callable[[Course], c.Action], int]]] = {
     "debug": (_set_guest_debug, 12),
     "set": (_set_register, 4),
@@ -177,6 +166,5 @@ ACTIONS: Final[dict[str, tuple[Callable[[Course], c.Action], int]]] = {
 WIDER_ACTIONS: Final = ACTIONS | {
     "set_pstate": (_set_pstate, 3),
     "set_system_register": (_set_system_register, 2),
-    "memory_region": (_log_second, 2),
 }
 """The same, and registers of the system."""
