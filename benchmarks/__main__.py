@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
 
+from vcpu_scenario.actions.guestdebug import struct_of
 from vcpu_scenario.case import Case, GuestDebug, Ioeventfd, Load, Memslot
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
@@ -51,15 +52,16 @@ def machine(
 ) -> EmulatedMachine:
     """A machine whose guest loops over ``code``."""
     made = create(KERNEL)
-    step = GuestDebug(abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_SINGLESTEP)
     case = Case(
         slots=(Memslot(floor.BASE, 1 << 20),),
         loads=(Load(floor.BASE, struct.pack(f"<{len(code)}I", *code)),),
         regs=(("pc", floor.BASE), ("x0", floor.HOLE)),
         ioeventfds=(Ioeventfd(floor.HOLE, 4),) if bell else (),
-        debug=step if stepping else None,
     )
     set_up(made, case)
+    if stepping:
+        step = GuestDebug(abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_SINGLESTEP)
+        made.set_guest_debug(struct_of(step))
     return made
 
 
