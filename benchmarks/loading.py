@@ -76,6 +76,8 @@ def _with_a_place(text: str) -> str:
         text = text.replace("\n  registers: {", f"\n  registers: {{{_PLACE}, ", 1)
     else:
         text = text.replace("\nguest:\n", f"\nguest:\n  registers: {{{_PLACE}}}\n", 1)
+    if "vcpu_init" in text:
+        return text  # which resets x27
     return re.sub(r" regs: \{", f" regs: {{{_PLACE}, ", text)
 
 
