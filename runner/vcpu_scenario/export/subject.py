@@ -135,7 +135,7 @@ def _clauses(
     """Each clause with the kernels that it is for; one with conditions for each set of kernels for
     which the same of them hold."""
     audience = scenario.audience
-    every = {kernel for kernel, _, _ in places_of(audience)}
+    every = {kernel for kernel, _ in places_of(audience)}
     clauses = zip(audience.clauses, combination.clauses, strict=True)
     for number, (selector, found) in enumerate(clauses):
         if found is None or (selector.vmms is not None and vmm not in selector.vmms):

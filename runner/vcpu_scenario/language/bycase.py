@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import is_
 from typing import Final, Protocol, TypeAlias
 
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
@@ -70,7 +71,7 @@ class _Rewriting:
         return left if left.entries or not item.entries else None
 
     def body(self, body: Node) -> Node | None:
-        if not isinstance(body, Map):
+        if not isinstance(body, Map) or _is_flat(body):
             return body
         if any(key.text in CONDITIONS for key, _ in body.entries):
             if not self.visitor.comes(body):
@@ -121,11 +122,24 @@ class _Rewriting:
         return self.visitor.value(node, rest, whole=whole)
 
 
+def _is_flat(body: Map) -> bool:
+    """Whether it has nothing but single values, and no condition: most exits are such."""
+    for key, value in body.entries:
+        if not isinstance(value, Scalar) or key.text in CONDITIONS:
+            return False
+    return True
+
+
+# What stays as it was is the same node, so that who reads it again knows it.
+
+
 def _list(node: Node, item: Left) -> Node:
     if not isinstance(node, Sequence):
         return node
-    kept = (item(one) for one in node.items)
-    return node._replace(items=tuple(one for one in kept if one is not None))
+    left = [item(one) for one in node.items]
+    if all(map(is_, left, node.items)):
+        return node
+    return node._replace(items=tuple(one for one in left if one is not None))
 
 
 def _same(node: Node) -> Node:
@@ -133,5 +147,8 @@ def _same(node: Node) -> Node:
 
 
 def _each(node: Map, of: Callable[[str, Node], Node | None]) -> Map:
-    entries = ((key, of(key.text, value)) for key, value in node.entries)
+    left = [of(key.text, value) for key, value in node.entries]
+    if all(now is value for now, (_, value) in zip(left, node.entries, strict=True)):
+        return node
+    entries = zip((key for key, _ in node.entries), left, strict=True)
     return node._replace(entries=tuple((key, value) for key, value in entries if value is not None))

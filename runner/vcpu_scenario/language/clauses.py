@@ -25,7 +25,7 @@ from vcpu_scenario.expectation import (
 from vcpu_scenario.expectation import Final as FinalState
 from vcpu_scenario.kvm.registers import KVM_REGISTERS_MOST, id_of
 from vcpu_scenario.language.errno import read_errno
-from vcpu_scenario.language.exits import ReadExit, read_exits, read_register_checks
+from vcpu_scenario.language.exits import ReadExit, read_register_checks
 from vcpu_scenario.language.memory import check_in_memory, joined, read_placed
 from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty
 from vcpu_scenario.language.nodes import Sequence as Items
@@ -49,7 +49,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
     before = problems.reports
     # Clauses are alternatives: what one of them does to memory is nothing to the others.
     setup = setup._replace(doings=setup.doings.branch())
-    exits = read_exits(node.get("exits"), setup.doings)
+    exits = setup.exits.exits(node.get("exits"), setup.doings)
     never = _never(node.get("never"), setup)
     stops = _stops(node.get("stops"), setup)
     check_doings(setup.doings, setup.memory)
@@ -191,7 +191,7 @@ def _never(node: Node | None, setup: Setup) -> tuple[ExpectedExit, ...]:
                 key = body.key(name) if isinstance(body, Map) else None
                 if key is not None:
                     setup.scope.problems.add(f"an exit that never comes has no `{name}`", key.span)
-    return tuple(item.expected for item in read_exits(node, setup.doings) or ())
+    return tuple(item.expected for item in setup.exits.exits(node, setup.doings) or ())
 
 
 def _stops(node: Node | None, setup: Setup) -> tuple[ExpectedStop, ...] | None:

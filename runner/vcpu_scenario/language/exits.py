@@ -90,17 +90,36 @@ class _Variant:
         return present[0] if present else None
 
 
-def read_exits(node: Node | None, doings: Doings) -> tuple[ReadExit, ...] | None:
-    """The exits that the list ``node`` describes; None where there is no list."""
-    if not isinstance(node, Sequence):
-        return None
-    return tuple(
-        _exit(key, value, doings)
-        for item in node.items
-        if isinstance(item, Map)
-        for key, value in item.entries
-        if isinstance(value, Map)
-    )
+@dataclass(frozen=True, slots=True)
+class ExitReader:
+    """Reads exits; one that stands in several variants of a clause is read once."""
+
+    _read: dict[int, tuple[Map, ReadExit]] = field(default_factory=dict)
+    """By the identity of their nodes, which are kept, so that no other node can have it."""
+
+    def exits(self, node: Node | None, doings: Doings) -> tuple[ReadExit, ...] | None:
+        """The exits that the list ``node`` describes; None where there is no list."""
+        if not isinstance(node, Sequence):
+            return None
+        return tuple(
+            self._exit(key, value, doings)
+            for item in node.items
+            if isinstance(item, Map)
+            for key, value in item.entries
+            if isinstance(value, Map)
+        )
+
+    def _exit(self, key: Scalar, body: Map, doings: Doings) -> ReadExit:
+        known = self._read.get(id(body))
+        if known is not None:
+            return known[1]
+        problems = doings.scope.problems
+        before = problems.reports
+        read = _exit(key, body, doings)
+        # What actions do to memory and what is wrong belongs to each variant.
+        if problems.reports == before and body.get("then") is None:
+            self._read[id(body)] = body, read
+        return read
 
 
 def read_pattern(node: Node, doings: Doings) -> ExpectedExit | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 from vcpu_scenario.case import Case
 from vcpu_scenario.expectation import Expectation
-from vcpu_scenario.kernels.release import KernelRange, Release, parse_release
+from vcpu_scenario.kernels.release import KernelRange, parse_release
 from vcpu_scenario.language.clauses import Clause
 from vcpu_scenario.language.nodes import Value
-from vcpu_scenario.language.selection import Audience
+from vcpu_scenario.language.selection import Audience, Standing
 from vcpu_scenario.source import Span
 
 
@@ -91,26 +92,15 @@ class Scenario:
         releases = [(name, parse_release(name)) for name in wanted]
         admitted = [(name, release) for name, release in releases if self.audience.admits(release)]
         personalities = [vmm for vmm in self.vmms if vmms is None or vmm in vmms]
-        fitting = [
-            (name, vmm, self._fitting(release, vmm))
-            for name, release in admitted
-            for vmm in personalities
-        ]
+        standings = self.audience.standings((release for _, release in admitted), personalities)
+        places = product((name for name, _ in admitted), personalities)
+        standing = list(zip(places, map(_fitting, standings), strict=True))
         for combination in self.combinations:
-            for name, vmm, numbers in fitting:
+            for (name, vmm), numbers in standing:
                 clause = _first(combination, numbers)
                 if kernels is not None or clause is not None:
                     case_id = f"{self.name}{combination.name}@{name}/{vmm}"
                     yield Place(case_id, name, vmm, combination, clause)
-
-    def _fitting(self, release: Release, vmm: str) -> tuple[tuple[int, int], ...]:
-        """The clauses for ``release`` with ``vmm``, and which conditions in each hold."""
-        audience = self.audience
-        return tuple(
-            (number, audience.fits(number, release, vmm))
-            for number, selector in enumerate(audience.clauses)
-            if selector.fits(release, vmm)
-        )
 
     def _case(self, place: Place) -> ScenarioCase:
         combination, clause = place.combination, place.clause
@@ -126,6 +116,12 @@ class Scenario:
             combination.symbols,
             combination.lines,
         )
+
+
+def _fitting(standing: Standing) -> tuple[tuple[int, int], ...]:
+    """The clauses that are for a place, and which conditions in each hold."""
+    both = enumerate(zip(standing.clauses, standing.conditions, strict=True))
+    return tuple((number, bits) for number, (fits, bits) in both if fits)
 
 
 def _first(combination: Combination, fitting: Sequence[tuple[int, int]]) -> Clause | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from itertools import repeat
+from typing import Final, NamedTuple, TypeAlias
 
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import (
@@ -36,6 +37,10 @@ class Selector(NamedTuple):
     span: Span
     kernels_span: Span | None = None
 
+    @property
+    def restriction(self) -> Restriction:
+        return self.kernels, self.vmms
+
     def fits_params(self, row: Parameters) -> bool:
         return all(
             name in row and any(_equal(row[name].value, value) for value in values)
@@ -43,18 +48,32 @@ class Selector(NamedTuple):
         )
 
     def fits(self, kernel: Release, vmm: str) -> bool:
-        return _fits(self.kernels, self.vmms, kernel, vmm)
+        return is_for(*self.restriction, kernel, vmm)
 
 
-def _fits(
+Restriction: TypeAlias = tuple[KernelRange | None, tuple[str, ...] | None]
+"""The kernels and the VMMs that something is for, None for all."""
+
+
+def is_for(
     kernels: KernelRange | None, vmms: tuple[str, ...] | None, kernel: Release, vmm: str
 ) -> bool:
+    """Whether what is restricted so is for ``kernel`` with ``vmm``."""
     in_range = kernels is None or kernels.admits(kernel)
     return in_range and (vmms is None or vmm in vmms)
 
 
 def _equal(first: Value, second: Value) -> bool:
     return isinstance(first, bool) == isinstance(second, bool) and first == second
+
+
+class Standing(NamedTuple):
+    """What holds for a kernel with a VMM."""
+
+    clauses: tuple[bool, ...]
+    """Which clauses are for it, whatever the parameters."""
+    conditions: tuple[int, ...]
+    """Which conditions hold in each clause, a bit for each."""
 
 
 class Audience(NamedTuple):
@@ -81,9 +100,40 @@ class Audience(NamedTuple):
         """The kernels that the scenario can be run on, oldest first."""
         return _rows(self.kernels, self.ranges)
 
+    def standings(self, kernels: Iterable[Release], vmms: Iterable[str]) -> Iterator[Standing]:
+        """What holds on each kernel with each VMM, in the order of the kernels."""
+        kernels, vmms = tuple(kernels), tuple(vmms)
+        selectors = (*self.clauses, *(one for found in self.conditions for one in found))
+        # Many selectors ask the same, and most places give the same answers.
+        asked = {selector.restriction: None for selector in selectors}
+        columns = [_held(restriction, kernels, vmms) for restriction in asked]
+        answers = zip(*columns, strict=True) if columns else repeat((), len(kernels) * len(vmms))
+        found: dict[tuple[bool, ...], Standing] = {}
+        for held in answers:
+            if held not in found:
+                found[held] = self._standing(dict(zip(asked, held, strict=True)))
+            yield found[held]
+
+    def _standing(self, held: Mapping[Restriction, bool]) -> Standing:
+        return Standing(
+            tuple(held[selector.restriction] for selector in self.clauses),
+            tuple(
+                _bits(held[selector.restriction] for selector in found) for found in self.conditions
+            ),
+        )
+
     def fits(self, clause: int, kernel: Release, vmm: str) -> int:
         """Which of the conditions in a clause hold for ``kernel`` with ``vmm``, a bit for each."""
         return _bits(selector.fits(kernel, vmm) for selector in self.conditions[clause])
+
+
+# Scenarios ask for a few ranges again and again.
+@lru_cache(maxsize=1 << 10)
+def _held(
+    restriction: Restriction, kernels: tuple[Release, ...], vmms: tuple[str, ...]
+) -> tuple[bool, ...]:
+    """Whether it holds, for each kernel with each VMM."""
+    return tuple(is_for(*restriction, kernel, vmm) for kernel in kernels for vmm in vmms)
 
 
 def _admits(kernel: Release, whole: KernelRange | None, of_clauses: Iterable[KernelRange]) -> bool:
@@ -164,7 +214,7 @@ def check_reachable(audience: Audience, rows: Sequence[Parameters], problems: Pr
     """Reports each clause that is the first to fit no case at all."""
     clauses = audience.clauses
     # Sets of clauses, a bit for each: what fits a kernel with a VMM, and what fits parameters.
-    restricted = tuple((clause.kernels, clause.vmms) for clause in clauses)
+    restricted = tuple(clause.restriction for clause in clauses)
     placed = _placed(audience.rows(), audience.vmms, restricted)
     chosen = {_bits(clause.fits_params(row) for clause in clauses) for row in rows}
     cases = {place & choice for place in placed for choice in chosen}
@@ -185,11 +235,11 @@ def check_reachable(audience: Audience, rows: Sequence[Parameters], problems: Pr
 def _placed(
     rows: tuple[str, ...],
     vmms: tuple[str, ...],
-    restricted: tuple[tuple[KernelRange | None, tuple[str, ...] | None], ...],
+    restricted: tuple[Restriction, ...],
 ) -> frozenset[int]:
     """For each kernel with each VMM, the clauses that fit: a bit for each."""
     return frozenset(
-        _bits(_fits(*place, release, vmm) for place in restricted)
+        _bits(is_for(*one, release, vmm) for one in restricted)
         for release in map(parse_release, rows)
         for vmm in vmms
     )

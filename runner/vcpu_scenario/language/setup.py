@@ -11,6 +11,7 @@ from vcpu_scenario.expectation import Acting
 from vcpu_scenario.kvm.features import PSCI_0_2
 from vcpu_scenario.language.actions import Doings, read_actions, read_debug
 from vcpu_scenario.language.devices import Devices, read_devices
+from vcpu_scenario.language.exits import ExitReader
 from vcpu_scenario.language.guest import Program, Sources, read_program
 from vcpu_scenario.language.memory import (
     Bytes,
@@ -54,6 +55,7 @@ class Setup(NamedTuple):
     """What it asks for as exits come."""
     clean: bool
     """Nothing of all this is faulty."""
+    exits: ExitReader
 
     @property
     def scope(self) -> Scope:
@@ -127,7 +129,18 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     limits = root.get("limits")
     limited = isinstance(limits, Map) and limits.get("exits") is not None
     clean = problems.reports == reports and not _is_faulty_but_for_clauses(root)
-    return Setup(case, program, devices, memory, doings, limited, on.acting, on.reactions, clean)
+    return Setup(
+        case,
+        program,
+        devices,
+        memory,
+        doings,
+        limited,
+        on.acting,
+        on.reactions,
+        clean,
+        ExitReader(),
+    )
 
 
 def _is_faulty_but_for_clauses(root: Map) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, product
 from typing import Final, NamedTuple
 
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, Release, parse_release
@@ -14,7 +15,7 @@ from vcpu_scenario.language.nodes import Map, is_faulty
 from vcpu_scenario.language.params import Parameters, shown
 from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.language.seen import Seen
-from vcpu_scenario.language.selection import Audience, Selector
+from vcpu_scenario.language.selection import Audience, Selector, Standing
 from vcpu_scenario.language.setup import Setup
 
 Variants = Mapping[int, Clause]
@@ -31,35 +32,38 @@ class Spot(NamedTuple):
     kernel: Release
     vmm: str
     known: bool
-    clauses: tuple[bool, ...]
-    """Which clauses are for it, whatever the parameters."""
-    bits: tuple[int, ...]
-    """Which conditions hold, for each clause."""
+    standing: Standing
 
     def first(self, fitting: Sequence[bool]) -> int | None:
         """The clause that is for it, of those that are ``fitting`` the parameters."""
-        return next((n for n, fits in enumerate(self.clauses) if fits and fitting[n]), None)
+        clauses = enumerate(self.standing.clauses)
+        return next((n for n, fits in clauses if fits and fitting[n]), None)
 
 
 def spots(audience: Audience) -> tuple[Spot, ...]:
     """One for each combination of conditions that there is."""
-    found: dict[tuple[object, ...], Spot] = {}
-    for kernel, vmm, known in places_of(audience):
-        clauses = tuple(clause.fits(kernel, vmm) for clause in audience.clauses)
-        bits = tuple(audience.fits(n, kernel, vmm) for n in range(len(clauses)))
-        found.setdefault((clauses, bits), Spot(kernel, vmm, known, clauses, bits))
+    rows, edges = _kernels(audience)
+    found: dict[Standing, Spot] = {}
+    for kernels, known in ((rows, True), (edges, False)):
+        places = product(kernels, audience.vmms)
+        standings = audience.standings(kernels, audience.vmms)
+        for (kernel, vmm), standing in zip(places, standings, strict=True):
+            found.setdefault(standing, Spot(kernel, vmm, known, standing))
     return tuple(found.values())
 
 
-def places_of(audience: Audience) -> Iterator[tuple[Release, str, bool]]:
-    """Each kernel with each VMM that a case may be for, and whether one of the scenario is."""
+def places_of(audience: Audience) -> Iterator[tuple[Release, str]]:
+    """Each kernel with each VMM that a case may be for."""
+    return product(chain(*_kernels(audience)), audience.vmms)
+
+
+def _kernels(audience: Audience) -> tuple[list[Release], list[Release]]:
+    """The kernels of the scenario's cases, and those that the table does not have and that may be
+    asked for."""
     rows = [parse_release(name) for name in audience.rows()]
-    yield from ((kernel, vmm, True) for kernel in rows for vmm in audience.vmms)
-    # Kernels that the table does not have, and that may be asked for.
     ranges = (*audience.ranges, *([audience.kernels] if audience.kernels is not None else []))
-    for kernel in sorted({edge for range_ in ranges for edge in range_.edges()} - set(rows)):
-        if kernel >= _OLDEST and audience.admits(kernel):
-            yield from ((kernel, vmm, False) for vmm in audience.vmms)
+    edges = sorted({edge for range_ in ranges for edge in range_.edges()} - set(rows))
+    return rows, [edge for edge in edges if edge >= _OLDEST and audience.admits(edge)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ class ClauseReader:
         if own:
             return self._read(number, node, row, setup, own, self.seen[number])
         # No case comes to it: it is read for its faults alone, as if no clause were before it.
-        others = [spot for spot in self.spots if spot.clauses[number]] or self.spots
+        others = [spot for spot in self.spots if spot.standing.clauses[number]] or self.spots
         return self._read(number, node, row, setup._replace(clean=False), others, Seen())
 
     def _read(
@@ -113,7 +117,7 @@ class ClauseReader:
     ) -> Variants:
         found: dict[int, Clause] = {}
         for spot in spots:
-            bits = spot.bits[number]
+            bits = spot.standing.conditions[number]
             if bits not in found:
                 course = self._course(number, spot, row, seen)
                 setup.scope.problems.case = course.case

@@ -111,7 +111,7 @@ class _Reader:
         mine = [row for row in rows if row[number] is not None]
         before = [n for n in range(number) if all(row[n] is not None for row in mine)]
         found: dict[int, set[Place]] = {}
-        for kernel, vmm, _ in places_of(audience):
+        for kernel, vmm in places_of(audience):
             taken = any(audience.clauses[n].fits(kernel, vmm) for n in before)
             if not taken and audience.clauses[number].fits(kernel, vmm):
                 bits = audience.fits(number, kernel, vmm)

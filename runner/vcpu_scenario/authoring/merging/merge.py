@@ -156,7 +156,7 @@ class _Merging:
         parts = sorted(every_part, key=lambda part: min(part.places))
         if not all(clause.parts for clause in clauses) or len({p.when for p in parts}) > 1:
             return None
-        every = frozenset(Place(k, v) for k, v, _ in places_of(self.scenario.audience))
+        every = frozenset(Place(k, v) for k, v in places_of(self.scenario.audience))
         wording = Wording(tuple({place.kernel for place in every}))
         try:
             return _Merged(parts, every, wording).block()
