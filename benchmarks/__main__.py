@@ -78,7 +78,7 @@ def runs(made: EmulatedMachine, count: int) -> float:
 
 def handled(code: tuple[int, ...], exits: int, *, bell: bool = False) -> float:
     """Seconds for one exit that the kernel handles: a run of so many, ended by its budget."""
-    from vcpu_scenario.machine.emulated.machine import EXIT_COST
+    from vcpu_scenario.machine.emulated.vcpurun import EXIT_COST
 
     made = machine(code, bell=bell)
     made.kvm_run(instructions=EXIT_COST * 50, seconds=10)

@@ -18,15 +18,8 @@ from vcpu_scenario.case import (
     SetRegister,
 )
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, id_of
-from vcpu_scenario.machine.interface import (
-    KvmError,
-    Machine,
-    NotModelled,
-    NotRefused,
-    Unexpected,
-)
+from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled
 from vcpu_scenario.trace import (
     Answer,
     Deed,
@@ -40,12 +33,14 @@ from vcpu_scenario.trace import (
     Trace,
     Unmodelled,
 )
-from vcpu_scenario.vmm.attached import Asker, Itself, VmmEnds, asker_of
+from vcpu_scenario.vmm.attached import Asker, VmmEnds, asker_of
 from vcpu_scenario.vmm.debugger import reason_of, stepping
 from vcpu_scenario.vmm.devices import Bus
+from vcpu_scenario.vmm.endings import ENDS, Endings, ending_of, told
 from vcpu_scenario.vmm.fields import fields_of
 from vcpu_scenario.vmm.patterns import Reactions
 from vcpu_scenario.vmm.setup import set_up
+from vcpu_scenario.vmm.turns import Turns
 
 _PC = CORE_REGISTERS["pc"]
 _FOR_NEXT_RUN = (ImmediateExit, PendSignal, HostInterrupt)
@@ -62,14 +57,11 @@ def run_case(machine: Machine, case: Case) -> Trace:
         run = _Run(machine, case)
         run.begin()
         return run.to_the_end()
-    except VmmEnds as end:
-        return Trace(refused=str(end), ended=Ending.VMM)
     except KvmError as refusal:
-        return Trace(error=_told(refusal), errno=refusal.errno, ended=Ending.REFUSED)
-    except NotRefused as surprise:
-        return Trace(refused=surprise.what, ended=Ending.NOT_REFUSED)
-    except Unexpected as surprise:
-        return Trace(refused=surprise.what, ended=Ending.UNEXPECTED)
+        return Trace(error=told(refusal), errno=refusal.errno, ended=Ending.REFUSED)
+    except ENDS as error:
+        ended, refused = ending_of(error)
+        return Trace(refused=refused, ended=ended)
     except NotModelled as limit:
         return Trace(ended=Ending.NOT_MODELLED, unmodelled=Unmodelled(limit.what, None))
 
@@ -93,7 +85,7 @@ class _Run:
         """What is to be done after the exit that came last."""
         self.read_after_exits = (*map(id_of, case.observe), _PC)
         self.last: dict[str, int] = {}
-        self.repeats = 0
+        self.endings = Endings(case.limits)
         self.refused = ""
         self.vmm: Asker = asker_of(machine, case, self.bus)
         self.did: tuple[Deed, ...] = ()
@@ -103,10 +95,7 @@ class _Run:
         self.kicked = self.vmm.kicks
         """Whether the next run is one that the VMM is kicked for: it is stopped at first."""
         self.for_next_run: list[Action] = []
-        self.vcpu = 0
-        """The one whose turn it is."""
-        self.waiting: dict[int, tuple[dict[str, int], Asker]] = {}
-        """What was last seen of the others, and who asks for their guest debug."""
+        self.turns = Turns(machine, case.vcpus)
 
     def begin(self) -> None:
         """What is done before the first run."""
@@ -164,7 +153,8 @@ class _Run:
                 continue  # no exit of the scenario's
             # A kernel that has something to say before it looks whether it may go on says it now.
             exit_ = self._record(result)
-            ended = self._ending(result, exit_) or self._react(exit_)
+            acts = bool(self.actions) or len(self.exits) - 1 in self.on
+            ended = self.endings.at(result, self.exits, acts=acts) or self._react(exit_)
         return ended
 
     def _kvm_run(self, kicked: bool) -> int:
@@ -193,25 +183,13 @@ class _Run:
             left -= ticks
             if result != -errno.EINTR or left <= 0:
                 return result
-            self._turn_to_next()
-
-    def _turn_to_next(self) -> None:
-        count, was = self.case.vcpus, self.vcpu
-        for number in (*range(was + 1, count), *range(was)):
-            self.machine.select(number)
-            if self.machine.mp_state() != abi.KVM_MP_STATE_STOPPED:
-                self._turn_to(number)
-                return
-        self.machine.select(was)
+            self._turn_to(self.turns.following())
 
     def _turn_to(self, number: int) -> None:
         """All that is done from now on is about the vCPU ``number``."""
-        self.machine.select(number)
+        self.last, self.vmm = self.turns.take(number, self.last, self.vmm)
         self.run = self.machine.run
         self.mmio_data = c_uint64.from_buffer(self.run.mmio.data)
-        self.waiting[self.vcpu] = self.last, self.vmm
-        self.last, self.vmm = self.waiting.pop(number, ({}, Itself(self.machine)))
-        self.vcpu = number
         self.pc = None
 
     def _at_console(self) -> bool:
@@ -250,76 +228,40 @@ class _Run:
         ret, error = (0, 0) if result >= 0 else (-1, -result)
         fields = fields_of(run, reason)
         if self.case.vcpus > 1:
-            fields = {**fields, "vcpu": self.vcpu}
+            fields = {**fields, "vcpu": self.turns.vcpu}
         exit_: Exit = _new(Exit, (name, ret, error, self.pc, fields, regs))
-        if (told := self.vmm.reason(exit_)) is not None:
-            self.entries[-1] = _new(Entry, (*self.entries[-1][:-1], told))
+        if (stop := self.vmm.reason(exit_)) is not None:
+            self.entries[-1] = _new(Entry, (*self.entries[-1][:-1], stop))
         at_once = self.reactions.at(exit_, last) if self.case.reactions else ()
         self.actions = at_once + self.on.get(len(self.exits), ())
         self.exits.append(exit_)
         return exit_
 
-    def _ending(self, result: int, exit_: Exit) -> Ending | None:
-        """Why the run ends here; None where it goes on."""
-        limits = self.case.limits
-        if result < 0 or exit_.exit == "SYSTEM_EVENT":
-            acts = self.actions or len(self.exits) - 1 in self.on
-            if result == -errno.EINTR:
-                if limits.stop_on_intr and not acts:
-                    return Ending.INTERRUPTED
-            elif limits.stop_on_event or not acts:
-                return Ending.ERROR if result < 0 else Ending.SYSTEM_EVENT
-        if len(self.exits) >= limits.exits:
-            return Ending.EXIT_LIMIT
-        if limits.repeats is not None:
-            self._count_repeats()
-            if self.repeats >= limits.repeats:
-                return Ending.REPEATS
-        return None
-
-    def _count_repeats(self) -> None:
-        now = self.exits[-1]
-        before = self.exits[-2] if len(self.exits) > 1 else None
-        # Registers may change.
-        if before is not None and now[:5] == before[:5]:
-            self.repeats += 1
-        else:
-            self.repeats = 0
-
     def _react(self, exit_: Exit) -> Ending | None:
         vmm, actions = self.vmm, self.actions
-        told = self.entries[-1].told
+        stop = self.entries[-1].told
         if exit_.exit == "MMIO" and not exit_.ret:
             self._answer_mmio(exit_.fields)
         try:
             did = vmm.exited(exit_)
-            if not (told or did or actions):
+            if not (stop or did or actions):
                 return None
             if did:
                 self.note(did)
-            if told is not None:
+            if stop is not None:
                 if vmm.runs_at_pause:
                     self._run_at_pause()
                 self.note(vmm.stopped())
             gave = GuestException() in did
-            brk = not gave and (told or reason_of(exit_)) is StopReason.BRK
+            brk = not gave and (stop or reason_of(exit_)) is StopReason.BRK
             if brk and self._skips_brk(actions):
                 self.do(SetRegister("pc", exit_.pc + 4))
             self.ask(actions)
-            self.note(vmm.resume(told is not None))
-        except KvmError as refusal:
-            self.refused = _told(refusal)
-            return Ending.REFUSED
-        except VmmEnds as end:
-            self.refused = str(end)
-            return Ending.VMM
-        except NotRefused as surprise:
-            self.refused = surprise.what
-            return Ending.NOT_REFUSED
-        except Unexpected as surprise:
-            self.refused = surprise.what
-            return Ending.UNEXPECTED
-        self.kicked = told is not None and vmm.kicks
+            self.note(vmm.resume(stop is not None))
+        except ENDS as error:
+            ended, self.refused = ending_of(error)
+            return ended
+        self.kicked = stop is not None and vmm.kicks
         return None
 
     def _run_at_pause(self) -> None:
@@ -355,11 +297,6 @@ class _Run:
             refused=self.refused,
             entries=tuple(self.entries),
         )
-
-
-def _told(refusal: KvmError) -> str:
-    """The ioctl with its argument, and the errno."""
-    return f"{refusal.what}: {errno_name(refusal.errno)}"
 
 
 def _signalled(did: Iterable[Deed]) -> bool:

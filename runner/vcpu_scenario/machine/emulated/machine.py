@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from errno import EINTR, EINVAL, EIO, ENOENT
-from time import monotonic
+from errno import EINVAL, EIO, ENOENT
 from typing import Final
 
 from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CpuModel, cpu_model
-from vcpu_scenario.arm64.esr import EC_SOFTSTP_LOW
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.ioctls import Access as HostAccess
 from vcpu_scenario.ioctls import ClearDirtyLog, SetMemoryRegion, SetSmcccFilter
@@ -17,26 +15,15 @@ from vcpu_scenario.kernels.table import Kernel, kernel
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import said, size_of
 from vcpu_scenario.machine.emulated.cpu import pool
-from vcpu_scenario.machine.emulated.cpu.core import EXCEPTION_COST, EXIT_BUDGET
-from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ
 from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
 from vcpu_scenario.machine.emulated.cpu.timers import (
-    TICKS_OF_A_SECOND,
-    TICKS_OF_AN_EXIT,
     Timers,
 )
-from vcpu_scenario.machine.emulated.kvm import guestdebug, smcccfilter, stealtime, timerlines
+from vcpu_scenario.machine.emulated.kvm import guestdebug, smcccfilter, stealtime
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.bus import CoalescedZoneDevice
 from vcpu_scenario.machine.emulated.kvm.events import set_vcpu_events
-from vcpu_scenario.machine.emulated.kvm.exits import (
-    fake_step_exit,
-    fixup_guest_exit,
-    handle_exit,
-    maybe_settled_in_hyp,
-)
 from vcpu_scenario.machine.emulated.kvm.idregs import hardware_id_registers
-from vcpu_scenario.machine.emulated.kvm.inject import adjust_pc
 from vcpu_scenario.machine.emulated.kvm.interrupts import (
     bare_interface,
     connect,
@@ -45,9 +32,7 @@ from vcpu_scenario.machine.emulated.kvm.interrupts import (
     irq_line,
 )
 from vcpu_scenario.machine.emulated.kvm.ioeventfds import Ioeventfds
-from vcpu_scenario.machine.emulated.kvm.mmio import Completion, complete
-from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state, wait_to_run
-from vcpu_scenario.machine.emulated.kvm.power import reset_at_once
+from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state
 from vcpu_scenario.machine.emulated.kvm.registers import (
     at_once,
     registers_of,
@@ -56,8 +41,8 @@ from vcpu_scenario.machine.emulated.kvm.registers import (
 from vcpu_scenario.machine.emulated.kvm.reset import vcpu_init
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
-from vcpu_scenario.machine.emulated.seats import Seat, Seats
-from vcpu_scenario.machine.emulated.steps import Steps, inside_of
+from vcpu_scenario.machine.emulated.seats import Seats
+from vcpu_scenario.machine.emulated.vcpurun import VcpuRun
 from vcpu_scenario.machine.interface import KvmError, Unsupported, enabling
 from vcpu_scenario.trace import Inside
 
@@ -75,19 +60,12 @@ class EmulatedMachine:
 
     def __init__(self, kernel: Kernel, cpu: CpuModel = CORTEX_A57) -> None:
         self.kernel = kernel
-        self._run = abi.kvm_run()
         self._cpu = pool.take(cpu)
-        self._vcpu = Vcpu(self._cpu, self._run, kernel.behaviour, cpu)
-        self._step = guestdebug.step_states(self._vcpu)
-        self._steps = Steps(self._vcpu)
+        self._vcpu = Vcpu(self._cpu, abi.kvm_run(), kernel.behaviour, cpu)
+        self._on_cpu = VcpuRun(self._vcpu)
         self._seats: Seats | None = None
-        self._completed: Completion | None = None
-        self._entered: int | None = None
-        self._left: int | None = None
-        self._maybe_settled_in_hyp: Final = maybe_settled_in_hyp(kernel.behaviour)
         self._registers = registers_of(kernel.behaviour)
         self._ioeventfds = Ioeventfds(self._vcpu.bus)
-        self._sound = True
         self._features: dict[int, tuple[str, ...]] = {}
         self._power_on()
 
@@ -106,11 +84,10 @@ class EmulatedMachine:
 
     def create_vcpus(self, count: int) -> None:
         first, clock = self._vcpu, self._cpu.timers.clock
-        self._seats = seats = Seats(self._cpu, first, self._step, self._steps)
+        self._seats = seats = Seats(self._cpu, self._on_cpu)
         for _ in range(1, count):
-            run = abi.kvm_run()
-            added = Vcpu(self._cpu, run, first.behaviour, first.model, first.vm)
-            self._sit(seats.add(added))
+            added = Vcpu(self._cpu, abi.kvm_run(), first.behaviour, first.model, first.vm)
+            self._sit(seats.add(VcpuRun(added)))
             self._cpu.forget_registers()
             self._cpu.timers = Timers(clock)
             self._power_on()
@@ -123,17 +100,16 @@ class EmulatedMachine:
         connect(self._vcpu)
         self._identify()
 
-    def _sit(self, seat: Seat) -> None:
-        self._vcpu, self._run = seat.vcpu, seat.vcpu.run
+    def _sit(self, on_cpu: VcpuRun) -> None:
+        self._on_cpu, self._vcpu = on_cpu, on_cpu.vcpu
         self._vcpu.vm.on_cpu = self._vcpu
-        self._step, self._steps = seat.step, seat.steps
 
     def mp_state(self) -> int:
         return self._vcpu.mp_state
 
     @property
     def run(self) -> abi.kvm_run:
-        return self._run
+        return self._vcpu.run
 
     @property
     def ring(self) -> abi.kvm_coalesced_mmio_ring:
@@ -262,22 +238,19 @@ class EmulatedMachine:
         self._vcpu.host_interrupt = True
 
     def close(self) -> None:
-        """The machine must not be used any more: its CPU goes to the next one, unless a fault of
-        the machine's own left it in a state that nobody knows."""
+        """The machine must not be used any more: its CPU goes to the next one."""
         if self._seats is not None:
             self._seats.close()
-        if self._sound:
-            pool.give_back(self._cpu)
-        else:
-            self._cpu.close()
+        pool.give_back(self._cpu)
 
     @property
     def inside(self) -> Inside:
-        ran = self._steps.ran
-        known = None if ran is None else tuple(ran)
-        return inside_of(self._completed, self._entered, self._left, known)
+        return self._on_cpu.inside
 
-    # -- KVM_RUN -----------------------------------------------------------------------------
+    def kvm_run(self, *, instructions: int, seconds: float) -> int:
+        if not self._vcpu.has_run and (error := self._first_run()):
+            return error
+        return self._on_cpu.run(instructions, seconds)
 
     def _first_run(self) -> int:
         """``kvm_arch_vcpu_run_pid_change``: 0, or the negative errno."""
@@ -287,116 +260,6 @@ class EmulatedMachine:
         elif vcpu.behaviour.vm_dead_without_vgic:
             self._registers = _DEAD
         return error
-
-    def kvm_run(self, *, instructions: int, seconds: float) -> int:
-        vcpu, run = self._vcpu, self._run
-        behaviour = vcpu.behaviour
-        if not vcpu.has_run and (error := self._first_run()):
-            return error
-        if vcpu.pending_reset is not None:
-            reset_at_once(vcpu)
-        self._completed = self._entered = self._left = None
-        if run.exit_reason == abi.KVM_EXIT_MMIO:
-            self._completed = complete(vcpu)
-            if behaviour.step_exit_faked and fake_step_exit(vcpu):
-                return 0
-        step = guestdebug.step_of(vcpu, self._step)
-        if step is not None:
-            step.load()
-        if run.immediate_exit:
-            result = -EINTR
-        else:
-            run.exit_reason = abi.KVM_EXIT_UNKNOWN
-            run.flags = 0
-            self._sound = False
-            vcpu.seconds = seconds
-            if self._seats is not None:  # others wait for their turn, by the same clock
-                vcpu.seconds = min(seconds, instructions / TICKS_OF_A_SECOND)
-            result = self._loop(step, instructions, seconds)
-            self._sound = True
-        vcpu.signal_pending = False
-        vcpu.host_interrupt = False
-        if behaviour.pc_committed_on_return and (
-            vcpu.increment_pc or vcpu.pending_exception is not None
-        ):
-            adjust_pc(vcpu)
-        if step is not None:
-            step.put()
-        return result
-
-    def _loop(self, step: guestdebug.StepState | None, budget: int, seconds: float) -> int:
-        vcpu, regs = self._vcpu, self._cpu.regs
-        gic, stepping, timers = vcpu.gic, vcpu.stepping, vcpu.cpu.timers
-        self._steps.ran = [] if stepping else None
-        first = True
-        deadline = 0.0
-        if vcpu.steal_time is not None:
-            stealtime.update(vcpu)
-        vcpu.unloaded.clear()
-        while True:
-            waits = vcpu.mp_state != abi.KVM_MP_STATE_RUNNABLE and not vcpu.signal_pending
-            if waits and wait_to_run(vcpu):
-                return 0
-            if timers.in_use and timerlines.tells_userspace(vcpu):
-                vcpu.signal_pending = True
-            if gic is not None:
-                gic.flush()
-            if vcpu.signal_pending:
-                self._run.exit_reason = abi.KVM_EXIT_INTR
-                return -EINTR
-            if step is not None:
-                step.setup()
-            if vcpu.debug_changed:
-                guestdebug.program(vcpu)
-            if vcpu.increment_pc or vcpu.pending_exception is not None:
-                adjust_pc(vcpu)
-            start = regs[_PC]
-            if first:
-                self._entered, first = start, False
-            exception = self._enter_guest(budget)
-            left = regs[_PC]
-            if timers.in_use:
-                timers.clock.count += TICKS_OF_AN_EXIT
-            if step is not None:
-                step.clear()
-            if gic is not None:
-                gic.sync()
-                if timers.in_use:
-                    timerlines.update(vcpu)
-            if step is not None and exception == EC_SOFTSTP_LOW:
-                step.step_taken()
-            result = handle_exit(vcpu, exception)
-            if stepping:
-                self._steps.note(start, left, exception)
-            self._left = left
-            if result <= 0:
-                return result
-            budget = vcpu.cpu.left - EXIT_COST
-            deadline = deadline or monotonic() + _PATIENCE * seconds
-            if exception == EXIT_BUDGET or budget <= 0 or monotonic() > deadline:
-                vcpu.signal_pending = True
-                budget = max(budget, 1)
-
-    def _enter_guest(self, budget: int) -> int:
-        """``__kvm_vcpu_run``: enters until an exit is one that hyp leaves to the host."""
-        vcpu = self._vcpu
-        while True:
-            exception = vcpu.cpu.enter(budget)
-            if exception in self._maybe_settled_in_hyp:
-                left = fixup_guest_exit(vcpu, exception)
-                if left != exception:
-                    self._steps.ran = None
-                if left is None:
-                    budget = vcpu.cpu.left - EXCEPTION_COST
-                    if budget <= 0:
-                        vcpu.cpu.left = 0
-                        return EXIT_BUDGET
-                    continue
-                exception = left
-            if vcpu.host_interrupt and vcpu.cpu.step_is_pending(exception):
-                vcpu.host_interrupt = False
-                return EXIT_IRQ
-            return exception
 
 
 def create(name: str, cpu: str = CORTEX_A57.name) -> EmulatedMachine:

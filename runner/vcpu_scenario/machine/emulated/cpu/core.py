@@ -70,6 +70,8 @@ class Cpu(Hardware):
 
     def __init__(self, model: CpuModel) -> None:
         self.left = 0
+        self.sound = True
+        """Nothing has ended it half way."""
         super().__init__(model)
         self._handle = self.engine.handle
         self._count = ctypes.c_size_t()
@@ -133,9 +135,10 @@ class Cpu(Hardware):
         if self.gic is not None and (self.gic.cpuif.lrs or self._hcr & HCR_LINES):
             self.sync_interrupt_lines()
         # Unicorn does not undo its effect for a watchpoint, nor its step where it fails.
-        self.trap_dc_zva(bool(self._mdscr & 1) or self.debug.watches)
+        if (self.mdscr & 1 or self.debug.watches) != self.traps_dc_zva:
+            self.trap_dc_zva(not self.traps_dc_zva)
         self.exclusive.value = -1  # an exception return clears the local exclusive monitor
-        if not self._mdscr & 1:
+        if not self.mdscr & 1:
             # An exception return takes PSTATE.SS along only while software step is enabled.
             if self.state.value & SS:
                 self.clear_ss()
@@ -161,7 +164,7 @@ class Cpu(Hardware):
                 self.left = budget
                 return EXIT_IRQ
             # Unicorn does not end a step that it is stopped in.
-            left = None if self._mdscr & 1 else self.timers.left
+            left = None if self.mdscr & 1 else self.timers.left
             ticks = budget if left is None else min(budget, left)
             outcome = self._run(ticks)
             if outcome == EXIT_BUDGET and ticks < budget:
@@ -201,12 +204,8 @@ class Cpu(Hardware):
         """One run of Unicorn: the exception it ended with, None where that was settled."""
         if self.untrap_dc_zva:
             return self._run_untrapped()
-        if self._registers.alignment is not None:
-            self._word_hooks.check_alignment(self._registers.alignment)
-            self._registers.alignment = None
-        if self._registers.simd_changed:
-            self._registers.simd_changed = False
-            self._word_hooks.simd_changed()
+        if self._registers.changed:
+            self._hook_anew()
         self._count.value = budget
         while True:
             status = uc.uc_emu_start(self._handle, self.pc_cell, uc.ZERO, uc.ZERO, self._count)
@@ -233,6 +232,17 @@ class Cpu(Hardware):
         exception = hsr >> esr.EC_SHIFT
         settle = native.BELOW_KVM.get(exception)
         return exception if settle is None else settle(self)
+
+    def _hook_anew(self) -> None:
+        """The guest has changed which of its words have to be caught."""
+        registers = self._registers
+        registers.changed = False
+        if registers.alignment is not None:
+            self._word_hooks.check_alignment(registers.alignment)
+            registers.alignment = None
+        if registers.simd_changed:
+            registers.simd_changed = False
+            self._word_hooks.simd_changed()
 
     def _run_untrapped(self) -> int | None:
         """Runs the DC ZVA at pc, for Unicorn to raise its stage-1 fault."""
@@ -275,7 +285,7 @@ class Cpu(Hardware):
         if self._alignment.hit:
             return self._alignment.take()
         registers = self._registers
-        if registers.alignment is not None or registers.simd_changed or registers.timer_changed:
+        if registers.changed or registers.timer_changed:
             registers.timer_changed = False
             return None
         return EXIT_BUDGET

@@ -84,6 +84,8 @@ class DebugUnit:
         self._cpu = cpu
         self._loaded = DebugRegisters()
         self._watches: tuple[_Watch, ...] = ()
+        self.watches = False
+        """Some watchpoint is enabled."""
         self._hook: int | None = None
         self._hooks_all = False
         self._callback = uc.MEM_HOOK(self._on_access)
@@ -98,6 +100,7 @@ class DebugUnit:
             self.write_breakpoints(registers)
         if (registers.wcr, registers.wvr) != (self._loaded.wcr, self._loaded.wvr):
             self._watches = _watches(registers)
+            self.watches = bool(self._watches)
             self._hook_accesses()
         self._loaded = registers
 
@@ -129,10 +132,6 @@ class DebugUnit:
         cpu.set_mdscr(mdscr)
 
     # -- watchpoints -------------------------------------------------------------------------
-
-    @property
-    def watches(self) -> bool:
-        return bool(self._watches)
 
     def hit_at(self, va: int, length: int, *, is_write: bool) -> int | None:
         watch = self._hit_by(va, length, is_write)

@@ -111,7 +111,8 @@ class Hardware(RegisterFile):
         self._failed_store = None
         self.timers = Timers()
         self.status = self.hsr = self.far = self.ipa = 0
-        self._mdcr = self._mdscr = self._hcr = self._tdz = 0
+        self._mdcr = self.mdscr = self._hcr = 0
+        self.traps_dc_zva = False
 
     # -- controls ----------------------------------------------------------------------------
 
@@ -125,7 +126,7 @@ class Hardware(RegisterFile):
     def set_hcr(self, extra: int) -> None:
         """HCR_EL2 beyond what every guest runs with: ``HCR_TVM``, ``HCR_TID2``, the lines of
         the virtual interrupts."""
-        value = _HCR_GUEST | self._tdz | extra
+        value = _HCR_GUEST | self.traps_dc_zva * HCR_TDZ | extra
         if value != self._hcr:
             self._hcr = value
             self.engine.write_sys(sysregs.HCR_EL2, value)
@@ -136,8 +137,8 @@ class Hardware(RegisterFile):
 
     def trap_dc_zva(self, trapped: bool) -> None:
         """Catches DC ZVA before Unicorn runs it."""
-        if trapped is not bool(self._tdz):
-            self._tdz = trapped * HCR_TDZ
+        if trapped is not self.traps_dc_zva:
+            self.traps_dc_zva = trapped
             self.set_hcr(self.hcr)
 
     @property
@@ -158,13 +159,9 @@ class Hardware(RegisterFile):
             self._mdcr = value
             self.engine.write_sys(sysregs.MDCR_EL2, value)
 
-    @property
-    def mdscr(self) -> int:
-        return self._mdscr
-
     def set_mdscr(self, value: int) -> None:
-        if value != self._mdscr:
-            self._mdscr = value
+        if value != self.mdscr:
+            self.mdscr = value
             self.engine.write_sys(sysregs.MDSCR_EL1, value)
 
     @property
@@ -220,7 +217,7 @@ class Hardware(RegisterFile):
     def finish_natively(self) -> int | None:
         """The instruction at pc is done: moves on, with the step exception if one is due."""
         self.regs[32] += 4
-        if not self.state.value & SS or not self._mdscr & 1:
+        if not self.state.value & SS or not self.mdscr & 1:
             return None
         self.clear_ss()
         return self.step_exception(esr.STEP_COMPLETE)
@@ -237,12 +234,12 @@ class Hardware(RegisterFile):
     @property
     def takes_debug_exceptions(self) -> bool:
         """Whether debug exceptions are on for the guest where it is (Arm ARM D2.4)."""
-        return not self.current_el or (self._mdscr & KDE != 0 and not self.pstate & PSR_D)
+        return not self.current_el or (self.mdscr & KDE != 0 and not self.pstate & PSR_D)
 
     @property
     def step_due(self) -> bool:
         """Whether software step is in its active-pending state: the next thing is its exception."""
-        if not self._mdscr & 1 or self.state.value & SS:
+        if not self.mdscr & 1 or self.state.value & SS:
             return False
         return bool(self._mdcr & MDCR_TDE) or self.takes_debug_exceptions
 

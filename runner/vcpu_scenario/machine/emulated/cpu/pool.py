@@ -20,10 +20,10 @@ def take(model: CpuModel) -> Cpu:
 
 
 def give_back(cpu: Cpu) -> None:
-    """Returns a CPU that no VM uses any more."""
-    free = _free.setdefault(cpu.model.name, [])
-    if len(free) >= _KEPT:
+    """Returns a CPU that no VM uses any more; it is used again unless a fault of the machine's own
+    left it in a state that nobody knows."""
+    if not cpu.sound or len(_free.get(cpu.model.name, ())) >= _KEPT:
         cpu.close()
         return
     cpu.reset()
-    free.append(cpu)
+    _free.setdefault(cpu.model.name, []).append(cpu)

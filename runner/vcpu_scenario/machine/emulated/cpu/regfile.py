@@ -62,7 +62,8 @@ class RegisterFile:
         self.sctlr_el1: Final = c_uint64.from_address(system[sysregs.SCTLR_EL1])
         self._cell = c_uint64()
         self._cell_ref = ctypes.byref(self._cell)
-        self._mdscr = 0
+        self.mdscr = 0
+        """MDSCR_EL1, as :meth:`Hardware.set_mdscr` has set it."""
 
     @property
     def pc(self) -> int:
@@ -116,7 +117,7 @@ class RegisterFile:
 
     def rebuild_flags(self) -> None:
         """Any system register written through the host makes Unicorn derive its flags anew."""
-        self.engine.write_sys(sysregs.MDSCR_EL1, self._mdscr)
+        self.engine.write_sys(sysregs.MDSCR_EL1, self.mdscr)
 
     def sp_el(self, el: int) -> int:
         """SP_EL0 or SP_EL1."""

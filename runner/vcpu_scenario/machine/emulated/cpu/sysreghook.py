@@ -27,6 +27,8 @@ class RegisterHooks:
 
     def __init__(self, cpu: Hardware) -> None:
         self._cpu = cpu
+        self.changed = False
+        """One of the two that follow says something new."""
         self.alignment: bool | None = None
         """What the guest has just made of SCTLR_EL1.A."""
         self.simd_changed = False
@@ -69,7 +71,7 @@ class RegisterHooks:
         """Takes all hooks away."""
         self._remove()
         self.alignment = None
-        self.simd_changed = self.timer_changed = False
+        self.changed = self.simd_changed = self.timer_changed = False
 
     def _on_read(self, _uc: int, register: int, cp: uc.CpRegPointer, _data: int) -> int:
         found = cp.contents
@@ -102,7 +104,7 @@ class RegisterHooks:
         value = self._cpu.x_or_zero(self._cpu.word_at_pc() & 31)
         checked = bool(value & SCTLR_A)
         if self._cpu.current_el and checked != bool(self._cpu.sctlr_el1.value & SCTLR_A):
-            self.alignment = checked
+            self.changed, self.alignment = True, checked
             uc.uc_emu_stop(self._cpu.engine.handle)
         return 0
 
@@ -110,7 +112,7 @@ class RegisterHooks:
         """Stops where CPACR_EL1.FPEN changes: other words are to be hooked then."""
         value = self._cpu.x_or_zero(self._cpu.word_at_pc() & 31)
         if self._cpu.current_el and (value ^ self._cpu.read_sys(sysregs.CPACR_EL1)) & FPEN:
-            self.simd_changed = True
+            self.changed = self.simd_changed = True
             uc.uc_emu_stop(self._cpu.engine.handle)
         return 0
 

@@ -31,9 +31,9 @@ _BESIDE_UNICORN: Final = (
     "_raised",
     "_failed_store",
     "_mdcr",
-    "_mdscr",
+    "mdscr",
     "_hcr",
-    "_tdz",
+    "traps_dc_zva",
 )
 
 

@@ -205,8 +205,6 @@ def step_states(vcpu: Vcpu) -> StepStates:
     return StepStates(StepState(vcpu), None)
 
 
-def step_of(vcpu: Vcpu, states: StepStates) -> StepState | None:
-    """Who keeps it in the run that begins; None where nobody has to."""
-    if vcpu.stepping:
-        return states.stepped
-    return states.debugged if vcpu.guest_debug and vcpu.cpu.state.value & SS else None
+def unstepped(vcpu: Vcpu, states: StepStates) -> StepState | None:
+    """Who keeps it of a vCPU that is debugged and not stepped; None where nobody has to."""
+    return states.debugged if vcpu.cpu.state.value & SS else None

@@ -1,0 +1,171 @@
+"""``KVM_RUN`` of an emulated vCPU: into the guest, and what KVM does with each of its exits."""
+
+from __future__ import annotations
+
+from errno import EINTR
+from time import monotonic
+from typing import Final
+
+from vcpu_scenario.arm64.esr import EC_SOFTSTP_LOW
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.emulated.cpu.core import EXCEPTION_COST, EXIT_BUDGET
+from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ
+from vcpu_scenario.machine.emulated.cpu.timers import TICKS_OF_A_SECOND, TICKS_OF_AN_EXIT
+from vcpu_scenario.machine.emulated.kvm import guestdebug, stealtime, timerlines
+from vcpu_scenario.machine.emulated.kvm.exits import (
+    fake_step_exit,
+    fixup_guest_exit,
+    handle_exit,
+    maybe_settled_in_hyp,
+)
+from vcpu_scenario.machine.emulated.kvm.inject import adjust_pc
+from vcpu_scenario.machine.emulated.kvm.mmio import Completion, complete
+from vcpu_scenario.machine.emulated.kvm.mpstate import wait_to_run
+from vcpu_scenario.machine.emulated.kvm.power import reset_at_once
+from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.steps import Steps, inside_of
+from vcpu_scenario.trace import Inside
+
+EXIT_COST: Final = 1000
+"""What an exit handled in the kernel is charged against the instruction budget."""
+
+_PC: Final = 32
+_PATIENCE: Final = 10
+"""A run is bounded by its budget, the same on every host. The clock ends what outwits it, at this
+many times the seconds that a real machine is given."""
+
+
+class VcpuRun:
+    """Runs one vCPU, which is on the CPU whenever that is asked for."""
+
+    def __init__(self, vcpu: Vcpu) -> None:
+        self.vcpu: Final = vcpu
+        self.shares_clock = False
+        """Other vCPUs wait for their turn, by the same clock."""
+        self._step: Final = guestdebug.step_states(vcpu)
+        self._steps: Final = Steps(vcpu)
+        self._completed: Completion | None = None
+        self._entered: int | None = None
+        self._left: int | None = None
+        self._maybe_settled_in_hyp: Final = maybe_settled_in_hyp(vcpu.behaviour)
+
+    @property
+    def inside(self) -> Inside:
+        """What is known of the last run beyond its exit."""
+        ran = self._steps.ran
+        known = None if ran is None else tuple(ran)
+        return inside_of(self._completed, self._entered, self._left, known)
+
+    def run(self, instructions: int, seconds: float) -> int:
+        """``kvm_arch_vcpu_ioctl_run`` of a vCPU that may run: 0, or the negative errno."""
+        vcpu = self.vcpu
+        run, behaviour = vcpu.run, vcpu.behaviour
+        if vcpu.pending_reset is not None:
+            reset_at_once(vcpu)
+        self._completed = self._entered = self._left = None
+        if run.exit_reason == abi.KVM_EXIT_MMIO:
+            self._completed = complete(vcpu)
+            if behaviour.step_exit_faked and fake_step_exit(vcpu):
+                return 0
+        step = self._step.stepped if vcpu.stepping else None
+        if step is None and vcpu.guest_debug:
+            step = guestdebug.unstepped(vcpu, self._step)
+        if step is not None:
+            step.load()
+        if run.immediate_exit:
+            result = -EINTR
+        else:
+            run.exit_reason = abi.KVM_EXIT_UNKNOWN
+            run.flags = 0
+            vcpu.cpu.sound = False
+            vcpu.seconds = seconds
+            if self.shares_clock:
+                vcpu.seconds = min(seconds, instructions / TICKS_OF_A_SECOND)
+            result = self._loop(step, instructions, seconds)
+            vcpu.cpu.sound = True
+        vcpu.signal_pending = False
+        vcpu.host_interrupt = False
+        if behaviour.pc_committed_on_return and (
+            vcpu.increment_pc or vcpu.pending_exception is not None
+        ):
+            adjust_pc(vcpu)
+        if step is not None:
+            step.put()
+        return result
+
+    def _loop(self, step: guestdebug.StepState | None, budget: int, seconds: float) -> int:
+        vcpu = self.vcpu
+        cpu, gic, stepping = vcpu.cpu, vcpu.gic, vcpu.stepping
+        regs, timers = cpu.regs, cpu.timers
+        self._steps.ran = [] if stepping else None
+        deadline = 0.0
+        if vcpu.steal_time is not None:
+            stealtime.update(vcpu)
+        if vcpu.unloaded:
+            vcpu.unloaded.clear()
+        while True:
+            waits = vcpu.mp_state != abi.KVM_MP_STATE_RUNNABLE and not vcpu.signal_pending
+            if waits and wait_to_run(vcpu):
+                return 0
+            if timers.in_use and timerlines.tells_userspace(vcpu):
+                vcpu.signal_pending = True
+            if gic is not None:
+                gic.flush()
+            if vcpu.signal_pending:
+                vcpu.run.exit_reason = abi.KVM_EXIT_INTR
+                return -EINTR
+            if step is not None:
+                step.setup()
+            if vcpu.debug_changed:
+                guestdebug.program(vcpu)
+            if vcpu.increment_pc or vcpu.pending_exception is not None:
+                adjust_pc(vcpu)
+            start = regs[_PC]
+            if self._entered is None:
+                self._entered = start
+            exception = cpu.enter(budget)
+            if exception in self._maybe_settled_in_hyp or vcpu.host_interrupt:
+                exception = self._leave_hyp(exception)
+            left = regs[_PC]
+            if timers.in_use:
+                timers.clock.count += TICKS_OF_AN_EXIT
+            if step is not None:
+                step.clear()
+            if gic is not None:
+                gic.sync()
+                if timers.in_use:
+                    timerlines.update(vcpu)
+            if step is not None and exception == EC_SOFTSTP_LOW:
+                step.step_taken()
+            result = handle_exit(vcpu, exception)
+            if stepping:
+                self._steps.note(start, left, exception)
+            self._left = left
+            if result <= 0:
+                return result
+            budget = cpu.left - EXIT_COST
+            deadline = deadline or monotonic() + _PATIENCE * seconds
+            if exception == EXIT_BUDGET or budget <= 0 or monotonic() > deadline:
+                vcpu.signal_pending = True
+                budget = max(budget, 1)
+
+    def _leave_hyp(self, exception: int) -> int:
+        """The rest of ``__kvm_vcpu_run``: enters again until hyp leaves an exit to the host."""
+        vcpu = self.vcpu
+        cpu = vcpu.cpu
+        while exception in self._maybe_settled_in_hyp:
+            left = fixup_guest_exit(vcpu, exception)
+            if left != exception:
+                self._steps.ran = None
+            if left is not None:
+                exception = left
+                break
+            budget = cpu.left - EXCEPTION_COST
+            if budget <= 0:
+                cpu.left = 0
+                return EXIT_BUDGET
+            exception = cpu.enter(budget)
+        if vcpu.host_interrupt and cpu.step_is_pending(exception):
+            vcpu.host_interrupt = False
+            return EXIT_IRQ
+        return exception
