@@ -225,14 +225,6 @@ def test_hooks_of_simd_stay_few_where_much_of_it_traps() -> None:
     machine.close()
 
 
-def test_ordered_accesses_are_not_watched_where_there_are_many() -> None:
-    ldar = w.ordered(3, w.LOAD, 1, 0)
-    machine = create("6.12")
-    run_case(machine, code(*[ldar, w.b(4)] * 1000, w.b(0), regs=(("pc", BASE), ("x0", BASE))))
-    assert not machine._cpu._word_hooks._ordered
-    machine.close()
-
-
 def test_writing_nothing_is_nothing() -> None:
     machine = create("6.12")
     machine.set_user_memory_region(RAM)

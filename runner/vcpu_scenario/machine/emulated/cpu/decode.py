@@ -90,7 +90,7 @@ def access_of(word: int, pc: int, x: Callable[[int], int]) -> Access | None:
         pair = word >> 21 & 1 and not word >> 23 & 1
         return Access(x(base), (1 << (word >> 30)) * (2 if pair else 1))
     if top & 0b111011 == 0b011000:
-        return Access(pc + _signed(word >> 5, 19) * 4, _literal_length(word))
+        return Access(pc + signed(word >> 5, 19) * 4, _literal_length(word))
     if top & 0b111010 == 0b101000:
         return _pair_access(word, x(base))
     if top & 0b111010 == 0b111000:
@@ -148,7 +148,7 @@ def _lane(word: int) -> int:
     return 8 if opcode == 2 and size == 1 else 1 << opcode
 
 
-def _signed(value: int, bits: int) -> int:
+def signed(value: int, bits: int) -> int:
     value &= (1 << bits) - 1
     return value - (1 << bits) if value >> bits - 1 else value
 
@@ -166,10 +166,14 @@ def _pair_element(word: int) -> int:
 
 
 def _pair_access(word: int, base: int) -> Access:
-    length = _pair_element(word)
     post_index = word >> 23 & 3 == 1
-    offset = 0 if post_index else _signed(word >> 15, 7) * length
-    return Access(base + offset & (1 << 64) - 1, 2 * length)
+    offset = 0 if post_index else pair_offset(word)
+    return Access(base + offset & (1 << 64) - 1, 2 * _pair_element(word))
+
+
+def pair_offset(word: int) -> int:
+    """The immediate offset of a load or store of a pair, in bytes."""
+    return signed(word >> 15, 7) * _pair_element(word)
 
 
 def _register_size(word: int) -> int:
@@ -185,7 +189,7 @@ def _register_access(word: int, base: int, x: Callable[[int], int]) -> Access:
     elif word >> 21 & 1:
         offset = _index(word, x, size) if word >> 10 & 3 == 2 else 0
     else:
-        offset = 0 if word >> 10 & 3 == 1 else _signed(word >> 12, 9)
+        offset = 0 if word >> 10 & 3 == 1 else signed(word >> 12, 9)
     return Access(base + offset & (1 << 64) - 1, length)
 
 
@@ -195,5 +199,5 @@ def _index(word: int, x: Callable[[int], int], size: int) -> int:
     if option == 2:
         value &= 0xFFFFFFFF
     elif option == 6:
-        value = _signed(value, 32)
+        value = signed(value, 32)
     return value << size if word >> 12 & 1 else value

@@ -37,6 +37,7 @@ UC_MEM_WRITE: Final = 17
 
 UC_HOOK_INSN: Final = 1 << 1
 UC_HOOK_CODE: Final = 1 << 2
+UC_HOOK_BLOCK: Final = 1 << 3
 UC_HOOK_MEM_WRITE_UNMAPPED: Final = 1 << 5
 UC_HOOK_MEM_UNMAPPED: Final = 0x70
 UC_HOOK_MEM_WRITE_PROT: Final = 1 << 8

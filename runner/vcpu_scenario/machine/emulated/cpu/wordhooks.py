@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import struct
+from itertools import count
 from typing import Final
 
 from vcpu_scenario.arm64 import esr, sysregs
@@ -17,6 +18,7 @@ from vcpu_scenario.machine.emulated.cpu import decode, uc
 from vcpu_scenario.machine.emulated.cpu.allocated import is_allocated
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 from vcpu_scenario.machine.emulated.cpu.native import check_half_precision
+from vcpu_scenario.machine.emulated.cpu.ordered import OrderedAccesses, is_ordered, length_of
 from vcpu_scenario.machine.emulated.cpu.sysreghook import RegisterHooks
 from vcpu_scenario.machine.emulated.cpu.walk import oversized
 from vcpu_scenario.machine.interface import NotModelled
@@ -44,11 +46,6 @@ def _is_simd(word: int) -> bool:
 def _translates(word: int) -> bool:
     """AT of stage 1."""
     return word & 0xFFFF_FF80 == 0xD508_7800
-
-
-def _is_ordered(word: int) -> bool:
-    """LDAR, LDARH, STLR or STLRH."""
-    return word & 0x3FA0_8000 == 0x0880_8000 and word >> 30 != 0
 
 
 _SYSTEM: Final = 0x1F_FFE0
@@ -81,11 +78,6 @@ def _is_beyond(word: int) -> bool:
     return word >> 22 == 0xD50 >> 2 and word & _SYSTEM in _HOOKED
 
 
-def _length(word: int) -> int:
-    """Of an ordered access, in bytes."""
-    return 1 << (word >> 30)
-
-
 # The top byte tells most, so that code is searched by its every fourth byte.
 _NOTABLE: Final = re.compile(
     b"["
@@ -94,11 +86,8 @@ _NOTABLE: Final = re.compile(
 )
 _MOST_SIMD: Final = 64
 """Where there would be more hooks of SIMD, they are taken away and set anew as code runs."""
-_MOST_ORDERED: Final = 32
-"""The same of LDAR, STLR and AT. Each slows down all that the guest runs."""
-_ROUNDS: Final = 16
-"""How often that may be without one that was not aligned: such code is a compiler's, which aligns
-what it orders, and is not watched any more."""
+_MOST_TRANSLATING: Final = 32
+"""The same of AT. Each slows down all that the guest runs."""
 
 
 class WordHooks:
@@ -108,11 +97,10 @@ class WordHooks:
         self._cpu = cpu
         self._registers = registers
         self._simd = dict[int, int]()
-        self._ordered = dict[int, int]()
+        self._translating = dict[int, int]()
         self._beyond = dict[int, int]()
         """All by the addresses of their instructions."""
-        self._order_unwatched = False
-        self._rounds = 0
+        self._ordered = OrderedAccesses(cpu, self._add, self._stop_before)
         self.hooked: tuple[int, int] | None = None
         """Code that was translated before its hooks were set, for which the CPU was stopped."""
         self._all_stale = False
@@ -132,25 +120,32 @@ class WordHooks:
         cpu = self._cpu
         ipa = cpu.engine.translate(pc, uc.UC_PROT_EXEC) if cpu.mmu_on else pc
         code = None if ipa is None else cpu.stage2.read_code(ipa, size)
-        if code is None or not _NOTABLE.search(code[3::4]):
+        if not code:
             return
-        words = [(pc + 4 * n, word) for n, (word,) in enumerate(struct.iter_unpack("<I", code))]
-        new = self._hook_ordered(
-            {at for at, word in words if _is_ordered(word) or _translates(word)}
-        )
+        notable = _NOTABLE.search(code[3::4]) is not None
+        words = [word for (word,) in struct.iter_unpack("<I", code if notable else code[-4:])]
+        new = self._ordered.inspect(pc, words)
+        if not notable:
+            return
         trapping = not self._simd_enabled()
-        for address, word in words:
-            if _is_beyond(word):
+        for address, word in zip(count(pc, 4), words):
+            if _translates(word):
+                new |= self._hook(self._translating, _MOST_TRANSLATING, address)
+            elif _is_beyond(word):
                 new |= self._hook_beyond(address)
             elif _is_simd(word):
                 if trapping:
-                    new |= self._hook_simd(address)
+                    new |= self._hook(self._simd, _MOST_SIMD, address)
                     trapping = False  # it does at this one, and none behind is run
             else:
                 new |= self._registers.hook(address, word)
         if new:
-            self.hooked = pc, pc + size
-            uc.uc_emu_stop(cpu.engine.handle)
+            self._stop_before(pc, size)
+
+    def _stop_before(self, pc: int, size: int) -> None:
+        """Stops the CPU for a block to be translated anew."""
+        self.hooked = pc, pc + size
+        uc.uc_emu_stop(self._cpu.engine.handle)
 
     def _hook_beyond(self, address: int) -> bool:
         if not self._cpu.model.armv8_2 or address in self._beyond:
@@ -158,25 +153,12 @@ class WordHooks:
         self._beyond[address] = self._add(address)
         return True
 
-    def _hook_simd(self, address: int) -> bool:
-        if address in self._simd:
+    def _hook(self, hooks: dict[int, int], most: int, address: int) -> bool:
+        if address in hooks:
             return False
-        if len(self._simd) >= _MOST_SIMD:
-            self._remove(self._simd)
-        self._simd[address] = self._add(address)
-        return True
-
-    def _hook_ordered(self, addresses: set[int]) -> bool:
-        """Those of one piece of code, all of them or none."""
-        if self._order_unwatched or addresses <= self._ordered.keys():
-            return False
-        if len(self._ordered) >= _MOST_ORDERED:
-            self._remove(self._ordered)
-            self._rounds += 1
-            self._order_unwatched = self._rounds > _ROUNDS
-        if not self._order_unwatched:
-            for address in addresses - self._ordered.keys():
-                self._ordered[address] = self._add(address)
+        if len(hooks) >= most:
+            self._remove(hooks)
+        hooks[address] = self._add(address)
         return True
 
     def _add(self, address: int) -> int:
@@ -191,11 +173,11 @@ class WordHooks:
     def translate_anew(self) -> None:
         """Drops what was translated before its hooks were set, or taken away."""
         engine = self._cpu.engine
-        if self._all_stale:
+        if self._all_stale or self._ordered.dropped:
             engine.flush_translations()
         elif self.hooked is not None:
             engine.drop_translations(*self.hooked)
-        self.hooked, self._all_stale = None, False
+        self.hooked, self._all_stale, self._ordered.dropped = None, False, False
 
     def simd_changed(self) -> None:
         """CPACR_EL1.FPEN is another: other words trap."""
@@ -205,10 +187,9 @@ class WordHooks:
     def clear(self) -> None:
         """Takes all hooks away."""
         self._remove(self._simd)
-        self._remove(self._ordered)
+        self._remove(self._translating)
         self._remove(self._beyond)
-        self._order_unwatched = False
-        self._rounds = 0
+        self._ordered.clear()
         self.check_alignment(checked=False)
         self._stopped_before = 0
         self.translate_anew()
@@ -253,9 +234,9 @@ class WordHooks:
     def _on_instruction(self, _uc: int, _address: int, _size: int, _data: int) -> None:
         cpu = self._cpu
         word = cpu.word_at_pc()
-        if _is_ordered(word):
+        if is_ordered(word):
             address = cpu.x(word >> 5 & 31)
-            stops = bool(address & _length(word) - 1)
+            stops = bool(address & length_of(word) - 1)
             self._misaligned = address if stops else None
         elif _translates(word):
             stops = bool(cpu.current_el) and self._oversized(word) is not None
@@ -263,7 +244,6 @@ class WordHooks:
             stops = _is_beyond(word) or (_is_simd(word) and not self._simd_enabled())
         if stops:
             self._stopped_before = word
-            self._rounds = 0
             uc.uc_emu_stop(cpu.engine.handle)
 
     def _oversized(self, word: int) -> int | None:
