@@ -78,7 +78,7 @@ def told(session: Recorded, found: Difference) -> str:
 
 def played(session: Recorded) -> Iterator[Difference | None]:
     def make() -> Session:
-        return Session(create(session.kernel, session.cpu), session.case, session.vmm)
+        return Session(create(f"{session.kernel}+{session.cpu}"), session.case, session.vmm)
 
     return differences(session, make)
 

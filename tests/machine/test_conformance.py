@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -53,8 +52,7 @@ def test_a_recorded_job_gives_the_recorded_exits_on_every_kernel(job: RecordedJo
 @pytest.mark.parametrize("job", OTHER_CPUS)
 def test_a_job_gives_on_another_cpu_what_was_recorded_there(job: RecordedJob) -> None:
     assert {name for recorded in job.traces for name in recorded.kernels} == KERNELS_OF_OTHER_CPUS
-    make = partial(create, cpu=job.cpu)
     for recorded in job.traces:
         for name in recorded.kernels:
-            outcome = check(job, name, make, swallows_steps=lambda name: kernel(name).loses_steps)
+            outcome = check(job, name, create, swallows_steps=lambda name: kernel(name).loses_steps)
             assert outcome.exact, f"{name}: {outcome.difference or outcome.error}"

@@ -22,7 +22,7 @@ def every() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("name", "kernel"), every())
 def test_a_corner_is_as_on_the_kernel(name: str, kernel: str) -> None:
     corner = corners()[name]
-    machine = create(kernel, CPU.get(kernel, "cortex-a57"))
+    machine = create(f"{kernel}+{CPU.get(kernel, 'cortex-a57')}")
     try:
         found = run_case(machine, corner.case)
     finally:

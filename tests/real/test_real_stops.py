@@ -24,7 +24,7 @@ def test_an_access_that_the_vmm_emulates_is_told_alike(lab: Lab, vmm: str) -> No
 
 
 def emulated(lab: Lab, case: Case, vmm: str) -> Course:
-    machine = create(lab.kernel, LabOptions().cpu)
+    machine = create(f"{lab.kernel}+{LabOptions().cpu}")
     try:
         return step_through(machine, case, vmm)
     finally:

@@ -100,7 +100,7 @@ def histories(cases: Iterable[ScenarioCase], run: Run = emulated) -> list[Histor
     for case in cases:
         name, _, place = case.id.rpartition("@")
         vmm = place.partition("/")[2]
-        series.setdefault((f"{name}/{vmm}", parse_release(case.kernel).variant), []).append(case)
+        series.setdefault((f"{name}/{vmm}", parse_release(case.kernel).kind), []).append(case)
     found = (_history(_comparable(each), run) for each in series.values())
     return [history for history in found if history.groups]
 

@@ -54,10 +54,11 @@ def not_yet(case: ScenarioCase, trace: Trace, run: Run = emulated) -> NotYet | N
 
 
 def _later(name: str) -> list[str]:
-    """The releases of the table after the one called ``name``, of the same variant."""
+    """The releases of the table after the one called ``name``, of the same kind."""
     own = parse_release(name)
-    end = f"-{own.variant}" if own.variant else ""
-    return [f"{each}{end}" for each in KNOWN_RELEASES if parse_release(each).numbers > own.numbers]
+    return [
+        f"{each}{own.kind}" for each in KNOWN_RELEASES if parse_release(each).numbers > own.numbers
+    ]
 
 
 def _first_difference(one: Trace, other: Trace) -> int | None:

@@ -102,7 +102,7 @@ def tables(
     of the kernels to look at, once each."""
     series: dict[tuple[str, str], list[ScenarioCase]] = {}
     for case in cases:
-        kind = case.id.rpartition("@")[0], parse_release(case.kernel).variant
+        kind = case.id.rpartition("@")[0], parse_release(case.kernel).kind
         series.setdefault(kind, []).append(case)
     return [_table(each, tuple(vmms), run, machine) for each in series.values()]
 

@@ -10,10 +10,6 @@ from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
 
 
-class UnknownCpu(ValueError):
-    """No CPU is called so; the message says which there are."""
-
-
 @dataclass(frozen=True, slots=True)
 class CpuModel:
     """A CPU without EL3, with a GICv3: ``id_registers`` are what it reports (0 where
@@ -115,10 +111,3 @@ CPUS: Final[Mapping[str, CpuModel]] = {
         CORTEX_A76,
     )
 }
-
-
-def cpu_model(name: str) -> CpuModel:
-    """Raises :class:`UnknownCpu`."""
-    if name not in CPUS:
-        raise UnknownCpu(f"no CPU is called `{name}`; there are {', '.join(CPUS)}")
-    return CPUS[name]

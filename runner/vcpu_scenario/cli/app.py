@@ -13,7 +13,7 @@ import typer
 
 from vcpu_scenario.cli import complete
 from vcpu_scenario.cli.machines import LabArguments
-from vcpu_scenario.cli.options import COMMON
+from vcpu_scenario.cli.options import COMMON, hosts_asked
 from vcpu_scenario.cli.output import complain
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.running.select import Selection
@@ -221,9 +221,19 @@ CpuOption = Annotated[
     typer.Option(
         "--cpu",
         metavar="CPU",
-        help="CPU of the emulated machine or lab: cortex-a57 (the default), cortex-a72 or"
+        help="CPU of the host, emulated or of a lab: cortex-a57 (the default), cortex-a72 or"
         " cortex-a76.",
         autocompletion=complete.cpus,
+    ),
+]
+HostOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--host",
+        metavar="HOST",
+        help="Run on this host: default, protected or gicv3-trapped. Repeatable. Default: all that"
+        " a scenario names.",
+        autocompletion=complete.hosts,
     ),
 ]
 KernelImage = Annotated[
@@ -290,6 +300,7 @@ def run(
         str, _machine(" A machine with one kernel runs the cases for that kernel.")
     ] = "emulated",
     cpu: CpuOption = None,
+    host: HostOption = None,
     kernel_image: KernelImage = None,
     initrd: Initrd = None,
     lab: LabSettings = None,
@@ -315,7 +326,7 @@ def run(
     """Run cases and report mismatches."""
     from vcpu_scenario.cli import run as command
 
-    selection = _selection(kernel, vmm, keyword, tag)
+    selection = _selection(kernel, vmm, keyword, tag, cpu, host)
     return command.run(
         paths or [],
         selection,
@@ -324,7 +335,7 @@ def run(
         exitfirst=exitfirst,
         jobs=jobs,
         on=machine,
-        lab=LabArguments(kernel_image, initrd, tuple(lab or ()), cpu),
+        lab=LabArguments(kernel_image, initrd, tuple(lab or ())),
         shard=shard,
         cluster=cluster,
     )
@@ -335,6 +346,8 @@ def matrix(
     paths: RequiredPaths,
     kernel: Kernels = None,
     vmm: Vmms = None,
+    cpu: CpuOption = None,
+    host: HostOption = None,
     keyword: Keyword = "",
     tag: Tags = None,
     github: Annotated[
@@ -367,7 +380,9 @@ def matrix(
     from vcpu_scenario.cli import matrix as command
 
     form = command.form(github=github, gitlab=gitlab)
-    return command.matrix(paths, _selection(kernel, vmm, keyword, tag), form, shards, per_shard)
+    return command.matrix(
+        paths, _selection(kernel, vmm, keyword, tag, cpu, host), form, shards, per_shard
+    )
 
 
 @app.command()
@@ -404,6 +419,8 @@ def list_(
     paths: RequiredPaths,
     kernel: Kernels = None,
     vmm: Vmms = None,
+    cpu: CpuOption = None,
+    host: HostOption = None,
     keyword: Keyword = "",
     tag: Tags = None,
     format_: FormatOption = Format.text,
@@ -413,7 +430,9 @@ def list_(
     """Print the ids of the selected cases."""
     from vcpu_scenario.cli import check as command
 
-    return command.list_cases(paths, _selection(kernel, vmm, keyword, tag), format_.value)
+    return command.list_cases(
+        paths, _selection(kernel, vmm, keyword, tag, cpu, host), format_.value
+    )
 
 
 @app.command()
@@ -430,6 +449,8 @@ def explain(
         ),
     ] = None,
     vmm: Vmms = None,
+    cpu: CpuOption = None,
+    host: HostOption = None,
     keyword: Keyword = "",
     color: ColourOption = Colour.auto,
     debug: Debug = False,
@@ -442,7 +463,7 @@ def explain(
     """
     from vcpu_scenario.cli import explain as command
 
-    return command.explain(path, _selection(kernel, vmm, keyword, None))
+    return command.explain(path, _selection(kernel, vmm, keyword, None, cpu, host))
 
 
 @app.command()
@@ -514,6 +535,8 @@ def history(
             autocompletion=complete.vmms,
         ),
     ] = None,
+    cpu: CpuOption = None,
+    host: HostOption = None,
     keyword: Keyword = "",
     format_: Annotated[
         HistoryFormat,
@@ -530,7 +553,8 @@ def history(
     """
     from vcpu_scenario.cli import history as command
 
-    return command.history(path, _selection(kernel, vmm, keyword, None), format_.value, output)
+    selection = _selection(kernel, vmm, keyword, None, cpu, host)
+    return command.history(path, selection, format_.value, output)
 
 
 @app.command()
@@ -553,6 +577,8 @@ def stops(
     ] = StopsFormat.text,
     output: Output = None,
     machine: Annotated[str, _machine(" The VMMs then act on real KVM.")] = "emulated",
+    cpu: CpuOption = None,
+    host: HostOption = None,
     kernel_image: KernelImage = None,
     initrd: Initrd = None,
     lab: LabSettings = None,
@@ -567,7 +593,7 @@ def stops(
     """
     from vcpu_scenario.cli import stops as command
 
-    selection = _selection(kernel, None, keyword, None)
+    selection = _selection(kernel, None, keyword, None, cpu, host)
     arguments = LabArguments(kernel_image, initrd, tuple(lab or ()))
     return command.stops(paths, selection, vmm or [], format_.value, output, machine, arguments)
 
@@ -631,6 +657,8 @@ def debug_(
             autocompletion=complete.debugged,
         ),
     ] = "qemu",
+    cpu: CpuOption = None,
+    host: HostOption = None,
     gdb: Annotated[
         bool,
         typer.Option("--gdb", help="Start gdb (gdb-multiarch, or $GDB) with symbols and lines."),
@@ -669,12 +697,24 @@ def debug_(
     from vcpu_scenario.cli import debug as command
 
     where = command.Where(port, socket, stdio, gdb)
-    return command.debug(file, kernel, vmm, where, strict=strict, elf=elf)
+    return command.debug(
+        file, kernel, vmm, where, hosts=hosts_asked(cpu, host), strict=strict, elf=elf
+    )
 
 
 def _selection(
-    kernel: list[str] | None, vmm: list[str] | None, keyword: str, tag: list[str] | None
+    kernel: list[str] | None,
+    vmm: list[str] | None,
+    keyword: str,
+    tag: list[str] | None,
+    cpu: str | None = None,
+    host: list[str] | None = None,
 ) -> Selection:
     return Selection(
-        tuple(kernel or ()), tuple(vmm or ()), keyword, tuple(tag or ()), complain=complain
+        tuple(kernel or ()),
+        tuple(vmm or ()),
+        keyword,
+        tuple(tag or ()),
+        hosts_asked(cpu, host),
+        complain=complain,
     )

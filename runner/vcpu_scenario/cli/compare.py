@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from vcpu_scenario.cli.interrupt import UntilAsked
 from vcpu_scenario.cli.loading import count, scenarios_of
-from vcpu_scenario.cli.machines import LabArguments, failing, machine
+from vcpu_scenario.cli.machines import LabArguments, failing, machine, selection_for
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, paint, say, wants_colour, width
 from vcpu_scenario.cli.status import Status
@@ -40,7 +40,8 @@ def compare(
     with ExitStack() as both:
         beside_lab = any(name.startswith("lab:") for name in names)
         one, other = (
-            both.enter_context(machine(name, lab, beside_lab=beside_lab)) for name in names
+            both.enter_context(machine(name, lab, selection.hosts, beside_lab=beside_lab))
+            for name in names
         )
         pairs = list(_pairs(selection, scenarios, one, other))
         if not pairs:
@@ -86,8 +87,10 @@ def _pairs(
         for case in selection.cases(scenarios):
             yield case, case
         return
-    kernels = [one.kernel or other.kernel or "", other.kernel or one.kernel or ""]
-    sides = [replace(selection, kernels=(kernel,)).cases(scenarios) for kernel in kernels]
+    sides = [
+        selection_for(target, replace(selection, kernels=())).cases(scenarios)
+        for target in (one if one.kernel else other, other if other.kernel else one)
+    ]
     others = {_key(case): case for case in sides[1]}
     for case in sides[0]:
         if _key(case) in others and case.expectation is not None:

@@ -40,6 +40,13 @@ def cpus(incomplete: str) -> list[str]:
     return _starting(incomplete, CPUS)
 
 
+def hosts(incomplete: str) -> list[str]:
+    """The hosts that a scenario may name."""
+    from vcpu_scenario.kernels.hosts import WORDS
+
+    return _starting(incomplete, WORDS)
+
+
 def lab_kernels(incomplete: str) -> list[str]:
     """The kernels that a lab boots."""
     from vcpu_scenario.machine.real.lab.kernels import CATALOGUE

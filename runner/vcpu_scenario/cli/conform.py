@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Sequence
-from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -202,7 +201,7 @@ def _emulated(pairs: Sequence[Pair], jobs: int, stop: Stop) -> Generator[Outcome
         return conformance.check(
             job,
             name,
-            partial(create, cpu=job.cpu),
+            create,
             swallows_steps=lambda name: kernel(name).loses_steps,
         )
 

@@ -46,7 +46,14 @@ class Where:
 
 
 def debug(
-    file: str, kernel: str | None, vmm: str, where: Where, *, strict: bool, elf: str | None
+    file: str,
+    kernel: str | None,
+    vmm: str,
+    where: Where,
+    *,
+    hosts: tuple[str, ...] = (),
+    strict: bool,
+    elf: str | None,
 ) -> Status:
     """Serves the case until a debugger ends it."""
     check_vmm(vmm)
@@ -54,7 +61,7 @@ def debug(
     scenarios = scenarios_of([path])
     if scenarios is None:
         return Status.USAGE
-    case = _case(scenarios, name, kernel)
+    case = _case(scenarios, name, kernel, hosts)
     if case is None:
         return Status.NOTHING_SELECTED
     case = replace(case, vmm=vmm, id=f"{case.id.rpartition('/')[0]}/{vmm}")
@@ -78,15 +85,19 @@ def check_vmm(vmm: str) -> None:
         )
 
 
-def _case(scenarios: Sequence[Scenario], name: str, kernel: str | None) -> ScenarioCase | None:
+def _case(
+    scenarios: Sequence[Scenario], name: str, kernel: str | None, hosts: tuple[str, ...]
+) -> ScenarioCase | None:
     """The one that was named, on the newest kernel where none is."""
     if len(scenarios) != 1:
         complain(f"name one scenario to debug, not {count(len(scenarios), 'scenario')}")
         return None
-    named = Selection((kernel,) if kernel else (KNOWN_RELEASES[-1],), complain=complain)
+    named = Selection(
+        (kernel,) if kernel else (KNOWN_RELEASES[-1],), hosts=hosts, complain=complain
+    )
     cases = named.cases(scenarios)
     if not cases and not kernel:
-        cases = Selection(complain=complain).cases(scenarios)[-1:]
+        cases = Selection(hosts=hosts, complain=complain).cases(scenarios)[-1:]
     if not cases:
         complain(f"the scenario is not for {kernel}")
         return None

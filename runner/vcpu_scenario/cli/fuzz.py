@@ -36,6 +36,7 @@ def fuzz(
     folder: str,
     lab: LabArguments,
     *,
+    hosts: Sequence[str] = (),
     jobs: int,
     known: Sequence[int] = (),
     profile: str = "wide",
@@ -48,7 +49,7 @@ def fuzz(
     from vcpu_scenario.running.target import target
 
     _usable(folder)
-    with machine(name, lab) as real:
+    with machine(name, lab, hosts) as real:
         if not real.real or real.kernel is None:
             raise UsageError("--machine: fuzzing compares a real kernel: lab:6.12, or kvm")
         with target(f"emulated:{real.kernel}", lab.options()) as emulated:

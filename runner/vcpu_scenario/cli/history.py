@@ -45,7 +45,7 @@ def history(path: str, selection: Selection, form: str, output: str | None) -> S
 
 
 def _cases(scenario: Scenario, selection: Selection) -> Sequence[ScenarioCase]:
-    kernels = selection.kernels or scenario.audience.rows()
+    kernels = selection.kernels or scenario.audience.rows(selection.hosts)
     vmms = selection.vmms or scenario.vmms[:1]
     return replace(selection, kernels=tuple(kernels), vmms=tuple(vmms)).cases([scenario])
 

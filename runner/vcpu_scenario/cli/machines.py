@@ -14,26 +14,23 @@ from vcpu_scenario.errors import UsageError
 
 if TYPE_CHECKING:
     from vcpu_scenario.machine.real.lab import LabOptions
+    from vcpu_scenario.running.select import Selection
     from vcpu_scenario.running.target import Target
 
 
 @dataclass(frozen=True, slots=True)
 class LabArguments:
-    """What ``--kernel-image``, ``--initrd``, ``--lab`` and ``--cpu`` say."""
+    """What ``--kernel-image``, ``--initrd`` and ``--lab`` say."""
 
     kernel_image: str | None = None
     initrd: str | None = None
     settings: tuple[str, ...] = ()
-    cpu: str | None = None
-    """What ``--cpu`` says, which any machine but ``kvm`` can have."""
 
     def options(self) -> LabOptions:
         """Raises :class:`UsageError` for what no lab has."""
         from vcpu_scenario.machine.real.lab import LabOptions
 
         given: dict[str, Any] = dict(map(_setting, self.settings))
-        if self.cpu is not None:
-            given["cpu"] = self.cpu
         for name in ("kernel_image", "initrd"):
             value = getattr(self, name)
             if value is not None:
@@ -79,26 +76,31 @@ def _file(name: str, value: str) -> Path:
 
 
 def machine(
-    name: str, lab: LabArguments = NO_LAB, *, option: str = "--machine", beside_lab: bool = False
+    name: str,
+    lab: LabArguments = NO_LAB,
+    hosts: Sequence[str] = (),
+    *,
+    option: str = "--machine",
+    beside_lab: bool = False,
 ) -> Target:
-    """The machine called ``name``. Raises :class:`UsageError` or :class:`NoMachine`.
+    """The machine called ``name``, on the host that is asked for. Raises :class:`UsageError` or
+    :class:`NoMachine`.
 
     An emulated machine ``beside_lab`` calls its CPU as the lab does.
     """
     kind = name.partition(":")[0]
-    if kind == "emulated" and replace(lab, cpu=None) != NO_LAB and not beside_lab:
+    if kind == "emulated" and lab != NO_LAB and not beside_lab:
         raise UsageError(f"{option}: {name} is no lab; its options are for lab:RELEASE")
-    if kind == "kvm" and lab.cpu is not None:
-        raise UsageError("--cpu: kvm runs on the CPU of this host")
-    from vcpu_scenario.arm64.cpumodels import UnknownCpu
+    name = on_host(name, hosts)
+    from vcpu_scenario.kernels.hosts import UnknownHost
     from vcpu_scenario.running.target import BadTarget, target
 
     options = None if lab == NO_LAB else lab.options()
     try:
         with failing():
             return target(name, options)
-    except UnknownCpu as error:
-        raise UsageError(f"{'--lab: cpu' if lab.cpu is None else '--cpu'}: {error}") from None
+    except UnknownHost as error:
+        raise UsageError(f"--lab: cpu: {error}; there are {error.expected}") from None
     except BadTarget as error:
         raise UsageError(f"{option}: {error}") from None
 
@@ -119,10 +121,37 @@ def failing() -> Iterator[None]:
         raise NoMachine(str(error)) from None
 
 
-def kernels_for(target: Target, named: Sequence[str]) -> tuple[str, ...]:
-    """The kernels to select cases by. Raises :class:`UsageError` where that is no choice."""
+def on_host(name: str, hosts: Sequence[str]) -> str:
+    """The machine ``name`` as the host that is asked for, where it is one. Raises
+    :class:`UsageError` where it cannot be."""
+    from vcpu_scenario.kernels.hosts import cpu_of
+
+    kind, _, release = name.partition(":")
+    if kind == "kvm" and any(cpu_of(host) is not cpu_of("") for host in hosts):
+        raise UsageError("--cpu: kvm runs on the CPU of this host")
+    if not hosts or not release:
+        return name
+    if len(hosts) > 1:
+        raise UsageError(f"--host: {name} is one host; name one")
+    if "+" in release:
+        raise UsageError(f"--host: {name} names its host already")
+    return f"{name}+{hosts[0]}" if hosts[0] else name
+
+
+def selection_for(target: Target, selection: Selection) -> Selection:
+    """What is selected on ``target``. Raises :class:`UsageError` where that is no choice."""
     if target.kernel is None:
-        return tuple(named)
-    if named and tuple(named) != (target.kernel,):
+        return selection
+    named = selection.kernels
+    if named and not {*named} <= {target.kernel, target.kernel.partition("+")[0]}:
         raise UsageError(f"--kernel: {target.name} is {target.kernel}, and no other")
-    return (target.kernel,)
+    return replace(selection, kernels=(target.kernel,), hosts=host_of(target, selection.hosts))
+
+
+def host_of(target: Target, asked: Sequence[str]) -> tuple[str, ...]:
+    """The one host that ``target``, of one kernel, is: what it says of itself, or what is said of
+    it where it says nothing."""
+    from vcpu_scenario.kernels.release import parse_release
+
+    own = parse_release(target.kernel or "").host
+    return (own,) if own or not asked else tuple(asked)

@@ -11,7 +11,9 @@ from vcpu_scenario.cli import complete
 from vcpu_scenario.cli.app import (
     Colour,
     ColourOption,
+    CpuOption,
     Debug,
+    HostOption,
     Initrd,
     Jobs,
     KernelImage,
@@ -25,6 +27,7 @@ from vcpu_scenario.cli.app import (
     app,
 )
 from vcpu_scenario.cli.machines import LabArguments
+from vcpu_scenario.cli.options import hosts_asked
 from vcpu_scenario.cli.status import Status
 
 lab = typer.Typer(
@@ -57,6 +60,8 @@ def compare(
     everything: Annotated[
         bool, typer.Option("--all", help="Show the cases that do not differ, too.")
     ] = False,
+    cpu: CpuOption = None,
+    host: HostOption = None,
     kernel_image: KernelImage = None,
     initrd: Initrd = None,
     lab: LabSettings = None,
@@ -71,7 +76,7 @@ def compare(
     from vcpu_scenario.cli import compare as command
 
     options = LabArguments(kernel_image, initrd, tuple(lab or ()))
-    selection = _selection(kernel, vmm, keyword, tag)
+    selection = _selection(kernel, vmm, keyword, tag, cpu, host)
     return command.compare(paths, selection, machine, options, everything=everything)
 
 
@@ -115,6 +120,8 @@ def fuzz(
         typer.Option("--known", metavar="S", help="Skip this seed, known to differ. Repeatable."),
     ] = None,
     jobs: Jobs = 1,
+    cpu: CpuOption = None,
+    host: HostOption = None,
     kernel_image: KernelImage = None,
     initrd: Initrd = None,
     lab: LabSettings = None,
@@ -131,7 +138,15 @@ def fuzz(
 
     options = LabArguments(kernel_image, initrd, tuple(lab or ()))
     return command.fuzz(
-        machine, programs, seed, output, options, jobs=jobs, known=known or (), profile=profile
+        machine,
+        programs,
+        seed,
+        output,
+        options,
+        hosts=hosts_asked(cpu, host),
+        jobs=jobs,
+        known=known or (),
+        profile=profile,
     )
 
 
@@ -171,6 +186,8 @@ def record(
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
+    cpu: CpuOption = None,
+    host: HostOption = None,
     kernel_image: KernelImage = None,
     initrd: Initrd = None,
     lab: LabSettings = None,
@@ -184,7 +201,7 @@ def record(
     from vcpu_scenario.cli import record as command
 
     options = LabArguments(kernel_image, initrd, tuple(lab or ()))
-    selection = _selection(None, None, keyword, tag)
+    selection = _selection(None, None, keyword, tag, cpu, host)
     return command.record(paths, selection, machine, format_.value, output, options, yes=yes)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vcpu_scenario.cli.difference import difference
 from vcpu_scenario.cli.interrupt import UntilAsked
 from vcpu_scenario.cli.loading import count, scenarios_of
-from vcpu_scenario.cli.machines import LabArguments, failing, machine
+from vcpu_scenario.cli.machines import LabArguments, failing, host_of, machine
 from vcpu_scenario.cli.output import cannot_write, complain, destination, say
 from vcpu_scenario.cli.run import cases_on
 from vcpu_scenario.cli.status import Status
@@ -44,13 +44,14 @@ def record(
     scenarios = scenarios_of(paths, "nothing was recorded")
     if scenarios is None:
         return Status.USAGE
-    with machine(name, lab) as target:
+    with machine(name, lab, selection.hosts) as target:
         if target.kernel is None:
             raise UsageError("--machine: name one kernel: lab:6.12, emulated:6.12 or kvm")
         if form == "oracle":
             return _oracle(cases_on(target, selection, scenarios), target, output)
         every = selection.kernels or (target.kernel,)
-        cases = [case for scenario in scenarios for case in scenario.cases(every, None)]
+        hosts = host_of(target, selection.hosts)
+        cases = [case for scenario in scenarios for case in scenario.cases(every, None, hosts)]
         return _scenarios(_selected(cases, selection), target, yes=yes)
 
 

@@ -63,7 +63,7 @@ def _evidence(
     from vcpu_scenario.report.mail import Evidence
     from vcpu_scenario.running.execute import execute
 
-    kernels = selection.kernels or scenario.audience.rows()
+    kernels = selection.kernels or scenario.audience.rows(selection.hosts)
     vmms = selection.vmms or scenario.vmms[:1]
     cases = replace(selection, kernels=tuple(kernels), vmms=tuple(vmms)).cases([scenario])
     real = list(_on_real(cases, machines, lab))
@@ -85,8 +85,8 @@ def _evidence(
 def _same(one: ScenarioCase, other: ScenarioCase) -> bool:
     """Whether the two differ in their kernel alone, and these are of one kind."""
     names = [case.id.rpartition("@")[0] for case in (one, other)]
-    variants = [parse_release(case.kernel).variant for case in (one, other)]
-    return names[0] == names[1] and one.vmm == other.vmm and variants[0] == variants[1]
+    kinds = [parse_release(case.kernel).kind for case in (one, other)]
+    return names[0] == names[1] and one.vmm == other.vmm and kinds[0] == kinds[1]
 
 
 def _on_real(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vcpu_scenario.cli.clusters import results_on
 from vcpu_scenario.cli.collect import collect
 from vcpu_scenario.cli.loading import scenarios_of
-from vcpu_scenario.cli.machines import NO_LAB, LabArguments, failing, kernels_for, machine
+from vcpu_scenario.cli.machines import NO_LAB, LabArguments, failing, machine, selection_for
 from vcpu_scenario.cli.output import complain
 from vcpu_scenario.cli.reports import SKIPPED, Reports, Told
 from vcpu_scenario.cli.status import NoMachine, Status
@@ -96,11 +96,9 @@ def run(
         if scenarios is None:
             reports.discard()
             return Status.USAGE
-        with machine(on, lab) as target:
+        with machine(on, lab, selection.hosts) as target:
             if cluster is not None and target.real:
                 raise UsageError(f"--cluster: its workers emulate; {target.name} is not there")
-            if cluster is not None and lab.cpu is not None:
-                raise UsageError("--cluster: its workers emulate the default CPU; leave out --cpu")
             cases, share = take(part, cases_on(target, selection, scenarios))
             done = run_cases(
                 cases,
@@ -141,8 +139,7 @@ def cases_on(
     target: Target, selection: Selection, scenarios: Sequence[Scenario]
 ) -> list[ScenarioCase]:
     """The cases selected; where the machine is of one kernel, those that expect something of it."""
-    named = kernels_for(target, selection.kernels)
-    cases = replace(selection, kernels=named).cases(scenarios)
+    cases = selection_for(target, selection).cases(scenarios)
     if target.kernel is None or selection.kernels:
         return cases
     return [case for case in cases if case.expectation is not None]
@@ -232,5 +229,5 @@ def _attempt(cases: Sequence[ScenarioCase], on: Target | None) -> Callable[[int]
     from vcpu_scenario.running.target import Emulated
 
     # As each case's kernel, which those selected are for.
-    target = on if on is not None and on.real else Emulated(cpu=(on or Emulated()).cpu.name)
+    target = on if on is not None and on.real else Emulated()
     return lambda number: execute.execute_on(cases[number], target)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vcpu_scenario.cli.debug import check_vmm
 from vcpu_scenario.cli.loading import scenarios_of
-from vcpu_scenario.cli.machines import LabArguments, failing, kernels_for, machine
+from vcpu_scenario.cli.machines import LabArguments, failing, machine, selection_for
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, destination, paint, wants_colour
 from vcpu_scenario.cli.status import Status
@@ -42,8 +42,8 @@ def stops(
         if scenarios is None:
             to.discard()
             return Status.USAGE
-        with machine(on, lab) as target, failing():
-            chosen = replace(selection, kernels=kernels_for(target, selection.kernels))
+        with machine(on, lab, selection.hosts) as target, failing():
+            chosen = selection_for(target, selection)
             cases = [case for each in scenarios for case in _cases(each, chosen)]
             if not cases:
                 to.discard()
@@ -60,7 +60,7 @@ def stops(
 
 
 def _cases(scenario: Scenario, selection: Selection) -> Sequence[ScenarioCase]:
-    kernels = selection.kernels or scenario.audience.rows()
+    kernels = selection.kernels or scenario.audience.rows(selection.hosts)
     chosen = replace(selection, kernels=tuple(kernels), vmms=scenario.vmms[:1])
     return chosen.cases([scenario])
 

@@ -2,6 +2,7 @@
 
 A release is named as ``uname -r`` begins, ``6.12`` or ``6.12.107``; ``5.0-v2trap`` is a
 *variant* of release 5.0, the same kernel booted with an option that changes what a vCPU sees.
+What follows a plus is a host, ``6.12+cortex-a76`` (:mod:`vcpu_scenario.kernels.hosts`).
 A range compares at the precision in which it is written: ``5.10`` is the whole series, and
 ``<6.1`` leaves out all of 6.1.y.
 """
@@ -13,6 +14,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
+
+from vcpu_scenario.kernels import hosts
 
 KNOWN_RELEASES: Final = (
     "4.14",
@@ -71,7 +74,9 @@ VARIANTS: Final = ("v2trap",)
 """``v2trap``: accesses to the GICv2 CPU interface trap and are emulated in hyp."""
 
 _EXPECTED_VARIANT: Final = f"{' or '.join(VARIANTS)}, or the release alone"
-_NAME = re.compile(r"v?(\d{1,4}(?:\.\d{1,4}){0,3})(?:-([A-Za-z][A-Za-z0-9_]*))?\Z")
+_NAME = re.compile(
+    r"v?(\d{1,4}(?:\.\d{1,4}){0,3})(?:-([A-Za-z][A-Za-z0-9_]*))?(?:\+(\w[\w.+~-]*))?\Z"
+)
 _COMPARATOR = re.compile(r"(>=|<=|>|<)")
 
 
@@ -85,27 +90,45 @@ class RangeError(ValueError):
 
 
 class Release(NamedTuple):
-    """A release in the order of releases; a variant comes right after the release itself."""
+    """A release in the order of releases; a variant comes right after the release itself, and
+    one on another host (:mod:`vcpu_scenario.kernels.hosts`) after the one on the default host."""
 
     numbers: tuple[int, ...]
     variant: str = ""
+    host: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What tells it from the plain release on the default host, ``-v2trap`` or ``+protected``;
+        releases of a kind make a row to look along."""
+        variant = f"-{self.variant}" if self.variant else ""
+        return variant + (f"+{self.host}" if self.host else "")
+
+    def on(self, host: str) -> Release:
+        """The same release on ``host``."""
+        return self._replace(host=host)
 
     def __str__(self) -> str:
-        return ".".join(map(str, self.numbers)) + (f"-{self.variant}" if self.variant else "")
+        return ".".join(map(str, self.numbers)) + self.kind
 
 
 @lru_cache(maxsize=1024)
 def parse_release(name: str) -> Release:
-    """Read ``6.12``, ``v6.12``, ``6.12.107`` or ``5.0-v2trap``; raises :class:`RangeError`."""
+    """Read ``6.12``, ``v6.12``, ``6.12.107``, ``5.0-v2trap`` or ``6.12+protected``; raises
+    :class:`RangeError`."""
     match = _NAME.match(name)
     if match is None:
         raise RangeError(
             f"{_shown(name)} is not a kernel release", name, "a release such as 6.12 or 6.12.107"
         )
-    numbers, variant = match.groups()
+    numbers, variant, host = match.groups()
     if variant and variant not in VARIANTS:
         raise RangeError(f"no variant is called `{variant}`", variant, _EXPECTED_VARIANT)
-    return Release(tuple(map(int, numbers.split("."))), variant or "")
+    try:
+        found = hosts.host([host]) if host else ""
+    except hosts.UnknownHost as error:
+        raise RangeError(str(error), error.word, error.expected) from None
+    return Release(tuple(map(int, numbers.split("."))), variant or "", found)
 
 
 def _shown(text: str) -> str:
@@ -165,7 +188,8 @@ class _Term(NamedTuple):
 class KernelRange(NamedTuple):
     """A union of terms such as ``>=6.1 <6.14``, ``5.0..5.10`` or ``4.14``.
 
-    It matches a variant only where the term itself names it (``>=4.14-v2trap``).
+    It matches a variant only where the term itself names it (``>=4.14-v2trap``), and a release
+    whatever the host.
     """
 
     terms: tuple[_Term, ...]
@@ -262,7 +286,10 @@ def _bounds(part: str) -> list[tuple[str, Release]]:
 
 def _bound(name: str) -> Release:
     try:
-        return parse_release(name)
+        release = parse_release(name)
     except RangeError as error:
         expected = error.expected if error.expected == _EXPECTED_VARIANT else EXPECTED
         raise RangeError(str(error), error.text, expected) from None
+    if release.host:
+        raise RangeError(f"`{name}` names a host, and a range is one of releases", name, EXPECTED)
+    return release

@@ -6,7 +6,9 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Final
 
+from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CpuModel
 from vcpu_scenario.kernels.behaviour import Behaviour
+from vcpu_scenario.kernels.hosts import cpu_of, is_so
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, RangeError, parse_range, parse_release
 from vcpu_scenario.kernels.rules import RULES
 
@@ -26,11 +28,12 @@ class UnknownKernel(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A release, or a variant of one, with its rules."""
+    """A release, or a variant of one, with its rules, and the CPU that it runs on."""
 
     name: str
     rules: frozenset[str]
     behaviour: Behaviour
+    cpu: CpuModel = CORTEX_A57
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -45,7 +48,8 @@ class Kernel:
 
 @cache
 def kernel(name: str) -> Kernel:
-    """The kernel called ``name``: ``6.12``, ``6.12.107`` or a variant such as ``5.0-v2trap``.
+    """The kernel called ``name``: ``6.12``, ``6.12.107``, a variant such as ``5.0-v2trap``, or
+    one on a host such as ``6.12+protected``.
 
     Any release from the oldest row on resolves; a release between two rows has the rules whose
     ranges it lies in. Raises :class:`UnknownKernel`.
@@ -58,7 +62,11 @@ def kernel(name: str) -> Kernel:
         raise UnknownKernel(f"kernel {name} is older than {OLDEST}, the oldest that is modelled")
     plain = type(release)(release.numbers)
     rules = {
-        rule.name for rule in RULES if rule.kernels and parse_range(rule.kernels).admits(plain)
+        rule.name
+        for rule in RULES
+        if rule.kernels
+        and parse_range(rule.kernels).admits(plain)
+        and (not rule.host or is_so(release.host, rule.host))
     }
     if release.variant == "v2trap":
         rules.add("gicv_trapped")
@@ -66,7 +74,7 @@ def kernel(name: str) -> Kernel:
 
 
 def with_rules(name: str, rules: frozenset[str]) -> Kernel:
-    """A kernel with exactly ``rules``."""
+    """A kernel with exactly ``rules``, on the host that ``name`` says."""
     known = {field.name for field in fields(Behaviour)}
     behaviour = Behaviour(**dict.fromkeys(rules & known, True))
-    return Kernel(name, rules, behaviour)
+    return Kernel(name, rules, behaviour, cpu_of(parse_release(name).host))

@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeAlias
 
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
 
-CONDITIONS: Final = ("kernels", "vmm", "when")
+CONDITIONS: Final = ("kernels", "vmm", "host", "when")
 """The keys of an exit or a stop that say when it comes."""
 ELSE: Final = "else"
 BOUNDS: Final = frozenset(("least", "most"))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from vcpu_scenario.kernels.hosts import WORDS as HOSTS
 from vcpu_scenario.kernels.release import KernelRange
 from vcpu_scenario.language.bycase import BOUNDS, ELSE, Left, rewritten
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Value, resolve
@@ -61,7 +62,11 @@ class _Reading:
         if key.text in BOUNDS:
             self._complain(key, "`least` and `most` stand beside a case", "put them into the case")
         elif any(word in VMMS for word in words):
-            return Selector(None, self._vmms(key, words), {}, key.span)
+            self._check(key, words, VMMS, "no VMM is called")
+            return Selector(None, tuple(words), {}, key.span)
+        elif any(word in HOSTS for word in words):
+            self._check(key, words, HOSTS, "no host is called")
+            return Selector(None, None, {}, key.span, hosts=tuple(words))
         elif (parameter := _PARAMETER.match(key.text)) is not None:
             return Selector(None, None, self._values(key, *parameter.groups()), key.span)
         elif not isinstance(key.value, str):
@@ -70,16 +75,15 @@ class _Reading:
         terms = tuple(term for range_ in found if range_ is not None for term in range_.terms)
         return Selector(KernelRange(terms), None, {}, key.span, key.span)
 
-    def _vmms(self, key: Scalar, words: list[str]) -> tuple[str, ...]:
+    def _check(self, key: Scalar, words: list[str], known: Collection[str], none: str) -> None:
         for word in words:
-            if word not in VMMS:
+            if word not in known:
                 self.problems.add(
-                    f"no VMM is called {quoted(word)}",
+                    f"{none} {quoted(word)}",
                     key.span,
-                    expected=", ".join(VMMS),
-                    near=(word, VMMS),
+                    expected=", ".join(known),
+                    near=(word, known),
                 )
-        return tuple(words)
 
     def _values(self, key: Scalar, name: str, texts: str) -> Mapping[str, tuple[Value, ...]]:
         if self.names is not None and name not in self.names:

@@ -10,6 +10,7 @@ from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, GivenUp,
 from vcpu_scenario.assembly.cache import assemble_for, cached
 from vcpu_scenario.host.reading import Unreadable, read_regular
 from vcpu_scenario.language import schema, yaml12
+from vcpu_scenario.language.bycase import CONDITIONS
 from vcpu_scenario.language.conditions import read_conditions
 from vcpu_scenario.language.files import MAX_SCENARIO, Folder
 from vcpu_scenario.language.guest import Sources
@@ -32,6 +33,8 @@ from vcpu_scenario.language.selection import (
     DEFAULT_VMMS,
     Audience,
     check_reachable,
+    named_hosts,
+    read_hosts,
     read_kernels,
     read_selector,
     read_vmms,
@@ -47,7 +50,7 @@ MAX_KERNELS: Final = 500
 MAX_CLAUSES: Final = 100_000
 """Of ``expect``, each counted for each combination of parameters that it is read for."""
 
-_HEADER: Final = ("version", "title", "about", "origin", "tags", "kernels", "vmm", "matrix")
+_HEADER: Final = ("version", "title", "about", "origin", "tags", "kernels", "vmm", "host", "matrix")
 """Keys in which no parameter stands."""
 
 
@@ -163,6 +166,7 @@ class _Loader:
             read_vmms(root.get("vmm")) or DEFAULT_VMMS,
             tuple(selectors),
             tuple(found.selectors for found in held),
+            named_hosts(read_hosts(root.get("host"))),
         )
         told = root.faulty or any(map(_selects_faultily, nodes))
         sound = self.whole and bool(self.rows) and not told and len(problems) == before
@@ -265,7 +269,7 @@ class _Loader:
 
 def _selects_faultily(clause: Map) -> bool:
     """Whether something of what the clause is for may have been taken out."""
-    return clause.faulty or any(is_faulty(clause.get(key)) for key in ("kernels", "vmm", "when"))
+    return clause.faulty or any(is_faulty(clause.get(key)) for key in CONDITIONS)
 
 
 def _items(node: Node | None) -> tuple[Node, ...]:

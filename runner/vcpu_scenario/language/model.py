@@ -74,23 +74,30 @@ class Scenario:
         return self.audience.vmms
 
     def cases(
-        self, kernels: Sequence[str] | None = None, vmms: Sequence[str] | None = None
+        self,
+        kernels: Sequence[str] | None = None,
+        vmms: Sequence[str] | None = None,
+        hosts: Sequence[str] = (),
     ) -> list[ScenarioCase]:
         """The cases of :meth:`places`, each with all that it takes to run it."""
-        return [self._case(place) for place in self.places(kernels, vmms)]
+        return [self._case(place) for place in self.places(kernels, vmms, hosts)]
 
     def places(
-        self, kernels: Sequence[str] | None = None, vmms: Sequence[str] | None = None
+        self,
+        kernels: Sequence[str] | None = None,
+        vmms: Sequence[str] | None = None,
+        hosts: Sequence[str] = (),
     ) -> Iterator[Place]:
-        """Where the scenario is run: on ``kernels`` with ``vmms``, of those that it is for.
+        """Where the scenario is run: on ``kernels`` with ``vmms``, of those that it is for, and on
+        ``hosts`` (:mod:`vcpu_scenario.kernels.hosts`) or all that it names.
 
         Without ``kernels``: every kernel of the table, and every one the scenario names, for
-        which it states an expectation. Raises :class:`vcpu_scenario.kernels.release.RangeError` for
-        what is no release.
+        which it states an expectation. A kernel that names a host is on that one. Raises
+        :class:`vcpu_scenario.kernels.release.RangeError` for what is no release.
         """
-        wanted = self.audience.rows() if kernels is None else kernels
-        releases = [(name, parse_release(name)) for name in wanted]
-        admitted = [(name, release) for name, release in releases if self.audience.admits(release)]
+        audience = self.audience
+        named = audience.rows(hosts) if kernels is None else audience.on_hosts(kernels, hosts)
+        admitted = [(name, parse_release(name)) for name in named]
         personalities = [vmm for vmm in self.vmms if vmms is None or vmm in vmms]
         standings = self.audience.standings((release for _, release in admitted), personalities)
         places = product((name for name, _ in admitted), personalities)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import repeat
 from typing import Final, NamedTuple, TypeAlias
 
+from vcpu_scenario.kernels.hosts import DEFAULT, host, is_so, ranges_of_host
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import (
     ALL_RELEASES,
@@ -36,10 +37,11 @@ class Selector(NamedTuple):
     when: Mapping[str, tuple[Value, ...]]
     span: Span
     kernels_span: Span | None = None
+    hosts: tuple[str, ...] | None = None
 
     @property
     def restriction(self) -> Restriction:
-        return self.kernels, self.vmms
+        return self.kernels, self.vmms, self.hosts
 
     def fits_params(self, row: Parameters) -> bool:
         return all(
@@ -51,16 +53,23 @@ class Selector(NamedTuple):
         return is_for(*self.restriction, kernel, vmm)
 
 
-Restriction: TypeAlias = tuple[KernelRange | None, tuple[str, ...] | None]
-"""The kernels and the VMMs that something is for, None for all."""
+Restriction: TypeAlias = tuple[
+    KernelRange | None, tuple[str, ...] | None, tuple[str, ...] | None
+]
+"""The kernels, the VMMs and the hosts that something is for, None for all."""
 
 
 def is_for(
-    kernels: KernelRange | None, vmms: tuple[str, ...] | None, kernel: Release, vmm: str
+    kernels: KernelRange | None,
+    vmms: tuple[str, ...] | None,
+    hosts: tuple[str, ...] | None,
+    kernel: Release,
+    vmm: str,
 ) -> bool:
     """Whether what is restricted so is for ``kernel`` with ``vmm``."""
     in_range = kernels is None or kernels.admits(kernel)
-    return in_range and (vmms is None or vmm in vmms)
+    with_vmm = vmms is None or vmm in vmms
+    return in_range and with_vmm and (hosts is None or any(is_so(kernel.host, h) for h in hosts))
 
 
 def _equal(first: Value, second: Value) -> bool:
@@ -84,6 +93,8 @@ class Audience(NamedTuple):
     clauses: tuple[Selector, ...]
     conditions: tuple[tuple[Selector, ...], ...] = ()
     """Those that stand in each clause, for some of its exits and values."""
+    hosts: tuple[str, ...] | None = None
+    """The hosts that the scenario is for, by name; None for any, and the default one unasked."""
 
     @property
     def ranges(self) -> tuple[KernelRange, ...]:
@@ -94,11 +105,35 @@ class Audience(NamedTuple):
 
     def admits(self, kernel: Release) -> bool:
         """Whether the scenario is for ``kernel``, a variant only where it names it."""
-        return _admits(kernel, self.kernels, self.ranges)
+        at_home = self.hosts is None or kernel.host in self.hosts
+        return at_home and _admits(kernel, self.kernels, self.ranges)
 
-    def rows(self) -> tuple[str, ...]:
-        """The kernels that the scenario can be run on, oldest first."""
-        return _rows(self.kernels, self.ranges)
+    def rows(self, hosts: Collection[str] = ()) -> tuple[str, ...]:
+        """The kernels that the scenario can be run on, oldest first, each on every one of its
+        hosts, or of those in ``hosts``, that has it."""
+        return _rows(self.kernels, self.ranges, self._hosts(hosts))
+
+    def on_hosts(self, names: Iterable[str], hosts: Collection[str] = ()) -> Iterator[str]:
+        """Of the kernels ``names`` those that the scenario is for, each on the host that it names
+        or else on every one as with :meth:`rows`; once each."""
+        found: dict[str, None] = {}
+        for name in names:
+            release = parse_release(name)
+            at = (release.host,) if release.host else self._hosts(hosts)
+            there = (release.on(host) for host in at)
+            found |= dict.fromkeys(
+                # As it was named: v6.12 stays so.
+                name if one == release else str(one)
+                for one in there
+                if self.admits(one)
+            )
+        yield from found
+
+    def _hosts(self, asked: Collection[str]) -> tuple[str, ...]:
+        own = self.hosts
+        if own is None:
+            return tuple(asked) or ("",)
+        return tuple(host for host in own if not asked or host in asked)
 
     def standings(self, kernels: Iterable[Release], vmms: Iterable[str]) -> Iterator[Standing]:
         """What holds on each kernel with each VMM, in the order of the kernels."""
@@ -146,10 +181,17 @@ def _admits(kernel: Release, whole: KernelRange | None, of_clauses: Iterable[Ker
 
 # Scenarios ask for a few ranges again and again.
 @lru_cache(maxsize=1 << 10)
-def _rows(whole: KernelRange | None, of_clauses: tuple[KernelRange, ...]) -> tuple[str, ...]:
+def _rows(
+    whole: KernelRange | None, of_clauses: tuple[KernelRange, ...], hosts: tuple[str, ...]
+) -> tuple[str, ...]:
     ranges = [whole or ALL_RELEASES, *of_clauses]
     named = {parse_release(name) for found in ranges for name in found.rows()}
-    return tuple(str(release) for release in sorted(named) if _admits(release, whole, of_clauses))
+    placed = {release.on(host) for host in hosts for release in named if _has(host, release)}
+    return tuple(str(release) for release in sorted(placed) if _admits(release, whole, of_clauses))
+
+
+def _has(host: str, release: Release) -> bool:
+    return all(parse_range(text).admits(release) for text in ranges_of_host(host))
 
 
 def read_kernels(node: Node | None, problems: Problems) -> KernelRange | None:
@@ -185,10 +227,20 @@ def read_vmms(node: Node | None) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(item.text for item in items if isinstance(item, Scalar)))
 
 
+def read_hosts(node: Node | None) -> tuple[str, ...] | None:
+    """What ``host:`` says, word by word."""
+    return read_vmms(node)
+
+
+def named_hosts(words: Iterable[str] | None) -> tuple[str, ...] | None:
+    """The hosts that a scenario is for which says ``words``."""
+    return None if words is None else tuple(dict.fromkeys(host([word]) for word in words))
+
+
 def read_selector(clause: Map, names: Collection[str] | None, problems: Problems) -> Selector:
     """What the clause is for; ``names`` are the scenario's parameters, None where not all of
     them are known."""
-    kernels, vmm, when = clause.get("kernels"), clause.get("vmm"), clause.get("when")
+    kernels, vmm, when, at = map(clause.get, ("kernels", "vmm", "when", "host"))
     conditions = {}
     for key, value in when.entries if isinstance(when, Map) else ():
         items = value.items if isinstance(value, Items) else (value,)
@@ -200,13 +252,14 @@ def read_selector(clause: Map, names: Collection[str] | None, problems: Problems
                 expected=", ".join(names) or "a matrix: that has it",
                 near=(key.text, names),
             )
-    restricting = next((node for node in (kernels, when, vmm) if node is not None), clause)
+    restricting = next((node for node in (kernels, when, vmm, at) if node is not None), clause)
     return Selector(
         read_kernels(kernels, problems),
         read_vmms(vmm),
         conditions,
         restricting.span,
         kernels.span if kernels is not None else None,
+        read_hosts(at),
     )
 
 
@@ -280,9 +333,26 @@ def _report(
             found=", ".join(clause.vmms),
             expected=f"among {', '.join(audience.vmms)}, what the scenario's own `vmm` names",
         )
+    elif (words := _elsewhere(clause, audience)) is not None:
+        problems.add(
+            "the scenario is run on no such host",
+            clause.span,
+            found=", ".join(clause.hosts or ()),
+            expected=f"among {words}, what the scenario's own `host` names"
+            if audience.hosts is not None
+            else "a scenario that names its hosts: `host: [default, protected]`",
+        )
     else:
         problems.add(
             "no case ever reaches this clause",
             clause.span,
             found="the scenario's own `kernels` leave out all that it is for",
         )
+
+
+def _elsewhere(clause: Selector, audience: Audience) -> str | None:
+    """The hosts of the scenario in words, where the clause is for none of them."""
+    own = audience.hosts or ("",)
+    if clause.hosts is None or any(is_so(name, word) for name in own for word in clause.hosts):
+        return None
+    return ", ".join(name or DEFAULT for name in own)

@@ -62,8 +62,10 @@ def _kernels(audience: Audience) -> tuple[list[Release], list[Release]]:
     asked for."""
     rows = [parse_release(name) for name in audience.rows()]
     ranges = (*audience.ranges, *([audience.kernels] if audience.kernels is not None else []))
-    edges = sorted({edge for range_ in ranges for edge in range_.edges()} - set(rows))
-    return rows, [edge for edge in edges if edge >= _OLDEST and audience.admits(edge)]
+    edges = {edge for range_ in ranges for edge in range_.edges()}
+    hosts = audience.hosts or ("",)
+    there = sorted({edge.on(host) for edge in edges for host in hosts} - set(rows))
+    return rows, [edge for edge in there if edge >= _OLDEST and audience.admits(edge)]
 
 
 @dataclass(frozen=True, slots=True)

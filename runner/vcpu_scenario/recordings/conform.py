@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from vcpu_scenario.arm64.cpumodels import cpu_model
 from vcpu_scenario.case import Case, HostInterrupt
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.recordings.jobs import RecordedJob
@@ -80,18 +79,18 @@ class Outcome:
 def check(
     job: RecordedJob, kernel: str, create: Create, *, swallows_steps: Callable[[str], bool]
 ) -> Outcome:
-    """Run ``job`` as ``kernel``; ``swallows_steps`` says for which kernels it is known that a
-    host interrupt loses a step."""
+    """Run ``job`` as ``kernel`` on its CPU; ``swallows_steps`` says for which kernels it is known
+    that a host interrupt loses a step."""
     recorded = job.trace(kernel)
     if recorded is None:
         raise ValueError(f"{job.name} was not recorded on {kernel}")
-    found = _run(job.case, kernel, create)
+    found = _run(job.case, job.on(kernel), create)
     if found.unmodelled is not None:
         return Outcome(job.name, kernel, path=job.path, error=str(found.unmodelled))
     difference = first_difference(recorded, found)
     if difference is not None and swallows_steps(kernel):
         for index in _interrupt_places(difference):
-            again = _run(_interrupt_after(job.case, index), kernel, create)
+            again = _run(_interrupt_after(job.case, index), job.on(kernel), create)
             if first_difference(recorded, again) is None:
                 return Outcome(job.name, kernel, None, index, path=job.path)
     if difference is not None:
@@ -103,7 +102,7 @@ def _rules_at(exit_: int | None, job: RecordedJob, kernel: str) -> tuple[str, ..
     """The rules without which the exit that differs would be another, or the final state."""
     return tuple(
         rule
-        for cause in causes(job.case, kernel, cpu_model(job.cpu))
+        for cause in causes(job.case, job.on(kernel))
         for rule in cause.rules
         if cause.exit == (END if exit_ is None else exit_)
     )

@@ -75,6 +75,10 @@ class RecordedJob:
     path: str = field(default="", compare=False)
     cpu: str = CORTEX_A57.name
 
+    def on(self, kernel: str) -> str:
+        """The machine that gave what is recorded as ``kernel``: that release on its CPU."""
+        return kernel if self.cpu == CORTEX_A57.name else f"{kernel}+{self.cpu}"
+
     def trace(self, kernel: str) -> Trace | None:
         """What ``kernel`` gave, or None where the job was not run on it."""
         return next((each.trace for each in self.traces if kernel in each.kernels), None)

@@ -165,9 +165,9 @@ def _rule(cause: Cause) -> dict[str, Any]:
 def _name(history: History) -> str:
     """The case's id without its kernel: ``single-step/load[width=4] with plain``."""
     case = history.case
-    variant = parse_release(case.kernel).variant
-    kind = f" on {variant}" if variant else ""
-    return f"{case.id.rpartition('@')[0]} with {case.vmm}{kind}"
+    kind = parse_release(case.kernel).kind.lstrip("-+")
+    where = f" on {kind}" if kind else ""
+    return f"{case.id.rpartition('@')[0]} with {case.vmm}{where}"
 
 
 def kernels_of(group: Group) -> str:

@@ -127,7 +127,7 @@ def document(results: Iterable[Result]) -> Any:
 def _column(kernel: str) -> tuple[str, Release]:
     """Sorts releases before variants, so that those of a kind stand together."""
     release = parse_release(kernel)
-    return release.variant, release
+    return release.kind, release
 
 
 class _Table:

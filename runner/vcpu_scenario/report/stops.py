@@ -148,8 +148,8 @@ def kernels(row: Row) -> str:
 
 def name(table: Table) -> str:
     """The case's id without kernel and VMM."""
-    variant = parse_release(table.case.kernel).variant
-    where = f" on {table.machine or variant}" if table.machine or variant else ""
+    kind = parse_release(table.case.kernel).kind.lstrip("-+")
+    where = f" on {table.machine or kind}" if table.machine or kind else ""
     return f"{table.case.id.rpartition('@')[0]}{where}"
 
 

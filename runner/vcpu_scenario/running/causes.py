@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CpuModel
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kernels.rules import RULES
 from vcpu_scenario.kernels.table import CAPABILITY_RULES, Kernel, kernel, with_rules
@@ -39,22 +38,20 @@ longer is not worth."""
 _ORDER: Final[Mapping[str, int]] = {rule.name: place for place, rule in enumerate(RULES)}
 
 
-def causes(case: Case, kernel_name: str, cpu: CpuModel = CORTEX_A57) -> tuple[Cause, ...]:
-    """The causes of the run of ``case`` as ``kernel_name`` on ``cpu``, those of early exits first.
+def causes(case: Case, kernel_name: str) -> tuple[Cause, ...]:
+    """The causes of the run of ``case`` as ``kernel_name``, those of early exits first.
 
     Raises :class:`~vcpu_scenario.machine.interface.Unsupported` where the machine cannot run it,
     and :class:`~vcpu_scenario.kernels.table.UnknownKernel`.
     """
     own = kernel(kernel_name)
     asked = Asked(own)
-    trace = run_as(asked.kernel, case, cpu)
-    return _causes(trace, asked.rules, lambda gone: run_without(own, gone, case, cpu))
+    trace = run_as(asked.kernel, case)
+    return _causes(trace, asked.rules, lambda gone: run_without(own, gone, case))
 
 
-def explained(
-    result: Result, judged: Callable[[ScenarioCase, Trace], Result], cpu: CpuModel = CORTEX_A57
-) -> Result:
-    """``result`` of an emulated run on ``cpu`` with its causes, and with each mismatch the rules
+def explained(result: Result, judged: Callable[[ScenarioCase, Trace], Result]) -> Result:
+    """``result`` of an emulated run with its causes, and with each mismatch the rules
     behind it; as it is where a KVM_RUN took more than 10,000,000 instructions.
 
     A rule is behind a mismatch if without it the text that the mismatch breaks would hold.
@@ -66,11 +63,11 @@ def explained(
 
     def without(gone: Rules) -> Trace | None:
         if gone not in runs:
-            runs[gone] = run_without(own, gone, case, cpu)
+            runs[gone] = run_without(own, gone, case)
         return runs[gone]
 
     asked = Asked(own)
-    trace = run_as(asked.kernel, case, cpu)
+    trace = run_as(asked.kernel, case)
     if case is not scenario_case.case and trace.ended is Ending.INTERRUPTED:
         return result
     found = _causes(trace, asked.rules, without)
@@ -161,17 +158,17 @@ def first_change(trace: Trace, other: Trace | None) -> int | None:
     return None if trace == other else END
 
 
-def run_without(own: Kernel, gone: Rules, case: Case, cpu: CpuModel = CORTEX_A57) -> Trace | None:
+def run_without(own: Kernel, gone: Rules, case: Case) -> Trace | None:
     """The run of ``case`` on a kernel that lacks the rules ``gone``, None if it cannot be run."""
     try:
-        return run_as(with_rules(own.name, own.rules - gone), case, cpu)
+        return run_as(with_rules(own.name, own.rules - gone), case)
     except Unsupported:
         return None
 
 
-def run_as(which: Kernel, case: Case, cpu: CpuModel = CORTEX_A57) -> Trace:
-    """The run of ``case`` on an emulated machine of ``which`` and ``cpu``."""
-    machine = EmulatedMachine(which, cpu)
+def run_as(which: Kernel, case: Case) -> Trace:
+    """The run of ``case`` on an emulated machine of ``which``."""
+    machine = EmulatedMachine(which)
     try:
         return run_case(machine, case)
     finally:
@@ -185,7 +182,7 @@ class Asked:
         self._own = own
         self._names: set[str] = set()
         behaviour = cast(Behaviour, _Noting(own.behaviour, self._names))
-        self.kernel = Kernel(own.name, own.rules, behaviour)
+        self.kernel = replace(own, behaviour=behaviour)
 
     @property
     def rules(self) -> Rules:

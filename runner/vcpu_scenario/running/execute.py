@@ -69,7 +69,7 @@ def _result(scenario_case: ScenarioCase, target: Target) -> Result:
     if result.mismatches and target.has_rules(scenario_case.kernel):
         from vcpu_scenario.running.causes import explained
 
-        return explained(result, judged, target.cpu)
+        return explained(result, judged)
     return result
 
 

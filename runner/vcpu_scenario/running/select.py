@@ -30,7 +30,8 @@ SUFFIX = ".vcpu.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What ``--kernel``, ``--vmm``, ``-k`` and ``--tag`` leave of the scenarios.
+    """What ``--kernel``, ``--vmm``, ``-k`` and ``--tag`` leave of the scenarios, on ``hosts``: by
+    name (:mod:`vcpu_scenario.kernels.hosts`), and all that a scenario names where there are none.
 
     ``complain`` receives warnings about the selection, one line each.
     """
@@ -39,6 +40,7 @@ class Selection:
     vmms: tuple[str, ...] = ()
     keyword: str = ""
     tags: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     complain: Callable[[str], None] = field(default=warn, compare=False, repr=False)
 
     def cases(self, scenarios: Sequence[Scenario]) -> list[ScenarioCase]:
@@ -48,7 +50,7 @@ class Selection:
             case
             for scenario in scenarios
             if choice.takes(scenario)
-            for case in scenario.cases(choice.kernels, choice.vmms)
+            for case in scenario.cases(choice.kernels, choice.vmms, choice.hosts)
             if choice.selects(case.id)
         ]
 
@@ -60,7 +62,7 @@ class Selection:
             selects = compile_keyword(self.keyword)
         except KeywordError as error:
             raise UsageError(str(error)) from None
-        return Choice(kernels, vmms, frozenset(self.tags), selects)
+        return Choice(kernels, vmms, frozenset(self.tags), selects, self.hosts)
 
 
 class Choice(NamedTuple):
@@ -70,6 +72,7 @@ class Choice(NamedTuple):
     vmms: Sequence[str] | None
     tags: frozenset[str]
     selects: Callable[[str], bool]
+    hosts: Sequence[str] = ()
 
     def takes(self, scenario: Scenario) -> bool:
         """Whether the scenario has one of the tags."""
@@ -78,7 +81,7 @@ class Choice(NamedTuple):
     def places(self, scenario: Scenario) -> Iterator[Place]:
         """Those of the scenario's places whose cases are selected."""
         if self.takes(scenario):
-            for place in scenario.places(self.kernels, self.vmms):
+            for place in scenario.places(self.kernels, self.vmms, self.hosts):
                 if self.selects(place.id):
                     yield place
 

@@ -1,20 +1,22 @@
 """Where cases are run: the emulated machine, this host's KVM, or a lab with a kernel of its own.
 
 ``emulated`` takes each case as the kernel it is for, ``emulated:6.12`` as that release;
-``kvm`` is ``/dev/kvm`` of an arm64 host, ``lab:6.12`` a real kernel under QEMU.
+``kvm`` is ``/dev/kvm`` of an arm64 host, ``lab:6.12`` a real kernel under QEMU, and
+``lab:6.12+protected`` one on another host (:mod:`vcpu_scenario.kernels.hosts`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias, TypeVar
 
-from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CpuModel, cpu_model
+from vcpu_scenario.arm64.cpumodels import CORTEX_A57
 from vcpu_scenario.case import Case, HostInterrupt
 from vcpu_scenario.course import Course, Steps
+from vcpu_scenario.kernels.hosts import cpu_of, host, modes_of
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import RangeError, parse_release
 from vcpu_scenario.kernels.table import Kernel
@@ -69,11 +71,6 @@ class Target(Protocol):
         ...
 
     @property
-    def cpu(self) -> CpuModel:
-        """The CPU that is emulated."""
-        ...
-
-    @property
     def real(self) -> bool:
         """Whether it is KVM itself."""
         ...
@@ -124,7 +121,6 @@ KINDS: Final = "emulated, emulated:RELEASE, kvm and lab:RELEASE"
 class _Target:
     name = ""
     kernel: str | None = None
-    cpu = CORTEX_A57
     real = True
 
     @property
@@ -179,15 +175,15 @@ class Emulated(Made):
     """The emulated machine."""
 
     def __init__(self, release: str = "", cpu: str = CORTEX_A57.name) -> None:
-        """``cpu`` is the CPU, as QEMU calls it; raises
-        :class:`~vcpu_scenario.arm64.cpumodels.UnknownCpu` for one that is not emulated."""
+        """``cpu`` is the CPU of a host that names none. Raises
+        :class:`~vcpu_scenario.kernels.hosts.UnknownHost` where none is called so."""
         from vcpu_scenario.kernels.table import UnknownKernel
         from vcpu_scenario.kernels.table import kernel as known
         from vcpu_scenario.machine.emulated.machine import create
 
-        super().__init__(lambda kernel: create(release or kernel, cpu))
+        host([cpu])
+        super().__init__(lambda kernel: create(_with_cpu(release or kernel, cpu)))
         self.name = f"emulated:{release}" if release else "emulated"
-        self.cpu = cpu_model(cpu)
         self.kernel = release or None
         try:
             if release:
@@ -196,6 +192,14 @@ class Emulated(Made):
             raise BadTarget(
                 f"`{self.name}`: {error}; {kernels_meant(release)}".removesuffix("; ")
             ) from None
+
+
+def _with_cpu(name: str, cpu: str) -> str:
+    if cpu == CORTEX_A57.name:
+        return name
+    release = parse_release(name)
+    own = cpu_of(release.host) is not CORTEX_A57
+    return name if own else str(release.on(host([cpu, *filter(None, [release.host])])))
 
 
 class Kvm(_Target):
@@ -250,13 +254,13 @@ class InLab(_Target):
         from vcpu_scenario.machine.real.lab import Lab, LabOptions
 
         try:
-            release = str(parse_release(release))
+            booted = parse_release(release)
         except RangeError as error:
             meant = kernels_meant(release) or "say which kernel, lab:6.12 or lab:6.12.107"
             raise BadTarget(f"`lab:{release}`: {error}; {meant}") from None
-        self.name = f"lab:{release}"
-        self.kernel = release
-        self._lab: Lab = Lab(release, options or LabOptions())
+        self.name = f"lab:{booted}"
+        self.kernel = str(booted)
+        self._lab: Lab = Lab(str(booted.on("")), _booting(booted.host, options or LabOptions()))
 
     @property
     def itself(self) -> str:
@@ -274,6 +278,15 @@ class InLab(_Target):
 
     def close(self) -> None:
         self._lab.close()
+
+
+def _booting(at: str, options: LabOptions) -> LabOptions:
+    """``options`` of a lab that is the host ``at``."""
+    if not at:
+        return options
+    append = " ".join((options.append, *(mode.parameters for mode in modes_of(at)))).strip()
+    cpu = options.cpu if cpu_of(at) is CORTEX_A57 else cpu_of(at).name
+    return replace(options, append=append, cpu=cpu)
 
 
 def _of_lab(found: _Given | lab.Skipped | lab.Lost) -> _Given | Skipped | Lost:

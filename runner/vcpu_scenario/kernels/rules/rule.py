@@ -17,13 +17,15 @@ class Commit:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One behaviour. ``kernels`` are ranges of releases (:mod:`vcpu_scenario.kernels.release`) in
-    which it holds; ``evidence`` says how that is known."""
+    which it holds, everywhere or only on a ``host`` that is so
+    (:mod:`vcpu_scenario.kernels.hosts`); ``evidence`` says how that is known."""
 
     name: str
     kernels: tuple[str, ...]
     summary: str
     evidence: str
     commits: tuple[Commit, ...] = ()
+    host: str = ""
 
 
 def recorded(what: str) -> str:

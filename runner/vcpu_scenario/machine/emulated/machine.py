@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from errno import EINVAL, EIO, ENOENT
 from typing import Final
 
-from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CpuModel, cpu_model
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.ioctls import Access as HostAccess
 from vcpu_scenario.ioctls import ClearDirtyLog, SetMemoryRegion, SetSmcccFilter
-from vcpu_scenario.kernels.release import parse_range
+from vcpu_scenario.kernels.hosts import ranges_of_host
+from vcpu_scenario.kernels.release import parse_range, parse_release
 from vcpu_scenario.kernels.table import Kernel, kernel
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import said, size_of
@@ -58,10 +58,10 @@ many times the seconds that a real machine is given."""
 class EmulatedMachine:
     """One VM, as KVM of ``kernel`` would run it."""
 
-    def __init__(self, kernel: Kernel, cpu: CpuModel = CORTEX_A57) -> None:
+    def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
-        self._cpu = pool.take(cpu)
-        self._vcpu = Vcpu(self._cpu, abi.kvm_run(), kernel.behaviour, cpu)
+        self._cpu = pool.take(kernel.cpu)
+        self._vcpu = Vcpu(self._cpu, abi.kvm_run(), kernel.behaviour, kernel.cpu)
         self._on_cpu = VcpuRun(self._vcpu)
         self._seats: Seats | None = None
         self._registers = registers_of(kernel.behaviour)
@@ -262,18 +262,18 @@ class EmulatedMachine:
         return error
 
 
-def create(name: str, cpu: str = CORTEX_A57.name) -> EmulatedMachine:
-    """The emulated machine of a kernel, by its release (``6.12``, ``5.0-v2trap``), on ``cpu``, one
-    of :data:`~vcpu_scenario.arm64.cpumodels.CPUS`.
+def create(name: str) -> EmulatedMachine:
+    """The emulated machine of a kernel, by its release: ``6.12``, ``5.0-v2trap`` or, on another
+    host than the default one, ``6.12+cortex-a76``.
 
-    Raises :class:`~vcpu_scenario.kernels.table.UnknownKernel`,
-    :class:`~vcpu_scenario.arm64.cpumodels.UnknownCpu` and
-    :class:`~vcpu_scenario.machine.interface.Unsupported` for a kernel that was never seen on it.
+    Raises :class:`~vcpu_scenario.kernels.table.UnknownKernel` and
+    :class:`~vcpu_scenario.machine.interface.Unsupported` for a kernel that was never seen there.
     """
-    found, model = kernel(name), cpu_model(cpu)
-    if model.kernels and not parse_range(model.kernels).matches(name):
-        raise Unsupported(f"{model.name}: only kernels {model.kernels} are modelled on it")
-    return EmulatedMachine(found, model)
+    host = parse_release(name).host if "+" in name else ""
+    for range_ in ranges_of_host(host):
+        if not parse_range(range_).matches(name):
+            raise Unsupported(f"{host}: only kernels {range_} are modelled there")
+    return EmulatedMachine(kernel(name))
 
 
 class _Dead(dict[int, Access]):
