@@ -99,11 +99,6 @@ def test_an_unknown_cpu_is_refused_with_those_there_are() -> None:
         Emulated(cpu="cortex-a99")
 
 
-def test_an_id_register_that_nobody_looked_at_is_told() -> None:
-    trace = run("cortex-a76", [*words("mrs x1, id_aa64dfr0_el1")])
-    assert "ID register S3_0_C0_C5_0 as KVM shows it of a cortex-a76" in str(trace.unmodelled)
-
-
 @pytest.mark.parametrize("kernel", ["5.10", "6.12"])
 @pytest.mark.parametrize("word", [0xD539_0021, 0xD539_0001], ids=["clidr_el1", "ccsidr_el1"])
 def test_caches_that_nobody_looked_at_are_told(word: int, kernel: str) -> None:
@@ -116,13 +111,9 @@ def test_a_kernel_that_was_never_seen_on_a_cpu_is_not_guessed() -> None:
 
 
 @pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "6.17", "7.2"])
-def test_an_id_register_is_as_kvm_shows_it_or_told(kernel: str) -> None:
-    right = 0
+def test_every_id_register_is_as_kvm_shows_it(kernel: str) -> None:
     for encoding, shown in SHOWN.items():
         _, op1, crn, crm, op2 = map(int, encoding.split(","))
         word = 0xD538_0001 | op1 << 16 | crn << 12 | crm << 8 | op2 << 5
         trace = run("cortex-a76", [word], kernel, x1=1)
-        if trace.unmodelled is None:
-            assert trace.exits[0].regs["x1"] == int(shown[kernel], 0), encoding
-            right += 1
-    assert right >= 20
+        assert trace.exits[0].regs["x1"] == int(shown[kernel], 0), encoding

@@ -27,8 +27,9 @@ class CpuModel:
     pa_bits: int = 44
     kernels: str = ""
     """The range of those on which it was recorded, as KVM differs with VHE; empty where on all."""
-    known: frozenset[Encoding] | None = None
-    """Of the ID registers those that KVM was seen to show of this CPU; None where it was all."""
+    only_shown: bool = False
+    """Only what a guest reads in its ID registers was looked at: not what a VMM may write there,
+    and not its caches."""
 
 
 CORTEX_A57: Final = CpuModel(
@@ -67,10 +68,10 @@ _OF_A76: Final = {
     sysregs.ID_AA64MMFR0_EL1: 0x0010_1122,
     sysregs.ID_AA64MMFR1_EL1: 0x1021_2122,
     sysregs.ID_AA64MMFR2_EL1: 0x0000_1011,
-    sysregs.ID_PFR0_EL1: 0x1001_0131,
-    sysregs.ID_PFR1_EL1: 0x1001_1000,
+    sysregs.ID_PFR0_EL1: 0x0001_0131,
+    sysregs.ID_PFR1_EL1: 0x1001_0000,
     sysregs.ID_PFR2_EL1: 0x11,
-    sysregs.ID_DFR0_EL1: 0x0401_0088,
+    sysregs.ID_DFR0_EL1: 0x0401_0008,
     sysregs.ID_MMFR0_EL1: 0x1020_1105,
     sysregs.ID_MMFR1_EL1: 0x4000_0000,
     sysregs.ID_MMFR2_EL1: 0x0126_0000,
@@ -92,13 +93,7 @@ CORTEX_A76: Final = CpuModel(
     midr=0x414F_D0B1,
     clidr=0x8200_0023,
     id_registers=_OF_A76,
-    known=frozenset(_OF_A76)
-    - {
-        sysregs.ID_AA64DFR0_EL1,
-        sysregs.ID_PFR0_EL1,
-        sysregs.ID_PFR1_EL1,
-        sysregs.ID_DFR0_EL1,
-    },
+    only_shown=True,
     armv8_2=True,
     pa_bits=40,
     kernels=">=5.10",

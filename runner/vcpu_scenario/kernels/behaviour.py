@@ -71,6 +71,7 @@ class Behaviour:
     id_gic_hidden: bool = False
     id_gic_shown: bool = False
     id_pmu_hidden: bool = False
+    id_debug_limited: bool = False
     implementation_id_trapped: bool = False
     ctr_trapped: bool = False
     id_registers_writable: bool = False
@@ -103,3 +104,6 @@ class Behaviour:
     vgic_revision_3: bool = False
     vgic_lr_overflow: bool = False
     gicv_trapped: bool = False
+    # Hosts.
+    pkvm_debug_mdscr_lost: bool = False
+    gicv3_trapped: bool = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from vcpu_scenario.kernels.rules.hosts import HOSTS
 from vcpu_scenario.kernels.rules.hypercalls import HYPERCALLS
 from vcpu_scenario.kernels.rules.memory import MEMORY
 from vcpu_scenario.kernels.rules.mmio import MMIO
@@ -30,7 +31,9 @@ RULES: Final = (
     *ONE_REG,
     *VGIC,
     *VARIANTS,
+    *HOSTS,
 )
-"""Every rule. A rule without a range belongs to variants of a release alone."""
+"""Every rule. A rule without a range belongs to variants of a release alone, and one of a host to
+kernels on such a host."""
 
 BY_NAME: Final = {rule.name: rule for rule in RULES}

@@ -62,6 +62,20 @@ REGISTERS: Final[tuple[Rule, ...]] = (
         recorded("5.10 against 6.1, read from Debian's kernels; the trees of 5.9.1 and 5.11.14"),
     ),
     Rule(
+        "id_debug_limited",
+        ("5.12..6.6",),
+        "ID_AA64DFR0_EL1.DebugVer says Armv8.0 where the CPU has more",
+        recorded("Debian's 5.10, 6.1 and 6.12 on a Cortex-A76"),
+        (
+            Commit("94893fc9ad8c", "KVM: arm64: Limit the debug architecture to ARMv8.0", "5.12"),
+            Commit(
+                "9f9917bc71b0",
+                "KVM: arm64: Bump up the default KVM sanitised debug version to v8p8",
+                "6.7",
+            ),
+        ),
+    ),
+    Rule(
         "implementation_id_trapped",
         (">=6.15",),
         "reading REVIDR_EL1 and AIDR_EL1 traps (HCR_EL2.TID1)",

@@ -79,7 +79,7 @@ class EmulatedMachine:
 
     def _identify(self) -> None:
         """Lets the guest read the hardware's ID registers where nothing traps that."""
-        if not self.kernel.behaviour.id_registers_trapped and self._vcpu.model.known is None:
+        if not self.kernel.behaviour.id_registers_trapped:
             self._cpu.id_registers = hardware_id_registers(self._vcpu.model, self._vcpu.gic)
 
     def create_vcpus(self, count: int) -> None:

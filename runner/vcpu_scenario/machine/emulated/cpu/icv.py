@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
@@ -146,6 +146,13 @@ SGI_REGISTERS: Final = frozenset(
     {sysregs.ICC_SGI1R_EL1, sysregs.ICC_ASGI1R_EL1, sysregs.ICC_SGI0R_EL1}
 )
 """Write-only; writes trap to EL2 whenever it takes physical interrupts."""
+
+
+TRAPPED: Final[Mapping[bool, frozenset[Encoding]]] = {
+    is_read: frozenset(registers) - {sysregs.ICC_SRE_EL1}
+    for is_read, registers in ((True, READS), (False, WRITES))
+}
+"""What is read, and what is written, that traps where ICH_HCR_EL2.{TC,TALL0,TALL1} are all set."""
 
 
 def read(cpuif: CpuInterface, encoding: Encoding) -> Value:

@@ -73,7 +73,7 @@ def _of_the_cortex_a57(value: int) -> Read:
     """``value``, which no other CPU was asked for."""
 
     def read(vcpu: Vcpu) -> int:
-        if vcpu.model.known is not None:
+        if vcpu.model.only_shown:
             raise NotModelled(f"CLIDR_EL1 and CCSIDR_EL1 of a {vcpu.model.name}")
         return value
 

@@ -7,7 +7,8 @@ from typing import Final
 from vcpu_scenario.arm64 import esr
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.emulated.cpu import decode
+from vcpu_scenario.machine.emulated.cpu import decode, icv
+from vcpu_scenario.machine.emulated.cpu.native import iss_encoding
 from vcpu_scenario.machine.emulated.kvm.hypercalls import (
     SMCCC_WORKAROUND_1,
     SMCCC_WORKAROUND_2,
@@ -20,7 +21,7 @@ from vcpu_scenario.machine.emulated.kvm.mmio import handle_guest_abort
 from vcpu_scenario.machine.emulated.kvm.sysregs import handle_sys64
 from vcpu_scenario.machine.emulated.kvm.vcpu import Handler, Vcpu
 from vcpu_scenario.machine.emulated.kvm.wait import block
-from vcpu_scenario.machine.emulated.vgic import VgicV2
+from vcpu_scenario.machine.emulated.vgic import VgicV2, VgicV3
 
 EXIT_SERROR: Final = -2
 """``ARM_EXCEPTION_EL1_SERROR``: hyp promoted an illegal access to an SError."""
@@ -96,7 +97,12 @@ _HANDLERS: Final[dict[int, Handler]] = {
 
 def maybe_settled_in_hyp(behaviour: Behaviour) -> frozenset[int]:
     """The exceptions that :func:`fixup_guest_exit` has to be shown."""
-    return frozenset((esr.EC_HVC64, esr.EC_DABT_LOW) if behaviour.gicv_trapped else (esr.EC_HVC64,))
+    found = [esr.EC_HVC64]
+    if behaviour.gicv_trapped:
+        found.append(esr.EC_DABT_LOW)
+    if behaviour.gicv3_trapped:
+        found.append(esr.EC_SYS64)
+    return frozenset(found)
 
 
 def fixup_guest_exit(vcpu: Vcpu, exception: int) -> int | None:
@@ -104,6 +110,8 @@ def fixup_guest_exit(vcpu: Vcpu, exception: int) -> int | None:
     into the guest."""
     if exception == esr.EC_HVC64:
         return _workaround_call(vcpu, exception)
+    if exception == esr.EC_SYS64:
+        return _emulate_icc(vcpu, exception)
     return _emulate_gicv(vcpu, exception)
 
 
@@ -143,6 +151,29 @@ def _emulate_gicv(vcpu: Vcpu, exception: int) -> int | None:
         return EXIT_SERROR
     if not is_write:
         cpu.set_x(rt, value)
+    return _settled(vcpu)
+
+
+def _emulate_icc(vcpu: Vcpu, exception: int) -> int | None:
+    """``__vgic_v3_perform_cpuif_access``: what it does not know is the host's to emulate."""
+    cpu, gic = vcpu.cpu, vcpu.gic
+    iss = cpu.hsr & 0x1FFFFFF
+    encoding, is_read, rt = iss_encoding(iss), bool(iss & 1), iss >> 5 & 31
+    if not isinstance(gic, VgicV3) or encoding not in icv.TRAPPED[is_read]:
+        return exception
+    if is_read:
+        value = icv.read(gic.cpuif, encoding)
+        assert value is not icv.UNDEF
+        cpu.set_x(rt, value)
+    else:
+        icv.write(gic.cpuif, encoding, 0 if rt == 31 else cpu.x(rt))
+    cpu.sync_interrupt_lines()
+    return _settled(vcpu)
+
+
+def _settled(vcpu: Vcpu) -> int | None:
+    """The guest goes on behind an access that hyp has done."""
+    cpu = vcpu.cpu
     _skip_in_hyp(vcpu)
     if vcpu.behaviour.hyp_skip_faked and vcpu.stepping:
         cpu.hsr = _FAKED_STEP_IN_HYP

@@ -78,6 +78,8 @@ def program(vcpu: Vcpu) -> None:
         registers = vcpu.external_debug
     elif mdscr & (MDE | KDE):
         registers = _guest_registers(vcpu)
+    if vcpu.guest_debug and vcpu.behaviour.pkvm_debug_mdscr_lost:
+        mdscr = 0
     cpu.set_mdscr(mdscr)
     cpu.debug.load(registers)
 

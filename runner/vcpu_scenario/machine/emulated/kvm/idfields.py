@@ -55,7 +55,8 @@ def _each(safe: Safe, *shifts: int) -> Fields:
 PMU: Final = {sysregs.ID_AA64DFR0_EL1: 8, sysregs.ID_DFR0_EL1: 24}
 """PMUVer and PerfMon: where they are."""
 
-_DEBUG_OF_ARMV8: Final = 6
+DEBUG_OF_ARMV8: Final = 6
+"""DebugVer and CopDbg: the debug architecture of Armv8.0."""
 _PMU_BEFORE_V3: Final = (1, 2)
 _AARCH32: Final = (1, 2, 3)
 """CRm of its ID registers."""
@@ -133,9 +134,9 @@ def makes_no_sense(encoding: Encoding, value: int, behaviour: Behaviour) -> bool
         return False
     low = value & _FIELD
     if encoding == sysregs.ID_AA64DFR0_EL1:
-        return low < _DEBUG_OF_ARMV8
+        return low < DEBUG_OF_ARMV8
     if encoding == sysregs.ID_DFR0_EL1:
-        return low < _DEBUG_OF_ARMV8 or value >> PMU[sysregs.ID_DFR0_EL1] & _FIELD in _PMU_BEFORE_V3
+        return low < DEBUG_OF_ARMV8 or value >> PMU[sysregs.ID_DFR0_EL1] & _FIELD in _PMU_BEFORE_V3
     if encoding == sysregs.ID_AA64PFR0_EL1 and behaviour.id_levels_stay:
         return not low or not value >> _EL1 & _FIELD
     return (

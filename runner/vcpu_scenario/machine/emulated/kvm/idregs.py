@@ -10,7 +10,13 @@ from typing import Final
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.cpumodels import CPUS, CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
-from vcpu_scenario.machine.emulated.kvm.idfields import PMU, fits, makes_no_sense, writable_fields
+from vcpu_scenario.machine.emulated.kvm.idfields import (
+    DEBUG_OF_ARMV8,
+    PMU,
+    fits,
+    makes_no_sense,
+    writable_fields,
+)
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 from vcpu_scenario.machine.emulated.vgic import Vgic, VgicV2, VgicV3
 from vcpu_scenario.machine.interface import NotModelled
@@ -40,10 +46,6 @@ def id_register(vcpu: Vcpu, encoding: Encoding, _value: int | None) -> int | Non
 
 def shown(vcpu: Vcpu, encoding: Encoding) -> int:
     """What KVM makes of the hardware's value, before the VMM writes another."""
-    known = vcpu.model.known
-    if known is not None and encoding not in known:
-        name = "S{}_{}_C{}_C{}_{}".format(*encoding)
-        raise NotModelled(f"the ID register {name} as KVM shows it of a {vcpu.model.name}")
     value = hardware_id_registers(vcpu.model, vcpu.gic).get(encoding, 0)
     sanitise = _SANITISED.get(encoding)
     return value if sanitise is None else sanitise(vcpu, value)
@@ -57,7 +59,7 @@ def set_id_register(vcpu: Vcpu, encoding: Encoding, value: int) -> None:
     held = id_register(vcpu, encoding, None)
     if value == held:
         return
-    if vcpu.model.known is not None:
+    if vcpu.model.only_shown:
         raise NotModelled(f"a write to an ID register of a {vcpu.model.name}")
     if makes_no_sense(encoding, value, vcpu.behaviour):
         raise Refused(EINVAL)
@@ -93,10 +95,19 @@ def _without_pmu(field: int) -> Callable[[Vcpu, int], int]:
     return sanitise
 
 
+def _debug_version(vcpu: Vcpu, value: int) -> int:
+    value = _SANITISED_PMU[sysregs.ID_AA64DFR0_EL1](vcpu, value)
+    if vcpu.behaviour.id_debug_limited and value & 0xF > DEBUG_OF_ARMV8:
+        return value & ~0xF | DEBUG_OF_ARMV8
+    return value
+
+
 _PMU: Final = {encoding: 0xF << shift for encoding, shift in PMU.items()}
 _UNREAL_PMU: Final = _PMU
 """Where all of their bits are set the PMU is of no architecture."""
+_SANITISED_PMU: Final = {encoding: _without_pmu(field) for encoding, field in _PMU.items()}
 _SANITISED: Final[dict[Encoding, Callable[[Vcpu, int], int]]] = {
+    **_SANITISED_PMU,
     sysregs.ID_AA64PFR0_EL1: _with_csv3,
-    **{encoding: _without_pmu(field) for encoding, field in _PMU.items()},
+    sysregs.ID_AA64DFR0_EL1: _debug_version,
 }

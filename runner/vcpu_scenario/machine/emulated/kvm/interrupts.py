@@ -135,5 +135,6 @@ def features(behaviour: Behaviour) -> VgicFeatures:
         traps_dir_with_spis=behaviour.vgic_lr_overflow,
         gicv_dir_page_trapped=behaviour.vgic_lr_overflow,
         redistributor_is_one_device=behaviour.vgic_redistributor_one_region,
+        system_registers_trapped=behaviour.gicv3_trapped,
         wfi_heeds_priority=behaviour.vgic_wfi_heeds_priority,
     )

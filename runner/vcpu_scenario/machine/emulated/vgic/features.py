@@ -50,5 +50,7 @@ class VgicFeatures:
     """``GICR_PENDBASER.PTZ`` reads as zero."""
     nr_irqs: int = 64
     """``KVM_DEV_ARM_VGIC_GRP_NR_IRQS``: SGIs, PPIs and SPIs together."""
+    system_registers_trapped: bool = False
+    """``ICC_*_EL1`` of a GICv3 trap, all but ICC_SRE_EL1, and hyp emulates them."""
     list_registers: int = 4
     """What ``ICH_VTR_EL2.ListRegs`` or ``GICH_VTR`` says, plus one."""

@@ -65,6 +65,8 @@ class VgicV3(Vgic):
         return not lr.group
 
     def traps(self, encoding: Encoding, *, is_read: bool = False) -> bool:
+        if self.features.system_registers_trapped and encoding in icv.TRAPPED[is_read]:
+            return True
         if is_read:
             return False
         if encoding == sysregs.ICC_DIR_EL1:

@@ -1,0 +1,34 @@
+"""What KVM does on some hosts alone (:mod:`vcpu_scenario.kernels.hosts`)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcpu_scenario.kernels.rules.rule import Commit, Rule, recorded
+
+HOSTS: Final[tuple[Rule, ...]] = (
+    Rule(
+        "pkvm_debug_mdscr_lost",
+        (">=6.14",),
+        "in protected mode the MDSCR_EL1 of guest debug does not reach hyp's copy of the vCPU: the "
+        "guest runs on without steps, and breakpoints and watchpoints never hit",
+        recorded("Debian's 6.12 against 6.17; flush_debug_state in the trees of 6.13.7 and 6.14"),
+        (
+            Commit(
+                "beb470d96cec",
+                "KVM: arm64: Use debug_owner to track if debug regs need save/restore",
+                "6.14",
+            ),
+            Commit("0f1a6c5c9784", "KVM: arm64: Flush/sync debug state in protected mode", "6.14"),
+        ),
+        host="protected",
+    ),
+    Rule(
+        "gicv3_trapped",
+        (">=4.14",),
+        "accesses to the CPU interface of a GICv3 trap, and hyp emulates them without returning to "
+        "the host",
+        recorded("Debian's 5.10, 6.1, 6.12 and 7.2 with kvm-arm.vgic_v3_*_trap=1"),
+        host="gicv3-trapped",
+    ),
+)
