@@ -33,7 +33,7 @@ def test_a_kernel_gets_the_clause_that_the_scenario_has_for_it(path: Path) -> No
             chosen = chosen if holds(subject.condition, release) else []
             places = [
                 by_number(place.clause)
-                for place in subject.scenario.places([release], [subject.vmm])
+                for place in subject.scenario.places([release], [subject.vmm], [""])
                 if place.combination is subject.combination and place.clause is not None
             ]
             assert chosen == places, release
@@ -89,3 +89,30 @@ def test_each_combination_and_vmm_is_a_program_with_a_name_of_its_own() -> None:
     names = [subject.name for subject in every]
     assert len(names) == len(set(names)) > 130
     assert all(re.fullmatch(r"[\w.-]+", subject.file_name) for subject in every)
+
+
+HOSTS = """\
+title: t
+kernels: ">=6.12"
+host: HOSTS
+guest: {words: [0xd503201f]}
+expect:
+  - host: protected
+    exits: []
+  - kernels: ">=6.14"
+    exits: []
+"""
+
+
+def test_a_program_that_the_kernel_chooses_in_is_for_the_default_host(tmp_path: Path) -> None:
+    both = scenario(HOSTS.replace("HOSTS", "[default, protected]"), tmp_path)
+    (asked,) = subjects(both, [])
+    assert [branch.condition for branch in asked.branches] == ["kernel >= RELEASE(6, 14, 0)"]
+    (asked,) = subjects(both, ["6.12+protected"])
+    assert asked.name.endswith("@6.12+protected")
+
+
+def test_a_scenario_for_another_host_needs_a_kernel_that_names_it(tmp_path: Path) -> None:
+    only = scenario(HOSTS.replace("HOSTS", "protected").partition("  - kernels")[0], tmp_path)
+    with pytest.raises(Unexportable, match=r"--kernel 6\.17\+protected"):
+        list(subjects(only, []))

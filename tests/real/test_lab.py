@@ -24,6 +24,7 @@ from vcpu_scenario.machine.real.lab import (
     boot,
     run_cases,
 )
+from vcpu_scenario.running.target import InLab
 from vcpu_scenario.trace import Trace
 
 from tests.interchange.cases import GICV2, PLAIN
@@ -243,6 +244,24 @@ def test_the_options_reach_qemu(options: Options, boots: Boots) -> None:
     assert given["-kernel"] == "kernel"
     assert " quiet " in given["-append"]
     assert given["-M"] == "virt,virtualization=on,gic-version=3"
+
+
+def test_a_lab_on_another_host_has_its_cpu_and_its_parameters(
+    options: Options, boots: Boots
+) -> None:
+    with InLab("6.12+cortex-a76+protected", options(append="quiet")) as lab:
+        assert lab.name == "lab:6.12+cortex-a76+protected"
+        assert lab.kernel == "6.12+cortex-a76+protected"
+        assert isinstance(lab.run(case(1), "6.12"), Trace)
+    given = dict(pairwise(boots()[0]["arguments"]))
+    assert given["-cpu"] == "cortex-a76"
+    assert " quiet kvm-arm.mode=protected " in given["-append"]
+
+
+def test_a_lab_on_a_host_keeps_the_cpu_that_it_was_told_of(options: Options, boots: Boots) -> None:
+    with InLab("6.12+protected", options(cpu="cortex-a72")) as lab:
+        lab.run(case(1), "6.12")
+    assert dict(pairwise(boots()[0]["arguments"]))["-cpu"] == "cortex-a72"
 
 
 def test_without_icount_the_hosts_clock_counts(options: Options, boots: Boots) -> None:

@@ -10,7 +10,8 @@ from typing import Final
 
 import pytest
 from vcpu_scenario.kernels.behaviour import Behaviour
-from vcpu_scenario.kernels.release import KNOWN_RELEASES, VARIANTS, parse_release
+from vcpu_scenario.kernels.hosts import is_so, ranges_of_host
+from vcpu_scenario.kernels.release import KNOWN_RELEASES, VARIANTS, parse_range, parse_release
 from vcpu_scenario.kernels.rules import BY_NAME, RULES, Rule
 from vcpu_scenario.kernels.table import kernel, with_rules
 from vcpu_scenario.language import ScenarioCase
@@ -94,8 +95,10 @@ def test_an_eclipsed_rule_changes_nothing(name: str, row: str) -> None:
 
 
 def has(rule: Rule, row: str) -> bool:
-    """Whether the release has the rule, as a variant for a rule that belongs to variants."""
-    names = (row,) if rule.kernels else tuple(f"{row}-{variant}" for variant in VARIANTS)
+    """Whether the release has the rule, as a variant for a rule that belongs to variants, and on
+    its host for one of a host."""
+    at = f"+{rule.host}" if rule.host else ""
+    names = (f"{row}{at}",) if rule.kernels else tuple(f"{row}-{variant}" for variant in VARIANTS)
     return any(rule.name in kernel(name).rules for name in names)
 
 
@@ -103,6 +106,8 @@ def is_noticed(rule: Rule, row: str) -> bool:
     """Whether a scenario that passes on the release, or on a variant of it, fails once the rule
     is taken away there, or added where it is not."""
     for case in cases(rule, row):
+        if rule.host and not is_so(parse_release(case.kernel).host, rule.host):
+            continue
         rules = kernel(case.kernel).rules
         if not passes(case, rules ^ {rule.name}) and passes(case, rules):
             return True
@@ -121,7 +126,13 @@ def cases_of(number: int, row: str) -> tuple[ScenarioCase, ...]:
     """The cases of a shipped scenario that expect something there."""
     names = [row, *(f"{row}-{variant}" for variant in VARIANTS)]
     found = shipped()[number].cases(names)
-    return tuple(case for case in found if case.expectation is not None)
+    return tuple(case for case in found if case.expectation is not None and is_looked_at(case))
+
+
+def is_looked_at(case: ScenarioCase) -> bool:
+    """Whether its host has its kernel, so far as anybody knows."""
+    release = parse_release(case.kernel)
+    return all(parse_range(text).admits(release) for text in ranges_of_host(release.host))
 
 
 def passes(case: ScenarioCase, rules: frozenset[str]) -> bool:

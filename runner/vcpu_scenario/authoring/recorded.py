@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from vcpu_scenario.actions.kind import Unwritable
 from vcpu_scenario.authoring.brief import brief, names
@@ -11,6 +12,8 @@ from vcpu_scenario.authoring.concrete import Unusual
 from vcpu_scenario.authoring.formatting import formatted
 from vcpu_scenario.authoring.merging.merge import merged
 from vcpu_scenario.case import Case
+from vcpu_scenario.kernels.hosts import DEFAULT
+from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.language import yaml12
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value
 from vcpu_scenario.language.notation import Decimal, flow
@@ -34,11 +37,12 @@ def with_clause(
     :class:`Unwritable` where the text leaves no place for it.
     """
     params = params or {}
-    clause = list(_clause(kernel, params, case, trace, symbols))
     lines = text.splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
     node, _ = yaml12.parse(text, str(path))
+    place = _place(kernel, node)
+    clause = list(_clause(place, params, case, trace, symbols))
     expect = node.get("expect") if isinstance(node, Map) else None
     if not isinstance(expect, Sequence) or not expect.items:
         if expect is not None:
@@ -53,7 +57,7 @@ def with_clause(
         )
     indent = dashes[0] or 0
     for number, item in enumerate(expect.items):
-        if _is_for(item, kernel, params):
+        if _is_for(item, place, params):
             if isinstance(item, Map) and item.get("vmm") is not None:
                 what = "a clause for this release and some VMMs only: nothing can stand before it"
                 raise Unwritable(what, item.span.line)
@@ -80,15 +84,40 @@ def merged_in(text: str, path: Path, kernel: str) -> str:
         return text
 
 
-def _is_for(clause: Node, kernel: str, params: Mapping[str, Value]) -> bool:
+class _Place(NamedTuple):
+    """A release, and the word for its host in a scenario that names hosts."""
+
+    kernel: str
+    host: str
+
+
+def _place(kernel: str, node: Node | None) -> _Place:
+    release = parse_release(kernel)
+    named = node.get("host") if isinstance(node, Map) else None
+    if named is None:
+        if release.host:
+            what = "a scenario that names no hosts is for the default one: write"
+            raise Unwritable(f"{what} `host: [default, {release.host.replace('+', ', ')}]`")
+        return _Place(str(release), "")
+    if "+" in release.host:
+        raise Unwritable(f"a clause is for one host, and {kernel} is several at once")
+    return _Place(str(release.on("")), release.host or DEFAULT)
+
+
+def _is_for(clause: Node, place: _Place, params: Mapping[str, Value]) -> bool:
     """Whether the clause is for this release and these values of parameters, and no others."""
     if not isinstance(clause, Map):
         return False
-    kernels, when = clause.get("kernels"), clause.get("when")
+    kernels, host, when = map(clause.get, ("kernels", "host", "when"))
+    at = host.text if isinstance(host, Scalar) else "" if host is None else None
+    if at != place.host:
+        return False
     entries = when.entries if isinstance(when, Map) else ()
     values = {key.text: value.value for key, value in entries if isinstance(value, Scalar)}
     alone = len(values) == len(entries)
-    return isinstance(kernels, Scalar) and kernels.text == kernel and alone and values == params
+    return (
+        isinstance(kernels, Scalar) and kernels.text == place.kernel and alone and values == params
+    )
 
 
 def _dash(line: str) -> int | None:
@@ -101,13 +130,15 @@ def _indented(clause: list[str], indent: int) -> Iterator[str]:
 
 
 def _clause(
-    kernel: str,
+    place: _Place,
     params: Mapping[str, Value],
     case: Case,
     trace: Trace,
     symbols: Mapping[str, int],
 ) -> Iterator[str]:
-    yield f'- kernels: "{kernel}"'
+    yield f'- kernels: "{place.kernel}"'
+    if place.host:
+        yield f"  host: {place.host}"
     if params:
         yield f"  when: {flow(params)}"
     if trace.error is not None:

@@ -12,7 +12,7 @@ from vcpu_scenario.cli.output import complain, paint, say, wants_colour, width
 from vcpu_scenario.cli.run import run_cases
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.expectation import Expectation
-from vcpu_scenario.kernels.release import parse_release
+from vcpu_scenario.kernels.release import Release, parse_release
 from vcpu_scenario.running.select import Selection
 from vcpu_scenario.source import Span
 
@@ -58,13 +58,16 @@ def explain(path: str, selection: Selection) -> Status:
 
 
 def _newest(cases: Sequence[ScenarioCase]) -> list[ScenarioCase]:
-    """Of each scenario the cases on the newest kernel that it has any for."""
-    newest: dict[str, str] = {}
+    """Of each scenario the cases on the newest kernel that it has any for, on each host."""
+    newest: dict[str, Release] = {}
     for case in cases:
         name = case.scenario.name
-        if parse_release(case.kernel) > parse_release(newest.setdefault(name, case.kernel)):
-            newest[name] = case.kernel
-    return [case for case in cases if case.kernel == newest[case.scenario.name]]
+        release = parse_release(case.kernel).on("")
+        if release > newest.setdefault(name, release):
+            newest[name] = release
+    return [
+        case for case in cases if parse_release(case.kernel).on("") == newest[case.scenario.name]
+    ]
 
 
 def _with_expectation(case: ScenarioCase) -> ScenarioCase:

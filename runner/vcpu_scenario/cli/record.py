@@ -19,6 +19,7 @@ from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import json_text, printable
 from vcpu_scenario.host.textfile import TextFile
+from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.running.select import Selection
 from vcpu_scenario.running.target import Lost, Skipped, Target
 from vcpu_scenario.trace import Trace
@@ -166,9 +167,8 @@ def _check(text: str, case: ScenarioCase, trace: Trace) -> None:
     except InvalidScenario as error:
         first = error.diagnostics[0]
         raise Unwritable(f"the scenario would be invalid: {first.message}") from None
-    again = next(
-        one for one in scenario.cases([case.kernel], [case.vmm]) if one.params == case.params
-    )
+    found = scenario.cases([case.kernel], [case.vmm], [parse_release(case.kernel).host])
+    again = next(one for one in found if one.params == case.params)
     if again.expectation is None or judged(again, trace).mismatches:
         raise Unwritable("the trace would not meet what is written")
 

@@ -10,6 +10,7 @@ from typing import Final
 from vcpu_scenario.export.reactions import by_number
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import identifier
+from vcpu_scenario.kernels.hosts import is_so
 from vcpu_scenario.kernels.inwords import ranges_of
 from vcpu_scenario.kernels.release import KernelRange, Release, parse_range, parse_release
 from vcpu_scenario.language.clauses import Clause
@@ -82,6 +83,9 @@ def subjects(
 
     Raises :class:`Unexportable` where a clause cannot be chosen by what a kernel says of itself.
     """
+    hosts = scenario.audience.hosts
+    if hosts is not None and "" not in hosts and not kernels:
+        raise Unexportable(f"a host that no kernel says that it is on: --kernel 6.17+{hosts[0]}")
     whole = scenario.kernels
     condition = _condition(whole) if whole is not None and not kernels else ""
     for combination in scenario.combinations:
@@ -135,10 +139,13 @@ def _clauses(
     """Each clause with the kernels that it is for; one with conditions for each set of kernels for
     which the same of them hold."""
     audience = scenario.audience
-    every = {kernel for kernel, _ in places_of(audience)}
+    # No kernel says of itself which host it is on: a program is for the default one.
+    every = {kernel for kernel, _ in places_of(audience) if not kernel.host}
     clauses = zip(audience.clauses, combination.clauses, strict=True)
     for number, (selector, found) in enumerate(clauses):
         if found is None or (selector.vmms is not None and vmm not in selector.vmms):
+            continue
+        if selector.hosts is not None and not any(is_so("", host) for host in selector.hosts):
             continue
         if len(found) == 1 and not audience.conditions[number]:
             yield selector.kernels, next(iter(found.values()))

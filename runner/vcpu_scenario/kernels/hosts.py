@@ -29,7 +29,7 @@ class UnknownHost(ValueError):
 @dataclass(frozen=True, slots=True)
 class Mode:
     """A way to boot a kernel: ``parameters`` stand on its command line, and ``kernels`` is the
-    range of those that know them."""
+    range of those that were looked at."""
 
     name: str
     summary: str
@@ -44,7 +44,7 @@ MODES: Final[Mapping[str, Mode]] = {
             "protected",
             "KVM in protected mode (pKVM), as `kvm-arm.mode=protected` starts it",
             "kvm-arm.mode=protected",
-            ">=5.12",
+            ">=6.1",
         ),
         Mode(
             "gicv3-trapped",

@@ -19,7 +19,7 @@ from vcpu_scenario.actions.kind import Unwritable
 from vcpu_scenario.actions.memory import slot_entry
 from vcpu_scenario.arm64.disassembly import disassemble
 from vcpu_scenario.case import Case
-from vcpu_scenario.kernels.release import KNOWN_RELEASES
+from vcpu_scenario.kernels.release import KNOWN_RELEASES, parse_release
 from vcpu_scenario.language.expecting import BELL, expectation_lines
 from vcpu_scenario.language.loader import loads
 from vcpu_scenario.language.notation import Decimal, flow, quoted_text, scalar
@@ -42,10 +42,11 @@ def write(
 ) -> str:
     """The text of a scenario whose only case is ``case``.
 
-    ``trace`` is what ``kernel`` gave; without it the scenario expects nothing, and what ``case``
-    reads at its end (``peek``, ``final_regs``, ``lists_registers``) is left out. Raises
-    :class:`Unwritable` where the language cannot say what ``case`` does. What ``case`` was to do
-    after the run had ended is left out, too: a scenario holds that all of its actions are done.
+    ``trace`` is what ``kernel`` gave, on whichever host; without it the scenario expects nothing,
+    and what ``case`` reads at its end (``peek``, ``final_regs``, ``lists_registers``) is left
+    out. Raises :class:`Unwritable` where the language cannot say what ``case`` does. What ``case``
+    was to do after the run had ended is left out, too: a scenario holds that all of its actions
+    are done.
     """
     if trace is not None:
         case = replace(case, on=_done(case, trace))
@@ -54,12 +55,22 @@ def write(
         lines += ["about: |", *(f"  {line}".rstrip() for line in about.splitlines())]
     lines += _list("origin", origin)
     lines += _list("tags", tags)
+    release = parse_release(kernel or KNOWN_RELEASES[-1])
+    if release.host:
+        lines.append(f"host: {one_host(release.host)}")
     lines += _sections(case)
     if trace is not None:
-        lines += ["", *expectation_lines(case, trace, kernel)]
+        lines += ["", *expectation_lines(case, trace, str(release.on("")))]
     text = "\n".join(lines) + "\n"
     _check(text, case, trace, kernel)
     return text
+
+
+def one_host(name: str) -> str:
+    """The word for a host in a scenario. Raises :class:`Unwritable` for one of several."""
+    if "+" in name:
+        raise Unwritable(f"a scenario is for one host or another, and {name} is several at once")
+    return name
 
 
 def _done(case: Case, trace: Trace) -> tuple[tuple[int, tuple[c.Action, ...]], ...]:

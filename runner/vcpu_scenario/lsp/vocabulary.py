@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+from vcpu_scenario.kernels.hosts import MODES
+from vcpu_scenario.kernels.hosts import WORDS as HOSTS
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, WORDS
 from vcpu_scenario.kernels.rules import BY_NAME
 from vcpu_scenario.kvm.registers import ALIASES, CORE_REGISTERS, OTHER_REGISTERS, SYSTEM_REGISTERS
@@ -95,7 +97,7 @@ def keys_at(path: Path) -> list[Word]:
     ]
     names = schema.get("propertyNames", {}).get("$ref", "")
     if names.endswith("/case_key"):
-        found += [*_kernels(), *_vmms(), Word("else", "key", "In all other cases.")]
+        found += [*_kernels(), *_vmms(), *_hosts(), Word("else", "key", "In all other cases.")]
     elif _of_registers(path):
         found += registers()
     return found
@@ -179,6 +181,12 @@ def _kernels() -> tuple[Word, ...]:
 @cache
 def _vmms() -> tuple[Word, ...]:
     return tuple(Word(name, "value", "A VMM.") for name in VMMS)
+
+
+@cache
+def _hosts() -> tuple[Word, ...]:
+    modes = {mode.name: f"{mode.summary}." for mode in MODES.values()}
+    return tuple(Word(name, "value", modes.get(name, "A host.")) for name in HOSTS)
 
 
 @cache
