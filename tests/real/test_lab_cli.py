@@ -45,7 +45,7 @@ def test_kernels_are_fetched_listed_and_found(
 def lab(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
     """``--machine lab:K`` boots the stand-in for QEMU, whose traces are nothing like KVM's."""
     monkeypatch.setattr(
-        conform, "machine", lambda name, _: InLab(name.removeprefix("lab:"), options())
+        conform, "machine", lambda *_: InLab(name.removeprefix("lab:"), options())
     )
 
 
@@ -62,7 +62,7 @@ def test_a_kernel_that_differs_from_the_recordings_is_told(
 def test_vmms_act_on_the_kernel_of_a_lab(
     options: Options, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stops, "machine", lambda name, _: InLab("6.12", options()))
+    monkeypatch.setattr(stops, "machine", lambda *_: InLab("6.12", options()))
     scenario = str(SCENARIOS / "thread" / "pl011-write-step.vcpu.yaml")
     args = ("--machine", "lab:6.12", "--vmm", "crosvm", "--format", "json")
     assert status("stops", scenario, *args) == 0

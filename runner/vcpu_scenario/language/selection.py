@@ -53,9 +53,7 @@ class Selector(NamedTuple):
         return is_for(*self.restriction, kernel, vmm)
 
 
-Restriction: TypeAlias = tuple[
-    KernelRange | None, tuple[str, ...] | None, tuple[str, ...] | None
-]
+Restriction: TypeAlias = tuple[KernelRange | None, tuple[str, ...] | None, tuple[str, ...] | None]
 """The kernels, the VMMs and the hosts that something is for, None for all."""
 
 
