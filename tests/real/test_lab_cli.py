@@ -45,7 +45,7 @@ def test_kernels_are_fetched_listed_and_found(
 def lab(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
     """``--machine lab:K`` boots the stand-in for QEMU, whose traces are nothing like KVM's."""
     monkeypatch.setattr(
-        conform, "machine", lambda *_: InLab(name.removeprefix("lab:"), options())
+        conform, "machine", lambda name, *_: InLab(name.removeprefix("lab:"), options())
     )
 
 

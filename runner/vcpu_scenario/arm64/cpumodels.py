@@ -31,6 +31,11 @@ class CpuModel:
     """Only what a guest reads in its ID registers was looked at: not what a VMM may write there,
     and not its caches."""
 
+    @property
+    def ras(self) -> bool:
+        """Whether it has the RAS extension, so that an SError given to a guest has a syndrome."""
+        return bool(self.id_registers[sysregs.ID_AA64PFR0_EL1] >> 28 & 0xF)
+
 
 CORTEX_A57: Final = CpuModel(
     "cortex-a57",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from errno import EINVAL
+from typing import Final
 
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.regfile import PSR_A
@@ -10,18 +11,22 @@ from vcpu_scenario.machine.emulated.kvm.inject import (
     adjust_pc,
     inject_abort,
     inject_unmasked_serror,
+    pend_serror,
 )
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.interface import KvmError
 
+_ISS: Final = 0x1FF_FFFF
+
 
 def set_vcpu_events(vcpu: Vcpu, events: abi.kvm_vcpu_events) -> None:
-    """Raises EINVAL where the kernel has no such ioctl or no external aborts, and for a syndrome:
-    the CPU lacks the RAS extension."""
+    """Raises EINVAL where the kernel has no such ioctl or no external aborts, and for a syndrome
+    on a CPU that lacks the RAS extension, or one that is more than ESR_ELx.ISS."""
     behaviour = vcpu.behaviour
     if not behaviour.vcpu_events:
         raise KvmError(EINVAL, "KVM_SET_VCPU_EVENTS")
-    if events.serror_has_esr and events.serror_pending:
+    syndrome = events.serror_esr if events.serror_has_esr else None
+    if events.serror_pending and syndrome is not None and not _may_be(vcpu, syndrome):
         raise KvmError(EINVAL, "KVM_SET_VCPU_EVENTS")
     if events.ext_dabt_pending and not behaviour.external_abort_from_user:
         raise KvmError(EINVAL, "KVM_SET_VCPU_EVENTS")
@@ -32,10 +37,14 @@ def set_vcpu_events(vcpu: Vcpu, events: abi.kvm_vcpu_events) -> None:
     if not events.serror_pending:
         return
     if behaviour.user_aborts_committed_at_once and not vcpu.cpu.pstate & PSR_A:
-        inject_unmasked_serror(vcpu)
+        inject_unmasked_serror(vcpu, syndrome)
         _commit(vcpu)
     else:
-        vcpu.cpu.vserror = 0
+        pend_serror(vcpu, syndrome)
+
+
+def _may_be(vcpu: Vcpu, syndrome: int) -> bool:
+    return vcpu.model.ras and not syndrome & ~_ISS
 
 
 def _commit(vcpu: Vcpu) -> None:

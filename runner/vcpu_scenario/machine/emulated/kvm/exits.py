@@ -16,7 +16,7 @@ from vcpu_scenario.machine.emulated.kvm.hypercalls import (
     handle_hvc,
     handle_smc,
 )
-from vcpu_scenario.machine.emulated.kvm.inject import skip_instruction
+from vcpu_scenario.machine.emulated.kvm.inject import pend_serror, skip_instruction
 from vcpu_scenario.machine.emulated.kvm.mmio import handle_guest_abort
 from vcpu_scenario.machine.emulated.kvm.sysregs import handle_sys64
 from vcpu_scenario.machine.emulated.kvm.vcpu import Handler, Vcpu
@@ -34,7 +34,7 @@ def handle_exit(vcpu: Vcpu, exception: int) -> int:
     """``handle_exit``. Above 0 re-enters, 0 returns to userspace, below is -errno."""
     if exception < 0:
         if exception == EXIT_SERROR:
-            vcpu.cpu.vserror = 0
+            pend_serror(vcpu)
         return 1
     handled = _HANDLERS[exception](vcpu)
     if handled > 0 and vcpu.behaviour.step_exit_faked and fake_step_exit(vcpu):

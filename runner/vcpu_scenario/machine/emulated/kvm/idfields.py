@@ -89,8 +89,14 @@ _WRITABLE: Final[Mapping[Encoding, Fields]] = {
     sysregs.ID_AA64MMFR0_EL1: {**_each(_lower, 0, 8, 12), **_each(_lower_signed, 24, 28)},
     sysregs.ID_AA64MMFR1_EL1: _each(_higher, 24),
 }
-_CTR_FIELDS: Final = _each(_lower, 0, 16)
-"""IminLine and DminLine."""
+
+
+def _lower_in_its_first_bit(value: int, shown: int) -> bool:
+    return value == shown & ~1
+
+
+_CTR_FIELDS: Final = {**_each(_lower, 0, 16), 28: _lower_in_its_first_bit}
+"""IminLine, DminLine, and IDC."""
 _L1IP: Final = 14
 _VIPT: Final = 2
 

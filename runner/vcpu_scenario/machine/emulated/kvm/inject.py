@@ -78,9 +78,17 @@ def inject_abort(vcpu: Vcpu, *, far: int, fetch: bool) -> None:
     inject(vcpu, PendingException(syndrome, far))
 
 
-def inject_unmasked_serror(vcpu: Vcpu) -> None:
+def pend_serror(vcpu: Vcpu, syndrome: int | None = None) -> None:
+    """``pend_guest_serror``: one that the CPU takes once the guest lets it. Only a CPU with the RAS
+    extension has a register for the syndrome that the guest is to see."""
+    syndrome = _SERROR_ISV if syndrome is None else syndrome
+    vcpu.cpu.vserror = syndrome if vcpu.model.ras else 0
+
+
+def inject_unmasked_serror(vcpu: Vcpu, syndrome: int | None = None) -> None:
     """``pend_serror_exception``: an SError that KVM takes to the guest's vector itself."""
-    syndrome = esr.EC_SERROR << esr.EC_SHIFT | _SERROR_ISV
+    iss = _SERROR_ISV if syndrome is None else syndrome
+    syndrome = esr.EC_SERROR << esr.EC_SHIFT | iss
     if vcpu.behaviour.injected_il_set:
         syndrome |= esr.IL
     inject(vcpu, PendingException(syndrome, offset=SERROR_OFFSET))
