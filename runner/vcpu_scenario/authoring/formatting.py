@@ -66,7 +66,7 @@ def meaning(scenario: Scenario) -> Any:
         return clauses[id(clause)]
 
     names = ("path", "name", "title", "about", "tags", "origin", "vmms", "kernels", "sources")
-    whole = tuple(getattr(scenario, name) for name in names)
+    whole = (*(getattr(scenario, name) for name in names), scenario.audience.hosts)
     cases = {place.id: of_clause(place.clause) for place in scenario.places()}
     alone = [
         without_places(combination._replace(clauses=())) for combination in scenario.combinations

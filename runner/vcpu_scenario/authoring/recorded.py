@@ -99,6 +99,8 @@ def _place(kernel: str, node: Node | None) -> _Place:
             what = "a scenario that names no hosts is for the default one: write"
             raise Unwritable(f"{what} `host: [default, {release.host.replace('+', ', ')}]`")
         return _Place(str(release), "")
+    if not isinstance(named, Sequence) or len(named.items) == 1:  # all of its clauses are for it
+        return _Place(str(release.on("")), "")
     if "+" in release.host:
         raise Unwritable(f"a clause is for one host, and {kernel} is several at once")
     return _Place(str(release.on("")), release.host or DEFAULT)

@@ -16,7 +16,7 @@ from vcpu_scenario.language.schema import scenario_schema
 
 WIDTH: Final = 100
 
-HEADER: Final = ("version", "title", "about", "origin", "tags", "kernels", "vmm")
+HEADER: Final = ("version", "title", "about", "origin", "tags", "kernels", "vmm", "host")
 """Keys that stand together at the top, with no blank line between them."""
 
 _ANY: Final = "*"

@@ -86,6 +86,7 @@ def cpu_of(name: str) -> CpuModel:
     return next((CPUS[word] for word in name.split("+") if word in CPUS), CORTEX_A57)
 
 
+@lru_cache(maxsize=1024)
 def is_so(name: str, said: str) -> bool:
     """Whether the host ``name`` is what ``said`` says, another one's name or ``default``."""
     if said == DEFAULT:

@@ -35,14 +35,14 @@ def merged(text: str, path: str | Path, kernel: str = "") -> str:
     """``text``, the content of ``path``, with clauses merged that have enough in common; with
     ``kernel`` the clauses that are for it alone are merged with others, and no others.
 
-    A scenario that names hosts stays as it is. Every case expects what it did. Conditions that
-    tell no cases from others, as a clause put before theirs leaves them, are left out. Raises
-    :class:`vcpu_scenario.source.InvalidScenario` for what is no scenario, and
+    A scenario for other hosts than the default one stays as it is. Every case expects what it
+    did. Conditions that tell no cases from others, as a clause put before theirs leaves them, are
+    left out. Raises :class:`vcpu_scenario.source.InvalidScenario` for what is no scenario, and
     :class:`vcpu_scenario.authoring.concrete.Unusual`.
     """
     path = Path(path)
     scenario = loads(text, path, conditions=False)
-    if scenario.audience.hosts is not None:
+    if scenario.audience.hosts not in (None, ("",)):
         return text
     node, _ = yaml12.parse(text, str(path))
     key = node.key("expect") if isinstance(node, Map) else None
