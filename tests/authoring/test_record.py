@@ -313,3 +313,26 @@ def test_a_comparison_on_a_release_of_which_nothing_is_expected_says_so(
     machines = ["--machine", "emulated:6.12", "--machine", "emulated:7.2"]
     assert main(["compare", str(path), *machines]) == 5
     assert capsys.readouterr().err == "no case is selected: nothing is expected on 6.12\n"
+
+
+HOSTED = TEXT.replace("guest:\n", "host: [default, protected]\nguest:\n")
+
+
+@pytest.mark.slow
+def test_what_a_host_gives_is_a_clause_for_that_host(scenario: Path) -> None:
+    scenario.write_text(HOSTED.replace('">=5.11"', '">=6.12"'))
+    assert main(["record", str(scenario), "--machine", "emulated:6.17+protected", "--yes"]) == 0
+    assert '  - kernels: "6.17"\n    host: protected\n' in scenario.read_text()
+    assert main(["run", str(scenario), "--kernel", "6.17", "--host", "protected"]) == 0
+    assert main(["record", str(scenario), "--machine", "emulated:6.17", "--yes"]) == 0
+    assert '  - kernels: "6.17"\n    host: default\n' in scenario.read_text()
+    assert main(["run", str(scenario), "--kernel", "6.17"]) == 0
+
+
+def test_a_host_that_the_scenario_does_not_name_is_not_recorded(
+    scenario: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(["record", str(scenario), "--machine", "emulated:6.17+protected", "--yes"])
+    assert status == 1
+    assert "write `host: [default, protected]`" in capsys.readouterr().err
+    assert scenario.read_text() == TEXT

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot
+from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot, SetVcpuEvents
 from vcpu_scenario.kernels.hosts import UnknownHost
+from vcpu_scenario.kernels.table import kernel
+from vcpu_scenario.machine.emulated.kvm.idfields import ctr_fits
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.machine.interface import Unsupported
 from vcpu_scenario.running.target import Emulated
@@ -117,3 +119,38 @@ def test_every_id_register_is_as_kvm_shows_it(kernel: str) -> None:
         word = 0xD538_0001 | op1 << 16 | crn << 12 | crm << 8 | op2 << 5
         trace = run("cortex-a76", [word], kernel, x1=1)
         assert trace.exits[0].regs["x1"] == int(shown[kernel], 0), encoding
+
+
+def given(machine: str, **events: int) -> int:
+    """ESR_EL1 of a guest that is given an SError before it runs, and unmasks it."""
+    off = words("mov x0, #8; movk x0, #0x8400, lsl #16; hvc #0")
+    vector = [*words("mrs x19, esr_el1"), *off]
+    image = [*words("msr daifclr, #4; b ."), *[0] * (0x380 // 4 - 2), *vector]
+    case = Case(
+        slots=(Memslot(RAM, 0x10000),),
+        loads=(Load(RAM, b"".join(word.to_bytes(4, "little") for word in image)),),
+        regs=(("pc", RAM), ("vbar_el1", RAM)),
+        before=(SetVcpuEvents(serror=True, **events),),
+        observe=("x19",),
+    )
+    made = create(machine)
+    try:
+        (exit_,) = run_case(made, case).exits
+    finally:
+        made.close()
+    return exit_.regs["x19"]
+
+
+@pytest.mark.parametrize("kernel", ["5.10", "6.12", "7.2"])
+def test_an_serror_has_a_syndrome_on_a_cpu_with_ras_alone(kernel: str) -> None:
+    assert given(kernel) == 0xBE00_0000
+    assert given(f"{kernel}+cortex-a76") == 0xBF00_0000
+    assert given(f"{kernel}+cortex-a76", serror_esr=0x1234) == 0xBE00_1234
+
+
+def test_a_vmm_takes_the_coherency_of_instructions_back_where_the_cpu_has_it() -> None:
+    shown = 0x9444_C004
+    assert ctr_fits(shown & ~(1 << 28), shown, kernel("6.12").behaviour)
+    assert not ctr_fits(shown | 1 << 29, shown, kernel("6.12").behaviour)
+    assert not ctr_fits(shown & 0xFFF_FFFF, shown, kernel("6.12").behaviour)
+    assert not ctr_fits(0x9444_C004, 0x8444_C004, kernel("6.12").behaviour)
