@@ -121,7 +121,7 @@ def test_every_id_register_is_as_kvm_shows_it(kernel: str) -> None:
         assert trace.exits[0].regs["x1"] == int(shown[kernel], 0), encoding
 
 
-def given(machine: str, **events: int) -> int:
+def given(machine: str, serror_esr: int | None = None) -> int:
     """ESR_EL1 of a guest that is given an SError before it runs, and unmasks it."""
     off = words("mov x0, #8; movk x0, #0x8400, lsl #16; hvc #0")
     vector = [*words("mrs x19, esr_el1"), *off]
@@ -130,7 +130,7 @@ def given(machine: str, **events: int) -> int:
         slots=(Memslot(RAM, 0x10000),),
         loads=(Load(RAM, b"".join(word.to_bytes(4, "little") for word in image)),),
         regs=(("pc", RAM), ("vbar_el1", RAM)),
-        before=(SetVcpuEvents(serror=True, **events),),
+        before=(SetVcpuEvents(serror=True, serror_esr=serror_esr),),
         observe=("x19",),
     )
     made = create(machine)
