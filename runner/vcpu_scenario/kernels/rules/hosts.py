@@ -12,7 +12,9 @@ HOSTS: Final[tuple[Rule, ...]] = (
         (">=6.14",),
         "in protected mode the MDSCR_EL1 of guest debug does not reach hyp's copy of the vCPU: the "
         "guest runs on without steps, and breakpoints and watchpoints never hit",
-        recorded("Debian's 6.12 against 6.17; flush_debug_state in the trees of 6.13.7 and 6.14"),
+        recorded(
+            "Debian's 6.12 against 6.16 and 6.17; flush_debug_state in the trees of 6.13.7 and 6.14"
+        ),
         (
             Commit(
                 "beb470d96cec",
@@ -28,7 +30,7 @@ HOSTS: Final[tuple[Rule, ...]] = (
         (">=4.14",),
         "accesses to the CPU interface of a GICv3 trap, and hyp emulates them without returning to "
         "the host",
-        recorded("Debian's 5.10, 6.1, 6.12 and 7.2 with kvm-arm.vgic_v3_*_trap=1"),
+        recorded("Debian's 5.10, 6.12 and 7.2 with kvm-arm.vgic_v3_*_trap=1"),
         host="gicv3-trapped",
     ),
 )
