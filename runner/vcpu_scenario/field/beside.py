@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from vcpu_scenario.arm64.esr import EC_MASK
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
 from vcpu_scenario.field.records import Fact, FieldTrace, Seen
+from vcpu_scenario.kernels.table import kernel as known
 from vcpu_scenario.kvm.errnos import ERRNOS, errno_name
 from vcpu_scenario.running.causes import explained
 from vcpu_scenario.running.target import Emulated, Skipped
@@ -67,7 +68,7 @@ def beside(field: FieldTrace, case: ScenarioCase) -> Beside:
     result = _judged(asked, found)
     if result.mismatches:
         return Beside(case, len(seen), explained(result, _judged).mismatches[0])
-    came = sum(1 for _ in returns(found))
+    came = sum(1 for _ in returns(found, case.kernel))
     if found.unmodelled is not None and came < len(seen):
         return Beside(case, came, left_out=str(found.unmodelled))
     return Beside(case, min(came, len(seen)))
@@ -90,7 +91,7 @@ def _judged(case: ScenarioCase, trace: Trace) -> Result:
 def _first(
     pattern: Sequence[ExpectedExit], trace: Trace, case: ScenarioCase
 ) -> tuple[Mismatch, ...]:
-    came = list(returns(trace))[: len(pattern)]
+    came = list(returns(trace, case.kernel))[: len(pattern)]
     if len(came) < len(pattern) and (trace.unmodelled is not None or trace.ended.is_cut):
         pattern = pattern[: len(came)]
     if not pattern:
@@ -99,9 +100,11 @@ def _first(
     return tuple(mismatch for mismatch, _ in zip(mismatches, range(1), strict=False))
 
 
-def returns(trace: Trace) -> Iterator[Exit]:
-    """Every return of KVM_RUN, also those that the VMM keeps to itself, with the pc that the
-    guest had at its first entry and at its last exception among the fields."""
+def returns(trace: Trace, kernel: str) -> Iterator[Exit]:
+    """Every return of KVM_RUN, also those that the VMM keeps to itself, with the pc that kvm_entry
+    and kvm_exit trace on ``kernel`` among the fields."""
+    # kvm_entry comes before the entry, in which later kernels move pc past what was emulated.
+    moved_later = known(kernel).behaviour.pc_adjusted_at_entry
     if not trace.entries:
         yield from trace.exits
         return
@@ -115,7 +118,8 @@ def returns(trace: Trace) -> Iterator[Exit]:
         if inside is None:
             yield exit_
             continue
-        places = {ENTRY_PC: inside.entered, EXIT_PC: inside.left}
+        entered = entry.pc if moved_later and inside.entered is not None else inside.entered
+        places = {ENTRY_PC: entered, EXIT_PC: inside.left}
         yield exit_._replace(fields={**exit_.fields, **places})
 
 
