@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,15 @@ def test_a_file_that_is_no_trace_is_an_error_with_its_place(
     assert scenario("import", "none.txt").status == 4
     assert scenario("import", "7.2.txt", "none.vcpu.yaml").status == 4
     assert scenario("import", "7.2.txt", "--kernel", "frobnicate").status == 4
+
+
+def test_a_strace_without_names_says_what_was_compared(scenario: Scenario, tmp_path: Path) -> None:
+    name = "scenarios/thread/pl011-write-step"
+    text = texts("6.12")["strace"][f"{name}@6.12/plain"]
+    (tmp_path / "named.txt").write_text(text)
+    (tmp_path / "bare.txt").write_text(re.sub(r" \(KVM_EXIT_\w+\)", "", text))
+    against = [str(ROOT / f"{name}.vcpu.yaml"), "--kernel", "5.10", "--kernel", "6.12"]
+    named, bare = (scenario("import", f"{each}.txt", *against) for each in ("named", "bare"))
+    assert named.out.splitlines()[1] == "no difference on 6.12"
+    assert "not shown (`strace -e kvm=vcpu`)" in bare.out.splitlines()[1]
+    assert bare.out.splitlines()[2] == "no difference on 6.12"

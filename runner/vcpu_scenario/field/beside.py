@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from vcpu_scenario.arm64.esr import EC_MASK
@@ -46,7 +47,7 @@ class Beside:
     @property
     def agrees(self) -> bool:
         """Whether the model gives all that was compared."""
-        return self.mismatch is None and not self.left_out
+        return self.mismatch is None and not self.left_out and self.compared > 0
 
 
 def beside(field: FieldTrace, case: ScenarioCase) -> Beside:
@@ -97,7 +98,7 @@ def _first(
     if not pattern:
         return ()
     mismatches = compare_exits(pattern, came, guest_of(case), pattern[0].span)
-    return tuple(mismatch for mismatch, _ in zip(mismatches, range(1), strict=False))
+    return tuple(islice(mismatches, 1))
 
 
 def returns(trace: Trace, kernel: str) -> Iterator[Exit]:

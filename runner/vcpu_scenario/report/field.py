@@ -23,6 +23,9 @@ _SHOWN: Final = 8
 def text(field: FieldTrace, found: Sequence[Beside]) -> Iterator[Line]:
     """Every line of it. What a mismatch expects is the trace's, what it found the model's."""
     yield line((f"{field.path}: {_what(field)}", "title"))
+    if not any(seen.exit for seen in field.exits):
+        known = "which exits they are is not shown (`strace -e kvm=vcpu`): their number is compared"
+        yield line((known, "skip"))
     agreeing = [each for each in found if each.agrees]
     if agreeing:
         compared = min(each.compared for each in agreeing)
