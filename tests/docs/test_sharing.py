@@ -74,3 +74,15 @@ def test_the_program_does_what_the_page_says(
         capsys.readouterr()
         assert main(["lab", "run", kernel, str(program)]) == status
         assert f"$ scenario lab run {kernel} skipped-step\n{capsys.readouterr().out}" in PAGE
+
+
+TRACE = "docs/mail/skipped-step-7.2.ftrace"
+
+
+@pytest.mark.parametrize("arguments", [[TRACE, "--kernel", "7.2"], [TRACE, SCENARIO]])
+def test_an_import_on_the_page_is_what_the_command_prints(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import", *arguments]) == 0
+    shown = f"$ scenario import {' '.join(arguments)}\n{capsys.readouterr().out}"
+    assert shown in PAGE

@@ -20,6 +20,8 @@ from vcpu_scenario.cli.app import (
     Kernels,
     Keyword,
     LabSettings,
+    Output,
+    Paths,
     RequiredPaths,
     Tags,
     Vmms,
@@ -273,3 +275,52 @@ def run_(
 
     options = LabArguments(kernel_image, initrd, tuple(lab or ()))
     return command.run(kernel, programs, 2 if gic == 2 else 3, seconds, options)
+
+
+@lab.command()
+def check(
+    kernel: Annotated[str, typer.Argument(metavar="KERNEL", autocompletion=complete.lab_kernels)],
+    paths: Paths = None,
+    recorded: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recorded", metavar="FILE", help="Ask these recorded jobs as well. Repeatable."
+        ),
+    ] = None,
+    programs: Annotated[
+        int,
+        typer.Option("--programs", metavar="N", min=0, help="Ask so many random programs as well."),
+    ] = 1000,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="SEED", min=0, help="Of the first random program.")
+    ] = 0,
+    against: Annotated[
+        str,
+        typer.Option(
+            "--against",
+            metavar="K",
+            help="Compare with the model of this release. Default: the newest known.",
+            show_default=False,
+            autocompletion=complete.kernels,
+        ),
+    ] = "",
+    output: Output = None,
+    cpu: CpuOption = None,
+    kernel_image: KernelImage = None,
+    initrd: Initrd = None,
+    lab: LabSettings = None,
+    color: ColourOption = Colour.auto,
+    debug: Debug = False,
+) -> Status:
+    """Find what a kernel does otherwise than the newest release known.
+
+    Scenarios, recorded jobs, the registers of a vCPU and random programs run on the kernel and on
+    the model of that release: what differs is a rule that nobody knows yet. Exit status 1 if
+    anything differs. Random programs have a cortex-a72 unless --cpu says otherwise.
+    """
+    from vcpu_scenario.cli import labcheck as command
+
+    request = command.Request(
+        kernel, paths or ["."], recorded or (), against, programs, seed, output
+    )
+    return command.check(request, LabArguments(kernel_image, initrd, tuple(lab or ()), cpu))

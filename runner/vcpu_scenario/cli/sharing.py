@@ -134,3 +134,47 @@ def report(
     options = LabArguments(kernel_image, initrd, tuple(lab or ()))
     selection = _selection(kernel, vmm, keyword, None)
     return command.report(path, selection, machine or (), options, format_.value, output)
+
+
+@app.command(name="import")
+def import_(
+    trace: Annotated[
+        str,
+        typer.Argument(
+            metavar="TRACE",
+            help="What ftrace, trace-cmd report, perf script or strace wrote of a VMM.",
+        ),
+    ],
+    scenario: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SCENARIO]",
+            help="Compare the trace with what this scenario gives on the emulated machine.",
+            autocompletion=complete.paths,
+        ),
+    ] = None,
+    kernel: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kernel",
+            metavar="K",
+            help="Compare with this release, or with the known ones in a range such as '>=6.1'."
+            " Repeatable. Default: every kernel for which the scenario states an expectation."
+            " Without a scenario: the release that the draft is for.",
+            autocompletion=complete.kernels,
+        ),
+    ] = None,
+    vmm: Vmms = None,
+    keyword: Keyword = "",
+    output: Output = None,
+    color: ColourOption = Colour.auto,
+    debug: Debug = False,
+) -> Status:
+    """Read a trace from the field: KVM's tracepoints, or strace -e ioctl of a VMM.
+
+    Writes the draft of a scenario with the exits that were seen. With a scenario: the first place
+    where the trace and the model part, on each kernel; exit status 0 if they agree on any.
+    """
+    from vcpu_scenario.cli import importing as command
+
+    return command.import_(trace, scenario, _selection(kernel, vmm, keyword, None), output)

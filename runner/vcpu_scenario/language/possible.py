@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _FORWARD: Final = abi.KVM_SMCCC_FILTER_FWD_TO_USER
 
-_NEVER: Final[Mapping[str, str]] = {
+NEVER: Final[Mapping[str, str]] = {
     "SHUTDOWN": "KVM/arm64 has no KVM_EXIT_SHUTDOWN: PSCI SYSTEM_OFF is a system_event",
     "FAIL_ENTRY": "it takes a host that cannot enter the vCPU, which a scenario cannot ask for",
     "INTERNAL_ERROR": "it takes a host whose KVM fails, which a scenario cannot ask for",
@@ -100,8 +100,8 @@ def _why_not(expected: ExpectedExit, exit_: str, means: Means) -> str:
     stale = expected.kind in ("interrupted", "error", "any")
     if stale and means.forges:
         return ""
-    if exit_ in _NEVER:
-        return _NEVER[exit_]
+    if exit_ in NEVER:
+        return NEVER[exit_]
     ask = _ASK.get(exit_)
     return ask(expected, means) if ask is not None else ""
 

@@ -20,8 +20,16 @@ from vcpu_scenario.kernels.hosts import cpu_of, host, modes_of
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import RangeError, parse_release
 from vcpu_scenario.kernels.table import Kernel
-from vcpu_scenario.machine.interface import KvmError, Machine, Unsupported, is_of_enabling
+from vcpu_scenario.machine.interface import (
+    KvmError,
+    Machine,
+    NotModelled,
+    Unsupported,
+    is_of_enabling,
+)
+from vcpu_scenario.survey import Answers, Survey
 from vcpu_scenario.trace import Trace
+from vcpu_scenario.vmm import surveyor
 from vcpu_scenario.vmm.loop import run_case
 from vcpu_scenario.vmm.stepping import step_through
 
@@ -86,6 +94,10 @@ class Target(Protocol):
 
     def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
         """What a debugger is told that steps ``case`` through, as :meth:`run` otherwise."""
+        ...
+
+    def ask(self, survey: Survey) -> Answers | Skipped | Lost:
+        """What a vCPU answers about its registers, on a machine with a kernel of its own."""
         ...
 
     def has_rules(self, kernel: str) -> bool:
@@ -156,6 +168,12 @@ class Made(_Target):
     def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
         return self._on_one(kernel, lambda machine: step_through(machine, case, vmm))
 
+    def ask(self, survey: Survey) -> Answers | Skipped | Lost:
+        try:
+            return self._on_one(self.kernel or "", lambda machine: surveyor.do(machine, survey))
+        except NotModelled as limit:
+            return Skipped(str(limit))
+
     def _on_one(self, kernel: str, use: Callable[[Machine], _Given]) -> _Given | Skipped:
         try:
             machine = self._create(kernel)
@@ -223,6 +241,9 @@ class Kvm(_Target):
     def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
         return _on_this_host(case, lambda machine: step_through(machine, case, vmm))
 
+    def ask(self, survey: Survey) -> Answers | Skipped | Lost:
+        return _on_this_host(survey.case, lambda machine: surveyor.do(machine, survey))
+
 
 def _on_this_host(case: Case, use: Callable[[Machine], _Given]) -> _Given | Skipped | Lost:
     from vcpu_scenario.machine.real.machine import RealMachine
@@ -275,6 +296,9 @@ class InLab(_Target):
         if reason := beyond_real_kvm(case):
             return Skipped(reason)
         return _of_lab(self._lab.step(Steps(case, vmm)))
+
+    def ask(self, survey: Survey) -> Answers | Skipped | Lost:
+        return _of_lab(self._lab.ask(survey))
 
     def close(self) -> None:
         self._lab.close()

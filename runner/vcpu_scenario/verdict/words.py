@@ -162,7 +162,12 @@ _VALUE_WORDS: Final[Mapping[str, Callable[[int], str]]] = {
 
 _DECIMAL: Final = frozenset({"ret", "errno", "len", "is_write", "type", "ndata"})
 
-_ADDRESSES: Final = frozenset({"pc", "addr", "ipa", "far"})
+ENTRY_PC: Final = "pc of kvm_entry"
+EXIT_PC: Final = "pc of kvm_exit"
+"""What the tracepoints of these names show: the guest's pc at the first entry of a KVM_RUN, and at
+its last exception to KVM."""
+
+_ADDRESSES: Final = frozenset({"pc", "addr", "ipa", "far", ENTRY_PC, EXIT_PC})
 
 
 def value_words(field: str, value: Any, name: Name) -> str:
