@@ -97,10 +97,10 @@ def test_all_faults_of_the_assembler_are_told_with_those_of_the_rest() -> None:
 
 
 def failing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def assemble_for(path: Path, source: str, base: int) -> None:
+    def assemble(source: str, base: int) -> None:
         raise error
 
-    monkeypatch.setattr(loading, "assemble_for", assemble_for)
+    monkeypatch.setattr(loading, "assemble", assemble)
 
 
 def test_faults_of_the_assembler_look_like_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,20 +139,20 @@ def test_kept_words_need_no_assembler(tmp_path: Path, monkeypatch: pytest.Monkey
     def assemble(source: str, base: int) -> None:
         raise AssertionError("assembled again")
 
-    monkeypatch.setattr(wordcache, "assemble", assemble)
+    monkeypatch.setattr(loading, "assemble", assemble)
     after = load(path)
     assert after.combinations == before.combinations
 
 
 def test_the_same_code_is_assembled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    real = wordcache.assemble_for
+    real = wordcache.assemble
 
-    def assemble_for(path: Path, source: str, base: int) -> object:
+    def assemble(source: str, base: int) -> object:
         calls.append(source)
-        return real(path, source, base)
+        return real(source, base)
 
-    monkeypatch.setattr(loading, "assemble_for", assemble_for)
+    monkeypatch.setattr(loading, "assemble", assemble)
     scenario(CODE + "matrix: {n: [1, 2, 3]}\nfeatures: []\nlimits: {exits: '${n}'}\n")
     assert len(calls) == 1
 

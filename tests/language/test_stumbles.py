@@ -137,14 +137,6 @@ def test_one_that_is_none_is_told(key: str) -> None:
     )
 
 
-def test_a_device_that_code_names_is_told_with_its_address() -> None:
-    code = "guest: {code: 'ldr x0, =uart'}\n"
-    device = "devices: {uart: {handled_by: userspace, at: 0x0900_0000}}\n"
-    assert "`uart` is a device: in code write its address, 0x0900_0000" in complaints(
-        f"title: t\n{code}{device}{EXPECT}"
-    )
-
-
 def test_a_branch_is_shown_with_the_label_it_goes_to() -> None:
     words = "guest: {at: 0x40000000, words: [0xd503201f, 0x54ffffe1, 0x14000400], symbols: {"
     text = f"title: t\n{words}again: 0x40000000}}}}\n{EXPECT.replace('debug: {}', 'any: {pc: 0}')}"
