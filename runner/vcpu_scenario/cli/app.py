@@ -84,6 +84,13 @@ def _colour(value: Colour) -> Colour:
     return value
 
 
+def _allow(folders: list[str] | None) -> list[str] | None:
+    from vcpu_scenario.language.permission import grant
+
+    grant(folders or ())
+    return folders
+
+
 def _assembler() -> str:
     from vcpu_scenario.assembly.assembled import NoAssembler
     from vcpu_scenario.assembly.assemblers import choose
@@ -249,6 +256,15 @@ Debug = Annotated[
     bool,
     typer.Option("--debug", callback=_debug, help="Show the traceback of an internal error."),
 ]
+AllowDirs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-dir",
+        metavar="DIR",
+        callback=_allow,
+        help="Let scenarios name files in DIR, beside those in their own folder. Repeatable.",
+    ),
+]
 ColourOption = Annotated[
     Colour,
     typer.Option(
@@ -309,6 +325,7 @@ def run(
             help="Run on the Dask cluster with this scheduler, such as tcp://host:8786.",
         ),
     ] = None,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -356,6 +373,7 @@ def matrix(
             help="Without --shards: N cases per shard.",
         ),
     ] = 20_000,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -378,6 +396,7 @@ def merge(
     ],
     format_: ReportFormats = None,
     output: ReportOutputs = None,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -392,7 +411,12 @@ def merge(
 
 
 @app.command()
-def check(paths: RequiredPaths, color: ColourOption = Colour.auto, debug: Debug = False) -> Status:
+def check(
+    paths: RequiredPaths,
+    allow_dir: AllowDirs = None,
+    color: ColourOption = Colour.auto,
+    debug: Debug = False,
+) -> Status:
     """Validate scenarios without running them."""
     from vcpu_scenario.cli import check as command
 
@@ -407,6 +431,7 @@ def list_(
     keyword: Keyword = "",
     tag: Tags = None,
     format_: FormatOption = Format.text,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -431,6 +456,7 @@ def explain(
     ] = None,
     vmm: Vmms = None,
     keyword: Keyword = "",
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -520,6 +546,7 @@ def history(
         typer.Option("--format", metavar="FORM", help="text, markdown or json."),
     ] = HistoryFormat.text,
     output: Output = None,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -556,6 +583,7 @@ def stops(
     kernel_image: KernelImage = None,
     initrd: Initrd = None,
     lab: LabSettings = None,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -590,6 +618,7 @@ def assemble(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if a file would change.")
     ] = False,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -658,6 +687,7 @@ def debug_(
     strict: Annotated[
         bool, typer.Option("--strict", help="Offer only the packets that the VMM's own stub has.")
     ] = False,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
