@@ -18,7 +18,7 @@ from typing import Final, Literal, TypeAlias
 
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value
-from vcpu_scenario.language.renamed import OTHER_VALUES, RENAMED
+from vcpu_scenario.language.renamed import OTHER_VALUES, OTHER_WORDS, RENAMED
 from vcpu_scenario.language.scope import Near, Problems
 from vcpu_scenario.language.shapes import Schema, Shape, shape_of, types_of
 from vcpu_scenario.source import Span, did_you_mean, quoted
@@ -209,12 +209,13 @@ class _Check:
                 help=f"write {quoted(new)}, or run `scenario migrate`; what it says is the same",
             )
             return
+        other = OTHER_WORDS.get(key.text, "")
         self._problems.add(
             f"unknown key {quoted(key.text)} in {what}",
             key.span,
             expected=", ".join(properties),
             help="YAML 1.2 has no merge keys" if key.text == "<<" else "",
-            near=(key.text, properties),
+            near=(other if other in properties else key.text, properties),
         )
 
     def _not_one_of(self, node: Scalar, enum: Iterable[Value], what: str) -> None:
@@ -308,6 +309,8 @@ def _hint(node: Node, shape: Shape) -> str:
         return ""
     if node.style != "plain" or str not in shape.scalars or shape.is_type(node):
         return ""
+    if node.value is None:
+        return "leave out what has no value"
     fits = shape.pattern is None or shape.pattern.search(node.text)
     return f'quote it: "{node.text}"' if fits else ""
 

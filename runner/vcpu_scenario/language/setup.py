@@ -214,9 +214,18 @@ def _registers(guest: Node | None, program: Program, scope: Scope) -> tuple[tupl
     if not isinstance(guest, Map):
         return ()
     entry = guest.get("entry")
-    registers = {name: value for name, value, _ in scope.registers(guest.get("registers"))}
+    written, older = guest.get("regs"), guest.key("registers")
+    if written is not None and older is not None:
+        scope.problems.add(
+            "`registers` is `regs` by an older word",
+            older.span,
+            help="put all of them under `regs`",
+        )
+    elif older is not None:
+        written = guest.get("registers")
+    registers = {name: value for name, value, _ in scope.registers(written)}
     if entry is not None and "pc" in registers:
-        scope.problems.add("both `entry` and `registers` say where the vCPU starts", entry.span)
+        scope.problems.add("both `entry` and `regs` say where the vCPU starts", entry.span)
     start = scope.address(entry) if entry is not None else program.entry
     if start is not None:
         registers.setdefault("pc", start)
