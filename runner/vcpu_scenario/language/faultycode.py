@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from vcpu_scenario.assembly.assembled import Problem
@@ -12,6 +13,8 @@ from vcpu_scenario.source import did_you_mean
 
 _WORD: Final = re.compile(r"[A-Za-z_.$][\w.$]*")
 _UNDEFINED: Final = re.compile(r"`([A-Za-z_.$][\w.$]*)` is not defined")
+
+_SUM: Final = re.compile(r"\*UND\*|relocatable expression")
 
 
 class Faulty:
@@ -32,8 +35,17 @@ class Faulty:
         clashing = devices & self.defined
         return not clashing.isdisjoint(_WORD.findall(self._line(problem.line)))
 
-    def hint(self, problem: Problem) -> str:
-        """What to do about it, where it is about a name; maybe nothing."""
+    def in_words(self, problem: Problem) -> Problem:
+        """The problem by the name that it is about, if it is about one, and what to do about it."""
+        if _SUM.search(problem.message):
+            # Of two names that are none the assembler says that it cannot add them.
+            behind = self._line(problem.line)[problem.column - 1 :]
+            known = self.defined | self._scope.devices_written
+            name = next((word for word in _WORD.findall(behind) if word not in known), "")
+            problem = replace(problem, message=f"`{name}` is not defined") if name else problem
+        return replace(problem, hint=self._hint(problem) or problem.hint)
+
+    def _hint(self, problem: Problem) -> str:
         devices = self._scope.devices
         for word in _WORD.findall(problem.message):
             if word in devices and is_word_of_assembly(word):
@@ -55,4 +67,7 @@ class Faulty:
         if found is None or found[1] not in self._scope.devices:
             return ""
         known = self._scope.registers_of.get(found[1], {})
-        return f"`{found[1]}` has no register `{name}`: {register_meant(name, known)}"
+        meant = register_meant(name, known)
+        return (
+            meant if name in meant or known else f"`{found[1]}` has no register `{name}`: {meant}"
+        )

@@ -126,8 +126,8 @@ def _code(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
         for problem in error.problems:
             if not code.is_of_another_fault(problem):
                 span = place.point(problem.line, problem.column)
-                help = code.hint(problem) or problem.hint
-                scope.problems.add(f"assembler: {problem.message}", span, help=help)
+                told = code.in_words(problem)
+                scope.problems.add(f"assembler: {told.message}", span, help=told.hint)
         return replace(_failed(base), defined=code.defined)
     except NoAssembler as error:
         scope.problems.add("this code needs an assembler", node.span, found=str(error))

@@ -262,7 +262,7 @@ def _number_of_brk(check: Check, exit_: Exit, guest: Guest) -> tuple[str, ...]:
     is_brk = exit_.exit == "DEBUG" and hsr >> 26 == esr.EC_BRK64
     if check.field != "pc" or not is_brk or check.value != hsr & esr.BRK_IMMEDIATE:
         return ()
-    where, number = guest.name(exit_.pc), check.value
+    where, number = guest.name(exit_.pc), hsr & esr.BRK_IMMEDIATE
     return (f"`brk` is the address of a BRK, and `imm` its number: brk: {where}, imm: {number}",)
 
 
