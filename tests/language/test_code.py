@@ -10,7 +10,6 @@ from vcpu_scenario.assembly import cache as wordcache
 from vcpu_scenario.assembly.assemble import AssemblerError, NoAssembler, Problem
 from vcpu_scenario.assembly.cache import words_path
 from vcpu_scenario.language import load
-from vcpu_scenario.language import loader as loading
 from vcpu_scenario.source import InvalidScenario, render, split_lines
 
 from tests.language.build import scenario
@@ -100,7 +99,7 @@ def failing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def assemble(source: str, base: int) -> None:
         raise error
 
-    monkeypatch.setattr(loading, "assemble", assemble)
+    monkeypatch.setattr(wordcache, "assemble", assemble)
 
 
 def test_faults_of_the_assembler_look_like_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +138,7 @@ def test_kept_words_need_no_assembler(tmp_path: Path, monkeypatch: pytest.Monkey
     def assemble(source: str, base: int) -> None:
         raise AssertionError("assembled again")
 
-    monkeypatch.setattr(loading, "assemble", assemble)
+    monkeypatch.setattr(wordcache, "assemble", assemble)
     after = load(path)
     assert after.combinations == before.combinations
 
@@ -152,7 +151,7 @@ def test_the_same_code_is_assembled_once(monkeypatch: pytest.MonkeyPatch) -> Non
         calls.append(source)
         return real(source, base)
 
-    monkeypatch.setattr(loading, "assemble", assemble)
+    monkeypatch.setattr(wordcache, "assemble", assemble)
     scenario(CODE + "matrix: {n: [1, 2, 3]}\nfeatures: []\nlimits: {exits: '${n}'}\n")
     assert len(calls) == 1
 

@@ -8,7 +8,6 @@ import pytest
 from vcpu_scenario.assembly import cache as wordcache
 from vcpu_scenario.assembly.assembled import NoAssembler
 from vcpu_scenario.language import load
-from vcpu_scenario.language import loader as loading
 from vcpu_scenario.language.model import Scenario
 from vcpu_scenario.source import InvalidScenario
 
@@ -62,7 +61,7 @@ def test_the_words_are_kept_with_the_addresses_and_need_no_assembler(
     def assemble(source: str, base: int) -> None:
         raise NoAssembler("there is none")
 
-    monkeypatch.setattr(loading, "assemble", assemble)
+    monkeypatch.setattr(wordcache, "assemble", assemble)
     assert load(path).combinations == before.combinations
     # At another address the code is another one.
     path.write_text(NAMED.replace("0x09000000", "0x09010000"))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from vcpu_scenario.assembly import cache
 from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, GivenUp, NoAssembler
-from vcpu_scenario.assembly.cache import assemble, cached
 from vcpu_scenario.assembly.names import Names, in_source, with_names
 from vcpu_scenario.host.reading import Unreadable, read_regular
 from vcpu_scenario.language import schema, yaml12
@@ -272,7 +272,7 @@ class _Loader:
         made = self.assembled.get((source, base))
         if isinstance(made, Assembled):
             return made
-        kept = cached(self.path, source, base)
+        kept = cache.cached(self.path, source, base)
         if kept is not None:
             self.assembled[source, base] = kept
         return kept
@@ -285,7 +285,7 @@ class _Loader:
 
     def _assemble_anew(self, source: str, base: int) -> Assembled | Exception:
         try:
-            return assemble(source, base)
+            return cache.assemble(source, base)
         except GivenUp as error:
             self.given_up = error
             return error
