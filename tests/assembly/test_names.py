@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from vcpu_scenario.assembly.names import Names, names_defined, with_names
 
@@ -71,3 +73,43 @@ def test_columns_behind_a_name_are_those_of_the_source() -> None:
 def test_what_a_source_defines_is_seen_without_an_assembler() -> None:
     source = "start: nop; loop: b loop\n.equ SIZE, 4\n.set END, 8\nLAST = 9\n// no: label\n"
     assert names_defined(source) == {"start", "loop", "SIZE", "END", "LAST"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "line", ["a" * 300_000, "uart " * 60_000, "uart" + " " * 300_000, "ldr x0, =uart;" * 20_000]
+)
+def test_a_long_line_takes_no_longer_than_it_is(line: str) -> None:
+    named = with_names(line, NAMES)
+    assert named.column(1, 1) == 1
+    assert names_defined(line) == set()
+
+
+def test_any_text_is_read_and_its_columns_found() -> None:
+    chance = random.Random(7)
+    words = [
+        "uart",
+        "+",
+        "FR",
+        " ",
+        ";",
+        ":",
+        "=",
+        "#",
+        '"',
+        "'",
+        "/*",
+        "*/",
+        "//",
+        "\\",
+        "\n",
+        "x1",
+    ]
+    for _ in range(200):
+        source = "".join(chance.choices(words, k=chance.randrange(30)))
+        named = with_names(source, NAMES)
+        assert named.text.count("\n") == source.count("\n")
+        for number, line in enumerate(named.text.split("\n"), start=1):
+            columns = [named.column(number, column) for column in range(1, len(line) + 2)]
+            assert columns == sorted(columns)
+            assert all(1 <= column <= len(source.split("\n")[number - 1]) + 1 for column in columns)

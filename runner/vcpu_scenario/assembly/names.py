@@ -17,7 +17,7 @@ from vcpu_scenario.assembly.text import LABELS, NAME, blank_comments
 
 _REGISTER: Final = r"(?:[ \t]*\+[ \t]*([A-Z][A-Z0-9_]*)(?![\w.$]))?"
 _DEFINED: Final = re.compile(
-    r"([\w.$]+)\s*(?::|=(?!=)|\.req\b)|\.(?:equ|set|equiv|eqv|macro|irpc?|unreq)\s+([\w.$]+)",
+    r"(?<![\w.$])([\w.$]+)\s*(?::|=(?!=)|\.req\b)|\.(?:equ|set|equiv|eqv|macro|irpc?|unreq)\s+([\w.$]+)",
     re.IGNORECASE,
 )
 _OF_SYMBOLS: Final = re.compile(
@@ -43,24 +43,31 @@ class Names(NamedTuple):
     registers: Mapping[str, Mapping[str, int]]
 
 
+class Edit(NamedTuple):
+    """A number in place of a name: its columns in the new text, from 1, and by how much what comes
+    behind it has been moved to the right."""
+
+    first: int
+    end: int
+    by: int
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
-    """``text`` is the source with numbers for names; ``edits`` are, by line (from 1), where they
-    stand: (first column in ``text``, what comes behind it is further to the right by so much)."""
+    """``text`` is the source with numbers for names; ``edits`` are where they stand, by line (from
+    1) and from left to right."""
 
     text: str
-    edits: Mapping[int, tuple[tuple[int, int], ...]]
+    edits: Mapping[int, tuple[Edit, ...]]
 
     def column(self, line: int, column: int) -> int:
-        """The column that one of ``text`` has in the source, both from 1."""
+        """The column that one of ``text`` has in the source; all of a number has that of its
+        name."""
         moved = 0
-        for first, by in self.edits.get(line, ()):
-            # Within a number: where its name begins.
-            end = first + len(_number(self.text.split("\n")[line - 1], first))
-            if column >= end:
-                moved += by
-            elif column >= first:
-                return first - moved
+        for edit in self.edits.get(line, ()):
+            if column < edit.end:
+                return min(column, edit.first) - moved
+            moved += edit.by
         return column - moved
 
 
@@ -77,7 +84,7 @@ def in_source(failure: Assembled | Exception, named: Named) -> Assembled | Excep
 def with_names(source: str, names: Names) -> Named:
     """The source with an address for each name of a device, ``uart``, and of a register of one,
     ``uart+FR``, that stands where a value may."""
-    edits: dict[int, tuple[tuple[int, int], ...]] = {}
+    edits: dict[int, tuple[Edit, ...]] = {}
     if not any(name in source for name in names.addresses):
         return Named(source, edits)
     lines = source.split("\n")
@@ -86,7 +93,7 @@ def with_names(source: str, names: Names) -> Named:
     if free:
         pattern = _pattern(tuple(sorted(free)))
         for number, mask in enumerate(masks, start=1):
-            made = _Line(lines[number - 1], mask)
+            made = _Line(lines[number - 1])
             for match in _values(mask, pattern):
                 made.replace(match, _address(match, names))
             if made.edits:
@@ -153,24 +160,25 @@ def _address(match: re.Match[str], names: Names) -> tuple[int, int]:
 class _Line:
     """A line in which names are replaced, from left to right."""
 
-    def __init__(self, line: str, mask: str) -> None:
+    def __init__(self, line: str) -> None:
         self._line = line
         self._at = 0
-        self._text = ""
-        self.edits: list[tuple[int, int]] = []
+        self._parts: list[str] = []
+        self._length = 0
+        self.edits: list[Edit] = []
 
     def replace(self, match: re.Match[str], value: tuple[int, int]) -> None:
         end, address = value
-        self._text += self._line[self._at : match.start()]
         number = f"{address:#x}"
-        self.edits.append((len(self._text) + 1, len(number) - (end - match.start())))
-        self._text += number
+        self._write(self._line[self._at : match.start()])
+        first = self._length + 1
+        self._write(number)
+        self.edits.append(Edit(first, self._length + 1, len(number) - (end - match.start())))
         self._at = end
 
+    def _write(self, text: str) -> None:
+        self._parts.append(text)
+        self._length += len(text)
+
     def finish(self) -> str:
-        return self._text + self._line[self._at :]
-
-
-def _number(line: str, first: int) -> str:
-    found = re.compile(r"0x[0-9a-f]+").match(line, first - 1)
-    return found[0] if found else ""
+        return "".join((*self._parts, self._line[self._at :]))

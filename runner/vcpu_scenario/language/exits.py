@@ -86,6 +86,7 @@ class _Variant:
                 + ", ".join(keys),
                 present[1].span if len(present) > 1 else self.key.span,
                 found=", ".join(key.text for key in present) or "none of them",
+                help="" if present else "`any: {exit: MMIO}` is one of either kind",
             )
         return present[0] if present else None
 
