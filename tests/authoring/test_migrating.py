@@ -67,7 +67,7 @@ def test_the_anchor_of_a_key_stays() -> None:
     ("item", "message"),
     [
         ('{exit: 0, "\\x64o": []}', "a key in this form is not migrated"),
-        ("{exit: 0, do: [], then: []}", "duplicate key `then`"),
+        ("{exit: 0, do: [], then: []}", "`do` is `then` by an older word"),
         ("{exit: 0, do: [", "not YAML"),
     ],
 )

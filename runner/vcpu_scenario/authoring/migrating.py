@@ -25,6 +25,8 @@ def migrated(text: str, path: Path) -> str:
             raise InvalidScenario(faults)
         problems = Problems()
         schema.check(node, problems)
+        if problems.said_twice:
+            raise InvalidScenario(problems.said_twice)
         # What is under an old key is looked at once the key has its present name.
         if not problems.renamed:
             return with_present_words(text, node)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from vcpu_scenario.language.nodes import Map, Node
-from vcpu_scenario.source import Span
+from vcpu_scenario.language.nodes import Map, Node, Scalar
+from vcpu_scenario.source import Diagnostic, Span, quoted
 
 RENAMED: Final[Mapping[str, str]] = {
     "do": "then",
@@ -19,6 +19,16 @@ RENAMED: Final[Mapping[str, str]] = {
 
 OLDER: Final[Mapping[str, Mapping[str, str]]] = {"guest": {"registers": "regs"}}
 """Keys that version 1 had another word for, and keeps, by the key that they stand under."""
+
+
+def said_twice(older: Scalar, new: str) -> Diagnostic:
+    """What is told of a key that stands under an older word beside the present one."""
+    return Diagnostic(
+        f"{quoted(older.text)} is {quoted(new)} by an older word",
+        older.span,
+        found="both of them",
+        help=f"put all of it under {quoted(new)}",
+    )
 
 
 OTHER_WORDS: Final[Mapping[str, str]] = {"registers": "regs", "regs": "registers"}

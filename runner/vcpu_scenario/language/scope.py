@@ -64,6 +64,8 @@ class Problems:
         """The case for which a clause with conditions is being read."""
         self.renamed: dict[Span, str] = {}
         """Keys of older forms of the language, by their place: all of them, reported or not."""
+        self.said_twice: list[Diagnostic] = []
+        """What is wrong with such keys that stand beside those of their present names."""
         for diagnostic in found:
             self.take(diagnostic)
 

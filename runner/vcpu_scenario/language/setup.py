@@ -26,6 +26,7 @@ from vcpu_scenario.language.memory import (
 )
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, is_faulty
 from vcpu_scenario.language.reactions import ReadReaction, read_on
+from vcpu_scenario.language.renamed import said_twice
 from vcpu_scenario.language.scope import Problems, Scope
 from vcpu_scenario.source import quoted
 
@@ -216,11 +217,7 @@ def _registers(guest: Node | None, program: Program, scope: Scope) -> tuple[tupl
     entry = guest.get("entry")
     written, older = guest.get("regs"), guest.key("registers")
     if written is not None and older is not None:
-        scope.problems.add(
-            "`registers` is `regs` by an older word",
-            older.span,
-            help="put all of them under `regs`",
-        )
+        scope.problems.take(said_twice(older, "regs"))
     elif older is not None:
         written = guest.get("registers")
     registers = {name: value for name, value, _ in scope.registers(written)}
