@@ -324,7 +324,10 @@ def _guest(random: Random) -> dict[str, Any]:
     if random.random() < 0.1:
         guest["symbols"] = random.choice(("guest.elf", "data.bin", "link", "gone", "../data.bin"))
     if random.random() < 0.3:
-        guest[random.choice(("regs", "registers"))] = {"x0": random.choice(_NUMBERS), random.choice(_TEXTS): "start"}
+        guest[random.choice(("regs", "registers"))] = {
+            "x0": random.choice(_NUMBERS),
+            random.choice(_TEXTS): "start",
+        }
     return guest
 
 

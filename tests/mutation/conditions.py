@@ -166,7 +166,12 @@ def _flat_clause(clause: Plain, place: Place) -> Plain:
         left["refused"] = _values(left["refused"], place)
     if "final" in left:
         left["final"] = {key: _final(key, value, place) for key, value in left["final"].items()}
-    return left
+        # An empty ring is one that has no entry, and nothing else says anything if it is empty.
+        left["final"] = {
+            key: value for key, value in left["final"].items() if value or key == "ring"
+        }
+    # Where all of it is for other cases nothing is left to be there never.
+    return {key: value for key, value in left.items() if value or key not in ("never", "final")}
 
 
 def _final(key: str, value: Any, place: Place) -> Any:
