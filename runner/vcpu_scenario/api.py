@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.language.model import Scenario, ScenarioCase
+from vcpu_scenario.language.permission import granting
 from vcpu_scenario.running.select import Selection, find, load_all
 from vcpu_scenario.source import Diagnostic, InvalidScenario
 from vcpu_scenario.trace import Entry, Exit, Stop, Trace
@@ -61,11 +62,12 @@ Runnable: TypeAlias = StrPath | Scenario | ScenarioCase
 """What can be run: a file, a folder of files, a scenario, or one of its cases."""
 
 
-def load(path: StrPath) -> Scenario:
+def load(path: StrPath, *, allow_dirs: Iterable[StrPath] = ()) -> Scenario:
     """Load the scenario in the file ``path``.
 
-    Its cases have the ids of the command line: relative to the working directory. Raises
-    :class:`InvalidScenario` with all errors of the file.
+    Its cases have the ids of the command line: relative to the working directory. It may name files
+    in its own folder and in ``allow_dirs``. Raises :class:`InvalidScenario` with all errors of the
+    file, and :class:`~vcpu_scenario.errors.UsageError` for what is no folder.
 
     >>> scenario = load("scenarios/thread/pl011-write-step.vcpu.yaml")
     >>> scenario.title
@@ -76,17 +78,18 @@ def load(path: StrPath) -> Scenario:
     from vcpu_scenario.language import loader
 
     path = Path(path)
-    scenario = loader.load(path)
+    with granting(allow_dirs):
+        scenario = loader.load(path)
     if not path.exists():
         return scenario
     ((_, name),) = find([str(path)])
     return replace(scenario, name=name)
 
 
-def loads(text: str, path: StrPath = "<text>") -> Scenario:
+def loads(text: str, path: StrPath = "<text>", *, allow_dirs: Iterable[StrPath] = ()) -> Scenario:
     """Load a scenario from ``text``. Files that it names are relative to the folder of ``path``.
 
-    Raises :class:`InvalidScenario`.
+    Raises and takes ``allow_dirs`` as :func:`load` does.
 
     >>> scenario = loads('''
     ... title: a breakpoint
@@ -100,7 +103,8 @@ def loads(text: str, path: StrPath = "<text>") -> Scenario:
     """
     from vcpu_scenario.language import loader
 
-    return loader.loads(text, Path(path))
+    with granting(allow_dirs):
+        return loader.loads(text, Path(path))
 
 
 def dumps(scenario: Mapping[str, Any]) -> str:

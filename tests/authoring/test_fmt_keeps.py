@@ -141,3 +141,10 @@ def test_the_order_of_a_matrix_is_part_of_the_meaning(monkeypatch: pytest.Monkey
     monkeypatch.setattr(formatting, "written", lambda document: after)
     with pytest.raises(MeaningChanged, match="the cases are not the same"):
         formatted(before, NOWHERE)
+
+
+def test_an_older_word_is_written_as_the_present_one_and_means_the_same() -> None:
+    text = "title: t\n\nguest:\n  words: [0xd4200000]\n  registers: {x0: 1}  # at the start\n"
+    assert formatted(text, NOWHERE) == text.replace("registers", "regs")
+    both = text.replace("  registers", "  regs: {x1: 2}\n  registers")
+    assert formatted(both, NOWHERE) == both

@@ -128,8 +128,7 @@ KEPT = {
     "blank lines that a block scalar keeps": f"{TITLE}about: |+\n  one\n\n\nguest:\n  words: [1]\n",
     "blanks at the end of a line of code": f"{TITLE}\nguest:\n  code: |\n    nop   \n    brk #0\n",
     "a parameter in quotes": (
-        f'{TITLE}\nmatrix: {{w: [1]}}\n\nguest:\n  words: ["${{w}}"]\n'
-        '  registers: {x1: "${w}"}\n'
+        f'{TITLE}\nmatrix: {{w: [1]}}\n\nguest:\n  words: ["${{w}}"]\n  regs: {{x1: "${{w}}"}}\n'
     ),
 }
 

@@ -67,7 +67,7 @@ def test_the_anchor_of_a_key_stays() -> None:
     ("item", "message"),
     [
         ('{exit: 0, "\\x64o": []}', "a key in this form is not migrated"),
-        ("{exit: 0, do: [], then: []}", "duplicate key `then`"),
+        ("{exit: 0, do: [], then: []}", "`do` is `then` by an older word"),
         ("{exit: 0, do: [", "not YAML"),
     ],
 )
@@ -80,3 +80,12 @@ def test_a_version_that_is_not_known_says_what_to_do() -> None:
     assert loads("version: 1\n" + NEW, HERE).title == "of 0.1"
     with pytest.raises(InvalidScenario, match=r"(?s)1:10: .*expected: 1.*scenario migrate"):
         loads("version: 2\n" + NEW, HERE)
+
+
+def test_older_words_that_version_1_keeps_get_the_present_one() -> None:
+    text = HEAD.replace("words: [0xd503201f, 0xd4000002]", "words: [0], 'registers': {x0: 1} ")
+    device = "devices: {uart: {handled_by: userspace, at: 0x09000000, registers: {0: 1}}}\n"
+    assert migrated(text + device, HERE) == text.replace("'registers'", "'regs'") + device
+    both = text.replace("words: [0]", "words: [0], regs: {x1: 1}")
+    assert migrated(both, HERE) == both
+    assert migrated(both.replace("guest: {", "guest: {&a "), HERE)

@@ -321,8 +321,13 @@ def _guest(random: Random) -> dict[str, Any]:
     guest: dict[str, Any] = {"words": words, "symbols": {"start": 0x4000_0000, "done": 0x4000_0008}}
     if random.random() < 0.2:
         guest = {random.choice(("binary", "elf")): random.choice(("data.bin", "guest.elf", "link"))}
+    if random.random() < 0.1:
+        guest["symbols"] = random.choice(("guest.elf", "data.bin", "link", "gone", "../data.bin"))
     if random.random() < 0.3:
-        guest["registers"] = {"x0": random.choice(_NUMBERS), random.choice(_TEXTS): "start"}
+        guest[random.choice(("regs", "registers"))] = {
+            "x0": random.choice(_NUMBERS),
+            random.choice(_TEXTS): "start",
+        }
     return guest
 
 

@@ -30,7 +30,7 @@ guest:
   words: [0xd503201f, 0xd503201f, 0xd4200000]
   symbols: {start: 0x40000000, poll: 0x40000004, done: 0x40000008}
   entry: start
-  registers: {x0: "${value}", sp: 0x4008_0000, vbar_el1: done+8, s3_0_c15_c0_0: -1}
+  regs: {x0: "${value}", sp: 0x4008_0000, vbar_el1: done+8, s3_0_c15_c0_0: -1}
 
 features: []
 capabilities: [arm_nisv_to_user]

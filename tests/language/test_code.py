@@ -10,7 +10,6 @@ from vcpu_scenario.assembly import cache as wordcache
 from vcpu_scenario.assembly.assemble import AssemblerError, NoAssembler, Problem
 from vcpu_scenario.assembly.cache import words_path
 from vcpu_scenario.language import load
-from vcpu_scenario.language import loader as loading
 from vcpu_scenario.source import InvalidScenario, render, split_lines
 
 from tests.language.build import scenario
@@ -97,10 +96,10 @@ def test_all_faults_of_the_assembler_are_told_with_those_of_the_rest() -> None:
 
 
 def failing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def assemble_for(path: Path, source: str, base: int) -> None:
+    def assemble(source: str, base: int) -> None:
         raise error
 
-    monkeypatch.setattr(loading, "assemble_for", assemble_for)
+    monkeypatch.setattr(wordcache, "assemble", assemble)
 
 
 def test_faults_of_the_assembler_look_like_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,13 +145,13 @@ def test_kept_words_need_no_assembler(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_the_same_code_is_assembled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    real = wordcache.assemble_for
+    real = wordcache.assemble
 
-    def assemble_for(path: Path, source: str, base: int) -> object:
+    def assemble(source: str, base: int) -> object:
         calls.append(source)
-        return real(path, source, base)
+        return real(source, base)
 
-    monkeypatch.setattr(loading, "assemble_for", assemble_for)
+    monkeypatch.setattr(wordcache, "assemble", assemble)
     scenario(CODE + "matrix: {n: [1, 2, 3]}\nfeatures: []\nlimits: {exits: '${n}'}\n")
     assert len(calls) == 1
 

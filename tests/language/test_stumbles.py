@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from vcpu_scenario import InvalidScenario, loads, run
 from vcpu_scenario.errors import UsageError
@@ -9,6 +11,8 @@ from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import parse_range, parse_release
 from vcpu_scenario.running.target import BadTarget, target
 from vcpu_scenario.verdict.result import guest_of
+
+from tests.assembly.test_elf import Elf, Segment
 
 BRK = "guest: {words: [0xd4200000]}\ndebug: {software_breakpoints: true}\n"
 EXPECT = "expect: [{exits: [debug: {}]}]\n"
@@ -137,14 +141,6 @@ def test_one_that_is_none_is_told(key: str) -> None:
     )
 
 
-def test_a_device_that_code_names_is_told_with_its_address() -> None:
-    code = "guest: {code: 'ldr x0, =uart'}\n"
-    device = "devices: {uart: {handled_by: userspace, at: 0x0900_0000}}\n"
-    assert "`uart` is a device: in code write its address, 0x0900_0000" in complaints(
-        f"title: t\n{code}{device}{EXPECT}"
-    )
-
-
 def test_a_branch_is_shown_with_the_label_it_goes_to() -> None:
     words = "guest: {at: 0x40000000, words: [0xd503201f, 0x54ffffe1, 0x14000400], symbols: {"
     text = f"title: t\n{words}again: 0x40000000}}}}\n{EXPECT.replace('debug: {}', 'any: {pc: 0}')}"
@@ -261,3 +257,67 @@ def test_an_errno_without_its_action_is_told() -> None:
     with pytest.raises(InvalidScenario) as caught:
         loads(f"title: t\n{BRK}before: [{{errno: EINVAL}}]\n{EXPECT}")
     assert "one item is one action" in str(caught.value)
+
+
+def test_the_code_of_a_character_is_a_number_also_where_an_address_may_stand() -> None:
+    text = "title: t\nguest: {words: [0xd4200000], regs: {x0: \"'A'\", x1: \"'\\\\n'\"}}\n"
+    assert dict(loads(text).combinations[0].case.regs) == {
+        "pc": 0x4000_0000,
+        "x0": ord("A"),
+        "x1": ord("\n"),
+    }
+
+
+def test_access_alone_is_that_of_any_watchpoint() -> None:
+    code = "guest: {words: [0xb9000420, 0xb9400420, 0xd4200000], regs: {x1: 0x40008000}}\n"
+    text = (
+        f"title: t\n{code}"
+        "debug: {watchpoints: [{at: 0x40008004, len: 4}], software_breakpoints: true}\n"
+        "on: [{each: {debug: {access: write}}, then: [{set: {x5: 1}}, {skip_instruction: true}]}]\n"
+        "observe: [x5]\n"
+        "expect:\n"
+        "  - exits:\n"
+        "      - debug: {access: write, pc: 0x40000000, regs: {x5: 0}}\n"
+        "      - debug: {watchpoint: 0x40000004, access: read, regs: {x5: 1},\n"
+        "          then: [skip_instruction: true]}\n"
+        "      - debug: {brk: 0x40000008}\n"
+    )
+    assert [result.verdict for result in run(loads(text), kernels="6.12")] == ["pass"]
+    wrong = text.replace("watchpoint: 0x40000004, access: read", "access: write")
+    assert [result.verdict for result in run(loads(wrong), kernels="6.12")] == ["fail"]
+    assert "`access` only goes with `watchpoint`" in complaints(
+        text.replace("{brk: 0x40000008}", "{brk: 0x40000008, access: read}")
+    )
+
+
+@pytest.mark.parametrize("number", [0, 7])
+def test_the_number_of_a_brk_in_place_of_its_address_is_told(number: int) -> None:
+    word = f"0x{0xD4200000 | number << 5:x}"
+    text = (
+        f"title: t\nguest: {{words: [{word}], symbols: {{trap: 0x40000000}}}}\n"
+        "debug: {software_breakpoints: true}\n"
+        f"expect: [{{exits: [debug: {{brk: {number}}}]}}]\n"
+    )
+    (result,) = run(loads(text), kernels="6.12")
+    told = f"`brk` is the address of a BRK, and `imm` its number: brk: trap, imm: {number}"
+    assert [told in mismatch.notes for mismatch in result.mismatches] == [True]
+    (other,) = run(loads(text.replace(f"brk: {number}", "brk: 0x40000004")), kernels="6.12")
+    assert not any("its number" in note for found in other.mismatches for note in found.notes)
+
+
+def test_an_elf_file_of_which_parts_lie_far_apart_has_a_slot_for_each(tmp_path: Path) -> None:
+    far = [Segment(0x400000, b"note"), Segment(0x40000000), Segment(0x40010000, memory=0x180000)]
+    (tmp_path / "far.elf").write_bytes(Elf(segments=far).build())
+    (tmp_path / "near.elf").write_bytes(Elf().build())
+    text = "title: t\nguest: {elf: far.elf}\nexpect: [{exits: [error: {}]}]\n"
+    slots = loads(text, tmp_path / "t.vcpu.yaml").combinations[0].case.slots
+    assert [(slot.base, slot.size) for slot in slots] == [
+        (0x400000, 1 << 20),
+        (0x40000000, 0x190000),
+    ]
+    near = loads(text.replace("far", "near"), tmp_path / "t.vcpu.yaml").combinations[0].case.slots
+    assert [(slot.base, slot.size) for slot in near] == [(0x40000000, 1 << 20)]
+    high = Elf(segments=[Segment(0xFFFF_0000_0000_0000)], entry=0xFFFF_0000_0000_0000)
+    (tmp_path / "near.elf").write_bytes(high.build())
+    with pytest.raises(InvalidScenario, match="beyond the guest's physical address space"):
+        loads(text.replace("far", "near"), tmp_path / "t.vcpu.yaml")

@@ -89,6 +89,47 @@ def test_what_may_stand_at_the_cursor(
     assert not none & set(found)
 
 
+CODE = HEAD.replace("           brk #7\n", "           LINE\n           brk #7\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "chosen", "after"),
+    [
+        ("ldr x2, =ua‸", "uart", "ldr x2, =uart"),
+        ("ldr x2, =uart+‸", "uart+FR", "ldr x2, =uart+FR"),
+        ("ldr x2, [x0, #uart+F‸]", "uart+FR", "ldr x2, [x0, #uart+FR]"),
+        ("ldr x2, [x0, #uart+FR-ua‸rt]", "uart", "ldr x2, [x0, #uart+FR-uart]"),
+        ("b ‸", "poll", "b poll"),
+        ("b po‸ // again", "poll", "b poll // again"),
+    ],
+)
+def test_code_is_offered_labels_devices_and_their_registers(
+    line: str, chosen: str, after: str, shared: Editor, path: Path
+) -> None:
+    found = offered(shared, path, CODE.replace("LINE", line))
+    assert found[chosen] == CODE.replace("LINE", after)
+    assert "guest" not in found
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("ldr x2, =ua‸rt", "device `uart`"),
+        ("ldr x2, =uart+F‸R", "register `uart+FR`: `0x9000018`"),
+        ("b po‸ll", "label `poll`: `ldr w1, [x0, #0x18]`"),
+    ],
+)
+def test_a_name_in_code_is_explained_and_leads_to_its_definition(
+    line: str, words: str, shared: Editor, path: Path
+) -> None:
+    plain, row, column = cursor(CODE.replace("LINE", line))
+    shared.open(path, plain)
+    assert words in shared.ask("hover", path, row, column)["contents"]["value"]
+    if "register" not in words:
+        place = shared.ask("definition", path, row, column)["range"]["start"]["line"]
+        assert plain.split("\n")[place].strip().startswith(words.split("`")[1])
+
+
 def test_a_device_that_is_half_written_hides_no_label(shared: Editor, path: Path) -> None:
     text = HEAD.replace("handled_by: userspace", "handled_by: {}")
     assert "poll" in offered(shared, path, f"{text}before: [set: {{x0: ‸}}]\n")
@@ -136,6 +177,7 @@ def test_what_is_chosen_takes_the_place_of_the_word(
             "expect: [exits: [mmio: {read: uart+FR, len: 4}]]",
         ),
         ('kernels: "5.0-5.10"', 'kernels: "5.0..5.10"'),
+        ("data: [{at: 0x40000000, quads: [uartt]}]", "data: [{at: 0x40000000, quads: [uart]}]"),
         (
             'default_reply: 1\nmatrix: {width: [1]}\nobserve: ["${widht}"]',
             'default_reply: 1\nmatrix: {width: [1]}\nobserve: ["${width}"]',
@@ -218,6 +260,20 @@ def test_a_word_is_explained(text: str, words: str, shared: Editor, path: Path) 
     plain, line, column = cursor(HEAD.replace("debug: {software_breakpoints: true}\n", "") + text)
     shared.open(path, plain)
     assert words in shared.ask("hover", path, line, column)["contents"]["value"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("=uatr+FR", "=uart+FR"), ("=uart+FRR", "=uart+FR"), ("=pol", "=poll")]
+)
+def test_a_fix_writes_what_was_meant_in_code(
+    wrong: str, right: str, shared: Editor, path: Path
+) -> None:
+    text = CODE.replace("LINE", f"ldr x2, {wrong}")
+    shared.open(path, text)
+    (fault,) = shared.faults(path)
+    (action,) = shared.fixes(path, fault)
+    (edit,) = action["edit"]["changes"][path.as_uri()]
+    assert applied(text, edit) == CODE.replace("LINE", f"ldr x2, {right}")
 
 
 def test_an_exit_is_shown_on_each_release_with_the_rule_behind_it(shared: Editor) -> None:

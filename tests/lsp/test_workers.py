@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
+from vcpu_scenario.language.permission import granting
 from vcpu_scenario.lsp.jobs import Checked
 from vcpu_scenario.lsp.workers import Failed, TookTooLong, Worker
 
@@ -85,3 +87,25 @@ def test_jobs_wait_for_each_other() -> None:
         await asyncio.gather(*(good(worker) for _ in range(5)))
 
     with_worker(work)
+
+
+def test_folders_that_the_server_allows_are_allowed_to_its_workers(tmp_path: Path) -> None:
+    (tmp_path / "fw.bin").write_bytes(bytes.fromhex("000020d4"))
+    text = (
+        "title: t\n"
+        f"guest: {{binary: {tmp_path}/fw.bin}}\n"
+        "debug: {software_breakpoints: true}\n"
+        "expect: [{exits: [debug: {brk: 0x40000000}]}]\n"
+    )
+
+    async def refused(worker: Worker) -> None:
+        answer = await worker.ask("check", text, "t.vcpu.yaml", seconds=PATIENCE)
+        assert len(answer.faults) == 1
+        assert "outside the scenario's folder" in answer.faults[0].message
+
+    async def read(worker: Worker) -> None:
+        assert await worker.ask("check", text, "t.vcpu.yaml", seconds=PATIENCE) == Checked(())
+
+    with_worker(refused)
+    with granting([tmp_path]):
+        with_worker(read)

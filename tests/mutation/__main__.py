@@ -1,18 +1,25 @@
 """``python -m tests.mutation clauses --count 5000``: nothing passes that does not hold.
 
 ``clauses`` changes what passing cases expect and compares the verdict with a judge of its own;
-``patterns`` does so for short patterns over short texts. ``faults`` spoils one word of a scenario,
-which must draw one kind of error. Each is a function of its seed.
+``patterns`` does so for short patterns over short texts, ``conditions`` for what a clause expects
+in one case and not in another. ``faults`` spoils one word of a scenario, which must draw one kind
+of error. Each is a function of its seed.
 """
 
 from __future__ import annotations
 
 import argparse
 
+from tests.mutation.conditions import conditions
 from tests.mutation.faults import faults
 from tests.mutation.search import clauses, patterns
 
-_SEARCHES = {"clauses": clauses, "patterns": patterns, "faults": faults}
+_SEARCHES = {
+    "clauses": clauses,
+    "patterns": patterns,
+    "conditions": conditions,
+    "faults": faults,
+}
 
 
 def main() -> int:

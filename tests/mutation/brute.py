@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol
 
-from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
+from vcpu_scenario.expectation import Check, Expectation, ExpectedExit, RegListCheck
 from vcpu_scenario.trace import Exit, Stop, Trace
 
 
@@ -133,6 +133,13 @@ def _final_holds(expectation: Expectation, trace: Trace) -> bool:
             or [(entry.addr, entry.len, entry.data[: entry.len]) for entry in entries]
             == [tuple(entry) for entry in ring]
         )
+        and (final.reg_list is None or _list_holds(final.reg_list, trace.reg_list or ()))
+    )
+
+
+def _list_holds(wanted: RegListCheck, listed: Sequence[int]) -> bool:
+    return wanted.count in (None, len(listed)) and all(
+        (register.id in listed) is register.listed for register in wanted.registers
     )
 
 

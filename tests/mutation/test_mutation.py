@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.mutation.conditions import conditions
 from tests.mutation.faults import faults
 from tests.mutation.search import clauses, patterns
 
@@ -20,6 +21,14 @@ def test_a_pattern_matches_only_where_it_can_be_laid_over_all_that_came() -> Non
     tally = patterns(seed=0, count=4000)
     assert tally.wrong == []
     assert 500 < tally.false < 3500
+
+
+@pytest.mark.slow
+def test_a_clause_with_conditions_is_in_each_case_what_is_left_of_it() -> None:
+    tally = conditions(seed=0, count=300)
+    assert tally.wrong == []
+    assert tally.tried > 80
+    assert tally.false > 15
 
 
 @pytest.mark.slow

@@ -157,3 +157,27 @@ def test_a_scenario_for_no_kernel_has_no_tests(project: pytest.Pytester) -> None
     never = breakpoint() | {"kernels": "5.0-v2trap", "expect": [clause]}
     Path("n.vcpu.yaml").write_text(dumps(never))
     assert ids(project, "n.vcpu.yaml") == ["n.vcpu.yaml::5.0-v2trap/plain"]
+
+
+def test_files_outside_a_scenarios_folder_are_read_where_they_are_allowed(
+    pytester: pytest.Pytester, run: Run
+) -> None:
+    own, build = pytester.mkdir("own"), pytester.mkdir("build")
+    (build / "fw.bin").write_bytes(bytes.fromhex("1f2003d5 e00020d4"))
+    scenario = dumps(breakpoint(guest={"binary": "../build/fw.bin"}))
+    (own / "made.vcpu.yaml").write_text(scenario)
+    refused = run("own/made.vcpu.yaml")
+    refused.assert_outcomes(errors=1)
+    refused.stdout.fnmatch_lines("*it is outside the scenario's folder*")
+    run("own/made.vcpu.yaml", "--vcpu-allow-dir", "build").assert_outcomes(passed=2)
+    wrong = run("own/made.vcpu.yaml", "--vcpu-allow-dir", "biuld")
+    wrong.assert_outcomes(errors=1)
+    wrong.stdout.fnmatch_lines("*cannot allow the folder *biuld: no such file or directory*")
+    pytester.makeini("[pytest]\nvcpu_allow_dirs = build")
+    run("own/made.vcpu.yaml").assert_outcomes(passed=2)
+    pytester.makepyfile(
+        "def test_it(scenario_runner):\n"
+        "    scenario_runner.check('own/made.vcpu.yaml')\n"
+        "    assert scenario_runner.load('own/made.vcpu.yaml')\n"
+    )
+    run().assert_outcomes(passed=1)

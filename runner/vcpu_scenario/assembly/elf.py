@@ -75,8 +75,7 @@ def read_elf(data: bytes, at: int = 0) -> ElfImage:
     _check_header(data)
     elf, segments = _parsed(data)
     movable = elf["e_type"] == "ET_DYN"
-    lowest = min(segment["p_vaddr"] for segment in segments)
-    bias = at - lowest // PAGE * PAGE if movable else 0
+    bias = _bias(elf, segments, at)
     place = "p_vaddr" if movable else "p_paddr"
     loads = tuple(_load(segment, segment[place] + bias, data) for segment in segments)
     _check_loads(loads)
@@ -89,6 +88,25 @@ def read_elf(data: bytes, at: int = 0) -> ElfImage:
     symbols = _symbols(elf, data, bias)
     entry = _entry(elf, segments, place) + bias
     return ElfImage(loads, entry, MappingProxyType(symbols), MappingProxyType(lines), movable)
+
+
+def read_symbols(data: bytes, at: int = 0) -> dict[str, int]:
+    """The names of :func:`read_elf`, of a file that need not have what it would load.
+
+    Raises :class:`~vcpu_scenario.assembly.refusal.NotAGuest`.
+    """
+    if len(data) > MAX_FILE:
+        raise NotAGuest(f"it is larger than {MAX_FILE >> 20} MiB")
+    _check_header(data)
+    elf, segments = _parsed(data)
+    return _symbols(elf, data, _bias(elf, segments, at))
+
+
+def _bias(elf: Any, segments: list[Any], at: int) -> int:
+    """By how much a program is moved that is to be at ``at``."""
+    if elf["e_type"] != "ET_DYN":
+        return 0
+    return at - int(min(segment["p_vaddr"] for segment in segments)) // PAGE * PAGE
 
 
 def _check_header(data: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from vcpu_scenario.authoring.concrete import read
 from vcpu_scenario.authoring.layout import written
+from vcpu_scenario.authoring.migrating import with_present_words
 from vcpu_scenario.language import Scenario, loads, yaml12
 from vcpu_scenario.language.clauses import Clause
 from vcpu_scenario.language.nodes import to_plain
@@ -33,17 +34,18 @@ def formatted(text: str, path: str | Path) -> str:
     node, faults = yaml12.parse(text, str(path), events)
     if node is None or faults:
         raise InvalidScenario(faults)
-    result = written(read(text, events))
+    worded = with_present_words(text, node)
+    result = written(read(worded, events if worded == text else None))
     if result != text:
+        if _plain(worded) != _plain(result):
+            raise MeaningChanged("the values are not the same")
+        if _comments(text) != _comments(result):
+            raise MeaningChanged("the comments are not the same")
         _check(text, result, Path(path))
     return result
 
 
 def _check(before: str, after: str, path: Path) -> None:
-    if _plain(before) != _plain(after):
-        raise MeaningChanged("the values are not the same")
-    if _comments(before) != _comments(after):
-        raise MeaningChanged("the comments are not the same")
     try:
         scenario = loads(before, path)
     except InvalidScenario:

@@ -14,6 +14,7 @@ from vcpu_scenario.cli.output import complain, guarded_stdout
 from vcpu_scenario.cli.status import CannotWrite, NoMachine, Status
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.signals import is_interruption
+from vcpu_scenario.language.permission import granting
 
 if TYPE_CHECKING:
     import typer
@@ -38,12 +39,13 @@ def main(args: Sequence[str] | None = None) -> int:
     _forgiving_streams()
     COMMON.debug, COMMON.colour = False, "auto"
     try:
-        if completing:
-            from vcpu_scenario.cli.complete import words_of_bash
+        with granting():
+            if completing:
+                from vcpu_scenario.cli.complete import words_of_bash
 
-            with words_of_bash():
-                return _dispatch(args)
-        return _dispatch(args)
+                with words_of_bash():
+                    return _dispatch(args)
+            return _dispatch(args)
     except UsageError as error:
         complain(f"scenario: {error}")
         return Status.USAGE

@@ -84,6 +84,13 @@ def _colour(value: Colour) -> Colour:
     return value
 
 
+def _allow(folders: list[str] | None) -> list[str] | None:
+    from vcpu_scenario.language.permission import grant
+
+    grant(folders or ())
+    return folders
+
+
 def _assembler() -> str:
     from vcpu_scenario.assembly.assembled import NoAssembler
     from vcpu_scenario.assembly.assemblers import choose
@@ -259,6 +266,15 @@ Debug = Annotated[
     bool,
     typer.Option("--debug", callback=_debug, help="Show the traceback of an internal error."),
 ]
+AllowDirs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-dir",
+        metavar="DIR",
+        callback=_allow,
+        help="Let scenarios name files in DIR, beside those in their own folder. Repeatable.",
+    ),
+]
 ColourOption = Annotated[
     Colour,
     typer.Option(
@@ -320,6 +336,7 @@ def run(
             help="Run on the Dask cluster with this scheduler, such as tcp://host:8786.",
         ),
     ] = None,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -369,6 +386,7 @@ def matrix(
             help="Without --shards: N cases per shard.",
         ),
     ] = 20_000,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -393,6 +411,7 @@ def merge(
     ],
     format_: ReportFormats = None,
     output: ReportOutputs = None,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -407,7 +426,12 @@ def merge(
 
 
 @app.command()
-def check(paths: RequiredPaths, color: ColourOption = Colour.auto, debug: Debug = False) -> Status:
+def check(
+    paths: RequiredPaths,
+    allow_dir: AllowDirs = None,
+    color: ColourOption = Colour.auto,
+    debug: Debug = False,
+) -> Status:
     """Validate scenarios without running them."""
     from vcpu_scenario.cli import check as command
 
@@ -424,6 +448,7 @@ def list_(
     keyword: Keyword = "",
     tag: Tags = None,
     format_: FormatOption = Format.text,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -452,6 +477,7 @@ def explain(
     cpu: CpuOption = None,
     host: HostOption = None,
     keyword: Keyword = "",
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -543,6 +569,7 @@ def history(
         typer.Option("--format", metavar="FORM", help="text, markdown or json."),
     ] = HistoryFormat.text,
     output: Output = None,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -582,6 +609,7 @@ def stops(
     kernel_image: KernelImage = None,
     initrd: Initrd = None,
     lab: LabSettings = None,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -616,6 +644,7 @@ def assemble(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if a file would change.")
     ] = False,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -686,6 +715,7 @@ def debug_(
     strict: Annotated[
         bool, typer.Option("--strict", help="Offer only the packets that the VMM's own stub has.")
     ] = False,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:

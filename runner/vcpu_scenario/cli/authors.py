@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vcpu_scenario.cli import complete
-from vcpu_scenario.cli.app import Colour, ColourOption, Debug, app
+from vcpu_scenario.cli.app import AllowDirs, Colour, ColourOption, Debug, app
 from vcpu_scenario.cli.status import Status
 
 
@@ -94,6 +94,7 @@ def fmt(
         bool,
         typer.Option("--merge", help="Merge clauses that have enough in common into one."),
     ] = False,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -161,7 +162,11 @@ def schema(
 
 
 @app.command()
-def lsp(color: ColourOption = Colour.auto, debug: Debug = False) -> Status:
+def lsp(
+    allow_dir: AllowDirs = None,
+    color: ColourOption = Colour.auto,
+    debug: Debug = False,
+) -> Status:
     """Serve an editor: the Language Server Protocol on standard input and output.
 
     Faults as you type, with fixes; completion, hover, definitions, formatting; a lens that runs a

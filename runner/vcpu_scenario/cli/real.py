@@ -9,6 +9,7 @@ import typer
 
 from vcpu_scenario.cli import complete
 from vcpu_scenario.cli.app import (
+    AllowDirs,
     Colour,
     ColourOption,
     CpuOption,
@@ -67,6 +68,7 @@ def compare(
     kernel_image: KernelImage = None,
     initrd: Initrd = None,
     lab: LabSettings = None,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -193,6 +195,7 @@ def record(
     kernel_image: KernelImage = None,
     initrd: Initrd = None,
     lab: LabSettings = None,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:

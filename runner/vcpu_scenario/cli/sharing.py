@@ -9,6 +9,7 @@ import typer
 
 from vcpu_scenario.cli import complete
 from vcpu_scenario.cli.app import (
+    AllowDirs,
     Colour,
     ColourOption,
     Debug,
@@ -77,6 +78,7 @@ def export(
     words: Annotated[
         bool, typer.Option("--words", help="Write the guest as machine words, not as assembly.")
     ] = False,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:
@@ -121,6 +123,7 @@ def report(
     kernel_image: KernelImage = None,
     initrd: Initrd = None,
     lab: LabSettings = None,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:

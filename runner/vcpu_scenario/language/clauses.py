@@ -201,6 +201,7 @@ def _stops(node: Node | None, setup: Setup) -> tuple[ExpectedStop, ...] | None:
 
 
 def _stop(item: Node, setup: Setup) -> ExpectedStop:
+    _check_whole(item, ("at",), setup)
     at = item.get("at") if isinstance(item, Map) else item
     reason = item.get("reason") if isinstance(item, Map) else None
     return ExpectedStop(
@@ -210,6 +211,21 @@ def _stop(item: Node, setup: Setup) -> ExpectedStop:
         at.text if isinstance(at, Scalar) else "",
         item.span,
     )
+
+
+def _check_whole(item: Node, keys: Iterable[str], setup: Setup) -> None:
+    """Reports what is null in one of the cases, and is no part of it that can be left out."""
+    if not isinstance(item, Map) or item.faulty:
+        return
+    for key in keys:
+        if item.get(key) is None:
+            setup.scope.problems.add(
+                f"{quoted(key)} is null here",
+                item.span,
+                found=f"no value for {setup.scope.problems.case}",
+                expected="a value in each case that it comes in",
+                help="say with `kernels`, `vmm` or `when` in which cases it comes",
+            )
 
 
 def _refused(node: Node | None, setup: Setup) -> Check | None:
@@ -303,6 +319,7 @@ def _ring(final: Map, setup: Setup) -> RingCheck | None:
         )
     entries = []
     for item in node.items:
+        _check_whole(item, ("at", "len", "data"), setup)
         if isinstance(item, Map):
             width = setup.scope.width(item.get("len"))
             data = setup.scope.word(item.get("data"), 8 * width)

@@ -86,6 +86,7 @@ class _Variant:
                 + ", ".join(keys),
                 present[1].span if len(present) > 1 else self.key.span,
                 found=", ".join(key.text for key in present) or "none of them",
+                help="" if present else "`any: {exit: MMIO}` is one of either kind",
             )
         return present[0] if present else None
 
@@ -207,9 +208,14 @@ def _debug(variant: _Variant) -> None:
     cause = variant.one_of(tuple(_DEBUG), 0)
     variant.only_with(("after_emulation",), "step")
     variant.only_with(("imm",), "brk")
-    variant.only_with(("access",), "watchpoint")
     if cause is not None:
+        variant.only_with(("access",), "watchpoint")
         _debug_cause(variant, cause)
+        where = body.get(cause.text)
+        assert where is not None
+        variant.check("pc", variant.scope.address(where), where)
+    elif (access := body.key("access")) is not None:
+        _debug_cause(variant, access)
     variant.word("hsr", bits=32)
     variant.word("hsr_high", bits=32)
     variant.address("far")
@@ -222,10 +228,10 @@ def _debug(variant: _Variant) -> None:
 
 
 def _debug_cause(variant: _Variant, cause: Scalar) -> None:
-    where = variant.body.get(cause.text)
-    assert where is not None
-    value, mask = _DEBUG[cause.text] << 26, _EC
-    key, bits, mask_of = _REFINED.get(cause.text, ("", _no_bits, 0))
+    """Checks the syndrome of a cause; `access` alone is that of a watchpoint, wherever it is."""
+    name = cause.text if cause.text in _DEBUG else "watchpoint"
+    value, mask = _DEBUG[name] << 26, _EC
+    key, bits, mask_of = _REFINED.get(name, ("", _no_bits, 0))
     refined = variant.body.get(key)
     if refined is None:
         variant.checks.append(Check("hsr", value, cause.text, cause.span, mask))
@@ -233,7 +239,6 @@ def _debug_cause(variant: _Variant, cause: Scalar) -> None:
         written = f"{key}: {refined.text if isinstance(refined, Scalar) else ''}"
         value |= bits(refined, variant.scope)
         variant.checks.append(Check("hsr", value, written, refined.span, mask | mask_of))
-    variant.check("pc", variant.scope.address(where), where)
 
 
 def _no_bits(node: Node, scope: Scope) -> int:
@@ -264,6 +269,7 @@ def _mmio(variant: _Variant) -> None:
     way = variant.one_of(("read", "write"), 1)
     variant.only_with(("reply",), "read")
     variant.only_with(("data", "data_bytes"), "write")
+    variant.only_with(("data",), "len")
     if way is not None:
         is_write = int(way.text == "write")
         variant.checks.append(Check("is_write", is_write, way.text, way.span))

@@ -1,4 +1,5 @@
-"""Files that a scenario names: within its own folder, and of a size that is meant."""
+"""Files that a scenario names: within its own folder or one that was allowed, and of a size that
+is meant."""
 
 from __future__ import annotations
 
@@ -14,17 +15,21 @@ from vcpu_scenario.source import quoted
 MAX_SCENARIO: Final = 1 << 20
 MAX_CONTENTS: Final = 256 << 20
 """Of all files that a scenario names together."""
+_ALLOW: Final = "`--allow-dir DIR` lets scenarios name the files in DIR as well"
 
 
 @dataclass(slots=True)
 class Folder:
-    """The folder of a scenario, which the files it names may not leave, through no link.
+    """The folder of a scenario, which the files it names may not leave, through no link, but for
+    another one that is allowed.
 
     A file is read once, whatever names it how often; all of them together are bounded.
     """
 
     path: Path
     problems: Problems
+    allowed: tuple[Path, ...] = ()
+    """Other folders with files that it may name, resolved."""
     _read: dict[str, bytes | Unreadable] = field(default_factory=dict)
     _left: int = MAX_CONTENTS
 
@@ -38,7 +43,7 @@ class Folder:
         self.problems.add(
             f"cannot read the file {quoted(name.text)}: {found}",
             name.span,
-            expected=f"a file in {self.path}/",
+            expected=" or ".join(f"a file in {folder}/" for folder in (self.path, *self.allowed)),
             help=found.help,
         )
         return None
@@ -57,6 +62,6 @@ class Folder:
             wanted = (folder / name).resolve()
         except (OSError, RuntimeError, ValueError) as error:
             raise Unreadable(reason(error)) from None
-        if not wanted.is_relative_to(folder):
-            raise Unreadable("it is outside the scenario's folder")
+        if not any(map(wanted.is_relative_to, (folder, *self.allowed))):
+            raise Unreadable("it is outside the scenario's folder", _ALLOW)
         return wanted

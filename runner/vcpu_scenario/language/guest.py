@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, NoAssembler
+from vcpu_scenario.assembly.names import Names
 from vcpu_scenario.case import Load
+from vcpu_scenario.language.faultycode import Faulty
 from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.linux import DEFAULT_MEMORY, Linux, Missing, read_linux
 from vcpu_scenario.language.nodes import Map, Node, Scalar
 from vcpu_scenario.language.nodes import Sequence as Items
-from vcpu_scenario.language.scope import IPA_LIMIT, Scope
+from vcpu_scenario.language.scope import IPA_LIMIT, PAGE, Scope
 from vcpu_scenario.language.text import TextPlace
 from vcpu_scenario.source import Span, quoted
 
 DEFAULT_BASE: Final = 0x4000_0000
 
-Assemble = Callable[[str, int], Assembled]
+Assemble = Callable[[str, int, Names], Assembled]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Program:
     linux: Linux | None = None
     missing: str = ""
     room: int = 1 << 20
+    defined: frozenset[str] = frozenset()
+    """Names that the code gives a meaning, where it could not be assembled."""
     movable: bool = False
     """It runs wherever it is loaded: an ELF file that is position-independent."""
 
@@ -74,13 +77,11 @@ def read_program(guest: Map, scope: Scope, sources: Sources) -> Program:
     if key.text == "elf" and at is not None and program.ok:
         _check_place(program, at, base, scope)
     program = replace(program, ok=program.ok and placed)
-    return _with_symbols(program, guest.get("symbols"), scope)
+    return _with_symbols(program, guest.get("symbols"), scope, sources.folder)
 
 
 def _check_place(program: Program, at: Scalar, base: int, scope: Scope) -> None:
     """Reports an ``at`` that an ELF file cannot be loaded at."""
-    from vcpu_scenario.assembly.dynamic import PAGE
-
     if not program.movable:
         scope.problems.add(
             "an ELF file brings its own addresses",
@@ -115,25 +116,19 @@ def _failed(base: int) -> Program:
     return Program(base, ok=False)
 
 
-def _device_hint(message: str, scope: Scope) -> str:
-    """Assembly knows labels, and devices by their addresses alone."""
-    for word in re.findall(r"[A-Za-z_]\w*", message):
-        if word in scope.device_places:
-            return f"`{word}` is a device: in code write its address, {scope.device_places[word]}"
-    return ""
-
-
 def _code(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
     assert isinstance(node, Scalar)
     place = TextPlace(node, sources.file_lines)
     try:
-        assembled = sources.assemble(node.text, base)
+        assembled = sources.assemble(node.text, base, Names(scope.devices, scope.registers_of))
     except AssemblerError as error:
+        code = Faulty(node.text, scope)
         for problem in error.problems:
-            span = place.point(problem.line, problem.column)
-            hint = _device_hint(problem.message, scope) or problem.hint
-            scope.problems.add(f"assembler: {problem.message}", span, help=hint)
-        return _failed(base)
+            if not code.is_of_another_fault(problem):
+                span = place.point(problem.line, problem.column)
+                told = code.in_words(problem)
+                scope.problems.add(f"assembler: {told.message}", span, help=told.hint)
+        return replace(_failed(base), defined=code.defined)
     except NoAssembler as error:
         scope.problems.add("this code needs an assembler", node.span, found=str(error))
         return _failed(base)
@@ -177,6 +172,16 @@ def _elf(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
     except NotAGuest as fault:
         scope.problems.add(f"{quoted(node.text)} is no guest: {fault}", node.span)
         return _failed(base)
+    last = max(load.addr + len(load.data) for load in image.loads)
+    if last > IPA_LIMIT:
+        scope.problems.add(
+            "beyond the guest's physical address space",
+            node.span,
+            found=f"segments at {image.base:#x} to {last:#x}",
+            expected=f"at most {IPA_LIMIT:#x}, 40 bits",
+            help="give the segments physical addresses when linking: AT(...), or -Ttext=0x40000000",
+        )
+        return _failed(base)
     return Program(
         image.base,
         image.loads,
@@ -217,7 +222,9 @@ _FORMS: Final[Mapping[str, Callable[[Node, int, Scope, Sources], Program]]] = {
 }
 
 
-def _with_symbols(program: Program, node: Node | None, scope: Scope) -> Program:
+def _with_symbols(program: Program, node: Node | None, scope: Scope, folder: Folder) -> Program:
+    if isinstance(node, Scalar):
+        return _with_symbols_of(program, node, scope, folder)
     if not isinstance(node, Map):
         return program
     symbols = dict(program.symbols)
@@ -226,3 +233,29 @@ def _with_symbols(program: Program, node: Node | None, scope: Scope) -> Program:
             scope.problems.add(f"the code already has a label {quoted(key.text)}", key.span)
         symbols[key.text] = scope.word(value)
     return replace(program, symbols=symbols)
+
+
+def _with_symbols_of(program: Program, name: Scalar, scope: Scope, folder: Folder) -> Program:
+    """The program with the names of a file, which has to agree with those that it has itself."""
+    from vcpu_scenario.assembly.refusal import NotAGuest
+    from vcpu_scenario.assembly.symbolfile import names_in
+
+    data = folder.read(name)
+    if data is None:
+        return replace(program, ok=False)
+    try:
+        found = names_in(data, program.base & -PAGE if program.movable else program.base)
+    except NotAGuest as fault:
+        scope.problems.add(f"no symbols from {quoted(name.text)}: {fault}", name.span)
+        return replace(program, ok=False)
+    own = program.symbols
+    # Linux has local names more than once, and System.map need not have the same of them first.
+    other = next((key for key in own if found.get(key, own[key]) != own[key]), None)
+    if other is not None and program.linux is None:
+        scope.problems.add(
+            f"{quoted(name.text)} has another address for {quoted(other)} than the guest itself",
+            name.span,
+            found=f"{found[other]:#x}, and {own[other]:#x} in the guest",
+            expected="the symbols of this guest",
+        )
+    return replace(program, symbols={**found, **own})

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from vcpu_scenario.assembly import cache
 from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, GivenUp, NoAssembler
-from vcpu_scenario.assembly.cache import assemble_for, cached
+from vcpu_scenario.assembly.names import Names, in_source, with_names
 from vcpu_scenario.host.reading import Unreadable, read_regular
 from vcpu_scenario.language import schema, yaml12
 from vcpu_scenario.language.bycase import CONDITIONS
@@ -27,6 +28,7 @@ from vcpu_scenario.language.params import (
     substitute_in,
     values_of,
 )
+from vcpu_scenario.language.permission import granted
 from vcpu_scenario.language.possible import check_done, never_done
 from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.language.selection import (
@@ -149,9 +151,11 @@ class _Loader:
         self.never: dict[Span, str] = {}
         """Why what is done at exits that fit a pattern is never done, empty where it may be."""
         self.assembled: dict[tuple[str, int], Assembled | Exception] = {}
+        self.assembles: dict[tuple[str, int], None] = {}
+        """The sources that code was made of, with addresses for the names of devices."""
         self.given_up: GivenUp | None = None
         """What took too long to assemble; a matrix would have each of its codes take as long."""
-        folder = Folder(path.parent, problems)
+        folder = Folder(path.parent, problems, granted())
         self.sources = Sources(self._assemble, folder, split_lines(text))
 
     def scenario(self, name: str, *, conditions: bool) -> Scenario:
@@ -185,7 +189,7 @@ class _Loader:
             _texts(root.get("origin")),
             audience,
             combinations,
-            tuple(self.assembled),
+            tuple(self.assembles),
         )
 
     def _check_size(self, audience: Audience) -> bool:
@@ -247,19 +251,45 @@ class _Loader:
         checked = schema.check(root, self.problems, again=True)
         return checked if isinstance(checked, Map) else root
 
-    def _assemble(self, source: str, base: int) -> Assembled:
-        kept = self.assembled.get((source, base))
-        if kept is None:
-            kept = self.assembled[source, base] = self._assemble_anew(source, base)
-        if isinstance(kept, Exception):
-            raise kept
+    def _assemble(self, source: str, base: int, names: Names) -> Assembled:
+        """The code of ``source``; where that is none as it is, with addresses for ``names``.
+
+        In this order, so that no name of a device changes what code means that has one already.
+        """
+        key = source, base
+        found: Assembled | Exception | None = self._kept(source, base)
+        if found is None:
+            named = with_names(source, names)
+            if named.edits:
+                found = self._kept(named.text, base)
+                key = (named.text, base) if found else key
+            found = found or self._made(source, base)
+            if named.edits and isinstance(found, AssemblerError):
+                key = named.text, base
+                found = in_source(self._made(*key), named)
+        if isinstance(found, Exception):
+            raise found
+        self.assembles[key] = None
+        return found
+
+    def _kept(self, source: str, base: int) -> Assembled | None:
+        made = self.assembled.get((source, base))
+        if isinstance(made, Assembled):
+            return made
+        kept = cache.cached(self.path, source, base)
+        if kept is not None:
+            self.assembled[source, base] = kept
         return kept
 
+    def _made(self, source: str, base: int) -> Assembled | Exception:
+        made = self.assembled.get((source, base)) or self.given_up
+        if made is None:
+            made = self.assembled[source, base] = self._assemble_anew(source, base)
+        return made
+
     def _assemble_anew(self, source: str, base: int) -> Assembled | Exception:
-        if self.given_up is not None:
-            return cached(self.path, source, base) or self.given_up
         try:
-            return assemble_for(self.path, source, base)
+            return cache.assemble(source, base)
         except GivenUp as error:
             self.given_up = error
             return error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -62,15 +62,15 @@ class Memory:
 
 
 def read_memory(memory: Node | None, program: Program, scope: Scope, folder: Folder) -> Memory:
-    """The memory slots and their contents; one slot around the code where there are none."""
+    """The memory slots and their contents; where there are none, one around the code, or more for
+    an ELF file that it does not hold."""
     found = Memory()
     if not isinstance(memory, Items):
         if not program.ok:
             # Nobody knows where it would lie.
             return Memory(complete=False)
-        base = program.base & -PAGE
-        size = min(program.room, IPA_LIMIT - base)
-        found.add(Memslot(base, size), program.span or Span("", 1, 1, 1, 1), implicit=True)
+        for slot in _around(program):
+            found.add(slot, program.span or Span("", 1, 1, 1, 1), implicit=True)
         return found
     for item in memory.items:
         if isinstance(item, Map):
@@ -83,6 +83,19 @@ def read_memory(memory: Node | None, program: Program, scope: Scope, folder: Fol
             found.contents += _contents(item, slot, scope, folder)
     _check_total(found, scope)
     return found
+
+
+def _around(program: Program) -> Iterator[Memslot]:
+    """The slots that hold a program: of ``room`` bytes each, or larger for a part that is."""
+    base = program.base & -PAGE
+    end = base + program.room
+    for load in sorted(program.loads, key=lambda load: load.addr):
+        if load.addr >= end + program.room:
+            yield Memslot(base, end - base)
+            base = load.addr & -PAGE
+            end = base + program.room
+        end = max(end, load.addr + len(load.data) + PAGE - 1 & -PAGE)
+    yield Memslot(base, min(end, IPA_LIMIT) - base)
 
 
 def _check_total(memory: Memory, scope: Scope) -> bool:
@@ -268,7 +281,11 @@ def check_in_memory(item: Bytes, memory: Memory, what: str, scope: Scope) -> Non
         item.span,
         found=f"{item.addr:#x} to {end:#x}",
         expected=f"within a memory slot: {shown}",
+        help=_BY_DEFAULT if any(region.implicit for region in memory.regions) else "",
     )
+
+
+_BY_DEFAULT: Final = "without `memory` there is the default slot alone: list slots under `memory`"
 
 
 def loads_of(items: Iterable[Bytes]) -> tuple[Load, ...]:

@@ -18,7 +18,7 @@ from typing import Final, Literal, TypeAlias
 
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value
-from vcpu_scenario.language.renamed import OTHER_VALUES, RENAMED
+from vcpu_scenario.language.renamed import OTHER_VALUES, OTHER_WORDS, RENAMED, said_twice
 from vcpu_scenario.language.scope import Near, Problems
 from vcpu_scenario.language.shapes import Schema, Shape, shape_of, types_of
 from vcpu_scenario.source import Span, did_you_mean, quoted
@@ -142,7 +142,7 @@ class _Check:
         changed = False
         for entry in entries:
             key, value = entry
-            below = shape.properties.get(key.text) or self._further(key, shape, what)
+            below = shape.properties.get(key.text) or self._further(key, shape, what, entries)
             if below is None:
                 changed = True
             elif isinstance(below, bool) or (type(value) is Scalar and below.fits(value)):
@@ -154,11 +154,13 @@ class _Check:
                     kept.append(entry if found is value else (key, found))
         return tuple(kept) if changed else entries
 
-    def _further(self, key: Scalar, shape: Shape, what: str) -> Shape | Literal[True] | None:
+    def _further(
+        self, key: Scalar, shape: Shape, what: str, beside: Entries
+    ) -> Shape | Literal[True] | None:
         """What the value of a key has to be like that the schema does not name; None where it
         may not have such a key."""
         if shape.further is False:
-            self._unknown(key, shape.properties, what)
+            self._unknown(key, shape.properties, what, beside)
             return None
         names = shape.names
         if names is None or shape.further is True or names.fits_text(key.text):
@@ -198,9 +200,15 @@ class _Check:
             )
         return not absent
 
-    def _unknown(self, key: Scalar, properties: Mapping[str, Shape], what: str) -> None:
+    def _unknown(
+        self, key: Scalar, properties: Mapping[str, Shape], what: str, beside: Entries
+    ) -> None:
         new = RENAMED.get(key.text)
         if new is not None and new in properties:
+            if any(other.text == new for other, _ in beside):
+                self._problems.said_twice.append(said_twice(key, new))
+                self._problems.take(self._problems.said_twice[-1])
+                return
             self._problems.renamed[key.span] = key.text
             self._problems.add(
                 f"{quoted(key.text)} in {what} has another name now",
@@ -209,12 +217,13 @@ class _Check:
                 help=f"write {quoted(new)}, or run `scenario migrate`; what it says is the same",
             )
             return
+        other = OTHER_WORDS.get(key.text, "")
         self._problems.add(
             f"unknown key {quoted(key.text)} in {what}",
             key.span,
             expected=", ".join(properties),
             help="YAML 1.2 has no merge keys" if key.text == "<<" else "",
-            near=(key.text, properties),
+            near=(other if other in properties else key.text, properties),
         )
 
     def _not_one_of(self, node: Scalar, enum: Iterable[Value], what: str) -> None:
@@ -308,6 +317,8 @@ def _hint(node: Node, shape: Shape) -> str:
         return ""
     if node.style != "plain" or str not in shape.scalars or shape.is_type(node):
         return ""
+    if node.value is None:
+        return "leave out what has no value"
     fits = shape.pattern is None or shape.pattern.search(node.text)
     return f'quote it: "{node.text}"' if fits else ""
 

@@ -64,6 +64,8 @@ class Problems:
         """The case for which a clause with conditions is being read."""
         self.renamed: dict[Span, str] = {}
         """Keys of older forms of the language, by their place: all of them, reported or not."""
+        self.said_twice: list[Diagnostic] = []
+        """What is wrong with such keys that stand beside those of their present names."""
         for diagnostic in found:
             self.take(diagnostic)
 
@@ -129,8 +131,8 @@ class Scope:
     complete: bool = True
     registers_of: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """The addresses of registers that have a name, by device."""
-    device_places: Mapping[str, str] = field(default_factory=dict)
-    """Where devices are, as it is written, for code that names one."""
+    devices_written: frozenset[str] = frozenset()
+    """Names of devices, also of those in which something is wrong."""
     vcpus: int = 1
 
     def number(self, node: Node | None, *, low: int = 0, high: int = U64) -> int:
@@ -269,17 +271,12 @@ class Scope:
         if name in known:
             return known[name]
         if self.complete:
-            # Of hundreds for interrupts the first of each kind is enough to show what there is.
-            some = [one for one in known if re.search(r"\D[0]?\Z", one)]
-            meant = name.removeprefix("UART")
+            kinds = _some(_of_each_kind(known))
             self.problems.add(
                 f"{quoted(device)} has no register {quoted(name)}",
                 node.span,
-                expected=_some(some) if known else "an offset in bytes: device+0x18",
-                help=f"did you mean `{meant}`?"
-                if meant in known
-                else did_you_mean(name, some)
-                or "models pl011, vgic-v2 and vgic-v3 have names for their registers",
+                expected=kinds or "an offset in bytes: device+0x18",
+                help=register_meant(name, known),
             )
         return 0
 
@@ -294,6 +291,24 @@ class Scope:
             help="" if known else "give the code a label, or name the address under `symbols`",
             near=(name, known),
         )
+
+
+def register_meant(name: str, known: Iterable[str]) -> str:
+    """What to do about a register ``name`` that a device with those ``known`` has not."""
+    known = list(known)
+    upper = name.upper()
+    for meant in (upper, upper.removeprefix("UART")):
+        if meant in known:
+            return f"did you mean `{meant}`?"
+    return (
+        did_you_mean(name, _of_each_kind(known))
+        or "models pl011, vgic-v2 and vgic-v3 have names for their registers"
+    )
+
+
+def _of_each_kind(registers: Iterable[str]) -> list[str]:
+    """Of hundreds for interrupts the first of each kind is enough to show what there is."""
+    return [name for name in registers if re.search(r"\D[0]?\Z", name)]
 
 
 _FLAGS: Final = {"true": True, "false": False}

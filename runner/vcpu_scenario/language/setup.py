@@ -26,6 +26,7 @@ from vcpu_scenario.language.memory import (
 )
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, is_faulty
 from vcpu_scenario.language.reactions import ReadReaction, read_on
+from vcpu_scenario.language.renamed import said_twice
 from vcpu_scenario.language.scope import Problems, Scope
 from vcpu_scenario.source import quoted
 
@@ -70,11 +71,11 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     guest = root.get("guest")
     if isinstance(guest, Map):
         scope.complete &= not is_faulty(guest.get("symbols"))
-    scope.device_places = _device_places(root.get("devices"))
-    program = read_program(guest, scope, sources) if isinstance(guest, Map) else Program(ok=False)
     devices = read_devices(root.get("devices"), scope)
-    scope.labels, scope.devices = program.symbols, devices.addresses
-    scope.registers_of = devices.registers
+    scope.devices, scope.registers_of = devices.addresses, devices.registers
+    scope.devices_written = _names_of(root.get("devices"))
+    program = read_program(guest, scope, sources) if isinstance(guest, Map) else Program(ok=False)
+    scope.labels = program.symbols
     scope.complete &= program.ok
     _check_names(root.get("devices"), program, scope)
 
@@ -161,19 +162,16 @@ def check_doings(doings: Doings, memory: Memory) -> None:
         check_in_memory(written, later, "this writes", doings.scope)
 
 
-def _device_places(devices: Node | None) -> dict[str, str]:
-    """The addresses of devices as they are written, by name."""
-    found = {}
-    for key, device in devices.entries if isinstance(devices, Map) else ():
-        at = device.get("at") if isinstance(device, Map) else None
-        if isinstance(at, Scalar):
-            found[key.text] = at.text
-    return found
+def _names_of(devices: Node | None) -> frozenset[str]:
+    return frozenset(key.text for key, _ in devices.entries) if isinstance(devices, Map) else _NONE
+
+
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 def _check_names(devices: Node | None, program: Program, scope: Scope) -> None:
     for key, _ in devices.entries if isinstance(devices, Map) else ():
-        if key.text in program.symbols:
+        if key.text in program.symbols or key.text in program.defined:
             scope.problems.add(
                 f"{quoted(key.text)} is the name of a device and of a label",
                 key.span,
@@ -217,9 +215,14 @@ def _registers(guest: Node | None, program: Program, scope: Scope) -> tuple[tupl
     if not isinstance(guest, Map):
         return ()
     entry = guest.get("entry")
-    registers = {name: value for name, value, _ in scope.registers(guest.get("registers"))}
+    written, older = guest.get("regs"), guest.key("registers")
+    if written is not None and older is not None:
+        scope.problems.take(said_twice(older, "regs"))
+    elif older is not None:
+        written = guest.get("registers")
+    registers = {name: value for name, value, _ in scope.registers(written)}
     if entry is not None and "pc" in registers:
-        scope.problems.add("both `entry` and `registers` say where the vCPU starts", entry.span)
+        scope.problems.add("both `entry` and `regs` say where the vCPU starts", entry.span)
     start = scope.address(entry) if entry is not None else program.entry
     if start is not None:
         registers.setdefault("pc", start)

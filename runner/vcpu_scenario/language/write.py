@@ -126,7 +126,7 @@ def _guest(case: Case) -> Iterator[str]:
     if case.regs and case.regs[-1] == ("pc", code.addr):
         del registers["pc"]
     if registers:
-        yield f"  registers: {flow(registers)}"
+        yield f"  regs: {flow(registers)}"
 
 
 def _words(load: c.Load, indent: str) -> Iterator[str]:

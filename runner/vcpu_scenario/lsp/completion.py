@@ -17,7 +17,7 @@ from lsprotocol.types import (
 
 from vcpu_scenario.lsp.cursor import Cursor, cursor
 from vcpu_scenario.lsp.documents import Document
-from vcpu_scenario.lsp.vocabulary import Word, keys_at, values_at
+from vcpu_scenario.lsp.vocabulary import Word, addresses, keys_at, values_at
 
 _KINDS: Final[Mapping[str, CompletionItemKind]] = {
     "key": CompletionItemKind.Property,
@@ -56,6 +56,8 @@ def _words(document: Document, at: Cursor) -> Iterator[tuple[Word, str]]:
     for spot in at.spots:
         if spot.is_key:
             found = [word for word in keys_at(spot.path) if word.text not in spot.present]
+        elif spot.in_code:
+            found = addresses(document.around(at.start), document.symbols)
         else:
             found = values_at(spot.path, document.around(at.start), document.symbols)
         for word in found:

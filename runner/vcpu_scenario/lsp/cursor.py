@@ -16,7 +16,10 @@ import yaml
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MARK: Final = "zz--here--zz"
 _WORD: Final = re.compile(r"[\w.$][\w.$+\-]*\Z|\Z")
+_IN_CODE: Final = re.compile(r"(?<![\w.$])[A-Za-z_.$][\w.$]*(?:\+\w*)?\Z|\Z")
 _REST: Final = re.compile(r"[\w.$+\-]*")
+_IN_CODE_BEHIND: Final = re.compile(r"[\w.$]*")
+_CODE: Final = ("guest", "code")
 _MOST_EVENTS: Final = 200_000
 
 
@@ -29,6 +32,8 @@ class Spot(NamedTuple):
     path: tuple[str | int, ...]
     is_key: bool
     present: frozenset[str]
+    in_code: bool = False
+    """Within the guest's code, where names stand among much else."""
 
 
 class Cursor(NamedTuple):
@@ -43,7 +48,7 @@ class Cursor(NamedTuple):
 
 
 def cursor(text: str, offset: int) -> Cursor:
-    """What can stand at ``offset``; no spot within a comment or a text of several lines."""
+    """What can stand at ``offset``; none in a comment, or in a text but code."""
     found = _WORD.search(text, text.rfind("\n", 0, offset) + 1, offset)
     start = found.start() if found else offset
     rest = _REST.match(text, offset)
@@ -59,6 +64,11 @@ def cursor(text: str, offset: int) -> Cursor:
             if spot is not None:
                 spots.setdefault((spot.path, spot.is_key), spot)
                 break
+    if any(spot.in_code for spot in spots.values()):
+        found = _IN_CODE.search(text, start, offset)
+        start = found.start() if found else offset
+        rest = _IN_CODE_BEHIND.match(text, offset)
+        end, followed = rest.end() if rest else offset, False
     return Cursor(start, end, quoted, followed, tuple(spots.values()))
 
 
@@ -104,10 +114,12 @@ def _spot(text: str) -> Spot | None:
                 value = event.value if isinstance(event, yaml.ScalarEvent) else ""
                 is_key = bool(stack) and stack[-1].is_map and stack[-1].key is None
                 if spot is None and _MARK in value:
-                    if not _is_word(value, getattr(event, "style", None)):
-                        return None
                     steps = stack[:-1] if is_key else stack
                     path = tuple(each.step for each in steps)
+                    if not is_key and path == _CODE:
+                        return Spot(path, False, frozenset(), in_code=True)
+                    if not _is_word(value, getattr(event, "style", None)):
+                        return None
                     spot = Spot(path, is_key, frozenset(stack[-1].keys) if is_key else frozenset())
                     depth = len(stack)
                     if not is_key:

@@ -13,6 +13,7 @@ from vcpu_scenario.lsp.documents import Document
 from vcpu_scenario.lsp.vocabulary import LABEL
 
 _NAME: Final = re.compile(r"[A-Za-z_.$][\w.$]*")
+_OF_DEVICE: Final = re.compile(r"[A-Za-z_.$][\w.$]* ?\+ ?[A-Z][A-Z0-9_]*")
 
 
 def definition(document: Document, position: Position) -> Location | None:
@@ -27,12 +28,13 @@ def definition(document: Document, position: Position) -> Location | None:
     return None
 
 
-def name_at(text: str, offset: int) -> str:
-    """The name at an offset, or nothing."""
+def name_at(text: str, offset: int, *, of_device: bool = False) -> str:
+    """The name at an offset, or nothing; ``of_device`` with the device before it, ``uart+FR``."""
+    pattern = _OF_DEVICE if of_device else _NAME
     start = text.rfind("\n", 0, offset) + 1
     end = text.find("\n", offset)
     line = text[start : end if end >= 0 else len(text)]
-    for found in _NAME.finditer(line):
+    for found in pattern.finditer(line):
         if start + found.start() <= offset <= start + found.end():
             return found[0].rstrip(".")
     return ""

@@ -24,10 +24,19 @@ def meaning(document: Document, found: Here, position: Position) -> str:
     name = name_at(text.text, text.positions.offset_of(position))
     if (rule := rule_about(name)) and not found.is_key:
         return f"`{name}`\n\n{rule}"
-    parts = [about(found.path)] if isinstance(found.node, Scalar) else []
-    if isinstance(found.node, Scalar) and not found.is_key:
-        parts.insert(0, _address(document, name))
-    return "\n\n".join(filter(None, parts))
+    if not isinstance(found.node, Scalar):
+        return ""
+    named = "" if found.is_key else _address(document, name) or register_at(document, position)
+    if named and found.path == ("guest", "code"):
+        return named  # what code is need not be said at each of its words
+    return "\n\n".join(filter(None, (named, about(found.path))))
+
+
+def register_at(document: Document, position: Position) -> str:
+    """What the register of a device is that stands at a position, ``uart+FR``."""
+    text = document.now
+    whole = name_at(text.text, text.positions.offset_of(position), of_device=True)
+    return _address(document, whole.replace(" ", ""))
 
 
 def _address(document: Document, name: str) -> str:

@@ -202,7 +202,8 @@ def _texts(server: Server, session: Session) -> None:
 
 def _questions(server: Server, session: Session) -> None:
     @server.feature(
-        types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=[" ", "+", '"'])
+        types.TEXT_DOCUMENT_COMPLETION,
+        types.CompletionOptions(trigger_characters=[" ", "+", "=", "#", '"']),
     )
     def complete(params: types.CompletionParams) -> types.CompletionList | None:
         document = session.documents.get(params.text_document.uri)

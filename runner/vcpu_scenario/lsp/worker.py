@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, Final
 
 from vcpu_scenario.host import signals
+from vcpu_scenario.language.permission import grant
 from vcpu_scenario.lsp import jobs
 
 LENGTH: Final = struct.Struct("<I")
@@ -37,7 +38,7 @@ _GRACE: Final = 1.0
 
 
 def main() -> None:
-    """Does one job after the other."""
+    """Does one job after the other; its arguments are folders that scenarios may name files in."""
     signals.take()
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDONLY)
@@ -45,6 +46,7 @@ def main() -> None:
     os.dup2(2, 1)
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(source, waiting), daemon=True).start()
+    grant(sys.argv[1:])
     jobs.warm()
     while True:
         name, arguments = pickle.loads(waiting.get())

@@ -13,6 +13,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from typing import Any, Final
 
+from vcpu_scenario.language.permission import granted
 from vcpu_scenario.lsp.worker import LENGTH, packed
 
 _GRACE: Final = 1.0
@@ -31,6 +32,7 @@ class Worker:
     """A process for jobs of one kind."""
 
     def __init__(self) -> None:
+        self._allowed = granted()
         self._process: Process | None = None
         self._free = asyncio.Lock()
 
@@ -62,7 +64,10 @@ class Worker:
         if process is None or process.returncode is not None:
             # -P: the folder that an editor is started in may be a stranger's.
             process = self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", "vcpu_scenario.lsp.worker", stdin=PIPE, stdout=PIPE
+                *(sys.executable, "-P", "-m", "vcpu_scenario.lsp.worker"),
+                *self._allowed,
+                stdin=PIPE,
+                stdout=PIPE,
             )
         return process
 

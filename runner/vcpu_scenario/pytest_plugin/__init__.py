@@ -24,12 +24,21 @@ MARKER = "vcpu"
 """The marker of every case."""
 
 _INI = "vcpu_scenarios"
+_ALLOWED = "vcpu_allow_dirs"
 _SUFFIX = ".vcpu.yaml"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         _INI, f"collect scenarios (*{_SUFFIX}) as tests, one for each case", "bool", default=False
+    )
+    parser.addini(_ALLOWED, "folders that scenarios may name files in, beside their own", "paths")
+    parser.getgroup("vcpu-scenario").addoption(
+        "--vcpu-allow-dir",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help=f"let scenarios name files in DIR, beside those in their own folder; with {_ALLOWED}",
     )
 
 
@@ -47,6 +56,12 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
     from vcpu_scenario.pytest_plugin.nodes import ScenarioFile
 
     return ScenarioFile.at(file_path, parent)
+
+
+def allowed(config: pytest.Config) -> list[Path]:
+    """The folders that scenarios may name files in, beside their own."""
+    asked = [config.invocation_params.dir / each for each in config.getoption("--vcpu-allow-dir")]
+    return [*config.getini(_ALLOWED), *asked]
 
 
 @pytest.fixture

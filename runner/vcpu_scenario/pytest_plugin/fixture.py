@@ -12,6 +12,8 @@ import pytest
 
 from vcpu_scenario import api
 from vcpu_scenario.language.model import Scenario, ScenarioCase
+from vcpu_scenario.language.permission import granting
+from vcpu_scenario.pytest_plugin import allowed
 from vcpu_scenario.verdict.result import Result, Verdict
 
 Source: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Scenario | ScenarioCase"
@@ -31,7 +33,10 @@ class ScenarioRunner:
         found = self._found(source)
         if isinstance(found, ScenarioCase):
             return found.scenario
-        return found if isinstance(found, Scenario) else api.load(found)
+        if isinstance(found, Scenario):
+            return found
+        with granting(allowed(self._request.config)):
+            return api.load(found)
 
     def run(
         self,
@@ -41,7 +46,8 @@ class ScenarioRunner:
         **selection: Any,
     ) -> list[Result]:
         """Run the selected cases as :func:`vcpu_scenario.api.run` does, and check nothing."""
-        return api.run(self._found(source), kernels, vmms, **selection)
+        with granting(allowed(self._request.config)):
+            return api.run(self._found(source), kernels, vmms, **selection)
 
     def check(
         self,

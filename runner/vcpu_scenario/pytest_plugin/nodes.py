@@ -11,10 +11,12 @@ from typing import Any, Final
 import pytest
 
 from vcpu_scenario.api import failure_text
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable, tamed
 from vcpu_scenario.language.model import Scenario, ScenarioCase
+from vcpu_scenario.language.permission import granting
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.pytest_plugin import MARKER
+from vcpu_scenario.pytest_plugin import MARKER, allowed
 from vcpu_scenario.running.execute import execute
 from vcpu_scenario.running.select import find, load_all
 from vcpu_scenario.source import InvalidScenario
@@ -52,7 +54,9 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterator[ScenarioItem]:
         try:
-            scenario = _load(self.path)
+            scenario = _load(self.path, allowed(self.config))
+        except UsageError as error:
+            raise self.CollectError(tamed(str(error))) from None
         except InvalidScenario as invalid:
             raise self.CollectError(tamed(str(invalid))) from None
         markers = [self._marker(tag) for tag in scenario.tags]
@@ -117,11 +121,12 @@ def _name(case: ScenarioCase) -> str:
     return printable(f"{case.kernel}/{case.vmm}{parameters}")
 
 
-def _load(path: Path) -> Scenario:
+def _load(path: Path, allowed: list[Path]) -> Scenario:
     """The scenario as the command line loads it when it is given the path from here."""
     relative = os.path.relpath(path)
     shown = str(path) if relative.startswith(os.pardir) else relative
-    scenarios, diagnostics = load_all(find([shown]))
+    with granting(allowed):
+        scenarios, diagnostics = load_all(find([shown]))
     if diagnostics:
         raise InvalidScenario(diagnostics)
     return scenarios[0]

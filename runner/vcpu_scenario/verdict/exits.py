@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
+from vcpu_scenario.arm64 import esr
 from vcpu_scenario.expectation import Check, ExpectedExit, RegisterCheck
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Exit
@@ -225,7 +226,10 @@ class _Comparison:
             expected=wanted,
             found=found,
             place=self.guest.place(exit_.pc),
-            notes=(f"in exit {actual}: {describe_exit(exit_, self.guest)}",),
+            notes=(
+                f"in exit {actual}: {describe_exit(exit_, self.guest)}",
+                *_number_of_brk(check, exit_, self.guest),
+            ),
         )
 
     def _register_difference(
@@ -250,6 +254,16 @@ class _Comparison:
         if check.mask is not None and isinstance(check.value, int):
             return f"{masked_words(check.field, check.value, check.mask)}", shown
         return value_words(check.field, check.value, name), shown
+
+
+def _number_of_brk(check: Check, exit_: Exit, guest: Guest) -> tuple[str, ...]:
+    """A note where a BRK is expected at an address that is the number in the one that came."""
+    hsr = exit_.fields.get("hsr", 0)
+    is_brk = exit_.exit == "DEBUG" and hsr >> 26 == esr.EC_BRK64
+    if check.field != "pc" or not is_brk or check.value != hsr & esr.BRK_IMMEDIATE:
+        return ()
+    where, number = guest.name(exit_.pc), hsr & esr.BRK_IMMEDIATE
+    return (f"`brk` is the address of a BRK, and `imm` its number: brk: {where}, imm: {number}",)
 
 
 def _run_key(pair: Pair) -> int | None:
