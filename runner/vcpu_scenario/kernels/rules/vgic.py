@@ -103,10 +103,10 @@ VGIC: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "vgic_typer2_settled",
-        (">=6.18",),
+        (">=6.17",),
         "another value of GICD_TYPER2 is refused with EBUSY once the vGIC is initialised, before "
         "with EINVAL",
-        recorded("Debian's 6.17 against 7.2"),
+        recorded("Debian's 6.16 against 6.17"),
     ),
     Rule(
         "vgic_revision_stays",

@@ -201,6 +201,8 @@ class DeviceV2(VgicDevice[VgicV2]):
             gic.dist_registers.user_write(gic, offset, value)
 
 
+_IIDR: Final = 0x8
+_TYPER2: Final = 0xC
 _INFO: Final = 0x3F_FFFF
 """Above the INTID, which kind of information ``KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO`` is about: the
 lines' levels are the only one."""
@@ -263,10 +265,24 @@ class DeviceV3(VgicDevice[VgicV3]):
         registers = scratch.redist_registers if redistributor else scratch.dist_registers
         return self._has_register(registers, attr & _OFFSET)
 
+    def _early(self, group: int, attr: int, written: int) -> int:
+        """An access before the vGIC is initialised, which only what the VMM may choose allows."""
+        offset = attr & _OFFSET
+        of_distributor = group == attrs.KVM_DEV_ARM_VGIC_GRP_DIST_REGS
+        if not of_distributor or not self.places.features.typer2_is_settled:
+            raise Refused(EBUSY)
+        if offset == _IIDR:
+            raise NotModelled("GICD_IIDR before the vGIC is initialised")
+        if offset != _TYPER2:
+            raise Refused(EBUSY)
+        if written:
+            raise Refused(EINVAL)
+        return 0
+
     def _read(self, group: int, attr: int) -> int:
         vcpu = self._vcpu(group, attr)
         if not self.interfaces:
-            raise Refused(EBUSY)
+            return self._early(group, attr, 0)
         gic, offset = self.interfaces[vcpu], attr & _OFFSET
         if group == attrs.KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO:
             return _levels(gic, _first_of_levels(attr))
@@ -282,7 +298,8 @@ class DeviceV3(VgicDevice[VgicV3]):
         if value is None and not sysregs:
             raise Refused(EFAULT)
         if not self.interfaces:
-            raise Refused(EBUSY)
+            self._early(group, attr, value or 0)
+            return
         gic, offset = self.interfaces[vcpu], attr & _OFFSET
         if sysregs:
             cpuregs.write_sysreg(gic, attr & 0xFFFF, value)
