@@ -626,9 +626,21 @@ static int vgic_set(uint32_t group, uint64_t attr, const void *value)
 	return vgic_call(KVM_SET_DEVICE_ATTR, group, attr, value);
 }
 
+/* variant: harness */
+static int vgic_set(uint32_t group, uint64_t attr, void *value)
+{
+	return __kvm_device_attr_set(vgic_fd, group, attr, value);
+}
+
 static int vgic_has(uint32_t group, uint64_t attr)
 {
 	return vgic_call(KVM_HAS_DEVICE_ATTR, group, attr, NULL);
+}
+
+/* variant: harness */
+static int vgic_has(uint32_t group, uint64_t attr)
+{
+	return __kvm_has_device_attr(vgic_fd, group, attr);
 }
 
 /* What KVM_GET_DEVICE_ATTR gave last, be it 4 bytes or 8 */
@@ -638,6 +650,13 @@ static int vgic_get(uint32_t group, uint64_t attr, uint64_t given)
 {
 	vgic_value = given;
 	return vgic_call(KVM_GET_DEVICE_ATTR, group, attr, &vgic_value);
+}
+
+/* variant: harness */
+static int vgic_get(uint32_t group, uint64_t attr, uint64_t given)
+{
+	vgic_value = given;
+	return __kvm_device_attr_get(vgic_fd, group, attr, &vgic_value);
 }
 
 static void expect_vgic_value(uint64_t value)

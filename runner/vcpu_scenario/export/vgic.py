@@ -20,6 +20,7 @@ from vcpu_scenario.kvm import vgicattrs as attrs
 OF_VGIC: Final = (CreateVgic, SetVgicAttr, GetVgicAttr, HasVgicAttr)
 OF_IRQFDS: Final = (Irqfd, RemoveIrqfd, SignalIrqfd, ReadResamples)
 
+_WIDTH: Final = 50
 _TYPES: Final = {4: "uint32_t", 8: "uint64_t"}
 _ADDRESSES: Final = {
     attrs.KVM_VGIC_V2_ADDR_TYPE_DIST: "KVM_VGIC_V2_ADDR_TYPE_DIST",
@@ -45,6 +46,13 @@ def _where(group: int, attr: int) -> str:
     return f"{name}, {_WORDS.get(group, {}).get(attr, f'{attr:#x}')}"
 
 
+def _call(name: str, where: str, value: str) -> str:
+    """A call, broken where it is long, to be begun in a line that has a name and a bracket."""
+    long = len(name) + len(where) + len(value) > _WIDTH
+    between = "\n\t\t" if long else " "
+    return f"{name}({where},{between}{value})"
+
+
 def create(action: CreateVgic, names: Names) -> str:
     return f"new_vgic(KVM_DEV_TYPE_ARM_VGIC_V{action.version})"
 
@@ -52,11 +60,11 @@ def create(action: CreateVgic, names: Names) -> str:
 def set_attr(action: SetVgicAttr, names: Names) -> str:
     kind = _TYPES[attrs.size_of(action.group)]
     value = "NULL" if action.value is None else f"&({kind}){{ {action.value:#x} }}"
-    return f"vgic_set({_where(action.group, action.attr)}, {value})"
+    return _call("vgic_set", _where(action.group, action.attr), value)
 
 
 def get_attr(action: GetVgicAttr, names: Names) -> str:
-    return f"vgic_get({_where(action.group, action.attr)}, {action.given:#x})"
+    return _call("vgic_get", _where(action.group, action.attr), f"{action.given:#x}")
 
 
 def has_attr(action: HasVgicAttr, names: Names) -> str:

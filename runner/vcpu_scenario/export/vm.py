@@ -124,7 +124,9 @@ def _attempted(action: Attempt, names: Names) -> Iterator[str]:
 
 
 def _broken(start: str, rest: str) -> Iterator[str]:
-    """A call, in two lines where it is long."""
+    """A call, in two lines where it is long; where it is broken already the last one counts."""
+    *before, start = start.split("\n")
+    yield from before
     if len(start) + len(rest) <= _WIDTH:
         yield f"{start}, {rest});"
     else:

@@ -20,7 +20,8 @@ _A3V: Final = 1 << 15
 _SEIS: Final = 1 << 14
 _PRI_BITS: Final = 4
 """Less one: a guest's priorities have five."""
-_ID_BITS: Final = 0
+_ID_BITS: Final = 1
+"""INTIDs have 24 bits."""
 
 _PLAIN: Final = (
     sysregs.ICC_PMR_EL1,
@@ -84,8 +85,8 @@ def _check_ctlr(value: int) -> None:
     """``set_gic_ctlr``: what the hardware has, and no less."""
     if value >> 8 & 7 > _PRI_BITS or value >> 11 & 7 > _ID_BITS:
         raise Refused(EINVAL)
-    if value >> 8 & 7 < _PRI_BITS:
-        raise NotModelled(f"a vCPU with {(value >> 8 & 7) + 1} bits of priority")
+    if value >> 8 & 7 < _PRI_BITS or value >> 11 & 7 < _ID_BITS:
+        raise NotModelled("a vCPU with fewer bits of priority, or of INTID, than the CPU has")
     if value & _SEIS or not value & _A3V:
         raise Refused(EINVAL)
 
