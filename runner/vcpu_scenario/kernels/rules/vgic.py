@@ -69,6 +69,13 @@ VGIC: Final[tuple[Rule, ...]] = (
         (Commit("f25c5e4dafd8", "kvm: arm64: vgic: Introduce vgic_check_iorange", "5.16"),),
     ),
     Rule(
+        "irqfd_injects_at_once",
+        (">=5.9",),
+        "what is written to an irqfd raises its SPI at once and nothing lowers it; before, a "
+        "worker raised it and, if it is not resampled, lowered it again",
+        source('"KVM: arm64: Allow in-atomic injection of SPIs", kvm_arch_set_irq_inatomic'),
+    ),
+    Rule(
         "vgic_second_redist_eexist",
         (">=5.13",),
         "a redistributor that has its place already is EEXIST, once EINVAL",

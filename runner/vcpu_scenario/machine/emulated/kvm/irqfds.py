@@ -36,13 +36,13 @@ class Irqfds:
         self._attached[irqfd.gsi] = irqfd.resample
         if irqfd.gsi in self._signalled:
             self._signalled.discard(irqfd.gsi)
-            self._inject_later(gic, irqfd)
+            self._inject(gic, irqfd.gsi)
 
-    def _inject_later(self, gic: Vgic, irqfd: Irqfd) -> None:
-        """``irqfd_inject``: what was signalled before falls again, unless it is resampled."""
-        _drive(gic, irqfd.gsi, True)
-        if not irqfd.resample:
-            _drive(gic, irqfd.gsi, False)
+    def _inject(self, gic: Vgic, gsi: int) -> None:
+        """``irqfd_inject``, the worker's: the line falls again, unless it is resampled."""
+        _drive(gic, gsi, True)
+        if not self._attached[gsi]:
+            _drive(gic, gsi, False)
 
     def remove(self, gsi: int) -> None:
         """``kvm_irqfd_deassign``: one that is resampled lets go of its line."""
@@ -51,11 +51,15 @@ class Irqfds:
             _drive(self._vcpu.gic, gsi, False)
 
     def signal(self, gsi: int) -> None:
-        """``irqfd_wakeup``: KVM raises the line at once, and only resampling lowers it."""
+        """``irqfd_wakeup``: KVM raises the line at once, and only resampling lowers it; before it
+        did so the worker had it."""
+        gic = self._vcpu.gic
         if gsi not in self._attached:
             self._signalled.add(gsi)
-        elif self._vcpu.gic is not None:
-            _drive(self._vcpu.gic, gsi, True)
+        elif gic is not None and self._vcpu.behaviour.irqfd_injects_at_once:
+            _drive(gic, gsi, True)
+        elif gic is not None:
+            self._inject(gic, gsi)
 
     def resamples(self, gsi: int) -> int:
         return self._resamples.pop(gsi, 0)

@@ -91,6 +91,7 @@ def set_up(vcpu: Vcpu, gic: Gic) -> None:
 def set_attribute(vcpu: Vcpu, group: int, attr: int, value: int | None) -> None:
     """``KVM_SET_DEVICE_ATTR``."""
     with _asked(vcpu, group, attr) as device:
+        _check_known(vcpu, group)
         try:
             device.set(group, attr, value)
         finally:
@@ -101,13 +102,22 @@ def set_attribute(vcpu: Vcpu, group: int, attr: int, value: int | None) -> None:
 def get_attribute(vcpu: Vcpu, group: int, attr: int, given: int) -> int:
     """``KVM_GET_DEVICE_ATTR``."""
     with _asked(vcpu, group, attr) as device:
+        _check_known(vcpu, group)
         return device.get(group, attr, given)
 
 
 def has_attribute(vcpu: Vcpu, group: int, attr: int) -> None:
     """``KVM_HAS_DEVICE_ATTR``."""
     with _asked(vcpu, group, attr) as device:
+        _check_known(vcpu, group)
         device.has(group, attr)
+
+
+def _check_known(vcpu: Vcpu, group: int) -> None:
+    """What a VMM reads and writes of a vGIC was never seen without groups of interrupts."""
+    set_up_by = (_ADDR, attrs.KVM_DEV_ARM_VGIC_GRP_NR_IRQS, attrs.KVM_DEV_ARM_VGIC_GRP_CTRL)
+    if group not in set_up_by and not vcpu.behaviour.vgic_groups_writable:
+        raise NotModelled("registers of a vGIC, by its attributes, without groups of interrupts")
 
 
 @contextmanager
