@@ -87,6 +87,7 @@ class Programs(StrEnum):
 
     wide = "wide"
     narrow = "narrow"
+    vgic = "vgic"
 
 
 @app.command()
