@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
 from typing import Final
 
 from vcpu_scenario.ioctls import Irqfd
@@ -17,11 +16,11 @@ _WHILE: Final = 0.005
 
 
 class Irqfds:
-    """Those of one VM; ``keep`` takes over a file descriptor, to close it at the end."""
+    """Those of one VM; ``resources`` closes the eventfds in the end."""
 
-    def __init__(self, vm: int, keep: Callable[[int], int]) -> None:
+    def __init__(self, vm: int, resources: contextlib.ExitStack) -> None:
         self._vm: Final = vm
-        self._keep: Final = keep
+        self._resources: Final = resources
         self._eventfds: dict[int, tuple[int, int]] = {}
 
     def add(self, irqfd: Irqfd) -> None:
@@ -49,6 +48,8 @@ class Irqfds:
         """The one that raises the interrupt, and the one that tells of its end."""
         if gsi not in self._eventfds:
             flags = os.EFD_NONBLOCK | os.EFD_CLOEXEC
-            raises, resampled = (self._keep(os.eventfd(0, flags)) for _ in range(2))
+            raises, resampled = (os.eventfd(0, flags) for _ in range(2))
+            for fd in (raises, resampled):
+                self._resources.callback(os.close, fd)
             self._eventfds[gsi] = raises, resampled
         return self._eventfds[gsi]

@@ -71,7 +71,7 @@ class RealMachine:
         self._ioeventfds: list[tuple[Ioeventfd, int]] = []
         self._signalled: list[int] = []
         self._vgic = -1  # no file: EBADF
-        self._irqfds = Irqfds(self._vm, self._keep_fd)
+        self._irqfds = Irqfds(self._vm, self._resources)
         self._features: dict[int, tuple[str, ...]] = {}
         self._signal_pending = False
         previous = signal.signal(signal.SIGALRM, _wake)
