@@ -324,3 +324,9 @@ def test_a_gsi_has_one_eventfd_that_raises_it_and_one_that_tells_of_its_end(
     assert (machine.resamples(8), machine.resamples(8)) == (2, 0)
     machine.signal_irqfd(9)
     assert os.eventfd_read(second["fd"]) == 1
+
+
+def test_without_a_vgic_its_attributes_are_those_of_no_file(machine: RealMachine) -> None:
+    with pytest.raises(KvmError) as refused:
+        machine.get_vgic_attr(3, 0)
+    assert refused.value.errno == errno.EBADF

@@ -65,9 +65,12 @@ def _place(group: int, value: int) -> ctypes.Array[ctypes.c_uint8]:
 def _attribute(
     device: int, request: int, group: int, attr: int, stored: ctypes.Array[ctypes.c_uint8] | None
 ) -> None:
+    what = f"vgic {v.said(group, attr)}"
+    if device < 0:  # which no ioctl of Python's takes
+        raise KvmError(errno.EBADF, what)
     address = 0 if stored is None else ctypes.addressof(stored)
     asked = uapi.kvm_device_attr(group=group, attr=attr, addr=address)
-    call(device, request, asked, f"vgic {v.said(group, attr)}")
+    call(device, request, asked, what)
 
 
 def _addresses(gic: Gic) -> list[tuple[int, int]]:
