@@ -201,17 +201,20 @@ class PlacementV3(Placement):
             free.used += 1
 
     def _take_back(self, row: _Row, upto: int) -> None:
-        """The row goes; off the bus go the redistributors of all vCPUs before the one that found no
-        place, wherever they lie."""
+        """The row goes, once it stayed; off the bus go the redistributors of all vCPUs before the
+        one that found no place, wherever they lie."""
         self.unregistered.update(range(upto))
-        self._rows.remove(row)
+        if self.features.second_redist_is_eexist:
+            self._rows.remove(row)
 
     def _check_row(self, row: _Row) -> None:
         """``vgic_v3_alloc_redist_region``."""
         later = self.features.second_redist_is_eexist
         if not later and not row.count and self._rows:
             raise Refused(EINVAL)
-        if row.base + self._size(row) > UNDEFINED:
+        # Where only beginnings count, the row that has room for all has no size yet.
+        size = self._size(row) if row.count or self.features.ends_checked else 0
+        if row.base + size > UNDEFINED:
             raise Refused(EINVAL)
         if not self._rows:
             if row.index:
@@ -222,7 +225,7 @@ class PlacementV3(Placement):
                 raise Refused(EINVAL if last.count else EEXIST)
             if row.index != last.index + 1 or not last.count:
                 raise Refused(EINVAL)
-        extent = row.base, self._size(row)
+        extent = row.base, size
         if not row.count and self.dist is not None and _overlap(extent, (self.dist, _64K)):
             raise Refused(EINVAL)
         if any(_overlap(extent, (each.base, self._size(each))) for each in self._rows):
