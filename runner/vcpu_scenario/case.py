@@ -15,13 +15,21 @@ from vcpu_scenario.ioctls import (
 )
 from vcpu_scenario.ioctls import (
     ClearDirtyLog,
+    CreateVgic,
     GetDirtyLog,
+    GetVgicAttr,
+    HasVgicAttr,
+    Irqfd,
+    ReadResamples,
     RemoveCoalescedZone,
     RemoveIoeventfd,
+    RemoveIrqfd,
     SetHostMapping,
     SetMemoryRegion,
     SetSmcccFilter,
     SetStealTime,
+    SetVgicAttr,
+    SignalIrqfd,
 )
 
 
@@ -223,6 +231,14 @@ Action: TypeAlias = (
     | RemoveCoalescedZone
     | SetSmcccFilter
     | SetStealTime
+    | CreateVgic
+    | SetVgicAttr
+    | GetVgicAttr
+    | HasVgicAttr
+    | Irqfd
+    | RemoveIrqfd
+    | SignalIrqfd
+    | ReadResamples
     | HostInterrupt
 )
 

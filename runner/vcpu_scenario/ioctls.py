@@ -86,3 +86,70 @@ class SetStealTime:
     """``KVM_ARM_VCPU_PVTIME_IPA``: where the record of the stolen time is to be."""
 
     addr: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreateVgic:
+    """``KVM_CREATE_DEVICE`` of a vGIC of that version, and nothing more."""
+
+    version: Literal[2, 3]
+
+
+@dataclass(frozen=True, slots=True)
+class SetVgicAttr:
+    """``KVM_SET_DEVICE_ATTR`` of the vGIC; ``value`` None hands no address over."""
+
+    group: int
+    attr: int
+    value: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetVgicAttr:
+    """``KVM_GET_DEVICE_ATTR`` of the vGIC: ``value`` is what is expected, None for any; ``given``
+    is what the kernel finds where it writes the value to."""
+
+    group: int
+    attr: int
+    value: int | None = None
+    given: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HasVgicAttr:
+    """``KVM_HAS_DEVICE_ATTR`` of the vGIC."""
+
+    group: int
+    attr: int
+
+
+@dataclass(frozen=True, slots=True)
+class Irqfd:
+    """``KVM_IRQFD``: the eventfd that the VMM has for ``gsi`` raises it. One that is resampled
+    tells the VMM by a second eventfd when the guest has ended the interrupt."""
+
+    gsi: int
+    resample: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveIrqfd:
+    """``KVM_IRQFD`` with ``KVM_IRQFD_FLAG_DEASSIGN``."""
+
+    gsi: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignalIrqfd:
+    """The VMM writes to the eventfd that it has for ``gsi``."""
+
+    gsi: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResamples:
+    """The VMM reads the eventfd that resampling signals: ``count`` is how often it must have been
+    signalled since it was read last, None for any."""
+
+    gsi: int
+    count: int | None = None

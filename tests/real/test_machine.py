@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
+from vcpu_scenario.ioctls import Irqfd
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS
 from vcpu_scenario.machine.interface import KvmError, Machine, Unsupported
@@ -294,3 +295,38 @@ def test_closing_gives_the_signal_and_the_files_back(kvm: FakeKvm) -> None:
     del made
     assert signal.getsignal(signal.SIGALRM) is handler
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_vgic_is_created_alone_and_its_attributes_are_asked_for(
+    kvm: FakeKvm, machine: RealMachine
+) -> None:
+    machine.create_vgic(3)
+    machine.set_vgic_attr(1, 0x104, 0xFF)
+    machine.set_vgic_attr(0, 2, None)
+    machine.has_vgic_attr(5, 8)
+    assert [(a["group"], a["attr"], a.get("value")) for a in kvm.of("KVM_SET_DEVICE_ATTR")] == [
+        (1, 0x104, 0xFF),
+        (0, 2, None),
+    ]
+    assert [(a["group"], a["attr"]) for a in kvm.of("KVM_HAS_DEVICE_ATTR")] == [(5, 8)]
+
+
+def test_a_gsi_has_one_eventfd_that_raises_it_and_one_that_tells_of_its_end(
+    kvm: FakeKvm, machine: RealMachine
+) -> None:
+    machine.add_irqfd(Irqfd(8, resample=True))
+    machine.add_irqfd(Irqfd(9))
+    machine.remove_irqfd(8)
+    first, second, removed = kvm.of("KVM_IRQFD")
+    assert (first["gsi"], first["flags"], second["flags"], removed["flags"]) == (8, 2, 0, 1)
+    assert first["fd"] == removed["fd"] != second["fd"]
+    os.eventfd_write(first["resamplefd"], 2)
+    assert (machine.resamples(8), machine.resamples(8)) == (2, 0)
+    machine.signal_irqfd(9)
+    assert os.eventfd_read(second["fd"]) == 1
+
+
+def test_without_a_vgic_its_attributes_are_those_of_no_file(machine: RealMachine) -> None:
+    with pytest.raises(KvmError) as refused:
+        machine.get_vgic_attr(3, 0)
+    assert refused.value.errno == errno.EBADF

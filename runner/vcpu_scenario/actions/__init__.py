@@ -10,11 +10,13 @@ from vcpu_scenario.actions import (
     attempt,
     guestdebug,
     hypercalls,
+    irqfds,
     memory,
     registers,
     run,
     slots,
     vcpu,
+    vgic,
 )
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader
 from vcpu_scenario.case import Action
@@ -26,6 +28,8 @@ _PLAIN: Final[tuple[Kind[Any], ...]] = (
     *memory.KINDS,
     *slots.KINDS,
     *hypercalls.KINDS,
+    *vgic.KINDS,
+    *irqfds.KINDS,
     *vcpu.KINDS,
     *run.KINDS,
 )

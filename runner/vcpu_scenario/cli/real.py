@@ -89,6 +89,7 @@ class Programs(StrEnum):
 
     wide = "wide"
     narrow = "narrow"
+    vgic = "vgic"
 
 
 @app.command()

@@ -27,10 +27,11 @@ from vcpu_scenario.case import (
     SkipInstruction,
     WriteMemory,
 )
-from vcpu_scenario.export import vm
+from vcpu_scenario.export import vgic, vm
 from vcpu_scenario.export.names import Names, exit_reason, flags
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import byte_string
+from vcpu_scenario.ioctls import ReadResamples, SignalIrqfd
 from vcpu_scenario.kvm import abi
 
 _BRK_0: Final = (0xD420_0000).to_bytes(4, "little")
@@ -176,4 +177,6 @@ _OF: Final[Mapping[type[Action], Callable[[Any, Names], Iterable[str]]]] = {
     InitVcpu: _init,
     RunAgain: lambda action, names: [],
     PendSignal: _signal,
+    SignalIrqfd: vgic.signal,
+    ReadResamples: vgic.read_resamples,
 }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Final
 
-from vcpu_scenario.case import Case
+from vcpu_scenario.case import Action, Case
 from vcpu_scenario.export import course, devices, guest, setup
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.parts import headers_for, parts_for
@@ -54,12 +54,18 @@ def program(subject: Subject, *, style: Style = C, words: bool = False) -> str:
     names = Names(case, code, subject.combination.symbols, debugger=subject.vmm in _WITH_DEBUGGER)
     remarks = Remarks(subject.scenario.path)
     body = [
-        *setup.definitions(case, names),
+        *setup.definitions(case, names, _every_action(subject)),
         *(line for each in subject.branches for line in course.definitions(each, names, remarks)),
         *_main(subject, style),
     ]
     before = _before(case, names, body, style)
     return _file(subject, names, [*before, *body], style, words=words)
+
+
+def _every_action(subject: Subject) -> list[Action]:
+    """What the VMM does, whatever the branch."""
+    every = (course.actions_of(each.clause.case) for each in subject.branches)
+    return list(chain.from_iterable(every))
 
 
 def _before(case: Case, names: Names, body: Sequence[str], style: Style) -> list[str]:
@@ -230,11 +236,10 @@ def _file(subject: Subject, names: Names, body: Sequence[str], style: Style, *, 
     text = "\n".join(body)
     parts = paragraphs(parts_for(text, variants))
     everything = f"{parts}\n{text}"
-    every = chain.from_iterable(course.actions_of(each.clause.case) for each in subject.branches)
     macros = [
         f"#define TEST_NAME\t{string(subject.short_name)}",
         f"#define GUEST_CODE\t{names.code.addr:#x}ul",
-        *setup.counts(case, every),
+        *setup.counts(case, _every_action(subject)),
         *(f"#define {name}\t{value}" for name, value in sorted(names.definitions.items())),
     ]
     asm = guest.block(subject, names, symbols(everything) | _COMPILERS, words=words)

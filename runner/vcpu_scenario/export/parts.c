@@ -594,6 +594,155 @@ static void set_vgic_attr(int vgic, uint32_t group, uint64_t attr, void *value)
 	kvm_device_attr_set(vgic, group, attr, value);
 }
 
+static int vgic_fd = -1;
+
+/* KVM_CREATE_DEVICE of a vGIC, and nothing more */
+static int new_vgic(uint32_t type)
+{
+	struct kvm_create_device device = { .type = type };
+
+	if (vm_call(KVM_CREATE_DEVICE, &device) < 0) {
+		if (errno == ENODEV)
+			skip("this host's GIC has no such vGIC");
+		return -1;
+	}
+	vgic_fd = device.fd;
+	return 0;
+}
+
+static int vgic_call(unsigned long request, uint32_t group, uint64_t attr, const void *value)
+{
+	struct kvm_device_attr device_attr = {
+		.group = group,
+		.attr = attr,
+		.addr = (uintptr_t)value,
+	};
+
+	return ioctl(vgic_fd, request, &device_attr);
+}
+
+static int vgic_set(uint32_t group, uint64_t attr, const void *value)
+{
+	return vgic_call(KVM_SET_DEVICE_ATTR, group, attr, value);
+}
+
+/* variant: harness */
+static int vgic_set(uint32_t group, uint64_t attr, void *value)
+{
+	return __kvm_device_attr_set(vgic_fd, group, attr, value);
+}
+
+static int vgic_has(uint32_t group, uint64_t attr)
+{
+	return vgic_call(KVM_HAS_DEVICE_ATTR, group, attr, NULL);
+}
+
+/* variant: harness */
+static int vgic_has(uint32_t group, uint64_t attr)
+{
+	return __kvm_has_device_attr(vgic_fd, group, attr);
+}
+
+/* What KVM_GET_DEVICE_ATTR gave last, be it 4 bytes or 8 */
+static uint64_t vgic_value;
+
+static int vgic_get(uint32_t group, uint64_t attr, uint64_t given)
+{
+	vgic_value = given;
+	return vgic_call(KVM_GET_DEVICE_ATTR, group, attr, &vgic_value);
+}
+
+/* variant: harness */
+static int vgic_get(uint32_t group, uint64_t attr, uint64_t given)
+{
+	vgic_value = given;
+	return __kvm_device_attr_get(vgic_fd, group, attr, &vgic_value);
+}
+
+static void expect_vgic_value(uint64_t value)
+{
+	if (vgic_value != value)
+		fail("KVM_GET_DEVICE_ATTR gave %#llx, expected %#llx",
+		     (unsigned long long)vgic_value, (unsigned long long)value);
+}
+
+/* For each gsi the eventfd that raises its interrupt, and the one that tells of its end */
+static struct irq_eventfds {
+	uint32_t gsi;
+	int raise;
+	int ended;
+} irq_eventfds[NR_IRQFDS];
+
+static int nr_irqfds;
+
+static struct irq_eventfds *eventfds_of(uint32_t gsi)
+{
+	struct irq_eventfds *of;
+
+	for (of = irq_eventfds; of < irq_eventfds + nr_irqfds; of++) {
+		if (of->gsi == gsi)
+			return of;
+	}
+	nr_irqfds++;
+	of->gsi = gsi;
+	of->raise = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	of->ended = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return of;
+}
+
+static int add_irqfd(uint32_t gsi, uint32_t flags)
+{
+	struct kvm_irqfd request = {
+		.fd = eventfds_of(gsi)->raise,
+		.gsi = gsi,
+		.flags = flags,
+		.resamplefd = eventfds_of(gsi)->ended,
+	};
+
+	if (vm_call(KVM_IRQFD, &request) < 0)
+		return -1;
+	usleep(5000);	/* a worker injects what was signalled before */
+	return 0;
+}
+
+static int remove_irqfd(uint32_t gsi)
+{
+	struct kvm_irqfd request = {
+		.fd = eventfds_of(gsi)->raise,
+		.gsi = gsi,
+		.flags = KVM_IRQFD_FLAG_DEASSIGN,
+	};
+
+	return vm_call(KVM_IRQFD, &request);
+}
+
+static void signal_irqfd(uint32_t gsi)
+{
+	uint64_t one = 1;
+
+	if (write(eventfds_of(gsi)->raise, &one, sizeof(one)) != sizeof(one))
+		fail("write to an eventfd: %s", strerror(errno));
+	usleep(5000);
+}
+
+/* How often resampling has told of its end since this was asked last */
+static uint64_t resamples(uint32_t gsi)
+{
+	uint64_t count;
+	int fd = eventfds_of(gsi)->ended;
+
+	return read(fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
+}
+
+static void expect_resamples(uint32_t gsi, uint64_t count)
+{
+	uint64_t found = resamples(gsi);
+
+	if (found != count)
+		fail("the resamplefd of gsi %u gave %llu, expected %llu", gsi,
+		     (unsigned long long)found, (unsigned long long)count);
+}
+
 static int eventfds[NR_EVENTFDS];
 
 static int nr_eventfds;

@@ -29,7 +29,7 @@ _HEADERS: Final = (
     ("stdio.h", "printf snprintf sscanf vprintf"),
     ("stdlib.h", "exit"),
     ("string.h", "memcpy strerror strstr memcmp memset"),
-    ("unistd.h", "read sysconf syscall"),
+    ("unistd.h", "read sysconf syscall usleep"),
     ("sys/eventfd.h", "eventfd"),
     ("sys/ioctl.h", "ioctl"),
     ("sys/mman.h", "mmap mprotect munmap"),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from vcpu_scenario.case import AddMemslot, Attempt, Case, Gic
+from vcpu_scenario.case import Action, AddMemslot, Attempt, Case, Gic
 from vcpu_scenario.export import actions
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import function
+from vcpu_scenario.export.vgic import OF_IRQFDS, OF_VGIC
 from vcpu_scenario.ioctls import SetMemoryRegion
 
 _CAPS: Final = {
@@ -19,14 +20,15 @@ _CAPS: Final = {
 _MOST_DATA: Final = 1 << 16
 
 
-def definitions(case: Case, names: Names) -> list[str]:
-    """The functions, and ``set_up`` that calls them. Raises :class:`Unexportable`."""
+def definitions(case: Case, names: Names, every: Iterable[Action]) -> list[str]:
+    """The functions, and ``set_up`` that calls them; ``every`` are the actions of all courses.
+    Raises :class:`Unexportable`."""
     steps = [
         ("add_memory", [actions.memslot(slot) for slot in case.slots]),
         ("load_guest", list(_loads(case, names))),
         ("enable_capabilities", list(_caps(case))),
         ("init", []),
-        ("add_vgic", list(_vgic(case.gic)) if case.gic is not None else []),
+        ("add_vgic", list(_vgic(case.gic, every)) if case.gic is not None else []),
         ("add_ioeventfds", list(_ioeventfds(case, names))),
         (
             "add_coalesced_zones",
@@ -54,18 +56,25 @@ def definitions(case: Case, names: Names) -> list[str]:
     return [*out, *function("static void set_up(void)", ["catch_alarms();", *calls]), ""]
 
 
-def counts(case: Case, others: Iterator[object]) -> list[str]:
-    """Macros that the definitions of memory slots and eventfds need; ``others`` are all actions."""
-    slots = len(case.slots) + _added([*others], len(case.slots))
+def counts(case: Case, every: Iterable[Action]) -> list[str]:
+    """Macros that the definitions of memory slots and eventfds need; ``every`` are all actions."""
+    asked = _asked(every)
+    slots = len(case.slots) + _added(asked, len(case.slots))
     lines = [f"#define NR_MEMSLOTS\t{slots}"]
     if case.ioeventfds:
         lines.append(f"#define NR_EVENTFDS\t{len(case.ioeventfds)}")
+    if gsis := {one.gsi for one in asked if isinstance(one, OF_IRQFDS)}:
+        lines.append(f"#define NR_IRQFDS\t{len(gsis)}")
     return lines
 
 
-def _added(others: list[object], first: int) -> int:
+def _asked(every: Iterable[Action]) -> list[Action]:
+    """The actions, also those that are to be refused."""
+    return [one.action if isinstance(one, Attempt) else one for one in every]
+
+
+def _added(asked: list[Action], first: int) -> int:
     """How many slots the actions make beside those of the set-up, numbered up to ``first``."""
-    asked = [other.action if isinstance(other, Attempt) else other for other in others]
     numbers = {one.slot for one in asked if isinstance(one, SetMemoryRegion) and one.slot >= first}
     in_turn = sum(isinstance(one, AddMemslot) for one in asked)
     if numbers and in_turn:
@@ -98,7 +107,7 @@ def _caps(case: Case) -> Iterator[str]:
         yield f'enable_cap({name}, "{name}");'
 
 
-def _vgic(gic: Gic) -> Iterator[str]:
+def _vgic(gic: Gic, every: Iterable[Action]) -> Iterator[str]:
     places = (
         [("KVM_VGIC_V3_ADDR_TYPE_DIST", gic.dist), ("KVM_VGIC_V3_ADDR_TYPE_REDIST", gic.redist)]
         if gic.version == 3
@@ -106,6 +115,8 @@ def _vgic(gic: Gic) -> Iterator[str]:
     )
     yield f"int vgic = create_vgic(KVM_DEV_TYPE_ARM_VGIC_V{gic.version});"
     yield ""
+    if any(isinstance(asked, OF_VGIC) for asked in _asked(every)):
+        yield "vgic_fd = vgic;"
     for kind, addr in places:
         yield f"set_vgic_attr(vgic, KVM_DEV_ARM_VGIC_GRP_ADDR, {kind},"
         yield f"\t      &(uint64_t){{ {addr:#x} }});"

@@ -6,17 +6,24 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from vcpu_scenario.case import Action, Attempt
+from vcpu_scenario.export import vgic
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.ioctls import (
     ClearDirtyLog,
+    CreateVgic,
     GetDirtyLog,
+    GetVgicAttr,
+    HasVgicAttr,
+    Irqfd,
     RemoveCoalescedZone,
     RemoveIoeventfd,
+    RemoveIrqfd,
     SetHostMapping,
     SetMemoryRegion,
     SetSmcccFilter,
     SetStealTime,
+    SetVgicAttr,
 )
 from vcpu_scenario.kvm.errnos import errno_name
 
@@ -88,6 +95,12 @@ _CALLS: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = 
         "KVM_ARM_VCPU_PVTIME_IPA",
         lambda action, names: f"set_steal_time({names.address(action.addr)})",
     ),
+    CreateVgic: ("KVM_CREATE_DEVICE", vgic.create),
+    SetVgicAttr: ("KVM_SET_DEVICE_ATTR", vgic.set_attr),
+    GetVgicAttr: ("KVM_GET_DEVICE_ATTR", vgic.get_attr),
+    HasVgicAttr: ("KVM_HAS_DEVICE_ATTR", vgic.has_attr),
+    Irqfd: ("KVM_IRQFD", vgic.irqfd),
+    RemoveIrqfd: ("KVM_IRQFD", lambda action, names: f"remove_irqfd({action.gsi})"),
 }
 """What a failure calls it, and the expression."""
 
@@ -97,6 +110,8 @@ def _done(action: Action, names: Names) -> Iterator[str]:
     yield from _broken(f"succeed({call(action, names)}", f'"{what}"')
     if isinstance(action, GetDirtyLog) and action.pages is not None:
         yield f"expect_dirty({_pages(action.pages)});"
+    if isinstance(action, GetVgicAttr) and action.value is not None:
+        yield f"expect_vgic_value({action.value:#x});"
 
 
 def _attempted(action: Attempt, names: Names) -> Iterator[str]:
@@ -109,7 +124,9 @@ def _attempted(action: Attempt, names: Names) -> Iterator[str]:
 
 
 def _broken(start: str, rest: str) -> Iterator[str]:
-    """A call, in two lines where it is long."""
+    """A call, in two lines where it is long; where it is broken already the last one counts."""
+    *before, start = start.split("\n")
+    yield from before
     if len(start) + len(rest) <= _WIDTH:
         yield f"{start}, {rest});"
     else:

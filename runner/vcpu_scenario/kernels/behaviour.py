@@ -100,6 +100,14 @@ class Behaviour:
     vgic_wfi_heeds_priority: bool = False
     vgic_redistributor_one_region: bool = False
     vgic_ends_checked: bool = False
+    irqfd_injects_at_once: bool = False
+    vgic_second_redist_eexist: bool = False
+    vgic_user_sees_last: bool = False
+    vgic_saving_needs_init: bool = False
+    vgic_sysreg_enoent: bool = False
+    vgic_maintenance_ppi: bool = False
+    vgic_typer2_settled: bool = False
+    vgic_revision_stays: bool = False
     vm_dead_without_vgic: bool = False
     vgic_revision_3: bool = False
     vgic_lr_overflow: bool = False

@@ -21,6 +21,7 @@ from vcpu_scenario.case import (
     SetRunField,
     WriteMemory,
 )
+from vcpu_scenario.ioctls import ReadResamples, SignalIrqfd
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.memory import Bytes, Memory, joined, read_placed, read_slot
@@ -34,6 +35,8 @@ _CANNOT_BE_REFUSED = (
     HostInterrupt,
     SetMmioData,
     SetRunField,
+    SignalIrqfd,
+    ReadResamples,
     WriteMemory,
 )
 """Actions that are no ioctl."""

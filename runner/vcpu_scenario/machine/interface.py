@@ -7,10 +7,10 @@ protocol and through ``struct kvm_run`` and cannot tell which machine it drives.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
-from vcpu_scenario.ioctls import Access, ClearDirtyLog, SetMemoryRegion, SetSmcccFilter
+from vcpu_scenario.ioctls import Access, ClearDirtyLog, Irqfd, SetMemoryRegion, SetSmcccFilter
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Inside
 
@@ -135,6 +135,39 @@ class Machine(Protocol):
 
     def create_gic(self, gic: Gic) -> None:
         """``KVM_CREATE_DEVICE`` of a vGIC, its addresses and its initialisation."""
+        ...
+
+    def create_vgic(self, version: Literal[2, 3]) -> None:
+        """``KVM_CREATE_DEVICE`` of a vGIC alone; :class:`Unsupported` where the host's GIC cannot
+        serve that version."""
+        ...
+
+    def set_vgic_attr(self, group: int, attr: int, value: int | None) -> None:
+        """``KVM_SET_DEVICE_ATTR`` of the vGIC; the address of a value that is None is NULL."""
+        ...
+
+    def get_vgic_attr(self, group: int, attr: int, given: int = 0) -> int:
+        """``KVM_GET_DEVICE_ATTR`` of the vGIC; ``given`` is where the value will be."""
+        ...
+
+    def has_vgic_attr(self, group: int, attr: int) -> None:
+        """``KVM_HAS_DEVICE_ATTR`` of the vGIC."""
+        ...
+
+    def add_irqfd(self, irqfd: Irqfd) -> None:
+        """``KVM_IRQFD``, with the eventfd that the VMM has for its gsi."""
+        ...
+
+    def remove_irqfd(self, gsi: int) -> None:
+        """``KVM_IRQFD`` that takes the eventfd of ``gsi`` off."""
+        ...
+
+    def signal_irqfd(self, gsi: int) -> None:
+        """Writes to the eventfd of ``gsi``; its effect has come when this returns."""
+        ...
+
+    def resamples(self, gsi: int) -> int:
+        """How often resampling has signalled the VMM for ``gsi`` since this was asked last."""
         ...
 
     def create_vcpus(self, count: int) -> None:

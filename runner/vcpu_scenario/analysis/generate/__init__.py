@@ -16,6 +16,7 @@ from vcpu_scenario.analysis.generate.blocks import BLOCKS
 from vcpu_scenario.analysis.generate.course import ACTIONS, WIDER_ACTIONS, Course
 from vcpu_scenario.analysis.generate.frame import mmu_on, tables, write
 from vcpu_scenario.analysis.generate.surroundings import Surroundings, surroundings
+from vcpu_scenario.analysis.generate.vgicactions import VGIC_ACTIONS
 from vcpu_scenario.analysis.generate.wider import WIDER
 from vcpu_scenario.analysis.generate.writing import DATA_SIZE, Block
 from vcpu_scenario.case import Action, AddMemslot, Case, HostInterrupt, Limits, Load, Memslot
@@ -64,6 +65,8 @@ class Profile:
     """Only the emulated machine can be asked for one."""
     observed: tuple[str, ...] = OBSERVED
     wide: bool = False
+    vgic: bool = False
+    """With attributes of the vGIC and irqfds among the actions."""
 
 
 EVERYTHING: Final = Profile()
@@ -71,7 +74,11 @@ REAL: Final = Profile(host_interrupts=False)
 """What real KVM can be asked for as well."""
 WIDE: Final = Profile(blocks=(*BLOCKS, *WIDER), host_interrupts=False, wide=True)
 """The same with what random programs left out at first."""
-PROFILES: Final = {"wide": WIDE, "narrow": REAL}
+VGIC: Final = Profile(
+    blocks=(*BLOCKS, *WIDER, *("gic",) * 8), host_interrupts=False, wide=True, vgic=True
+)
+"""The same about the vGIC most of all, with what a VMM does to it by its attributes and irqfds."""
+PROFILES: Final = {"wide": WIDE, "narrow": REAL, "vgic": VGIC}
 """By their names on the command line."""
 _KINDS: Final = {**BLOCKS, **WIDER}
 
@@ -85,7 +92,7 @@ def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
     names = random.choices(profile.blocks, weights, k=random.randint(*profile.length))
     program, places = write(random, around, [_KINDS[name][0] for name in names], first)
     data = program.address("data")
-    actions = WIDER_ACTIONS if profile.wide else ACTIONS
+    actions = VGIC_ACTIONS if profile.vgic else WIDER_ACTIONS if profile.wide else ACTIONS
     course = Course(random, around, places, data, exits=24, actions=actions)
     loads = [*program.loads(), *tabled()]
     if around.second is not None and random.random() < 0.7:

@@ -98,7 +98,8 @@ def _write_memory(course: Course) -> c.Action:
     return c.WriteMemory(course.data + random.randrange(0x38), random.randbytes(8))
 
 
-def _set_irq_line(course: Course) -> c.Action:
+def set_irq_line(course: Course) -> c.Action:
+    """A line of the vGIC, or of the CPU where there is none."""
     random = course.random
     level = int(random.random() < 0.7)
     gic = course.around.gic
@@ -152,7 +153,7 @@ ACTIONS: Final[dict[str, tuple[Callable[[Course], c.Action], int]]] = {
     "debug": (_set_guest_debug, 12),
     "set": (_set_register, 4),
     "write": (_write_memory, 3),
-    "irq": (_set_irq_line, 5),
+    "irq": (set_irq_line, 5),
     "immediate_exit": (lambda course: c.ImmediateExit(), 6),
     "mmio_data": (lambda course: c.SetMmioData(course.random.getrandbits(64)), 2),
     "forge": (_set_run_field, 1),

@@ -69,6 +69,67 @@ VGIC: Final[tuple[Rule, ...]] = (
         (Commit("f25c5e4dafd8", "kvm: arm64: vgic: Introduce vgic_check_iorange", "5.16"),),
     ),
     Rule(
+        "irqfd_injects_at_once",
+        (">=5.9",),
+        "what is written to an irqfd raises its SPI at once and nothing lowers it; before, a "
+        "worker raised it and, if it is not resampled, lowered it again",
+        source('"KVM: arm64: Allow in-atomic injection of SPIs", kvm_arch_set_irq_inatomic'),
+    ),
+    Rule(
+        "vgic_second_redist_eexist",
+        (">=5.13",),
+        "a redistributor that has its place already is EEXIST, once EINVAL",
+        recorded("Debian's 5.10 against 6.1, KVM_VGIC_V3_ADDR_TYPE_REDIST set again"),
+    ),
+    Rule(
+        "vgic_user_sees_last",
+        (">=5.13",),
+        "the VMM reads GICR_TYPER.Last as the guest does, and a redistributor that another "
+        "region's follows is not the last; before, the VMM read 0 there",
+        recorded("Debian's 5.10 against 6.1, GICR_TYPER by KVM_DEV_ARM_VGIC_GRP_REDIST_REGS"),
+    ),
+    Rule(
+        "vgic_saving_needs_init",
+        (">=6.1",),
+        "KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES is refused with ENXIO before the vGIC is initialised",
+        recorded("Debian's 5.10 against 6.1"),
+    ),
+    Rule(
+        "vgic_sysreg_enoent",
+        (">=6.0",),
+        "an access by KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS to a register that is not there is ENOENT, "
+        "once ENXIO",
+        recorded("Debian's 5.10 against 6.1"),
+    ),
+    Rule(
+        "vgic_maintenance_ppi",
+        (">=6.16",),
+        "there is KVM_DEV_ARM_VGIC_GRP_MAINT_IRQ, which a VM without nested virtualisation cannot "
+        "set",
+        recorded("Debian's 6.12 against 6.16, KVM_HAS_DEVICE_ATTR"),
+    ),
+    Rule(
+        "vgic_typer2_settled",
+        (">=6.17",),
+        "another value of GICD_TYPER2 is refused with EBUSY once the vGIC is initialised, before "
+        "with EINVAL",
+        recorded("Debian's 6.16 against 6.17"),
+    ),
+    Rule(
+        "vgic_revision_stays",
+        ("5.19", "6.0", ">=6.2 <6.12", ">=6.13 <7.1"),
+        "the VMM's write of another revision to GICD_IIDR is taken and changes nothing (mainline "
+        "up to 7.0; late 6.1.y and 6.12.y have the repair)",
+        recorded("Debian's 6.1.192 and 6.12.118 against 6.16.12, and 6.16.12 against 7.2"),
+        (
+            Commit(
+                "a0e6ae45af17",
+                "KVM: arm64: vgic: Fix IIDR revision field extracted from wrong value",
+                "7.1",
+            ),
+        ),
+    ),
+    Rule(
         "vm_dead_without_vgic",
         ("6.1", ">=6.12"),
         "a VM whose vGIC cannot be mapped is dead: every ioctl fails with EIO (in late 6.1.y, and "

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from errno import EINVAL, EIO, ENOENT
-from typing import Final
+from typing import Final, Literal
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.ioctls import Access as HostAccess
-from vcpu_scenario.ioctls import ClearDirtyLog, SetMemoryRegion, SetSmcccFilter
+from vcpu_scenario.ioctls import ClearDirtyLog, Irqfd, SetMemoryRegion, SetSmcccFilter
 from vcpu_scenario.kernels.hosts import ranges_of_host
 from vcpu_scenario.kernels.release import parse_range, parse_release
 from vcpu_scenario.kernels.table import Kernel, kernel
@@ -19,7 +19,7 @@ from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
 from vcpu_scenario.machine.emulated.cpu.timers import (
     Timers,
 )
-from vcpu_scenario.machine.emulated.kvm import guestdebug, smcccfilter, stealtime
+from vcpu_scenario.machine.emulated.kvm import guestdebug, smcccfilter, stealtime, vgicdevice
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.bus import CoalescedZoneDevice
 from vcpu_scenario.machine.emulated.kvm.events import set_vcpu_events
@@ -27,11 +27,10 @@ from vcpu_scenario.machine.emulated.kvm.idregs import hardware_id_registers
 from vcpu_scenario.machine.emulated.kvm.interrupts import (
     bare_interface,
     connect,
-    create_gic,
-    first_run,
     irq_line,
 )
 from vcpu_scenario.machine.emulated.kvm.ioeventfds import Ioeventfds
+from vcpu_scenario.machine.emulated.kvm.irqfds import Irqfds
 from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state
 from vcpu_scenario.machine.emulated.kvm.registers import (
     at_once,
@@ -66,6 +65,7 @@ class EmulatedMachine:
         self._seats: Seats | None = None
         self._registers = registers_of(kernel.behaviour)
         self._ioeventfds = Ioeventfds(self._vcpu.bus)
+        self._irqfds = Irqfds(self._vcpu)
         self._features: dict[int, tuple[str, ...]] = {}
         self._power_on()
 
@@ -151,8 +151,33 @@ class EmulatedMachine:
         stealtime.set_ipa(self._vcpu, addr)
 
     def create_gic(self, gic: Gic) -> None:
-        create_gic(self._vcpu, gic)
+        vgicdevice.set_up(self._vcpu, gic)
         self._identify()
+
+    def create_vgic(self, version: Literal[2, 3]) -> None:
+        vgicdevice.create(self._vcpu, version)
+
+    def set_vgic_attr(self, group: int, attr: int, value: int | None) -> None:
+        vgicdevice.set_attribute(self._vcpu, group, attr, value)
+        self._identify()
+
+    def get_vgic_attr(self, group: int, attr: int, given: int = 0) -> int:
+        return vgicdevice.get_attribute(self._vcpu, group, attr, given)
+
+    def has_vgic_attr(self, group: int, attr: int) -> None:
+        vgicdevice.has_attribute(self._vcpu, group, attr)
+
+    def add_irqfd(self, irqfd: Irqfd) -> None:
+        self._irqfds.add(irqfd)
+
+    def remove_irqfd(self, gsi: int) -> None:
+        self._irqfds.remove(gsi)
+
+    def signal_irqfd(self, gsi: int) -> None:
+        self._irqfds.signal(gsi)
+
+    def resamples(self, gsi: int) -> int:
+        return self._irqfds.resamples(gsi)
 
     def vcpu_init(self, features: Sequence[str]) -> None:
         vcpu_init(self._vcpu, features)
@@ -255,7 +280,7 @@ class EmulatedMachine:
     def _first_run(self) -> int:
         """``kvm_arch_vcpu_run_pid_change``: 0, or the negative errno."""
         vcpu = self._vcpu
-        if (error := first_run(vcpu)) == 0:
+        if (error := vgicdevice.first_run(vcpu)) == 0:
             vcpu.has_run = vcpu.vm.has_run = True
         elif vcpu.behaviour.vm_dead_without_vgic:
             self._registers = _DEAD

@@ -16,16 +16,17 @@ import os
 import platform
 import signal
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
-from vcpu_scenario.ioctls import Access, ClearDirtyLog, SetMemoryRegion, SetSmcccFilter
+from vcpu_scenario.ioctls import Access, ClearDirtyLog, Irqfd, SetMemoryRegion, SetSmcccFilter
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.features import bits_of
 from vcpu_scenario.kvm.registers import KVM_REGISTERS_MOST, said, size_of
 from vcpu_scenario.machine.interface import KvmError, Unsupported, enabling, initialising
 from vcpu_scenario.machine.real import attributes, signals, uapi, vgic
 from vcpu_scenario.machine.real.ioctls import call
+from vcpu_scenario.machine.real.irqfds import Irqfds
 from vcpu_scenario.machine.real.memory import GuestMemory
 
 _CAPABILITIES: Final = {
@@ -69,6 +70,8 @@ class RealMachine:
         self._memory = GuestMemory(self._vm)
         self._ioeventfds: list[tuple[Ioeventfd, int]] = []
         self._signalled: list[int] = []
+        self._vgic = -1  # no file: EBADF
+        self._irqfds = Irqfds(self._vm, self._resources)
         self._features: dict[int, tuple[str, ...]] = {}
         self._signal_pending = False
         previous = signal.signal(signal.SIGALRM, _wake)
@@ -145,7 +148,32 @@ class RealMachine:
         attributes.set_known(self._vcpu, group, attr, value, "KVM_ARM_VCPU_PVTIME_IPA")
 
     def create_gic(self, gic: Gic) -> None:
-        vgic.create(self._vm, gic)
+        self.create_vgic(gic.version)
+        vgic.set_up(self._vgic, gic)
+
+    def create_vgic(self, version: Literal[2, 3]) -> None:
+        self._vgic = self._keep_fd(vgic.create(self._vm, version))
+
+    def set_vgic_attr(self, group: int, attr: int, value: int | None) -> None:
+        vgic.set_attribute(self._vgic, group, attr, value)
+
+    def get_vgic_attr(self, group: int, attr: int, given: int = 0) -> int:
+        return vgic.get_attribute(self._vgic, group, attr, given)
+
+    def has_vgic_attr(self, group: int, attr: int) -> None:
+        vgic.has_attribute(self._vgic, group, attr)
+
+    def add_irqfd(self, irqfd: Irqfd) -> None:
+        self._irqfds.add(irqfd)
+
+    def remove_irqfd(self, gsi: int) -> None:
+        self._irqfds.remove(gsi)
+
+    def signal_irqfd(self, gsi: int) -> None:
+        self._irqfds.signal(gsi)
+
+    def resamples(self, gsi: int) -> int:
+        return self._irqfds.resamples(gsi)
 
     def create_vcpus(self, count: int) -> None:
         for number in range(len(self._vcpus), count):

@@ -79,6 +79,16 @@ class kvm_ioeventfd(ctypes.Structure):  # noqa: N801
     ]
 
 
+class kvm_irqfd(ctypes.Structure):  # noqa: N801
+    _fields_ = [
+        ("fd", c_uint32),
+        ("gsi", c_uint32),
+        ("flags", c_uint32),
+        ("resamplefd", c_uint32),
+        ("pad", c_uint8 * 16),
+    ]
+
+
 class kvm_mp_state(ctypes.Structure):  # noqa: N801
     _fields_ = [("mp_state", c_uint32)]
 
@@ -131,6 +141,7 @@ KVM_CLEAR_DIRTY_LOG: Final = _ioc(_WRITE | _READ, 0xC0, kvm_clear_dirty_log)
 KVM_IRQ_LINE: Final = _ioc(_WRITE, 0x61, kvm_irq_level)
 KVM_REGISTER_COALESCED_MMIO: Final = _ioc(_WRITE, 0x67, kvm_coalesced_mmio_zone)
 KVM_UNREGISTER_COALESCED_MMIO: Final = _ioc(_WRITE, 0x68, kvm_coalesced_mmio_zone)
+KVM_IRQFD: Final = _ioc(_WRITE, 0x76, kvm_irqfd)
 KVM_IOEVENTFD: Final = _ioc(_WRITE, 0x79, kvm_ioeventfd)
 KVM_RUN: Final = _io(0x80)
 KVM_SET_SIGNAL_MASK: Final = _ioc(_WRITE, 0x8B, kvm_signal_mask)
@@ -156,25 +167,15 @@ KVM_CAP_ARM_VM_IPA_SIZE: Final = 165
 KVM_IOEVENTFD_FLAG_DATAMATCH: Final = 1 << 0
 KVM_IOEVENTFD_FLAG_DEASSIGN: Final = 1 << 2
 
+KVM_IRQFD_FLAG_DEASSIGN: Final = 1 << 0
+KVM_IRQFD_FLAG_RESAMPLE: Final = 1 << 1
+
 KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE: Final = 1 << 0
 
 KVM_ARM_VM_SMCCC_CTRL: Final = 0
 KVM_ARM_VM_SMCCC_FILTER: Final = 0
 KVM_ARM_VCPU_PVTIME_CTRL: Final = 2
 KVM_ARM_VCPU_PVTIME_IPA: Final = 0
-
-KVM_DEV_TYPE_ARM_VGIC_V2: Final = 5
-KVM_DEV_TYPE_ARM_VGIC_V3: Final = 7
-
-KVM_DEV_ARM_VGIC_GRP_ADDR: Final = 0
-KVM_DEV_ARM_VGIC_GRP_NR_IRQS: Final = 3
-KVM_DEV_ARM_VGIC_GRP_CTRL: Final = 4
-KVM_DEV_ARM_VGIC_CTRL_INIT: Final = 0
-
-KVM_VGIC_V2_ADDR_TYPE_DIST: Final = 0
-KVM_VGIC_V2_ADDR_TYPE_CPU: Final = 1
-KVM_VGIC_V3_ADDR_TYPE_DIST: Final = 2
-KVM_VGIC_V3_ADDR_TYPE_REDIST: Final = 3
 
 
 def ioeventfd_request(ioeventfd: Ioeventfd, fd: int) -> kvm_ioeventfd:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import os
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from vcpu_scenario.case import Gic
+from vcpu_scenario.kvm import vgicattrs as v
 from vcpu_scenario.machine.interface import KvmError, Unsupported
 from vcpu_scenario.machine.real import uapi
 from vcpu_scenario.machine.real.ioctls import call
@@ -16,52 +15,65 @@ from vcpu_scenario.machine.real.ioctls import call
 NR_IRQS: Final = 64
 """SGIs, PPIs and 32 SPIs: the fewest the device takes, hence GICD_TYPER.ITLinesNumber 1."""
 
+_TYPES: Final = {2: v.KVM_DEV_TYPE_ARM_VGIC_V2, 3: v.KVM_DEV_TYPE_ARM_VGIC_V3}
 
-def create(vm: int, gic: Gic) -> None:
-    """A vGIC with its addresses, initialised. The VM's vCPUs must exist.
+
+def create(vm: int, version: int) -> int:
+    """The file descriptor of a vGIC that has nothing but its version.
 
     Raises :class:`Unsupported` where the host's own GIC cannot serve that version.
     """
-    device_type, addresses = _VERSIONS[gic.version]
-    device = uapi.kvm_create_device(type=device_type)
+    device = uapi.kvm_create_device(type=_TYPES[version])
     try:
-        call(vm, uapi.KVM_CREATE_DEVICE, device, f"vgic-v{gic.version}")
+        call(vm, uapi.KVM_CREATE_DEVICE, device, f"vgic-v{version}")
     except KvmError as refused:
         if refused.errno != errno.ENODEV:
             raise
-        raise Unsupported(f"this host's GIC cannot run a vGICv{gic.version}") from None
-    try:
-        for kind, address in addresses(gic):
-            _set(device.fd, uapi.KVM_DEV_ARM_VGIC_GRP_ADDR, kind, ctypes.c_uint64(address))
-        _set(device.fd, uapi.KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, ctypes.c_uint32(NR_IRQS))
-        _set(device.fd, uapi.KVM_DEV_ARM_VGIC_GRP_CTRL, uapi.KVM_DEV_ARM_VGIC_CTRL_INIT, None)
-    finally:
-        os.close(device.fd)  # the VM keeps the device itself
+        raise Unsupported(f"this host's GIC cannot run a vGICv{version}") from None
+    return int(device.fd)
 
 
-def _set(device: int, group: int, attr: int, value: Any) -> None:
-    address = ctypes.addressof(value) if value is not None else 0
-    request = uapi.kvm_device_attr(group=group, attr=attr, addr=address)
-    call(device, uapi.KVM_SET_DEVICE_ATTR, request, f"vgic group {group} attr {attr}")
+def set_up(device: int, gic: Gic) -> None:
+    """Its addresses, the number of its interrupts and its initialisation. The VM's vCPUs must
+    exist."""
+    for kind, address in _addresses(gic):
+        set_attribute(device, v.KVM_DEV_ARM_VGIC_GRP_ADDR, kind, address)
+    set_attribute(device, v.KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, NR_IRQS)
+    set_attribute(device, v.KVM_DEV_ARM_VGIC_GRP_CTRL, v.KVM_DEV_ARM_VGIC_CTRL_INIT, None)
 
 
-def _v2_addresses(gic: Gic) -> list[tuple[int, int]]:
-    return [
-        (uapi.KVM_VGIC_V2_ADDR_TYPE_DIST, gic.dist),
-        (uapi.KVM_VGIC_V2_ADDR_TYPE_CPU, gic.cpu),
-    ]
+def set_attribute(device: int, group: int, attr: int, value: int | None) -> None:
+    stored = None if value is None else _place(group, value)
+    _attribute(device, uapi.KVM_SET_DEVICE_ATTR, group, attr, stored)
 
 
-def _v3_addresses(gic: Gic) -> list[tuple[int, int]]:
-    return [
-        (uapi.KVM_VGIC_V3_ADDR_TYPE_DIST, gic.dist),
-        (uapi.KVM_VGIC_V3_ADDR_TYPE_REDIST, gic.redist),
-    ]
+def get_attribute(device: int, group: int, attr: int, given: int) -> int:
+    stored = _place(group, given)
+    _attribute(device, uapi.KVM_GET_DEVICE_ATTR, group, attr, stored)
+    return int.from_bytes(bytes(stored), "little")
 
 
-_Addresses = Callable[[Gic], list[tuple[int, int]]]
+def has_attribute(device: int, group: int, attr: int) -> None:
+    _attribute(device, uapi.KVM_HAS_DEVICE_ATTR, group, attr, None)
 
-_VERSIONS: Final[dict[int, tuple[int, _Addresses]]] = {
-    2: (uapi.KVM_DEV_TYPE_ARM_VGIC_V2, _v2_addresses),
-    3: (uapi.KVM_DEV_TYPE_ARM_VGIC_V3, _v3_addresses),
-}
+
+def _place(group: int, value: int) -> ctypes.Array[ctypes.c_uint8]:
+    size = v.size_of(group)
+    return (ctypes.c_uint8 * size).from_buffer_copy(value.to_bytes(size, "little"))
+
+
+def _attribute(
+    device: int, request: int, group: int, attr: int, stored: ctypes.Array[ctypes.c_uint8] | None
+) -> None:
+    what = f"vgic {v.said(group, attr)}"
+    if device < 0:  # which no ioctl of Python's takes
+        raise KvmError(errno.EBADF, what)
+    address = 0 if stored is None else ctypes.addressof(stored)
+    asked = uapi.kvm_device_attr(group=group, attr=attr, addr=address)
+    call(device, request, asked, what)
+
+
+def _addresses(gic: Gic) -> list[tuple[int, int]]:
+    if gic.version == 2:
+        return [(v.KVM_VGIC_V2_ADDR_TYPE_DIST, gic.dist), (v.KVM_VGIC_V2_ADDR_TYPE_CPU, gic.cpu)]
+    return [(v.KVM_VGIC_V3_ADDR_TYPE_DIST, gic.dist), (v.KVM_VGIC_V3_ADDR_TYPE_REDIST, gic.redist)]

@@ -1,67 +1,22 @@
-"""Joins a vGIC to the vCPU: its regions on the bus, its CPU interface to the hardware."""
+"""Joins a vGIC to the vCPU: its CPU interface to the hardware, its lines to userspace."""
 
 from __future__ import annotations
 
-from errno import EINVAL, ENXIO
+from errno import EBUSY, EINVAL, ENXIO
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
-from vcpu_scenario.case import Gic
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated import vgic
 from vcpu_scenario.machine.emulated.cpu.icv import READS, SGI_REGISTERS, WRITES
-from vcpu_scenario.machine.emulated.kvm import frames
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
-from vcpu_scenario.machine.emulated.kvm.vm import Vm, mpidr_of
 from vcpu_scenario.machine.emulated.vgic import VgicFeatures
 from vcpu_scenario.machine.interface import NotModelled
 
+NR_IRQS: Final = 64
+"""What the recorded VMM asked for, as ours does."""
 _OF_A_VGIC: Final = (abi.KVM_ARM_IRQ_TYPE_SPI, abi.KVM_ARM_IRQ_TYPE_PPI)
-
-
-class _Region:
-    def __init__(self, gic: vgic.Vgic) -> None:
-        self._gic = gic
-
-    def read(self, ipa: int, length: int) -> int | None:
-        return self._gic.mmio(ipa, length, False, 0)
-
-    def write(self, ipa: int, length: int, value: int) -> bool:
-        return self._gic.mmio(ipa, length, True, value) is not None
-
-
-class _Banked:
-    """A GICv2's distributor: each vCPU has its own registers of private interrupts there."""
-
-    def __init__(self, vm: Vm) -> None:
-        self._vm = vm
-
-    def read(self, ipa: int, length: int) -> int | None:
-        gic = self._vm.on_cpu.gic
-        return None if gic is None else gic.mmio(ipa, length, False, 0)
-
-    def write(self, ipa: int, length: int, value: int) -> bool:
-        gic = self._vm.on_cpu.gic
-        return gic is not None and gic.mmio(ipa, length, True, value) is not None
-
-
-def create_gic(vcpu: Vcpu, gic: Gic) -> None:
-    """``KVM_CREATE_DEVICE``, its addresses and ``KVM_DEV_ARM_VGIC_CTRL_INIT``."""
-    vm = vcpu.vm
-    frames.check(gic, vcpu.behaviour, len(vm.vcpus))
-    first: vgic.Vgic | None = None
-    for one in vm.vcpus:
-        one.gic = vgic.create(gic, features(one.behaviour), first)
-        one.gic_error = frames.error_at_first_run(gic)
-        first = first or one.gic
-        if first is one.gic or gic.version == 3:
-            region = _Region(one.gic) if gic.version == 3 else _Banked(vm)
-            for base, size in one.gic.regions():
-                vcpu.bus.register(base, size, region)
-    if isinstance(first, vgic.VgicV2) and not vcpu.behaviour.gicv_trapped:
-        vcpu.cpu.stage2.note_mapping(*first.mapped())
-    connect(vm.on_cpu)
 
 
 def connect(vcpu: Vcpu) -> None:
@@ -73,23 +28,19 @@ def connect(vcpu: Vcpu) -> None:
         vcpu.cpu.gicv = vcpu.gic
 
 
-def first_run(vcpu: Vcpu) -> int:
-    """``kvm_vgic_map_resources``: 0, or the negative errno with which ``KVM_RUN`` fails."""
-    if vcpu.gic is None:
-        return 0
-    if isinstance(vcpu.gic, vgic.VgicV3) and vcpu.mpidr != mpidr_of(vcpu.number):
-        raise NotModelled(f"a GICv3 of a vCPU that is elsewhere (mpidr_el1 = {vcpu.mpidr:#x})")
-    if not vcpu.gic_error:
-        vcpu.gic.first_run()
-    return vcpu.gic_error
-
-
 def irq_line(vcpu: Vcpu, irq: int, level: int) -> int:
     """``KVM_IRQ_LINE``: 0, or the negative errno.
 
     Without a vGIC only the CPU's own lines can be raised, ``KVM_ARM_IRQ_TYPE_CPU``, and only
     without one (``kvm_vm_ioctl_irq_line``, ``vcpu_interrupt_line``).
     """
+    device = vcpu.vm.vgic
+    if device is not None and vcpu.gic is None:
+        if device.version == 3:
+            kind = irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT & 0xF
+            # vgic_lazy_init: it is for a GICv2 alone.
+            return -ENXIO if kind == abi.KVM_ARM_IRQ_TYPE_CPU else -EBUSY
+        device.init()
     if vcpu.gic is not None:
         return vcpu.gic.irq_line(irq, level)
     kind = irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT & 0xF
@@ -118,11 +69,11 @@ class _Trapped(vgic.VgicV3):
 def bare_interface(behaviour: Behaviour) -> vgic.Vgic:
     """The hardware's CPU interface in a VM without a vGIC."""
     kind = _Trapped if behaviour.icc_undefined_without_gic else vgic.VgicV3
-    return kind(Gic(3, 0, 0), features(behaviour))
+    return kind(None, features(behaviour))
 
 
-def features(behaviour: Behaviour) -> VgicFeatures:
-    """What the rules say of the vGIC. The recorded VMM asked for 64 interrupts, as ours does."""
+def features(behaviour: Behaviour, nr_irqs: int = NR_IRQS) -> VgicFeatures:
+    """What the rules say of the vGIC, of one with ``nr_irqs`` interrupts."""
     revision = 3 if behaviour.vgic_revision_3 else 2 if behaviour.vgic_groups_writable else 0
     return VgicFeatures(
         implementation_revision=revision,
@@ -137,4 +88,14 @@ def features(behaviour: Behaviour) -> VgicFeatures:
         redistributor_is_one_device=behaviour.vgic_redistributor_one_region,
         system_registers_trapped=behaviour.gicv3_trapped,
         wfi_heeds_priority=behaviour.vgic_wfi_heeds_priority,
+        revision_stays=behaviour.vgic_revision_stays,
+        user_sees_last=behaviour.vgic_user_sees_last,
+        typer2_is_settled=behaviour.vgic_typer2_settled,
+        lpi_registers=behaviour.vgic_revision_3,
+        unknown_sysreg_is_enoent=behaviour.vgic_sysreg_enoent,
+        saving_needs_init=behaviour.vgic_saving_needs_init,
+        ends_checked=behaviour.vgic_ends_checked,
+        second_redist_is_eexist=behaviour.vgic_second_redist_eexist,
+        maintenance_ppi=behaviour.vgic_maintenance_ppi,
+        nr_irqs=nr_irqs,
     )

@@ -93,8 +93,6 @@ class Vcpu:
         self.bus: Final = vm.bus
         self.memslots: Final = vm.memslots
         self.gic: Vgic | None = None
-        self.gic_error = 0
-        """What ``KVM_RUN`` returns for want of a place for the vGIC's frames."""
         self.ring: Final = vm.ring
         self.caps: Final = vm.caps
         self.features: frozenset[str] | None = None

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.emulated.kvm.bus import IoBus
+from vcpu_scenario.machine.emulated.kvm.bus import BusDevice, IoBus
 from vcpu_scenario.machine.emulated.kvm.slots import Memslots
 from vcpu_scenario.machine.emulated.vgic.distributor import affinity_of
 
 if TYPE_CHECKING:
     from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+    from vcpu_scenario.machine.emulated.vgic.device import DeviceV2, DeviceV3
 
 
 class Vm:
@@ -31,6 +32,10 @@ class Vm:
         """ID registers that the VMM wrote."""
         self.firmware: Final = dict[int, int]()
         """The firmware's registers that the VMM wrote, by their ids."""
+        self.vgic: DeviceV2 | DeviceV3 | None = None
+        """Its vGIC, once it is created."""
+        self.redistributors: Final = dict[int, BusDevice]()
+        """Of a GICv3 those that have come onto the bus, by the numbers of their vCPUs."""
         self.smccc_filter: Final = list[tuple[int, int, int]]()
         """Of calls that the VMM has spoken of: first function, last, and what is done with it."""
 

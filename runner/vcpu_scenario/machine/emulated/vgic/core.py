@@ -35,7 +35,9 @@ class Interrupts:
     ) -> None:
         self.features = features
         self.cpuif = CpuInterface()
-        self.distributor = distributor or Distributor(features.nr_irqs, group)
+        self.distributor = distributor or Distributor(
+            features.nr_irqs, group, features.implementation_revision
+        )
         self.number = len(self.distributor.interfaces)
         """The vCPU's."""
         self.distributor.interfaces.append(self)
@@ -282,8 +284,11 @@ class Interrupts:
                     irq.source |= 1 << lr.source
         elif not lr.pending and (self.features.level_active_and_pending or not lr.active):
             irq.pending_latch = False
-        if deactivated and lr.eoi and not lr.pending and irq.intid >= NR_PRIVATE_IRQS:
+        if not lr.eoi or lr.pending or lr.active or irq.intid < NR_PRIVATE_IRQS:
+            return
+        if deactivated:
             self._spis_queued = max(self._spis_queued - 1, 0)
+        self.distributor.acknowledged(irq.intid)
 
     def _fold_overflow(self) -> None:
         # EOIcount is how many interrupts the guest ended that were in no list register. They

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -14,9 +15,15 @@ if TYPE_CHECKING:
 class Distributor:
     """The SPIs, and the vCPUs that they may go to."""
 
-    def __init__(self, nr_irqs: int, group: int) -> None:
+    def __init__(self, nr_irqs: int, group: int, revision: int) -> None:
         self.enabled = False
         """``GICD_CTLR``: whether it forwards interrupts."""
+        self.revision = revision
+        """``GICD_IIDR.Revision``, which the VMM may choose."""
+        self.groups_restored = False
+        """Whether a GICv2's groups are the VMM's to write: it has written ``GICD_IIDR``."""
+        self.acknowledged: Callable[[int], None] = _nobody
+        """Told each SPI that the guest has ended (``kvm_notify_acked_irq``)."""
         self.interfaces: Final[list[Interrupts]] = []
         """Those of the vCPUs, by their numbers."""
         self._nr_irqs = nr_irqs
@@ -29,6 +36,10 @@ class Distributor:
             VgicIrq(intid, group=self._group, targets=0)
             for intid in range(NR_PRIVATE_IRQS, self._nr_irqs)
         ]
+
+
+def _nobody(intid: int) -> None:
+    pass
 
 
 def affinity_of(number: int) -> int:

@@ -52,5 +52,27 @@ class VgicFeatures:
     """``KVM_DEV_ARM_VGIC_GRP_NR_IRQS``: SGIs, PPIs and SPIs together."""
     system_registers_trapped: bool = False
     """``ICC_*_EL1`` of a GICv3 trap, all but ICC_SRE_EL1, and hyp emulates them."""
+    revision_stays: bool = False
+    """The VMM's writes of ``GICD_IIDR`` change nothing, whatever revision they ask for."""
+    user_sees_last: bool = True
+    """The VMM reads ``GICR_TYPER.Last`` as the guest does, and a redistributor that is followed by
+    another region's is not the last."""
+    typer2_is_settled: bool = True
+    """Another value of ``GICD_TYPER2`` than it has is EBUSY once the vGIC is initialised; before,
+    it was EINVAL."""
+    lpi_registers: bool = True
+    """A redistributor has the registers that invalidate LPIs."""
+    unknown_sysreg_is_enoent: bool = True
+    """What ``KVM_SET_DEVICE_ATTR`` gives for a register that the CPU interface has not: ENOENT, or
+    ENXIO."""
+    saving_needs_init: bool = True
+    """``KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES`` is ENXIO before the vGIC is initialised."""
+    ends_checked: bool = True
+    """Where a frame ends is looked at before all else, not only where it begins."""
+    second_redist_is_eexist: bool = True
+    """A redistributor that has its place already: EEXIST, once EINVAL."""
+    maintenance_ppi: bool = True
+    """There is ``KVM_DEV_ARM_VGIC_GRP_MAINT_IRQ``, which a VM without nested virtualisation cannot
+    set."""
     list_registers: int = 4
     """What ``ICH_VTR_EL2.ListRegs`` or ``GICH_VTR`` says, plus one."""

@@ -18,25 +18,35 @@ from vcpu_scenario.machine.emulated.vgic.core import Interrupts
 from vcpu_scenario.machine.emulated.vgic.distributor import Distributor
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, NR_SGIS
-from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Register
+from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Register, Registers
+from vcpu_scenario.machine.emulated.vgic.revision import restore_revision
 
 DIST_SIZE: Final = 0x1000
 _IIDR: Final = 0x4B00_043B
+_IIDR_AT: Final = 8
 
 
 class VgicV2(Vgic):
     """A GICv2 for one vCPU. See :func:`vcpu_scenario.machine.emulated.vgic.create`."""
 
     def __init__(
-        self, gic: Gic, features: VgicFeatures, distributor: Distributor | None = None
+        self, gic: Gic | None, features: VgicFeatures, distributor: Distributor | None = None
     ) -> None:
+        """One without ``gic`` is nowhere yet."""
         super().__init__(features, sgis_have_sources=True, group=0, distributor=distributor)
         self.cpuif.fiq_enable = False
-        self.frames = [Frame(gic.dist, DIST_SIZE, _distributor(features))]
-        self._cpu = gic.cpu
-        if features.gicv_dir_page_trapped:
-            page = [Register(0, 4, m.read_as_zero, _write_dir)]
-            self.frames.append(Frame(gic.cpu + gicv.DIR, gicv.PAGE, page))
+        self.dist_registers = Registers(_distributor(features))
+        self.frames = []
+        if gic is not None:
+            self.place(gic.dist, gic.cpu)
+
+    def place(self, dist: int, cpu: int) -> None:
+        """The addresses of its frames."""
+        self._cpu = cpu
+        self.frames = [Frame(dist, DIST_SIZE, self.dist_registers)]
+        if self.features.gicv_dir_page_trapped:
+            page = Registers([Register(0, 4, m.read_as_zero, _write_dir)])
+            self.frames.append(Frame(cpu + gicv.DIR, gicv.PAGE, page))
 
     def mapped(self) -> tuple[int, int]:
         """(base, size) of the CPU interface that the guest reaches without KVM."""
@@ -73,12 +83,26 @@ def _read_misc(gic: Interrupts, offset: int, length: int) -> int:
         case 0x4:
             return (len(gic.irqs) >> 5) - 1 | len(gic.distributor.interfaces) - 1 << 5
         case _:
-            return _IIDR | gic.features.implementation_revision << 12
+            return _IIDR | gic.distributor.revision << 12
 
 
 def _write_misc(gic: Interrupts, offset: int, length: int, value: int) -> None:
     if not offset:
         gic.distributor.enabled = bool(value & 1)
+
+
+def _restore_misc(gic: Interrupts, offset: int, length: int, value: int) -> None:
+    """``vgic_mmio_uaccess_write_v2_misc``: GICD_IIDR says that the VMM knows of groups."""
+    if offset == _IIDR_AT:
+        restore_revision(gic, _IIDR, value)
+        gic.distributor.groups_restored = True
+    else:
+        _write_misc(gic, offset, length, value)
+
+
+def _restore_group(gic: Interrupts, first: int, length: int, value: int) -> None:
+    if gic.distributor.groups_restored:
+        m.write_group(gic, first, length, value)
 
 
 def _without_sgis(write: m.Write) -> m.Write:
@@ -140,12 +164,12 @@ def _distributor(features: VgicFeatures) -> list[Register]:
     set_pending = _without_sgis(m.set_pending)
     clear_pending = _without_sgis(m.clear_pending)
     return [
-        Register(0x000, 12, _read_misc, _write_misc),
-        m.per_irq(0x080, 1, *m.group_accessors(features)),
+        Register(0x000, 12, _read_misc, _write_misc, user_write=_restore_misc),
+        m.per_irq(0x080, 1, *m.group_accessors(features), user=(None, _restore_group)),
         m.per_irq(0x100, 1, m.read_enable, m.set_enable),
         m.per_irq(0x180, 1, m.read_enable, m.clear_enable),
-        m.per_irq(0x200, 1, m.read_pending, set_pending),
-        m.per_irq(0x280, 1, m.read_pending, clear_pending),
+        m.per_irq(0x200, 1, m.read_pending, set_pending, user=(None, m.set_pending_by_user)),
+        m.per_irq(0x280, 1, m.read_pending, clear_pending, user=(None, m.clear_pending_by_user)),
         m.per_irq(0x300, 1, m.read_active, m.set_active),
         m.per_irq(0x380, 1, m.read_active, m.clear_active),
         m.per_irq(0x400, 8, m.read_priority, m.write_priority, sizes=m.WORD_OR_BYTE),

@@ -5,6 +5,9 @@ Register semantics after ``vgic-mmio-v3.c`` and ``vgic-v3.c``; there is no ITS.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from errno import EBUSY, EINVAL
+from functools import cached_property
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
@@ -19,9 +22,11 @@ from vcpu_scenario.machine.emulated.vgic.core import Interrupts
 from vcpu_scenario.machine.emulated.vgic.distributor import Distributor, affinity_of
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, VgicIrq
-from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Register
+from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Refused, Register, Registers
+from vcpu_scenario.machine.emulated.vgic.revision import restore_revision
 
 FRAME_SIZE: Final = 0x10000
+REDISTRIBUTOR_SIZE: Final = 2 * FRAME_SIZE
 _IIDR: Final = 0x4B00_043B
 _PIDR2_GICV3: Final = 0x3B
 _CTLR_ENABLE_GROUP1 = 1 << 1
@@ -36,27 +41,47 @@ class VgicV3(Vgic):
     """A GICv3 for one vCPU. See :func:`vcpu_scenario.machine.emulated.vgic.create`."""
 
     def __init__(
-        self, gic: Gic, features: VgicFeatures, distributor: Distributor | None = None
+        self, gic: Gic | None, features: VgicFeatures, distributor: Distributor | None = None
     ) -> None:
+        """One without ``gic`` is nowhere yet."""
         super().__init__(features, sgis_have_sources=False, group=1, distributor=distributor)
-        redist = gic.redist + self.number * 2 * FRAME_SIZE
         self.propbaser = 0
         self.pendbaser = 0x580  # inner shareable, inner cacheable with read-allocate
-        redistributor = _redistributor(features)
-        if features.redistributor_is_one_device:
-            frames = [Frame(redist, 2 * FRAME_SIZE, redistributor)]
-        else:
-            frames = [
-                Frame(redist, FRAME_SIZE, [r for r in redistributor if r.offset < FRAME_SIZE]),
-                Frame(
-                    redist + FRAME_SIZE,
-                    FRAME_SIZE,
-                    [_moved(r) for r in redistributor if r.offset >= FRAME_SIZE],
-                ),
-            ]
-        self.frames = frames
-        if not self.number:
-            self.frames.insert(0, Frame(gic.dist, FRAME_SIZE, _distributor(features)))
+        self.is_last: Callable[[], bool] = self._ends_the_vm
+        """Whether its redistributor says that no other follows it."""
+        self.frames = []
+        if gic is not None:
+            self.place(gic.redist + self.number * REDISTRIBUTOR_SIZE)
+            if not self.number:
+                self.place_distributor(gic.dist)
+
+    def _ends_the_vm(self) -> bool:
+        return self is self.distributor.interfaces[-1]
+
+    @cached_property
+    def redist_registers(self) -> Registers:
+        return Registers(_redistributor(self.features))
+
+    @cached_property
+    def dist_registers(self) -> Registers:
+        return Registers(_distributor(self.features))
+
+    def place_distributor(self, base: int) -> None:
+        """Where the distributor is: the first vCPU's serves all."""
+        self.frames.insert(0, Frame(base, FRAME_SIZE, self.dist_registers))
+
+    def place(self, redist: int) -> None:
+        """Where the redistributor is."""
+        if self.features.redistributor_is_one_device:
+            self.frames = [Frame(redist, REDISTRIBUTOR_SIZE, self.redist_registers)]
+            return
+        registers = _redistributor(self.features)
+        first = Registers([r for r in registers if r.offset < FRAME_SIZE])
+        second = Registers([_moved(r) for r in registers if r.offset >= FRAME_SIZE])
+        self.frames = [
+            Frame(redist, FRAME_SIZE, first),
+            Frame(redist + FRAME_SIZE, FRAME_SIZE, second),
+        ]
 
     def signalled(self) -> ListRegister | None:
         return self.cpuif.signalled()
@@ -116,7 +141,7 @@ def _read_misc(gic: Interrupts, offset: int, length: int) -> int:
         case 0x4:
             return (len(gic.irqs) >> 5) - 1 | _TYPER_10_BIT_INTIDS
         case 0x8:
-            return _IIDR | gic.features.implementation_revision << 12
+            return _IIDR | gic.distributor.revision << 12
         case _:
             return 0
 
@@ -124,6 +149,17 @@ def _read_misc(gic: Interrupts, offset: int, length: int) -> int:
 def _write_misc(gic: Interrupts, offset: int, length: int, value: int) -> None:
     if not offset & 0xC:
         gic.distributor.enabled = bool(value & _CTLR_ENABLE_GROUP1)
+
+
+def _restore_misc(gic: Interrupts, offset: int, length: int, value: int) -> None:
+    """``vgic_mmio_uaccess_write_v3_misc``."""
+    match offset & 0xC:
+        case 0x8:
+            restore_revision(gic, _IIDR, value)
+        case 0xC if value:  # GICD_TYPER2: there is no GICv4.1 whose nASSGIcap it could have
+            raise Refused(EBUSY if gic.features.typer2_is_settled else EINVAL)
+        case _:
+            _write_misc(gic, offset, length, value)
 
 
 def _routed_irq(gic: Interrupts, offset: int) -> VgicIrq | None:
@@ -151,7 +187,7 @@ def _read_id(gic: Interrupts, offset: int, length: int) -> int:
 
 
 def _read_redist_ctlr(gic: Interrupts, offset: int, length: int) -> int:
-    return _GICR_CTLR_IR_CES if gic.features.implementation_revision >= 3 else 0
+    return _GICR_CTLR_IR_CES if gic.distributor.revision >= 3 else 0
 
 
 def _read_redist_iidr(gic: Interrupts, offset: int, length: int) -> int:
@@ -169,7 +205,15 @@ def _update(value: int, offset: int, length: int, new: int) -> int:
 
 
 def _read_redist_typer(gic: Interrupts, offset: int, length: int) -> int:
-    last = gic is gic.distributor.interfaces[-1]
+    return _redist_typer(gic, offset, length, _gic(gic).is_last())
+
+
+def _read_redist_typer_by_user(gic: Interrupts, offset: int, length: int) -> int:
+    last = gic.features.user_sees_last and _gic(gic).is_last()
+    return _redist_typer(gic, offset, length, last)
+
+
+def _redist_typer(gic: Interrupts, offset: int, length: int, last: bool) -> int:
     value = affinity_of(gic.number) << 32 | gic.number << 8 | last * _GICR_TYPER_LAST
     return _extract(value, offset, length)
 
@@ -217,6 +261,10 @@ def _write_pendbaser(gic: Interrupts, offset: int, length: int, value: int) -> N
 
 def _per_irq_registers(features: VgicFeatures, base: int, first: int, end: int) -> list[Register]:
     """The registers that the distributor has for SPIs and the SGI frame for the others."""
+    by_user: dict[int, tuple[m.Read | None, m.Write | None]] = {
+        0x200: (m.read_latch, m.restore_latch),
+        0x280: (m.read_as_zero, m.write_ignored),
+    }
     arrays: tuple[tuple[int, int, m.Read, m.Write, frozenset[int]], ...] = (
         (0x080, 1, *m.group_accessors(features), m.WORD),
         (0x100, 1, m.read_enable, m.set_enable, m.WORD),
@@ -227,19 +275,45 @@ def _per_irq_registers(features: VgicFeatures, base: int, first: int, end: int) 
         (0x380, 1, m.read_active, m.clear_active, m.WORD),
         (0x400, 8, m.read_priority, m.write_priority, m.WORD_OR_BYTE),
         (0xC00, 2, m.read_config, m.write_config, m.WORD),
+        (0xD00, 1, m.read_as_zero, m.write_ignored, m.WORD),
     )
     return [
-        m.per_irq(base + offset, bits, read, write, sizes=sizes, first_irq=first, nr_irqs=end)
+        m.per_irq(
+            base + offset,
+            bits,
+            read,
+            write,
+            sizes=sizes,
+            first_irq=first,
+            nr_irqs=end,
+            user=by_user.get(offset, (None, None)),
+        )
         for offset, bits, read, write, sizes in arrays
     ]
 
 
+_OF_LPIS: Final = ((0xA0, 8), (0xB0, 8), (0xC0, 4))
+"""GICR_INVLPIR, GICR_INVALLR and GICR_SYNCR, which do nothing without an ITS."""
+_BANKED_IN_THE_SGI_FRAME: Final = (
+    *((offset, 1) for offset in (0x80, 0x100, 0x180, 0x200, 0x280, 0x300, 0x380, 0xD00)),
+    (0x400, 8),
+    (0xC00, 2),
+)
+"""What the distributor has of the first 32 interrupts: nothing, but it is there."""
+
+
 def _distributor(features: VgicFeatures) -> list[Register]:
     return [
-        Register(0x0000, 16, _read_misc, _write_misc),
+        Register(0x0000, 16, _read_misc, _write_misc, user_write=_restore_misc),
         Register(0x0010, 4, m.read_as_one),
+        *(
+            m.per_irq(offset, bits, m.read_as_zero, m.write_ignored, nr_irqs=32)
+            for offset, bits in _BANKED_IN_THE_SGI_FRAME
+        ),
         *_per_irq_registers(features, 0, 32, 1024),
-        Register(0x6100, 0x1F00, _read_router, _write_router, m.WORD_OR_LONG),
+        m.per_irq(0x800, 8, m.read_as_zero, m.write_ignored, sizes=m.WORD_OR_BYTE),
+        Register(0x6000, 0x100, m.read_as_zero, sizes=m.WORD_OR_LONG),
+        Register(0x6100, 0x1F00, _read_router, _write_router, m.WORD_OR_LONG, bytes_per_irq=8),
         Register(0xFFD0, 48, _read_id),
     ]
 
@@ -248,11 +322,24 @@ def _redistributor(features: VgicFeatures) -> list[Register]:
     return [
         Register(0x0000, 4, _read_redist_ctlr),
         Register(0x0004, 4, _read_redist_iidr),
-        Register(0x0008, 8, _read_redist_typer, sizes=m.WORD_OR_LONG),
+        Register(
+            0x0008,
+            8,
+            _read_redist_typer,
+            sizes=m.WORD_OR_LONG,
+            user_read=_read_redist_typer_by_user,
+        ),
+        # No GICR_STATUSR, which KVM's search does not find: its table is out of order there.
+        Register(0x0014, 4, m.read_as_zero),
+        *(
+            Register(offset, size, m.read_as_zero, sizes=m.WORD_OR_LONG if size > 4 else m.WORD)
+            for offset, size in (_OF_LPIS if features.lpi_registers else ())
+        ),
         Register(0x0070, 8, _read_propbaser, _write_propbaser, m.WORD_OR_LONG),
         Register(0x0078, 8, _read_pendbaser, _write_pendbaser, m.WORD_OR_LONG),
         Register(0xFFD0, 48, _read_id),
         *_per_irq_registers(features, _SGI_FRAME, 0, 32),
+        Register(_SGI_FRAME + 0xE00, 4, m.read_as_zero),
     ]
 
 
@@ -265,4 +352,7 @@ def _moved(register: Register) -> Register:
         register.sizes,
         register.bits_per_irq,
         register.first_irq,
+        register.bytes_per_irq,
+        register.user_read,
+        register.user_write,
     )

@@ -21,6 +21,7 @@ _TAKEN: Final = (
     "actions/*.py",
     "arm64/__init__.py",
     "arm64/esr.py",
+    "arm64/mmioregisters.py",
     "arm64/sysregs.py",
     "host/__init__.py",
     "host/package.py",

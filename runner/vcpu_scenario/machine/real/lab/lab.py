@@ -13,6 +13,7 @@ from vcpu_scenario.interchange.cases import dump_case
 from vcpu_scenario.interchange.courses import dump_steps, load_course
 from vcpu_scenario.interchange.surveys import dump_survey, load_answers
 from vcpu_scenario.interchange.traces import load_trace
+from vcpu_scenario.ioctls import CreateVgic
 from vcpu_scenario.machine.real import mailbox
 from vcpu_scenario.machine.real.lab import kernels, userland
 from vcpu_scenario.machine.real.lab.apt import Progress, announce
@@ -256,4 +257,7 @@ def _last_line(text: str) -> str:
 
 
 def _gic_for(case: Case) -> GicVersion:
-    return case.gic.version if case.gic is not None else 3
+    if case.gic is not None:
+        return case.gic.version
+    created = (action for action in case.all_actions() if isinstance(action, CreateVgic))
+    return next((action.version for action in created), 3)

@@ -1,0 +1,86 @@
+"""The vGIC's device attributes and irqfds, in C: each call an expression."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcpu_scenario.export.names import Names
+from vcpu_scenario.ioctls import (
+    CreateVgic,
+    GetVgicAttr,
+    HasVgicAttr,
+    Irqfd,
+    ReadResamples,
+    RemoveIrqfd,
+    SetVgicAttr,
+    SignalIrqfd,
+)
+from vcpu_scenario.kvm import vgicattrs as attrs
+
+OF_VGIC: Final = (CreateVgic, SetVgicAttr, GetVgicAttr, HasVgicAttr)
+OF_IRQFDS: Final = (Irqfd, RemoveIrqfd, SignalIrqfd, ReadResamples)
+
+_WIDTH: Final = 50
+_TYPES: Final = {4: "uint32_t", 8: "uint64_t"}
+_ADDRESSES: Final = {
+    attrs.KVM_VGIC_V2_ADDR_TYPE_DIST: "KVM_VGIC_V2_ADDR_TYPE_DIST",
+    attrs.KVM_VGIC_V2_ADDR_TYPE_CPU: "KVM_VGIC_V2_ADDR_TYPE_CPU",
+    attrs.KVM_VGIC_V3_ADDR_TYPE_DIST: "KVM_VGIC_V3_ADDR_TYPE_DIST",
+    attrs.KVM_VGIC_V3_ADDR_TYPE_REDIST: "KVM_VGIC_V3_ADDR_TYPE_REDIST",
+    attrs.KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION: "KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION",
+}
+_CONTROLS: Final = {
+    attrs.KVM_DEV_ARM_VGIC_CTRL_INIT: "KVM_DEV_ARM_VGIC_CTRL_INIT",
+    attrs.KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES: "KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES",
+}
+_WORDS: Final = {
+    attrs.KVM_DEV_ARM_VGIC_GRP_ADDR: _ADDRESSES,
+    attrs.KVM_DEV_ARM_VGIC_GRP_CTRL: _CONTROLS,
+}
+
+
+def _where(group: int, attr: int) -> str:
+    """Group and attribute, by the names that the kernel's headers have for them."""
+    known = attrs.group_of(group)
+    name = str(group) if known is None else f"KVM_DEV_ARM_VGIC_GRP_{known.name.upper()}"
+    return f"{name}, {_WORDS.get(group, {}).get(attr, f'{attr:#x}')}"
+
+
+def _call(name: str, where: str, value: str) -> str:
+    """A call, broken where it is long, to be begun in a line that has a name and a bracket."""
+    long = len(name) + len(where) + len(value) > _WIDTH
+    between = "\n\t\t" if long else " "
+    return f"{name}({where},{between}{value})"
+
+
+def create(action: CreateVgic, names: Names) -> str:
+    return f"new_vgic(KVM_DEV_TYPE_ARM_VGIC_V{action.version})"
+
+
+def set_attr(action: SetVgicAttr, names: Names) -> str:
+    kind = _TYPES[attrs.size_of(action.group)]
+    value = "NULL" if action.value is None else f"&({kind}){{ {action.value:#x} }}"
+    return _call("vgic_set", _where(action.group, action.attr), value)
+
+
+def get_attr(action: GetVgicAttr, names: Names) -> str:
+    return _call("vgic_get", _where(action.group, action.attr), f"{action.given:#x}")
+
+
+def has_attr(action: HasVgicAttr, names: Names) -> str:
+    return f"vgic_has({_where(action.group, action.attr)})"
+
+
+def irqfd(action: Irqfd, names: Names) -> str:
+    flags = "KVM_IRQFD_FLAG_RESAMPLE" if action.resample else "0"
+    return f"add_irqfd({action.gsi}, {flags})"
+
+
+def signal(action: SignalIrqfd, names: Names) -> list[str]:
+    return [f"signal_irqfd({action.gsi});"]
+
+
+def read_resamples(action: ReadResamples, names: Names) -> list[str]:
+    if action.count is None:
+        return [f"resamples({action.gsi});"]
+    return [f"expect_resamples({action.gsi}, {action.count});"]

@@ -1,0 +1,146 @@
+"""The device attributes of a vGIC (``Documentation/virt/kvm/devices/arm-vgic*.rst``): groups, and
+the attributes of each by the names that developers know them by. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final
+
+from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.mmioregisters import cpu_interface, distributor, redistributor
+
+KVM_DEV_TYPE_ARM_VGIC_V2: Final = 5
+KVM_DEV_TYPE_ARM_VGIC_V3: Final = 7
+
+KVM_DEV_ARM_VGIC_GRP_ADDR: Final = 0
+KVM_DEV_ARM_VGIC_GRP_DIST_REGS: Final = 1
+KVM_DEV_ARM_VGIC_GRP_CPU_REGS: Final = 2
+KVM_DEV_ARM_VGIC_GRP_NR_IRQS: Final = 3
+KVM_DEV_ARM_VGIC_GRP_CTRL: Final = 4
+KVM_DEV_ARM_VGIC_GRP_REDIST_REGS: Final = 5
+KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS: Final = 6
+KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO: Final = 7
+
+KVM_VGIC_V2_ADDR_TYPE_DIST: Final = 0
+KVM_VGIC_V2_ADDR_TYPE_CPU: Final = 1
+KVM_VGIC_V3_ADDR_TYPE_DIST: Final = 2
+KVM_VGIC_V3_ADDR_TYPE_REDIST: Final = 3
+KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION: Final = 5
+
+KVM_DEV_ARM_VGIC_CTRL_INIT: Final = 0
+KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES: Final = 3
+
+VCPU_SHIFT: Final = 32
+"""Bits 63:32 of a register's attribute say which vCPU's it is: by Aff3 to Aff0, on a GICv2 by its
+number."""
+VCPUS_MOST: Final = 16
+"""The vCPUs whose number is their affinity."""
+
+_ADDRESSES: Final = {
+    "v2_dist": KVM_VGIC_V2_ADDR_TYPE_DIST,
+    "v2_cpu": KVM_VGIC_V2_ADDR_TYPE_CPU,
+    "v3_dist": KVM_VGIC_V3_ADDR_TYPE_DIST,
+    "v3_redist": KVM_VGIC_V3_ADDR_TYPE_REDIST,
+    "v3_redist_region": KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION,
+}
+_CONTROLS: Final = {
+    "init": KVM_DEV_ARM_VGIC_CTRL_INIT,
+    "save_pending_tables": KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES,
+}
+
+
+def sysreg_attribute(encoding: sysregs.Encoding) -> int:
+    """``KVM_REG_ARM_VGIC_SYSREG_*``: the attribute of a system register of the CPU interface."""
+    op0, op1, crn, crm, op2 = encoding
+    return op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of attributes. ``size`` is the bytes of a value, 0 where there is none."""
+
+    name: str
+    number: int
+    size: int
+    attributes: Mapping[str, int] = field(default_factory=dict)
+    of_vcpu: bool = False
+    """Whether an attribute says which vCPU's it is."""
+
+    def word_of(self, attribute: int) -> str | None:
+        """What an attribute of the group is called, if it has a name."""
+        return next((name for name, at in self.attributes.items() if at == attribute), None)
+
+
+@cache
+def groups() -> Mapping[str, Group]:
+    """By name, ``KVM_DEV_ARM_VGIC_GRP_*`` in lower case."""
+    icc = {
+        name: sysreg_attribute(encoding)
+        for name, encoding in vars(sysregs).items()
+        if name.startswith("ICC_")
+    }
+    every = (
+        Group("addr", KVM_DEV_ARM_VGIC_GRP_ADDR, 8, _ADDRESSES),
+        Group(
+            "dist_regs",
+            KVM_DEV_ARM_VGIC_GRP_DIST_REGS,
+            4,
+            {**distributor(3), **distributor(2)},
+            True,
+        ),
+        Group("cpu_regs", KVM_DEV_ARM_VGIC_GRP_CPU_REGS, 4, cpu_interface(), True),
+        Group("nr_irqs", KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 4),
+        Group("ctrl", KVM_DEV_ARM_VGIC_GRP_CTRL, 0, _CONTROLS),
+        Group("redist_regs", KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, 4, redistributor(), True),
+        Group("cpu_sysregs", KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, 8, icc, True),
+        Group("level_info", KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO, 4, {}, True),
+    )
+    return {group.name: group for group in every}
+
+
+def group_of(number: int) -> Group | None:
+    return next((group for group in groups().values() if group.number == number), None)
+
+
+def size_of(number: int) -> int:
+    """The bytes that the kernel reads or writes for an attribute of the group of that number."""
+    group = group_of(number)
+    return 8 if group is None else group.size or 4
+
+
+def said(number: int, attribute: int) -> str:
+    """An attribute as reports say it: ``dist_regs GICD_CTLR``."""
+    group = group_of(number)
+    if group is None:
+        return f"group {number} attr {attribute:#x}"
+    vcpu, low = (
+        (attribute >> VCPU_SHIFT, attribute & 0xFFFF_FFFF) if group.of_vcpu else (0, attribute)
+    )
+    word = group.word_of(low) or f"{low:#x}"
+    if group.name == "nr_irqs" and not low:
+        return group.name
+    return f"{group.name} {word}" + (f" of vCPU {vcpu}" if vcpu else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The value of ``KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION``: ``count`` redistributors from ``base``
+    on, a multiple of 64 KiB."""
+
+    base: int
+    count: int
+    index: int
+    flags: int = 0
+
+    @property
+    def value(self) -> int:
+        return self.count << 52 | self.base & _BASE | self.flags << 12 | self.index
+
+    @staticmethod
+    def of(value: int) -> Region:
+        return Region(value & _BASE, value >> 52, value & 0xFFF, value >> 12 & 0xF)
+
+
+_BASE: Final = 0xF_FFFF_FFFF_0000

@@ -1,0 +1,78 @@
+"""``KVM_IRQFD``: eventfds that raise an SPI, and those that say that the guest has ended it."""
+
+from __future__ import annotations
+
+from errno import EAGAIN, EBUSY
+from typing import TYPE_CHECKING, Final
+
+from vcpu_scenario.ioctls import Irqfd
+from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS
+from vcpu_scenario.machine.interface import KvmError
+
+if TYPE_CHECKING:
+    from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+    from vcpu_scenario.machine.emulated.vgic import Vgic
+
+
+class Irqfds:
+    """Those of one VM, with the eventfds that its VMM has: two for each gsi."""
+
+    def __init__(self, vcpu: Vcpu) -> None:
+        self._vcpu: Final = vcpu
+        self._attached: dict[int, bool] = {}
+        """By gsi: whether it is resampled."""
+        self._signalled: set[int] = set()
+        """Of the eventfds that nobody reads, those that were written to."""
+        self._resamples: dict[int, int] = {}
+
+    def add(self, irqfd: Irqfd) -> None:
+        """``kvm_irqfd_assign``."""
+        gic = self._vcpu.gic
+        if gic is None:
+            raise KvmError(EAGAIN, "KVM_IRQFD")
+        if irqfd.gsi in self._attached:
+            raise KvmError(EBUSY, "KVM_IRQFD")
+        gic.distributor.acknowledged = self._acknowledged
+        self._attached[irqfd.gsi] = irqfd.resample
+        if irqfd.gsi in self._signalled:
+            self._signalled.discard(irqfd.gsi)
+            self._inject(gic, irqfd.gsi)
+
+    def _inject(self, gic: Vgic, gsi: int) -> None:
+        """``irqfd_inject``, the worker's: the line falls again, unless it is resampled."""
+        _drive(gic, gsi, True)
+        if not self._attached[gsi]:
+            _drive(gic, gsi, False)
+
+    def remove(self, gsi: int) -> None:
+        """``kvm_irqfd_deassign``: one that is resampled lets go of its line."""
+        resampled = self._attached.pop(gsi, False)
+        if resampled and self._vcpu.gic is not None:
+            _drive(self._vcpu.gic, gsi, False)
+
+    def signal(self, gsi: int) -> None:
+        """``irqfd_wakeup``: KVM raises the line at once, and only resampling lowers it; before it
+        did so the worker had it."""
+        gic = self._vcpu.gic
+        if gsi not in self._attached:
+            self._signalled.add(gsi)
+        elif gic is not None and self._vcpu.behaviour.irqfd_injects_at_once:
+            _drive(gic, gsi, True)
+        elif gic is not None:
+            self._inject(gic, gsi)
+
+    def resamples(self, gsi: int) -> int:
+        return self._resamples.pop(gsi, 0)
+
+    def _acknowledged(self, intid: int) -> None:
+        """``irqfd_resampler_ack``."""
+        gsi = intid - NR_PRIVATE_IRQS
+        if self._attached.get(gsi) and self._vcpu.gic is not None:
+            _drive(self._vcpu.gic, gsi, False)
+            self._resamples[gsi] = self._resamples.get(gsi, 0) + 1
+
+
+def _drive(gic: Vgic, gsi: int, level: bool) -> None:
+    """``vgic_irqfd_set_irq``; nothing is routed to a gsi beyond the SPIs."""
+    if gsi + NR_PRIVATE_IRQS < len(gic.irqs):
+        gic.drive(gsi + NR_PRIVATE_IRQS, level)

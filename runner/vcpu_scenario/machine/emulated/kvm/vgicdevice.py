@@ -1,0 +1,187 @@
+"""The vGIC of a VM as userspace sees it: ``KVM_CREATE_DEVICE``, its attributes, and what the first
+``KVM_RUN`` makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EBADF, EBUSY, EEXIST
+from typing import Final, Literal
+
+from vcpu_scenario.case import Gic
+from vcpu_scenario.kvm import vgicattrs as attrs
+from vcpu_scenario.machine.emulated import vgic
+from vcpu_scenario.machine.emulated.kvm.interrupts import NR_IRQS, connect, features
+from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.kvm.vm import Vm, mpidr_of
+from vcpu_scenario.machine.emulated.vgic.device import DeviceV2, DeviceV3
+from vcpu_scenario.machine.emulated.vgic.mmio import Refused
+from vcpu_scenario.machine.interface import KvmError, NotModelled, Unsupported
+
+_ADDR: Final = attrs.KVM_DEV_ARM_VGIC_GRP_ADDR
+
+
+class _Region:
+    def __init__(self, gic: vgic.Vgic) -> None:
+        self._gic = gic
+
+    def read(self, ipa: int, length: int) -> int | None:
+        return self._gic.mmio(ipa, length, False, 0)
+
+    def write(self, ipa: int, length: int, value: int) -> bool:
+        return self._gic.mmio(ipa, length, True, value) is not None
+
+
+class _Banked:
+    """A GICv2's distributor: each vCPU has its own registers of private interrupts there."""
+
+    def __init__(self, vm: Vm) -> None:
+        self._vm = vm
+
+    def read(self, ipa: int, length: int) -> int | None:
+        gic = self._vm.on_cpu.gic
+        return None if gic is None else gic.mmio(ipa, length, False, 0)
+
+    def write(self, ipa: int, length: int, value: int) -> bool:
+        gic = self._vm.on_cpu.gic
+        return gic is not None and gic.mmio(ipa, length, True, value) is not None
+
+
+def create(vcpu: Vcpu, version: Literal[2, 3]) -> None:
+    """``kvm_vgic_create``. The host's GIC is of the version that is asked for first."""
+    vm, what = vcpu.vm, f"vgic-v{version}"
+    if vm.vgic is not None:
+        if vm.vgic.version != version:
+            raise Unsupported(f"this host's GIC cannot run a vGICv{version}")
+        raise KvmError(EEXIST, what)
+    if any(one.has_run for one in vm.vcpus):
+        raise KvmError(EBUSY, what)
+
+    def initialised() -> None:
+        assert vm.vgic is not None
+        for one, interface in zip(vm.vcpus, vm.vgic.interfaces, strict=True):
+            one.gic = interface
+        connect(vm.on_cpu)
+
+    kind = DeviceV2 if version == 2 else DeviceV3
+    device = kind(lambda nr_irqs: features(vcpu.behaviour, nr_irqs), len(vm.vcpus), initialised)
+    device.ran = lambda number: vm.vcpus[number].has_run
+    vm.vgic = device
+
+
+def set_up(vcpu: Vcpu, gic: Gic) -> None:
+    """A vGIC with its addresses and the number of its interrupts, initialised."""
+    create(vcpu, gic.version)
+    if gic.version == 2:
+        addresses = (
+            (attrs.KVM_VGIC_V2_ADDR_TYPE_DIST, gic.dist),
+            (attrs.KVM_VGIC_V2_ADDR_TYPE_CPU, gic.cpu),
+        )
+    else:
+        addresses = (
+            (attrs.KVM_VGIC_V3_ADDR_TYPE_DIST, gic.dist),
+            (attrs.KVM_VGIC_V3_ADDR_TYPE_REDIST, gic.redist),
+        )
+    for kind, address in addresses:
+        set_attribute(vcpu, _ADDR, kind, address)
+    set_attribute(vcpu, attrs.KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, NR_IRQS)
+    set_attribute(vcpu, attrs.KVM_DEV_ARM_VGIC_GRP_CTRL, attrs.KVM_DEV_ARM_VGIC_CTRL_INIT, None)
+
+
+def set_attribute(vcpu: Vcpu, group: int, attr: int, value: int | None) -> None:
+    """``KVM_SET_DEVICE_ATTR``."""
+    with _asked(vcpu, group, attr) as device:
+        _check_known(vcpu, group)
+        try:
+            device.set(group, attr, value)
+        finally:
+            if isinstance(device, DeviceV3):
+                _register_redistributors(vcpu.vm, device)
+
+
+def get_attribute(vcpu: Vcpu, group: int, attr: int, given: int) -> int:
+    """``KVM_GET_DEVICE_ATTR``."""
+    with _asked(vcpu, group, attr) as device:
+        _check_known(vcpu, group)
+        return device.get(group, attr, given)
+
+
+def has_attribute(vcpu: Vcpu, group: int, attr: int) -> None:
+    """``KVM_HAS_DEVICE_ATTR``."""
+    with _asked(vcpu, group, attr) as device:
+        _check_known(vcpu, group)
+        device.has(group, attr)
+
+
+def _check_known(vcpu: Vcpu, group: int) -> None:
+    """What a VMM reads and writes of a vGIC was never seen without groups of interrupts."""
+    set_up_by = (_ADDR, attrs.KVM_DEV_ARM_VGIC_GRP_NR_IRQS, attrs.KVM_DEV_ARM_VGIC_GRP_CTRL)
+    if group not in set_up_by and not vcpu.behaviour.vgic_groups_writable:
+        raise NotModelled("registers of a vGIC, by its attributes, without groups of interrupts")
+
+
+@contextmanager
+def _asked(vcpu: Vcpu, group: int, attr: int) -> Iterator[DeviceV2 | DeviceV3]:
+    """The device, whose refusals are KVM's."""
+    what = f"vgic {attrs.said(group, attr)}"
+    device = vcpu.vm.vgic
+    if device is None:
+        raise KvmError(EBADF, what)
+    try:
+        yield device
+    except Refused as refusal:
+        raise KvmError(refusal.errno, what) from None
+
+
+def _register_redistributors(vm: Vm, device: DeviceV3) -> None:
+    """Each is on the bus once it has its place, until a row that does not fit takes it off."""
+    for number, gic in enumerate(device.interfaces):
+        base = device.places.redistributor(number)
+        if base is None:
+            continue
+        region = vm.redistributors.get(number)
+        if region is None:
+            gic.place(base)
+            region = vm.redistributors[number] = _Region(gic)
+            for start, size in gic.regions():
+                vm.bus.register(start, size, region)
+        if number in device.places.unregistered:
+            vm.bus.unregister(region)
+
+
+def first_run(vcpu: Vcpu) -> int:
+    """``kvm_vgic_map_resources``: 0, or the negative errno with which ``KVM_RUN`` fails."""
+    device = vcpu.vm.vgic
+    if device is None:
+        return 0
+    if device.version == 3 and vcpu.mpidr != mpidr_of(vcpu.number):
+        raise NotModelled(f"a GICv3 of a vCPU that is elsewhere (mpidr_el1 = {vcpu.mpidr:#x})")
+    if not device.mapped:
+        error = device.places.error() or _map(vcpu, device)
+        if error:
+            return error
+        device.mapped = True
+    assert vcpu.gic is not None
+    vcpu.gic.first_run()
+    return 0
+
+
+def _map(vcpu: Vcpu, device: DeviceV2 | DeviceV3) -> int:
+    vm, dist = vcpu.vm, device.places.dist
+    assert dist is not None
+    if isinstance(device, DeviceV3):
+        if not device.interfaces:
+            return -EBUSY
+        first = device.interfaces[0]
+        first.place_distributor(dist)
+        vm.bus.register(dist, first.frames[0].size, _Region(first))
+        return 0
+    device.init()
+    assert device.places.cpu is not None
+    for gic in device.interfaces:
+        gic.place(dist, device.places.cpu)
+    for base, size in device.interfaces[0].regions():
+        vm.bus.register(base, size, _Banked(vm))
+    if not vcpu.behaviour.gicv_trapped:
+        vcpu.cpu.stage2.note_mapping(*device.interfaces[0].mapped())
+    return 0

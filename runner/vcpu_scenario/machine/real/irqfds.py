@@ -1,0 +1,55 @@
+"""``KVM_IRQFD``, and the eventfds that a VMM has for it: two for each gsi."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import Final
+
+from vcpu_scenario.ioctls import Irqfd
+from vcpu_scenario.machine.real import uapi
+from vcpu_scenario.machine.real.ioctls import call
+
+_WHILE: Final = 0.005
+"""Seconds for what the kernel leaves to a worker: it injects what is not injected at once."""
+
+
+class Irqfds:
+    """Those of one VM; ``resources`` closes the eventfds in the end."""
+
+    def __init__(self, vm: int, resources: contextlib.ExitStack) -> None:
+        self._vm: Final = vm
+        self._resources: Final = resources
+        self._eventfds: dict[int, tuple[int, int]] = {}
+
+    def add(self, irqfd: Irqfd) -> None:
+        raises, resampled = self._of(irqfd.gsi)
+        flags = uapi.KVM_IRQFD_FLAG_RESAMPLE if irqfd.resample else 0
+        request = uapi.kvm_irqfd(fd=raises, gsi=irqfd.gsi, flags=flags, resamplefd=resampled)
+        call(self._vm, uapi.KVM_IRQFD, request, "KVM_IRQFD")
+        time.sleep(_WHILE)
+
+    def remove(self, gsi: int) -> None:
+        flags = uapi.KVM_IRQFD_FLAG_DEASSIGN
+        request = uapi.kvm_irqfd(fd=self._of(gsi)[0], gsi=gsi, flags=flags)
+        call(self._vm, uapi.KVM_IRQFD, request, "KVM_IRQFD deassign")
+
+    def signal(self, gsi: int) -> None:
+        os.eventfd_write(self._of(gsi)[0], 1)
+        time.sleep(_WHILE)
+
+    def resamples(self, gsi: int) -> int:
+        with contextlib.suppress(BlockingIOError):  # never signalled since it was last read
+            return os.eventfd_read(self._of(gsi)[1])
+        return 0
+
+    def _of(self, gsi: int) -> tuple[int, int]:
+        """The one that raises the interrupt, and the one that tells of its end."""
+        if gsi not in self._eventfds:
+            flags = os.EFD_NONBLOCK | os.EFD_CLOEXEC
+            raises, resampled = (os.eventfd(0, flags) for _ in range(2))
+            for fd in (raises, resampled):
+                self._resources.callback(os.close, fd)
+            self._eventfds[gsi] = raises, resampled
+        return self._eventfds[gsi]
