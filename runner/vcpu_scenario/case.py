@@ -15,13 +15,23 @@ from vcpu_scenario.ioctls import (
 )
 from vcpu_scenario.ioctls import (
     ClearDirtyLog,
+    CreateIrqchip,
+    CreateVcpu,
+    CreateVm,
+    EnableCap,
     GetDirtyLog,
     RemoveCoalescedZone,
     RemoveIoeventfd,
+    RestoreSnapshot,
+    SetCounterOffset,
     SetHostMapping,
     SetMemoryRegion,
     SetSmcccFilter,
     SetStealTime,
+    TakeSnapshot,
+)
+from vcpu_scenario.ioctls import (
+    Into as Into,
 )
 
 
@@ -164,6 +174,10 @@ class InitVcpu:
     are None: the vCPU is reset."""
 
     features: tuple[str, ...] | None = None
+    target: int | None = None
+    """``kvm_vcpu_init.target``; None for the host's preferred one."""
+    bits: int = 0
+    """Further bits of ``kvm_vcpu_init.features``, all words as one number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +237,13 @@ Action: TypeAlias = (
     | RemoveCoalescedZone
     | SetSmcccFilter
     | SetStealTime
+    | SetCounterOffset
+    | CreateVm
+    | CreateVcpu
+    | CreateIrqchip
+    | EnableCap
+    | TakeSnapshot
+    | RestoreSnapshot
     | HostInterrupt
 )
 
@@ -319,6 +340,8 @@ class Case:
     devices: tuple[Device, ...] = ()
     default_reply: int = 0x8877665544332211
     debug: GuestDebug | None = None
+    setup: tuple[Action, ...] = ()
+    """What is done to the VM and its first vCPU before any other ioctl of the set-up."""
     before: tuple[Action, ...] = ()
     on: tuple[tuple[int, tuple[Action, ...]], ...] = ()
     reactions: tuple[Reaction, ...] = ()
@@ -349,4 +372,4 @@ class Case:
     def all_actions(self) -> tuple[Action, ...]:
         """Every action there is, whenever it is done."""
         after = (*(actions for _, actions in self.on), *(one.actions for one in self.reactions))
-        return (*self.before, *(action for actions in after for action in actions))
+        return (*self.setup, *self.before, *(action for actions in after for action in actions))

@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from vcpu_scenario.actions import (
     attempt,
+    creation,
     guestdebug,
     hypercalls,
     memory,
     registers,
     run,
     slots,
+    snapshots,
     vcpu,
 )
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader
@@ -27,6 +29,8 @@ _PLAIN: Final[tuple[Kind[Any], ...]] = (
     *slots.KINDS,
     *hypercalls.KINDS,
     *vcpu.KINDS,
+    *creation.KINDS,
+    *snapshots.KINDS,
     *run.KINDS,
 )
 KINDS: Final[tuple[Kind[Any], ...]] = (

@@ -21,6 +21,8 @@ _MOST_DATA: Final = 1 << 16
 
 def definitions(case: Case, names: Names) -> list[str]:
     """The functions, and ``set_up`` that calls them. Raises :class:`Unexportable`."""
+    if case.setup:
+        raise Unexportable("setup: what is done to a VM before it is set up")
     steps = [
         ("add_memory", [actions.memslot(slot) for slot in case.slots]),
         ("load_guest", list(_loads(case, names))),

@@ -7,13 +7,13 @@ A seed gives one case, on any machine and for good: what is random comes from
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
 from vcpu_scenario.analysis.generate import pages
 from vcpu_scenario.analysis.generate.blocks import BLOCKS
-from vcpu_scenario.analysis.generate.course import ACTIONS, WIDER_ACTIONS, Course
+from vcpu_scenario.analysis.generate.course import ACTIONS, WIDER_ACTIONS, Course, with_snapshot
 from vcpu_scenario.analysis.generate.frame import mmu_on, tables, write
 from vcpu_scenario.analysis.generate.surroundings import Surroundings, surroundings
 from vcpu_scenario.analysis.generate.wider import WIDER
@@ -64,6 +64,8 @@ class Profile:
     """Only the emulated machine can be asked for one."""
     observed: tuple[str, ...] = OBSERVED
     wide: bool = False
+    snapshots: bool = False
+    """Whether a snapshot is taken after some exit, and restored after that or a later one."""
 
 
 EVERYTHING: Final = Profile()
@@ -71,7 +73,8 @@ REAL: Final = Profile(host_interrupts=False)
 """What real KVM can be asked for as well."""
 WIDE: Final = Profile(blocks=(*BLOCKS, *WIDER), host_interrupts=False, wide=True)
 """The same with what random programs left out at first."""
-PROFILES: Final = {"wide": WIDE, "narrow": REAL}
+SNAPSHOTS: Final = replace(WIDE, snapshots=True)
+PROFILES: Final = {"wide": WIDE, "narrow": REAL, "snapshots": SNAPSHOTS}
 """By their names on the command line."""
 _KINDS: Final = {**BLOCKS, **WIDER}
 
@@ -91,6 +94,8 @@ def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
     if around.second is not None and random.random() < 0.7:
         loads.append(Load(around.second.base, random.randbytes(0x80)))
     before, on = _actions(course, profile)
+    if profile.snapshots:
+        on = with_snapshot(course, on)
     return Case(
         slots=around.slots,
         loads=tuple(loads),

@@ -47,6 +47,14 @@ def _may_be(vcpu: Vcpu, syndrome: int) -> bool:
     return vcpu.model.ras and not syndrome & ~_ISS
 
 
+def get_vcpu_events(vcpu: Vcpu) -> abi.kvm_vcpu_events | None:
+    """None where the kernel has no such ioctl. An abort is never pending there: it is the guest's
+    as soon as it was asked for."""
+    if not vcpu.behaviour.vcpu_events:
+        return None
+    return abi.kvm_vcpu_events(serror_pending=vcpu.cpu.vserror is not None)
+
+
 def _commit(vcpu: Vcpu) -> None:
     """``commit_pending_events``. An access in flight is given up, so that its completion does
     not move pc past the handler's first instruction."""

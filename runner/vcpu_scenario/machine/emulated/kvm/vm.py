@@ -31,6 +31,8 @@ class Vm:
         """ID registers that the VMM wrote."""
         self.firmware: Final = dict[int, int]()
         """The firmware's registers that the VMM wrote, by their ids."""
+        self.counter_offset = False
+        """The VMM has set the offset of the counters, which no register changes any more."""
         self.smccc_filter: Final = list[tuple[int, int, int]]()
         """Of calls that the VMM has spoken of: first function, last, and what is done with it."""
 
