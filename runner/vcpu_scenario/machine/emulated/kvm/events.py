@@ -52,7 +52,12 @@ def get_vcpu_events(vcpu: Vcpu) -> abi.kvm_vcpu_events | None:
     as soon as it was asked for."""
     if not vcpu.behaviour.vcpu_events:
         return None
-    return abi.kvm_vcpu_events(serror_pending=vcpu.cpu.vserror is not None)
+    iss, ras = vcpu.cpu.vserror, vcpu.model.ras
+    return abi.kvm_vcpu_events(
+        serror_pending=iss is not None,
+        serror_has_esr=ras,
+        serror_esr=iss if ras and iss is not None else 0,
+    )
 
 
 def _commit(vcpu: Vcpu) -> None:
