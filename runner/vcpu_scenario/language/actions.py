@@ -10,20 +10,29 @@ from vcpu_scenario.actions.attempt import KEY as ERRNO
 from vcpu_scenario.actions.guestdebug import read_guest_debug
 from vcpu_scenario.case import (
     Action,
-    AddMemslot,
     Attempt,
     GuestDebug,
     HostInterrupt,
     ImmediateExit,
+    InitVcpu,
     Memslot,
     PendSignal,
     RunAgain,
-    RunVcpu,
     SetMmioData,
     SetRunField,
     WriteMemory,
 )
-from vcpu_scenario.ioctls import RestoreSnapshot, TakeSnapshot
+from vcpu_scenario.ioctls import (
+    CreateIrqchip,
+    CreateVcpu,
+    CreateVm,
+    EnableCap,
+    RestoreSnapshot,
+    SetCounterOffset,
+    SetMemoryRegion,
+    SetSmcccFilter,
+    TakeSnapshot,
+)
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.memory import Bytes, Memory, joined, read_placed, read_slot
@@ -43,6 +52,17 @@ _CANNOT_BE_REFUSED = (
     RestoreSnapshot,
 )
 """Actions that are no ioctl, or several."""
+_BEFORE_THE_SETUP = (
+    CreateVm,
+    CreateVcpu,
+    CreateIrqchip,
+    EnableCap,
+    InitVcpu,
+    SetMemoryRegion,
+    SetCounterOffset,
+    SetSmcccFilter,
+)
+"""Actions that need neither memory nor a vCPU that is initialised."""
 
 
 @dataclass(slots=True)
@@ -133,17 +153,17 @@ def read_actions(node: Node | None, doings: Doings) -> tuple[Action, ...]:
 
 
 def read_first_actions(node: Node | None, doings: Doings) -> tuple[Action, ...]:
-    """The same, of what is done to a VM before it is set up: ioctls alone."""
+    """The same, of what is done to a VM before it is set up."""
     found = []
     for item in doings.items(node):
         for action in _read_item(item, doings):
             ioctl = action.action if isinstance(action, Attempt) else action
-            if isinstance(ioctl, (*_CANNOT_BE_REFUSED, AddMemslot, RunVcpu)):
+            if not isinstance(ioctl, _BEFORE_THE_SETUP):
                 doings.complain(
                     "this has no place before the set-up",
                     item,
                     found=next((key for key, _ in doings.entries(item)), "none"),
-                    expected="an ioctl; put it under `before`",
+                    expected="an ioctl of the VM, or vcpu_init; `before` has the others",
                 )
             else:
                 found.append(action)
