@@ -17,7 +17,7 @@ from vcpu_scenario.ioctls import (
 from vcpu_scenario.kvm import abi
 
 _WORD: Final = 0xFFFF_FFFF
-_LONG: Final = (1 << 63) - 1
+_INT: Final = (1 << 31) - 1
 _CAPS: Final = {
     name.removeprefix("KVM_CAP_").lower(): number
     for name, number in vars(abi).items()
@@ -99,7 +99,7 @@ KINDS: Final = (
                 " bits of its IPAs. It is closed at once."
             )
         },
-        read=lambda key, node, reader: [CreateVm(reader.number(node, low=0, high=_LONG))],
+        read=lambda key, node, reader: [CreateVm(reader.number(node, low=0, high=_INT))],
         write=lambda action: {"create_vm": action.type},
         perform=lambda machine, action: machine.try_vm(action.type),
         words=lambda action, name: f"KVM_CREATE_VM {action.type:#x}",
@@ -111,7 +111,7 @@ KINDS: Final = (
                 "KVM_CREATE_VCPU with this number, beside the vCPUs of `vcpus`: it is never run."
             )
         },
-        read=lambda key, node, reader: [CreateVcpu(reader.number(node, low=0, high=_WORD))],
+        read=lambda key, node, reader: [CreateVcpu(reader.number(node, low=0, high=_INT))],
         write=lambda action: {"create_vcpu": action.vcpu},
         perform=lambda machine, action: machine.try_vcpu(action.vcpu),
         words=lambda action, name: f"KVM_CREATE_VCPU {action.vcpu}",

@@ -87,6 +87,7 @@ class Programs(StrEnum):
 
     wide = "wide"
     narrow = "narrow"
+    snapshots = "snapshots"
 
 
 @app.command()
@@ -115,7 +116,9 @@ def fuzz(
     ] = "fuzz",
     profile: Annotated[
         Programs,
-        typer.Option("--profile", help="What programs are about: everything, or less."),
+        typer.Option(
+            "--profile", help="What programs are about: everything, less, or snapshots too."
+        ),
     ] = Programs.wide,
     known: Annotated[
         list[int] | None,

@@ -94,9 +94,7 @@ def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
     if around.second is not None and random.random() < 0.7:
         loads.append(Load(around.second.base, random.randbytes(0x80)))
     before, on = _actions(course, profile)
-    if profile.snapshots:
-        on = with_snapshot(course, on)
-    return Case(
+    case = Case(
         slots=around.slots,
         loads=tuple(loads),
         regs=_registers(random, around.ram),
@@ -123,6 +121,7 @@ def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
             stop_on_event=True,
         ),
     )
+    return replace(case, on=with_snapshot(course, on)) if profile.snapshots else case
 
 
 def _stage1(
