@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errno import EBUSY, EEXIST, EINVAL, ENOENT
+from errno import EBUSY, EEXIST, EINVAL, ENODEV, ENOENT
 
 import pytest
 from vcpu_scenario.case import Action, Attempt, Case, Gic, InitVcpu, Memslot, SetRegister
@@ -64,6 +64,7 @@ def test_what_is_not_refused_is_told_with_what_was_expected() -> None:
         (512, None, EINVAL),
         (1, GICV3, EBUSY),
         (512, GICV3, EINVAL),
+        (8, GICV2, EBUSY),
     ],
 )
 def test_a_further_vcpu_is_refused(number: int, gic: Gic | None, errno: int) -> None:
@@ -73,12 +74,19 @@ def test_a_further_vcpu_is_refused(number: int, gic: Gic | None, errno: int) -> 
 
 def test_a_vcpu_beside_those_of_the_set_up_is_not_modelled() -> None:
     assert first(CreateVcpu(1)).ended is Ending.NOT_MODELLED
-    assert first(CreateIrqchip()).ended is Ending.NOT_MODELLED
 
 
-def test_there_is_one_interrupt_controller() -> None:
-    trace = run(Case(slots=(RAM,), gic=GICV3, before=(CreateIrqchip(),)))
-    assert trace.errno == EEXIST
+@pytest.mark.parametrize(("gic", "errno"), [(None, ENODEV), (GICV3, ENODEV), (GICV2, EEXIST)])
+def test_an_interrupt_controller_is_made_on_a_host_with_a_gicv2(
+    gic: Gic | None, errno: int
+) -> None:
+    trace = run(Case(slots=(RAM,), gic=gic, before=(CreateIrqchip(),)))
+    assert trace.errno == errno
+
+
+def test_a_vcpu_that_is_initialised_takes_no_further_features() -> None:
+    trace = run(Case(slots=(RAM,), before=(InitVcpu(None, None, 1 << 1),)))
+    assert trace.errno == EINVAL
 
 
 @pytest.mark.parametrize(
@@ -86,7 +94,7 @@ def test_there_is_one_interrupt_controller() -> None:
     [
         (InitVcpu(None, 1), EINVAL),
         (InitVcpu(None, 99), EINVAL),
-        (InitVcpu(None, None, 1 << 8), ENOENT),
+        (InitVcpu(None, None, 1 << 9), ENOENT),
         (InitVcpu(None, None, 1 << 32), ENOENT),
         (InitVcpu(None, None, 1 << 4), EINVAL),
         (InitVcpu(None, None, 1 << 5), EINVAL),
@@ -96,7 +104,9 @@ def test_a_vcpu_that_the_host_cannot_have_is_refused(init: InitVcpu, errno: int)
     assert first(init).errno == errno
 
 
-@pytest.mark.parametrize("cap", [EnableCap(9999), EnableCap(0), EnableCap(177, flags=1)])
+@pytest.mark.parametrize(
+    "cap", [EnableCap(9999), EnableCap(0), EnableCap(177, flags=1), EnableCap(168, 0, 2)]
+)
 def test_a_capability_that_is_none_is_refused(cap: EnableCap) -> None:
     assert first(cap).errno == EINVAL
 

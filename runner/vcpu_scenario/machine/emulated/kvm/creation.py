@@ -5,7 +5,7 @@ What it does not refuse would make another VM than the case has, and is not mode
 
 from __future__ import annotations
 
-from errno import EBUSY, EEXIST, EINVAL
+from errno import EBUSY, EEXIST, EINVAL, ENODEV
 from typing import Final
 
 from vcpu_scenario.ioctls import EnableCap, SetCounterOffset
@@ -19,7 +19,8 @@ from vcpu_scenario.machine.interface import KvmError, Lacking, NotModelled
 _IPA_BITS: Final = 0xFF
 _LEAST_BITS: Final = 32
 _MOST_VCPUS: Final = 512
-_MOST_WITH_GICV2: Final = 8
+_MANUAL_PROTECT: Final = 1
+_INITIALLY_SET: Final = 2
 
 
 def check_vm_type(type_: int, pa_bits: int, behaviour: Behaviour) -> None:
@@ -32,27 +33,19 @@ def check_vm_type(type_: int, pa_bits: int, behaviour: Behaviour) -> None:
 
 def create_vcpu(vcpu: Vcpu, number: int) -> None:
     """``kvm_vm_ioctl_create_vcpu``."""
-    gic, what = vcpu.gic, f"KVM_CREATE_VCPU {number}"
-    most = _MOST_WITH_GICV2 if isinstance(gic, VgicV2) else _MOST_VCPUS
+    what = f"KVM_CREATE_VCPU {number}"
     if number >= _MOST_VCPUS:
         raise KvmError(EINVAL, what)
-    if gic is not None:
+    if vcpu.gic is not None:  # which is initialised
         raise KvmError(EBUSY, what)
-    if number >= most:
-        raise KvmError(EINVAL, what)
     if number < len(vcpu.vm.vcpus):
         raise KvmError(EEXIST, what)
     raise NotModelled(f"{what} beside the vCPUs of the set-up")
 
 
 def create_irqchip(vcpu: Vcpu) -> None:
-    """``kvm_vgic_create`` of a vGICv2."""
-    what = "KVM_CREATE_IRQCHIP"
-    if vcpu.gic is not None:
-        raise KvmError(EEXIST, what)
-    if vcpu.vm.has_run:
-        raise KvmError(EBUSY, what)
-    raise NotModelled(what)
+    """``kvm_vgic_create`` of a vGICv2, which only a host with a GICv2 has."""
+    raise KvmError(EEXIST if isinstance(vcpu.gic, VgicV2) else ENODEV, "KVM_CREATE_IRQCHIP")
 
 
 def set_counter_offset(vcpu: Vcpu, asked: SetCounterOffset) -> None:
@@ -75,7 +68,12 @@ def number_of_cap(name: str) -> int:
 
 def check_cap(asked: EnableCap, capabilities: frozenset[str]) -> str:
     """The name of the capability that is asked for and that the kernel has."""
-    known = {number_of_cap(name): name for name in capabilities}
-    if asked.flags or asked.cap not in known:
-        raise KvmError(EINVAL, f"KVM_ENABLE_CAP {asked.cap}")
-    return known[asked.cap]
+    what = f"KVM_ENABLE_CAP {asked.cap}"
+    name = {number_of_cap(name): name for name in capabilities}.get(asked.cap)
+    if name is None or asked.flags:
+        raise KvmError(EINVAL, what)
+    if name == "manual_dirty_log_protect2" and asked.arg != _MANUAL_PROTECT:
+        if asked.arg in (0, _MANUAL_PROTECT | _INITIALLY_SET):
+            raise NotModelled(f"{what} with {asked.arg:#x}")
+        raise KvmError(EINVAL, what)
+    return name

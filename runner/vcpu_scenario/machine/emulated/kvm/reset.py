@@ -47,7 +47,7 @@ _GENERIC: Final = 5
 """``KVM_ARM_TARGET_GENERIC_V8``, which every CPU may be asked for as."""
 _TARGETS: Final = {"cortex-a57": 2}
 """The target that is a CPU's own; the others are generic ones."""
-_NO_FEATURE: Final = -1 << 7
+_NO_FEATURE: Final = -1 << 9
 _OF_OTHER_CPUS: Final = 0b111 << 4
 """SVE and pointer authentication."""
 
@@ -63,6 +63,8 @@ def _checked(vcpu: Vcpu, features: Sequence[str], target: int | None, bits: int)
         raise KvmError(ENOENT, what)
     if bits & _OF_OTHER_CPUS:
         raise KvmError(EINVAL, what)
+    if vcpu.features is not None and bits & ~bits_of((*vcpu.features, *features)):
+        raise KvmError(EINVAL, what)  # other features than at first
     named = tuple(name for name, bit in FEATURES.items() if bits >> bit & 1)
     if bits & ~bits_of(named):
         raise NotModelled(f"a vCPU with features {bits:#x}")
