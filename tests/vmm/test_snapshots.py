@@ -180,6 +180,16 @@ def test_what_kvm_says_of_a_vcpu_can_be_given_to_it_on_every_kernel(
     assert trace.refused == ""
 
 
+@pytest.mark.parametrize(("kernel", "hsr"), [("6.3", 0xCB00_0022), ("6.4", 0xCA00_0022)])
+def test_a_restored_physical_counter_is_emulated(kernel: str, hsr: int) -> None:
+    """Its offset is not 0 any more, since KVM_REG_ARM_PTIMER_CNT was written."""
+    steps = GuestDebug(abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_SINGLESTEP)
+    restored_stepped = (RestoreSnapshot("a"), SetGuestDebug(steps))
+    program = words("mov x1, #1; brk #0; mrs x2, cntpct_el0; nop")
+    trace = told(guest((TAKE, *restored_stepped), program=program), kernel)
+    assert (trace.exits[1].pc, trace.exits[1].fields["hsr"]) == (BASE + 12, hsr)
+
+
 SCENARIO = """title: t
 guest: {words: [0xd4200000], at: 0x40000000}
 debug: {software_breakpoints: true}

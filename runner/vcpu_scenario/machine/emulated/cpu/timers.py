@@ -33,6 +33,8 @@ class Clock:
     count: int = TICKS_BEFORE_THE_FIRST_RUN
     ahead: list[int] = field(default_factory=lambda: [0, HOST_AHEAD])
     """How far the virtual and the physical counter are ahead of it, in every vCPU."""
+    trapped: bool = False
+    """Reads of the physical counter trap to EL2, where they are emulated."""
 
     def read(self) -> int:
         self.count += TICKS_OF_A_READ

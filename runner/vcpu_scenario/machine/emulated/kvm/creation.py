@@ -57,7 +57,9 @@ def set_counter_offset(vcpu: Vcpu, asked: SetCounterOffset) -> None:
     if asked.reserved:
         raise KvmError(EINVAL, what)
     vcpu.vm.counter_offset = True
-    vcpu.cpu.timers.clock.ahead[:] = [HOST_AHEAD - asked.offset & (1 << 64) - 1] * 2
+    clock = vcpu.cpu.timers.clock
+    clock.trapped = bool(asked.offset)
+    clock.ahead[:] = [HOST_AHEAD - asked.offset & (1 << 64) - 1] * 2
 
 
 def number_of_cap(name: str) -> int:

@@ -78,6 +78,8 @@ def _count(of: Of) -> Access:
     def write(vcpu: Vcpu, value: int) -> None:
         if vcpu.vm.counter_offset:
             return
+        if of is _physical:
+            vcpu.cpu.timers.clock.trapped = vcpu.behaviour.counter_offset
         of(vcpu).set_count(value)
 
     return lambda vcpu: of(vcpu).count(), write
