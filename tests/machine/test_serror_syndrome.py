@@ -34,7 +34,7 @@ def taken(*events: SetVcpuEvents | Attempt, cpu: str, kernel: str = "6.12") -> T
         observe=("x1",),
         skip_brk="never",
     )
-    machine = create(kernel, cpu)
+    machine = create(kernel if cpu == "cortex-a57" else f"{kernel}+{cpu}")
     try:
         return run_case(machine, case)
     finally:
