@@ -15,7 +15,11 @@ from vcpu_scenario.ioctls import (
 )
 from vcpu_scenario.ioctls import (
     ClearDirtyLog,
+    CreateIrqchip,
+    CreateVcpu,
     CreateVgic,
+    CreateVm,
+    EnableCap,
     GetDirtyLog,
     GetVgicAttr,
     HasVgicAttr,
@@ -24,12 +28,18 @@ from vcpu_scenario.ioctls import (
     RemoveCoalescedZone,
     RemoveIoeventfd,
     RemoveIrqfd,
+    RestoreSnapshot,
+    SetCounterOffset,
     SetHostMapping,
     SetMemoryRegion,
     SetSmcccFilter,
     SetStealTime,
     SetVgicAttr,
     SignalIrqfd,
+    TakeSnapshot,
+)
+from vcpu_scenario.ioctls import (
+    Into as Into,
 )
 
 
@@ -172,6 +182,10 @@ class InitVcpu:
     are None: the vCPU is reset."""
 
     features: tuple[str, ...] | None = None
+    target: int | None = None
+    """``kvm_vcpu_init.target``; None for the host's preferred one."""
+    bits: int = 0
+    """Further bits of ``kvm_vcpu_init.features``, all words as one number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +253,13 @@ Action: TypeAlias = (
     | RemoveIrqfd
     | SignalIrqfd
     | ReadResamples
+    | SetCounterOffset
+    | CreateVm
+    | CreateVcpu
+    | CreateIrqchip
+    | EnableCap
+    | TakeSnapshot
+    | RestoreSnapshot
     | HostInterrupt
 )
 
@@ -335,6 +356,8 @@ class Case:
     devices: tuple[Device, ...] = ()
     default_reply: int = 0x8877665544332211
     debug: GuestDebug | None = None
+    setup: tuple[Action, ...] = ()
+    """What is done to the VM and its first vCPU before any other ioctl of the set-up."""
     before: tuple[Action, ...] = ()
     on: tuple[tuple[int, tuple[Action, ...]], ...] = ()
     reactions: tuple[Reaction, ...] = ()
@@ -365,4 +388,4 @@ class Case:
     def all_actions(self) -> tuple[Action, ...]:
         """Every action there is, whenever it is done."""
         after = (*(actions for _, actions in self.on), *(one.actions for one in self.reactions))
-        return (*self.before, *(action for actions in after for action in actions))
+        return (*self.setup, *self.before, *(action for actions in after for action in actions))

@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+Into: TypeAlias = Literal["new_vm", "same_vm"]
+"""Where the vCPUs are that a snapshot is restored into: new ones of a new VM, or those that there
+are, after ``KVM_ARM_VCPU_INIT``."""
+
 Access: TypeAlias = Literal["read_write", "read", "none", "unmapped", "past_end"]
 """What a VMM's own mapping of guest memory lets through: ``unmapped`` is no mapping at all,
 ``past_end`` that of a file which ends before it."""
@@ -153,3 +157,60 @@ class ReadResamples:
 
     gsi: int
     count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSnapshot:
+    """Keeps what KVM says of every vCPU, and guest memory: ``KVM_GET_REG_LIST``,
+    ``KVM_GET_ONE_REG`` of each, ``KVM_GET_MP_STATE``, ``KVM_GET_VCPU_EVENTS``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreSnapshot:
+    """Gives vCPUs what was kept of them, in the order of the list.
+
+    ``refused`` are the registers that KVM is to refuse, each with its errno.
+    """
+
+    name: str
+    into: Into = "new_vm"
+    refused: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetCounterOffset:
+    """``KVM_ARM_SET_COUNTER_OFFSET``: what is subtracted from the host's counter in both of the
+    guest's."""
+
+    offset: int
+    reserved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CreateVm:
+    """``KVM_CREATE_VM`` of another VM, which is closed at once; ``type`` is its argument."""
+
+    type: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreateVcpu:
+    """``KVM_CREATE_VCPU`` with this number, beside those of the set-up."""
+
+    vcpu: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreateIrqchip:
+    """``KVM_CREATE_IRQCHIP``: a vGICv2, as VMMs made it before KVM_CREATE_DEVICE."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnableCap:
+    """``KVM_ENABLE_CAP`` of the VM: the capability by its number, ``arg`` is args[0]."""
+
+    cap: int
+    flags: int = 0
+    arg: int = 0

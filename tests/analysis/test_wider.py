@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from vcpu_scenario.analysis.generate import PROFILES, REAL, WIDE, Profile, generate
+from vcpu_scenario.analysis.generate import PROFILES, REAL, SNAPSHOTS, WIDE, Profile, generate
 from vcpu_scenario.analysis.generate.wider import WIDER
 from vcpu_scenario.cli.real import Programs
+from vcpu_scenario.ioctls import RestoreSnapshot
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Ending
 from vcpu_scenario.vmm.loop import run_case
@@ -54,6 +55,23 @@ def test_many_interrupts_are_taken_one_after_the_other() -> None:
     taken = {final(seed, profile, "x4") for seed in range(80)}
     assert taken & set(range(32, 40))
     assert 1023 in taken
+
+
+@pytest.mark.parametrize("kernel", ["5.10", "7.2"])
+def test_programs_with_snapshots_go_on_from_them_and_are_modelled(kernel: str) -> None:
+    restored = 0
+    for seed in range(40):
+        case = generate(seed, SNAPSHOTS)
+        assert replace(case, on=()) == replace(generate(seed, WIDE), on=())
+        machine = create(kernel)
+        try:
+            trace = run_case(machine, case)
+        finally:
+            machine.close()
+        assert trace.unmodelled is None
+        done = [deed for entry in trace.entries for deed in entry.did]
+        restored += any(isinstance(deed, RestoreSnapshot) for deed in done)
+    assert restored > 10
 
 
 def test_the_command_line_offers_each_profile() -> None:

@@ -44,8 +44,9 @@ BETWEEN_ROWS: Final = {
     "smccc_workaround_3_in_hyp",
     "dirty_log_manual_protect",
     "vgic_ends_checked",
+    "vm_type_ipa_size",
 }
-"""5.17, 5.2 and 5.16 have them, and are no rows."""
+"""5.17, 5.2, 5.16 and 4.20 have them, and are no rows."""
 
 every_rule = pytest.mark.parametrize(
     "rule",

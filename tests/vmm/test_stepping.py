@@ -143,8 +143,10 @@ def test_after_a_reset_the_guest_begins_again_whatever_the_ioctl_resets() -> Non
     """KVM_ARM_VCPU_INIT resets every register of a vCPU that has run."""
 
     class Resets(EmulatedMachine):
-        def vcpu_init(self, features: Sequence[str]) -> None:
-            super().vcpu_init(features)
+        def vcpu_init(
+            self, features: Sequence[str], target: int | None = None, bits: int = 0
+        ) -> None:
+            super().vcpu_init(features, target, bits)
             for register in ("pc", "x0", "x1", "x19"):
                 self.set_one_reg(CORE_REGISTERS[register], 0)
 

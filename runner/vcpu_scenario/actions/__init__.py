@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from vcpu_scenario.actions import (
     attempt,
+    creation,
     guestdebug,
     hypercalls,
     irqfds,
@@ -15,6 +16,7 @@ from vcpu_scenario.actions import (
     registers,
     run,
     slots,
+    snapshots,
     vcpu,
     vgic,
 )
@@ -31,6 +33,8 @@ _PLAIN: Final[tuple[Kind[Any], ...]] = (
     *vgic.KINDS,
     *irqfds.KINDS,
     *vcpu.KINDS,
+    *creation.KINDS,
+    *snapshots.KINDS,
     *run.KINDS,
 )
 KINDS: Final[tuple[Kind[Any], ...]] = (

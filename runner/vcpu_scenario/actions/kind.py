@@ -55,6 +55,14 @@ class Reader(Protocol):
         """Names of registers, with the value for each."""
         ...
 
+    def refusals(self, node: Node | None) -> tuple[tuple[str, int], ...]:
+        """Names of registers, with the errno for each."""
+        ...
+
+    def snapshot(self, node: Node, *, taken: bool) -> str:
+        """The name of a snapshot: of one that is ``taken``, or that has to have been."""
+        ...
+
     def placed_bytes(self, node: Node) -> tuple[int, bytes]:
         """Bytes with the address (IPA) at which they are to be."""
         ...

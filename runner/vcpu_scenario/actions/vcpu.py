@@ -10,7 +10,7 @@ from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, Unwritable
 from vcpu_scenario.case import InitVcpu, RunVcpu, SetIrqLine, SetMpState, SetVcpuEvents
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.features import FEATURES
-from vcpu_scenario.machine.interface import Machine
+from vcpu_scenario.machine.interface import Machine, initialising
 
 # -- interrupt lines ------------------------------------------------------------------------------
 
@@ -108,14 +108,52 @@ def _read_turn(key: str, node: Node, reader: Reader) -> Iterable[RunVcpu]:
 
 
 def _read_init(key: str, node: Node, reader: Reader) -> Iterable[InitVcpu]:
+    if asked := dict(reader.entries(node)):
+        yield _init_of(asked, reader)
+        return
     if not reader.flag(node, default=True):
         reader.complain("this does nothing", node, found="false", expected="true, or a list")
-    features = tuple(dict.fromkeys(reader.text(item) for item in reader.items(node)))
-    yield InitVcpu(None if reader.flag(node) else features)
+    yield InitVcpu(None if reader.flag(node) else _features(node, reader))
+
+
+def _features(node: Node, reader: Reader) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(reader.text(item) for item in reader.items(node)))
+
+
+def _init_of(asked: Mapping[str, Node], reader: Reader) -> InitVcpu:
+    return InitVcpu(
+        _features(asked["features"], reader) if "features" in asked else None,
+        reader.number(asked["target"], low=0, high=0xFFFF_FFFF) if "target" in asked else None,
+        reader.number(asked["bits"], low=0, high=_ALL_BITS) if "bits" in asked else 0,
+    )
+
+
+_ALL_BITS: Final = (1 << 224) - 1
+"""The seven words of ``kvm_vcpu_init.features``."""
+
+
+def _write_init(action: InitVcpu) -> dict[str, Any]:
+    features = None if action.features is None else list(action.features)
+    if action.target is None and not action.bits:
+        return {"vcpu_init": True if features is None else features}
+    asked = {"features": features, "target": action.target, "bits": action.bits or None}
+    return {"vcpu_init": {key: value for key, value in asked.items() if value is not None}}
 
 
 def _init(machine: Machine, action: InitVcpu) -> None:
-    machine.vcpu_init(machine.features if action.features is None else action.features)
+    features = machine.features if action.features is None else action.features
+    machine.vcpu_init(features, action.target, action.bits)
+
+
+def _init_words(action: InitVcpu) -> str:
+    return initialising(action.features or (), action.target, action.bits)
+
+
+_FEATURE: Final = {
+    "description": "KVM_ARM_VCPU_ and this name.",
+    "type": "string",
+    "enum": list(FEATURES),
+}
 
 
 KINDS: Final = (
@@ -123,23 +161,35 @@ KINDS: Final = (
         InitVcpu,
         schema={
             "vcpu_init": {
-                "title": "true, or a list of features",
+                "title": "true, a list of features, or a mapping that says more",
                 "description": "KVM_ARM_VCPU_INIT once more, which resets the vCPU: with the"
                 " features of the set-up, or with those of a list.",
-                "type": ["boolean", "array"],
-                "items": {
-                    "description": "KVM_ARM_VCPU_ and this name.",
-                    "type": "string",
-                    "enum": list(FEATURES),
+                "type": ["boolean", "array", "object"],
+                "items": _FEATURE,
+                "additionalProperties": False,
+                "minProperties": 1,
+                "properties": {
+                    "features": {
+                        "description": "Default: those of the set-up.",
+                        "type": "array",
+                        "items": _FEATURE,
+                    },
+                    "target": {
+                        "$ref": "#/definitions/number",
+                        "description": "target. Default: that of KVM_ARM_PREFERRED_TARGET.",
+                    },
+                    "bits": {
+                        "$ref": "#/definitions/number",
+                        "description": "Further bits of features[]: bit 32 is the first of"
+                        " features[1].",
+                    },
                 },
             }
         },
         read=_read_init,
-        write=lambda action: {
-            "vcpu_init": True if action.features is None else list(action.features)
-        },
+        write=_write_init,
         perform=_init,
-        words=lambda action, name: f"KVM_ARM_VCPU_INIT {' '.join(action.features or ())}".rstrip(),
+        words=lambda action, name: _init_words(action),
     ),
     Kind(
         SetIrqLine,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -42,6 +42,7 @@ class Request:
     programs: int
     seed: int
     output: str | None
+    hosts: Sequence[str] = ()
 
 
 def check(request: Request, lab: LabArguments) -> Status:
@@ -115,18 +116,18 @@ def _found(
     """What came of all, how many were not asked, and what the kernel says that it is."""
     with ExitStack() as open_:
 
-        def both(arguments: LabArguments) -> tuple[Target, Target]:
-            real = machine(f"lab:{request.kernel}", arguments)
-            model = machine(f"emulated:{release}", arguments, option="--against", beside_lab=True)
+        def both(hosts: Sequence[str]) -> tuple[Target, Target]:
+            real = machine(f"lab:{request.kernel}", lab, hosts)
+            model = machine(f"emulated:{release}", lab, hosts, option="--against", beside_lab=True)
             return open_.enter_context(real), open_.enter_context(model)
 
-        real, model = both(lab)
+        real, model = both(request.hosts)
         with failing():
             itself = f"{request.kernel} ({real.itself})"
         steps: list[Step] = [partial(_registers, real, model)]
         steps += [partial(_case, each, real, model) for each in asked]
         if request.programs:
-            others = both(replace(lab, cpu=lab.cpu or PROGRAMS_CPU))
+            others = both(request.hosts or (PROGRAMS_CPU,))
             steps += [partial(_case, each, *others) for each in _programs(request)]
         found, left = _done(steps)
     return found, left, itself

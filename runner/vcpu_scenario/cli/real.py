@@ -90,6 +90,7 @@ class Programs(StrEnum):
     wide = "wide"
     narrow = "narrow"
     vgic = "vgic"
+    snapshots = "snapshots"
 
 
 @app.command()
@@ -118,7 +119,9 @@ def fuzz(
     ] = "fuzz",
     profile: Annotated[
         Programs,
-        typer.Option("--profile", help="What programs are about: everything, or less."),
+        typer.Option(
+            "--profile", help="What programs are about: everything, less, or snapshots too."
+        ),
     ] = Programs.wide,
     known: Annotated[
         list[int] | None,
@@ -310,6 +313,7 @@ def check(
     ] = "",
     output: Output = None,
     cpu: CpuOption = None,
+    host: HostOption = None,
     kernel_image: KernelImage = None,
     initrd: Initrd = None,
     lab: LabSettings = None,
@@ -325,6 +329,13 @@ def check(
     from vcpu_scenario.cli import labcheck as command
 
     request = command.Request(
-        kernel, paths or ["."], recorded or (), against, programs, seed, output
+        kernel,
+        paths or ["."],
+        recorded or (),
+        against,
+        programs,
+        seed,
+        output,
+        hosts_asked(cpu, host),
     )
-    return command.check(request, LabArguments(kernel_image, initrd, tuple(lab or ()), cpu))
+    return command.check(request, LabArguments(kernel_image, initrd, tuple(lab or ())))

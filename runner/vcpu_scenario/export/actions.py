@@ -31,7 +31,16 @@ from vcpu_scenario.export import vgic, vm
 from vcpu_scenario.export.names import Names, exit_reason, flags
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import byte_string
-from vcpu_scenario.ioctls import ReadResamples, SignalIrqfd
+from vcpu_scenario.ioctls import (
+    CreateIrqchip,
+    CreateVcpu,
+    CreateVm,
+    EnableCap,
+    ReadResamples,
+    RestoreSnapshot,
+    SignalIrqfd,
+    TakeSnapshot,
+)
 from vcpu_scenario.kvm import abi
 
 _BRK_0: Final = (0xD420_0000).to_bytes(4, "little")
@@ -139,12 +148,30 @@ def _run_vcpu(action: RunVcpu, names: Names) -> Iterator[str]:
     raise Unexportable("run_vcpu: a program in C has one vCPU")
 
 
+def _snapshot(action: TakeSnapshot | RestoreSnapshot, names: Names) -> Iterator[str]:
+    raise Unexportable("snapshot and restore: a program in C has one VM and keeps nothing of it")
+
+
+def _creation(action: Action, names: Names) -> Iterator[str]:
+    raise Unexportable(f"{_CREATION[type(action)]}: a program in C sets its VM up once")
+
+
+_CREATION: Final[Mapping[type[Action], str]] = {
+    CreateVm: "create_vm",
+    CreateVcpu: "create_vcpu",
+    CreateIrqchip: "create_irqchip",
+    EnableCap: "enable_cap",
+}
+
+
 def features(names: Iterable[str]) -> str:
     """The first word of ``kvm_vcpu_init.features``."""
     return " | ".join(f"1 << KVM_ARM_VCPU_{name.upper()}" for name in names) or "0"
 
 
 def _init(action: InitVcpu, names: Names) -> Iterator[str]:
+    if action.target is not None or action.bits:
+        raise Unexportable("vcpu_init with a target or bits of its own")
     asked = names.features if action.features is None else action.features
     yield f"init_vcpu({features(asked)});"
 
@@ -172,6 +199,9 @@ _OF: Final[Mapping[type[Action], Callable[[Any, Names], Iterable[str]]]] = {
     ],
     AddMemslot: lambda action, names: [memslot(action.slot)],
     RunVcpu: _run_vcpu,
+    TakeSnapshot: _snapshot,
+    RestoreSnapshot: _snapshot,
+    **dict.fromkeys(_CREATION, _creation),
     **vm.OF,
     HostInterrupt: _host_interrupt,
     InitVcpu: _init,

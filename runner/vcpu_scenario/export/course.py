@@ -76,6 +76,7 @@ def refusal_of(branch: Branch) -> str:
 
 def actions_of(case: Case) -> Iterator[Action]:
     """All that the VMM does."""
+    yield from case.setup
     yield from case.before
     for _, each in case.on:
         yield from each

@@ -859,6 +859,24 @@ static int set_smccc_filter(uint32_t base, uint32_t nr_functions, uint8_t action
 	return vm_call(KVM_SET_DEVICE_ATTR, &attr);
 }
 
+/* Headers of Linux 6.4 have it as KVM_ARM_SET_COUNTER_OFFSET and KVM_CAP_COUNTER_OFFSET */
+struct counter_offset {
+	uint64_t counter_offset;
+	uint64_t reserved;
+};
+
+static int set_counter_offset(uint64_t counter_offset, uint64_t reserved)
+{
+	struct counter_offset offset = {
+		.counter_offset = counter_offset,
+		.reserved = reserved,
+	};
+
+	if (vm_call(KVM_CHECK_EXTENSION, (void *)227) <= 0)
+		skip("this kernel has no KVM_ARM_SET_COUNTER_OFFSET");
+	return vm_call(_IOW(KVMIO, 0xb5, struct counter_offset), &offset);
+}
+
 static int set_steal_time(uint64_t ipa)
 {
 	struct kvm_device_attr attr = {

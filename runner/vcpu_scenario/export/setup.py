@@ -23,6 +23,8 @@ _MOST_DATA: Final = 1 << 16
 def definitions(case: Case, names: Names, every: Iterable[Action]) -> list[str]:
     """The functions, and ``set_up`` that calls them; ``every`` are the actions of all courses.
     Raises :class:`Unexportable`."""
+    if case.setup:
+        raise Unexportable("setup: what is done to a VM before it is set up")
     steps = [
         ("add_memory", [actions.memslot(slot) for slot in case.slots]),
         ("load_guest", list(_loads(case, names))),

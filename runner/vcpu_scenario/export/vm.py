@@ -19,6 +19,7 @@ from vcpu_scenario.ioctls import (
     RemoveCoalescedZone,
     RemoveIoeventfd,
     RemoveIrqfd,
+    SetCounterOffset,
     SetHostMapping,
     SetMemoryRegion,
     SetSmcccFilter,
@@ -90,6 +91,10 @@ _CALLS: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = 
         lambda action, names: (
             f"set_smccc_filter({action.base:#x}, {action.count:#x}, {action.action})"
         ),
+    ),
+    SetCounterOffset: (
+        "KVM_ARM_SET_COUNTER_OFFSET",
+        lambda action, names: f"set_counter_offset({action.offset:#x}, {action.reserved:#x})",
     ),
     SetStealTime: (
         "KVM_ARM_VCPU_PVTIME_IPA",

@@ -81,13 +81,17 @@ class Behaviour:
     id_stage_2_granules_writable: bool = False
     ctr_writable: bool = False
     ctr_policy_writable: bool = False
+    counter_offset: bool = False
+    vm_type_ipa_size: bool = False
     physical_timer_registers: bool = False
     timer_control_plain: bool = False
     permission_registers_listed: bool = False
     hypercall_bitmaps: bool = False
     hypercall_bitmap_2: bool = False
+    generic_target_accepted: bool = False
     power_off_ephemeral: bool = False
     reset_keeps_el1_banked: bool = False
+    reset_keeps_pending: bool = False
     reset_clears_timer_compare: bool = False
     os_lock_emulated: bool = False
     pmu_undefined: bool = False
@@ -97,6 +101,7 @@ class Behaviour:
     vgic_sgi_sources_in_turn: bool = False
     vgic_lr_state_separate: bool = False
     vgic_groups_writable: bool = False
+    wfi_ended_by_timer: bool = False
     vgic_wfi_heeds_priority: bool = False
     vgic_redistributor_one_region: bool = False
     vgic_ends_checked: bool = False

@@ -14,6 +14,7 @@ from vcpu_scenario.case import (
     GuestDebug,
     HostInterrupt,
     ImmediateExit,
+    InitVcpu,
     Memslot,
     PendSignal,
     RunAgain,
@@ -21,12 +22,25 @@ from vcpu_scenario.case import (
     SetRunField,
     WriteMemory,
 )
-from vcpu_scenario.ioctls import ReadResamples, SignalIrqfd
+from vcpu_scenario.ioctls import (
+    CreateIrqchip,
+    CreateVcpu,
+    CreateVm,
+    EnableCap,
+    ReadResamples,
+    RestoreSnapshot,
+    SetCounterOffset,
+    SetMemoryRegion,
+    SetSmcccFilter,
+    SignalIrqfd,
+    TakeSnapshot,
+)
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.memory import Bytes, Memory, joined, read_placed, read_slot
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
 from vcpu_scenario.language.scope import Scope
+from vcpu_scenario.source import quoted
 
 _CANNOT_BE_REFUSED = (
     RunAgain,
@@ -38,8 +52,21 @@ _CANNOT_BE_REFUSED = (
     SignalIrqfd,
     ReadResamples,
     WriteMemory,
+    TakeSnapshot,
+    RestoreSnapshot,
 )
-"""Actions that are no ioctl."""
+"""Actions that are no ioctl, or several."""
+_BEFORE_THE_SETUP = (
+    CreateVm,
+    CreateVcpu,
+    CreateIrqchip,
+    EnableCap,
+    InitVcpu,
+    SetMemoryRegion,
+    SetCounterOffset,
+    SetSmcccFilter,
+)
+"""Actions that need neither memory nor a vCPU that is initialised."""
 
 
 @dataclass(slots=True)
@@ -51,11 +78,16 @@ class Doings:
     folder: Folder
     written: list[Bytes] = field(default_factory=list)
     added: Memory = field(default_factory=Memory)
+    taken: set[str] = field(default_factory=set)
+    """The names of snapshots."""
+    restored: list[Scalar] = field(default_factory=list)
 
     def branch(self) -> Doings:
         """The same so far, for one of several courses that a run may take from here."""
         added = joined(self.added, Memory())
-        return Doings(self.scope, self.folder, list(self.written), added)
+        return Doings(
+            self.scope, self.folder, list(self.written), added, {*self.taken}, [*self.restored]
+        )
 
     @property
     def vcpus(self) -> int:
@@ -85,6 +117,21 @@ class Doings:
     def registers(self, node: Node | None) -> Iterable[tuple[str, int]]:
         return ((name, value) for name, value, _ in self.scope.registers(node))
 
+    def refusals(self, node: Node | None) -> tuple[tuple[str, int], ...]:
+        found: dict[str, int] = {}
+        for key, value in node.entries if isinstance(node, Map) else ():
+            if (name := self.scope.register(key)) is not None:
+                found[name] = read_errno(value, self.scope)
+        return tuple(found.items())
+
+    def snapshot(self, node: Node, *, taken: bool) -> str:
+        name = self.text(node)
+        if taken:
+            self.taken.add(name)
+        elif isinstance(node, Scalar):
+            self.restored.append(node)
+        return name
+
     def placed_bytes(self, node: Node) -> tuple[int, bytes]:
         written = read_placed(node, self.scope, self.folder)
         self.written.append(written)
@@ -107,6 +154,24 @@ class Doings:
 def read_actions(node: Node | None, doings: Doings) -> tuple[Action, ...]:
     """The actions that the list ``node`` describes."""
     return tuple(action for item in doings.items(node) for action in _read_item(item, doings))
+
+
+def read_first_actions(node: Node | None, doings: Doings) -> tuple[Action, ...]:
+    """The same, of what is done to a VM before it is set up."""
+    found = []
+    for item in doings.items(node):
+        for action in _read_item(item, doings):
+            ioctl = action.action if isinstance(action, Attempt) else action
+            if not isinstance(ioctl, _BEFORE_THE_SETUP):
+                doings.complain(
+                    "this has no place before the set-up",
+                    item,
+                    found=next((key for key, _ in doings.entries(item)), "none"),
+                    expected="an ioctl of the VM, or vcpu_init; `before` has the others",
+                )
+            else:
+                found.append(action)
+    return tuple(found)
 
 
 def _read_item(item: Node, doings: Doings) -> Iterable[Action]:
@@ -141,3 +206,16 @@ def _read_item(item: Node, doings: Doings) -> Iterable[Action]:
 def read_debug(node: Node | None, doings: Doings) -> GuestDebug | None:
     """The ``KVM_SET_GUEST_DEBUG`` that the mapping ``node`` describes, None where there is none."""
     return read_guest_debug(node, doings) if isinstance(node, Map) else None
+
+
+def check_snapshots(doings: Doings) -> None:
+    """Reports what restores a snapshot that nothing takes."""
+    for node in doings.restored:
+        if node.text not in doings.taken:
+            known = sorted(doings.taken)
+            doings.scope.problems.add(
+                f"no snapshot is called {quoted(node.text)}",
+                node.span,
+                expected=", ".join(known) or "a `snapshot` before it",
+                near=(node.text, known),
+            )

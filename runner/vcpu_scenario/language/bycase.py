@@ -94,7 +94,14 @@ class _Rewriting:
         """An action, with the error that it gives in this case, if it gives one."""
         if not isinstance(item, Map):
             return item
-        return _each(item, lambda key, node: self.value(node) if key == "errno" else node)
+        return _each(item, self.of_action)
+
+    def of_action(self, key: str, node: Node) -> Node | None:
+        if key == "errno":
+            return self.value(node)
+        if key == "restore" and isinstance(node, Map):
+            return _each(node, lambda name, of: self.values(of) if name == "refused" else of)
+        return node
 
     def bytes(self, item: Node) -> Node | None:
         """Bytes that are expected; nothing where there are none in this case."""

@@ -24,6 +24,7 @@ from vcpu_scenario.expectation import (
 )
 from vcpu_scenario.expectation import Final as FinalState
 from vcpu_scenario.kvm.registers import KVM_REGISTERS_MOST, id_of
+from vcpu_scenario.language.actions import check_snapshots
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.exits import ReadExit, read_register_checks
 from vcpu_scenario.language.memory import check_in_memory, joined, read_placed
@@ -53,6 +54,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
     never = _never(node.get("never"), setup)
     stops = _stops(node.get("stops"), setup)
     check_doings(setup.doings, setup.memory)
+    check_snapshots(setup.doings)
     final = _final(node.get("final"), setup)
     about = node.get("about")
     expectation = Expectation(

@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 from vcpu_scenario.case import Case, Limits
 from vcpu_scenario.expectation import Acting
 from vcpu_scenario.kvm.features import PSCI_0_2
-from vcpu_scenario.language.actions import Doings, read_actions, read_debug
+from vcpu_scenario.language.actions import Doings, read_actions, read_debug, read_first_actions
 from vcpu_scenario.language.devices import Devices, read_devices
 from vcpu_scenario.language.exits import ExitReader
 from vcpu_scenario.language.guest import Program, Sources, read_program
@@ -101,6 +101,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         _check_loads(program, [], memory, scope)
     doings = Doings(scope, folder)
     debug = root.get("debug")
+    setup = read_first_actions(root.get("setup"), doings)
     before = read_actions(root.get("before"), doings)
     on = read_on(root.get("on"), doings)
     case = Case(
@@ -114,6 +115,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         devices=tuple(devices.userspace),
         default_reply=_word(root.get("default_reply"), DEFAULT_REPLY, scope),
         debug=read_debug(debug, doings),
+        setup=setup,
         before=before,
         on=on.by_number,
         reactions=tuple(read.reaction for read in on.reactions),

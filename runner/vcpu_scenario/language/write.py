@@ -223,6 +223,9 @@ def _debug(case: Case) -> Iterator[str]:
 
 
 def _actions(case: Case) -> Iterator[str]:
+    if case.setup:
+        yield "setup:"
+        yield from (f"  - {flow(write_action(action))}" for action in case.setup)
     if case.before:
         yield "before:"
         yield from (f"  - {flow(write_action(action))}" for action in case.before)

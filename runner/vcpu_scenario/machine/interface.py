@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
-from vcpu_scenario.ioctls import Access, ClearDirtyLog, Irqfd, SetMemoryRegion, SetSmcccFilter
+from vcpu_scenario.ioctls import (
+    Access,
+    ClearDirtyLog,
+    EnableCap,
+    Irqfd,
+    SetCounterOffset,
+    SetMemoryRegion,
+    SetSmcccFilter,
+)
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Inside
 
@@ -29,9 +37,14 @@ def enabling(cap: str) -> str:
     return f"cap {cap}"
 
 
-def initialising(features: Sequence[str]) -> str:
+def initialising(features: Sequence[str], target: int | None = None, bits: int = 0) -> str:
     """:attr:`KvmError.what` where ``KVM_ARM_VCPU_INIT`` is refused."""
-    return f"KVM_ARM_VCPU_INIT {' '.join(features)}".rstrip()
+    words = [*features]
+    if bits:
+        words.append(f"features {bits:#x}")
+    if target is not None:
+        words.append(f"target {target}")
+    return " ".join(("KVM_ARM_VCPU_INIT", *words))
 
 
 def is_of_enabling(error: str) -> bool:
@@ -170,6 +183,26 @@ class Machine(Protocol):
         """How often resampling has signalled the VMM for ``gsi`` since this was asked last."""
         ...
 
+    def ask_cap(self, asked: EnableCap) -> None:
+        """``KVM_ENABLE_CAP`` of a capability by its number."""
+        ...
+
+    def try_vm(self, type_: int) -> None:
+        """``KVM_CREATE_VM`` of another VM, which is closed at once."""
+        ...
+
+    def try_vcpu(self, number: int) -> None:
+        """``KVM_CREATE_VCPU`` of one that is never initialised."""
+        ...
+
+    def create_irqchip(self) -> None:
+        """``KVM_CREATE_IRQCHIP``."""
+        ...
+
+    def set_counter_offset(self, asked: SetCounterOffset) -> None:
+        """:class:`Lacking` where the kernel has no KVM_ARM_SET_COUNTER_OFFSET."""
+        ...
+
     def create_vcpus(self, count: int) -> None:
         """``KVM_CREATE_VCPU`` for all but the first, up to ``count``; before any is initialised."""
         ...
@@ -178,9 +211,10 @@ class Machine(Protocol):
         """The vCPU, by its number from 0, that all is about from now on, :attr:`run` with it."""
         ...
 
-    def vcpu_init(self, features: Sequence[str]) -> None:
-        """``KVM_ARM_VCPU_INIT`` with the host's preferred target and ``features``, by the names of
-        :mod:`~vcpu_scenario.kvm.features`. Once more it resets the vCPU."""
+    def vcpu_init(self, features: Sequence[str], target: int | None = None, bits: int = 0) -> None:
+        """``KVM_ARM_VCPU_INIT`` with ``features``, by the names of
+        :mod:`~vcpu_scenario.kvm.features`, and further ``bits``; ``target`` is None for the host's
+        preferred one. Once more it resets the vCPU."""
         ...
 
     @property
@@ -224,7 +258,19 @@ class Machine(Protocol):
 
     def set_vcpu_events(self, events: abi.kvm_vcpu_events) -> None: ...
 
+    def get_vcpu_events(self) -> abi.kvm_vcpu_events | None:
+        """``KVM_GET_VCPU_EVENTS``; None where the kernel has none (``KVM_CAP_VCPU_EVENTS``)."""
+        ...
+
     def set_mp_state(self, state: int) -> None: ...
+
+    def memory_regions(self) -> tuple[SetMemoryRegion, ...]:
+        """The memory slots that there are, as they were asked for last."""
+        ...
+
+    def sibling(self) -> Machine:
+        """A new VM of the same kernel on the same CPU, which the caller closes before this one."""
+        ...
 
     def pend_signal(self) -> None:
         """A signal is pending when the next run starts, which lets it through

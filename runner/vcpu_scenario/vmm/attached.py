@@ -87,9 +87,10 @@ class Itself:
 
     kicks = runs_at_pause = False
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, breakpoints: frozenset[int] = frozenset()) -> None:
+        """``breakpoints`` are those that are there."""
         self._machine = machine
-        self.asked = Asked()
+        self.asked = Asked(breakpoints=breakpoints)
 
     def begin(self, debug: GuestDebug | None) -> Iterator[Deed]:
         if debug is not None:

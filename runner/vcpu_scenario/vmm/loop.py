@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from ctypes import c_uint64
 from functools import lru_cache
 from typing import Any
@@ -17,6 +18,7 @@ from vcpu_scenario.case import (
     RunVcpu,
     SetRegister,
 )
+from vcpu_scenario.ioctls import RestoreSnapshot, TakeSnapshot
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, id_of
 from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled
@@ -33,13 +35,14 @@ from vcpu_scenario.trace import (
     Trace,
     Unmodelled,
 )
-from vcpu_scenario.vmm.attached import Asker, VmmEnds, asker_of
+from vcpu_scenario.vmm.attached import Asker, Itself, VmmEnds, asker_of
 from vcpu_scenario.vmm.debugger import reason_of, stepping
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.endings import ENDS, Endings, ending_of, told
 from vcpu_scenario.vmm.fields import fields_of
 from vcpu_scenario.vmm.patterns import Reactions
 from vcpu_scenario.vmm.setup import set_up
+from vcpu_scenario.vmm.snapshots import Snapshots
 from vcpu_scenario.vmm.turns import Turns
 
 _PC = CORE_REGISTERS["pc"]
@@ -54,9 +57,9 @@ def run_case(machine: Machine, case: Case) -> Trace:
     """Sets ``machine`` up for ``case`` and runs it to its end."""
     try:
         set_up(machine, case)
-        run = _Run(machine, case)
-        run.begin()
-        return run.to_the_end()
+        with closing(_Run(machine, case)) as run:
+            run.begin()
+            return run.to_the_end()
     except KvmError as refusal:
         return Trace(error=told(refusal), errno=refusal.errno, ended=Ending.REFUSED)
     except ENDS as error:
@@ -68,7 +71,7 @@ def run_case(machine: Machine, case: Case) -> Trace:
 
 class _Run:
     def __init__(self, machine: Machine, case: Case) -> None:
-        self.machine = machine
+        self.machine = self.first = machine
         self.run = machine.run
         self.mmio_data = c_uint64.from_buffer(self.run.mmio.data)
         self.case = case
@@ -96,6 +99,12 @@ class _Run:
         """Whether the next run is one that the VMM is kicked for: it is stopped at first."""
         self.for_next_run: list[Action] = []
         self.turns = Turns(machine, case.vcpus)
+        self.snapshots = Snapshots(case)
+
+    def close(self) -> None:
+        """Ends a VM that was made on the way."""
+        if self.machine is not self.first:
+            self.machine.close()
 
     def begin(self) -> None:
         """What is done before the first run."""
@@ -112,8 +121,31 @@ class _Run:
             elif isinstance(action, RunVcpu):
                 self.did += (action,)
                 self._turn_to(action.vcpu)
+            elif isinstance(action, TakeSnapshot):
+                self.did += (action,)
+                breakpoints = self.vmm.asked.breakpoints
+                self.snapshots.take(action, self.machine, self.turns.vcpu, breakpoints)
+            elif isinstance(action, RestoreSnapshot):
+                self.did += (action,)
+                restored = self.snapshots.restore(action, self.machine, self.turns.vcpu)
+                self._go_on_in(*restored)
             else:
                 self.do(action)
+
+    def _go_on_in(self, machine: Machine, breakpoints: frozenset[int]) -> None:
+        """All that is done from now on is about ``machine``. Of another VM than there was no guest
+        debug is asked; ``breakpoints`` are the VMM's own in its memory."""
+        self.pc = None
+        if machine is self.machine:
+            if isinstance(self.vmm, Itself):
+                self.vmm.asked = self.vmm.asked._replace(breakpoints=breakpoints)
+            return
+        self.close()
+        self.machine = machine
+        self.run = machine.run
+        self.mmio_data = c_uint64.from_buffer(self.run.mmio.data)
+        self.vmm = Itself(machine, breakpoints)
+        self.turns.go_on_in(machine)
 
     def do(self, action: Action) -> None:
         self.note(self.vmm.do(action))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vcpu_scenario.actions import perform
 from vcpu_scenario.case import Case
 from vcpu_scenario.kvm.features import POWER_OFF, PSCI_0_2
 from vcpu_scenario.kvm.registers import id_of
@@ -13,10 +14,19 @@ def set_up(machine: Machine, case: Case) -> None:
 
     Raises :class:`~vcpu_scenario.machine.interface.KvmError` where the kernel refuses.
     """
+    for action in case.setup:
+        perform(machine, action)
     for slot in case.slots:
         machine.set_user_memory_region(slot)
     for load in case.loads:
         machine.write_memory(load.addr, load.data)
+    equip(machine, case)
+    for name, value in case.regs:
+        machine.set_one_reg(id_of(name), value)
+
+
+def equip(machine: Machine, case: Case) -> None:
+    """All that ``case`` gives its VM but memory and the values of registers."""
     for cap in case.caps:
         machine.enable_cap(cap)
     machine.vcpu_init(features_of(case))
@@ -28,8 +38,6 @@ def set_up(machine: Machine, case: Case) -> None:
         machine.add_ioeventfd(ioeventfd)
     for zone in case.coalesced:
         machine.add_coalesced_zone(zone.addr, zone.size)
-    for name, value in case.regs:
-        machine.set_one_reg(id_of(name), value)
 
 
 def _add_vcpus(machine: Machine, case: Case) -> None:

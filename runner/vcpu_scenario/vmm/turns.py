@@ -36,3 +36,9 @@ class Turns:
         self._waiting[self.vcpu] = last, vmm
         self.vcpu = number
         return self._waiting.pop(number, ({}, Itself(self._machine)))
+
+    def go_on_in(self, machine: Machine) -> None:
+        """``machine`` has the vCPUs from now on, of which nobody asks for guest debug."""
+        self._machine = machine
+        others = self._waiting.items()
+        self._waiting = {number: (last, Itself(machine)) for number, (last, _) in others}

@@ -42,7 +42,7 @@ def _attempt(asked: Asked, real: Target, model: Target) -> Found:
         _first(outcome),
         outcome.case,
         outcome.real,
-        cpu=model.cpu.name,
+        model=model.kernel or "",
     )
 
 

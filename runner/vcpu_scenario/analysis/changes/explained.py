@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from vcpu_scenario.analysis.changes.records import Change, Found
-from vcpu_scenario.arm64.cpumodels import CpuModel, cpu_model
 from vcpu_scenario.kernels.rules import RULES
 from vcpu_scenario.kernels.table import Kernel, kernel, with_rules
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine
@@ -57,20 +56,21 @@ class _Search:
         return tuple(known)
 
     def _makes(self, name: str, found: Found) -> bool:
-        other = with_rules(self._own.name, self._own.rules ^ {name})
+        own = kernel(found.model) if found.model else self._own
+        other = with_rules(own.name, own.rules ^ {name})
         if found.survey is not None:
-            return _answers(other, found.survey, cpu_model(found.cpu)) == found.answers
+            return _answers(other, found.survey) == found.answers
         if found.case is None or found.real is None:
             return False
         try:
-            run = run_as(other, found.case, cpu_model(found.cpu))
+            run = run_as(other, found.case)
         except Unsupported:
             return False
         return run.unmodelled is None and compare_traces(run, found.real).same
 
 
-def _answers(which: Kernel, survey: Survey, cpu: CpuModel) -> Sequence[Answer] | None:
-    machine = EmulatedMachine(which, cpu)
+def _answers(which: Kernel, survey: Survey) -> Sequence[Answer] | None:
+    machine = EmulatedMachine(which)
     try:
         return surveyor.do(machine, survey).given
     except (KvmError, NotModelled, Unsupported):

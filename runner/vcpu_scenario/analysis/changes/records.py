@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from vcpu_scenario.arm64.cpumodels import CORTEX_A57
 from vcpu_scenario.case import Case
 from vcpu_scenario.survey import Answer, Survey
 from vcpu_scenario.trace import Trace
@@ -29,7 +28,8 @@ class Found:
     ``kind`` groups differences: what is in another way, without index, address or value; it is the
     reason where nothing was compared. ``first`` is the first difference in words, the model's
     first. ``case`` and ``real``, what the kernel gave, are of a case that differs; ``survey`` and
-    ``answers`` are so of a register; ``cpu`` is the CPU of both.
+    ``answers`` are so of a register; ``model`` is the release
+    that it is compared with, on the host of both.
     """
 
     group: str
@@ -41,7 +41,7 @@ class Found:
     real: Trace | None = None
     survey: Survey | None = None
     answers: tuple[Answer, ...] = ()
-    cpu: str = CORTEX_A57.name
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

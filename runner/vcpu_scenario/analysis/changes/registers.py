@@ -129,7 +129,7 @@ def _held(
     rows = len(_WRITTEN) + 1
     for number, reg in enumerate(registers):
         part = slice(number * rows, (number + 1) * rows)
-        yield _row(situation, reg, expected[part], found[part], model.cpu.name)
+        yield _row(situation, reg, expected[part], found[part], model.kernel or "")
 
 
 def _asks(reg: int) -> Iterator[Ask]:
@@ -146,7 +146,7 @@ def _row(
     reg: int,
     expected: Sequence[Answer],
     found: Sequence[Answer],
-    cpu: str,
+    model: str,
 ) -> Found:
     steps = ("KVM_GET_ONE_REG", "KVM_SET_ONE_REG of 0", "KVM_SET_ONE_REG of all bits")
     for step, one, other in zip(steps, expected, found, strict=True):
@@ -154,7 +154,7 @@ def _row(
             differs = _difference(situation, reg, step, f"{_words(one)}, not {_words(other)}")
             survey = situation.survey(tuple(_asks(reg)))
             answers = (*(0 for _ in situation.first), *found)
-            return replace(differs, survey=survey, answers=answers, cpu=cpu)
+            return replace(differs, survey=survey, answers=answers, model=model)
     return Found(GROUP, f"{said(reg)}, {situation.name}", "same")
 
 

@@ -7,13 +7,13 @@ A seed gives one case, on any machine and for good: what is random comes from
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
 from vcpu_scenario.analysis.generate import pages
 from vcpu_scenario.analysis.generate.blocks import BLOCKS
-from vcpu_scenario.analysis.generate.course import ACTIONS, WIDER_ACTIONS, Course
+from vcpu_scenario.analysis.generate.course import ACTIONS, WIDER_ACTIONS, Course, with_snapshot
 from vcpu_scenario.analysis.generate.frame import mmu_on, tables, write
 from vcpu_scenario.analysis.generate.surroundings import Surroundings, surroundings
 from vcpu_scenario.analysis.generate.vgicactions import VGIC_ACTIONS
@@ -67,6 +67,8 @@ class Profile:
     wide: bool = False
     vgic: bool = False
     """With attributes of the vGIC and irqfds among the actions."""
+    snapshots: bool = False
+    """Whether a snapshot is taken after some exit, and restored after that or a later one."""
 
 
 EVERYTHING: Final = Profile()
@@ -78,7 +80,8 @@ VGIC: Final = Profile(
     blocks=(*BLOCKS, *WIDER, *("gic",) * 8), host_interrupts=False, wide=True, vgic=True
 )
 """The same about the vGIC most of all, with what a VMM does to it by its attributes and irqfds."""
-PROFILES: Final = {"wide": WIDE, "narrow": REAL, "vgic": VGIC}
+SNAPSHOTS: Final = replace(WIDE, snapshots=True)
+PROFILES: Final = {"wide": WIDE, "narrow": REAL, "vgic": VGIC, "snapshots": SNAPSHOTS}
 """By their names on the command line."""
 _KINDS: Final = {**BLOCKS, **WIDER}
 
@@ -98,7 +101,7 @@ def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
     if around.second is not None and random.random() < 0.7:
         loads.append(Load(around.second.base, random.randbytes(0x80)))
     before, on = _actions(course, profile)
-    return Case(
+    case = Case(
         slots=around.slots,
         loads=tuple(loads),
         regs=_registers(random, around.ram),
@@ -125,6 +128,7 @@ def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
             stop_on_event=True,
         ),
     )
+    return replace(case, on=with_snapshot(course, on)) if profile.snapshots else case
 
 
 def _stage1(

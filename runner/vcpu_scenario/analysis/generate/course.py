@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import Final, TypeAlias
 
 import vcpu_scenario.case as c
 from vcpu_scenario.analysis.generate.surroundings import UART, Surroundings
+from vcpu_scenario.ioctls import Into, RestoreSnapshot, TakeSnapshot
 from vcpu_scenario.kvm import abi
 
 STEP: Final = abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_SINGLESTEP
@@ -169,3 +170,20 @@ WIDER_ACTIONS: Final = ACTIONS | {
     "set_system_register": (_set_system_register, 2),
 }
 """The same, and registers of the system."""
+
+
+On: TypeAlias = tuple[tuple[int, tuple[c.Action, ...]], ...]
+
+
+def with_snapshot(course: Course, on: On) -> On:
+    """The same, with a snapshot that is taken after some exit and restored after that or a later
+    one, before what is done there otherwise."""
+    random = course.random
+    taken = random.randrange(course.exits // 4)
+    restored = taken + random.choice((0, 0, 1, random.randrange(course.exits // 2)))
+    into: Into = random.choice(("new_vm", "new_vm", "same_vm"))
+    again = (c.SetGuestDebug(course.request()),) if random.random() < 0.6 else ()
+    done = dict(on)
+    done[restored] = (RestoreSnapshot("a", into), *again, *done.get(restored, ()))
+    done[taken] = (TakeSnapshot("a"), *done.get(taken, ()))
+    return tuple(sorted(done.items()))

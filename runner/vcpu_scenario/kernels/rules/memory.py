@@ -15,6 +15,18 @@ MEMORY: Final[tuple[Rule, ...]] = (
         (Commit("4fc096a99e01", "KVM: Raise the maximum number of user memslots", "5.12"),),
     ),
     Rule(
+        "vm_type_ipa_size",
+        (">=4.20",),
+        "KVM_CREATE_VM takes the number of bits of an IPA, from 32 to what the CPU has; before, "
+        "nothing but 0",
+        source("kvm_arch_init_vm in the trees of 4.19.1 and 4.20"),
+        (
+            Commit(
+                "233a7cb23531", "kvm: arm64: Allow tuning the physical address size for VM", "4.20"
+            ),
+        ),
+    ),
+    Rule(
         "dirty_log_manual_protect",
         (">=5.2",),
         "with KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 dirty pages stay so until KVM_CLEAR_DIRTY_LOG",

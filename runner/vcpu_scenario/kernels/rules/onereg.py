@@ -80,6 +80,26 @@ ONE_REG: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        "reset_keeps_pending",
+        (">=6.11",),
+        "KVM_ARM_VCPU_INIT of a vCPU that has run leaves interrupt lines and a pending SError as "
+        "they were; before, it takes them away",
+        recorded(
+            "Debian's 5.10, 6.1 and 6.12, KVM_ARM_VCPU_INIT after KVM_IRQ_LINE and "
+            "KVM_SET_VCPU_EVENTS"
+        ),
+        (Commit("f1ff3fc5209a", "KVM: arm64: unify code to prepare traps", "6.11"),),
+    ),
+    Rule(
+        "generic_target_accepted",
+        (">=6.5",),
+        "KVM_ARM_VCPU_INIT takes the generic target on every CPU; before, the CPU's own alone",
+        recorded(
+            "Debian's 5.10, 6.1, 6.12, 6.16 and 7.2, KVM_ARM_VCPU_INIT; nothing between 6.1 and "
+            "6.12 was looked at: that it is 6.5 is taken from power_off_ephemeral"
+        ),
+    ),
+    Rule(
         "power_off_ephemeral",
         (">=6.5",),
         "KVM_ARM_VCPU_POWER_OFF is of one KVM_ARM_VCPU_INIT alone; before, it is one of the "
@@ -94,6 +114,20 @@ ONE_REG: Final[tuple[Rule, ...]] = (
         (">=6.4",),
         "CNTP_CTL_EL0, CNTP_CVAL_EL0 and CNTPCT_EL0 are registers of a VMM",
         recorded("Debian's 6.1 against 6.12, KVM_GET_REG_LIST; the tree of 6.4.6"),
+    ),
+    Rule(
+        "counter_offset",
+        (">=6.4",),
+        "there is KVM_ARM_SET_COUNTER_OFFSET, after which a VMM's writes to CNTVCT_EL0 and "
+        "CNTPCT_EL0 are ignored",
+        recorded("Debian's 6.1 against 6.12, KVM_ARM_SET_COUNTER_OFFSET"),
+        (
+            Commit(
+                "30ec7997d175",
+                "KVM: arm64: timers: Allow userspace to set the global counter offset",
+                "6.4",
+            ),
+        ),
     ),
     Rule(
         "timer_control_plain",

@@ -54,6 +54,13 @@ VGIC: Final[tuple[Rule, ...]] = (
         source("the trees of 4.20 and 5.0, kvm_vgic_vcpu_pending_irq"),
     ),
     Rule(
+        "wfi_ended_by_timer",
+        ("<5.19",),
+        "a timer that fires ends a WFI although the vGIC has no interrupt for it",
+        recorded("Debian's 5.10 against 6.1 and 6.12, WFI with PPI 27 not enabled"),
+        (Commit("b57de4ffd7c6", "KVM: arm64: Simplify kvm_cpu_has_pending_timer()", "5.19"),),
+    ),
+    Rule(
         "vgic_redistributor_one_region",
         (">=5.4",),
         "a redistributor is one region of 128 KiB; before, an access across its two frames left "

@@ -8,7 +8,14 @@ from typing import Final, Literal
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.ioctls import Access as HostAccess
-from vcpu_scenario.ioctls import ClearDirtyLog, Irqfd, SetMemoryRegion, SetSmcccFilter
+from vcpu_scenario.ioctls import (
+    ClearDirtyLog,
+    EnableCap,
+    Irqfd,
+    SetCounterOffset,
+    SetMemoryRegion,
+    SetSmcccFilter,
+)
 from vcpu_scenario.kernels.hosts import ranges_of_host
 from vcpu_scenario.kernels.release import parse_range, parse_release
 from vcpu_scenario.kernels.table import Kernel, kernel
@@ -19,10 +26,16 @@ from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
 from vcpu_scenario.machine.emulated.cpu.timers import (
     Timers,
 )
-from vcpu_scenario.machine.emulated.kvm import guestdebug, smcccfilter, stealtime, vgicdevice
+from vcpu_scenario.machine.emulated.kvm import (
+    creation,
+    guestdebug,
+    smcccfilter,
+    stealtime,
+    vgicdevice,
+)
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.bus import CoalescedZoneDevice
-from vcpu_scenario.machine.emulated.kvm.events import set_vcpu_events
+from vcpu_scenario.machine.emulated.kvm.events import get_vcpu_events, set_vcpu_events
 from vcpu_scenario.machine.emulated.kvm.idregs import hardware_id_registers
 from vcpu_scenario.machine.emulated.kvm.interrupts import (
     bare_interface,
@@ -123,6 +136,21 @@ class EmulatedMachine:
         self._vcpu.caps.add(cap)
         self._vcpu.memslots.manual_protect |= cap == "manual_dirty_log_protect2"
 
+    def ask_cap(self, asked: EnableCap) -> None:
+        self.enable_cap(creation.check_cap(asked, self.kernel.capabilities))
+
+    def try_vm(self, type_: int) -> None:
+        creation.check_vm_type(type_, self._vcpu.model.pa_bits, self.kernel.behaviour)
+
+    def try_vcpu(self, number: int) -> None:
+        creation.create_vcpu(self._vcpu, number)
+
+    def create_irqchip(self) -> None:
+        creation.create_irqchip(self._vcpu)
+
+    def set_counter_offset(self, asked: SetCounterOffset) -> None:
+        creation.set_counter_offset(self._vcpu, asked)
+
     def set_user_memory_region(self, slot: Memslot) -> None:
         self._vcpu.memslots.add(slot)
 
@@ -179,8 +207,8 @@ class EmulatedMachine:
     def resamples(self, gsi: int) -> int:
         return self._irqfds.resamples(gsi)
 
-    def vcpu_init(self, features: Sequence[str]) -> None:
-        vcpu_init(self._vcpu, features)
+    def vcpu_init(self, features: Sequence[str], target: int | None = None, bits: int = 0) -> None:
+        vcpu_init(self._vcpu, features, target, bits)
         self._features.setdefault(self._vcpu.number, tuple(features))
 
     @property
@@ -252,6 +280,15 @@ class EmulatedMachine:
 
     def set_vcpu_events(self, events: abi.kvm_vcpu_events) -> None:
         set_vcpu_events(self._vcpu, events)
+
+    def get_vcpu_events(self) -> abi.kvm_vcpu_events | None:
+        return get_vcpu_events(self._vcpu)
+
+    def memory_regions(self) -> tuple[SetMemoryRegion, ...]:
+        return self._vcpu.memslots.regions()
+
+    def sibling(self) -> EmulatedMachine:
+        return EmulatedMachine(self.kernel)
 
     def set_mp_state(self, state: int) -> None:
         set_mp_state(self._vcpu, state)

@@ -33,7 +33,7 @@ class Steps:
         if not cpu.mdscr & _MDSCR_SS:
             self.ran = None
         elif exception == esr.EC_SOFTSTP_LOW:
-            if cpu.hsr == esr.STEP_COMPLETE:
+            if cpu.hsr == esr.STEP_COMPLETE or cpu.regs[_PC] != start:
                 ran.append(start)
         elif exception == esr.EC_HVC64:
             ran.append(start)

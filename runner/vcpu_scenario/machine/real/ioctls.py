@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from vcpu_scenario.machine.interface import KvmError
 
-Argument: TypeAlias = "ctypes.Structure | ctypes.Array[ctypes.c_uint32] | int"
+Argument: TypeAlias = "ctypes.Structure | ctypes.Array[Any] | int"
+"""An address does not fit into an ``int`` of ``fcntl``: what KVM reads or writes is handed over
+itself."""
 
 
 def call(fd: int, request: int, argument: Argument, what: str) -> int:

@@ -19,11 +19,25 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
-from vcpu_scenario.ioctls import Access, ClearDirtyLog, Irqfd, SetMemoryRegion, SetSmcccFilter
+from vcpu_scenario.ioctls import (
+    Access,
+    ClearDirtyLog,
+    EnableCap,
+    Irqfd,
+    SetCounterOffset,
+    SetMemoryRegion,
+    SetSmcccFilter,
+)
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.features import bits_of
 from vcpu_scenario.kvm.registers import KVM_REGISTERS_MOST, said, size_of
-from vcpu_scenario.machine.interface import KvmError, Unsupported, enabling, initialising
+from vcpu_scenario.machine.interface import (
+    KvmError,
+    Lacking,
+    Unsupported,
+    enabling,
+    initialising,
+)
 from vcpu_scenario.machine.real import attributes, signals, uapi, vgic
 from vcpu_scenario.machine.real.ioctls import call
 from vcpu_scenario.machine.real.irqfds import Irqfds
@@ -56,9 +70,10 @@ class RealMachine:
     """
 
     def __init__(self, device: str = "/dev/kvm") -> None:
+        self._device = device
         self._resources = contextlib.ExitStack()
         with self._resources:
-            kvm = self._open(device)
+            kvm = self._kvm = self._open(device)
             self._vm = self._keep_fd(_create_vm(kvm))
             self._size = call(kvm, uapi.KVM_GET_VCPU_MMAP_SIZE, 0, "KVM_GET_VCPU_MMAP_SIZE")
             self._vcpu, shared = self._create_vcpu(0)
@@ -119,6 +134,31 @@ class RealMachine:
         request = uapi.kvm_enable_cap(cap=number)
         request.args[0] = _ARGUMENTS.get(cap, 0)
         call(self._vm, uapi.KVM_ENABLE_CAP, request, enabling(name))
+
+    def ask_cap(self, asked: EnableCap) -> None:
+        request = uapi.kvm_enable_cap(cap=asked.cap, flags=asked.flags)
+        request.args[0] = asked.arg
+        call(self._vm, uapi.KVM_ENABLE_CAP, request, f"KVM_ENABLE_CAP {asked.cap}")
+
+    def try_vm(self, type_: int) -> None:
+        os.close(call(self._kvm, uapi.KVM_CREATE_VM, type_, f"KVM_CREATE_VM {type_:#x}"))
+
+    def try_vcpu(self, number: int) -> None:
+        self._keep_fd(call(self._vm, uapi.KVM_CREATE_VCPU, number, f"KVM_CREATE_VCPU {number}"))
+
+    def create_irqchip(self) -> None:
+        call(self._vm, uapi.KVM_CREATE_IRQCHIP, 0, "KVM_CREATE_IRQCHIP")
+
+    def set_counter_offset(self, asked: SetCounterOffset) -> None:
+        what = "KVM_ARM_SET_COUNTER_OFFSET"
+        request = uapi.kvm_arm_counter_offset(counter_offset=asked.offset, reserved=asked.reserved)
+        has = call(self._vm, uapi.KVM_CHECK_EXTENSION, uapi.KVM_CAP_COUNTER_OFFSET, what)
+        try:
+            call(self._vm, uapi.KVM_ARM_SET_COUNTER_OFFSET, request, what)
+        except KvmError as refused:
+            if has:
+                raise
+            raise Lacking(refused.errno, what) from None
 
     def set_user_memory_region(self, slot: Memslot) -> None:
         self._memory.add(slot)
@@ -183,11 +223,14 @@ class RealMachine:
     def select(self, vcpu: int) -> None:
         self._vcpu, self._run = self._vcpus[vcpu]
 
-    def vcpu_init(self, features: Sequence[str]) -> None:
+    def vcpu_init(self, features: Sequence[str], target: int | None = None, bits: int = 0) -> None:
         init = uapi.kvm_vcpu_init()
         call(self._vm, uapi.KVM_ARM_PREFERRED_TARGET, init, "KVM_ARM_PREFERRED_TARGET")
-        init.features[0] = bits_of(features)
-        call(self._vcpu, uapi.KVM_ARM_VCPU_INIT, init, initialising(features))
+        if target is not None:
+            init.target = target
+        bits |= bits_of(features)
+        init.features[:] = [bits >> 32 * n & 0xFFFF_FFFF for n in range(len(init.features))]
+        call(self._vcpu, uapi.KVM_ARM_VCPU_INIT, init, initialising(features, target, bits))
         self._features.setdefault(self._vcpu, tuple(features))
 
     @property
@@ -250,9 +293,7 @@ class RealMachine:
     def reg_list(self) -> tuple[int, ...]:
         room = KVM_REGISTERS_MOST
         listed = (ctypes.c_uint64 * (1 + room))(room)
-        # By address: a structure is handed over in a copy, behind whose head there is no room.
-        address = ctypes.addressof(listed)
-        call(self._vcpu, uapi.KVM_GET_REG_LIST, address, "KVM_GET_REG_LIST")
+        call(self._vcpu, uapi.KVM_GET_REG_LIST, listed, "KVM_GET_REG_LIST")
         return tuple(listed[1 : 1 + listed[0]])
 
     def set_guest_debug(self, debug: abi.kvm_guest_debug) -> None:
@@ -265,13 +306,21 @@ class RealMachine:
     def set_vcpu_events(self, events: abi.kvm_vcpu_events) -> None:
         call(self._vcpu, uapi.KVM_SET_VCPU_EVENTS, events, "KVM_SET_VCPU_EVENTS")
 
+    def get_vcpu_events(self) -> abi.kvm_vcpu_events | None:
+        what = "KVM_CAP_VCPU_EVENTS"
+        if not call(self._vm, uapi.KVM_CHECK_EXTENSION, uapi.KVM_CAP_VCPU_EVENTS, what):
+            return None
+        events = abi.kvm_vcpu_events()
+        call(self._vcpu, uapi.KVM_GET_VCPU_EVENTS, events, "KVM_GET_VCPU_EVENTS")
+        return events
+
     def set_mp_state(self, state: int) -> None:
         request = uapi.kvm_mp_state(mp_state=state)
         call(self._vcpu, uapi.KVM_SET_MP_STATE, request, "KVM_SET_MP_STATE")
 
     def mp_state(self) -> int:
         state = uapi.kvm_mp_state()
-        call(self._vcpu, uapi.KVM_GET_MP_STATE, ctypes.addressof(state), "KVM_GET_MP_STATE")
+        call(self._vcpu, uapi.KVM_GET_MP_STATE, state, "KVM_GET_MP_STATE")
         return int(state.mp_state)
 
     def pend_signal(self) -> None:
@@ -292,6 +341,12 @@ class RealMachine:
                 if self._signal_pending:
                     signals.take(self._vcpu)
                     self._signal_pending = False
+
+    def memory_regions(self) -> tuple[SetMemoryRegion, ...]:
+        return self._memory.regions()
+
+    def sibling(self) -> RealMachine:
+        return RealMachine(self._device)
 
     @property
     def inside(self) -> None:

@@ -28,6 +28,8 @@ class _Slot:
     size: int
     base: int | None
     access: Access = "read_write"
+    asked: SetMemoryRegion | None = None
+    """What made it as it is."""
 
 
 class GuestMemory:
@@ -57,7 +59,12 @@ class GuestMemory:
         call(self._vm, uapi.KVM_SET_USER_MEMORY_REGION, region, _REGION)
         if slot is not None:
             slot.base = asked.base if asked.size else None
+            slot.asked = asked if asked.size else None
             self._slots[asked.slot] = slot
+
+    def regions(self) -> tuple[SetMemoryRegion, ...]:
+        """The slots that there are."""
+        return tuple(slot.asked for slot in self._slots.values() if slot.asked is not None)
 
     def set_access(self, number: int, access: Access) -> None:
         """Changes what the VMM's own mapping of a slot's memory lets through."""

@@ -122,6 +122,10 @@ class kvm_signal_mask(ctypes.Structure):  # noqa: N801
     _fields_ = [("len", c_uint32)]
 
 
+class kvm_arm_counter_offset(ctypes.Structure):  # noqa: N801
+    _fields_ = [("counter_offset", c_uint64), ("reserved", c_uint64)]
+
+
 class kvm_create_device(ctypes.Structure):  # noqa: N801
     _fields_ = [("type", c_uint32), ("fd", c_uint32), ("flags", c_uint32)]
 
@@ -138,6 +142,7 @@ KVM_CREATE_VCPU: Final = _io(0x41)
 KVM_SET_USER_MEMORY_REGION: Final = _ioc(_WRITE, 0x46, kvm_userspace_memory_region)
 KVM_GET_DIRTY_LOG: Final = _ioc(_WRITE, 0x42, kvm_dirty_log)
 KVM_CLEAR_DIRTY_LOG: Final = _ioc(_WRITE | _READ, 0xC0, kvm_clear_dirty_log)
+KVM_CREATE_IRQCHIP: Final = _io(0x60)
 KVM_IRQ_LINE: Final = _ioc(_WRITE, 0x61, kvm_irq_level)
 KVM_REGISTER_COALESCED_MMIO: Final = _ioc(_WRITE, 0x67, kvm_coalesced_mmio_zone)
 KVM_UNREGISTER_COALESCED_MMIO: Final = _ioc(_WRITE, 0x68, kvm_coalesced_mmio_zone)
@@ -148,6 +153,7 @@ KVM_SET_SIGNAL_MASK: Final = _ioc(_WRITE, 0x8B, kvm_signal_mask)
 KVM_GET_MP_STATE: Final = _ioc(_READ, 0x98, kvm_mp_state)
 KVM_SET_MP_STATE: Final = _ioc(_WRITE, 0x99, kvm_mp_state)
 KVM_SET_GUEST_DEBUG: Final = _ioc(_WRITE, 0x9B, abi.kvm_guest_debug)
+KVM_GET_VCPU_EVENTS: Final = _ioc(_READ, 0x9F, abi.kvm_vcpu_events)
 KVM_SET_VCPU_EVENTS: Final = _ioc(_WRITE, 0xA0, abi.kvm_vcpu_events)
 KVM_ENABLE_CAP: Final = _ioc(_WRITE, 0xA3, kvm_enable_cap)
 KVM_GET_ONE_REG: Final = _ioc(_WRITE, 0xAB, kvm_one_reg)
@@ -155,6 +161,7 @@ KVM_SET_ONE_REG: Final = _ioc(_WRITE, 0xAC, kvm_one_reg)
 KVM_ARM_VCPU_INIT: Final = _ioc(_WRITE, 0xAE, kvm_vcpu_init)
 KVM_ARM_PREFERRED_TARGET: Final = _ioc(_READ, 0xAF, kvm_vcpu_init)
 KVM_GET_REG_LIST: Final = _ioc(_WRITE | _READ, 0xB0, kvm_reg_list)
+KVM_ARM_SET_COUNTER_OFFSET: Final = _ioc(_WRITE, 0xB5, kvm_arm_counter_offset)
 KVM_CREATE_DEVICE: Final = _ioc(_WRITE | _READ, 0xE0, kvm_create_device)
 KVM_SET_DEVICE_ATTR: Final = _ioc(_WRITE, 0xE1, kvm_device_attr)
 KVM_GET_DEVICE_ATTR: Final = _ioc(_WRITE, 0xE2, kvm_device_attr)
@@ -162,7 +169,9 @@ KVM_HAS_DEVICE_ATTR: Final = _ioc(_WRITE, 0xE3, kvm_device_attr)
 
 KVM_API_VERSION: Final = 12
 
+KVM_CAP_VCPU_EVENTS: Final = 41
 KVM_CAP_ARM_VM_IPA_SIZE: Final = 165
+KVM_CAP_COUNTER_OFFSET: Final = 227
 
 KVM_IOEVENTFD_FLAG_DATAMATCH: Final = 1 << 0
 KVM_IOEVENTFD_FLAG_DEASSIGN: Final = 1 << 2

@@ -227,6 +227,10 @@ class Cpu(Hardware):
             self.status = status
             return _ON_STATUS[status](self)
         self.hsr = hsr = self.syndrome.value
+        if self._registers.emulated:
+            self._registers.emulated = False
+            if hsr == esr.STEP_COMPLETE:
+                self.hsr = hsr = esr.STEP_PENDING
         if self.target_el.value == 1:
             return self._exception_to_el1()
         exception = hsr >> esr.EC_SHIFT

@@ -192,6 +192,12 @@ class Hardware(RegisterFile):
         self._raised = self._raised | bit if level else self._raised & ~bit
         self.sync_interrupt_lines()
 
+    def withdraw_interrupts(self) -> None:
+        """Lowers userspace's own lines, and takes back an SError that is pending."""
+        self._raised = 0
+        self.vserror = None
+        self.sync_interrupt_lines()
+
     # -- exceptions to EL1 -------------------------------------------------------------------
 
     def take_to_el1(self, syndrome: int, far: int | None = None, offset: int = 0) -> None:

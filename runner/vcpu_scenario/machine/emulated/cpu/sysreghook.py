@@ -35,6 +35,8 @@ class RegisterHooks:
         """The guest has just changed CPACR_EL1.FPEN."""
         self.timer_changed = False
         """The CPU was stopped, so that it is looked at when a timer fires."""
+        self.emulated = False
+        """What was just read is emulated at EL2: a step over it ends without an instruction."""
         self._read = uc.SYSTEM_HOOK(self._on_read)
         self._write = uc.SYSTEM_HOOK(self._on_write)
         self._hooks = dict[int, int]()
@@ -80,7 +82,9 @@ class RegisterHooks:
         if read is None or not self._may(encoding):
             return 0
         self._cpu.set_x(self._cpu.word_at_pc() & 31, read(self._cpu))
-        if self._cpu.timers.fired:
+        timers = self._cpu.timers
+        self.emulated = timers.clock.trapped and encoding == sysregs.CNTPCT_EL0
+        if timers.fired:
             self._stop()
         return 1
 

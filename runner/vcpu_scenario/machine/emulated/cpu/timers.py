@@ -8,7 +8,7 @@ and an exit ten microseconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 TICKS_OF_A_SECOND: Final = 62_500_000
@@ -31,6 +31,10 @@ class Clock:
     """What both counters go by; it starts at 0 with the VM."""
 
     count: int = TICKS_BEFORE_THE_FIRST_RUN
+    ahead: list[int] = field(default_factory=lambda: [0, HOST_AHEAD])
+    """How far the virtual and the physical counter are ahead of it, in every vCPU."""
+    trapped: bool = False
+    """Reads of the physical counter trap to EL2, where they are emulated."""
 
     def read(self) -> int:
         self.count += TICKS_OF_A_READ
@@ -39,21 +43,21 @@ class Clock:
 
 @dataclass(slots=True)
 class Timer:
-    """One timer on a counter that is ``ahead`` of the clock."""
+    """One timer on a counter by its place in :attr:`Clock.ahead`."""
 
     clock: Clock
-    ahead: int = 0
+    counter: int = 0
     control: int = 0
     compare: int = 0
     line: bool = False
     """Its output as KVM last saw it."""
 
     def count(self) -> int:
-        return self.clock.read() + self.ahead & _WORD
+        return self.clock.read() + self.clock.ahead[self.counter] & _WORD
 
     def set_count(self, value: int) -> None:
         """The counter goes on from ``value``."""
-        self.ahead = value - self.clock.count & _WORD
+        self.clock.ahead[self.counter] = value - self.clock.count & _WORD
 
     def set_compare(self, value: int) -> None:
         self.compare = value & _WORD
@@ -72,7 +76,8 @@ class Timer:
     @property
     def left(self) -> int:
         """Ticks until its condition is met; 0 where it is."""
-        return max(self.compare - (self.clock.count + self.ahead & _WORD), 0)
+        clock = self.clock
+        return max(self.compare - (clock.count + clock.ahead[self.counter] & _WORD), 0)
 
     @property
     def met(self) -> bool:
@@ -95,7 +100,7 @@ class Timers:
         """``clock`` is that of the VM's other vCPUs."""
         self.clock: Final = clock or Clock()
         self.virtual: Final = Timer(self.clock)
-        self.physical: Final = Timer(self.clock, HOST_AHEAD)
+        self.physical: Final = Timer(self.clock, 1)
         self.in_use = False
         """One was ever enabled: before there is nothing to look at."""
 

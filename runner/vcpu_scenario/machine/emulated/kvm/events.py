@@ -47,6 +47,19 @@ def _may_be(vcpu: Vcpu, syndrome: int) -> bool:
     return vcpu.model.ras and not syndrome & ~_ISS
 
 
+def get_vcpu_events(vcpu: Vcpu) -> abi.kvm_vcpu_events | None:
+    """None where the kernel has no such ioctl. An abort is never pending there: it is the guest's
+    as soon as it was asked for."""
+    if not vcpu.behaviour.vcpu_events:
+        return None
+    iss, ras = vcpu.cpu.vserror, vcpu.model.ras
+    return abi.kvm_vcpu_events(
+        serror_pending=iss is not None,
+        serror_has_esr=ras,
+        serror_esr=iss if ras and iss is not None else 0,
+    )
+
+
 def _commit(vcpu: Vcpu) -> None:
     """``commit_pending_events``. An access in flight is given up, so that its completion does
     not move pc past the handler's first instruction."""

@@ -3,38 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from errno import EINVAL
+from errno import EINVAL, ENOENT
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.features import POWER_OFF, PSCI_0_2
+from vcpu_scenario.kvm.features import FEATURES, POWER_OFF, PSCI_0_2, bits_of
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS
 from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
 from vcpu_scenario.machine.emulated.kvm.registers import registers_of, reset_unloaded
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import OSLSR_RESET, UNKNOWN_RESET, Reset, Vcpu
 from vcpu_scenario.machine.emulated.kvm.vm import mpidr_of
-from vcpu_scenario.machine.interface import KvmError, initialising
+from vcpu_scenario.machine.interface import KvmError, NotModelled, initialising
 
 _SCTLR_EE: Final = 1 << 25
 _ZEROED: Final = (*CORE_REGISTERS.values(), *FP_REGISTERS.values())
 _KEPT: Final = tuple(CORE_REGISTERS[name] for name in ("sp_el1", "elr_el1", "spsr_el1"))
 
 
-def vcpu_init(vcpu: Vcpu, features: Sequence[str]) -> None:
+def vcpu_init(
+    vcpu: Vcpu, features: Sequence[str], target: int | None = None, bits: int = 0
+) -> None:
     """Raises EINVAL where the features are others than at first, of which power_off is none on
-    kernels on which it says how the reset vCPU is."""
+    kernels on which it says how the reset vCPU is, and for a target that is not the CPU's; ENOENT
+    for bits that are no feature."""
+    features = _checked(vcpu, features, target, bits)
     asked = frozenset(features)
     counted = asked - {POWER_OFF} if vcpu.behaviour.power_off_ephemeral else asked
     if vcpu.features is not None:
         if counted != vcpu.features:
             raise KvmError(EINVAL, initialising(features))
         reset(vcpu)
+    if not (vcpu.has_run and vcpu.behaviour.reset_keeps_pending):
+        vcpu.cpu.withdraw_interrupts()  # vcpu_reset_hcr
     vcpu.features = counted
     vcpu.psci_0_2 = PSCI_0_2 in asked
     stopped = POWER_OFF in asked
     vcpu.mp_state = abi.KVM_MP_STATE_STOPPED if stopped else abi.KVM_MP_STATE_RUNNABLE
+
+
+_GENERIC: Final = 5
+"""``KVM_ARM_TARGET_GENERIC_V8``, which every CPU may be asked for as."""
+_TARGETS: Final = {"cortex-a57": 2}
+"""The target that is a CPU's own; the others are generic ones."""
+_NO_FEATURE: Final = -1 << 9
+_OF_OTHER_CPUS: Final = 0b111 << 4
+"""SVE and pointer authentication."""
+
+
+def _checked(vcpu: Vcpu, features: Sequence[str], target: int | None, bits: int) -> tuple[str, ...]:
+    what = initialising(features, target, bits)
+    own = _TARGETS.get(vcpu.model.name, _GENERIC)
+    if target not in (None, own) and not (
+        target == _GENERIC and vcpu.behaviour.generic_target_accepted
+    ):
+        raise KvmError(EINVAL, what)
+    if bits & _NO_FEATURE:
+        raise KvmError(ENOENT, what)
+    if bits & _OF_OTHER_CPUS:
+        raise KvmError(EINVAL, what)
+    if vcpu.features is not None and bits & ~bits_of((*vcpu.features, *features)):
+        raise KvmError(EINVAL, what)  # other features than at first
+    named = tuple(name for name, bit in FEATURES.items() if bits >> bit & 1)
+    if bits & ~bits_of(named):
+        raise NotModelled(f"a vCPU with features {bits:#x}")
+    return (*features, *named)
 
 
 def reset(vcpu: Vcpu) -> None:

@@ -117,6 +117,20 @@ class Memslots:
             slot.dirty = None
         slot.host.by_page = wanted
 
+    def regions(self) -> tuple[SetMemoryRegion, ...]:
+        """The slots that there are, as they would be asked for."""
+        return tuple(
+            SetMemoryRegion(
+                number,
+                slot.host.base,
+                slot.host.slot.size,
+                slot.host.slot.readonly,
+                slot.dirty is not None,
+            )
+            for number, slot in self._slots.items()
+            if slot.present
+        )
+
     # -- the dirty log -----------------------------------------------------------------------
 
     def dirty_log(self, number: int) -> tuple[int, ...]:

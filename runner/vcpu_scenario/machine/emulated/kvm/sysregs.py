@@ -60,7 +60,7 @@ def reset_system_registers(vcpu: Vcpu) -> None:
         traps |= HCR_TID2
     if vcpu.behaviour.implementation_id_trapped:
         traps |= HCR_TID1
-    cpu.set_hcr(traps)
+    cpu.set_hcr(traps | cpu.interrupt_lines)
 
 
 def handle_sys64(vcpu: Vcpu) -> int:

@@ -26,13 +26,17 @@ def tells_userspace(vcpu: Vcpu) -> bool:
     return update(vcpu) and vcpu.gic is None
 
 
-def wait(vcpu: Vcpu) -> bool:
-    """Time goes by until a timer fires, or until the time limit's signal. Whether one has fired:
-    that alone ends a WFI (``kvm_cpu_has_pending_timer``)."""
+def is_up(vcpu: Vcpu) -> bool:
+    """``kvm_timer_is_pending``: whether one has fired."""
     timers = vcpu.cpu.timers
     update(vcpu)
-    if timers.virtual.line or timers.physical.line:
-        return True
+    return timers.virtual.line or timers.physical.line
+
+
+def wait_for_next(vcpu: Vcpu) -> bool:
+    """Time goes by until a timer fires that has not, or until the time limit's signal. Whether one
+    has fired."""
+    timers = vcpu.cpu.timers
     left, patience = timers.left, int(vcpu.seconds * TICKS_OF_A_SECOND)
     if left is None or left > patience:
         timers.clock.count += patience

@@ -14,7 +14,6 @@ from vcpu_scenario.kvm.registers import sys_reg
 from vcpu_scenario.machine.emulated.cpu.timers import ENABLE, ISTATUS, Timer
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
-from vcpu_scenario.machine.interface import NotModelled
 
 Of = Callable[[Vcpu], Timer]
 _CNTV_CTL: Final = sys_reg(*sysregs.CNTV_CTL_EL0)
@@ -77,8 +76,10 @@ def _set_control(vcpu: Vcpu, of: Of, value: int) -> None:
 
 def _count(of: Of) -> Access:
     def write(vcpu: Vcpu, value: int) -> None:
-        if len(vcpu.vm.vcpus) > 1:
-            raise NotModelled("a counter set by the VMM, which all vCPUs of a VM share")
+        if vcpu.vm.counter_offset:
+            return
+        if of is _physical:
+            vcpu.cpu.timers.clock.trapped = vcpu.behaviour.counter_offset
         of(vcpu).set_count(value)
 
     return lambda vcpu: of(vcpu).count(), write

@@ -36,6 +36,8 @@ class Vm:
         """Its vGIC, once it is created."""
         self.redistributors: Final = dict[int, BusDevice]()
         """Of a GICv3 those that have come onto the bus, by the numbers of their vCPUs."""
+        self.counter_offset = False
+        """The VMM has set the offset of the counters, which no register changes any more."""
         self.smccc_filter: Final = list[tuple[int, int, int]]()
         """Of calls that the VMM has spoken of: first function, last, and what is done with it."""
 

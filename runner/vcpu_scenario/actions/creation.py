@@ -1,0 +1,158 @@
+"""The ioctls that make a VM, made once more: another VM, further vCPUs, an interrupt controller,
+capabilities, and the offset of its counters. Most are there to be refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from vcpu_scenario.actions.kind import YES, Kind, Node, Reader
+from vcpu_scenario.ioctls import (
+    CreateIrqchip,
+    CreateVcpu,
+    CreateVm,
+    EnableCap,
+    SetCounterOffset,
+)
+from vcpu_scenario.kvm import abi
+
+_WORD: Final = 0xFFFF_FFFF
+_INT: Final = (1 << 31) - 1
+_CAPS: Final = {
+    name.removeprefix("KVM_CAP_").lower(): number
+    for name, number in vars(abi).items()
+    if name.startswith("KVM_CAP_")
+}
+_CAP_NAMES: Final = {number: name for name, number in _CAPS.items()}
+
+
+def _read_cap(key: str, node: Node, reader: Reader) -> Iterable[EnableCap]:
+    asked = dict(reader.entries(node))
+    cap = asked.get("cap")
+    number = _CAPS.get(reader.text(cap)) if cap is not None else 0
+    if number is None:
+        number = reader.number(cap, low=0, high=_WORD)
+    flags = reader.number(asked["flags"], low=0, high=_WORD) if "flags" in asked else 0
+    yield EnableCap(number, flags, reader.word(asked["arg"]) if "arg" in asked else 0)
+
+
+def _write_cap(action: EnableCap) -> dict[str, Any]:
+    asked = {"cap": _CAP_NAMES.get(action.cap, action.cap)}
+    rest = {"flags": action.flags, "arg": action.arg}
+    return {"enable_cap": asked | {key: value for key, value in rest.items() if value}}
+
+
+def _cap_words(action: EnableCap) -> str:
+    name = _CAP_NAMES.get(action.cap)
+    known = f"KVM_CAP_{name.upper()}" if name else str(action.cap)
+    rest = [f"{key} {value:#x}" for key, value in (("flags", action.flags), ("arg", action.arg))]
+    told = [words for words in rest if not words.endswith(" 0x0")]
+    return " ".join(("KVM_ENABLE_CAP", known, *told))
+
+
+def _read_offset(key: str, node: Node, reader: Reader) -> Iterable[SetCounterOffset]:
+    asked = dict(reader.entries(node))
+    offset, reserved = (
+        reader.word(asked[name]) if name in asked else 0 for name in ("offset", "reserved")
+    )
+    yield SetCounterOffset(offset, reserved)
+
+
+def _write_offset(action: SetCounterOffset) -> dict[str, Any]:
+    reserved = {"reserved": action.reserved} if action.reserved else {}
+    return {"counter_offset": {"offset": action.offset, **reserved}}
+
+
+def _number(description: str) -> dict[str, Any]:
+    return {"$ref": "#/definitions/number", "description": description}
+
+
+KINDS: Final = (
+    Kind(
+        SetCounterOffset,
+        schema={
+            "counter_offset": {
+                "description": "KVM_ARM_SET_COUNTER_OFFSET: CNTVCT_EL0 and CNTPCT_EL0 of the guest"
+                " are the host's counter less this. A kernel that has none skips the case.",
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["offset"],
+                "properties": {
+                    "offset": _number("counter_offset."),
+                    "reserved": _number("reserved. Default: 0."),
+                },
+            }
+        },
+        read=_read_offset,
+        write=_write_offset,
+        perform=lambda machine, action: machine.set_counter_offset(action),
+        words=lambda action, name: (
+            f"KVM_ARM_SET_COUNTER_OFFSET {action.offset:#x}"
+            + (f" reserved {action.reserved:#x}" if action.reserved else "")
+        ),
+    ),
+    Kind(
+        CreateVm,
+        schema={
+            "create_vm": _number(
+                "KVM_CREATE_VM of another VM with this type, of which the low byte is the number of"
+                " bits of its IPAs. It is closed at once."
+            )
+        },
+        read=lambda key, node, reader: [CreateVm(reader.number(node, low=0, high=_INT))],
+        write=lambda action: {"create_vm": action.type},
+        perform=lambda machine, action: machine.try_vm(action.type),
+        words=lambda action, name: f"KVM_CREATE_VM {action.type:#x}",
+    ),
+    Kind(
+        CreateVcpu,
+        schema={
+            "create_vcpu": _number(
+                "KVM_CREATE_VCPU with this number, beside the vCPUs of `vcpus`: it is never run."
+            )
+        },
+        read=lambda key, node, reader: [CreateVcpu(reader.number(node, low=0, high=_INT))],
+        write=lambda action: {"create_vcpu": action.vcpu},
+        perform=lambda machine, action: machine.try_vcpu(action.vcpu),
+        words=lambda action, name: f"KVM_CREATE_VCPU {action.vcpu}",
+    ),
+    Kind(
+        CreateIrqchip,
+        schema={
+            "create_irqchip": {
+                "description": "KVM_CREATE_IRQCHIP: a vGICv2 by the ioctl that came before"
+                " KVM_CREATE_DEVICE.",
+                **YES,
+            }
+        },
+        read=lambda key, node, reader: [CreateIrqchip()],
+        write=lambda action: {"create_irqchip": True},
+        perform=lambda machine, action: machine.create_irqchip(),
+        words=lambda action, name: "KVM_CREATE_IRQCHIP",
+    ),
+    Kind(
+        EnableCap,
+        schema={
+            "enable_cap": {
+                "description": "KVM_ENABLE_CAP of the VM, as it is written down."
+                " `capabilities` enables those that a scenario needs.",
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["cap"],
+                "properties": {
+                    "cap": {
+                        "title": f"one of {', '.join(_CAPS)}, or a number",
+                        "description": "cap: KVM_CAP_ and this name, or its number.",
+                        "type": ["string", "integer"],
+                    },
+                    "flags": _number("flags. Default: 0."),
+                    "arg": _number("args[0]. Default: 0."),
+                },
+            }
+        },
+        read=_read_cap,
+        write=_write_cap,
+        perform=lambda machine, action: machine.ask_cap(action),
+        words=lambda action, name: _cap_words(action),
+    ),
+)

@@ -1,0 +1,81 @@
+"""The ioctls that make a VM, made once more: which of them KVM refuses, and how.
+
+What it does not refuse would make another VM than the case has, and is not modelled.
+"""
+
+from __future__ import annotations
+
+from errno import EBUSY, EEXIST, EINVAL, ENODEV
+from typing import Final
+
+from vcpu_scenario.ioctls import EnableCap, SetCounterOffset
+from vcpu_scenario.kernels.behaviour import Behaviour
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.emulated.cpu.timers import HOST_AHEAD
+from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.vgic import VgicV2
+from vcpu_scenario.machine.interface import KvmError, Lacking, NotModelled
+
+_IPA_BITS: Final = 0xFF
+_LEAST_BITS: Final = 32
+_MOST_VCPUS: Final = 512
+_MANUAL_PROTECT: Final = 1
+_INITIALLY_SET: Final = 2
+
+
+def check_vm_type(type_: int, pa_bits: int, behaviour: Behaviour) -> None:
+    """``kvm_init_stage2_mmu``: up to 4.19 a VM has no type."""
+    bits = type_ & _IPA_BITS
+    known = behaviour.vm_type_ipa_size and type_ == bits
+    if type_ and not (known and _LEAST_BITS <= bits <= pa_bits):
+        raise KvmError(EINVAL, f"KVM_CREATE_VM {type_:#x}")
+
+
+def create_vcpu(vcpu: Vcpu, number: int) -> None:
+    """``kvm_vm_ioctl_create_vcpu``."""
+    what = f"KVM_CREATE_VCPU {number}"
+    if number >= _MOST_VCPUS:
+        raise KvmError(EINVAL, what)
+    if vcpu.gic is not None:  # which is initialised
+        raise KvmError(EBUSY, what)
+    if number < len(vcpu.vm.vcpus):
+        raise KvmError(EEXIST, what)
+    raise NotModelled(f"{what} beside the vCPUs of the set-up")
+
+
+def create_irqchip(vcpu: Vcpu) -> None:
+    """``kvm_vgic_create`` of a vGICv2, which only a host with a GICv2 has."""
+    raise KvmError(EEXIST if isinstance(vcpu.gic, VgicV2) else ENODEV, "KVM_CREATE_IRQCHIP")
+
+
+def set_counter_offset(vcpu: Vcpu, asked: SetCounterOffset) -> None:
+    """``kvm_vm_ioctl_set_counter_offset``: from then on no VMM sets the counters by their
+    registers."""
+    what = "KVM_ARM_SET_COUNTER_OFFSET"
+    if not vcpu.behaviour.counter_offset:
+        raise Lacking(EINVAL, what)
+    if asked.reserved:
+        raise KvmError(EINVAL, what)
+    vcpu.vm.counter_offset = True
+    clock = vcpu.cpu.timers.clock
+    clock.trapped = bool(asked.offset)
+    clock.ahead[:] = [HOST_AHEAD - asked.offset & (1 << 64) - 1] * 2
+
+
+def number_of_cap(name: str) -> int:
+    """KVM_CAP_* by its name in lower case."""
+    found: int = getattr(abi, f"KVM_CAP_{name.upper()}")
+    return found
+
+
+def check_cap(asked: EnableCap, capabilities: frozenset[str]) -> str:
+    """The name of the capability that is asked for and that the kernel has."""
+    what = f"KVM_ENABLE_CAP {asked.cap}"
+    name = {number_of_cap(name): name for name in capabilities}.get(asked.cap)
+    if name is None or asked.flags:
+        raise KvmError(EINVAL, what)
+    if name == "manual_dirty_log_protect2" and asked.arg != _MANUAL_PROTECT:
+        if asked.arg in (0, _MANUAL_PROTECT | _INITIALLY_SET):
+            raise NotModelled(f"{what} with {asked.arg:#x}")
+        raise KvmError(EINVAL, what)
+    return name
