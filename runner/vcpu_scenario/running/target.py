@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias, TypeVar
 
 from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CpuModel, cpu_model
 from vcpu_scenario.case import Case, HostInterrupt
-from vcpu_scenario.course import Course, Steps
+from vcpu_scenario.course import Course, Recorded, Steps
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import RangeError, parse_release
 from vcpu_scenario.kernels.table import Kernel
@@ -91,6 +91,15 @@ class Target(Protocol):
         """What a debugger is told that steps ``case`` through, as :meth:`run` otherwise."""
         ...
 
+    @property
+    def carries(self) -> Collection[str]:
+        """The VMMs that it has itself, by the names of those that act on it."""
+        ...
+
+    def record(self, case: Case, vmm: str) -> Recorded | Skipped | Lost:
+        """What a VMM that it :attr:`carries` tells a debugger that steps ``case`` through."""
+        ...
+
     def has_rules(self, kernel: str) -> bool:
         """Whether what was run last behaved by the rules of ``kernel``, which can be taken away."""
         ...
@@ -126,6 +135,7 @@ class _Target:
     kernel: str | None = None
     cpu = CORTEX_A57
     real = True
+    carries: Collection[str] = ()
 
     @property
     def itself(self) -> str:
@@ -139,6 +149,9 @@ class _Target:
 
     def has_rules(self, kernel: str) -> bool:
         return False
+
+    def record(self, case: Case, vmm: str) -> Recorded | Skipped | Lost:
+        return Skipped(f"{self.name} carries no VMM; lab:RELEASE does")
 
     def close(self) -> None:
         """Stop everything that runs for it."""
@@ -248,6 +261,7 @@ class InLab(_Target):
 
     def __init__(self, release: str, options: LabOptions | None = None) -> None:
         from vcpu_scenario.machine.real.lab import Lab, LabOptions
+        from vcpu_scenario.machine.real.lab.carried import CARRIED
 
         try:
             release = str(parse_release(release))
@@ -256,6 +270,7 @@ class InLab(_Target):
             raise BadTarget(f"`lab:{release}`: {error}; {meant}") from None
         self.name = f"lab:{release}"
         self.kernel = release
+        self.carries = tuple(CARRIED)
         self._lab: Lab = Lab(release, options or LabOptions())
 
     @property
@@ -271,6 +286,13 @@ class InLab(_Target):
         if reason := beyond_real_kvm(case):
             return Skipped(reason)
         return _of_lab(self._lab.step(Steps(case, vmm)))
+
+    def record(self, case: Case, vmm: str) -> Recorded | Skipped | Lost:
+        from vcpu_scenario.vmm.carried.virt import beyond
+
+        if reason := beyond(case):
+            return Skipped(reason)
+        return _of_lab(self._lab.record(Steps(case, vmm)))
 
     def close(self) -> None:
         self._lab.close()

@@ -35,12 +35,15 @@ SLICE: Final = 10_000
 PATIENCE: Final = 0.02
 """Seconds between them on a real one."""
 
+REAL_PATIENCE: Final = 1.0
+"""Seconds for which a real machine is waited for, which may be a slow one."""
+
 _WFI: Final = (0xD503_207F).to_bytes(4, "little")
 _WAIT: Final = 0.001
 """Seconds between two looks while nothing runs."""
 
 _PC: Final = CORE_REGISTERS["pc"]
-_LEFT_OUT: Final = (SetGuestDebug, ImmediateExit, PendSignal, HostInterrupt, Attempt)
+LEFT_OUT: Final = (SetGuestDebug, ImmediateExit, PendSignal, HostInterrupt, Attempt)
 """What the debugger does in the scenario's place, and what the kernel is to refuse."""
 _AT_RESET: Final = (*CORE_REGISTERS, *SYSTEM_REGISTERS)
 _KEPT: Final = 20_000
@@ -87,7 +90,7 @@ class Session:
             raise Unsupported("a debugger is for one vCPU, and this VM has several")
         set_up(self.machine, self.case)
         for action in self.case.before:
-            if not isinstance(action, _LEFT_OUT) and not _is_breakpoint(action):
+            if not isinstance(action, LEFT_OUT) and not is_breakpoint(action):
                 perform(self.machine, action)
 
     @property
@@ -98,6 +101,11 @@ class Session:
     @property
     def pc(self) -> int:
         return self.machine.get_one_reg(_PC)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a resume may take before it is taken for one that does not come back."""
+        return 0.0 if self.machine.inside is not None else REAL_PATIENCE
 
     def resume(self, step: bool, interrupted: Callable[[], bool] = never) -> Told:
         """Goes on until there is something to tell; ``interrupted`` is asked before each slice of
@@ -265,7 +273,7 @@ class Session:
         self.machine.close()
 
 
-def _is_breakpoint(action: Action) -> bool:
+def is_breakpoint(action: Action) -> bool:
     """Whether the scenario writes a breakpoint in its debugger's place."""
     return isinstance(action, WriteMemory) and action.data == BRK
 
