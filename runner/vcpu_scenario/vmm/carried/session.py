@@ -69,7 +69,7 @@ def record(case: Case, vmm: str) -> Recorded:
     if reason := virt.beyond(case):
         raise Unsupported(reason)
     with _folder() as folder, _started(case, vmm, folder) as wire:
-        session = _Session(case, wire, folder)
+        session = WireSession(case, wire, folder)
         course = course_of(session)
         session.end()
         return Recorded(
@@ -132,8 +132,9 @@ def _tail(path: str) -> str:
         return file.read()[-500:].strip()
 
 
-class _Session:
-    """As :func:`~vcpu_scenario.vmm.stepping.course_of` wants it. It is its own VMM and memory.
+class WireSession:
+    """One with what answers at ``wire``; ``folder`` has what it sends out of its UART. As
+    :func:`~vcpu_scenario.vmm.stepping.course_of` wants it. It is its own VMM and memory.
 
     ``stops`` are as recordings keep them: how many packets there were, pc, PSTATE, and the
     registers that are others than at the stop before.
@@ -182,7 +183,7 @@ class _Session:
     # -- the VMM ---------------------------------------------------------------------------------
 
     @property
-    def vmm(self) -> _Session:
+    def vmm(self) -> WireSession:
         return self
 
     def insert(self, kind: int, addr: int, length: int) -> None:
@@ -203,7 +204,7 @@ class _Session:
             raise Unreachable(addr)
 
     @property
-    def memory(self) -> _Session:
+    def memory(self) -> WireSession:
         return self
 
     def read_virtual(self, addr: int, length: int) -> bytes:
