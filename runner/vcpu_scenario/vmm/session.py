@@ -80,6 +80,7 @@ class Session:
         self.waiting = False
         """Whether the vCPU waits for an interrupt that nobody but the debugger will make."""
         self._kicked = self.vmm.kicks
+        self._pace = SLICE
         self._did: tuple[Deed, ...] = ()
         self._observed = (*map(id_of, case.observe), _PC)
         self._last: dict[str, int] = {}
@@ -107,13 +108,17 @@ class Session:
         """Seconds that a resume may take before it is taken for one that does not come back."""
         return 0.0 if self.machine.inside is not None else REAL_PATIENCE
 
-    def resume(self, step: bool, interrupted: Callable[[], bool] = never) -> Told:
+    def resume(
+        self, step: bool, interrupted: Callable[[], bool] = never, pace: int = SLICE
+    ) -> Told:
         """Goes on until there is something to tell; ``interrupted`` is asked before each slice of
-        the run whether the debugger interrupts."""
+        the run whether the debugger interrupts. A slice is ``pace`` instructions on the emulated
+        machine."""
         if self.over:
             return self.told
         self.since = len(self.entries)
         self.waiting = False
+        self._pace = pace
         told = self.vmm.resume(step)
         try:
             if told is None:
@@ -165,7 +170,7 @@ class Session:
         machine = self.machine
         did, self._did = self._did, ()
         pc = machine.get_one_reg(_PC)
-        result = machine.kvm_run(instructions=SLICE, seconds=PATIENCE)
+        result = machine.kvm_run(instructions=self._pace, seconds=PATIENCE)
         machine.run.immediate_exit = 0
         gave = None if result == -errno.EINTR else len(self.exits)
         inside = machine.inside
