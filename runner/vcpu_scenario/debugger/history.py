@@ -214,12 +214,14 @@ class History:
         go, then to the last short slice. None where no steps do."""
         op = self._ops[number]
         assert isinstance(op, Resume)
+        if op.step:
+            return []
         before, way = self._ops[:number], list[Op]()
         session = _done(self._make(), before)
         try:
-            if not op.step and op.looks - op.interrupted > 1:
+            if op.looks - op.interrupted > 1:
                 way.append(self._partly(session, op.looks - op.interrupted, op.pace))
-            looks = 0 if op.step or op.pace <= _CLOSE else self._looks_to(session, op)
+            looks = 0 if op.pace <= _CLOSE else self._looks_to(session, op)
         finally:
             session.close()
         session = _done(self._make(), [*before, *way])
