@@ -157,13 +157,16 @@ class WireSession:
         self._ask(_ASKS)
         self._ask("?")
         self._ask(_DESCRIPTION)
-        self._set_up()
         self._look()
+        self._set_up()
 
     # -- what the guest is at first --------------------------------------------------------------
 
     def _set_up(self) -> None:
-        for name, value in {"pstate": _PSTATE, **dict(self.case.regs)}.items():
+        """After a look: what is written before QEMU has read KVM's registers is lost, since a ``P``
+        does not read them (``handle_set_reg``)."""
+        wanted = {"pstate": _PSTATE, **dict(self.case.regs)}
+        for name, value in wanted.items():
             self._write(name, value)
         for action in self.case.before:
             if isinstance(action, LEFT_OUT) or is_breakpoint(action):
@@ -172,6 +175,11 @@ class WireSession:
                 self._write(action.reg, action.value)
             elif isinstance(action, WriteMemory):
                 self.write_memory(action.addr, action.data)
+        self._look()
+        wanted |= {act.reg: act.value for act in self.case.before if isinstance(act, SetRegister)}
+        for name, value in wanted.items():
+            if self._last[name] != value:
+                raise Unsupported(f"{name} is {self._last[name]:#x} in QEMU, not {value:#x}")
 
     def _write(self, name: str, value: int) -> None:
         number = _NUMBERS[name]
