@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from vcpu_scenario.case import Case, GuestDebug, SetRegister, WriteMemory
@@ -16,7 +14,7 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.interface import Unsupported
 from vcpu_scenario.trace import Entry, Exit
 from vcpu_scenario.vmm.carried import virt
-from vcpu_scenario.vmm.carried.image import executable
+from vcpu_scenario.vmm.carried.process import own_folder, started, version
 from vcpu_scenario.vmm.carried.wire import INTERRUPT, Gone, Wire
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.session import LEFT_OUT, is_breakpoint
@@ -24,15 +22,6 @@ from vcpu_scenario.vmm.stepping import course_of
 from vcpu_scenario.vmm.told import SIGINT, SIGTRAP, Over, Stopped, Told
 from vcpu_scenario.vmm.vmms.base import CPSR, HARDWARE, PC, POINTS, SOFTWARE, SP, Refused
 
-HOME: Final = "/vmm"
-"""The folder in the guest with a folder for each VMM."""
-_FOLDER: Final = "/session"
-LOADER: Final = "ld-linux-aarch64.so.1"
-PROGRAM: Final = "qemu-system-aarch64"
-LIBRARIES: Final = "lib"
-
-_START: Final = 60.0
-"""Seconds for it to start and listen."""
 _ANSWER: Final = 10.0
 """Seconds for an answer to anything but a resume."""
 _LOOK: Final = 0.1
@@ -68,68 +57,13 @@ def record(case: Case, vmm: str) -> Recorded:
     """
     if reason := virt.beyond(case):
         raise Unsupported(reason)
-    with _folder() as folder, _started(case, vmm, folder) as wire:
+    with own_folder() as folder, started(case, vmm, folder) as wire:
         session = WireSession(case, wire, folder)
         course = course_of(session)
         session.end()
         return Recorded(
-            vmm, _version(vmm), tuple(wire.kept), tuple(session.stops), session.output, course
+            vmm, version(vmm), tuple(wire.kept), tuple(session.stops), session.output, course
         )
-
-
-def _command(vmm: str) -> list[str]:
-    home = f"{HOME}/{vmm}"
-    libraries = f"{home}/{LIBRARIES}"
-    return [f"{libraries}/{LOADER}", "--library-path", libraries, f"{home}/{PROGRAM}"]
-
-
-@cache
-def _version(vmm: str) -> str:
-    """``QEMU emulator version 7.2.22 (Debian ...)``, of which the number."""
-    said = subprocess.run([*_command(vmm), "--version"], capture_output=True, text=True).stdout
-    found = re.search(r"version (\S+)", said)
-    return found[1] if found else said.strip()
-
-
-@contextmanager
-def _folder() -> Iterator[str]:
-    """One that is empty, and gone afterwards."""
-    os.makedirs(_FOLDER)
-    try:
-        yield _FOLDER
-    finally:
-        for name in os.listdir(_FOLDER):
-            os.unlink(f"{_FOLDER}/{name}")
-        os.rmdir(_FOLDER)
-
-
-@contextmanager
-def _started(case: Case, vmm: str, folder: str) -> Iterator[Wire]:
-    image, gdb, serial, words = (f"{folder}/{name}" for name in ("image", "gdb", "serial", "words"))
-    entry = dict(case.regs).get("pc", case.loads[0].addr if case.loads else virt.RAM)
-    with open(image, "wb") as file:
-        file.write(executable(case.loads, entry))
-    command = [*_command(vmm), *virt.arguments(case, image, gdb, serial)]
-    with open(words, "wb") as said:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
-        )
-    try:
-        wire = Wire(gdb, _START)
-        try:
-            yield wire
-        finally:
-            wire.close()
-    except Gone as gone:
-        raise Gone(f"{vmm}: {gone}; {_tail(words)}") from None
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _tail(path: str) -> str:
-    with open(path, errors="replace") as file:
-        return file.read()[-500:].strip()
 
 
 class WireSession:
