@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,10 @@ EXAMPLE = Path(__file__).parents[1] / "docs/examples/first.vcpu.yaml"
 STEPS = 1000
 LOOP = "M40000000,4:00000014"  # b .
 BACK = 10_000
+START = 0x4000_0000
+COUNTS = (0xD284_E200, 0xD100_0400, 0xB5FF_FFE0, 0xD503_201F, 0xD503_201F)
+"""mov x0, #10000; again: sub x0, x0, #1; cbnz x0, again; nop; nop"""
+PC = 0x20
 
 
 def main() -> None:
@@ -29,6 +34,15 @@ def main() -> None:
         client = _connected(path)
         _ask(client, "?")
         print(f"first stop              {1000 * (perf_counter() - start):8.1f} ms")
+        _ask(client, f"M{START:x},{4 * len(COUNTS):x}:{struct.pack('<5I', *COUNTS).hex()}")
+        _ask(client, f"P{PC:x}={struct.pack('<Q', START).hex()}")
+        _ask(client, f"Z1,{START + 16:x},4")
+        _ask(client, "c")
+        start = perf_counter()
+        _ask(client, "bs")
+        print(f"back into a continue    {1000 * (perf_counter() - start):8.1f} ms")
+        _ask(client, f"z1,{START + 16:x},4")
+        _ask(client, f"P{PC:x}={struct.pack('<Q', START).hex()}")
         _ask(client, LOOP)
         print(f"a step over the socket  {1000 * _steps(client, STEPS):8.3f} ms")
         _steps(client, BACK - STEPS)

@@ -49,6 +49,8 @@ class End(StrEnum):
     """The kernel refused something."""
     NOT_MODELLED = "not modelled"
     """The emulated machine went no further."""
+    LEFT_OUT = "left out"
+    """The VMM cannot be what the scenario says."""
 
     @property
     def is_loss(self) -> bool:
@@ -86,3 +88,20 @@ class Steps(NamedTuple):
 
     case: Case
     vmm: str
+
+
+class Recorded(NamedTuple):
+    """What a real VMM told its debugger: ``vmm`` is its name and ``version`` its release.
+
+    ``packets`` are (sent, received), None where no answer came in time, ``^C`` for the byte 3;
+    ``stops`` are (packets before it, pc, PSTATE, the registers that are others than at the stop
+    before); ``output`` is what the guest sent out of its UART. The course says the same, without
+    calls and exits, which nobody saw.
+    """
+
+    vmm: str
+    version: str
+    packets: tuple[tuple[str, str | None], ...]
+    stops: tuple[tuple[int, int, int, dict[str, int]], ...]
+    output: str
+    course: Course

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from vcpu_scenario.case import Load
 from vcpu_scenario.debugger.history import History
 from vcpu_scenario.vmm.session import never
 from vcpu_scenario.vmm.told import Stopped, Why
 from vcpu_scenario.vmm.vmms import VMMS
-from vcpu_scenario.vmm.vmms.base import PC
+from vcpu_scenario.vmm.vmms.base import HARDWARE, PC
 
-from tests.debugger.guests import AGAIN, AT, CELL, LOAD, NEXT, STORE, making
+from tests.debugger.guests import AGAIN, AT, CASE, CELL, LOAD, NEXT, STORE, making
+from tests.guests import binary
 
 
 def states(history: History, steps: int) -> list[tuple[int, ...]]:
@@ -121,4 +126,55 @@ def test_breakpoints_are_the_debuggers_and_not_the_pasts() -> None:
     assert history.session.vmm.hardware == [LOAD]
     history.resume(False, never)
     assert history.read_register(PC) == LOAD
+    history.close()
+
+
+COUNTS: Final = binary("""
+    mov x0, #5000
+    again: sub x0, x0, #1
+    cbnz x0, again
+    nop
+    nop
+    b .
+""")
+
+
+@pytest.mark.parametrize("vmm", [vmm for vmm in VMMS if vmm != "firecracker"])
+@pytest.mark.parametrize("kernel", ["5.10", "6.12"])
+def test_the_way_back_into_a_long_resume_does_few_things(vmm: str, kernel: str) -> None:
+    """Not each of its ten thousand instructions: only the last ones are stepped."""
+    history = History(making(vmm, kernel, replace(CASE, loads=(Load(AT, COUNTS),))))
+    history.insert(HARDWARE, AT + 16, 4)
+    history.resume(False, never)
+    assert history.session.pc == AT + 16
+    pcs = []
+    back = 250 if (vmm, kernel) == ("plain", "6.12") else 10
+    for _ in range(back):
+        history.back(step=True)
+        pcs.append((history.session.pc, history.read_register(0)))
+        assert history.length < 250
+    assert pcs == expected_back(back)
+    history.close()
+
+
+def expected_back(count: int) -> list[tuple[int, int]]:
+    """Where the guest is and what x0 holds, backwards from the breakpoint behind the first nop."""
+    found = [(AT + 12, 0)]
+    left = 0
+    while len(found) < count:
+        found += [(AT + 8, left), (AT + 4, left + 1)]
+        left += 1
+    return found[:count]
+
+
+def test_the_way_back_into_an_interrupted_resume_leads_on_as_it_did() -> None:
+    left = iter(range(3))
+    history = History(making("qemu", "6.12", replace(CASE, loads=(Load(AT, COUNTS),))))
+    history.resume(False, lambda: next(left, None) is None)
+    there = history.state(history.session)
+    history.back(step=True)
+    assert history.state(history.session) != there
+    assert history.length < 250
+    history.resume(True, never)
+    assert history.state(history.session) == there
     history.close()

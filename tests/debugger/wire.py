@@ -99,7 +99,11 @@ class Recorded(NamedTuple):
 
 @cache
 def recorded() -> tuple[Recorded, ...]:
-    document = json.loads(lzma.decompress(RECORDED.read_bytes()))
+    return of_document(json.loads(lzma.decompress(RECORDED.read_bytes())))
+
+
+def of_document(document: Any) -> tuple[Recorded, ...]:
+    """Its sessions."""
     guests = {
         name: (
             guest["at"],

@@ -14,6 +14,7 @@ import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 FOLDER = Path(os.environ.get("FAKE_APT", "."))
 
@@ -39,7 +40,11 @@ def log(*words: str) -> None:
 
 def apt_get(*words: str) -> None:
     log("apt-get", *words)
-    if "--print-uris" in words:
+    if "install" in words:
+        for each in packages():
+            file = f"{each['name']}_{quote(str(each['version']))}_arm64.deb"
+            print(f"'http://mirror/{file}' {file} 7 SHA256:x")
+    elif "--print-uris" in words:
         print((FOLDER / "sources").read_text())
     elif "update" in words:
         print("W: Failed to fetch some suite", file=sys.stderr)
@@ -75,9 +80,10 @@ def dpkg_deb(option: str, package: str) -> None:
                 member.type, member.linkname = tarfile.SYMTYPE, content[3:]
                 out.addfile(member)
                 continue
-            member.size = len(content)
+            data = content.encode("latin1")
+            member.size = len(data)
             member.mode = 0o755 if "/bin/" in name else 0o644
-            out.addfile(member, io.BytesIO(content.encode()))
+            out.addfile(member, io.BytesIO(data))
 
 
 TOOLS: dict[str, Callable[..., None]] = {

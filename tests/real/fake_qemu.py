@@ -11,9 +11,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from vcpu_scenario.course import Course, End
+from vcpu_scenario.course import Course, End, Recorded
 from vcpu_scenario.interchange.cases import load_case
-from vcpu_scenario.interchange.courses import dump_course, load_steps
+from vcpu_scenario.interchange.courses import dump_course, dump_recorded, load_steps
 from vcpu_scenario.interchange.traces import dump_trace
 from vcpu_scenario.machine.real.mailbox import SIZE, Mailbox
 from vcpu_scenario.machine.real.program import Ended, Program, dump_ended, load_program
@@ -71,12 +71,21 @@ def works(box: Mailbox, console: str, log: str) -> None:
             steps = load_steps(message[1])
             box.send("course", dump_course(Course((), End.OFF, f"{steps.vmm} on GICv{gic[-1]}")))
             continue
+        if message[0] == "session":
+            box.send("recorded", dump_recorded(recorded(load_steps(message[1]).vmm)))
+            continue
         case = load_case(message[1])
         special = SPECIAL.get(case.limits.exits)
         if special is not None:
             special(box, console)
         else:
             box.send("trace", dump_trace(Trace(refused=f"gic {gic[-1]}, {case.limits.exits}")))
+
+
+def recorded(vmm: str) -> Recorded:
+    """A session without a step."""
+    course = Course((), End.OFF, f"{vmm} itself")
+    return Recorded(vmm, "1.2.3", (("?", "T05"), ("s", None)), ((1, 4, 5, {"x0": 6}),), "Q", course)
 
 
 def pretended(program: Program, gic: str) -> Ended:

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from vcpu_scenario.cli import conform, main, stops
+from vcpu_scenario.cli import conform, main, record, stops
 from vcpu_scenario.cli.machines import LabArguments
+from vcpu_scenario.machine.real.lab import carried
 from vcpu_scenario.running.target import InLab
 
 from .conftest import Debian
@@ -71,6 +72,88 @@ def test_vmms_act_on_the_kernel_of_a_lab(
     assert (told["machine"], row["kernels"]) == ("lab:6.12", ["6.12"])
     assert row["cells"]["crosvm"]["words"] == "crosvm on GICv3"
     assert row["cells"]["crosvm"]["evidence"]["kind"] == "machine"
+
+
+@pytest.fixture
+def carrying(options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A lab that has archives of VMMs to carry."""
+    archive = tmp_path / "vmm.cpio"
+    archive.write_bytes(b"cpio")
+    monkeypatch.setattr(carried, "archive", lambda *_, **__: archive)
+    for command in (stops, record):
+        monkeypatch.setattr(command, "machine", lambda name, _: InLab("6.12", options()))
+
+
+def test_a_vmm_that_the_lab_carries_tells_of_itself(
+    carrying: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario = str(SCENARIOS / "thread" / "pl011-write-step.vcpu.yaml")
+    args = ("stops", scenario, "--machine", "lab:6.12", "--vmm", "qemu", "--vmm", "crosvm")
+    assert status(*args, "--format", "json") == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    cells = told["rows"][0]["cells"]
+    assert cells["qemu"]["words"] == "qemu itself"
+    assert cells["qemu"]["evidence"] == {"kind": "itself", "version": "1.2.3", "kernels": ["6.12"]}
+    assert cells["crosvm"]["words"] == "crosvm on GICv3"
+    assert status(*args, "--acted", "--format", "json") == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["rows"][0]["cells"]["qemu"]["words"] == "qemu on GICv3"
+
+
+def test_what_the_vmm_itself_cannot_be_is_left_out_with_its_reason(
+    carrying: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario = str(SCENARIOS / "thread" / "pl011-busy.vcpu.yaml")
+    assert status("stops", scenario, "--machine", "lab:6.12", "--vmm", "qemu") == 0
+    reason = "uart+0x18 is to read 0x20, and QEMU's PL011 reads 0x90"
+    assert f"left out: {reason}" in capsys.readouterr().out
+
+
+def test_sessions_are_kept_as_data(carrying: None, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [
+        str(SCENARIOS / "thread" / f"{name}.vcpu.yaml") for name in ("pl011-write", "pl011-busy")
+    ]
+    args = ("--machine", "lab:6.12", "--format", "vmm", "--vmm", "qemu-7.2")
+    assert status("record", *paths, *args) == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    (name,) = document["guests"]
+    assert name.endswith("thread/pl011-write")
+    assert document["guests"][name]["at"] == 0x4000_0000
+    assert document["recordings"] == [
+        {
+            "vmm": "qemu-7.2",
+            "version": "1.2.3",
+            "kernel": "6.12",
+            "release": "6.12.0-fake",
+            "cpu": "cortex-a57",
+            "sessions": [
+                {
+                    "guest": name,
+                    "session": "stops",
+                    "packets": [["?", "T05"], ["s", None]],
+                    "stops": [[1, 4, 5, {"x0": 6}]],
+                    "output": "Q",
+                }
+            ],
+        }
+    ]
+    assert "1 session recorded on lab:6.12, 1 left out" in err
+
+
+def test_a_session_is_recorded_of_a_vmm_that_is_carried(
+    carrying: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario = str(SCENARIOS / "thread" / "pl011-write.vcpu.yaml")
+    args = ("record", scenario, "--machine", "lab:6.12", "--vmm", "crosvm")
+    assert status(*args, "--format", "vmm") == 4
+    assert "a lab carries qemu and qemu-7.2, not `crosvm`" in capsys.readouterr().err
+    assert status(*args) == 4
+    assert "--vmm: only with --format vmm" in capsys.readouterr().err
+    monkeypatch.undo()
+    args = ("record", scenario, "--machine", "emulated:6.12", "--format", "vmm")
+    assert status(*args) == 4
+    assert "emulated:6.12 carries no VMM" in capsys.readouterr().err
 
 
 def test_recordings_of_another_kernel_alone_check_nothing(

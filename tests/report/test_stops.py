@@ -66,6 +66,20 @@ def test_a_cell_says_how_it_is_known() -> None:
     assert other["rows"][0]["cells"]["qemu"]["evidence"]["kind"] == "other"
 
 
+def test_a_cell_that_the_vmm_itself_told_is_recorded() -> None:
+    def run(case: ScenarioCase, vmm: str) -> Course:
+        return emulated(case, vmm) if vmm == "qemu" else Course((), End.LEFT_OUT, "no such memory")
+
+    (table,) = tables(cases("6.12"), ("qemu", "qemu-7.2"), run, "lab:6.12")
+    table = replace(table, carried={"qemu": "10.0.13"})
+    shown = plain(text([table]))
+    assert "told [r]" in shown
+    assert "[r]         recorded: the VMM itself told it, on this machine: qemu (10.0.13)" in shown
+    assert "left out: no such\n" in shown
+    assert "left out: no such memory</p>" in page([table])
+    assert "told <span" in page([table])
+
+
 def test_a_kernel_that_cannot_run_it_is_left_out_and_named() -> None:
     def run(case: ScenarioCase, vmm: str) -> Course:
         if case.kernel == "5.12":

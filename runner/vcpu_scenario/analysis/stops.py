@@ -6,11 +6,12 @@ the same are a row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from vcpu_scenario.arm64.esr import STEP_COMPLETE
 from vcpu_scenario.course import Course, End, Landing, Point, Why
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.machine.interface import Unsupported
@@ -74,7 +75,8 @@ class Table:
     """The rows of one scenario with one combination of parameters, oldest first.
 
     ``case`` is that on the oldest kernel; ``machine`` names the machine where it is a real one.
-    ``left_out`` has each kernel that the machine cannot run the case on, with why.
+    ``left_out`` has each kernel that the machine cannot run the case on, with why; ``carried`` the
+    release of each VMM that told it itself, by name.
     """
 
     case: ScenarioCase
@@ -82,6 +84,7 @@ class Table:
     rows: tuple[Row, ...]
     left_out: tuple[tuple[str, str], ...] = ()
     machine: str = ""
+    carried: Mapping[str, str] = field(default_factory=dict)
 
 
 def emulated(case: ScenarioCase, vmm: str) -> Course:
@@ -117,6 +120,9 @@ def _table(cases: Sequence[ScenarioCase], vmms: tuple[str, ...], run: Run, machi
         except Unsupported as unsupported:
             left_out.append((case.kernel, str(unsupported)))
             continue
+        if all(each.end is End.LEFT_OUT for each in cells):
+            left_out.append((case.kernel, cells[0].words))
+            continue
         if rows and rows[-1].cells == cells:
             rows[-1] = replace(rows[-1], kernels=(*rows[-1].kernels, case.kernel))
         else:
@@ -150,11 +156,18 @@ def findings(course: Course, guest: Guest) -> Iterator[StopFinding]:
         landings.append(last)
     for number, (earlier, later) in enumerate(pairwise(landings), start=1):
         between = trace.entries[earlier.entries : later.entries]
-        exit_ = trace.exits[later.exits - 1] if later.exits > earlier.exits else None
-        syndrome = exit_.fields.get("hsr", 0) if exit_ is not None else 0
+        syndrome = _syndrome(course, earlier, later, guest)
         found = found_between(_stop(earlier), _stop(later), number, between, syndrome, guest)
         off = number >= len(course.landings)
         yield from (each for each in found if each.kind == "skipped" or not off)
+
+
+def _syndrome(course: Course, earlier: Landing, later: Landing, guest: Guest) -> int:
+    """That of the later stop. Where nobody saw an exit, a guest that the code leads back to where
+    it was is taken to have gone round."""
+    if later.exits > earlier.exits:
+        return int(course.trace.exits[later.exits - 1].fields.get("hsr", 0))
+    return STEP_COMPLETE if guest.loop(later.pc) else 0
 
 
 def _stop(landing: Landing) -> Stop:

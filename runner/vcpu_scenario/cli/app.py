@@ -603,7 +603,13 @@ def stops(
         typer.Option("--format", metavar="FORM", help="text, json or html."),
     ] = StopsFormat.text,
     output: Output = None,
-    machine: Annotated[str, _machine(" The VMMs then act on real KVM.")] = "emulated",
+    machine: Annotated[
+        str, _machine(" The VMMs then act on real KVM; a lab carries QEMU itself.")
+    ] = "emulated",
+    acted: Annotated[
+        bool,
+        typer.Option("--acted", help="In a lab, QEMU as it is acted, in place of QEMU itself."),
+    ] = False,
     cpu: CpuOption = None,
     host: HostOption = None,
     kernel_image: KernelImage = None,
@@ -623,7 +629,9 @@ def stops(
 
     selection = _selection(kernel, None, keyword, None, cpu, host)
     arguments = LabArguments(kernel_image, initrd, tuple(lab or ()))
-    return command.stops(paths, selection, vmm or [], format_.value, output, machine, arguments)
+    return command.stops(
+        paths, selection, vmm or [], format_.value, output, machine, arguments, acted=acted
+    )
 
 
 @app.command()

@@ -163,6 +163,7 @@ class RecordFormat(StrEnum):
 
     scenario = "scenario"
     oracle = "oracle"
+    vmm = "vmm"
 
 
 @app.command()
@@ -184,13 +185,18 @@ def record(
         typer.Option(
             "--format",
             metavar="FORM",
-            help="scenario, a clause in the file, or oracle, recorded traces for conform.",
+            help="scenario, a clause in the file; oracle, recorded traces for conform; or vmm,"
+            " what a lab's QEMU tells a debugger.",
         ),
     ] = RecordFormat.scenario,
+    vmm: Annotated[
+        list[str] | None,
+        typer.Option("--vmm", metavar="V", help="With --format vmm: qemu (default) or qemu-7.2."),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", metavar="FILE", help="Write recorded traces to FILE. Default: stdout."
+            "--output", metavar="FILE", help="Write what is recorded to FILE. Default: stdout."
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
@@ -211,7 +217,9 @@ def record(
 
     options = LabArguments(kernel_image, initrd, tuple(lab or ()))
     selection = _selection(None, None, keyword, tag, cpu, host)
-    return command.record(paths, selection, machine, format_.value, output, options, yes=yes)
+    return command.record(
+        paths, selection, machine, format_.value, output, options, vmms=vmm or (), yes=yes
+    )
 
 
 @lab.command(name="list")

@@ -37,17 +37,24 @@ def record(
     output: str | None,
     lab: LabArguments,
     *,
+    vmms: Sequence[str] = (),
     yes: bool,
 ) -> Status:
     """Runs the cases selected on one machine and writes down what it gives."""
     if form == "scenario" and os.environ.get("CI"):
         raise UsageError("CI is set: expectations are recorded by people, who look at the change")
+    if vmms and form != "vmm":
+        raise UsageError("--vmm: only with --format vmm")
     scenarios = scenarios_of(paths, "nothing was recorded")
     if scenarios is None:
         return Status.USAGE
     with machine(name, lab, selection.hosts) as target:
         if target.kernel is None:
             raise UsageError("--machine: name one kernel: lab:6.12, emulated:6.12 or kvm")
+        if form == "vmm":
+            from vcpu_scenario.cli.sessions import sessions
+
+            return sessions(scenarios, selection, target, vmms, output, lab.options().cpu)
         if form == "oracle":
             return _oracle(cases_on(target, selection, scenarios), target, output)
         every = selection.kernels or (target.kernel,)

@@ -12,7 +12,7 @@ from vcpu_scenario.cli.machines import LabArguments, failing, machine, selection
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, destination, paint, wants_colour
 from vcpu_scenario.cli.status import Status
-from vcpu_scenario.course import Course
+from vcpu_scenario.course import Course, End, Recorded
 from vcpu_scenario.machine.interface import Unsupported
 from vcpu_scenario.running.select import Selection
 from vcpu_scenario.vmm.vmms import VMMS
@@ -31,9 +31,12 @@ def stops(
     output: str | None,
     on: str,
     lab: LabArguments,
+    *,
+    acted: bool = False,
 ) -> Status:
     """Steps each scenario through with each VMM under each kernel that it is for, whether or not it
-    expects anything there. A real machine is one kernel."""
+    expects anything there. A real machine is one kernel, and a VMM that it carries tells of itself,
+    unless it is to be ``acted`` as the others are."""
     for vmm in vmms:
         check_vmm(vmm)
     to = destination(output)
@@ -43,14 +46,13 @@ def stops(
             to.discard()
             return Status.USAGE
         with machine(on, lab, selection.hosts) as target, failing():
-            chosen = selection_for(target, selection)
-            cases = [case for each in scenarios for case in _cases(each, chosen)]
+            cases = cases_to_step(scenarios, selection_for(target, selection))
             if not cases:
                 to.discard()
                 none = "no scenario (*.vcpu.yaml) was found"
                 complain("no case is selected" if scenarios else none)
                 return Status.NOTHING_SELECTED
-            found = _stepped(cases, tuple(dict.fromkeys(vmms)) or tuple(VMMS), target)
+            found = _stepped(cases, tuple(dict.fromkeys(vmms)) or tuple(VMMS), target, acted)
         text = _told(found, form, to_file=output not in (None, "-"))
     except BaseException:
         to.discard()
@@ -59,27 +61,43 @@ def stops(
     return _status(found)
 
 
+def cases_to_step(scenarios: Sequence[Scenario], selection: Selection) -> list[ScenarioCase]:
+    """Of each scenario the cases selected, for its first VMM alone: which one steps it is chosen
+    apart."""
+    return [case for each in scenarios for case in _cases(each, selection)]
+
+
 def _cases(scenario: Scenario, selection: Selection) -> Sequence[ScenarioCase]:
     kernels = selection.kernels or scenario.audience.rows(selection.hosts)
     chosen = replace(selection, kernels=tuple(kernels), vmms=scenario.vmms[:1])
     return chosen.cases([scenario])
 
 
-def _stepped(cases: Sequence[ScenarioCase], vmms: tuple[str, ...], target: Target) -> list[Table]:
+def _stepped(
+    cases: Sequence[ScenarioCase], vmms: tuple[str, ...], target: Target, acted: bool
+) -> list[Table]:
     from vcpu_scenario.analysis.stops import tables
 
+    carried = () if acted else tuple(vmm for vmm in vmms if vmm in target.carries)
+    versions: dict[str, str] = {}
+
     def run(case: ScenarioCase, vmm: str) -> Course:
+        if vmm in carried:
+            recorded = target.record(case.case, vmm)
+            if isinstance(recorded, Recorded):
+                versions[vmm] = recorded.version
+                return recorded.course
+            return Course((), End.LEFT_OUT, recorded.reason)
         found = target.step(case.case, case.kernel, vmm)
         if isinstance(found, Course):
             return found
         raise Unsupported(found.reason)
 
-    return tables(cases, vmms, run, target.name if target.real else "")
+    made = tables(cases, vmms, run, target.name if target.real else "")
+    return [replace(table, carried=versions) for table in made]
 
 
 def _status(found: Sequence[Table]) -> Status:
-    from vcpu_scenario.course import End
-
     cells = (cell for table in found for row in table.rows for cell in row.cells)
     unmodelled = any(cell.end is End.NOT_MODELLED for cell in cells)
     return Status.NOT_MODELLED if unmodelled else Status.OK

@@ -11,7 +11,7 @@ from itertools import count, takewhile
 from typing import Final, NamedTuple, Protocol
 
 from vcpu_scenario.case import Action
-from vcpu_scenario.vmm.session import Session
+from vcpu_scenario.vmm.session import SLICE, Session
 from vcpu_scenario.vmm.told import Over, Stopped, Told, Why
 from vcpu_scenario.vmm.vmms.base import CPSR, HARDWARE, SOFTWARE
 
@@ -19,6 +19,8 @@ _SS: Final = 1 << 21
 """PSTATE.SS, which is no state of the guest's own."""
 _FURTHEST: Final = 12_000
 """Steps in place of one resume that are tried before it counts as one."""
+_CLOSE: Final = 100
+"""Instructions that are stepped at the end of a resume, to find the last one."""
 
 _MOST_LOOKS: Final = 100
 
@@ -82,13 +84,15 @@ class Act(NamedTuple):
 
 class Resume(NamedTuple):
     """``looks`` is how often the VMM looked for a ^C, and ``interrupted`` whether one came at the
-    last look; ``pc`` and ``after`` are the state then, of a step the pc alone."""
+    last look; ``pc`` and ``after`` are the state then, of a step the pc alone. ``pace`` is how many
+    instructions are between two looks."""
 
     step: bool
     looks: int
     interrupted: bool
     pc: int
     after: tuple[int, ...] = ()
+    pace: int = SLICE
 
     def do(self, session: Session) -> None:
         looks = count(1)
@@ -97,7 +101,7 @@ class Resume(NamedTuple):
             # What went its way once does so again; if it does not, it is not to go on for ever.
             return next(looks) >= self.looks + (not self.interrupted)
 
-        session.resume(self.step, look)
+        session.resume(self.step, look, self.pace)
 
 
 Leave = Callable[[int, "Sequence[Op]", Sequence[Point], Told], None]
@@ -184,7 +188,7 @@ class History:
 
     def _step_back(self, last: int) -> Told:
         """To before the last step; before the last of the steps that make a longer resume."""
-        fine = self._steps_of(last)
+        fine = self._end_of(last) or self._steps_of(last)
         before = max(number for number, op in enumerate(fine) if isinstance(op, Resume))
         return self._go_to([*self._ops[:last], *fine[:before]], Stopped(Why.STEP))
 
@@ -205,6 +209,53 @@ class History:
             return None
         return self._go_to(fine[: hits[-1] + 1], Stopped(Why.SOFTWARE))
 
+    def _end_of(self, number: int) -> list[Op]:
+        """What comes to the same as a long resume and ends in steps: up to the last slice in one
+        go, then to the last short slice. None where no steps do."""
+        op = self._ops[number]
+        assert isinstance(op, Resume)
+        if op.step:
+            return []
+        before, way = self._ops[:number], list[Op]()
+        session = _done(self._make(), before)
+        try:
+            if op.looks - op.interrupted > 1:
+                way.append(self._partly(session, op.looks - op.interrupted, op.pace))
+            looks = 0 if op.pace <= _CLOSE else self._looks_to(session, op)
+        finally:
+            session.close()
+        session = _done(self._make(), [*before, *way])
+        try:
+            if looks - op.interrupted > 1:
+                way.append(self._partly(session, looks - op.interrupted, _CLOSE))
+            steps = self._steps_to(session, op, [*before, *way], 2 * _CLOSE) if way else []
+        finally:
+            session.close()
+        return [*way, *steps] if steps else []
+
+    def _looks_to(self, session: Session, op: Resume) -> int:
+        """How often a VMM looks on the way to the end of ``op`` if its slices are short; 0 where it
+        does not come there."""
+        looks = 0
+
+        def there() -> bool:
+            nonlocal looks
+            looks += 1
+            too_often = looks > op.pace // _CLOSE + _MOST_LOOKS
+            return too_often or (op.interrupted and looks > 1 and self._is_after(session, op))
+
+        told = session.resume(False, there, _CLOSE)
+        interrupted = isinstance(told, Stopped) and told.why is Why.INTERRUPT
+        return looks if interrupted == op.interrupted and self._is_after(session, op) else 0
+
+    def _partly(self, session: Session, looks: int, pace: int) -> Resume:
+        """Goes on up to a look, at which a ^C comes."""
+        Resume(False, looks, True, 0, pace=pace).do(session)
+        return Resume(False, looks, True, session.pc, self.state(session), pace)
+
+    def _is_after(self, session: Session, op: Resume) -> bool:
+        return session.pc == op.pc and self.state(session) == op.after
+
     def _steps_of(self, number: int) -> list[Op]:
         """The steps that come to the same as the resume of that number, between which nothing is
         set; the resume itself where it is one, or where no steps do."""
@@ -212,21 +263,27 @@ class History:
         assert isinstance(op, Resume)
         if op.step:
             return [op]
-        session = _done(self._make(), self._ops[:number])
+        before = self._ops[:number]
+        session = _done(self._make(), before)
         try:
             if self.state(session) == op.after:
                 return [op]  # the ^C came before it went on
-            lifted = _set_in(self._ops[:number])
-            steps: list[Op] = [Remove(point) for point in lifted]
-            for each in steps:
-                each.do(session)
-            while len(steps) < _FURTHEST and not isinstance(_stepped(session), Over):
-                steps.append(Resume(True, _MOST_LOOKS, False, session.pc))
-                if session.pc == op.pc and self.state(session) == op.after:
-                    return [*steps[len(lifted) :]] if not lifted else _between(steps, lifted)
-            return [op]
+            return self._steps_to(session, op, before, _FURTHEST) or [op]
         finally:
             session.close()
+
+    def _steps_to(self, session: Session, op: Resume, before: Sequence[Op], most: int) -> list[Op]:
+        """The steps from where ``session`` is after ``before`` to the end of ``op``; none where no
+        such number of steps leads there."""
+        lifted = _set_in(before)
+        steps: list[Op] = [Remove(point) for point in lifted]
+        for each in steps:
+            each.do(session)
+        while len(steps) < most and not isinstance(_stepped(session), Over):
+            steps.append(Resume(True, _MOST_LOOKS, False, session.pc))
+            if self._is_after(session, op):
+                return [*steps, *map(Insert, lifted)]
+        return []
 
     def _go_to(self, ops: Sequence[Op], told: Told) -> Told:
         if self.leave is not None:
@@ -295,7 +352,3 @@ def _stepped(session: Session) -> Told:
     """A step, which a guest that never comes to its end does not hold up."""
     looks = count()
     return session.resume(True, lambda: next(looks) > _MOST_LOOKS)
-
-
-def _between(steps: list[Op], lifted: list[Point]) -> list[Op]:
-    return [*steps, *map(Insert, lifted)]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -176,4 +175,4 @@ def _open_beside(folder: str) -> tuple[int, str | None]:
 
 def _fresh_name(folder: str) -> str:
     # Short, whatever the file's own name is: that may have all the length there is.
-    return os.path.join(folder, f".scenario-{secrets.token_hex(8)}~")
+    return os.path.join(folder, f".scenario-{os.urandom(8).hex()}~")

@@ -7,8 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from vcpu_scenario.assembly.kallsyms import kernel_symbols
-from vcpu_scenario.assembly.kernelimage import ALIGNMENT, read_image
 from vcpu_scenario.assembly.refusal import NotAGuest
 from vcpu_scenario.case import Device, Gic, Load, Memslot
 from vcpu_scenario.host.reading import Unreadable, read_regular
@@ -65,6 +63,10 @@ def read_linux(node: Map, base: int, scope: Scope, folder: Folder) -> Linux | No
     """
     image, initrd = node.get("image"), node.get("initrd")
     assert isinstance(image, Scalar)
+    # Here, since next to no scenario has one.
+    from vcpu_scenario.assembly.kallsyms import kernel_symbols
+    from vcpu_scenario.assembly.kernelimage import ALIGNMENT, read_image
+
     cmdline = _cmdline(node.get("cmdline"), scope)
     if base % ALIGNMENT:
         scope.problems.add(

@@ -1,5 +1,5 @@
 """The schema of a scenario made ready for the walk: each subschema as a record, references
-followed, patterns compiled, types as Python has them.
+followed, types as Python has them.
 
 It knows the keywords that the schema uses and no others.
 """
@@ -37,7 +37,7 @@ class Shape:
     integral: bool = False
     """A float that is an integer will do: so it is in JSON Schema since draft-06."""
     enum: tuple[Value, ...] | None = None
-    pattern: re.Pattern[str] | None = None
+    regex: str | None = None
     min_length: int = 0
     low: float | None = None
     high: float | None = None
@@ -52,6 +52,11 @@ class Shape:
     dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     min_properties: int = 0
     max_properties: int | None = None
+
+    @property
+    def pattern(self) -> re.Pattern[str] | None:
+        """Compiled when it is first asked for: a scenario meets few of them."""
+        return None if self.regex is None else compiled(self.regex)
 
     def is_type(self, node: Node) -> bool:
         """Whether the node is a mapping, a list or a scalar of a type that this takes."""
@@ -114,9 +119,9 @@ class _Maker:
             shape.takes_map, shape.takes_list = "object" in types, "array" in types
             shape.scalars = frozenset(kind for name in types for kind in _SCALARS.get(name, ()))
             shape.integral = "integer" in types and "number" not in types
-        enum, pattern = schema.get("enum"), schema.get("pattern")
+        enum = schema.get("enum")
         shape.enum = None if enum is None else tuple(enum)
-        shape.pattern = None if pattern is None else compiled(pattern)
+        shape.regex = schema.get("pattern")
         shape.min_length = schema.get("minLength", 0)
         shape.low, shape.high = schema.get("minimum"), schema.get("maximum")
         shape.min_items, shape.max_items = schema.get("minItems", 0), schema.get("maxItems")

@@ -34,6 +34,7 @@ _ENDS: Final = {
     End.VMM: "the VMM ended",
     End.REFUSED: "the kernel refused it",
     End.NOT_MODELLED: "not modelled",
+    End.LEFT_OUT: "the VMM cannot be what the scenario says",
 }
 
 _MARKS: Final = {
@@ -42,7 +43,10 @@ _MARKS: Final = {
     "source": "from the VMM's source, it was not recorded",
     "kernel": "what the kernel gives, and nothing else",
     "machine": "on this machine",
+    "itself": "recorded: the VMM itself told it, on this machine",
 }
+_LETTERS: Final = {"itself": "r"}
+"""Of the marks that do not begin with theirs."""
 
 
 def text(tables: Sequence[Table], width: int = WIDTH) -> list[Line]:
@@ -97,9 +101,14 @@ def _words(part: str | tuple[str, str]) -> str:
 def _wrapped(cell: Cell, kind: str) -> Iterator[tuple[str, str]]:
     for number, words in enumerate(says(cell)):
         style = _STYLES.get(words.split()[0], "")
-        shown = f"{words} [{kind[0]}]" if number == 0 else words
+        shown = f"{words} {mark(kind)}".rstrip() if number == 0 else words
         for part in textwrap.wrap(shown, _COLUMN, subsequent_indent="  "):
             yield part, style
+
+
+def mark(kind: str) -> str:
+    """The letter of how a cell is known; none for one that says nothing of it."""
+    return f"[{_LETTERS.get(kind, kind[0])}]" if kind else ""
 
 
 def says(cell: Cell) -> Iterator[str]:
@@ -108,6 +117,8 @@ def says(cell: Cell) -> Iterator[str]:
         yield f"not modelled: {cell.words}"
     elif cell.end is End.REFUSED:
         yield f"refused: {cell.words}"
+    elif cell.end is End.LEFT_OUT:
+        yield f"left out: {cell.words}"
     else:
         most = "+" if cell.end is End.ENOUGH else ""
         yield f"{len(cell.told) - 1}{most} told"
@@ -156,6 +167,10 @@ def name(table: Table) -> str:
 def evidence(table: Table, row: Row, column: int) -> tuple[str, tuple[str, ...]]:
     """How a cell is known: a word of the legend, and the kernels of the row that were recorded."""
     known = VMMS[table.vmms[column]].known
+    if row.cells[column].end is End.LEFT_OUT:
+        return "", ()
+    if table.vmms[column] in table.carried:
+        return "itself", row.kernels
     if table.machine:
         return "machine", ()
     if not known.version:
@@ -183,7 +198,13 @@ def legend(tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
                 used.setdefault(evidence(table, row, number)[0], {})[vmm] = None
     for kind, words in _MARKS.items():
         if kind in used:
-            yield f"[{kind[0]}]", ": ".join(filter(None, (words, _known(kind, list(used[kind])))))
+            known = _carried(tables) if kind == "itself" else _known(kind, list(used[kind]))
+            yield mark(kind), ": ".join(filter(None, (words, known)))
+
+
+def _carried(tables: Sequence[Table]) -> str:
+    releases = {vmm: release for table in tables for vmm, release in table.carried.items()}
+    return ", ".join(f"{vmm} ({release})" for vmm, release in releases.items())
 
 
 def _known(kind: str, vmms: Sequence[str]) -> str:
@@ -243,7 +264,8 @@ def _row(table: Table, row: Row) -> dict[str, Any]:
 
 def _evidence(table: Table, row: Row, number: int) -> dict[str, Any]:
     kind, recorded = evidence(table, row, number)
-    version = VMMS[table.vmms[number]].known.version
+    vmm = table.vmms[number]
+    version = table.carried.get(vmm, VMMS[vmm].known.version)
     return {"kind": kind, "version": version, "kernels": list(recorded)}
 
 

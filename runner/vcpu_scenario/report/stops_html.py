@@ -8,7 +8,7 @@ from typing import Final
 
 from vcpu_scenario.analysis.stops import Row, Table
 from vcpu_scenario.host.printable import printable
-from vcpu_scenario.report.stops import evidence, kernels, legend, name, says
+from vcpu_scenario.report.stops import evidence, kernels, legend, mark, name, says
 
 _STYLE: Final = """\
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem; color: #1b1f24; background: #fff }
@@ -68,9 +68,9 @@ def _cell(table: Table, row: Row, number: int) -> str:
     first, *more = map(_safe, says(cell))
     kind, recorded = evidence(table, row, number)
     under = f' title="recorded under {", ".join(recorded)}"' if recorded else ""
-    mark = f'<span class="mark"{under}>[{kind[0]}]</span>'
+    known = f' <span class="mark"{under}>{mark(kind)}</span>' if kind else ""
     wrong = ' class="wrong"' if cell.findings or cell.end.is_loss else ""
-    return f"<td{wrong}><p>{first} {mark}</p>{''.join(f'<p>{each}</p>' for each in more)}</td>"
+    return f"<td{wrong}><p>{first}{known}</p>{''.join(f'<p>{each}</p>' for each in more)}</td>"
 
 
 def _safe(text: str) -> str:

@@ -14,7 +14,6 @@ from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, RangeError, parse_range, parse_release
-from vcpu_scenario.running.each import done_for_each
 from vcpu_scenario.running.keyword import KeywordError, compile_keyword
 from vcpu_scenario.source import Diagnostic, InvalidScenario, did_you_mean
 from vcpu_scenario.vmm.vmms import VMMS
@@ -238,6 +237,7 @@ def made_of(
     With ``strictly`` a file is held against the schema by ``jsonschema`` as well.
     """
     from vcpu_scenario.language import load
+    from vcpu_scenario.running.each import done_for_each
 
     def work(number: int) -> Made | InvalidScenario:
         file, name = files[number]

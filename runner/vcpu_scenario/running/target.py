@@ -8,14 +8,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias, TypeVar
 
 from vcpu_scenario.arm64.cpumodels import CORTEX_A57
 from vcpu_scenario.case import Case, HostInterrupt
-from vcpu_scenario.course import Course, Steps
+from vcpu_scenario.course import Course, Recorded, Steps
 from vcpu_scenario.kernels.hosts import cpu_of, host, modes_of
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import RangeError, parse_release
@@ -100,6 +100,15 @@ class Target(Protocol):
         """What a vCPU answers about its registers, on a machine with a kernel of its own."""
         ...
 
+    @property
+    def carries(self) -> Collection[str]:
+        """The VMMs that it has itself, by the names of those that act on it."""
+        ...
+
+    def record(self, case: Case, vmm: str) -> Recorded | Skipped | Lost:
+        """What a VMM that it :attr:`carries` tells a debugger that steps ``case`` through."""
+        ...
+
     def has_rules(self, kernel: str) -> bool:
         """Whether what was run last behaved by the rules of ``kernel``, which can be taken away."""
         ...
@@ -134,6 +143,7 @@ class _Target:
     name = ""
     kernel: str | None = None
     real = True
+    carries: Collection[str] = ()
 
     @property
     def itself(self) -> str:
@@ -147,6 +157,9 @@ class _Target:
 
     def has_rules(self, kernel: str) -> bool:
         return False
+
+    def record(self, case: Case, vmm: str) -> Recorded | Skipped | Lost:
+        return Skipped(f"{self.name} carries no VMM; lab:RELEASE does")
 
     def close(self) -> None:
         """Stop everything that runs for it."""
@@ -273,6 +286,7 @@ class InLab(_Target):
 
     def __init__(self, release: str, options: LabOptions | None = None) -> None:
         from vcpu_scenario.machine.real.lab import Lab, LabOptions
+        from vcpu_scenario.machine.real.lab.carried import CARRIED
 
         try:
             booted = parse_release(release)
@@ -281,6 +295,7 @@ class InLab(_Target):
             raise BadTarget(f"`lab:{release}`: {error}; {meant}") from None
         self.name = f"lab:{booted}"
         self.kernel = str(booted)
+        self.carries = tuple(CARRIED)
         self._lab: Lab = Lab(str(booted.on("")), _booting(booted.host, options or LabOptions()))
 
     @property
@@ -299,6 +314,13 @@ class InLab(_Target):
 
     def ask(self, survey: Survey) -> Answers | Skipped | Lost:
         return _of_lab(self._lab.ask(survey))
+
+    def record(self, case: Case, vmm: str) -> Recorded | Skipped | Lost:
+        from vcpu_scenario.vmm.carried.virt import beyond
+
+        if reason := beyond(case):
+            return Skipped(reason)
+        return _of_lab(self._lab.record(Steps(case, vmm)))
 
     def close(self) -> None:
         self._lab.close()

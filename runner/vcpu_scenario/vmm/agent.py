@@ -17,7 +17,7 @@ import traceback
 from typing import Final
 
 from vcpu_scenario.interchange.cases import load_case
-from vcpu_scenario.interchange.courses import dump_course, load_steps
+from vcpu_scenario.interchange.courses import dump_course, dump_recorded, load_steps
 from vcpu_scenario.interchange.surveys import dump_answers, load_survey
 from vcpu_scenario.interchange.traces import dump_trace
 from vcpu_scenario.machine.interface import KvmError, Unsupported
@@ -122,11 +122,19 @@ def _steps(line: str) -> tuple[str, str]:
         return mailbox.COURSE, dump_course(step_through(machine, steps.case, steps.vmm))
 
 
+def _session(line: str) -> tuple[str, str]:
+    # Here, since most guests carry no VMM.
+    from vcpu_scenario.vmm.carried.session import record
+
+    return mailbox.RECORDED, dump_recorded(record(*load_steps(line)))
+
+
 _ANSWER: Final = {
     mailbox.CASE: _run,
     mailbox.SURVEY: _survey,
     mailbox.PROGRAM: _program,
     mailbox.STEPS: _steps,
+    mailbox.SESSION: _session,
 }
 
 

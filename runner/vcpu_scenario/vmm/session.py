@@ -35,12 +35,15 @@ SLICE: Final = 10_000
 PATIENCE: Final = 0.02
 """Seconds between them on a real one."""
 
+REAL_PATIENCE: Final = 1.0
+"""Seconds for which a real machine is waited for, which may be a slow one."""
+
 _WFI: Final = (0xD503_207F).to_bytes(4, "little")
 _WAIT: Final = 0.001
 """Seconds between two looks while nothing runs."""
 
 _PC: Final = CORE_REGISTERS["pc"]
-_LEFT_OUT: Final = (SetGuestDebug, ImmediateExit, PendSignal, HostInterrupt, Attempt)
+LEFT_OUT: Final = (SetGuestDebug, ImmediateExit, PendSignal, HostInterrupt, Attempt)
 """What the debugger does in the scenario's place, and what the kernel is to refuse."""
 _AT_RESET: Final = (*CORE_REGISTERS, *SYSTEM_REGISTERS)
 _KEPT: Final = 20_000
@@ -77,6 +80,7 @@ class Session:
         self.waiting = False
         """Whether the vCPU waits for an interrupt that nobody but the debugger will make."""
         self._kicked = self.vmm.kicks
+        self._pace = SLICE
         self._did: tuple[Deed, ...] = ()
         self._observed = (*map(id_of, case.observe), _PC)
         self._last: dict[str, int] = {}
@@ -87,7 +91,7 @@ class Session:
             raise Unsupported("a debugger is for one vCPU, and this VM has several")
         set_up(self.machine, self.case)
         for action in self.case.before:
-            if not isinstance(action, _LEFT_OUT) and not _is_breakpoint(action):
+            if not isinstance(action, LEFT_OUT) and not is_breakpoint(action):
                 perform(self.machine, action)
 
     @property
@@ -99,13 +103,22 @@ class Session:
     def pc(self) -> int:
         return self.machine.get_one_reg(_PC)
 
-    def resume(self, step: bool, interrupted: Callable[[], bool] = never) -> Told:
+    @property
+    def patience(self) -> float:
+        """Seconds that a resume may take before it is taken for one that does not come back."""
+        return 0.0 if self.machine.inside is not None else REAL_PATIENCE
+
+    def resume(
+        self, step: bool, interrupted: Callable[[], bool] = never, pace: int = SLICE
+    ) -> Told:
         """Goes on until there is something to tell; ``interrupted`` is asked before each slice of
-        the run whether the debugger interrupts."""
+        the run whether the debugger interrupts. A slice is ``pace`` instructions on the emulated
+        machine."""
         if self.over:
             return self.told
         self.since = len(self.entries)
         self.waiting = False
+        self._pace = pace
         told = self.vmm.resume(step)
         try:
             if told is None:
@@ -157,7 +170,7 @@ class Session:
         machine = self.machine
         did, self._did = self._did, ()
         pc = machine.get_one_reg(_PC)
-        result = machine.kvm_run(instructions=SLICE, seconds=PATIENCE)
+        result = machine.kvm_run(instructions=self._pace, seconds=PATIENCE)
         machine.run.immediate_exit = 0
         gave = None if result == -errno.EINTR else len(self.exits)
         inside = machine.inside
@@ -265,7 +278,7 @@ class Session:
         self.machine.close()
 
 
-def _is_breakpoint(action: Action) -> bool:
+def is_breakpoint(action: Action) -> bool:
     """Whether the scenario writes a breakpoint in its debugger's place."""
     return isinstance(action, WriteMemory) and action.data == BRK
 

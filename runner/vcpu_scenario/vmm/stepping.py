@@ -7,17 +7,17 @@ only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol
 
 from vcpu_scenario.case import Case, GuestDebug, SetGuestDebug, WriteMemory
 from vcpu_scenario.course import Course, End, Landing, Point, Why
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled
-from vcpu_scenario.trace import GuestException, Trace
+from vcpu_scenario.trace import Entry, Exit, GuestException, Trace
 from vcpu_scenario.vmm.debugger import stepping
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.session import Session
@@ -30,8 +30,6 @@ _SAME: Final = 10
 """Stops at one place, with the same registers, after which it has."""
 _LOOKS: Final = 10
 """Slices of a resume after which the guest does not come back."""
-_PATIENCE: Final = 1.0
-"""Seconds for which it is waited for on a real machine, which may be a slow one."""
 _WATCH: Final = {"w": 2, "r": 3, "rw": 4}
 
 
@@ -42,15 +40,65 @@ def step_through(machine: Machine, case: Case, vmm: str) -> Course:
     """
     try:
         session = Session(machine, case, vmm)
-        return _Client(session).course()
+        return course_of(session)
     except KvmError as refusal:
         return Course((), End.REFUSED, f"{refusal.what}: errno {refusal.errno}")
     except NotModelled as limit:
         return Course((), End.NOT_MODELLED, limit.what)
 
 
+def course_of(session: Steppable) -> Course:
+    """Steps through what ``session`` is at the start of."""
+    return _Client(session).course()
+
+
+class Stub(Protocol):
+    """What of a VMM a debugger asks beside its resumes."""
+
+    @property
+    def points(self) -> frozenset[int]: ...
+
+    def insert(self, kind: int, addr: int, length: int) -> None: ...
+
+    def remove(self, kind: int, addr: int, length: int) -> None: ...
+
+    def read_register(self, number: int) -> int: ...
+
+    def write_memory(self, addr: int, data: bytes) -> None: ...
+
+
+class Steppable(Protocol):
+    """A VMM with a debugger attached: :class:`~vcpu_scenario.vmm.session.Session`, or one that is
+    spoken to over its gdbstub."""
+
+    waiting: bool
+    entries: list[Entry]
+    exits: list[Exit]
+
+    @property
+    def case(self) -> Case: ...
+
+    @property
+    def vmm(self) -> Stub: ...
+
+    @property
+    def memory(self) -> Readable: ...
+
+    @property
+    def pc(self) -> int: ...
+
+    @property
+    def patience(self) -> float: ...
+
+    def resume(self, step: bool, interrupted: Callable[[], bool]) -> Told: ...
+
+
+class Readable(Protocol):
+    def read_virtual(self, addr: int, length: int) -> bytes: ...
+
+
 class _Client:
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Steppable) -> None:
         self._session: Final = session
         points = list(_asked(session.case))
         self._steps = not points
@@ -158,8 +206,7 @@ class _Client:
         def seen_enough() -> bool:
             self._waited = session.waiting
             over = next(looks) >= _LOOKS
-            real = session.machine.inside is None
-            return self._waited or (over and (not real or monotonic() - start >= _PATIENCE))
+            return self._waited or (over and monotonic() - start >= session.patience)
 
         return session.resume(step, seen_enough)
 

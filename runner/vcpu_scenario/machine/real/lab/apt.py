@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 from vcpu_scenario.machine.real.lab.errors import LabError, LabUnavailableError
 from vcpu_scenario.machine.real.lab.process import bound_to_us
@@ -35,6 +36,8 @@ _RELEASES: Final = (
     "bullseye|bookworm|trixie|forky|sid|oldoldstable|oldstable|stable|testing|unstable"
 )
 _SOURCE: Final = re.compile(r"'(?P<base>\S+?)/dists/(?P<suite>[^/\s]+)(/updates)?/InRelease'")
+_TO_FETCH: Final = re.compile(r"^'\S+' (?P<name>[^_\s]+)_(?P<version>[^_\s]+)_\S+\.deb ", re.M)
+"""A line of ``--print-uris``: where a package is, and its file with the version quoted as a URI."""
 _SUITE: Final = re.compile(rf"({_RELEASES})(?P<kind>-security|-updates|-backports\S*)?$")
 
 
@@ -109,6 +112,15 @@ class PrivateApt:
         cells = (row.split("|") for row in rows)
         found = {Package(cell[0].strip(), cell[1].strip()) for cell in cells if len(cell) == 3}
         return sorted(found, key=lambda package: (package.order, package.name), reverse=True)
+
+    def needed_by(self, name: str) -> list[Package]:
+        """The package of that name and all that it depends on, however far. Raises
+        :class:`LabError` where there is none."""
+        asked = ["--quiet", "--print-uris", "--no-install-recommends", "--yes", "install", name]
+        return [
+            Package(unquote(found["name"]), unquote(found["version"]))
+            for found in _TO_FETCH.finditer(self._output(["apt-get", *asked]))
+        ]
 
     def download(self, packages: Sequence[Package], into: Path) -> list[Path]:
         """The packages' files. Raises :class:`LabError` with what apt said."""

@@ -30,6 +30,7 @@ _TAKEN: Final = (
     "survey.py",
     "kvm/*.py",
     "vmm/*.py",
+    "vmm/carried/*.py",
     "vmm/vmms/*.py",
     "machine/__init__.py",
     "machine/interface.py",
@@ -46,10 +47,11 @@ COMMAND: Final = f"rdinit=/{INTERPRETER} -- -ISB /{HOME}/init.py"
 """The end of the kernel's command line: what is behind ``--`` goes to init."""
 
 
-def initramfs(userland: Path) -> bytes:
-    """``userland`` with the agent behind it; Linux unpacks archives that follow each other."""
-    base = userland.read_bytes()
-    return base + bytes(-len(base) % 4) + _agent()
+def initramfs(userland: Path, *more: Path) -> bytes:
+    """``userland`` and ``more`` archives with the agent behind them; Linux unpacks archives that
+    follow each other."""
+    parts = [path.read_bytes() for path in (userland, *more)]
+    return b"".join(part + bytes(-len(part) % 4) for part in parts) + _agent()
 
 
 def _agent() -> bytes:

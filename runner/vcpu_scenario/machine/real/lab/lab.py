@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final, TypeAlias, TypeVar
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from vcpu_scenario.case import Case
-from vcpu_scenario.course import Course, Steps
+from vcpu_scenario.course import Course, Recorded, Steps
 from vcpu_scenario.interchange.cases import dump_case
-from vcpu_scenario.interchange.courses import dump_steps, load_course
+from vcpu_scenario.interchange.courses import dump_steps, load_course, load_recorded
 from vcpu_scenario.interchange.surveys import dump_survey, load_answers
 from vcpu_scenario.interchange.traces import load_trace
 from vcpu_scenario.ioctls import CreateVgic
 from vcpu_scenario.machine.real import mailbox
-from vcpu_scenario.machine.real.lab import kernels, userland
+from vcpu_scenario.machine.real.lab import carried, kernels, userland
 from vcpu_scenario.machine.real.lab.apt import Progress, announce
 from vcpu_scenario.machine.real.lab.errors import BootError
 from vcpu_scenario.machine.real.lab.initramfs import initramfs
@@ -45,12 +45,22 @@ class Lost:
 _BOOTS: Final = 3
 """How often in a row a kernel that came up before may fail to come up again."""
 
+_WITH_A_VMM: Final = 1024
+"""MiB of memory of a guest that carries a VMM, which is in it twice while it boots."""
+
 _Given = TypeVar("_Given")
 """What a guest gives back where all goes well."""
 
 Result: TypeAlias = Trace | Skipped | Lost
 
 _DEFAULT: Final = LabOptions()
+
+
+class _Kind(NamedTuple):
+    """What tells guests apart: the GIC, and the VMM that is carried, if one is."""
+
+    gic: GicVersion
+    vmm: str = ""
 
 
 def run_cases(
@@ -94,11 +104,12 @@ class Lab:
             self._image = options.kernel_image
         else:
             self._image = kernels.fetch(kernel, options.mirror, progress=progress).image
-        base = options.initrd or userland.archive(options.mirror, progress=progress)
-        self._initrd = initramfs(base)
-        self._guests: dict[GicVersion, _Guest] = {}
-        self._came_up: set[GicVersion] = set()
-        self._failed: dict[GicVersion, list[BootError]] = {}
+        self._progress = progress
+        self._base = options.initrd or userland.archive(options.mirror, progress=progress)
+        self._initrds: dict[str, bytes] = {"": initramfs(self._base)}
+        self._guests: dict[_Kind, _Guest] = {}
+        self._came_up: set[_Kind] = set()
+        self._failed: dict[_Kind, list[BootError]] = {}
 
     def __enter__(self) -> Lab:
         return self
@@ -111,71 +122,85 @@ class Lab:
         return map(self.run, cases)
 
     def run(self, case: Case) -> Result:
-        return self._with_guest(_gic_for(case), lambda guest: guest.run(case))
+        return self._with_guest(_kind_for(case), lambda guest: guest.run(case))
 
     def ask(self, survey: Survey) -> Answers | Skipped | Lost:
         """What the kernel answered; a survey may lose its guest as a case may."""
-        return self._with_guest(_gic_for(survey.case), lambda guest: guest.ask(survey))
+        return self._with_guest(_kind_for(survey.case), lambda guest: guest.ask(survey))
 
     def step(self, steps: Steps) -> Course | Skipped | Lost:
         """What a debugger was told; see :func:`vcpu_scenario.vmm.stepping.step_through`."""
-        return self._with_guest(_gic_for(steps.case), lambda guest: guest.step(steps))
+        return self._with_guest(_kind_for(steps.case), lambda guest: guest.step(steps))
+
+    def record(self, steps: Steps) -> Recorded | Skipped | Lost:
+        """What the real VMM of that name, one of :data:`carried.CARRIED`, tells a debugger; its
+        packages are fetched if they are not kept. The case has to be what
+        :func:`vcpu_scenario.vmm.carried.virt.beyond` has nothing against."""
+        kind = _Kind(_gic_for(steps.case), steps.vmm)
+        return self._with_guest(kind, lambda guest: guest.record(steps))
 
     def execute(self, program: Program, gic: GicVersion = 3) -> Ended | Skipped | Lost:
         """How ``program`` ended in a guest with this GIC; it may take its guest along."""
-        return self._with_guest(gic, lambda guest: guest.execute(program))
+        return self._with_guest(_Kind(gic), lambda guest: guest.execute(program))
 
-    def _with_guest(
-        self, gic: GicVersion, use: Callable[[_Guest], _Given]
-    ) -> _Given | Skipped | Lost:
+    def _with_guest(self, kind: _Kind, use: Callable[[_Guest], _Given]) -> _Given | Skipped | Lost:
         try:
-            guest = self._guest_again(gic)
+            guest = self._guest_again(kind)
         except BootError as error:
             if not self._came_up:
                 raise  # then no case will fare better, and nothing has been done yet
-            again = " again" if gic in self._came_up else f" with a GICv{gic}"
+            again = " again" if kind in self._came_up else f" with a GICv{kind.gic}"
             return Lost(f"it did not come up{again}: {error.reason}", error.console)
         try:
             return use(guest)
         except GuestGoneError as gone:
             console = guest.console
-            self._forget(gic)
+            self._forget(kind)
             return Lost(str(gone), console)
         except BaseException:
-            self._forget(gic)  # it may still be at work on the case
+            self._forget(kind)  # it may still be at work on the case
             raise
 
     def release(self, gic: GicVersion = 3) -> str:
-        """``uname -r`` of the booted kernel."""
-        return self._guest(gic).release
+        """``uname -r`` of the booted kernel, which every guest is of."""
+        guest = next(iter(self._guests.values()), None) or self._guest(_Kind(gic))
+        return guest.release
 
     def close(self) -> None:
-        for gic in tuple(self._guests):
-            self._forget(gic)
+        for kind in tuple(self._guests):
+            self._forget(kind)
 
-    def _guest_again(self, gic: GicVersion) -> _Guest:
+    def _guest_again(self, kind: _Kind) -> _Guest:
         """The guest; one that has failed to boot several times is not waited for once more."""
-        failed = self._failed.setdefault(gic, [])
+        failed = self._failed.setdefault(kind, [])
         if len(failed) >= _BOOTS:
             raise failed[-1]
         try:
-            guest = self._guest(gic)
+            guest = self._guest(kind)
         except BootError as error:
             failed.append(error)
             raise
         failed.clear()
-        self._came_up.add(gic)
+        self._came_up.add(kind)
         return guest
 
-    def _guest(self, gic: GicVersion) -> _Guest:
-        if gic not in self._guests:
-            self._guests[gic] = _Guest(
-                Qemu(self._image, self._initrd, gic, self._options), self._options
-            )
-        return self._guests[gic]
+    def _guest(self, kind: _Kind) -> _Guest:
+        if kind not in self._guests:
+            initrd, options = self._initrd(kind.vmm), self._options
+            if kind.vmm:
+                options = replace(options, memory=max(options.memory, _WITH_A_VMM))
+            self._guests[kind] = _Guest(Qemu(self._image, initrd, kind.gic, options), options)
+        return self._guests[kind]
 
-    def _forget(self, gic: GicVersion) -> None:
-        self._guests.pop(gic).close()
+    def _initrd(self, vmm: str) -> bytes:
+        if vmm not in self._initrds:
+            mirror, progress = self._options.mirror, self._progress
+            carries = carried.archive(vmm, mirror, progress=progress)
+            self._initrds[vmm] = initramfs(self._base, carries)
+        return self._initrds[vmm]
+
+    def _forget(self, kind: _Kind) -> None:
+        self._guests.pop(kind).close()
 
 
 class _Guest:
@@ -222,6 +247,11 @@ class _Guest:
         asked = mailbox.STEPS, dump_steps(steps)
         return self._exchange(asked, self._options.case_seconds, mailbox.COURSE, load_course)
 
+    def record(self, steps: Steps) -> Recorded | Skipped:
+        """Raises :class:`GuestGoneError` as :meth:`run` does."""
+        asked = mailbox.SESSION, dump_steps(steps)
+        return self._exchange(asked, self._options.boot_seconds, mailbox.RECORDED, load_recorded)
+
     def execute(self, program: Program) -> Ended | Skipped:
         """Raises :class:`GuestGoneError` as :meth:`run` does."""
         asked = mailbox.PROGRAM, dump_program(program)
@@ -254,6 +284,10 @@ class _Guest:
 def _last_line(text: str) -> str:
     """Of a traceback, what it was."""
     return text.strip().splitlines()[-1] if text.strip() else "for no reason that it knows"
+
+
+def _kind_for(case: Case) -> _Kind:
+    return _Kind(_gic_for(case))
 
 
 def _gic_for(case: Case) -> GicVersion:
