@@ -35,7 +35,7 @@ LOADING = {
     "compare": ["compare", "own", "--machine", "emulated:5.10", "--machine", "emulated:6.12"],
 }
 """Those that end by themselves, need no other machine, and do nothing without the files."""
-OTHERS = {"fmt", "merge", "debug", "record", "lsp"}
+OTHERS = {"fmt", "merge", "debug", "record", "lsp", "import"}
 NOT_LOADING = {"conform", "kernels", "new", "migrate", "schema", "fuzz"}
 
 

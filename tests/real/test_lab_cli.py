@@ -81,7 +81,7 @@ def carrying(options: Options, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     archive.write_bytes(b"cpio")
     monkeypatch.setattr(carried, "archive", lambda *_, **__: archive)
     for command in (stops, record):
-        monkeypatch.setattr(command, "machine", lambda name, _: InLab("6.12", options()))
+        monkeypatch.setattr(command, "machine", lambda *_: InLab("6.12", options()))
 
 
 def test_a_vmm_that_the_lab_carries_tells_of_itself(

@@ -191,7 +191,12 @@ def record(
     ] = RecordFormat.scenario,
     vmm: Annotated[
         list[str] | None,
-        typer.Option("--vmm", metavar="V", help="With --format vmm: qemu (default) or qemu-7.2."),
+        typer.Option(
+            "--vmm",
+            metavar="V",
+            help="With --format vmm: qemu (default) or qemu-7.2.",
+            autocompletion=complete.vmms,
+        ),
     ] = None,
     output: Annotated[
         str | None,
@@ -325,6 +330,7 @@ def check(
     kernel_image: KernelImage = None,
     initrd: Initrd = None,
     lab: LabSettings = None,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:

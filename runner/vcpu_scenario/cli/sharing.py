@@ -170,6 +170,7 @@ def import_(
     vmm: Vmms = None,
     keyword: Keyword = "",
     output: Output = None,
+    allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
 ) -> Status:

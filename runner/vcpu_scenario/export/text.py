@@ -50,8 +50,13 @@ def _escaped(byte: int) -> str:
 
 
 def byte_string(data: bytes) -> str:
-    """``data`` as a literal of hexadecimal bytes."""
-    return '"' + "".join(f"\\x{byte:02x}" for byte in data) + '"'
+    """``data`` as a literal of hexadecimal bytes, of several lines where it is long."""
+    lines = [data[start : start + 16] for start in range(0, len(data), 16)] or [b""]
+    return "\n\t\t".join(f'"{"".join(map(_as_hexadecimal, line))}"' for line in lines)
+
+
+def _as_hexadecimal(byte: int) -> str:
+    return f"\\x{byte:02x}"
 
 
 def number(value: int) -> str:
