@@ -49,9 +49,13 @@ def _escaped(byte: int) -> str:
     return char if char == "\t" or " " <= char <= "~" else f"\\{byte:03o}"
 
 
+_IN_A_LINE: Final = 8
+"""Bytes of a literal."""
+
+
 def byte_string(data: bytes) -> str:
     """``data`` as a literal of hexadecimal bytes, of several lines where it is long."""
-    lines = [data[start : start + 16] for start in range(0, len(data), 16)] or [b""]
+    lines = [data[start : start + _IN_A_LINE] for start in range(0, len(data), _IN_A_LINE)] or [b""]
     return "\n\t\t".join(f'"{"".join(map(_as_hexadecimal, line))}"' for line in lines)
 
 
