@@ -17,16 +17,16 @@ from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 
 Of = Callable[[Vcpu], Timer]
 _CNTV_CTL: Final = sys_reg(*sysregs.CNTV_CTL_EL0)
+_CNTP_CTL: Final = sys_reg(*sysregs.CNTP_CTL_EL0)
 
 
 def timer_registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
     plain = behaviour.timer_control_plain
-    yield _CNTV_CTL, _loaded_control(_virtual) if plain else _control(_virtual)
+    yield _CNTV_CTL, _loaded_control(_virtual, _CNTV_CTL) if plain else _control(_virtual)
     yield sys_reg(*sysregs.CNTV_CVAL_EL0), _count(_virtual)
     yield sys_reg(*sysregs.CNTVCT_EL0), _compare(_virtual)
     if behaviour.physical_timer_registers:
-        control = _plain_control if plain else _control
-        yield sys_reg(*sysregs.CNTP_CTL_EL0), control(_physical)
+        yield _CNTP_CTL, _loaded_control(_physical, _CNTP_CTL) if plain else _control(_physical)
         yield sys_reg(*sysregs.CNTPCT_EL0), _count(_physical)
         yield sys_reg(*sysregs.CNTP_CVAL_EL0), _compare(_physical)
 
@@ -47,25 +47,20 @@ def _control(of: Of) -> Access:
     )
 
 
-def _plain_control(of: Of) -> Access:
-    return (
-        lambda vcpu: of(vcpu).control,
-        lambda vcpu, value: _set_control(vcpu, of, value),
-    )
-
-
-def _loaded_control(of: Of) -> Access:
-    """The same of a timer that the CPU has while the vCPU runs, and that KVM reads back after."""
+def _loaded_control(of: Of, reg: int) -> Access:
+    """The control register as it was written; of a timer that the CPU has while the vCPU runs as
+    KVM reads it back after. With VHE that is the physical one as well."""
 
     def read(vcpu: Vcpu) -> int:
         timer = of(vcpu)
-        loaded = vcpu.has_run and _CNTV_CTL not in vcpu.unloaded
+        on_cpu = of is _virtual or vcpu.model.armv8_2  # the CPUs of which have VHE here
+        loaded = on_cpu and vcpu.has_run and reg not in vcpu.unloaded
         status = loaded and timer.control & ENABLE and timer.met
         return timer.control | (ISTATUS if status else 0)
 
     def write(vcpu: Vcpu, value: int) -> None:
         _set_control(vcpu, of, value)
-        vcpu.unloaded[_CNTV_CTL] = value
+        vcpu.unloaded[reg] = value
 
     return read, write
 
