@@ -26,6 +26,8 @@ class Conditions(NamedTuple):
 
     items: Mapping[Span, Selector]
     keys: Mapping[Span, Selector | None]
+    sound: bool = True
+    """Nothing is wrong with any of them."""
 
     @property
     def selectors(self) -> tuple[Selector, ...]:
@@ -36,8 +38,9 @@ def read_conditions(clause: Map, names: Collection[str] | None, problems: Proble
     """Every condition in ``clause``; ``names`` are the scenario's parameters, None where not all
     of them are known."""
     reading = _Reading(names, problems)
+    before = problems.reports
     rewritten(clause, reading)
-    return Conditions(reading.items, reading.keys)
+    return Conditions(reading.items, reading.keys, problems.reports == before)
 
 
 @dataclass(slots=True)

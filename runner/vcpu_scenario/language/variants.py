@@ -99,7 +99,8 @@ class ClauseReader:
         conditions = self.conditions[number]
         if not (conditions.items or conditions.keys):
             return {0: read_clause(node, setup)}
-        if is_faulty(node):  # what was taken out may have been a value of this or that case
+        # What was taken out, or is wrong, may have been for this or that case.
+        if is_faulty(node) or not conditions.sound:
             setup = setup._replace(clean=False)
         own = [spot for spot in self.spots if spot.first(fitting) == number]
         if own:
