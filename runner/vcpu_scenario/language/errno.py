@@ -9,8 +9,17 @@ from vcpu_scenario.source import quoted
 
 
 def read_errno(node: Node, scope: Scope) -> int:
-    """An errno by name or number."""
-    name = node.text if isinstance(node, Scalar) else ""
+    """An errno by name or number; values by case are those of an exit's ``then`` alone, where
+    they are one by now."""
+    if not isinstance(node, Scalar):
+        scope.problems.add(
+            "no errno by case stands here",
+            node.span,
+            expected="one errno: EINVAL",
+            help="values by case stand in the `then` of an exit of `expect`",
+        )
+        return 0
+    name = node.text
     if name in ERRNOS:
         return ERRNOS[name]
     if name.startswith("E"):
