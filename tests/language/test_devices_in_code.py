@@ -84,7 +84,7 @@ def test_code_that_was_accepted_before_keeps_its_meaning() -> None:
     """Names of devices that are something else in assembly, in a file of version 1."""
     text = (
         "title: t\n"
-        "guest: {code: '.equ uart, 4; mov x1, #uart; mov x2, x1, lsl #2; b.eq .'}\n"
+        "guest: {code: '.equ uart, 4; mov x1, #uart; orr x2, xzr, x1, lsl #2; b.eq .'}\n"
         "devices:\n"
         "  lsl: {handled_by: userspace, at: 0x09001000}\n"
         "  x1: {handled_by: userspace, at: 0x09002000}\n"
