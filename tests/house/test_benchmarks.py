@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-
-from benchmarks.loading import templates, write
 from vcpu_scenario.cli.check import check
 from vcpu_scenario.cli.status import Status
+
+from benchmarks.loading import templates, write
 
 
 @pytest.mark.slow
