@@ -30,7 +30,7 @@ from vcpu_scenario.running.select import no_kernels
 if TYPE_CHECKING:
     from vcpu_scenario.recordings.conform import Outcome
     from vcpu_scenario.recordings.jobs import RecordedJob
-    from vcpu_scenario.running.target import Target
+    from vcpu_scenario.running.targets import Target
 
 Pair: TypeAlias = "tuple[RecordedJob, str]"
 """A job, and a kernel on which it was recorded."""

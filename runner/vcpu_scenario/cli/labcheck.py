@@ -22,7 +22,7 @@ from vcpu_scenario.running.select import Selection
 
 if TYPE_CHECKING:
     from vcpu_scenario.analysis.changes.records import Asked, Found
-    from vcpu_scenario.running.target import Target
+    from vcpu_scenario.running.targets import Target
 
 PROGRAMS_CPU: Final = "cortex-a72"
 """KVM from 6.16 on has a workaround for the Cortex-A57 under which, in QEMU 7.2, a guest's MMIO

@@ -15,7 +15,7 @@ from vcpu_scenario.errors import UsageError
 if TYPE_CHECKING:
     from vcpu_scenario.machine.real.lab import LabOptions
     from vcpu_scenario.running.select import Selection
-    from vcpu_scenario.running.target import Target
+    from vcpu_scenario.running.targets import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def machine(
         raise UsageError(f"{option}: {name} is no lab; its options are for lab:RELEASE")
     name = on_host(name, hosts)
     from vcpu_scenario.kernels.hosts import UnknownHost
-    from vcpu_scenario.running.target import BadTarget, target
+    from vcpu_scenario.running.targets import BadTarget, target
 
     options = None if lab == NO_LAB else lab.options()
     try:
