@@ -1,5 +1,6 @@
 """The commands for authors of scenarios: new, fmt, migrate, assemble, schema, lsp."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
@@ -64,6 +65,18 @@ def new(
     return command.new(command.Request(path, template, title, tag or [], schema, force))
 
 
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """What becomes of files that a command would change."""
+
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; fail if anything would change.")
+    ] = False
+    diff: Annotated[
+        bool, typer.Option("--diff", help="As --check, and show what would change.")
+    ] = False
+
+
 @subcommand()
 def fmt(
     paths: Annotated[
@@ -74,12 +87,8 @@ def fmt(
             autocompletion=complete.paths,
         ),
     ],
-    check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; fail if anything would change.")
-    ] = False,
-    diff: Annotated[
-        bool, typer.Option("--diff", help="As --check, and show what would change.")
-    ] = False,
+    *,
+    to_change: Rewriting,
     merge: Annotated[
         bool,
         typer.Option("--merge", help="Merge clauses that have enough in common into one."),
@@ -95,7 +104,7 @@ def fmt(
     """
     from vcpu_scenario.cli import fmt as command
 
-    return command.fmt(paths, check, diff, merge)
+    return command.fmt(paths, to_change.check, to_change.diff, merge)
 
 
 @subcommand(reads_files=False)
@@ -108,12 +117,8 @@ def migrate(
             autocompletion=complete.paths,
         ),
     ],
-    check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; fail if anything would change.")
-    ] = False,
-    diff: Annotated[
-        bool, typer.Option("--diff", help="As --check, and show what would change.")
-    ] = False,
+    *,
+    to_change: Rewriting,
 ) -> Status:
     """Bring scenarios of 0.1 to version 1 of the language.
 
@@ -122,7 +127,7 @@ def migrate(
     """
     from vcpu_scenario.cli import migrate as command
 
-    return command.migrate(paths, check, diff)
+    return command.migrate(paths, to_change.check, to_change.diff)
 
 
 @subcommand()
