@@ -72,7 +72,8 @@ class Pl011:
     """The parts of Arm's PL011 UART that a polling driver touches (DDI 0183, chapter 3).
 
     The transmitter is always ready, so TXFE stays set and TXFF and BUSY clear; ``input`` is what
-    waits in the receive FIFO.
+    waits in the receive FIFO, to which is added what is ``typed`` once it has sent what is waited
+    for.
     """
 
     _UARTDR = 0x000
@@ -85,6 +86,9 @@ class Pl011:
     def __init__(self, device: Device) -> None:
         self._input = bytearray(device.input)
         self._sent = bytearray()
+        self._typed = list(device.typed)
+        self._looked_at = 0
+        """How much of what was sent is before what is waited for."""
         self._registers = dict(device.registers)
 
     def read(self, offset: int, length: int) -> int:
@@ -99,8 +103,18 @@ class Pl011:
     def write(self, offset: int, length: int, value: int) -> None:
         if offset == self._UARTDR:
             self._sent.append(value & 0xFF)
+            self._type()
         elif offset < self._ID_BASE:
             self._registers[offset] = value
+
+    def _type(self) -> None:
+        if not self._typed:
+            return
+        after, text = self._typed[0]
+        if self._sent.endswith(after) and self._looked_at + len(after) <= len(self._sent):
+            self._looked_at = len(self._sent)
+            self._input += text
+            del self._typed[0]
 
     def output(self) -> bytes:
         return bytes(self._sent)
