@@ -15,7 +15,8 @@ DEFAULT_MEMORY: Final = 128 << 20
 _MAX_CMDLINE: Final = 2047
 """Characters that Linux keeps of it (``COMMAND_LINE_SIZE`` of arm64)."""
 _START: Final = "_text"
-"""The image's first byte, by its virtual address."""
+"""The image's first byte, by its virtual address, which is that of no function: kernels without
+CONFIG_KALLSYMS_ALL have no symbol for it."""
 
 
 class Tree(NamedTuple):
@@ -81,7 +82,8 @@ def read_linux(node: Map, base: int, scope: Scope, folder: Folder) -> Linux | No
     entry = base + header.text_offset
     tree = -(-(entry + header.size) // ALIGNMENT) * ALIGNMENT
     symbols = kernel_symbols(data)
-    loads, place = [Load(entry, data, symbols.get(_START))], None
+    runs_at = symbols.get(_START, min(symbols.values(), default=0) & -ALIGNMENT) or None
+    loads, place = [Load(entry, data, runs_at)], None
     if ramdisk:
         start = tree + ALIGNMENT
         loads.append(Load(start, ramdisk))
