@@ -336,6 +336,9 @@ def run(
             help="Run on the Dask cluster with this scheduler, such as tcp://host:8786.",
         ),
     ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show what guests send to their UARTs meanwhile.")
+    ] = False,
     allow_dir: AllowDirs = None,
     color: ColourOption = Colour.auto,
     debug: Debug = False,
@@ -355,6 +358,7 @@ def run(
         lab=LabArguments(kernel_image, initrd, tuple(lab or ())),
         shard=shard,
         cluster=cluster,
+        follow=follow,
     )
 
 

@@ -32,6 +32,7 @@ from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm import surveyor
 from vcpu_scenario.vmm.loop import run_case
 from vcpu_scenario.vmm.stepping import step_through
+from vcpu_scenario.vmm.watch import Watch
 
 if TYPE_CHECKING:
     from vcpu_scenario.machine.real import lab
@@ -82,6 +83,8 @@ class Target(Protocol):
     def real(self) -> bool:
         """Whether it is KVM itself."""
         ...
+
+    watch: Watch | None
 
     @property
     def itself(self) -> str:
@@ -140,6 +143,8 @@ KINDS: Final = "emulated, emulated:RELEASE, kvm and lab:RELEASE"
 
 
 class _Target:
+    watch: Watch | None = None
+    """Somebody who watches what is run here. A lab's guest is not seen before its end."""
     name = ""
     kernel: str | None = None
     real = True
@@ -176,7 +181,7 @@ class Made(_Target):
         self._last: object = None
 
     def run(self, case: Case, kernel: str) -> Found:
-        return self._on_one(kernel, lambda machine: run_case(machine, case))
+        return self._on_one(kernel, lambda machine: run_case(machine, case, self.watch))
 
     def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
         return self._on_one(kernel, lambda machine: step_through(machine, case, vmm))
@@ -249,7 +254,7 @@ class Kvm(_Target):
         return os.uname().release
 
     def run(self, case: Case, kernel: str) -> Found:
-        return _on_this_host(case, lambda machine: run_case(machine, case))
+        return _on_this_host(case, lambda machine: run_case(machine, case, self.watch))
 
     def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
         return _on_this_host(case, lambda machine: step_through(machine, case, vmm))

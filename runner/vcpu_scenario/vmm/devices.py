@@ -7,6 +7,7 @@ from itertools import repeat
 from typing import Final, Protocol
 
 from vcpu_scenario.case import Case, Device
+from vcpu_scenario.vmm.watch import Watch
 
 
 class DeviceModel(Protocol):
@@ -87,6 +88,7 @@ class Pl011:
         self._input = bytearray(device.input)
         self._sent = bytearray()
         self._typed = list(device.typed)
+        self.watch: Watch | None = None
         self._looked_at = 0
         """How much of what was sent is before what is waited for."""
         self._registers = dict(device.registers)
@@ -103,6 +105,8 @@ class Pl011:
     def write(self, offset: int, length: int, value: int) -> None:
         if offset == self._UARTDR:
             self._sent.append(value & 0xFF)
+            if self.watch is not None:
+                self.watch.sent(value & 0xFF)
             self._type()
         elif offset < self._ID_BASE:
             self._registers[offset] = value
@@ -153,8 +157,11 @@ SENDING: Final = frozenset({"pl011"})
 class Bus:
     """The devices of a case, found by address."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, watch: Watch | None = None) -> None:
         self._devices = [(device, MODELS[device.model](device)) for device in case.devices]
+        for _, model in self._devices:
+            if isinstance(model, Pl011):
+                model.watch = watch
         self._default_reply = case.default_reply
 
     def _at(self, addr: int) -> tuple[DeviceModel, int] | None:
