@@ -50,6 +50,10 @@ _PC = CORE_REGISTERS["pc"]
 _FOR_NEXT_RUN = (ImmediateExit, PendSignal, HostInterrupt)
 """Actions that are about the run that comes next, and not about one that only returns."""
 
+CONSOLE_COST = 1000
+"""Instructions of the limit for each access to a console that is no exit: a guest that polls its
+UART would run for ever."""
+
 _new = tuple.__new__
 """Makes a named tuple in half the time, where there are two for each exit."""
 
@@ -83,6 +87,8 @@ class _Run:
         self.consoles = [
             (device.base, device.base + device.size) for device in case.devices if device.console
         ]
+        self.unseen = case.limits.instructions // CONSOLE_COST
+        """How many accesses to consoles are still answered without an exit."""
         self.exits: list[Exit] = []
         self.entries: list[Entry] = []
         self.on = dict(case.on)
@@ -237,6 +243,7 @@ class _Run:
         run = self.run
         if (
             not self.consoles
+            or not self.unseen
             or run.exit_reason != abi.KVM_EXIT_MMIO
             or stepping(self.vmm.asked.debug)
         ):
@@ -244,6 +251,7 @@ class _Run:
         mmio = run.mmio
         if not any(base <= mmio.phys_addr < end for base, end in self.consoles):
             return False
+        self.unseen -= 1
         if mmio.is_write:
             self.bus.write(mmio.phys_addr, mmio.len, bytes(mmio.data))
         else:
