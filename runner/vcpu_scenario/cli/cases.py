@@ -49,6 +49,9 @@ def run(
             help="Run on the Dask cluster with this scheduler, such as tcp://host:8786.",
         ),
     ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show what guests send to their UARTs meanwhile.")
+    ] = False,
 ) -> Status:
     """Run cases and report mismatches."""
     from vcpu_scenario.cli import run as command
@@ -64,6 +67,7 @@ def run(
         lab=lab,
         shard=shard,
         cluster=cluster,
+        follow=follow,
     )
 
 

@@ -176,7 +176,19 @@ def _userspace(entry: _Entry, model: str) -> None:
             ),
             text.text.encode() if isinstance(text, Scalar) else b"",
             entry.scope.flag(entry.node.get("console")),
+            _typed(entry.node.get("typed")),
         )
+    )
+
+
+def _typed(node: Node | None) -> tuple[tuple[bytes, bytes], ...]:
+    items = node.items if isinstance(node, Sequence) else ()
+    return tuple(
+        (after.text.encode(), text.text.encode())
+        for item in items
+        if isinstance(item, Map)
+        and isinstance(after := item.get("after"), Scalar)
+        and isinstance(text := item.get("text"), Scalar)
     )
 
 
@@ -253,8 +265,10 @@ def _coalesced(entry: _Entry, model: str) -> None:
 _MODELS: Final[Mapping[str, _Model]] = {
     "registers": _Model("userspace", ("at",), ("size", "registers"), _userspace),
     "scripted": _Model("userspace", ("at",), ("size", "registers", "replies"), _userspace),
-    "pl011": _Model("userspace", ("at",), ("size", "registers", "input", "console"), _userspace),
     "virtio-mmio": _Model("userspace", ("at",), ("size", "registers"), _userspace),
+    "pl011": _Model(
+        "userspace", ("at",), ("size", "registers", "input", "typed", "console"), _userspace
+    ),
     "replies-by-address": _Model("userspace", ("at",), ("size", "registers"), _userspace),
     "vgic-v3": _Model(
         "kernel", ("distributor", "redistributor"), (), _vgic(3, "redistributor", _REDISTRIBUTOR)

@@ -33,7 +33,7 @@ class Made(Closing):
         self._last: object = None
 
     def run(self, case: Case, kernel: str) -> Found:
-        return self._on_one(kernel, lambda machine: run_case(machine, case))
+        return self._on_one(kernel, lambda machine: run_case(machine, case, self.watch))
 
     def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
         return self._on_one(kernel, lambda machine: step_through(machine, case, vmm))

@@ -58,7 +58,7 @@ class Kvm(Closing):
         return os.uname().release
 
     def run(self, case: Case, kernel: str) -> Found:
-        return _on_this_host(case, lambda machine: run_case(machine, case))
+        return _on_this_host(case, lambda machine: run_case(machine, case, self.watch))
 
     def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
         return _on_this_host(case, lambda machine: step_through(machine, case, vmm))

@@ -12,6 +12,7 @@ from vcpu_scenario.course import Course, Recorded
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.survey import Answers, Survey
 from vcpu_scenario.trace import Trace
+from vcpu_scenario.vmm.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class Target(Protocol):
         """Whether it is KVM itself."""
         ...
 
+    watch: Watch | None
+
     @property
     def itself(self) -> str:
         """What a real kernel says that it is, as ``uname -r`` does; empty for the emulated one."""
@@ -100,6 +103,8 @@ class Target(Protocol):
 class Closing:
     """What most targets have in common: nothing to stop, no VMM, no rules to take away."""
 
+    watch: Watch | None = None
+    """Somebody who watches what is run here. A lab's guest is not seen before its end."""
     name = ""
     kernel: str | None = None
     real = True
