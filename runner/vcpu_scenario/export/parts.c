@@ -845,7 +845,7 @@ struct smccc_filter {
 };
 
 /* KVM_ARM_VM_SMCCC_FILTER of KVM_ARM_VM_SMCCC_CTRL, both of them 0 */
-static int set_smccc_filter(uint32_t base, uint32_t nr_functions, uint8_t action)
+static int set_smccc_filter(uint32_t base, uint32_t nr_functions, uint8_t action, int pad)
 {
 	struct smccc_filter filter = {
 		.base = base,
@@ -854,6 +854,7 @@ static int set_smccc_filter(uint32_t base, uint32_t nr_functions, uint8_t action
 	};
 	struct kvm_device_attr attr = { .group = 0, .attr = 0, .addr = (uintptr_t)&filter };
 
+	memset(filter.pad, pad, sizeof(filter.pad));
 	if (vm_call(KVM_HAS_DEVICE_ATTR, &attr) < 0)
 		skip("this kernel has no KVM_ARM_VM_SMCCC_FILTER");
 	return vm_call(KVM_SET_DEVICE_ATTR, &attr);

@@ -46,6 +46,7 @@ class Behaviour:
     dirty_log_manual_protect: bool = False
     # Hypercalls.
     smccc_filter: bool = False
+    smccc_filter_of_nothing_refused: bool = False
     smc_undefined: bool = False
     smc_not_advanced: bool = False
     smc_is_smccc: bool = False
