@@ -115,7 +115,7 @@ def test_each_trace_of_a_shipped_case_comes_back_as_it_was() -> None:
                 with closing(create(case.kernel)) as machine:
                     trace = run_case(machine, case.case)
             except Unsupported:
-                continue  # the kernel lacks what the scenario asks for, or is not modelled on its host
+                continue  # the kernel lacks what the scenario asks for or is not modelled there
             back = load_trace(dump_trace(trace))
             assert back == trace
             assert back.entries == trace.entries
