@@ -35,6 +35,7 @@ class Behaviour:
     coalesced_ring_filled: bool = False
     ipa_beyond_limit_aborts: bool = False
     injected_esr_sign_extended: bool = False
+    injected_walk_abort_has_level: bool = False
     injected_il_set: bool = False
     injected_spsr_lost: bool = False
     # Exit records.
