@@ -2,8 +2,8 @@
 scenarios that docs/selftests.md names for them, both on a real kernel.
 
 Prints a table: the selftest, how it ended, and what its scenarios say. The tests are those of the
-source that Debian packages; without names, all of the table that are in it. Ends with status 1 where a
-test passes and a scenario of it does not.
+source that Debian packages; without names, all of the table that are in it. Ends with status 1
+where a test passes and a scenario of it does not.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def built(subjects: Sequence[Subject], folder: Path) -> list[bytes]:
 
 
 def of_the_kernel(names: Sequence[str], folder: Path) -> dict[str, bytes]:
-    """Of the kernel's own tests those that this source has, by their names. ``folder`` is scratch."""
+    """Of the kernel's own tests those that this source has. ``folder`` is scratch."""
     source = folder / "linux"
     shutil.copytree(tree(), source, symlinks=True)
     programs = {}
