@@ -77,6 +77,7 @@ class Behaviour:
     implementation_id_trapped: bool = False
     ctr_trapped: bool = False
     id_registers_writable: bool = False
+    vcpu_ids_reset_once: bool = False
     aarch32_id_writable: bool = False
     id_levels_stay: bool = False
     id_pmu_signed: bool = False
