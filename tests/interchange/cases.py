@@ -34,6 +34,7 @@ ACTIONS: tuple[c.Action, ...] = (
     i.ReadResamples(8, 2),
     i.RemoveIoeventfd(0x0A00_0000, 4, 0),
     i.RemoveCoalescedZone(0x0B00_0000, 0x100),
+    i.EmptyRing(169),
     i.SetSmcccFilter(0x8600_1000, 1, 2),
     i.SetSmcccFilter(0x8600_1000, 1, 3, 0xFF),
     i.SetStealTime(0x5000_0040),
