@@ -19,6 +19,7 @@ from vcpu_scenario.ioctls import (
     CreateVcpu,
     CreateVgic,
     CreateVm,
+    EmptyRing,
     EnableCap,
     GetDirtyLog,
     GetVgicAttr,
@@ -243,6 +244,7 @@ Action: TypeAlias = (
     | ClearDirtyLog
     | RemoveIoeventfd
     | RemoveCoalescedZone
+    | EmptyRing
     | SetSmcccFilter
     | SetStealTime
     | CreateVgic

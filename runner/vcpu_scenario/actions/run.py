@@ -1,4 +1,4 @@
-"""The next KVM_RUN, and ``struct kvm_run`` before it."""
+"""The next KVM_RUN, and what is shared with KVM before it: ``struct kvm_run`` and a ring."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from vcpu_scenario.case import (
     SetMmioData,
     SetRunField,
 )
+from vcpu_scenario.ioctls import EmptyRing
+from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.interface import Machine
 
 _FORGED: Final[Mapping[str, tuple[Literal["exit_reason", "mmio.is_write", "mmio.len"], int]]] = {
@@ -44,6 +46,14 @@ def _forge(machine: Machine, action: SetRunField) -> None:
         setattr(getattr(machine.run, head), tail, action.value)
     else:
         setattr(machine.run, head, action.value)
+
+
+def _empty_ring(machine: Machine, action: EmptyRing) -> None:
+    machine.ring.first = machine.ring.last = action.at
+
+
+def _read_ring(key: str, node: Node, reader: Reader) -> Iterable[EmptyRing]:
+    yield EmptyRing(reader.number(node, low=0, high=abi.COALESCED_RING_MAX - 1))
 
 
 KINDS: Final = (
@@ -95,6 +105,19 @@ KINDS: Final = (
         write=lambda action: {"forge": {action.field.rpartition(".")[2]: action.value}},
         perform=_forge,
         words=lambda action, name: f"run->{action.field} = {action.value:#x}",
+    ),
+    Kind(
+        EmptyRing,
+        schema={
+            "empty_ring": number(
+                "Takes all entries out of the coalesced ring: ring->first and "
+                "ring->last are this index, at which the next entry is put."
+            )
+        },
+        read=_read_ring,
+        write=lambda action: {"empty_ring": action.at},
+        perform=_empty_ring,
+        words=lambda action, name: f"ring->first = ring->last = {action.at}",
     ),
     bare(
         HostInterrupt(),

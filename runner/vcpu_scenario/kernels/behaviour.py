@@ -35,6 +35,7 @@ class Behaviour:
     coalesced_ring_filled: bool = False
     ipa_beyond_limit_aborts: bool = False
     injected_esr_sign_extended: bool = False
+    injected_walk_abort_has_level: bool = False
     injected_il_set: bool = False
     injected_spsr_lost: bool = False
     # Exit records.
@@ -46,6 +47,7 @@ class Behaviour:
     dirty_log_manual_protect: bool = False
     # Hypercalls.
     smccc_filter: bool = False
+    smccc_filter_of_nothing_refused: bool = False
     smc_undefined: bool = False
     smc_not_advanced: bool = False
     smc_is_smccc: bool = False
@@ -75,6 +77,7 @@ class Behaviour:
     implementation_id_trapped: bool = False
     ctr_trapped: bool = False
     id_registers_writable: bool = False
+    vcpu_ids_reset_once: bool = False
     aarch32_id_writable: bool = False
     id_levels_stay: bool = False
     id_pmu_signed: bool = False

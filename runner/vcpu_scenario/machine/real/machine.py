@@ -179,6 +179,7 @@ class RealMachine:
         filter_ = uapi.kvm_smccc_filter(
             base=asked.base, nr_functions=asked.count, action=asked.action
         )
+        ctypes.memset(ctypes.addressof(filter_) + uapi.kvm_smccc_filter.pad.offset, asked.pad, 15)
         group, attr = uapi.KVM_ARM_VM_SMCCC_CTRL, uapi.KVM_ARM_VM_SMCCC_FILTER
         attributes.set_known(self._vm, group, attr, filter_, "KVM_ARM_VM_SMCCC_FILTER")
 

@@ -273,7 +273,7 @@ class Cpu(Hardware):
                 self.take_to_el1(self.hsr & ~_FAULT_STATUS | level, va)
                 return None
             if (table := unmapped_table(self, va)) is not None:
-                return aborts.table_walk_abort(self, exception, va, table)
+                return aborts.table_walk_abort(self, exception, va, table.at)
         if exception in _DATA_ABORTS and self.is_big_endian:
             va = aborts.first_half(self, self.word_at_pc(), va)
         self.take_to_el1(self.hsr, va)
