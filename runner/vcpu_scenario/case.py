@@ -21,7 +21,9 @@ from vcpu_scenario.ioctls import (
     CreateVm,
     EnableCap,
     GetDirtyLog,
+    GetVcpuAttr,
     GetVgicAttr,
+    HasVcpuAttr,
     HasVgicAttr,
     Irqfd,
     ReadResamples,
@@ -34,6 +36,7 @@ from vcpu_scenario.ioctls import (
     SetMemoryRegion,
     SetSmcccFilter,
     SetStealTime,
+    SetVcpuAttr,
     SetVgicAttr,
     SignalIrqfd,
     TakeSnapshot,
@@ -249,6 +252,9 @@ Action: TypeAlias = (
     | SetVgicAttr
     | GetVgicAttr
     | HasVgicAttr
+    | SetVcpuAttr
+    | GetVcpuAttr
+    | HasVcpuAttr
     | Irqfd
     | RemoveIrqfd
     | SignalIrqfd
