@@ -225,7 +225,8 @@ class Cpu(Hardware):
                 break
             self._count.value -= self.executed.value
         if self.perf.running:
-            self.perf.ran(budget - self._count.value + self.executed.value, level)
+            count = self._count.value
+            self.perf.ran(budget - count + min(self.executed.value, count), level)
         if self.state.value not in _MODELLED:
             raise NotModelled(_strange_state(self.state.value))
         if status and self.debug.watch_hit is not None:

@@ -113,6 +113,11 @@ class Pmu:
         )
 
     @property
+    def shown_control(self) -> int:
+        """PMCR_EL0 (``kvm_vcpu_read_pmcr``)."""
+        return self.pmcr & ~N_MASK | self.counters << N_SHIFT
+
+    @property
     def shown_events(self) -> int:
         """PMCEID0_EL0, without what the VMM's filter denies."""
         events = EVENTS | self._vcpu.behaviour.pmu_limits_writable << CHAIN

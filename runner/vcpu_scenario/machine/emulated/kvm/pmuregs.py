@@ -67,7 +67,7 @@ def access(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
 
 def _control(pmu: Pmu, value: int | None) -> int | None:
     if value is None:
-        return pmu.pmcr & ~(PMCR_P | PMCR_C)
+        return pmu.shown_control & ~(PMCR_P | PMCR_C)
     pmu.control(pmu.pmcr & ~_CONTROL | value & _CONTROL)
     return None
 
@@ -179,7 +179,7 @@ _GUEST: Final[dict[Encoding, tuple[int, Guest]]] = {
 def registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
     """The registers of a vCPU that has a PMU."""
     own = behaviour.pmu_limits_writable
-    yield sys_reg(*sysregs.PMCR_EL0), (_of("pmcr"), _set_control if own else _raw("pmcr"))
+    yield sys_reg(*sysregs.PMCR_EL0), (_of("shown_control"), _set_control if own else _raw("pmcr"))
     for name, sets, clears in _PAIRS:
         for encoding, is_set in ((sets, True), (clears, False)):
             yield sys_reg(*encoding), (_flags_of(name), _set_flags(behaviour, name, is_set))
@@ -253,7 +253,7 @@ def _set_control(vcpu: Vcpu, value: int) -> None:
     pmu, counters = _pmu(vcpu), (value & N_MASK) >> N_SHIFT
     if counters <= COUNTERS and not vcpu.vm.has_run:
         vcpu.vm.pmu_counters = counters
-    pmu.pmcr = pmu.counters << N_SHIFT | value & _CONTROL
+    pmu.pmcr = value & _CONTROL
     pmu.load()
 
 

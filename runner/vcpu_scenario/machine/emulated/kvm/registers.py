@@ -36,7 +36,7 @@ def registers_of(behaviour: Behaviour, *, pmu: bool = False) -> Mapping[int, Acc
     """The registers of a vCPU by their ids, of one that has a PMU or has none."""
     table = dict(_registers_of(behaviour))
     if pmu:
-        table |= pmuregs.registers(behaviour)
+        table |= sorted(pmuregs.registers(behaviour))
     return table | {reg: _unloaded(reg, table[reg]) for reg in PARTLY_KEPT & table.keys()}
 
 
