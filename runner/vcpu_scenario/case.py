@@ -22,7 +22,9 @@ from vcpu_scenario.ioctls import (
     EmptyRing,
     EnableCap,
     GetDirtyLog,
+    GetVcpuAttr,
     GetVgicAttr,
+    HasVcpuAttr,
     HasVgicAttr,
     Irqfd,
     ReadResamples,
@@ -35,6 +37,7 @@ from vcpu_scenario.ioctls import (
     SetMemoryRegion,
     SetSmcccFilter,
     SetStealTime,
+    SetVcpuAttr,
     SetVgicAttr,
     SignalIrqfd,
     TakeSnapshot,
@@ -251,6 +254,9 @@ Action: TypeAlias = (
     | SetVgicAttr
     | GetVgicAttr
     | HasVgicAttr
+    | SetVcpuAttr
+    | GetVcpuAttr
+    | HasVcpuAttr
     | Irqfd
     | RemoveIrqfd
     | SignalIrqfd

@@ -98,6 +98,17 @@ class Behaviour:
     reset_clears_timer_compare: bool = False
     os_lock_emulated: bool = False
     pmu_undefined: bool = False
+    # The PMU of a vCPU that has one.
+    pmu_filter: bool = False
+    pmu_init_required: bool = False
+    pmu_chosen: bool = False
+    pmu_counters_chosen: bool = False
+    pmu_registers_narrow: bool = False
+    pmu_limits_writable: bool = False
+    pmu_flags_plain: bool = False
+    pmu_chain_counted: bool = False
+    pmu_cycle_overflow_lost: bool = False
+    # The interrupt controller's registers where there is none.
     sgi_undefined_without_gic: bool = False
     icc_undefined_without_gic: bool = False
     # vGIC.
