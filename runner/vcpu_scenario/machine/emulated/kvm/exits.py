@@ -8,6 +8,7 @@ from vcpu_scenario.arm64 import esr
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu import decode, icv
+from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ
 from vcpu_scenario.machine.emulated.cpu.native import iss_encoding
 from vcpu_scenario.machine.emulated.kvm.hypercalls import (
     SMCCC_WORKAROUND_1,
@@ -178,7 +179,8 @@ def _settled(vcpu: Vcpu) -> int | None:
     if vcpu.behaviour.hyp_skip_faked and vcpu.stepping:
         cpu.hsr = _FAKED_STEP_IN_HYP
         return esr.EC_SOFTSTP_LOW
-    return None
+    # The maintenance interrupt that the access may have raised comes before a pending step.
+    return EXIT_IRQ if vcpu.gic is not None and vcpu.gic.maintenance() else None
 
 
 def _skip_in_hyp(vcpu: Vcpu) -> None:

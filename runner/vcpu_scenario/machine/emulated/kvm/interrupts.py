@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from errno import EBUSY, EINVAL, ENXIO
 from typing import Final
 
@@ -67,9 +68,10 @@ class _Trapped(vgic.VgicV3):
 
 
 def bare_interface(behaviour: Behaviour) -> vgic.Vgic:
-    """The hardware's CPU interface in a VM without a vGIC."""
+    """The hardware's CPU interface in a VM without a vGIC, of which KVM sets up no trap either
+    (``vgic_hcr`` is 0) before ``icc_undefined_without_gic``."""
     kind = _Trapped if behaviour.icc_undefined_without_gic else vgic.VgicV3
-    return kind(None, features(behaviour))
+    return kind(None, replace(features(behaviour), system_registers_trapped=False))
 
 
 def features(behaviour: Behaviour, nr_irqs: int = NR_IRQS) -> VgicFeatures:
