@@ -31,6 +31,13 @@ HOSTS: Final[tuple[Rule, ...]] = (
         "accesses to the CPU interface of a GICv3 trap, and hyp emulates them without returning to "
         "the host",
         recorded("Debian's 5.10, 6.12 and 7.2 with kvm-arm.vgic_v3_*_trap=1"),
+        (
+            Commit(
+                "59da1cbfd840",
+                "KVM: arm64: vgic-v3: Add hook to handle guest GICv3 sysreg accesses at EL2",
+                "4.13",
+            ),
+        ),
         host="gicv3-trapped",
     ),
 )

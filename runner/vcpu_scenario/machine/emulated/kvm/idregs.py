@@ -19,7 +19,6 @@ from vcpu_scenario.machine.emulated.kvm.idfields import (
 )
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 from vcpu_scenario.machine.emulated.vgic import Vgic, VgicV2, VgicV3
-from vcpu_scenario.machine.interface import NotModelled
 
 _CSV3: Final = 1 << 60
 _GIC: Final = {sysregs.ID_AA64PFR0_EL1: 0xF << 24, sysregs.ID_PFR1_EL1: 0xF << 28}
@@ -59,8 +58,6 @@ def set_id_register(vcpu: Vcpu, encoding: Encoding, value: int) -> None:
     held = id_register(vcpu, encoding, None)
     if value == held:
         return
-    if vcpu.model.only_shown:
-        raise NotModelled(f"a write to an ID register of a {vcpu.model.name}")
     if makes_no_sense(encoding, value, vcpu.behaviour):
         raise Refused(EINVAL)
     if vcpu.vm.has_run and vcpu.behaviour.id_registers_writable:
