@@ -26,6 +26,42 @@ HOSTS: Final[tuple[Rule, ...]] = (
         host="protected",
     ),
     Rule(
+        "pkvm_ipa_of_the_host",
+        (">=6.2",),
+        "in protected mode the guest's physical address space is as wide as the host's, whatever "
+        "KVM_CREATE_VM asks for",
+        recorded("Debian's 6.12, 6.17 and 7.2 with kvm-arm.mode=protected"),
+        (
+            Commit(
+                "60dfe093ec13", "KVM: arm64: Instantiate guest stage-2 page-tables at EL2", "6.2"
+            ),
+        ),
+        host="protected",
+    ),
+    Rule(
+        "pkvm_irq_lines_lost",
+        (">=6.13",),
+        "in protected mode a line of the CPU that the VMM raises (KVM_ARM_IRQ_TYPE_CPU) does not "
+        "reach hyp's copy of the vCPU: the guest takes no interrupt",
+        recorded("Debian's 6.12 against 6.17 and 7.2 with kvm-arm.mode=protected"),
+        (
+            Commit(
+                "b56680de9c64",
+                "KVM: arm64: Initialize trap register values in hyp in pKVM",
+                "6.13",
+            ),
+        ),
+        host="protected",
+    ),
+    Rule(
+        "pkvm_counter_offset_lost",
+        (">=6.4",),
+        "in protected mode the offset of the physical counter does not reach hyp's copy of the "
+        "VM: the guest reads the host's",
+        recorded("Debian's 6.12, 6.17 and 7.2 with kvm-arm.mode=protected"),
+        host="protected",
+    ),
+    Rule(
         "gicv3_trapped",
         (">=4.14",),
         "accesses to the CPU interface of a GICv3 trap, and hyp emulates them without returning to "

@@ -106,6 +106,8 @@ class Hardware(RegisterFile):
         self.gic = self.gicv = None
         self.vserror = None
         self._raised = 0
+        self.raised_is_seen = True
+        """The guest sees the lines that userspace raises."""
         self.id_registers = {}
         self.untrap_dc_zva = False
         self._failed_store = None
@@ -182,9 +184,16 @@ class Hardware(RegisterFile):
         gic = self.gic
         if gic is None:
             return
-        lines = (_HCR_VI if gic.virq() else 0) | (_HCR_VF if gic.vfiq() else 0) | self._raised
+        lines = (_HCR_VI if gic.virq() else 0) | (_HCR_VF if gic.vfiq() else 0)
+        if self.raised_is_seen:
+            lines |= self._raised
         if lines != self.interrupt_lines:
             self.set_hcr(self.hcr & ~HCR_LINES | lines)
+
+    @property
+    def is_raised(self) -> bool:
+        """Userspace raises a line, or a GIC does."""
+        return bool(self.interrupt_lines | self._raised)
 
     def raise_line(self, line: int, level: int) -> None:
         """Userspace's own interrupt lines, where it has the interrupt controller."""

@@ -52,6 +52,7 @@ def irq_line(vcpu: Vcpu, irq: int, level: int) -> int:
         return -EINVAL
     if index != vcpu.number:
         raise NotModelled(f"a line of vCPU {index} that is raised or lowered at another's turn")
+    vcpu.cpu.raised_is_seen = not vcpu.behaviour.pkvm_irq_lines_lost
     vcpu.cpu.raise_line(number, level)
     return 0
 
