@@ -13,8 +13,8 @@ from vcpu_scenario.arm64.sysregs import Encoding
 @dataclass(frozen=True, slots=True)
 class CpuModel:
     """A CPU without EL3, with a GICv3: ``id_registers`` are what it reports (0 where
-    they do not say), ``midr`` is MIDR_EL1, ``clidr`` CLIDR_EL1 and ``ccsidr`` CCSIDR_EL1 by what
-    CSSELR_EL1 selects, as QEMU 7.2 has them.
+    they do not say), ``midr`` is MIDR_EL1, ``clidr`` CLIDR_EL1, ``ccsidr`` CCSIDR_EL1 by what
+    CSSELR_EL1 selects, and ``pmcr`` PMCR_EL0 at reset, as QEMU 7.2 has them.
 
     ``armv8_2`` says that it has the instructions of Armv8.2 (LSE, LDAPR, PAN, FP16, dot product),
     and ``pa_bits`` is the width of its physical addresses.
@@ -25,6 +25,7 @@ class CpuModel:
     id_registers: Mapping[Encoding, int]
     clidr: int
     ccsidr: tuple[int, int, int]
+    pmcr: int
     armv8_2: bool = False
     pa_bits: int = 44
     kernels: str = ""
@@ -44,6 +45,7 @@ CORTEX_A57: Final = CpuModel(
     midr=0x411F_D070,
     clidr=0x0A20_0023,
     ccsidr=(0x701F_E00A, 0x201F_E012, 0x70FF_E07A),
+    pmcr=0x4101_3000,
     id_registers={
         sysregs.ID_AA64PFR0_EL1: 0x0100_0222,
         sysregs.ID_AA64DFR0_EL1: 0x1030_5106,
@@ -101,6 +103,7 @@ CORTEX_A76: Final = CpuModel(
     midr=0x414F_D0B1,
     clidr=0x8200_0023,
     ccsidr=(0x701F_E01A, 0x201F_E01A, 0x707F_E03A),
+    pmcr=0x410B_3000,
     id_registers=_OF_A76,
     workarounds=(2, 1),
     armv8_2=True,

@@ -81,6 +81,7 @@ class Behaviour:
     id_stage_2_granules_writable: bool = False
     ctr_writable: bool = False
     ctr_policy_writable: bool = False
+    id_ras_writable: bool = False
     counter_offset: bool = False
     vm_type_ipa_size: bool = False
     physical_timer_registers: bool = False

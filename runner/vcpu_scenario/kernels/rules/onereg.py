@@ -32,6 +32,13 @@ ONE_REG: Final[tuple[Rule, ...]] = (
         recorded(f"Debian's 6.12 against 6.16, {_ALL}; not in the tree of 6.14"),
     ),
     Rule(
+        "id_ras_writable",
+        (">=6.17",),
+        "a VMM may take the RAS extension out of ID_AA64PFR0_EL1",
+        recorded(f"Debian's 6.12 and 6.17 on a Cortex-A76, {_ALL}"),
+        (Commit("1fab657cb2a0", "KVM: arm64: Make ID_AA64PFR0_EL1.RAS writable", "6.17"),),
+    ),
+    Rule(
         "id_stage_2_granules_writable",
         (">=6.16",),
         "a VMM may say in ID_AA64MMFR0_EL1 that a granule is not there at stage 2",

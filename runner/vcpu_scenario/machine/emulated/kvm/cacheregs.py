@@ -85,7 +85,7 @@ def _ctr(vcpu: Vcpu) -> int:
 def _shown_ctr(vcpu: Vcpu) -> int:
     """``read_cpuid_effective_cachetype``: a CPU without a point of unification that caches have to
     be cleaned to needs no cleaning, though its own CTR_EL0 does not say so."""
-    return _CTR | _IDC if _cleans_nothing(vcpu) and vcpu.behaviour.ctr_trapped else _CTR
+    return _CTR | _IDC if _cleans_nothing(vcpu) else _CTR
 
 
 def _set_ctr(vcpu: Vcpu, value: int) -> None:

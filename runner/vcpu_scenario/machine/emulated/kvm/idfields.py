@@ -60,7 +60,7 @@ DEBUG_OF_ARMV8: Final = 6
 _PMU_BEFORE_V3: Final = (1, 2)
 _AARCH32: Final = (1, 2, 3)
 """CRm of its ID registers."""
-_CSV2, _CSV3 = 56, 60
+_RAS, _CSV2, _CSV3 = 28, 56, 60
 _EL0, _EL1 = 0, 4
 _TGRAN_2: Final = (32, 36, 40)
 """ID_AA64MMFR0_EL1: granules at stage 2. 1: there is none."""
@@ -113,8 +113,9 @@ def writable_fields(behaviour: Behaviour) -> Mapping[Encoding, Fields]:
 
 
 def _writable_fields(behaviour: Behaviour) -> Iterator[tuple[Encoding, Fields]]:
-    if behaviour.id_csv3_reported and not behaviour.id_registers_writable:
-        yield sysregs.ID_AA64PFR0_EL1, _each(_lower, _CSV3)
+    if not behaviour.id_registers_writable:
+        shown = (_CSV2, _CSV3) if behaviour.id_csv3_reported else (_CSV2,)
+        yield sysregs.ID_AA64PFR0_EL1, _each(_lower, *shown)
     for encoding, fields in _WRITABLE.items():
         of_aarch32 = encoding[3] in _AARCH32
         if behaviour.aarch32_id_writable if of_aarch32 else behaviour.id_registers_writable:
@@ -130,7 +131,11 @@ def _writable_fields(behaviour: Behaviour) -> Iterator[tuple[Encoding, Fields]]:
     if behaviour.id_levels_stay:
         yield (
             sysregs.ID_AA64PFR0_EL1,
-            {**_WRITABLE[sysregs.ID_AA64PFR0_EL1], **_each(_lower_but_there, _EL0, _EL1)},
+            {
+                **_WRITABLE[sysregs.ID_AA64PFR0_EL1],
+                **_each(_lower_but_there, _EL0, _EL1),
+                **_each(_lower, *((_RAS,) if behaviour.id_ras_writable else ())),
+            },
         )
     if behaviour.id_stage_2_granules_writable:
         yield (

@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS, sys_reg
@@ -46,6 +47,7 @@ def _registers_of(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
     yield from _SYSTEM.items()
     yield from ((sys_reg(*encoding), _kept(encoding, value)) for encoding, value in _KEPT.items())
     if not behaviour.pmu_undefined:
+        yield sys_reg(*sysregs.PMCR_EL0), _kept_of(sysregs.PMCR_EL0, lambda cpu: cpu.pmcr | _PMCR)
         yield from ((sys_reg(*encoding), _kept(encoding, value)) for encoding, value in _pmu())
     if behaviour.permission_registers_listed:
         yield from (
@@ -122,11 +124,14 @@ def _system(encoding: Encoding) -> Access:
 
 def _kept(encoding: Encoding, reset: int) -> Access:
     """A register that KVM keeps, and whose value has no effect on a guest of this machine."""
+    return _kept_of(encoding, lambda _cpu: reset)
 
+
+def _kept_of(encoding: Encoding, reset: Callable[[CpuModel], int]) -> Access:
     def write(vcpu: Vcpu, value: int) -> None:
         vcpu.kept[encoding] = value
 
-    return lambda vcpu: vcpu.kept.get(encoding, reset), write
+    return lambda vcpu: vcpu.kept.get(encoding, reset(vcpu.model)), write
 
 
 def _identity(encoding: Encoding) -> Access:
@@ -171,7 +176,6 @@ def _bank(of: Callable[[Vcpu], list[int]], n: int) -> Access:
 
 def _pmu() -> Iterator[tuple[Encoding, int]]:
     """The PMU of a vCPU without one, as long as KVM showed it: nobody counts."""
-    yield sysregs.PMCR_EL0, _PMCR
     yield from (((3, 3, 9, 12, op2), UNKNOWN_RESET) for op2 in range(1, 6))
     yield sysregs.PMCCNTR_EL0, UNKNOWN_RESET
     yield sysregs.PMUSERENR_EL0, 0
@@ -183,7 +187,7 @@ def _pmu() -> Iterator[tuple[Encoding, int]]:
     yield sysregs.PMCCFILTR_EL0, 0
 
 
-_PMCR: Final = 0x4101_30AC
+_PMCR: Final = 0xAC
 _KEPT: Final[Mapping[Encoding, int]] = {
     sysregs.DBGVCR32_EL2: 0,
     sysregs.ACTLR_EL1: 0,
