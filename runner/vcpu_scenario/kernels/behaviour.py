@@ -82,6 +82,8 @@ class Behaviour:
     ctr_writable: bool = False
     ctr_policy_writable: bool = False
     id_ras_writable: bool = False
+    implementation_id_writable: bool = False
+    affinities_indexed: bool = False
     counter_offset: bool = False
     vm_type_ipa_size: bool = False
     physical_timer_registers: bool = False

@@ -325,6 +325,8 @@ class EmulatedMachine:
         """``kvm_arch_vcpu_run_pid_change``: 0, or the negative errno."""
         vcpu = self._vcpu
         if (error := vgicdevice.first_run(vcpu)) == 0:
+            if vcpu.behaviour.affinities_indexed and not vcpu.vm.has_run:
+                vcpu.vm.index_affinities()
             vcpu.has_run = vcpu.vm.has_run = True
         elif vcpu.behaviour.vm_dead_without_vgic:
             self._registers = _DEAD

@@ -74,7 +74,7 @@ def check_cap(asked: EnableCap, capabilities: frozenset[str]) -> str:
     """The name of the capability that is asked for and that the kernel has."""
     what = f"KVM_ENABLE_CAP {asked.cap}"
     name = {number_of_cap(name): name for name in capabilities}.get(asked.cap)
-    if name is None or asked.flags:
+    if name in (None, "arm_writable_imp_id_regs") or asked.flags:  # there are vCPUs already
         raise KvmError(EINVAL, what)
     if name == "manual_dirty_log_protect2" and asked.arg != _MANUAL_PROTECT:
         if asked.arg in (0, _MANUAL_PROTECT | _INITIALLY_SET):

@@ -17,9 +17,15 @@ from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS, sys_reg
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T
 from vcpu_scenario.machine.emulated.kvm import cacheregs
-from vcpu_scenario.machine.emulated.kvm.access import Access, fixed
+from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.firmware import firmware_registers
-from vcpu_scenario.machine.emulated.kvm.idregs import id_register, set_id_register
+from vcpu_scenario.machine.emulated.kvm.idregs import (
+    IMPLEMENTATION_IDS,
+    id_register,
+    implementation_id,
+    set_id_register,
+    set_implementation_id,
+)
 from vcpu_scenario.machine.emulated.kvm.sysregs import OSLK, RESET_VALUES
 from vcpu_scenario.machine.emulated.kvm.timerregs import timer_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import UNKNOWN_RESET, Refused, Vcpu
@@ -132,6 +138,13 @@ def _kept_of(encoding: Encoding, reset: Callable[[CpuModel], int]) -> Access:
         vcpu.kept[encoding] = value
 
     return lambda vcpu: vcpu.kept.get(encoding, reset(vcpu.model)), write
+
+
+def _implementation(encoding: Encoding) -> Access:
+    return (
+        lambda vcpu: implementation_id(vcpu, encoding),
+        lambda vcpu, value: set_implementation_id(vcpu, encoding, value),
+    )
 
 
 def _identity(encoding: Encoding) -> Access:
@@ -251,9 +264,7 @@ _SYSTEM: Final[dict[int, Access]] = {
     },
     **{sys_reg(*encoding): _identity(encoding) for encoding in _IDENTITIES},
     sys_reg(*sysregs.MPIDR_EL1): (_mpidr, _set_mpidr),
-    sys_reg(*sysregs.MIDR_EL1): fixed(lambda vcpu: vcpu.model.midr),
-    sys_reg(*sysregs.REVIDR_EL1): fixed(lambda _vcpu: 0),
-    sys_reg(*sysregs.AIDR_EL1): fixed(lambda _vcpu: 0),
+    **{sys_reg(*encoding): _implementation(encoding) for encoding in IMPLEMENTATION_IDS},
     sys_reg(*sysregs.MDCCINT_EL1): (lambda vcpu: vcpu.mdccint, _set_mdccint),
     sys_reg(*sysregs.MDSCR_EL1): (lambda vcpu: vcpu.guest_mdscr, _set_mdscr),
     **{sys_reg(*each): _bank(of, n) for bank, of in _BANKS for n, each in enumerate(bank)},
