@@ -123,6 +123,5 @@ class Behaviour:
     # Hosts.
     pkvm_debug_mdscr_lost: bool = False
     gicv3_trapped: bool = False
-    pkvm_ipa_of_the_host: bool = False
+    pkvm_vm_copied: bool = False
     pkvm_irq_lines_lost: bool = False
-    pkvm_counter_offset_lost: bool = False

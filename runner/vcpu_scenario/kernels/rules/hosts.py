@@ -26,12 +26,17 @@ HOSTS: Final[tuple[Rule, ...]] = (
         host="protected",
     ),
     Rule(
-        "pkvm_ipa_of_the_host",
+        "pkvm_vm_copied",
         (">=6.2",),
-        "in protected mode the guest's physical address space is as wide as the host's, whatever "
-        "KVM_CREATE_VM asks for",
+        "in protected mode hyp has a copy of the VM: its physical address space is as wide as the "
+        "host's, whatever KVM_CREATE_VM asks for, and the offset of its physical counter stays 0",
         recorded("Debian's 6.12, 6.17 and 7.2 with kvm-arm.mode=protected"),
         (
+            Commit(
+                "a1ec5c70d3f6",
+                "KVM: arm64: Add infrastructure to create and track pKVM instances at EL2",
+                "6.2",
+            ),
             Commit(
                 "60dfe093ec13", "KVM: arm64: Instantiate guest stage-2 page-tables at EL2", "6.2"
             ),
@@ -51,14 +56,6 @@ HOSTS: Final[tuple[Rule, ...]] = (
                 "6.13",
             ),
         ),
-        host="protected",
-    ),
-    Rule(
-        "pkvm_counter_offset_lost",
-        (">=6.4",),
-        "in protected mode the offset of the physical counter does not reach hyp's copy of the "
-        "VM: the guest reads the host's",
-        recorded("Debian's 6.12, 6.17 and 7.2 with kvm-arm.mode=protected"),
         host="protected",
     ),
     Rule(

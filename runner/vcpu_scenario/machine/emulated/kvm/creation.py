@@ -28,7 +28,7 @@ def check_vm_type(type_: int, pa_bits: int, behaviour: Behaviour) -> None:
     """``kvm_init_stage2_mmu``: up to 4.19 a VM has no type."""
     bits = type_ & _IPA_BITS
     known = behaviour.vm_type_ipa_size and type_ == bits
-    if known and behaviour.pkvm_ipa_of_the_host:
+    if known and behaviour.pkvm_vm_copied:
         return
     if type_ and not (known and _LEAST_BITS <= bits <= pa_bits):
         raise KvmError(EINVAL, f"KVM_CREATE_VM {type_:#x}")

@@ -38,7 +38,7 @@ class Slot:
 
 def ipa_limit(behaviour: Behaviour, pa_bits: int) -> int:
     """Where a VM's guest physical address space ends, on a host with ``pa_bits`` of its own."""
-    return 1 << (pa_bits if behaviour.pkvm_ipa_of_the_host else _IPA_BITS)
+    return 1 << (pa_bits if behaviour.pkvm_vm_copied else _IPA_BITS)
 
 
 @dataclass(slots=True)

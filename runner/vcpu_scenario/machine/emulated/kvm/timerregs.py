@@ -72,7 +72,7 @@ def _set_control(vcpu: Vcpu, of: Of, value: int) -> None:
 def physical_moved(vcpu: Vcpu, *, moved: bool) -> None:
     """Reads of the physical counter trap to hyp once it has an offset, which pKVM's knows not."""
     clock = vcpu.cpu.timers.clock
-    clock.unmoved = vcpu.behaviour.pkvm_counter_offset_lost
+    clock.unmoved = vcpu.behaviour.pkvm_vm_copied
     clock.trapped = moved and not clock.unmoved
 
 

@@ -40,7 +40,7 @@ class Vm:
         """The VMM has set the offset of the counters, which no register changes any more."""
         self.smccc_filter: Final = list[tuple[int, int, int]]()
         """Of calls that the VMM has spoken of: first function, last, and what is done with it."""
-        self.by_affinity: Final = dict[int, Vcpu]()
+        self.by_affinity: Final[dict[int, Vcpu]] = {}
         """The last vCPU of each affinity at the first run, where KVM looks there first."""
 
     def at(self, affinity: int) -> Vcpu | None:
