@@ -20,7 +20,7 @@ from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import aborts, native, uc
-from vcpu_scenario.machine.emulated.cpu.alignment import Alignment
+from vcpu_scenario.machine.emulated.cpu.alignment import Alignment, misaligned
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters, DebugUnit
 from vcpu_scenario.machine.emulated.cpu.hardware import (
     EXIT_IRQ,
@@ -267,6 +267,8 @@ class Cpu(Hardware):
             self.take_to_el1(self.hsr)
             return None
         va = self.vaddress.value
+        if exception not in _DATA_ABORTS and aborts.fetched_on(self, va):
+            return misaligned(self)
         if self.mmu_on:
             translated = self.hsr & _FAULT_STATUS < _EXTERNAL
             if translated and (level := oversized(self, va)) is not None:
