@@ -125,3 +125,4 @@ class Behaviour:
     gicv3_trapped: bool = False
     pkvm_vm_copied: bool = False
     pkvm_irq_lines_lost: bool = False
+    pkvm_serror_lost: bool = False

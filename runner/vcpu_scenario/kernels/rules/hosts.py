@@ -59,6 +59,22 @@ HOSTS: Final[tuple[Rule, ...]] = (
         host="protected",
     ),
     Rule(
+        "pkvm_serror_lost",
+        ("6.13..7.1",),
+        "nor does HCR_EL2.VSE: an SError that is pending never comes",
+        recorded(
+            "Debian's 6.12, 6.17 and 7.2 with kvm-arm.mode=protected; from 6.18 to 7.1 nobody looked"
+        ),
+        (
+            Commit(
+                "b56680de9c64",
+                "KVM: arm64: Initialize trap register values in hyp in pKVM",
+                "6.13",
+            ),
+        ),
+        host="protected",
+    ),
+    Rule(
         "gicv3_trapped",
         (">=4.14",),
         "accesses to the CPU interface of a GICv3 trap, and hyp emulates them without returning to "

@@ -144,7 +144,7 @@ class Cpu(Hardware):
                 self.clear_ss()
         elif not self._mdcr & MDCR_TDE:
             return self._enter_one_by_one(budget)
-        if self.vserror is not None:
+        if self.serror_pends:
             return self._enter_one_by_one(budget)
         while budget > 0:
             if self.timers.in_use:
@@ -189,7 +189,7 @@ class Cpu(Hardware):
                     return EXIT_IRQ
             self.take_pending_serror()
             self.rebuild_flags()
-            if self.vserror is not None and native.reads_isr(self):
+            if self.serror_pends and native.reads_isr(self):
                 outcome = self.finish_natively()
             else:
                 outcome = self._run(1)

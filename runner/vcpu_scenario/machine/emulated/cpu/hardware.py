@@ -105,6 +105,8 @@ class Hardware(RegisterFile):
         """Forgets all that is kept beside Unicorn."""
         self.gic = self.gicv = None
         self.vserror = None
+        self.serror_is_seen = True
+        """The guest sees the SError that pends."""
         self._raised = 0
         self.raised_is_seen = True
         """The guest sees the lines that userspace raises."""
@@ -222,9 +224,13 @@ class Hardware(RegisterFile):
             self.far_el1.value = far
         self.regs[32] = self.vbar_el1.value + _vector_offset(old) + offset
 
+    @property
+    def serror_pends(self) -> bool:
+        return self.vserror is not None and self.serror_is_seen
+
     def take_pending_serror(self) -> None:
         """Takes a virtual SError, if one is pending and unmasked."""
-        if self.vserror is not None and not self.pstate & PSR_A:
+        if self.serror_pends and self.vserror is not None and not self.pstate & PSR_A:
             iss, self.vserror = self.vserror, None
             syndrome = esr.EC_SERROR << esr.EC_SHIFT | esr.IL | iss
             self.take_to_el1(syndrome, offset=SERROR_OFFSET)

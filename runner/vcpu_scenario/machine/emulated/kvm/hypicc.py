@@ -1,6 +1,6 @@
 """``ICC_*_EL1`` where they trap: what hyp does on the virtual CPU interface in the guest's place.
 
-After ``hyp/vgic-v3-sr.c``, which does not all that the hardware does: the priority mask keeps all of
+After ``hyp/vgic-v3-sr.c``, which differs from the hardware: the priority mask keeps all of
 its bits, an end of any INTID drops the running priority, and that is compared as it is.
 """
 
