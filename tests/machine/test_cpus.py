@@ -101,12 +101,6 @@ def test_an_unknown_cpu_is_refused_with_those_there_are() -> None:
         Emulated(cpu="cortex-a99")
 
 
-@pytest.mark.parametrize("kernel", ["5.10", "6.12"])
-@pytest.mark.parametrize("word", [0xD539_0021, 0xD539_0001], ids=["clidr_el1", "ccsidr_el1"])
-def test_caches_that_nobody_looked_at_are_told(word: int, kernel: str) -> None:
-    assert "CLIDR_EL1" in str(run("cortex-a76", [word], kernel).unmodelled)
-
-
 def test_a_kernel_that_was_never_seen_on_a_cpu_is_not_guessed() -> None:
     with pytest.raises(Unsupported, match=r"cortex-a76: only kernels >=5\.10"):
         create("5.4+cortex-a76")

@@ -84,6 +84,9 @@ class Behaviour:
     id_stage_2_granules_writable: bool = False
     ctr_writable: bool = False
     ctr_policy_writable: bool = False
+    id_ras_writable: bool = False
+    implementation_id_writable: bool = False
+    affinities_indexed: bool = False
     counter_offset: bool = False
     vm_type_ipa_size: bool = False
     physical_timer_registers: bool = False
@@ -134,3 +137,6 @@ class Behaviour:
     # Hosts.
     pkvm_debug_mdscr_lost: bool = False
     gicv3_trapped: bool = False
+    pkvm_vm_copied: bool = False
+    pkvm_irq_lines_lost: bool = False
+    pkvm_serror_lost: bool = False

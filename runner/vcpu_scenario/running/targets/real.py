@@ -105,7 +105,7 @@ class InLab(Closing):
         self.name = f"lab:{booted}"
         self.kernel = str(booted)
         self.carries = tuple(CARRIED)
-        self._lab: Lab = Lab(str(booted.on("")), _booting(booted.host, options or LabOptions()))
+        self._lab: Lab = Lab(str(booted.on("")), booting(booted.host, options or LabOptions()))
 
     @property
     def itself(self) -> str:
@@ -135,7 +135,7 @@ class InLab(Closing):
         self._lab.close()
 
 
-def _booting(at: str, options: LabOptions) -> LabOptions:
+def booting(at: str, options: LabOptions) -> LabOptions:
     """``options`` of a lab that is the host ``at``."""
     if not at:
         return options

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from errno import EBADF, EBUSY, EEXIST
 from typing import Final, Literal
 
@@ -64,7 +65,13 @@ def create(vcpu: Vcpu, version: Literal[2, 3]) -> None:
         connect(vm.on_cpu)
 
     kind = DeviceV2 if version == 2 else DeviceV3
-    device = kind(lambda nr_irqs: features(vcpu.behaviour, nr_irqs), len(vm.vcpus), initialised)
+    device = kind(
+        lambda nr_irqs: replace(
+            features(vcpu.behaviour, nr_irqs), ipa_limit=vcpu.memslots.ipa_limit
+        ),
+        len(vm.vcpus),
+        initialised,
+    )
     device.ran = lambda number: vm.vcpus[number].has_run
     vm.vgic = device
 

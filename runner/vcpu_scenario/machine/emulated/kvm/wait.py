@@ -29,5 +29,5 @@ def has_interrupt(vcpu: Vcpu) -> bool:
     if vcpu.cpu.timers.in_use:
         timerlines.update(vcpu)
     if vcpu.gic is None:
-        return bool(vcpu.cpu.interrupt_lines)
+        return vcpu.cpu.is_raised
     return bool(vcpu.gic.pending_for_vcpu())
