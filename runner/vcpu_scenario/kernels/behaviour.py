@@ -102,6 +102,7 @@ class Behaviour:
     vgic_lr_state_separate: bool = False
     vgic_groups_writable: bool = False
     wfi_ended_by_timer: bool = False
+    wfi_ended_by_untold_timer: bool = False
     vgic_wfi_heeds_priority: bool = False
     vgic_redistributor_one_region: bool = False
     vgic_ends_checked: bool = False

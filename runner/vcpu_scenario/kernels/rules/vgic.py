@@ -61,6 +61,20 @@ VGIC: Final[tuple[Rule, ...]] = (
         (Commit("b57de4ffd7c6", "KVM: arm64: Simplify kvm_cpu_has_pending_timer()", "5.19"),),
     ),
     Rule(
+        "wfi_ended_by_untold_timer",
+        ("6.1", "6.12", ">=7.1"),
+        "without a vGIC a timer whose line is not as userspace was told ends a WFI (mainline since "
+        "7.1; late 6.1.y and 6.12.y have the repair); before, since 5.19, no timer does",
+        recorded("Debian's 6.1.192, 6.12.118, 6.17.13 and 7.2.13, WFI before an armed timer"),
+        (
+            Commit(
+                "4ce98bf0865c",
+                "KVM: arm64: Wake-up from WFI when iqrchip is in userspace",
+                "7.1",
+            ),
+        ),
+    ),
+    Rule(
         "vgic_redistributor_one_region",
         (">=5.4",),
         "a redistributor is one region of 128 KiB; before, an access across its two frames left "
