@@ -45,6 +45,7 @@ BETWEEN_ROWS: Final = {
     "dirty_log_manual_protect",
     "vgic_ends_checked",
     "vm_type_ipa_size",
+    "vgic_table_address_52bit",
 }
 """5.17, 5.2, 5.16 and 4.20 have them, and are no rows."""
 
