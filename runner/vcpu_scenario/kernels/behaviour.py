@@ -119,7 +119,13 @@ class Behaviour:
     vgic_lr_state_separate: bool = False
     vgic_groups_writable: bool = False
     wfi_ended_by_timer: bool = False
+    wfi_ended_by_untold_timer: bool = False
     vgic_wfi_heeds_priority: bool = False
+    irq_line_vcpu2: bool = False
+    vgic_table_address_52bit: bool = False
+    vgic_pending_table_zero_hidden: bool = False
+    vgic_outer_same_as_inner: bool = False
+    timer_lines_uncached: bool = False
     vgic_redistributor_one_region: bool = False
     vgic_ends_checked: bool = False
     irqfd_injects_at_once: bool = False

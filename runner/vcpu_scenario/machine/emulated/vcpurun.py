@@ -84,6 +84,8 @@ class VcpuRun:
             if self.shares_clock:
                 vcpu.seconds = min(seconds, instructions / TICKS_OF_A_SECOND)
             result = self._loop(step, instructions, seconds)
+            if vcpu.gic is None and vcpu.cpu.timers.in_use:
+                timerlines.update(vcpu)  # kvm_timer_update_run: what userspace is told
             vcpu.cpu.sound = True
         if vcpu.pmu is not None:
             vcpu.pmu.fold()
