@@ -35,7 +35,12 @@ def _read_line(key: str, node: Node, reader: Reader) -> Iterable[SetIrqLine]:
     asked = dict(reader.entries(node))
     vcpu = reader.number(asked.pop("vcpu"), low=0, high=_MOST) if "vcpu" in asked else 0
     if len(asked) != 1:
-        reader.complain("this is not one interrupt line", node, expected="spi, ppi or cpu")
+        reader.complain(
+            "this is not one interrupt line",
+            node,
+            found=", ".join(asked) or "none",
+            expected="one of spi, ppi and cpu",
+        )
     for kind, value in asked.items():
         number, read = _TYPES[kind]
         line = number << abi.KVM_ARM_IRQ_TYPE_SHIFT | read(value, reader)

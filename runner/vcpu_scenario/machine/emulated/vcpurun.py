@@ -135,8 +135,7 @@ class VcpuRun:
             if exception in self._maybe_settled_in_hyp or vcpu.host_interrupt:
                 exception = self._leave_hyp(exception)
             left = regs[_PC]
-            if timers.in_use:
-                timers.clock.count += TICKS_OF_AN_EXIT
+            timers.clock.count += TICKS_OF_AN_EXIT
             if step is not None:
                 step.clear()
             if gic is not None:
