@@ -181,3 +181,11 @@ def test_what_is_not_known_of_a_pmu_is_said() -> None:
         with pytest.raises(NotModelled, match="the PMU of a cortex"):
             other.vcpu_init(("psci_0_2", "pmu_v3"))
         other.close()
+
+
+def test_a_step_is_not_ended_by_a_timer_that_never_fires() -> None:
+    """Nothing is left to wait for: neither a timer nor a counter."""
+    with made(pmu=False) as machine:
+        machine.set_one_reg(id_of("cntv_ctl_el0"), 1)
+        machine.set_one_reg(id_of("cntv_ctl_el0"), 0)
+        assert stored(machine, NOP, x0=5) == 5
