@@ -102,7 +102,6 @@ class Behaviour:
     os_lock_emulated: bool = False
     pmu_undefined: bool = False
     # The PMU of a vCPU that has one.
-    pmu_filter: bool = False
     pmu_init_required: bool = False
     pmu_chosen: bool = False
     pmu_counters_chosen: bool = False

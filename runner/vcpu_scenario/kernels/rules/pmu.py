@@ -10,12 +10,6 @@ _BETWEEN: Final = "nothing between was looked at"
 
 PMU: Final[tuple[Rule, ...]] = (
     Rule(
-        "pmu_filter",
-        (">=5.10",),
-        "a VMM may filter the PMU's events, KVM_ARM_VCPU_PMU_V3_FILTER",
-        recorded("Debian's 5.10; no kernel before was looked at, and none is modelled"),
-    ),
-    Rule(
         "pmu_init_required",
         (">=5.11",),
         "KVM_RUN of a vCPU whose PMU was not initialised is EINVAL; before, it runs, and the "

@@ -47,8 +47,9 @@ def vcpu_init(
 
 
 def _pmu_of(vcpu: Vcpu) -> Pmu:
-    if vcpu.model.name != "cortex-a57" or not vcpu.behaviour.pmu_filter:
-        raise NotModelled(f"the PMU of a {vcpu.model.name}, or of kernels without its filters")
+    seen = vcpu.behaviour.reset_keeps_el1_banked  # no kernel without that was looked at
+    if vcpu.model.name != "cortex-a57" or not seen:
+        raise NotModelled(f"the PMU of a {vcpu.model.name}, or of kernels before 5.9")
     return Pmu(vcpu)
 
 
