@@ -20,7 +20,7 @@ from typing import Any, Final
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.machine.real.lab import Lab
 from vcpu_scenario.machine.real.lab.options import LabOptions
-from vcpu_scenario.running.target import booting
+from vcpu_scenario.running.targets.real import booting
 
 from tests.hypercalls import real as hypercalls
 from tests.ioctls import real as ioctls

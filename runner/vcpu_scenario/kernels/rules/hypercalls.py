@@ -56,6 +56,15 @@ HYPERCALLS: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        "smccc_filter_of_nothing_refused",
+        ("6.12", ">=7.2"),
+        "an SMCCC filter of no functions is EINVAL from 0 on as well; before, that was all "
+        "functions, which is EEXIST",
+        recorded(
+            "Debian's 6.12.118 and 7.2.13 against 6.16.12 and 6.17.13; 6.18 to 7.1 were not asked"
+        ),
+    ),
+    Rule(
         "smccc_results_in_x0_to_x3",
         (">=4.16",),
         "an answer to a hypercall writes x0 to x3, with zeroes where it has no more",

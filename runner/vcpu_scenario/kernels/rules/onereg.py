@@ -26,6 +26,17 @@ ONE_REG: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        "vcpu_ids_reset_once",
+        (">=6.10",),
+        "MPIDR_EL1 and CLIDR_EL1 of a vCPU keep what a VMM wrote when it is reset",
+        recorded("Debian's 6.12, KVM_ARM_VCPU_INIT after KVM_SET_ONE_REG; 6.10 by the commit"),
+        (
+            Commit(
+                "e016333745c7", "KVM: arm64: Only reset vCPU-scoped feature ID regs once", "6.10"
+            ),
+        ),
+    ),
+    Rule(
         "id_levels_stay",
         (">=6.16",),
         "ID_AA64PFR0_EL1.EL0 and EL1 cannot be written 0",

@@ -29,8 +29,10 @@ from vcpu_scenario.machine.emulated.cpu.timers import (
 from vcpu_scenario.machine.emulated.kvm import (
     creation,
     guestdebug,
+    pmuregs,
     smcccfilter,
     stealtime,
+    vcpuattrs,
     vgicdevice,
 )
 from vcpu_scenario.machine.emulated.kvm.access import Access
@@ -202,6 +204,15 @@ class EmulatedMachine:
     def has_vgic_attr(self, group: int, attr: int) -> None:
         vgicdevice.has_attribute(self._vcpu, group, attr)
 
+    def set_vcpu_attr(self, group: int, attr: int, value: int | None) -> None:
+        vcpuattrs.set_attribute(self._vcpu, group, attr, value)
+
+    def get_vcpu_attr(self, group: int, attr: int) -> int:
+        return vcpuattrs.get_attribute(self._vcpu, group, attr)
+
+    def has_vcpu_attr(self, group: int, attr: int) -> None:
+        vcpuattrs.has_attribute(self._vcpu, group, attr)
+
     def add_irqfd(self, irqfd: Irqfd) -> None:
         self._irqfds.add(irqfd)
 
@@ -216,6 +227,7 @@ class EmulatedMachine:
 
     def vcpu_init(self, features: Sequence[str], target: int | None = None, bits: int = 0) -> None:
         vcpu_init(self._vcpu, features, target, bits)
+        self._registers = registers_of(self.kernel.behaviour, pmu=self._vcpu.pmu is not None)
         self._features.setdefault(self._vcpu.number, tuple(features))
 
     @property
@@ -325,9 +337,10 @@ class EmulatedMachine:
         """``kvm_arch_vcpu_run_pid_change``: 0, or the negative errno."""
         vcpu = self._vcpu
         if (error := vgicdevice.first_run(vcpu)) == 0:
-            if vcpu.behaviour.affinities_indexed and not vcpu.vm.has_run:
-                vcpu.vm.index_affinities()
-            vcpu.has_run = vcpu.vm.has_run = True
+            if (error := pmuregs.first_run(vcpu)) == 0:
+                if vcpu.behaviour.affinities_indexed and not vcpu.vm.has_run:
+                    vcpu.vm.index_affinities()
+                vcpu.has_run = vcpu.vm.has_run = True
         elif vcpu.behaviour.vm_dead_without_vgic:
             self._registers = _DEAD
         return error

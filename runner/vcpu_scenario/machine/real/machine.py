@@ -29,8 +29,8 @@ from vcpu_scenario.ioctls import (
     SetMemoryRegion,
     SetSmcccFilter,
 )
-from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.features import bits_of
+from vcpu_scenario.kvm import abi, vcpuattrs
+from vcpu_scenario.kvm.features import NEEDS, bits_of
 from vcpu_scenario.kvm.registers import KVM_REGISTERS_MOST, said, size_of
 from vcpu_scenario.machine.interface import (
     KvmError,
@@ -200,6 +200,7 @@ class RealMachine:
         filter_ = uapi.kvm_smccc_filter(
             base=asked.base, nr_functions=asked.count, action=asked.action
         )
+        ctypes.memset(ctypes.addressof(filter_) + uapi.kvm_smccc_filter.pad.offset, asked.pad, 15)
         group, attr = uapi.KVM_ARM_VM_SMCCC_CTRL, uapi.KVM_ARM_VM_SMCCC_FILTER
         attributes.set_known(self._vm, group, attr, filter_, "KVM_ARM_VM_SMCCC_FILTER")
 
@@ -223,6 +224,18 @@ class RealMachine:
 
     def has_vgic_attr(self, group: int, attr: int) -> None:
         vgic.has_attribute(self._vgic, group, attr)
+
+    def set_vcpu_attr(self, group: int, attr: int, value: int | None) -> None:
+        place = None if value is None else ctypes.c_uint64(value)
+        attributes.set_attribute(self._vcpu, group, attr, place, _of_vcpu(group, attr))
+
+    def get_vcpu_attr(self, group: int, attr: int) -> int:
+        place = ctypes.c_uint64()
+        attributes.get_attribute(self._vcpu, group, attr, place, _of_vcpu(group, attr))
+        return place.value
+
+    def has_vcpu_attr(self, group: int, attr: int) -> None:
+        attributes.has_attribute(self._vcpu, group, attr, _of_vcpu(group, attr))
 
     def add_irqfd(self, irqfd: Irqfd) -> None:
         self._irqfds.add(irqfd)
@@ -251,8 +264,19 @@ class RealMachine:
             init.target = target
         bits |= bits_of(features)
         init.features[:] = [bits >> 32 * n & 0xFFFF_FFFF for n in range(len(init.features))]
-        call(self._vcpu, uapi.KVM_ARM_VCPU_INIT, init, initialising(features, target, bits))
+        what = initialising(features, target, bits)
+        try:
+            call(self._vcpu, uapi.KVM_ARM_VCPU_INIT, init, what)
+        except KvmError as refused:
+            self._check_capable(features, refused)
+            raise
         self._features.setdefault(self._vcpu, tuple(features))
+
+    def _check_capable(self, features: Sequence[str], refused: KvmError) -> None:
+        """Raises :class:`Lacking` where the host does not have one of the features at all."""
+        for name, number in (NEEDS[feature] for feature in features if feature in NEEDS):
+            if not call(self._vm, uapi.KVM_CHECK_EXTENSION, number, name):
+                raise Lacking(refused.errno, name) from None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -378,6 +402,10 @@ class RealMachine:
         """Ends the VM. Guest memory and the shared page go with the last use of them."""
         self._memory.restore()
         self._resources.close()
+
+
+def _of_vcpu(group: int, attr: int) -> str:
+    return f"vcpu {vcpuattrs.said(group, attr)}"
 
 
 def _create_vm(kvm: int) -> int:

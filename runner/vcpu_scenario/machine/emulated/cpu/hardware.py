@@ -10,6 +10,7 @@ from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.gicport import GicPort, GicvPort
+from vcpu_scenario.machine.emulated.cpu.perfcounters import PerfCounters
 from vcpu_scenario.machine.emulated.cpu.regfile import (
     DAIF,
     EL1H,
@@ -92,6 +93,7 @@ class Hardware(RegisterFile):
         self.ipa: int
         self.timers: Timers
         """The physical one is KVM's, which the guest reaches through traps."""
+        self.perf: PerfCounters
         self._failed_store: int | None
         self.failed_pc = 0
         """The store's instruction."""
@@ -114,6 +116,7 @@ class Hardware(RegisterFile):
         self.untrap_dc_zva = False
         self._failed_store = None
         self.timers = Timers()
+        self.perf = PerfCounters()
         self.status = self.hsr = self.far = self.ipa = 0
         self._mdcr = self.mdscr = self._hcr = 0
         self.traps_dc_zva = False

@@ -156,6 +156,9 @@ def trap_to_el1(cpu: Hardware) -> int | None:
 def _pmu_at_el0(cpu: Hardware, word: int, encoding: Encoding) -> int | None:
     """KVM's host opens the PMU to EL0 (PMUSERENR_EL0), so that MDCR_EL2.TPM traps it."""
     if encoding in _PMU_BEYOND_THE_TRAP[bool(word >> 21 & 1)]:
+        if cpu.perf.used:
+            name = "S{}_{}_C{}_C{}_{}".format(*encoding)
+            raise NotModelled(f"the PMU's {name} at EL0, which the recorded CPU does not trap")
         return _raz_wi(cpu, word)
     return _report_trap(cpu, word, encoding)
 

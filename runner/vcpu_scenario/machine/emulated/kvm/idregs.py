@@ -63,6 +63,9 @@ def set_id_register(vcpu: Vcpu, encoding: Encoding, value: int) -> None:
         raise Refused(EINVAL)
     if vcpu.vm.has_run and vcpu.behaviour.id_registers_writable:
         raise Refused(EBUSY)
+    of_pmu = (value ^ shown(vcpu, encoding)) & _PMU.get(encoding, 0)
+    if of_pmu and vcpu.pmu is not None and vcpu.behaviour.id_registers_writable:
+        raise NotModelled("PMUVer or PerfMon of a vCPU with a PMU that is written")
     fields = writable_fields(vcpu.behaviour).get(encoding, {})
     if not fits(value, shown(vcpu, encoding), fields):
         raise Refused(EINVAL)
@@ -114,7 +117,7 @@ def _with_csv3(vcpu: Vcpu, value: int) -> int:
 
 def _without_pmu(field: int) -> Callable[[Vcpu, int], int]:
     def sanitise(vcpu: Vcpu, value: int) -> int:
-        if not vcpu.behaviour.id_pmu_hidden:
+        if vcpu.pmu is not None or not vcpu.behaviour.id_pmu_hidden:
             return value
         return value & ~field
 

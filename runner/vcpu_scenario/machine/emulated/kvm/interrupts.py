@@ -99,6 +99,10 @@ def features(behaviour: Behaviour, nr_irqs: int = NR_IRQS) -> VgicFeatures:
         saving_needs_init=behaviour.vgic_saving_needs_init,
         ends_checked=behaviour.vgic_ends_checked,
         second_redist_is_eexist=behaviour.vgic_second_redist_eexist,
+        irq_line_vcpu2=behaviour.irq_line_vcpu2,
+        pendbaser_52bit=behaviour.vgic_table_address_52bit,
+        outer_cacheability_same_as_inner=behaviour.vgic_outer_same_as_inner,
+        pendbaser_hides_ptz=behaviour.vgic_pending_table_zero_hidden,
         maintenance_ppi=behaviour.vgic_maintenance_ppi,
         nr_irqs=nr_irqs,
     )

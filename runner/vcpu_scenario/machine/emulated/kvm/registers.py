@@ -16,7 +16,7 @@ from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS, sys_reg
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T
-from vcpu_scenario.machine.emulated.kvm import cacheregs
+from vcpu_scenario.machine.emulated.kvm import cacheregs, pmuregs
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.firmware import firmware_registers
 from vcpu_scenario.machine.emulated.kvm.idregs import (
@@ -39,9 +39,11 @@ _MODES = (EL0T, EL1T, EL1H)
 
 
 @lru_cache(maxsize=128)
-def registers_of(behaviour: Behaviour) -> Mapping[int, Access]:
-    """The registers of a vCPU by their ids."""
+def registers_of(behaviour: Behaviour, *, pmu: bool = False) -> Mapping[int, Access]:
+    """The registers of a vCPU by their ids, of one that has a PMU or has none."""
     table = dict(_registers_of(behaviour))
+    if pmu:
+        table |= sorted(pmuregs.registers(behaviour))
     return table | {reg: _unloaded(reg, table[reg]) for reg in PARTLY_KEPT & table.keys()}
 
 

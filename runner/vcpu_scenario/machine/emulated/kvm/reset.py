@@ -8,9 +8,10 @@ from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.features import FEATURES, POWER_OFF, PSCI_0_2, bits_of
+from vcpu_scenario.kvm.features import FEATURES, PMU_V3, POWER_OFF, PSCI_0_2, bits_of
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS
 from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
+from vcpu_scenario.machine.emulated.kvm.pmu import Pmu
 from vcpu_scenario.machine.emulated.kvm.registers import registers_of, reset_unloaded
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import OSLSR_RESET, UNKNOWN_RESET, Reset, Vcpu
@@ -37,10 +38,18 @@ def vcpu_init(
         reset(vcpu)
     if not (vcpu.has_run and vcpu.behaviour.reset_keeps_pending):
         vcpu.cpu.withdraw_interrupts()  # vcpu_reset_hcr
+    if PMU_V3 in asked and vcpu.pmu is None:
+        vcpu.pmu = _pmu_of(vcpu)
     vcpu.features = counted
     vcpu.psci_0_2 = PSCI_0_2 in asked
     stopped = POWER_OFF in asked
     vcpu.mp_state = abi.KVM_MP_STATE_STOPPED if stopped else abi.KVM_MP_STATE_RUNNABLE
+
+
+def _pmu_of(vcpu: Vcpu) -> Pmu:
+    if vcpu.model.name != "cortex-a57" or not vcpu.behaviour.pmu_filter:
+        raise NotModelled(f"the PMU of a {vcpu.model.name}, or of kernels without its filters")
+    return Pmu(vcpu)
 
 
 _GENERIC: Final = 5
@@ -84,11 +93,15 @@ def reset(vcpu: Vcpu) -> None:
         if reg != CORE_REGISTERS["pstate"]:
             registers[reg][1](vcpu, 0)
     vcpu.cpu.pstate = DAIF | EL1H
-    vcpu.mpidr = mpidr_of(vcpu.number)
+    if not vcpu.behaviour.vcpu_ids_reset_once:
+        vcpu.mpidr = mpidr_of(vcpu.number)
+        vcpu.clidr = None
     vcpu.kept.clear()
     vcpu.unloaded.clear()
     reset_system_registers(vcpu)
     reset_unloaded(vcpu)
+    if vcpu.pmu is not None:
+        vcpu.pmu.reset()
     vcpu.csselr = UNKNOWN_RESET
     vcpu.oslsr = OSLSR_RESET
     vcpu.guest_mdscr = vcpu.mdccint = 0

@@ -11,7 +11,7 @@ from vcpu_scenario.machine.emulated.cpu.hardware import HCR_TID1, HCR_TID2, HCR_
 from vcpu_scenario.machine.emulated.cpu.icv import SGI_REGISTERS
 from vcpu_scenario.machine.emulated.cpu.native import PMU_GROUPS, iss_encoding
 from vcpu_scenario.machine.emulated.cpu.timers import ISTATUS, Timers
-from vcpu_scenario.machine.emulated.kvm import cacheregs
+from vcpu_scenario.machine.emulated.kvm import cacheregs, pmuregs
 from vcpu_scenario.machine.emulated.kvm.guestdebug import guest_registers_in_use
 from vcpu_scenario.machine.emulated.kvm.idregs import id_register, implementation_id
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined, skip_instruction
@@ -71,7 +71,7 @@ def handle_sys64(vcpu: Vcpu) -> int:
     if handler is None:
         inject_undefined(vcpu)
         return 1
-    rt = iss >> 5 & 31
+    rt, at = iss >> 5 & 31, vcpu.cpu.pc
     if iss & 1:
         value = handler(vcpu, encoding, None)
         if value is None:
@@ -80,7 +80,7 @@ def handle_sys64(vcpu: Vcpu) -> int:
         vcpu.cpu.set_x(rt, value)
     else:
         handler(vcpu, encoding, 0 if rt == 31 else vcpu.cpu.x(rt))
-    if vcpu.pending_exception is None:
+    if vcpu.pending_exception is None and vcpu.cpu.pc == at:  # no exception was injected
         skip_instruction(vcpu)
     return 1
 
@@ -202,7 +202,9 @@ def _physical_timer(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | 
     return timer.compare if register == _CVAL else timer.value()
 
 
-def _pmu(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
+def _pmu(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
+    if vcpu.pmu is not None:
+        return pmuregs.access(vcpu, encoding, value)
     if vcpu.behaviour.pmu_undefined:
         inject_undefined(vcpu)
         return None

@@ -14,6 +14,7 @@ from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters
+from vcpu_scenario.machine.emulated.kvm.pmu import Pmu
 from vcpu_scenario.machine.emulated.kvm.slots import Memslots, ipa_limit
 from vcpu_scenario.machine.emulated.kvm.vm import Vm, mpidr_of
 from vcpu_scenario.machine.emulated.vgic import Vgic
@@ -97,6 +98,7 @@ class Vcpu:
         self.caps: Final = vm.caps
         self.features: frozenset[str] | None = None
         """What ``KVM_ARM_VCPU_INIT`` asked for, None before it."""
+        self.pmu: Pmu | None = None
         self.psci_0_2 = True
         self.has_run = False
         """``KVM_RUN`` was called for it."""

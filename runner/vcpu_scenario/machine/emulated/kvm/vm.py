@@ -38,6 +38,11 @@ class Vm:
         """Of a GICv3 those that have come onto the bus, by the numbers of their vCPUs."""
         self.counter_offset = False
         """The VMM has set the offset of the counters, which no register changes any more."""
+        self.pmu_counters: int | None = None
+        """PMCR_EL0.N that the VMM has chosen."""
+        self.pmu_denied = set[int]()
+        """Events that the VMM's filters keep from counters."""
+        self.pmu_filtered = False
         self.smccc_filter: Final = list[tuple[int, int, int]]()
         """Of calls that the VMM has spoken of: first function, last, and what is done with it."""
         self.by_affinity: Final[dict[int, Vcpu]] = {}
