@@ -167,7 +167,7 @@ class Cpu(Hardware):
                 return EXIT_IRQ
             # Unicorn does not end a step that it is stopped in.
             lefts = () if self.mdscr & 1 else (self.timers.left, self.perf.left)
-            ticks = min(budget, *(left for left in lefts if left is not None))
+            ticks = min([budget, *(left for left in lefts if left is not None)])
             outcome = self._run(ticks)
             if outcome == EXIT_BUDGET and ticks < budget:
                 self.timers.clock.count += ticks
