@@ -79,7 +79,7 @@ class RealMachine:
             self._vcpu, shared = self._create_vcpu(0)
             self._resources = self._resources.pop_all()
         self._run = abi.kvm_run.from_buffer(shared)
-        self._vcpus = [(self._vcpu, self._run)]
+        self._vcpus = {0: (self._vcpu, self._run)}
         ring_at = abi.COALESCED_RING_PAGE * mmap.PAGESIZE
         self._ring = abi.kvm_coalesced_mmio_ring.from_buffer(shared, ring_at)
         self._memory = GuestMemory(self._vm)
@@ -93,7 +93,8 @@ class RealMachine:
         self._resources.callback(signal.signal, signal.SIGALRM, previous)
 
     def _create_vcpu(self, number: int) -> tuple[int, mmap.mmap]:
-        vcpu = self._keep_fd(call(self._vm, uapi.KVM_CREATE_VCPU, number, "KVM_CREATE_VCPU"))
+        what = f"KVM_CREATE_VCPU {number}"
+        vcpu = self._keep_fd(call(self._vm, uapi.KVM_CREATE_VCPU, number, what))
         return vcpu, mmap.mmap(vcpu, self._size, flags=mmap.MAP_SHARED)
 
     def _open(self, device: str) -> int:
@@ -143,8 +144,9 @@ class RealMachine:
     def try_vm(self, type_: int) -> None:
         os.close(call(self._kvm, uapi.KVM_CREATE_VM, type_, f"KVM_CREATE_VM {type_:#x}"))
 
-    def try_vcpu(self, number: int) -> None:
-        self._keep_fd(call(self._vm, uapi.KVM_CREATE_VCPU, number, f"KVM_CREATE_VCPU {number}"))
+    def add_vcpu(self, number: int) -> None:
+        vcpu, shared = self._create_vcpu(number)
+        self._vcpus[number] = vcpu, abi.kvm_run.from_buffer(shared)
 
     def create_irqchip(self) -> None:
         call(self._vm, uapi.KVM_CREATE_IRQCHIP, 0, "KVM_CREATE_IRQCHIP")
@@ -216,11 +218,12 @@ class RealMachine:
         return self._irqfds.resamples(gsi)
 
     def create_vcpus(self, count: int) -> None:
-        for number in range(len(self._vcpus), count):
-            vcpu, shared = self._create_vcpu(number)
-            self._vcpus.append((vcpu, abi.kvm_run.from_buffer(shared)))
+        for number in range(1, count):
+            self.add_vcpu(number)
 
     def select(self, vcpu: int) -> None:
+        if vcpu not in self._vcpus:
+            raise KvmError(errno.EBADF, f"vCPU {vcpu}")
         self._vcpu, self._run = self._vcpus[vcpu]
 
     def vcpu_init(self, features: Sequence[str], target: int | None = None, bits: int = 0) -> None:
@@ -235,7 +238,7 @@ class RealMachine:
 
     @property
     def features(self) -> tuple[str, ...]:
-        return self._features.get(self._vcpu, ())
+        return self._features.get(self._vcpu) or next(iter(self._features.values()), ())
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
         fd = self._keep_fd(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))

@@ -46,6 +46,11 @@ class Vm:
         fitting = (vcpu for vcpu in self.vcpus if not (vcpu.mpidr ^ affinity) & AFFINITY)
         return next(fitting, None)
 
+    def place(self, affinity: int) -> int | None:
+        """That of the vCPU of these affinity fields, in the order in which they were created."""
+        found = self.at(affinity)
+        return None if found is None else self.vcpus.index(found)
+
     def stop(self) -> None:
         """``kvm_prepare_system_event``: no vCPU runs on by itself."""
         for vcpu in self.vcpus:
