@@ -395,6 +395,11 @@ class Case:
     """The VMM, one of :data:`vcpu_scenario.vmm.vmms.VMMS`."""
     limits: Limits = field(default_factory=Limits)
 
+    @property
+    def several(self) -> bool:
+        """Whether it has several vCPUs, from the beginning or created on the way."""
+        return self.vcpus > 1 or any(isinstance(one, CreateVcpu) for one in self.all_actions())
+
     def all_actions(self) -> tuple[Action, ...]:
         """Every action there is, whenever it is done."""
         after = (*(actions for _, actions in self.on), *(one.actions for one in self.reactions))

@@ -104,12 +104,13 @@ KINDS: Final = (
         CreateVcpu,
         schema={
             "create_vcpu": number(
-                "KVM_CREATE_VCPU with this number, beside the vCPUs of `vcpus`: it is never run."
+                "KVM_CREATE_VCPU with this number, beside the vCPUs of `vcpus`. `run_vcpu` then"
+                " takes it, and `vcpu_init` initialises it."
             )
         },
         read=lambda key, node, reader: [CreateVcpu(reader.number(node, low=0, high=_INT))],
         write=lambda action: {"create_vcpu": action.vcpu},
-        perform=lambda machine, action: machine.try_vcpu(action.vcpu),
+        perform=lambda machine, action: machine.add_vcpu(action.vcpu),
         words=lambda action, name: f"KVM_CREATE_VCPU {action.vcpu}",
     ),
     bare(

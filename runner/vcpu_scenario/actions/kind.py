@@ -29,7 +29,7 @@ class Reader(Protocol):
     place, and then returns something that fits."""
 
     @property
-    def vcpus(self) -> int:
+    def last_vcpu(self) -> int:
         """How many vCPUs the VM has."""
         ...
 

@@ -33,14 +33,11 @@ _KEYS: Final = {number: key for key, (number, _) in _TYPES.items()}
 
 def _read_line(key: str, node: Node, reader: Reader) -> Iterable[SetIrqLine]:
     asked = dict(reader.entries(node))
-    vcpu = reader.number(asked.pop("vcpu"), low=0, high=_MOST) if "vcpu" in asked else 0
-    if len(asked) != 1:
-        reader.complain(
-            "this is not one interrupt line",
-            node,
-            found=", ".join(asked) or "none",
-            expected="one of spi, ppi and cpu",
-        )
+    of = asked.pop("vcpu", None)
+    vcpu = 0 if of is None else reader.number(of, low=0, high=_MOST)
+    if len(asked) > 1 or (of is not None and not asked):
+        found = ", ".join(asked) or "none"
+        reader.complain("one line is of one kind", node, found=found, expected="spi, ppi or cpu")
     for kind, value in asked.items():
         number, read = _TYPES[kind]
         line = number << abi.KVM_ARM_IRQ_TYPE_SHIFT | read(value, reader)
@@ -123,7 +120,7 @@ def _write_mp_state(action: SetMpState) -> dict[str, Any]:
 
 
 def _read_turn(key: str, node: Node, reader: Reader) -> Iterable[RunVcpu]:
-    yield RunVcpu(reader.number(node, low=0, high=reader.vcpus - 1))
+    yield RunVcpu(reader.number(node, low=0, high=reader.last_vcpu))
 
 
 # -- the reset ------------------------------------------------------------------------------------

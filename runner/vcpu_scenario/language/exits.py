@@ -91,13 +91,13 @@ def _exit(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> Read
 
 def _vcpu(variant: Variant) -> None:
     """Whose exit it is, where there are several vCPUs."""
-    node, vcpus = variant.body.get("vcpu"), variant.scope.vcpus
-    number = 0 if node is None else variant.scope.number(node, high=vcpus - 1)
-    if vcpus == 1:
+    node, scope = variant.body.get("vcpu"), variant.scope
+    number = 0 if node is None else scope.number(node, high=scope.last_vcpu)
+    if not scope.last_vcpu:
         return  # all exits are of the one, and do not say so
     if node is not None:
         variant.check("vcpu", number, node)
-    elif variant.whole and variant.key.text != "any":
+    elif scope.vcpus > 1 and variant.whole and variant.key.text != "any":
         variant.check("vcpu", number, variant.key)
 
 

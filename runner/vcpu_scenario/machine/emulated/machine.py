@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from errno import EINVAL, EIO, ENOENT
+from errno import EBADF, EINVAL, EIO, ENOENT
 from typing import Final, Literal
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
@@ -57,7 +57,7 @@ from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 from vcpu_scenario.machine.emulated.seats import Seats
 from vcpu_scenario.machine.emulated.vcpurun import VcpuRun
-from vcpu_scenario.machine.interface import KvmError, Unsupported, enabling
+from vcpu_scenario.machine.interface import KvmError, NotModelled, Unsupported, enabling
 from vcpu_scenario.trace import Inside
 
 EXIT_COST = 1000
@@ -98,18 +98,26 @@ class EmulatedMachine:
             self._cpu.id_registers = hardware_id_registers(self._vcpu.model, self._vcpu.gic)
 
     def create_vcpus(self, count: int) -> None:
-        first, clock = self._vcpu, self._cpu.timers.clock
-        self._seats = seats = Seats(self._cpu, self._on_cpu)
-        for _ in range(1, count):
-            added = Vcpu(self._cpu, abi.kvm_run(), first.behaviour, first.model, first.vm)
-            self._sit(seats.add(VcpuRun(added)))
-            self._cpu.forget_registers()
-            self._cpu.timers = Timers(clock)
-            self._power_on()
-        self.select(0)
+        for number in range(1, count):
+            self.add_vcpu(number)
+
+    def add_vcpu(self, number: int) -> None:
+        was, clock = self._vcpu, self._cpu.timers.clock
+        creation.check_vcpu(was, number)
+        self._seats = self._seats or Seats(self._cpu, self._on_cpu)
+        added = Vcpu(self._cpu, abi.kvm_run(), was.behaviour, was.model, was.vm, number)
+        self._sit(self._seats.add(VcpuRun(added)))
+        self._cpu.forget_registers()
+        self._cpu.timers = Timers(clock)
+        self._power_on()
+        if not was.vm.counter_offset:
+            self._cpu.timers.virtual.set_count(0)  # in all vCPUs (kvm_timer_vcpu_init)
+        self.select(was.number)
 
     def select(self, vcpu: int) -> None:
         if self._seats is None:  # there is one
+            if vcpu:
+                raise KvmError(EBADF, f"vCPU {vcpu}")
             return
         self._sit(self._seats.take(vcpu))
         connect(self._vcpu)
@@ -143,9 +151,6 @@ class EmulatedMachine:
 
     def try_vm(self, type_: int) -> None:
         creation.check_vm_type(type_, self._vcpu.model.pa_bits, self.kernel.behaviour)
-
-    def try_vcpu(self, number: int) -> None:
-        creation.create_vcpu(self._vcpu, number)
 
     def create_irqchip(self) -> None:
         creation.create_irqchip(self._vcpu)
@@ -232,7 +237,7 @@ class EmulatedMachine:
 
     @property
     def features(self) -> tuple[str, ...]:
-        return self._features.get(self._vcpu.number, ())
+        return self._features.get(self._vcpu.number) or self._features.get(0, ())
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
         self._ioeventfds.add(ioeventfd)
@@ -336,6 +341,8 @@ class EmulatedMachine:
     def _first_run(self) -> int:
         """``kvm_arch_vcpu_run_pid_change``: 0, or the negative errno."""
         vcpu = self._vcpu
+        if vcpu.number and vcpu.features is None:
+            raise NotModelled("a vCPU that runs before it is initialised")
         if (error := vgicdevice.first_run(vcpu)) == 0:
             if (error := pmuregs.first_run(vcpu)) == 0:
                 if vcpu.behaviour.affinities_indexed and not vcpu.vm.has_run:

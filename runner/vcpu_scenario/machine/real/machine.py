@@ -94,13 +94,13 @@ class RealMachine:
         self._resources.callback(signal.signal, signal.SIGALRM, previous)
 
     @cached_property
-    def _vcpus(self) -> list[tuple[int, abi.kvm_run]]:
-        """Their files, and what they share. The first is made when it is needed: some capabilities
-        can only be enabled before."""
+    def _vcpus(self) -> dict[int, tuple[int, abi.kvm_run]]:
+        """By number their files, and what they share. The first is made when it is needed: some
+        capabilities can only be enabled before."""
         vcpu, shared = self._create_vcpu(0)
         ring_at = abi.COALESCED_RING_PAGE * mmap.PAGESIZE
         self._ring = abi.kvm_coalesced_mmio_ring.from_buffer(shared, ring_at)
-        return [(vcpu, abi.kvm_run.from_buffer(shared))]
+        return {0: (vcpu, abi.kvm_run.from_buffer(shared))}
 
     def _with_a_vcpu(self) -> int:
         """The VM's file, once a vCPU is there."""
@@ -112,7 +112,8 @@ class RealMachine:
         return self._vcpus[self._selected][0]
 
     def _create_vcpu(self, number: int) -> tuple[int, mmap.mmap]:
-        vcpu = self._keep_fd(call(self._vm, uapi.KVM_CREATE_VCPU, number, "KVM_CREATE_VCPU"))
+        what = f"KVM_CREATE_VCPU {number}"
+        vcpu = self._keep_fd(call(self._vm, uapi.KVM_CREATE_VCPU, number, what))
         return vcpu, mmap.mmap(vcpu, self._size, flags=mmap.MAP_SHARED)
 
     def _open(self, device: str) -> int:
@@ -163,9 +164,10 @@ class RealMachine:
     def try_vm(self, type_: int) -> None:
         os.close(call(self._kvm, uapi.KVM_CREATE_VM, type_, f"KVM_CREATE_VM {type_:#x}"))
 
-    def try_vcpu(self, number: int) -> None:
-        made = call(self._with_a_vcpu(), uapi.KVM_CREATE_VCPU, number, f"KVM_CREATE_VCPU {number}")
-        self._keep_fd(made)
+    def add_vcpu(self, number: int) -> None:
+        vcpus = self._vcpus
+        vcpu, shared = self._create_vcpu(number)
+        vcpus[number] = vcpu, abi.kvm_run.from_buffer(shared)
 
     def create_irqchip(self) -> None:
         call(self._with_a_vcpu(), uapi.KVM_CREATE_IRQCHIP, 0, "KVM_CREATE_IRQCHIP")
@@ -250,11 +252,12 @@ class RealMachine:
         return self._irqfds.resamples(gsi)
 
     def create_vcpus(self, count: int) -> None:
-        for number in range(len(self._vcpus), count):
-            vcpu, shared = self._create_vcpu(number)
-            self._vcpus.append((vcpu, abi.kvm_run.from_buffer(shared)))
+        for number in range(1, count):
+            self.add_vcpu(number)
 
     def select(self, vcpu: int) -> None:
+        if vcpu not in self._vcpus:
+            raise KvmError(errno.EBADF, f"vCPU {vcpu}")
         self._selected = vcpu
 
     def vcpu_init(self, features: Sequence[str], target: int | None = None, bits: int = 0) -> None:
@@ -280,7 +283,7 @@ class RealMachine:
 
     @property
     def features(self) -> tuple[str, ...]:
-        return self._features.get(self._vcpu, ())
+        return self._features.get(self._vcpu) or next(iter(self._features.values()), ())
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
         fd = self._keep_fd(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))

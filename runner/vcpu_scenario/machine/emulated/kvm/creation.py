@@ -20,6 +20,7 @@ from vcpu_scenario.machine.interface import KvmError, Lacking, NotModelled
 _IPA_BITS: Final = 0xFF
 _LEAST_BITS: Final = 32
 _MOST_VCPUS: Final = 512
+VGIC_V2_MAX_CPUS: Final = 8
 _MANUAL_PROTECT: Final = 1
 _INITIALLY_SET: Final = 2
 
@@ -34,16 +35,21 @@ def check_vm_type(type_: int, pa_bits: int, behaviour: Behaviour) -> None:
         raise KvmError(EINVAL, f"KVM_CREATE_VM {type_:#x}")
 
 
-def create_vcpu(vcpu: Vcpu, number: int) -> None:
-    """``kvm_vm_ioctl_create_vcpu``."""
+def check_vcpu(vcpu: Vcpu, number: int) -> None:
+    """``kvm_vm_ioctl_create_vcpu``: whether a further one can be, which the vGIC then knows."""
     what = f"KVM_CREATE_VCPU {number}"
-    if number >= _MOST_VCPUS:
+    vm, device = vcpu.vm, vcpu.vm.vgic
+    most = VGIC_V2_MAX_CPUS if device is not None and device.version == 2 else _MOST_VCPUS
+    if len(vm.vcpus) >= most or number >= _MOST_VCPUS:
         raise KvmError(EINVAL, what)
     if vcpu.gic is not None:  # which is initialised
         raise KvmError(EBUSY, what)
-    if number < len(vcpu.vm.vcpus):
+    if number >= most:
+        raise KvmError(EINVAL, what)
+    if any(one.number == number for one in vm.vcpus):
         raise KvmError(EEXIST, what)
-    raise NotModelled(f"{what} beside the vCPUs of the set-up")
+    if device is not None and not device.places.add_vcpu():
+        raise KvmError(EINVAL, what)
 
 
 def create_irqchip(vcpu: Vcpu) -> None:

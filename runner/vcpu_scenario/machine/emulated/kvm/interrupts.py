@@ -48,7 +48,7 @@ def irq_line(vcpu: Vcpu, irq: int, level: int) -> int:
     if kind != abi.KVM_ARM_IRQ_TYPE_CPU:
         return -ENXIO if kind in _OF_A_VGIC else -EINVAL
     number, index = irq & 0xFFFF, irq >> 16 & 0xFF
-    if index >= len(vcpu.vm.vcpus) or number > 1:
+    if index not in (one.number for one in vcpu.vm.vcpus) or number > 1:
         return -EINVAL
     if index != vcpu.number:
         raise NotModelled(f"a line of vCPU {index} that is raised or lowered at another's turn")

@@ -36,6 +36,9 @@ def vcpu_init(
         if counted != vcpu.features:
             raise KvmError(EINVAL, initialising(features))
         reset(vcpu)
+    elif vcpu.number:
+        vcpu.mpidr = mpidr_of(vcpu.number)
+        vcpu.cpu.engine.write_sys(sysregs.VMPIDR_EL2, vcpu.mpidr)
     if not (vcpu.has_run and vcpu.behaviour.reset_keeps_pending):
         vcpu.cpu.withdraw_interrupts()  # vcpu_reset_hcr
     if PMU_V3 in asked and vcpu.pmu is None:

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from errno import EBADF, EBUSY, EEXIST
+from errno import E2BIG, EBADF, EBUSY, EEXIST
 from typing import Final, Literal
 
 from vcpu_scenario.case import Gic
 from vcpu_scenario.kvm import vgicattrs as attrs
 from vcpu_scenario.machine.emulated import vgic
+from vcpu_scenario.machine.emulated.kvm.creation import VGIC_V2_MAX_CPUS
 from vcpu_scenario.machine.emulated.kvm.interrupts import NR_IRQS, connect, features
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.kvm.vm import Vm, mpidr_of
@@ -62,18 +63,21 @@ def create(vcpu: Vcpu, version: Literal[2, 3]) -> None:
     def initialised() -> None:
         assert vm.vgic is not None
         for one, interface in zip(vm.vcpus, vm.vgic.interfaces, strict=True):
-            one.gic = interface
+            one.gic, interface.affinity = interface, one.affinity
         connect(vm.on_cpu)
 
     kind = DeviceV2 if version == 2 else DeviceV3
+    if version == 2 and len(vm.vcpus) > VGIC_V2_MAX_CPUS:
+        raise KvmError(E2BIG, what)
     device = kind(
         lambda nr_irqs: replace(
             features(vcpu.behaviour, nr_irqs), ipa_limit=vcpu.memslots.ipa_limit
         ),
-        len(vm.vcpus),
+        lambda: [one.number for one in vm.vcpus],
         initialised,
     )
     device.ran = lambda number: vm.vcpus[number].has_run
+    device.at = vm.place
     vm.vgic = device
 
 

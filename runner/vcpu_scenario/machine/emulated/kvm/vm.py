@@ -58,6 +58,11 @@ class Vm:
         """``kvm_init_mpidr_data``: of vCPUs that have the same the last one counts."""
         self.by_affinity.update((vcpu.mpidr & AFFINITY, vcpu) for vcpu in self.vcpus)
 
+    def place(self, affinity: int) -> int | None:
+        """That of the vCPU of these affinity fields, in the order in which they were created."""
+        found = self.at(affinity)
+        return None if found is None else self.vcpus.index(found)
+
     def stop(self) -> None:
         """``kvm_prepare_system_event``: no vCPU runs on by itself."""
         for vcpu in self.vcpus:

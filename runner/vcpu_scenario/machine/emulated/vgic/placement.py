@@ -61,6 +61,10 @@ class Placement(ABC):
     @abstractmethod
     def get(self, kind: int, given: int) -> int: ...
 
+    def add_vcpu(self) -> bool:
+        """A further vCPU is created: whether that may be."""
+        return True
+
     @abstractmethod
     def error(self) -> int:
         """What the first ``KVM_RUN`` finds wrong, a negative errno, or 0."""
@@ -190,7 +194,7 @@ class PlacementV3(Placement):
         self._check_row(row)
         self._rows.append(row)
         for vcpu, seat in enumerate(self._seats):
-            free = next((each for each in self._rows if not each.full), None)
+            free = self._free()
             if seat is not None or free is None:
                 continue
             if not self._fits():
@@ -198,6 +202,20 @@ class PlacementV3(Placement):
                 raise Refused(EINVAL)
             self._seats[vcpu] = free, free.used
             free.used += 1
+
+    def _free(self) -> _Row | None:
+        return next((each for each in self._rows if not each.full), None)
+
+    def add_vcpu(self) -> bool:
+        """``kvm_vgic_vcpu_init``: its redistributor has a place where there is one."""
+        if (free := self._free()) is None:
+            self._seats.append(None)
+            return True
+        if not self._fits():
+            return False
+        self._seats.append((free, free.used))
+        free.used += 1
+        return True
 
     def _take_back(self, row: _Row, upto: int) -> None:
         """The row goes, once it stayed; off the bus go the redistributors of all vCPUs before the
