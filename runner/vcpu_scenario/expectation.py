@@ -193,3 +193,5 @@ class Expectation:
     xfail: Xfail | None = None
     acting: tuple[Acting, ...] = ()
     reacting: tuple[Reacting, ...] = ()
+    to_its_end: bool = False
+    """Nothing says after how many exits the run may be cut."""

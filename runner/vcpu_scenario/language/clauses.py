@@ -23,7 +23,7 @@ from vcpu_scenario.language.final import check_whole, read_final
 from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty
 from vcpu_scenario.language.nodes import Sequence as Items
 from vcpu_scenario.language.possible import check_order, check_possible, means_of
-from vcpu_scenario.language.sense import check_asserts
+from vcpu_scenario.language.sense import check_asserts, check_never
 from vcpu_scenario.language.setup import MAX_EXITS, Setup, check_doings
 
 
@@ -77,10 +77,13 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         check_possible(exits or (), expectation, means_of(case), problems)
         check_order(exits or (), case, problems)
         check_asserts(expectation, node, problems)
+        if exits is not None and _is_fixed(exits):
+            check_never(expectation, node, problems)
     expectation = replace(
         expectation,
         acting=_acting(exits or (), setup, limits.exits),
         reacting=tuple(read.reacting for read in setup.reactions),
+        to_its_end=not setup.limited and (exits is None or not _is_fixed(exits)),
     )
     return Clause(case, expectation)
 
@@ -119,10 +122,13 @@ def _check_alone(node: Map, setup: Setup) -> None:
 def _ends_with(exits: Sequence[ReadExit], default: int) -> int:
     """The limit of a run that ends with its expectation; the default where an exit may come any
     number of times."""
-    expected = [item.expected for item in exits]
-    total = sum(exit_.least for exit_ in expected)
-    fixed = all(exit_.most == exit_.least for exit_ in expected)
-    return min(max(total, 1 if fixed else default), MAX_EXITS)
+    total = sum(item.expected.least for item in exits)
+    return min(max(total, 1 if _is_fixed(exits) else default), MAX_EXITS)
+
+
+def _is_fixed(exits: Sequence[ReadExit]) -> bool:
+    """Whether they say how many exits there are."""
+    return all(item.expected.most == item.expected.least for item in exits)
 
 
 def _check_lengths(exits: Sequence[ReadExit], limit: int, setup: Setup) -> None:

@@ -17,6 +17,7 @@ from vcpu_scenario.language.scope import Scope
 from vcpu_scenario.source import quoted
 
 _EC: Final = 0xFC00_0000
+_MOST_DATA: Final = 8
 
 _DEBUG: Final = {
     "step": esr.EC_SOFTSTP_LOW,
@@ -104,11 +105,19 @@ def _mmio(variant: Variant) -> None:
         value = variant.scope.word(data, 8 * width)
         variant.check("data", value.to_bytes(width, "little"), data)
     if (raw := variant.body.get("data_bytes")) is not None:
-        if not text_of(raw).strip():
+        read = read_hex(raw, variant.scope)
+        if not read and not text_of(raw).strip():
             variant.scope.problems.add(
                 "this compares no bytes", raw.span, expected="at least one byte"
             )
-        variant.check("data", read_hex(raw, variant.scope)[:8], raw)
+        if len(read) > _MOST_DATA:
+            variant.scope.problems.add(
+                "a write has no so many bytes",
+                raw.span,
+                found=f"{len(read)} bytes",
+                expected=f"at most {_MOST_DATA}, all of run->mmio.data",
+            )
+        variant.check("data", read[:_MOST_DATA], raw)
 
 
 _EVENTS: Final = {

@@ -35,6 +35,9 @@ _EXPLAINED: Final = 10_000_000
 """Instructions of a KVM_RUN: to look for causes runs a case dozens of times, which one that takes
 longer is not worth."""
 
+_MOST_EXITS: Final = 2_000
+"""Exits of such a run, and for the same reason."""
+
 _ORDER: Final[Mapping[str, int]] = {rule.name: place for place, rule in enumerate(RULES)}
 
 
@@ -52,14 +55,16 @@ def causes(case: Case, kernel_name: str) -> tuple[Cause, ...]:
 
 def explained(result: Result, judged: Callable[[ScenarioCase, Trace], Result]) -> Result:
     """``result`` of an emulated run with its causes, and with each mismatch the rules
-    behind it; as it is where a KVM_RUN took more than 10,000,000 instructions, or where a
+    behind it; as it is where a KVM_RUN took more than 10,000,000 instructions, where the run has
+    more than 2,000 exits, or where a
     console was answered without an exit, which makes of any run one that is long.
 
     A rule is behind a mismatch if without it the text that the mismatch breaks would hold.
     ``judged`` gives the result of a trace.
     """
     scenario_case = result.case
-    if any(device.console for device in scenario_case.case.devices):
+    exits = () if result.trace is None else result.trace.exits
+    if len(exits) > _MOST_EXITS or any(one.console for one in scenario_case.case.devices):
         return result
     case, own = _shortened(scenario_case.case), kernel(scenario_case.kernel)
     runs: dict[Rules, Trace | None] = {}
