@@ -206,6 +206,8 @@ class Cpu(Hardware):
             return self._run_untrapped()
         if self._registers.changed:
             self._hook_anew()
+        if self._word_hooks.ordered.passed_by:
+            self._word_hooks.ordered.forget_passed()
         self._count.value = budget
         while True:
             status = uc.uc_emu_start(self._handle, self.pc_cell, uc.ZERO, uc.ZERO, self._count)
