@@ -25,7 +25,7 @@ from vcpu_scenario.verdict.result import Result, Verdict, only_skips, tally
 
 if TYPE_CHECKING:
     from vcpu_scenario.language import Scenario, ScenarioCase
-    from vcpu_scenario.running.target import Target
+    from vcpu_scenario.running.targets import Target
     from vcpu_scenario.vmm.watch import Watch
 
 _PATIENCE: Final = 30.0
@@ -89,7 +89,7 @@ def run(
 ) -> Status:
     """Runs what is selected in ``jobs`` processes; ``formats`` go to ``outputs`` in order.
 
-    ``on`` names the machine, as :func:`vcpu_scenario.running.target.target` takes it; ``shard``
+    ``on`` names the machine, as :func:`vcpu_scenario.running.targets.target` takes it; ``shard``
     which part of the cases to run, ``2/8``; ``cluster`` the address of one to run them on.
     ``follow`` shows what the guests send to their UARTs.
     """
@@ -238,7 +238,7 @@ def _attempt(
     cases: Sequence[ScenarioCase], on: Target | None, watch: Watch | None
 ) -> Callable[[int], Result]:
     from vcpu_scenario.running import execute
-    from vcpu_scenario.running.target import Emulated
+    from vcpu_scenario.running.targets import Emulated
 
     # As each case's kernel, which those selected are for.
     target = on if on is not None and on.real else Emulated()

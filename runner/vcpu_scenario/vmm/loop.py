@@ -108,6 +108,7 @@ class _Run:
         self.kicked = self.vmm.kicks
         """Whether the next run is one that the VMM is kicked for: it is stopped at first."""
         self.for_next_run: list[Action] = []
+        self.several = case.several
         self.turns = Turns(machine, case.vcpus)
         self.snapshots = Snapshots(case)
 
@@ -277,7 +278,7 @@ class _Run:
                 last[reg] = regs[reg] = value
         ret, error = (0, 0) if result >= 0 else (-1, -result)
         fields = fields_of(run, reason)
-        if self.case.vcpus > 1:
+        if self.several:
             fields = {**fields, "vcpu": self.turns.vcpu}
         exit_: Exit = _new(Exit, (name, ret, error, self.pc, fields, regs))
         if (stop := self.vmm.reason(exit_)) is not None:

@@ -71,7 +71,7 @@ def arguments(case: Case, kernel: str, gdb: str, serial: str) -> list[str]:
 def _vm(case: Case) -> Iterator[str]:
     if case.missing:
         yield case.missing
-    if case.vcpus > 1:
+    if case.several:
         yield "several vCPUs: a debugger is for one here"
     if not case.psci_0_2:
         yield "psci_0_2 off: QEMU always asks for it"
