@@ -11,7 +11,7 @@ from vcpu_scenario.host.reading import Unreadable, read_regular
 
 PREFIX: Final = "debian:"
 _RELEASE: Final = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+)?")
-_PACKAGED: Final = re.compile(r"(?P<package>[a-z0-9][a-z0-9.+-]+)/(?P<path>.+)")
+_PACKAGED: Final = re.compile(r"(?P<package>[a-z][a-z0-9.+-]+)/(?P<path>.+)")
 _MOST: Final = 256 << 20
 
 

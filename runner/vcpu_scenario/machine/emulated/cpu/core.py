@@ -213,6 +213,8 @@ class Cpu(Hardware):
             return self._run_untrapped()
         if self._registers.changed:
             self._hook_anew()
+        if self._word_hooks.ordered.passed_by:
+            self._word_hooks.ordered.forget_passed()
         self._count.value = budget
         level = self.current_el if self.perf.running else 0
         while True:

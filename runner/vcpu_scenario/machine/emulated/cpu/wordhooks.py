@@ -100,7 +100,7 @@ class WordHooks:
         self._translating = dict[int, int]()
         self._beyond = dict[int, int]()
         """All by the addresses of their instructions."""
-        self._ordered = OrderedAccesses(cpu, self._add, self._stop_before)
+        self.ordered: Final = OrderedAccesses(cpu, self._add, self._stop_before)
         self.hooked: tuple[int, int] | None = None
         """Code that was translated before its hooks were set, for which the CPU was stopped."""
         self._all_stale = False
@@ -124,7 +124,7 @@ class WordHooks:
             return
         notable = _NOTABLE.search(code[3::4]) is not None
         words = [word for (word,) in struct.iter_unpack("<I", code if notable else code[-4:])]
-        new = self._ordered.inspect(pc, words)
+        new = self.ordered.inspect(pc, words)
         if not notable:
             return
         trapping = not self._simd_enabled()
@@ -173,11 +173,11 @@ class WordHooks:
     def translate_anew(self) -> None:
         """Drops what was translated before its hooks were set, or taken away."""
         engine = self._cpu.engine
-        if self._all_stale or self._ordered.dropped:
+        if self._all_stale or self.ordered.dropped:
             engine.flush_translations()
         elif self.hooked is not None:
             engine.drop_translations(*self.hooked)
-        self.hooked, self._all_stale, self._ordered.dropped = None, False, False
+        self.hooked, self._all_stale, self.ordered.dropped = None, False, False
 
     def simd_changed(self) -> None:
         """CPACR_EL1.FPEN is another: other words trap."""
@@ -189,7 +189,7 @@ class WordHooks:
         self._remove(self._simd)
         self._remove(self._translating)
         self._remove(self._beyond)
-        self._ordered.clear()
+        self.ordered.clear()
         self.check_alignment(checked=False)
         self._stopped_before = 0
         self.translate_anew()
@@ -231,13 +231,15 @@ class WordHooks:
             self._stopped_before, self._misaligned = word, access.address
             uc.uc_emu_stop(cpu.engine.handle)
 
-    def _on_instruction(self, _uc: int, _address: int, _size: int, _data: int) -> None:
+    def _on_instruction(self, _uc: int, at: int, _size: int, _data: int) -> None:
         cpu = self._cpu
         word = cpu.word_at_pc()
         if is_ordered(word):
             address = cpu.x(word >> 5 & 31)
             stops = bool(address & length_of(word) - 1)
             self._misaligned = address if stops else None
+            if not stops:
+                self.ordered.passed(at)
         elif _translates(word):
             stops = bool(cpu.current_el) and self._oversized(word) is not None
         else:

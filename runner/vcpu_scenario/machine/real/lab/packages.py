@@ -20,7 +20,7 @@ from vcpu_scenario.machine.real.lab.apt import (
 from vcpu_scenario.machine.real.lab.errors import LabError, LabUnavailableError
 
 SUITES: Final = ("trixie", "trixie-security")
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.+-]+")
+_NAME: Final = re.compile(r"[a-z][a-z0-9.+-]+")
 
 
 @dataclass(frozen=True, slots=True)
