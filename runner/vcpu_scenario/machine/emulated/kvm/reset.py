@@ -36,6 +36,8 @@ def vcpu_init(
         if counted != vcpu.features:
             raise KvmError(EINVAL, initialising(features))
         reset(vcpu)
+    if vcpu.has_run:
+        vcpu.memslots.unmap()
     if not (vcpu.has_run and vcpu.behaviour.reset_keeps_pending):
         vcpu.cpu.withdraw_interrupts()  # vcpu_reset_hcr
     if PMU_V3 in asked and vcpu.pmu is None:
