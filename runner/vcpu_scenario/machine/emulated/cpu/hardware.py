@@ -301,6 +301,13 @@ class Hardware(RegisterFile):
         """The same for what is to be written."""
         return self.engine.translate(va, uc.UC_PROT_WRITE) if self.mmu_on else va
 
+    def translate_fetch(self, va: int) -> int | None:
+        """The same for an instruction; it need not be readable to EL0, whose page it may be."""
+        if not self.mmu_on:
+            return va
+        found = self.engine.translate(va, uc.UC_PROT_EXEC)
+        return self.engine.translate(va) if found is None else found
+
     def _drop_code(self, start: int, end: int) -> None:
         """Drops what was translated from these IPAs. Unicorn would take them for virtual ones."""
         sctlr = self.sctlr_el1.value
@@ -312,7 +319,7 @@ class Hardware(RegisterFile):
 
     def word_at_pc(self) -> int:
         """The instruction at pc; 0 where it cannot be read."""
-        ipa = self.translate(self.regs[32])
+        ipa = self.translate_fetch(self.regs[32])
         return 0 if ipa is None else self.stage2.word(ipa)
 
 

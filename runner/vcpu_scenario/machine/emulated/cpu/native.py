@@ -232,7 +232,7 @@ def software_step(cpu: Hardware) -> int | None:
     """A pending step waits for the fetch of its instruction, which may abort first."""
     if cpu.hsr != esr.STEP_PENDING:
         return esr.EC_SOFTSTP_LOW
-    ipa = cpu.translate(cpu.pc)
+    ipa = cpu.translate_fetch(cpu.pc)
     if ipa is None:
         return esr.EC_SOFTSTP_LOW
     slot = cpu.stage2.slot_at(ipa)

@@ -39,6 +39,8 @@ def vcpu_init(
     elif vcpu.number:
         vcpu.mpidr = mpidr_of(vcpu.number)
         vcpu.cpu.engine.write_sys(sysregs.VMPIDR_EL2, vcpu.mpidr)
+    if vcpu.has_run:
+        vcpu.memslots.unmap()
     if not (vcpu.has_run and vcpu.behaviour.reset_keeps_pending):
         vcpu.cpu.withdraw_interrupts()  # vcpu_reset_hcr
     if PMU_V3 in asked and vcpu.pmu is None:

@@ -58,6 +58,12 @@ class Memslots:
         """``KVM_USER_MEM_SLOTS``."""
         return _MANY_SLOTS if self.behaviour.memslots_32767 else _SLOTS
 
+    def unmap(self) -> None:
+        """``stage2_unmap_vm``: the guest's accesses fault again, each page's first."""
+        for slot in self._slots.values():
+            if slot.present:
+                self.stage2.unmap(slot.host)
+
     def add(self, slot: Memslot) -> None:
         """A slot with the number after the highest that there was."""
         number = max(self._slots, default=-1) + 1
