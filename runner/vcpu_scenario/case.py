@@ -19,6 +19,7 @@ from vcpu_scenario.ioctls import (
     CreateVcpu,
     CreateVgic,
     CreateVm,
+    EmptyRing,
     EnableCap,
     GetDirtyLog,
     GetVcpuAttr,
@@ -246,6 +247,7 @@ Action: TypeAlias = (
     | ClearDirtyLog
     | RemoveIoeventfd
     | RemoveCoalescedZone
+    | EmptyRing
     | SetSmcccFilter
     | SetStealTime
     | CreateVgic
@@ -275,7 +277,8 @@ class Device:
     """A device model that userspace runs.
 
     ``model`` names one of :mod:`vcpu_scenario.vmm.devices`; ``registers`` maps offsets to values of
-    a register file, ``replies`` offsets to the values that successive reads get. Accesses to a
+    a register file, ``replies`` offsets to the values that successive reads get. ``typed`` has what
+    a UART is to have sent with what is typed to it then, one after the other. Accesses to a
     ``console`` are answered without a trace of them, unless they are stepped.
     """
 
@@ -287,6 +290,7 @@ class Device:
     replies: tuple[tuple[int, tuple[int, ...]], ...] = ()
     input: bytes = b""
     console: bool = False
+    typed: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,12 +77,21 @@ class RemoveCoalescedZone:
 
 
 @dataclass(frozen=True, slots=True)
+class EmptyRing:
+    """No ioctl: the VMM takes all entries out of the coalesced ring, whose next one is ``at``."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetSmcccFilter:
-    """``KVM_ARM_VM_SMCCC_FILTER``: ``action`` is one of ``KVM_SMCCC_FILTER_*``."""
+    """``KVM_ARM_VM_SMCCC_FILTER``: ``action`` is one of ``KVM_SMCCC_FILTER_*``, ``pad`` each byte
+    of the padding."""
 
     base: int
     count: int
     action: int
+    pad: int = 0
 
 
 @dataclass(frozen=True, slots=True)

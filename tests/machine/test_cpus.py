@@ -16,7 +16,7 @@ from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.machine.emulated.kvm.idfields import ctr_fits
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.machine.interface import Unsupported
-from vcpu_scenario.running.target import Emulated
+from vcpu_scenario.running.targets import Emulated
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
 
@@ -99,12 +99,6 @@ def test_pan_is_told() -> None:
 def test_an_unknown_cpu_is_refused_with_those_there_are() -> None:
     with pytest.raises(UnknownHost, match="no host is called `cortex-a99`"):
         Emulated(cpu="cortex-a99")
-
-
-@pytest.mark.parametrize("kernel", ["5.10", "6.12"])
-@pytest.mark.parametrize("word", [0xD539_0021, 0xD539_0001], ids=["clidr_el1", "ccsidr_el1"])
-def test_caches_that_nobody_looked_at_are_told(word: int, kernel: str) -> None:
-    assert "CLIDR_EL1" in str(run("cortex-a76", [word], kernel).unmodelled)
 
 
 def test_a_kernel_that_was_never_seen_on_a_cpu_is_not_guessed() -> None:

@@ -17,6 +17,7 @@ from vcpu_scenario.kvm.features import PMU_V3
 _CAPS: Final = {
     "arm_nisv_to_user": "KVM_CAP_ARM_NISV_TO_USER",
     "arm_system_suspend": "KVM_CAP_ARM_SYSTEM_SUSPEND",
+    "arm_writable_imp_id_regs": "KVM_CAP_ARM_WRITABLE_IMP_ID_REGS",
 }
 _MOST_DATA: Final = 1 << 16
 

@@ -92,7 +92,7 @@ _CALLS: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = 
     SetSmcccFilter: (
         "KVM_ARM_VM_SMCCC_FILTER",
         lambda action, names: (
-            f"set_smccc_filter({action.base:#x}, {action.count:#x}, {action.action})"
+            f"set_smccc_filter({action.base:#x}, {action.count:#x}, {action.action}, {action.pad})"
         ),
     ),
     SetCounterOffset: (

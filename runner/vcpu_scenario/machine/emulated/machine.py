@@ -16,7 +16,7 @@ from vcpu_scenario.ioctls import (
     SetMemoryRegion,
     SetSmcccFilter,
 )
-from vcpu_scenario.kernels.hosts import ranges_of_host
+from vcpu_scenario.kernels.hosts import lacks_gic, ranges_of_host
 from vcpu_scenario.kernels.release import parse_range, parse_release
 from vcpu_scenario.kernels.table import Kernel, kernel
 from vcpu_scenario.kvm import abi
@@ -181,11 +181,18 @@ class EmulatedMachine:
         stealtime.set_ipa(self._vcpu, addr)
 
     def create_gic(self, gic: Gic) -> None:
+        self._check_gic(gic.version)
         vgicdevice.set_up(self._vcpu, gic)
         self._identify()
 
     def create_vgic(self, version: Literal[2, 3]) -> None:
+        self._check_gic(version)
         vgicdevice.create(self._vcpu, version)
+
+    def _check_gic(self, version: int) -> None:
+        name = self.kernel.name
+        if "+" in name and (reason := lacks_gic(parse_release(name).host, version)):
+            raise Unsupported(reason)
 
     def set_vgic_attr(self, group: int, attr: int, value: int | None) -> None:
         vgicdevice.set_attribute(self._vcpu, group, attr, value)
@@ -331,6 +338,8 @@ class EmulatedMachine:
         vcpu = self._vcpu
         if (error := vgicdevice.first_run(vcpu)) == 0:
             if (error := pmuregs.first_run(vcpu)) == 0:
+                if vcpu.behaviour.affinities_indexed and not vcpu.vm.has_run:
+                    vcpu.vm.index_affinities()
                 vcpu.has_run = vcpu.vm.has_run = True
         elif vcpu.behaviour.vm_dead_without_vgic:
             self._registers = _DEAD

@@ -84,6 +84,8 @@ class VcpuRun:
             if self.shares_clock:
                 vcpu.seconds = min(seconds, instructions / TICKS_OF_A_SECOND)
             result = self._loop(step, instructions, seconds)
+            if vcpu.gic is None and vcpu.cpu.timers.in_use:
+                timerlines.update(vcpu)  # kvm_timer_update_run: what userspace is told
             vcpu.cpu.sound = True
         if vcpu.pmu is not None:
             vcpu.pmu.fold()
@@ -133,8 +135,7 @@ class VcpuRun:
             if exception in self._maybe_settled_in_hyp or vcpu.host_interrupt:
                 exception = self._leave_hyp(exception)
             left = regs[_PC]
-            if timers.in_use:
-                timers.clock.count += TICKS_OF_AN_EXIT
+            timers.clock.count += TICKS_OF_AN_EXIT
             if step is not None:
                 step.clear()
             if gic is not None:

@@ -16,6 +16,7 @@ import os
 import platform
 import signal
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Final, Literal
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
@@ -46,6 +47,10 @@ from vcpu_scenario.machine.real.memory import GuestMemory
 _CAPABILITIES: Final = {
     "arm_nisv_to_user": (abi.KVM_CAP_ARM_NISV_TO_USER, "nisv"),
     "arm_system_suspend": (abi.KVM_CAP_ARM_SYSTEM_SUSPEND, "system_suspend"),
+    "arm_writable_imp_id_regs": (
+        abi.KVM_CAP_ARM_WRITABLE_IMP_ID_REGS,
+        "writable_imp_id_regs",
+    ),
     "manual_dirty_log_protect2": (
         abi.KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
         "manual_dirty_log_protect2",
@@ -76,12 +81,8 @@ class RealMachine:
             kvm = self._kvm = self._open(device)
             self._vm = self._keep_fd(_create_vm(kvm))
             self._size = call(kvm, uapi.KVM_GET_VCPU_MMAP_SIZE, 0, "KVM_GET_VCPU_MMAP_SIZE")
-            self._vcpu, shared = self._create_vcpu(0)
             self._resources = self._resources.pop_all()
-        self._run = abi.kvm_run.from_buffer(shared)
-        self._vcpus = [(self._vcpu, self._run)]
-        ring_at = abi.COALESCED_RING_PAGE * mmap.PAGESIZE
-        self._ring = abi.kvm_coalesced_mmio_ring.from_buffer(shared, ring_at)
+        self._selected = 0
         self._memory = GuestMemory(self._vm)
         self._ioeventfds: list[tuple[Ioeventfd, int]] = []
         self._signalled: list[int] = []
@@ -91,6 +92,24 @@ class RealMachine:
         self._signal_pending = False
         previous = signal.signal(signal.SIGALRM, _wake)
         self._resources.callback(signal.signal, signal.SIGALRM, previous)
+
+    @cached_property
+    def _vcpus(self) -> list[tuple[int, abi.kvm_run]]:
+        """Their files, and what they share. The first is made when it is needed: some capabilities
+        can only be enabled before."""
+        vcpu, shared = self._create_vcpu(0)
+        ring_at = abi.COALESCED_RING_PAGE * mmap.PAGESIZE
+        self._ring = abi.kvm_coalesced_mmio_ring.from_buffer(shared, ring_at)
+        return [(vcpu, abi.kvm_run.from_buffer(shared))]
+
+    def _with_a_vcpu(self) -> int:
+        """The VM's file, once a vCPU is there."""
+        assert self._vcpus
+        return self._vm
+
+    @property
+    def _vcpu(self) -> int:
+        return self._vcpus[self._selected][0]
 
     def _create_vcpu(self, number: int) -> tuple[int, mmap.mmap]:
         vcpu = self._keep_fd(call(self._vm, uapi.KVM_CREATE_VCPU, number, "KVM_CREATE_VCPU"))
@@ -120,10 +139,11 @@ class RealMachine:
 
     @property
     def run(self) -> abi.kvm_run:
-        return self._run
+        return self._vcpus[self._selected][1]
 
     @property
     def ring(self) -> abi.kvm_coalesced_mmio_ring:
+        self._with_a_vcpu()
         return self._ring
 
     def enable_cap(self, cap: str) -> None:
@@ -138,16 +158,17 @@ class RealMachine:
     def ask_cap(self, asked: EnableCap) -> None:
         request = uapi.kvm_enable_cap(cap=asked.cap, flags=asked.flags)
         request.args[0] = asked.arg
-        call(self._vm, uapi.KVM_ENABLE_CAP, request, f"KVM_ENABLE_CAP {asked.cap}")
+        call(self._with_a_vcpu(), uapi.KVM_ENABLE_CAP, request, f"KVM_ENABLE_CAP {asked.cap}")
 
     def try_vm(self, type_: int) -> None:
         os.close(call(self._kvm, uapi.KVM_CREATE_VM, type_, f"KVM_CREATE_VM {type_:#x}"))
 
     def try_vcpu(self, number: int) -> None:
-        self._keep_fd(call(self._vm, uapi.KVM_CREATE_VCPU, number, f"KVM_CREATE_VCPU {number}"))
+        made = call(self._with_a_vcpu(), uapi.KVM_CREATE_VCPU, number, f"KVM_CREATE_VCPU {number}")
+        self._keep_fd(made)
 
     def create_irqchip(self) -> None:
-        call(self._vm, uapi.KVM_CREATE_IRQCHIP, 0, "KVM_CREATE_IRQCHIP")
+        call(self._with_a_vcpu(), uapi.KVM_CREATE_IRQCHIP, 0, "KVM_CREATE_IRQCHIP")
 
     def set_counter_offset(self, asked: SetCounterOffset) -> None:
         what = "KVM_ARM_SET_COUNTER_OFFSET"
@@ -179,6 +200,7 @@ class RealMachine:
         filter_ = uapi.kvm_smccc_filter(
             base=asked.base, nr_functions=asked.count, action=asked.action
         )
+        ctypes.memset(ctypes.addressof(filter_) + uapi.kvm_smccc_filter.pad.offset, asked.pad, 15)
         group, attr = uapi.KVM_ARM_VM_SMCCC_CTRL, uapi.KVM_ARM_VM_SMCCC_FILTER
         attributes.set_known(self._vm, group, attr, filter_, "KVM_ARM_VM_SMCCC_FILTER")
 
@@ -233,7 +255,7 @@ class RealMachine:
             self._vcpus.append((vcpu, abi.kvm_run.from_buffer(shared)))
 
     def select(self, vcpu: int) -> None:
-        self._vcpu, self._run = self._vcpus[vcpu]
+        self._selected = vcpu
 
     def vcpu_init(self, features: Sequence[str], target: int | None = None, bits: int = 0) -> None:
         init = uapi.kvm_vcpu_init()

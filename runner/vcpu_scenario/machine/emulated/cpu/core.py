@@ -20,7 +20,7 @@ from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import aborts, native, uc
-from vcpu_scenario.machine.emulated.cpu.alignment import Alignment
+from vcpu_scenario.machine.emulated.cpu.alignment import Alignment, misaligned
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters, DebugUnit
 from vcpu_scenario.machine.emulated.cpu.hardware import (
     EXIT_IRQ,
@@ -144,7 +144,7 @@ class Cpu(Hardware):
                 self.clear_ss()
         elif not self._mdcr & MDCR_TDE:
             return self._enter_one_by_one(budget)
-        if self.vserror is not None:
+        if self.serror_pends:
             return self._enter_one_by_one(budget)
         while budget > 0:
             if self.timers.in_use or self.perf.running:
@@ -196,7 +196,7 @@ class Cpu(Hardware):
                 return EXIT_IRQ
             self.take_pending_serror()
             self.rebuild_flags()
-            if self.vserror is not None and native.reads_isr(self):
+            if self.serror_pends and native.reads_isr(self):
                 outcome = self.finish_natively()
             else:
                 outcome = self._run(1)
@@ -278,13 +278,15 @@ class Cpu(Hardware):
             self.take_to_el1(self.hsr)
             return None
         va = self.vaddress.value
+        if exception not in _DATA_ABORTS and aborts.fetched_on(self, va):
+            return misaligned(self)
         if self.mmu_on:
             translated = self.hsr & _FAULT_STATUS < _EXTERNAL
             if translated and (level := oversized(self, va)) is not None:
                 self.take_to_el1(self.hsr & ~_FAULT_STATUS | level, va)
                 return None
             if (table := unmapped_table(self, va)) is not None:
-                return aborts.table_walk_abort(self, exception, va, table)
+                return aborts.table_walk_abort(self, exception, va, table.at)
         if exception in _DATA_ABORTS and self.is_big_endian:
             va = aborts.first_half(self, self.word_at_pc(), va)
         self.take_to_el1(self.hsr, va)

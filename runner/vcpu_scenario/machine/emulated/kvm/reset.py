@@ -94,7 +94,9 @@ def reset(vcpu: Vcpu) -> None:
         if reg != CORE_REGISTERS["pstate"]:
             registers[reg][1](vcpu, 0)
     vcpu.cpu.pstate = DAIF | EL1H
-    vcpu.mpidr = mpidr_of(vcpu.number)
+    if not vcpu.behaviour.vcpu_ids_reset_once:
+        vcpu.mpidr = mpidr_of(vcpu.number)
+        vcpu.clidr = None
     vcpu.kept.clear()
     vcpu.unloaded.clear()
     reset_system_registers(vcpu)

@@ -13,7 +13,7 @@ from vcpu_scenario.machine.emulated.cpu.native import PMU_GROUPS, iss_encoding
 from vcpu_scenario.machine.emulated.cpu.timers import ISTATUS, Timers
 from vcpu_scenario.machine.emulated.kvm import cacheregs, pmuregs
 from vcpu_scenario.machine.emulated.kvm.guestdebug import guest_registers_in_use
-from vcpu_scenario.machine.emulated.kvm.idregs import id_register
+from vcpu_scenario.machine.emulated.kvm.idregs import id_register, implementation_id
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined, skip_instruction
 from vcpu_scenario.machine.emulated.kvm.vcpu import UNKNOWN_RESET, Vcpu
 from vcpu_scenario.machine.emulated.vgic import UNDEF
@@ -53,7 +53,7 @@ def reset_system_registers(vcpu: Vcpu) -> None:
     cpu = vcpu.cpu
     for encoding, value in RESET_VALUES.items():
         cpu.engine.write_sys(encoding, value)
-    cpu.engine.write_sys(sysregs.VPIDR_EL2, vcpu.model.midr)
+    cpu.engine.write_sys(sysregs.VPIDR_EL2, implementation_id(vcpu, sysregs.MIDR_EL1))
     cpu.engine.write_sys(sysregs.VMPIDR_EL2, vcpu.mpidr)
     traps = HCR_TVM
     if vcpu.behaviour.ctr_trapped:
@@ -181,10 +181,6 @@ def _vm_register(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | Non
     return None
 
 
-def _implementation_id(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
-    return 0
-
-
 def _set_way(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
     """``kvm_set_way_flush``: KVM flushes the VM's memory, and looks out again for when the caches
     are switched."""
@@ -273,8 +269,8 @@ _HANDLERS: Final[dict[Encoding, Access]] = {
     sysregs.DBGAUTHSTATUS_EL1: _raz_wi,
     sysregs.CTR_EL0: cacheregs.access_ctr,
     sysregs.ACTLR_EL1: _actlr,
-    sysregs.REVIDR_EL1: _implementation_id,
-    sysregs.AIDR_EL1: _implementation_id,
+    sysregs.REVIDR_EL1: implementation_id,
+    sysregs.AIDR_EL1: implementation_id,
     sysregs.CNTP_TVAL_EL0: _physical_timer,
     sysregs.CNTP_CTL_EL0: _physical_timer,
     sysregs.CNTP_CVAL_EL0: _physical_timer,

@@ -15,7 +15,7 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters
 from vcpu_scenario.machine.emulated.kvm.pmu import Pmu
-from vcpu_scenario.machine.emulated.kvm.slots import Memslots
+from vcpu_scenario.machine.emulated.kvm.slots import Memslots, ipa_limit
 from vcpu_scenario.machine.emulated.kvm.vm import Vm, mpidr_of
 from vcpu_scenario.machine.emulated.vgic import Vgic
 
@@ -75,7 +75,7 @@ class Vcpu:
         vm: Vm | None = None,
     ) -> None:
         """``vm`` is the one that this is a further vCPU of."""
-        vm = vm or Vm(Memslots(cpu.stage2, behaviour))
+        vm = vm or Vm(Memslots(cpu.stage2, behaviour, ipa_limit(behaviour, model.pa_bits)))
         self.vm: Final = vm
         self.number: Final = len(vm.vcpus)
         vm.vcpus.append(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from errno import EBADF, EBUSY, EEXIST
 from typing import Final, Literal
 
@@ -15,6 +16,7 @@ from vcpu_scenario.machine.emulated.kvm.interrupts import NR_IRQS, connect, feat
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.kvm.vm import Vm, mpidr_of
 from vcpu_scenario.machine.emulated.vgic.device import DeviceV2, DeviceV3
+from vcpu_scenario.machine.emulated.vgic.irq import TIMER_PPIS
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
 from vcpu_scenario.machine.interface import KvmError, NotModelled, Unsupported
 
@@ -64,7 +66,13 @@ def create(vcpu: Vcpu, version: Literal[2, 3]) -> None:
         connect(vm.on_cpu)
 
     kind = DeviceV2 if version == 2 else DeviceV3
-    device = kind(lambda nr_irqs: features(vcpu.behaviour, nr_irqs), len(vm.vcpus), initialised)
+    device = kind(
+        lambda nr_irqs: replace(
+            features(vcpu.behaviour, nr_irqs), ipa_limit=vcpu.memslots.ipa_limit
+        ),
+        len(vm.vcpus),
+        initialised,
+    )
     device.ran = lambda number: vm.vcpus[number].has_run
     vm.vgic = device
 
@@ -162,7 +170,9 @@ def first_run(vcpu: Vcpu) -> int:
             return error
         device.mapped = True
     assert vcpu.gic is not None
-    vcpu.gic.first_run()
+    # The CPUs with Armv8.2 have VHE here, where the guest has both timers of the hardware.
+    both = vcpu.behaviour.timer_lines_uncached or vcpu.model.armv8_2
+    vcpu.gic.first_run(TIMER_PPIS if both else TIMER_PPIS[:1])
     return 0
 
 

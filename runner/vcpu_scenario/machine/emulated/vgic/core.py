@@ -331,11 +331,12 @@ class Interrupts:
     def deactivation_traps(self) -> bool:
         return self.active_outside_lrs or self._spis_queued > 0
 
-    def first_run(self) -> None:
+    def first_run(self, driven: tuple[int, ...] = (VIRTUAL_TIMER_PPI,)) -> None:
         """The first ``KVM_RUN`` gives the timers' PPIs to the timers (``kvm_timer_enable``):
-        from then on ``KVM_IRQ_LINE`` takes them and does nothing. The virtual timer's line is then
-        what the timer makes it: low."""
-        self.inject(VIRTUAL_TIMER_PPI, False)
+        from then on ``KVM_IRQ_LINE`` takes them and does nothing. Of those that are ``driven`` the
+        line is then what the timer makes it: low."""
+        for intid in driven:
+            self.inject(intid, False)
         for intid in TIMER_PPIS:
             self.irqs[intid].owned = True
 
