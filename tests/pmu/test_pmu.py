@@ -189,3 +189,20 @@ def test_a_step_is_not_ended_by_a_timer_that_never_fires() -> None:
         machine.set_one_reg(id_of("cntv_ctl_el0"), 1)
         machine.set_one_reg(id_of("cntv_ctl_el0"), 0)
         assert stored(machine, NOP, x0=5) == 5
+
+
+def test_each_vcpu_counts_for_itself() -> None:
+    with made(vcpus=2) as machine:
+        for number in (0, 1):
+            machine.select(number)
+            initialise(machine)
+            machine.set_one_reg(id_of("pmevtyper0_el0"), 8)
+            machine.set_one_reg(id_of("pmevcntr0_el0"), 100 * number)
+            machine.set_one_reg(id_of("pmcntenset_el0"), 1)
+            machine.set_one_reg(id_of("pmcr_el0"), 0x3001)
+        found = []
+        for number in (0, 1, 0):
+            machine.select(number)
+            found.append(stored(machine, NOP, MRS_PMEVCNTR0))
+    assert found[:2] == [2, 102]
+    assert 2 < found[2] < 100
