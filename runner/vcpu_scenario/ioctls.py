@@ -137,6 +137,32 @@ class HasVgicAttr:
 
 
 @dataclass(frozen=True, slots=True)
+class SetVcpuAttr:
+    """``KVM_SET_DEVICE_ATTR`` of a vCPU; ``value`` None hands no address over."""
+
+    group: int
+    attr: int
+    value: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetVcpuAttr:
+    """``KVM_GET_DEVICE_ATTR`` of a vCPU: ``value`` is what is expected, None for any."""
+
+    group: int
+    attr: int
+    value: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HasVcpuAttr:
+    """``KVM_HAS_DEVICE_ATTR`` of a vCPU."""
+
+    group: int
+    attr: int
+
+
+@dataclass(frozen=True, slots=True)
 class Irqfd:
     """``KVM_IRQFD``: the eventfd that the VMM has for ``gsi`` raises it. One that is resampled
     tells the VMM by a second eventfd when the guest has ended the interrupt."""

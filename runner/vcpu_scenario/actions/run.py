@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
-from vcpu_scenario.actions.kind import YES, Kind, Node, Reader
+from vcpu_scenario.actions.kind import Kind, Node, Reader, bare, number
 from vcpu_scenario.case import (
     HostInterrupt,
     ImmediateExit,
@@ -57,55 +57,32 @@ def _read_ring(key: str, node: Node, reader: Reader) -> Iterable[EmptyRing]:
 
 
 KINDS: Final = (
-    Kind(
-        RunAgain,
-        schema={
-            "run_again": {
-                "description": "Nothing, but that KVM_RUN is called again: after a system event or"
-                " an error, where a run without actions ends.",
-                **YES,
-            }
-        },
-        read=lambda key, node, reader: [RunAgain()],
-        write=lambda action: {"run_again": True},
-        perform=lambda machine, action: None,
-        words=lambda action, name: "goes on all the same",
+    bare(
+        RunAgain(),
+        "run_again",
+        "Nothing, but that KVM_RUN is called again: after a system event or"
+        " an error, where a run without actions ends.",
+        lambda machine, action: None,
+        "goes on all the same",
     ),
-    Kind(
-        PendSignal,
-        schema={
-            "signal": {
-                "description": "A signal is pending when the next KVM_RUN starts, which lets it"
-                " through (KVM_SET_SIGNAL_MASK).",
-                **YES,
-            }
-        },
-        read=lambda key, node, reader: [PendSignal()],
-        write=lambda action: {"signal": True},
-        perform=lambda machine, action: machine.pend_signal(),
-        words=lambda action, name: "a signal is pending for the next run",
+    bare(
+        PendSignal(),
+        "signal",
+        "A signal is pending when the next KVM_RUN starts, which lets it"
+        " through (KVM_SET_SIGNAL_MASK).",
+        lambda machine, action: machine.pend_signal(),
+        "a signal is pending for the next run",
     ),
-    Kind(
-        ImmediateExit,
-        schema={
-            "immediate_exit": {
-                "description": "run->immediate_exit is 1 for the next KVM_RUN alone.",
-                **YES,
-            }
-        },
-        read=lambda key, node, reader: [ImmediateExit()],
-        write=lambda action: {"immediate_exit": True},
-        perform=_immediate_exit,
-        words=lambda action, name: "immediate_exit = 1",
+    bare(
+        ImmediateExit(),
+        "immediate_exit",
+        "run->immediate_exit is 1 for the next KVM_RUN alone.",
+        _immediate_exit,
+        "immediate_exit = 1",
     ),
     Kind(
         SetMmioData,
-        schema={
-            "reply": {
-                "$ref": "#/definitions/number",
-                "description": "Overwrites all eight bytes of run->mmio.data.",
-            }
-        },
+        schema={"reply": number("Overwrites all eight bytes of run->mmio.data.")},
         read=lambda key, node, reader: [SetMmioData(reader.word(node))],
         write=lambda action: {"reply": action.value},
         perform=_mmio_data,
@@ -120,8 +97,7 @@ KINDS: Final = (
                 "additionalProperties": False,
                 "minProperties": 1,
                 "properties": {
-                    key: {"$ref": "#/definitions/number", "description": f"run->{field}."}
-                    for key, (field, _) in _FORGED.items()
+                    key: number(f"run->{field}.") for key, (field, _) in _FORGED.items()
                 },
             }
         },
@@ -133,29 +109,22 @@ KINDS: Final = (
     Kind(
         EmptyRing,
         schema={
-            "empty_ring": {
-                "$ref": "#/definitions/number",
-                "description": "Takes all entries out of the coalesced ring: ring->first and "
-                "ring->last are this index, at which the next entry is put.",
-            }
+            "empty_ring": number(
+                "Takes all entries out of the coalesced ring: ring->first and "
+                "ring->last are this index, at which the next entry is put."
+            )
         },
         read=_read_ring,
         write=lambda action: {"empty_ring": action.at},
         perform=_empty_ring,
         words=lambda action, name: f"ring->first = ring->last = {action.at}",
     ),
-    Kind(
-        HostInterrupt,
-        schema={
-            "host_interrupt": {
-                "description": "A host interrupt arrives between two entries of the next KVM_RUN. "
-                "Only the emulated machine does this on request.",
-                **YES,
-            }
-        },
-        read=lambda key, node, reader: [HostInterrupt()],
-        write=lambda action: {"host_interrupt": True},
-        perform=lambda machine, action: machine.host_interrupt(),
-        words=lambda action, name: "a host interrupt comes during the next run",
+    bare(
+        HostInterrupt(),
+        "host_interrupt",
+        "A host interrupt arrives between two entries of the next KVM_RUN. "
+        "Only the emulated machine does this on request.",
+        lambda machine, action: machine.host_interrupt(),
+        "a host interrupt comes during the next run",
     ),
 )

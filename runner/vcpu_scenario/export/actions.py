@@ -122,7 +122,7 @@ def write_memory(addr: int, data: bytes, names: Names) -> list[str]:
 
 
 def _irq_line(action: SetIrqLine, names: Names) -> Iterator[str]:
-    kind, number = action.irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT, action.irq & 0xFF_FFFF
+    kind, number = action.irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT & 0xF, action.irq & 0xF0FF_FFFF
     yield f"irq_line({_IRQ_TYPES.get(kind, str(kind))}, {number}, {action.level});"
 
 

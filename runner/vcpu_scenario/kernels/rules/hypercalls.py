@@ -8,6 +8,14 @@ from vcpu_scenario.kernels.rules.rule import Commit, Rule, recorded, source
 
 HYPERCALLS: Final[tuple[Rule, ...]] = (
     Rule(
+        "affinities_indexed",
+        (">=6.7",),
+        "of vCPUs to which the VMM gave the same MPIDR_EL1 before the first run, PSCI finds the "
+        "last; before, the first",
+        recorded("Debian's 5.10 and 6.1 against 6.12 and 7.2, CPU_ON"),
+        (Commit("5544750efd51", "KVM: arm64: Build MPIDR to vcpu index cache at runtime", "6.7"),),
+    ),
+    Rule(
         "smc_undefined",
         ("<=4.14",),
         "SMC is undefined in the guest",

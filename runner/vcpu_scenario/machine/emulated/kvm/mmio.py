@@ -21,7 +21,6 @@ _SSE = 1 << 21
 _SF = 1 << 15
 _NISV_ISS = decode.CM | decode.WNR | 0x3F
 _S1PTW = 1 << 7
-_IPA_LIMIT = 1 << 40
 
 
 def handle_guest_abort(vcpu: Vcpu) -> int:
@@ -30,7 +29,7 @@ def handle_guest_abort(vcpu: Vcpu) -> int:
     hsr, ipa, far = cpu.hsr, cpu.ipa, cpu.far
     vcpu.fault_far = far
     fetch = esr.class_of(hsr) == esr.EC_IABT_LOW
-    if ipa >= _IPA_LIMIT and vcpu.behaviour.ipa_beyond_limit_aborts:
+    if ipa >= vcpu.memslots.ipa_limit and vcpu.behaviour.ipa_beyond_limit_aborts:
         # KVM tells the IPA in the place of the virtual address.
         inject_abort(vcpu, far=ipa | far & PAGE - 1, fetch=fetch)
         return 1
