@@ -36,10 +36,10 @@ def main() -> int:
     parser.add_argument("--lab", required=True, metavar="KERNEL")
     parser.add_argument("tests", nargs="*", help="by default all that there are")
     given = parser.parse_args()
-    table = _table()
+    known = table()
     with tempfile.TemporaryDirectory() as folder:
-        programs = of_the_kernel(given.tests or list(table), Path(folder))
-    said = _scenarios(given.lab, sorted({path for name in programs for path in table[name]}))
+        programs = of_the_kernel(given.tests or list(known), Path(folder))
+    said = _scenarios(given.lab, sorted({path for name in programs for path in known[name]}))
     wrong = 0
     with Lab(given.lab) as lab:
         for name, data in programs.items():
@@ -47,25 +47,25 @@ def main() -> int:
             word = "lost"
             if isinstance(ended, Ended):
                 word = _WORDS.get(ended.status, f"not ok, status {ended.status}")
-            cases = sum((said[path] for path in table[name]), Counter[str]())
+            cases = sum((said[path] for path in known[name]), Counter[str]())
             bad = sum(count for verdict, count in cases.items() if verdict not in ("pass", "skip"))
             wrong += word == "ok" and bool(bad or not cases)
             counted = ", ".join(f"{count} {verdict}" for verdict, count in sorted(cases.items()))
             counted = counted or "nothing expected of this kernel"
             print(f"{name:24} | {word:24} | {counted}", flush=True)
             if word not in _WORDS.values() and isinstance(ended, Ended):
-                print("    " + "\n    ".join(_failure(ended.output)))
+                print("    " + "\n    ".join(failure(ended.output)))
     return int(wrong > 0)
 
 
-def _failure(output: str) -> Sequence[str]:
+def failure(output: str) -> Sequence[str]:
     """The lines that say what failed."""
     lines = output.splitlines()
     said = [number for number, line in enumerate(lines) if line.startswith(("not ok", "===="))]
     return lines[said[0] if said else -1 :][:8]
 
 
-def _table() -> Mapping[str, Sequence[str]]:
+def table() -> Mapping[str, Sequence[str]]:
     """The scenarios of each selftest that has some."""
     text = (ROOT / "docs" / "selftests.md").read_text()
     return {row["test"]: _LINK.findall(row["scenarios"]) for row in _ROW.finditer(text)}
