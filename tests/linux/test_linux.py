@@ -86,7 +86,8 @@ def test_an_image_says_where_it_goes_and_what_it_takes() -> None:
     ("data", "why"),
     [
         (b"", "too short"),
-        (bytes(64), "no arm64 Image"),
+        (bytes(64), "neither an arm64 Image nor code"),
+        (b"\x7fELF".ljust(64, b"\0"), "neither an arm64 Image nor code"),
         (b"\x1f\x8b".ljust(64, b"\0"), "gzip"),
         (struct.pack("<8xQQQ24x4s4x", 0, 8, 0, b"ARM\x64"), "sizes that cannot be"),
         (struct.pack("<8xQQQ24x4s4x", 0, MIB, 1, b"ARM\x64"), "big-endian"),
@@ -95,6 +96,11 @@ def test_an_image_says_where_it_goes_and_what_it_takes() -> None:
 def test_what_is_no_image_is_refused_in_words(data: bytes, why: str) -> None:
     with pytest.raises(NotAGuest, match=why):
         read_image(data)
+
+
+def test_code_without_a_header_goes_where_vmms_load_it() -> None:
+    code = struct.pack("<16I", *[0xD503_201F] * 16)
+    assert read_image(code) == KernelImage(0x8_0000, len(code) + 2 * MIB)
 
 
 def test_the_vcpu_starts_at_the_image_with_the_device_tree_in_x0(tmp_path: Path) -> None:

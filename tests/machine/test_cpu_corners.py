@@ -71,6 +71,31 @@ def test_a_branch_to_a_misaligned_address_is_a_fault_of_the_guest(target: int) -
     assert (regs["x1"], regs["x2"], regs["x3"]) == (PC_ALIGNMENT, target, target)
 
 
+def test_the_page_behind_a_misaligned_address_does_not_matter_to_stage_1_either() -> None:
+    """As random program 700117 on Debian's 6.12."""
+    target = BASE + 0x1FFF
+    regs = run(paged(guest(BR_X9, x9=target))).exits[0].regs
+    assert (regs["x1"], regs["x2"]) == (PC_ALIGNMENT, target)
+
+
+def test_a_store_is_decoded_where_el0_may_execute_but_not_read() -> None:
+    """As random program 820072 on Debian's 5.10."""
+    case = paged(guest(EXIT))
+    (exit_,) = run(replace(case, regs=(*case.regs, ("pstate", 0x3C0))), "5.10").exits
+    assert (exit_.exit, exit_.fields["addr"]) == ("MMIO", 0x0900_0000)
+
+
+def paged(case: Case) -> Case:
+    """With the MMU on: two pages that EL1 reads, writes and executes, and EL0 executes; devices for
+    both."""
+    tables = BASE + 0x8000
+    mapped = {0: 0x741, 1: tables + 0x1000 | 3, 512: tables + 0x2000 | 3}
+    mapped |= {1024 + page: BASE + page * 0x1000 | 0x703 for page in (0, 1)}
+    loads = [Load(tables + 8 * at, struct.pack("<Q", entry)) for at, entry in mapped.items()]
+    mmu = (("ttbr0_el1", tables), ("tcr_el1", 25), ("mair_el1", 0xFF), ("sctlr_el1", 0x30D0_0801))
+    return replace(case, loads=(*case.loads, *loads), regs=(*case.regs, *mmu))
+
+
 def test_each_return_to_a_misaligned_address_is_one() -> None:
     """Unicorn tells of code only while it is new to it."""
     again = (w.add_immediate(0, 0, 1), w.tbz(0, 1, 8), EXIT, w.ERET)

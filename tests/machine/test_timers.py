@@ -64,3 +64,32 @@ def test_a_timer_far_off_does_not_fire() -> None:
     trace = armed("virtual", 0x7FFF_FFFF, w.mrs(3, CONTROLS["virtual"]))
     assert trace.exits[0].exit == "DEBUG"
     assert trace.exits[0].regs["x3"] == 1
+
+
+WAIT = (w.mrs(2, (3, 3, 14, 0, 2)), w.mrs(3, (3, 3, 14, 0, 2)), 0xCB02_0063, 0xEB01_007F)
+"""mrs x2, cntvct_el0; mrs x3, cntvct_el0; sub x3, x3, x2; cmp x3, x1"""
+
+
+def test_a_loop_that_waits_for_a_second_ends_soon_and_a_little_late() -> None:
+    again = 0x54FF_FFA3  # b.lo to the second read
+    given = {"debug": GuestDebug(0x1_0001), "observe": ("x3",)}
+    limits = Limits(exits=1, instructions=10_000, seconds=0.3)
+    trace = run(code(*w.mov(1, SECOND), *WAIT, again, BRK, limits=limits, **given), "6.12")
+    assert trace.exits[0].exit == "DEBUG"
+    assert SECOND <= trace.exits[0].regs["x3"] < SECOND * 33 // 32 + 100
+
+
+def test_a_loop_that_waits_passes_no_timer_that_fires_before() -> None:
+    later = (*w.mov(1, SECOND), *WAIT, 0x54FF_FFA3)
+    trace = armed("virtual", SECOND // 10, *later)
+    assert trace.ended is Ending.INTERRUPTED
+    assert trace.exits[0].regs["x3"] < SECOND // 10 + 100
+
+
+def test_an_exit_takes_time_before_any_timer_was_enabled() -> None:
+    counter = (3, 3, 14, 0, 2)
+    words = [w.mrs(2, counter), *w.mov(0, 0x8400_0000)]
+    words += [0xD400_0002, w.mrs(3, counter), 0xCB02_0063, BRK]
+    given = {"debug": GuestDebug(0x1_0001), "observe": ("x3",)}
+    trace = run(code(*words, limits=Limits(exits=1), **given), "6.12")
+    assert trace.exits[0].regs["x3"] > 600

@@ -12,6 +12,7 @@ TEXT = """\
 title: a list
 guest: {words: [0xd4200000]}
 debug: {software_breakpoints: true}
+limits: {exits: 1}
 expect:
   - final: {reg_list: %s}
 """

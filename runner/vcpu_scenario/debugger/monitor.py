@@ -13,6 +13,7 @@ from vcpu_scenario.machine.interface import KvmError, NotModelled
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.verdict.result import Result, Verdict, guest_of
+from vcpu_scenario.vmm.endings import told
 
 if TYPE_CHECKING:
     from vcpu_scenario.debugger.history import History
@@ -98,7 +99,7 @@ class Monitor:
         try:
             self._history.act(SetIrqLine(_SPI | irq, level))
         except (KvmError, NotModelled) as refusal:
-            return f"{refusal}\n"
+            return f"{told(refusal) if isinstance(refusal, KvmError) else refusal}\n"
         self._lines[irq] = level
         return f"{irq}: {level}\n"
 

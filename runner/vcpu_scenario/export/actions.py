@@ -35,6 +35,7 @@ from vcpu_scenario.ioctls import (
     CreateIrqchip,
     CreateVcpu,
     CreateVm,
+    EmptyRing,
     EnableCap,
     ReadResamples,
     RestoreSnapshot,
@@ -144,6 +145,10 @@ def _run_field(action: SetRunField, names: Names) -> Iterator[str]:
     yield f"run->{action.field} = {value};"
 
 
+def _empty_ring(action: EmptyRing, names: Names) -> Iterator[str]:
+    yield f"empty_ring({action.at});"
+
+
 def _run_vcpu(action: RunVcpu, names: Names) -> Iterator[str]:
     raise Unexportable("run_vcpu: a program in C has one vCPU")
 
@@ -192,6 +197,7 @@ _OF: Final[Mapping[type[Action], Callable[[Any, Names], Iterable[str]]]] = {
     ImmediateExit: lambda action, names: ["run->immediate_exit = 1;"],
     SetMmioData: lambda action, names: [f"set_mmio_data({action.value:#x});"],
     SetRunField: _run_field,
+    EmptyRing: _empty_ring,
     SkipInstruction: lambda action, names: ["skip_instruction();"],
     SetVcpuEvents: _events,
     SetMpState: lambda action, names: [

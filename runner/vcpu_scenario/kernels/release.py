@@ -89,6 +89,10 @@ class RangeError(ValueError):
         self.expected = expected
 
 
+class NoSuchRelease(RangeError):
+    """No kernel was ever called so."""
+
+
 class Release(NamedTuple):
     """A release in the order of releases; a variant comes right after the release itself, and
     one on another host (:mod:`vcpu_scenario.kernels.hosts`) after the one on the default host."""
@@ -122,6 +126,13 @@ def parse_release(name: str) -> Release:
             f"{_shown(name)} is not a kernel release", name, "a release such as 6.12 or 6.12.107"
         )
     numbers, variant, host = match.groups()
+    major, *minor = map(int, numbers.split(".")[:2])
+    if minor and minor[0] > (last := _LAST_SERIES.get(major, minor[0])):
+        raise NoSuchRelease(
+            f"there is no {major}.{minor[0]}",
+            name,
+            f"{major}.{last} at the latest, after which {major + 1}.0 came",
+        )
     if variant and variant not in VARIANTS:
         raise RangeError(f"no variant is called `{variant}`", variant, _EXPECTED_VARIANT)
     try:
@@ -287,6 +298,8 @@ def _bounds(part: str) -> list[tuple[str, Release]]:
 def _bound(name: str) -> Release:
     try:
         release = parse_release(name)
+    except NoSuchRelease:
+        raise
     except RangeError as error:
         expected = error.expected if error.expected == _EXPECTED_VARIANT else EXPECTED
         raise RangeError(str(error), error.text, expected) from None

@@ -10,6 +10,7 @@ from vcpu_scenario.expectation import Final as FinalState
 from vcpu_scenario.language.nodes import Map
 from vcpu_scenario.language.scope import Problems
 
+_ANY_KIND: Final = {"any", "error", "interrupted"}
 _PARTS: Final = "`exits`, `stops`, `never`, `final` or `refused`"
 
 
@@ -35,6 +36,35 @@ def check_asserts(expectation: Expectation, clause: Map, problems: Problems) -> 
             expected=_PARTS,
             help="what belongs to a clause is indented as far as its first key",
         )
+
+
+def check_never(expectation: Expectation, clause: Map, problems: Problems) -> None:
+    """Reports exits that must not come where the run ends with the last exit that is expected, and
+    none of those can be one of these."""
+    key = clause.key("never")
+    banned, exits = expectation.never, expectation.exits or ()
+    if key is None or not all(_exclude(one, other) for one in banned for other in exits):
+        return
+    problems.add(
+        "`never` asserts nothing beside these exits",
+        key.span,
+        found="the run ends with the last of them, and none of them is like it",
+        expected="exits of which some number is left open",
+        help="end `exits` with `any: {repeat: {least: 0}}`, and the run goes on",
+    )
+
+
+def _exclude(one: ExpectedExit, other: ExpectedExit) -> bool:
+    """Whether no exit is like both."""
+    if _ANY_KIND & {one.kind, other.kind}:
+        return False
+    if one.kind != other.kind:
+        return True
+    values = {check.field: check.value for check in one.checks if check.mask is None}
+    return any(
+        check.mask is None and values.get(check.field, check.value) != check.value
+        for check in other.checks
+    )
 
 
 def _asserts(expectation: Expectation) -> bool:

@@ -167,6 +167,18 @@ class Machine(Protocol):
         """``KVM_HAS_DEVICE_ATTR`` of the vGIC."""
         ...
 
+    def set_vcpu_attr(self, group: int, attr: int, value: int | None) -> None:
+        """``KVM_SET_DEVICE_ATTR`` of the vCPU; the address of a value that is None is NULL."""
+        ...
+
+    def get_vcpu_attr(self, group: int, attr: int) -> int:
+        """``KVM_GET_DEVICE_ATTR`` of the vCPU."""
+        ...
+
+    def has_vcpu_attr(self, group: int, attr: int) -> None:
+        """``KVM_HAS_DEVICE_ATTR`` of the vCPU."""
+        ...
+
     def add_irqfd(self, irqfd: Irqfd) -> None:
         """``KVM_IRQFD``, with the eventfd that the VMM has for its gsi."""
         ...

@@ -92,8 +92,10 @@ def _cited(result: Result, document: Json) -> Result:
         Cause(tuple(each["rules"]), END if each["exit"] is None else each["exit"])
         for each in document.get("causes", ())
     )
+    if len(document["mismatches"]) != len(result.mismatches):
+        return result  # which then is not what the report says
     mismatches = tuple(
         replace(mismatch, rules=tuple(rule["name"] for rule in told["rules"]))
-        for mismatch, told in zip(result.mismatches, document["mismatches"], strict=False)
+        for mismatch, told in zip(result.mismatches, document["mismatches"], strict=True)
     )
     return replace(result, causes=causes, mismatches=mismatches)

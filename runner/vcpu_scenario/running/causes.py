@@ -35,6 +35,9 @@ _EXPLAINED: Final = 10_000_000
 """Instructions of a KVM_RUN: to look for causes runs a case dozens of times, which one that takes
 longer is not worth."""
 
+_MOST_EXITS: Final = 2_000
+"""Exits of such a run, and for the same reason."""
+
 _ORDER: Final[Mapping[str, int]] = {rule.name: place for place, rule in enumerate(RULES)}
 
 
@@ -52,12 +55,17 @@ def causes(case: Case, kernel_name: str) -> tuple[Cause, ...]:
 
 def explained(result: Result, judged: Callable[[ScenarioCase, Trace], Result]) -> Result:
     """``result`` of an emulated run with its causes, and with each mismatch the rules
-    behind it; as it is where a KVM_RUN took more than 10,000,000 instructions.
+    behind it; as it is where a KVM_RUN took more than 10,000,000 instructions, where the run has
+    more than 2,000 exits, or where a
+    console was answered without an exit, which makes of any run one that is long.
 
     A rule is behind a mismatch if without it the text that the mismatch breaks would hold.
     ``judged`` gives the result of a trace.
     """
     scenario_case = result.case
+    exits = () if result.trace is None else result.trace.exits
+    if len(exits) > _MOST_EXITS or any(one.console for one in scenario_case.case.devices):
+        return result
     case, own = _shortened(scenario_case.case), kernel(scenario_case.kernel)
     runs: dict[Rules, Trace | None] = {}
 
@@ -159,11 +167,13 @@ def first_change(trace: Trace, other: Trace | None) -> int | None:
 
 
 def run_without(own: Kernel, gone: Rules, case: Case) -> Trace | None:
-    """The run of ``case`` on a kernel that lacks the rules ``gone``, None if it cannot be run."""
+    """The run of ``case`` on a kernel that lacks the rules ``gone``, None if it cannot be run, or
+    ends in what is not modelled there, which says nothing of what such a kernel does."""
     try:
-        return run_as(with_rules(own.name, own.rules - gone), case)
+        trace = run_as(with_rules(own.name, own.rules - gone), case)
     except Unsupported:
         return None
+    return None if trace.ended is Ending.NOT_MODELLED else trace
 
 
 def run_as(which: Kernel, case: Case) -> Trace:

@@ -17,7 +17,8 @@ from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.records import Kind, Mismatch, StopFinding
 from vcpu_scenario.verdict.sofar import holds_so_far
 from vcpu_scenario.verdict.stops import compare_stops
-from vcpu_scenario.verdict.words import ENDINGS
+from vcpu_scenario.verdict.whole import cut_unasked, is_asked_for
+from vcpu_scenario.verdict.words import ENDINGS, INTERRUPTED_BY_VMM
 
 
 def judge(
@@ -45,7 +46,7 @@ def judge(
     if expectation.stops is not None:
         mismatches += compare_stops(expectation.stops, stops, guest, expectation.span, found)
     mismatches += compare_final(expectation.final, trace, guest)
-    return tuple(mismatches)
+    return tuple(mismatches) or tuple(cut_unasked(expectation, trace, ending(trace, limits)))
 
 
 def judge_so_far(
@@ -95,6 +96,8 @@ def unexpected_pass(xfail: Xfail) -> Mismatch:
 
 def ending(trace: Trace, limits: Limits) -> str:
     """Why the run ended, in words; empty for an ending that is not known."""
+    if trace.ended is Ending.INTERRUPTED and is_asked_for(trace):
+        return INTERRUPTED_BY_VMM
     return ENDINGS.get(trace.ended, "").format(exits=limits.exits, repeats=limits.repeats)
 
 

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     TOO_LONG = "too long"
     NOT_DONE = "not done"
     UNEXPECTED_PASS = "unexpected pass"
+    CUT = "cut"
 
     __repr__ = str.__repr__
 

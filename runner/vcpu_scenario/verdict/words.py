@@ -213,3 +213,4 @@ ENDINGS: Final[Mapping[Ending, str]] = {
     Ending.SYSTEM_EVENT: "the run ended at a system event",
 }
 """Why a run ended, for a person; keyed by :attr:`vcpu_scenario.trace.Trace.ended`."""
+INTERRUPTED_BY_VMM: Final = "the run was interrupted, as its VMM asked"

@@ -16,7 +16,7 @@ from vcpu_scenario.ioctls import (
     SetMemoryRegion,
     SetSmcccFilter,
 )
-from vcpu_scenario.kernels.hosts import ranges_of_host
+from vcpu_scenario.kernels.hosts import lacks_gic, ranges_of_host
 from vcpu_scenario.kernels.release import parse_range, parse_release
 from vcpu_scenario.kernels.table import Kernel, kernel
 from vcpu_scenario.kvm import abi
@@ -29,8 +29,10 @@ from vcpu_scenario.machine.emulated.cpu.timers import (
 from vcpu_scenario.machine.emulated.kvm import (
     creation,
     guestdebug,
+    pmuregs,
     smcccfilter,
     stealtime,
+    vcpuattrs,
     vgicdevice,
 )
 from vcpu_scenario.machine.emulated.kvm.access import Access
@@ -184,11 +186,18 @@ class EmulatedMachine:
         stealtime.set_ipa(self._vcpu, addr)
 
     def create_gic(self, gic: Gic) -> None:
+        self._check_gic(gic.version)
         vgicdevice.set_up(self._vcpu, gic)
         self._identify()
 
     def create_vgic(self, version: Literal[2, 3]) -> None:
+        self._check_gic(version)
         vgicdevice.create(self._vcpu, version)
+
+    def _check_gic(self, version: int) -> None:
+        name = self.kernel.name
+        if "+" in name and (reason := lacks_gic(parse_release(name).host, version)):
+            raise Unsupported(reason)
 
     def set_vgic_attr(self, group: int, attr: int, value: int | None) -> None:
         vgicdevice.set_attribute(self._vcpu, group, attr, value)
@@ -199,6 +208,15 @@ class EmulatedMachine:
 
     def has_vgic_attr(self, group: int, attr: int) -> None:
         vgicdevice.has_attribute(self._vcpu, group, attr)
+
+    def set_vcpu_attr(self, group: int, attr: int, value: int | None) -> None:
+        vcpuattrs.set_attribute(self._vcpu, group, attr, value)
+
+    def get_vcpu_attr(self, group: int, attr: int) -> int:
+        return vcpuattrs.get_attribute(self._vcpu, group, attr)
+
+    def has_vcpu_attr(self, group: int, attr: int) -> None:
+        vcpuattrs.has_attribute(self._vcpu, group, attr)
 
     def add_irqfd(self, irqfd: Irqfd) -> None:
         self._irqfds.add(irqfd)
@@ -214,6 +232,7 @@ class EmulatedMachine:
 
     def vcpu_init(self, features: Sequence[str], target: int | None = None, bits: int = 0) -> None:
         vcpu_init(self._vcpu, features, target, bits)
+        self._registers = registers_of(self.kernel.behaviour, pmu=self._vcpu.pmu is not None)
         self._features.setdefault(self._vcpu.number, tuple(features))
 
     @property
@@ -328,7 +347,10 @@ class EmulatedMachine:
         if vcpu.number and vcpu.features is None:
             raise NotModelled("a vCPU that runs before it is initialised")
         if (error := vgicdevice.first_run(vcpu)) == 0:
-            vcpu.has_run = vcpu.vm.has_run = True
+            if (error := pmuregs.first_run(vcpu)) == 0:
+                if vcpu.behaviour.affinities_indexed and not vcpu.vm.has_run:
+                    vcpu.vm.index_affinities()
+                vcpu.has_run = vcpu.vm.has_run = True
         elif vcpu.behaviour.vm_dead_without_vgic:
             self._registers = _DEAD
         elif vcpu.behaviour.first_run_tried_once:

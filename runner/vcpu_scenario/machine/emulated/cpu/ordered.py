@@ -3,7 +3,7 @@
 A hook on an instruction costs all that the guest runs, so that few can be had. A hook on the block
 that an instruction stands in costs only that block. It forms the addresses beforehand, from what
 the registers are there; where one is not aligned, or cannot be formed so, the instruction itself is
-hooked, and its address is looked at when it is about to run.
+hooked, and its address is looked at when it is about to run. Then that hook goes again.
 """
 
 from __future__ import annotations
@@ -17,8 +17,13 @@ from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 
 _MOST: Final = 32
 """Instructions that are hooked at a time; where there would be more, all hooks are set anew."""
+_MOST_HOOKED: Final = 4096
+"""How often the hook of an instruction goes again: to translate its block anew takes time too."""
 _MOST_BLOCKS: Final = 4096
 """The same of blocks."""
+
+_NEVER_CUT: Final = 8
+"""Instructions that fit into Unicorn's buffer, of 4,000 operations, whatever they are."""
 
 HookCode: TypeAlias = Callable[[int], int]
 """Hooks the instruction at an address, and gives the hook."""
@@ -47,6 +52,10 @@ class OrderedAccesses:
         self._instructions = dict[int, int]()
         self._blocks = dict[int, int]()
         """Hooks by address."""
+        self._passing = dict[int, int]()
+        """How often instructions were hooked that their blocks' hooks tell of again."""
+        self.passed_by = list[int]()
+        """Those that ran of which no block's hook tells: up to the next entry they stay hooked."""
         self._checks = dict[int, dict[Block, tuple[int, ...]]]()
         """By the blocks' addresses, for each code that has been there: which words are such."""
         self._known = 0
@@ -58,7 +67,7 @@ class OrderedAccesses:
 
     def inspect(self, pc: int, words: Sequence[int]) -> bool:
         """Looks at a block that was just translated; whether it has to be translated anew."""
-        unhookable, self._unhookable = self._unhookable, _may_be_cut(words[-1])
+        unhookable, self._unhookable = self._unhookable, _may_be_cut(pc, words)
         found = tuple(n for n, word in enumerate(words) if is_ordered(word))
         if not found:
             return False
@@ -99,7 +108,27 @@ class OrderedAccesses:
             if pc + 4 * n not in self._instructions and self._is_suspect(block, n)
         ]
         if suspects and self._hook(suspects):
+            for at in suspects:
+                self._passing[at] = self._passing.get(at, 0) + 1
             self._retranslate(pc, size)
+
+    def passed(self, at: int) -> None:
+        """The hooked instruction at ``at`` is about to run, and is aligned."""
+        if at not in self._instructions or self._passing.get(at, 0) > _MOST_HOOKED:
+            return
+        if at in self._passing:
+            self._cpu.engine.remove_hook(self._instructions.pop(at))
+        elif at not in self.passed_by:
+            self.passed_by.append(at)
+
+    def forget_passed(self) -> None:
+        """Has what no block's hook tells of translated and looked at again when it comes again."""
+        engine = self._cpu.engine
+        for at in self.passed_by:
+            if (hook := self._instructions.pop(at, None)) is not None:
+                engine.remove_hook(hook)
+                engine.drop_translations(at, at + 4)
+        self.passed_by.clear()
 
     def _is_suspect(self, block: Block, n: int) -> bool:
         word = block.words[n]
@@ -120,13 +149,19 @@ class OrderedAccesses:
         self._drop(self._instructions)
         self._drop(self._blocks)
         self._checks.clear()
+        self._passing.clear()
+        self.passed_by.clear()
         self._known = 0
         self._unhookable = False
 
 
-def _may_be_cut(last: int) -> bool:
-    """Whether Unicorn, and not the code, may have ended the block with the word ``last``: then it
-    takes the next one for its rest, and sets no hook on that."""
+def _may_be_cut(pc: int, words: Sequence[int]) -> bool:
+    """Whether Unicorn, and not the code, may have ended the block: then it takes the next one for
+    its rest, and sets no hook on that. It does at the end of a page, and where its buffer is full,
+    which a few instructions do not fill."""
+    last = words[-1]
+    if len(words) <= _NEVER_CUT and (pc + 4 * len(words)) & 0xFFF:
+        return False
     if last >> 26 & 0x1F == 0b00101 or last >> 26 & 0x1F == 0b01101 or last >> 25 == 0b0101010:
         return False  # B, BL; CBZ, TBZ and so on; B.cond
     return last >> 25 != 0b1101011 and last >> 24 != 0xD4  # BR, RET, ERET; exceptions

@@ -83,6 +83,8 @@ class RegisterHooks:
             return 0
         self._cpu.set_x(self._cpu.word_at_pc() & 31, read(self._cpu))
         timers = self._cpu.timers
+        if encoding in _COUNTERS:
+            timers.polled(self._cpu.pc_cell.value, self._cpu.executed.value)
         self.emulated = timers.clock.trapped and encoding == sysregs.CNTPCT_EL0
         if timers.fired:
             self._stop()
@@ -159,8 +161,9 @@ _AT_EL0: Final[dict[Encoding, int]] = {
     sysregs.CNTVCT_EL0: _EL0VCTEN,
     **{(3, 3, 14, 3, op2): _EL0VTEN for op2 in (0, 1, 2)},
 }
+_COUNTERS: Final = frozenset((sysregs.CNTPCT_EL0, sysregs.CNTVCT_EL0))
 _READS: Final[dict[Encoding, Callable[[Hardware], int]]] = {
-    sysregs.CNTPCT_EL0: lambda cpu: cpu.timers.physical.count(),
+    sysregs.CNTPCT_EL0: lambda cpu: cpu.timers.physical.read_by_guest(),
     sysregs.CNTVCT_EL0: lambda cpu: cpu.timers.virtual.count(),
     sysregs.CNTV_TVAL_EL0: lambda cpu: cpu.timers.virtual.value(),
     sysregs.CNTV_CTL_EL0: _read_control,

@@ -3,7 +3,8 @@
 A counter has no value that two kernels agree on, and neither has the instruction at which a timer
 fires. Here time goes by what the guest does, so that it is the same in each run: a read of a
 counter or of a timer takes a microsecond, and while a timer is armed an instruction takes a tick
-and an exit ten microseconds.
+and an exit ten microseconds. A loop that does nothing but read a counter is waiting: the longer it
+has waited, the longer each further read takes, so that it ends a little late and soon.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ from typing import Final
 TICKS_OF_A_SECOND: Final = 62_500_000
 """CNTFRQ_EL0."""
 TICKS_OF_A_READ: Final = 62
+_LOOP: Final = 32
+"""Instructions of a loop that only waits, at most."""
+_PATIENCE: Final = 32
+"""Reads that take their time before such a loop is known; further ones take that part of what
+was waited so far."""
 TICKS_OF_AN_EXIT: Final = 625
 TICKS_BEFORE_THE_FIRST_RUN: Final = 62_500
 """A millisecond that the VMM takes to set a VM up."""
@@ -35,10 +41,31 @@ class Clock:
     """How far the virtual and the physical counter are ahead of it, in every vCPU."""
     trapped: bool = False
     """Reads of the physical counter trap to EL2, where they are emulated."""
+    unmoved: bool = False
+    """They give the host's counter, whatever offset the VMM has set."""
 
     def read(self) -> int:
         self.count += TICKS_OF_A_READ
         return self.count
+
+
+@dataclass(slots=True)
+class Wait:
+    """The loop that a vCPU may be waiting in: its last read of a counter, by ``pc`` and by how
+    many instructions had been ``executed`` in this entry."""
+
+    pc: int = -1
+    executed: int = 0
+    since: int = 0
+    reads: int = 0
+
+    def longer(self, pc: int, executed: int, now: int) -> int:
+        """What a read at ``now`` takes beyond its own time, in ticks."""
+        if pc != self.pc or not 0 < executed - self.executed <= _LOOP:
+            self.pc, self.since, self.reads = pc, now, 0
+        self.executed = executed
+        self.reads += 1
+        return (now - self.since) // _PATIENCE if self.reads > _PATIENCE else 0
 
 
 @dataclass(slots=True)
@@ -58,6 +85,10 @@ class Timer:
     def set_count(self, value: int) -> None:
         """The counter goes on from ``value``."""
         self.clock.ahead[self.counter] = value - self.clock.count & _WORD
+
+    def read_by_guest(self) -> int:
+        """The physical counter in an MRS."""
+        return self.clock.read() + HOST_AHEAD if self.clock.unmoved else self.count()
 
     def set_compare(self, value: int) -> None:
         self.compare = value & _WORD
@@ -101,12 +132,21 @@ class Timers:
         self.clock: Final = clock or Clock()
         self.virtual: Final = Timer(self.clock)
         self.physical: Final = Timer(self.clock, 1)
+        self._wait: Final = Wait()
         self.in_use = False
         """One was ever enabled: before there is nothing to look at."""
 
     def set_control(self, timer: Timer, value: int, kept: int = ENABLE | IMASK) -> None:
         timer.set_control(value, kept)
         self.in_use = self.in_use or bool(value & ENABLE)
+
+    def polled(self, pc: int, executed: int) -> None:
+        """A counter was read. Time goes on by what the guest may be waiting, but not beyond a
+        timer that fires before."""
+        ticks = self._wait.longer(pc, executed, self.clock.count)
+        if ticks:
+            left = self.left
+            self.clock.count += ticks if left is None else min(ticks, left)
 
     @property
     def left(self) -> int | None:

@@ -17,11 +17,10 @@ from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.machine.emulated.cpu import decode, uc
 from vcpu_scenario.machine.emulated.cpu.allocated import is_allocated
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
-from vcpu_scenario.machine.emulated.cpu.native import check_half_precision
+from vcpu_scenario.machine.emulated.cpu.native import check_half_precision, read_cache_register
 from vcpu_scenario.machine.emulated.cpu.ordered import OrderedAccesses, is_ordered, length_of
 from vcpu_scenario.machine.emulated.cpu.sysreghook import RegisterHooks
 from vcpu_scenario.machine.emulated.cpu.walk import oversized
-from vcpu_scenario.machine.interface import NotModelled
 
 _EC_FP_ASIMD: Final = 0x07
 _TRAPPED: Final = _EC_FP_ASIMD << esr.EC_SHIFT | esr.IL | 0x1E0_0000
@@ -48,6 +47,7 @@ def _translates(word: int) -> bool:
     return word & 0xFFFF_FF80 == 0xD508_7800
 
 
+_IS_READ: Final = 1 << 21
 _SYSTEM: Final = 0x1F_FFE0
 """Which system register or operation it is."""
 
@@ -100,7 +100,7 @@ class WordHooks:
         self._translating = dict[int, int]()
         self._beyond = dict[int, int]()
         """All by the addresses of their instructions."""
-        self._ordered = OrderedAccesses(cpu, self._add, self._stop_before)
+        self.ordered: Final = OrderedAccesses(cpu, self._add, self._stop_before)
         self.hooked: tuple[int, int] | None = None
         """Code that was translated before its hooks were set, for which the CPU was stopped."""
         self._all_stale = False
@@ -124,7 +124,7 @@ class WordHooks:
             return
         notable = _NOTABLE.search(code[3::4]) is not None
         words = [word for (word,) in struct.iter_unpack("<I", code if notable else code[-4:])]
-        new = self._ordered.inspect(pc, words)
+        new = self.ordered.inspect(pc, words)
         if not notable:
             return
         trapping = not self._simd_enabled()
@@ -173,11 +173,11 @@ class WordHooks:
     def translate_anew(self) -> None:
         """Drops what was translated before its hooks were set, or taken away."""
         engine = self._cpu.engine
-        if self._all_stale or self._ordered.dropped:
+        if self._all_stale or self.ordered.dropped:
             engine.flush_translations()
         elif self.hooked is not None:
             engine.drop_translations(*self.hooked)
-        self.hooked, self._all_stale, self._ordered.dropped = None, False, False
+        self.hooked, self._all_stale, self.ordered.dropped = None, False, False
 
     def simd_changed(self) -> None:
         """CPACR_EL1.FPEN is another: other words trap."""
@@ -189,7 +189,7 @@ class WordHooks:
         self._remove(self._simd)
         self._remove(self._translating)
         self._remove(self._beyond)
-        self._ordered.clear()
+        self.ordered.clear()
         self.check_alignment(checked=False)
         self._stopped_before = 0
         self.translate_anew()
@@ -231,13 +231,15 @@ class WordHooks:
             self._stopped_before, self._misaligned = word, access.address
             uc.uc_emu_stop(cpu.engine.handle)
 
-    def _on_instruction(self, _uc: int, _address: int, _size: int, _data: int) -> None:
+    def _on_instruction(self, _uc: int, at: int, _size: int, _data: int) -> None:
         cpu = self._cpu
         word = cpu.word_at_pc()
         if is_ordered(word):
             address = cpu.x(word >> 5 & 31)
             stops = bool(address & length_of(word) - 1)
             self._misaligned = address if stops else None
+            if not stops:
+                self.ordered.passed(at)
         elif _translates(word):
             stops = bool(cpu.current_el) and self._oversized(word) is not None
         else:
@@ -263,8 +265,8 @@ class WordHooks:
             self._cpu.write_sys(sysregs.PAR_EL1, _PAR_RES1 | level << 1 | _PAR_F)
             return self._cpu.finish_natively()
         if _is_beyond(word):
-            if word & _SYSTEM in _OF_THE_CACHES:
-                raise NotModelled(f"CLIDR_EL1 and CCSIDR_EL1 of a {self._cpu.model.name}")
+            if word & _SYSTEM in _OF_THE_CACHES and self._cpu.current_el and word & _IS_READ:
+                return read_cache_register(self._cpu, word)
             self._cpu.take_to_el1(esr.IL)
             return None
         if (misaligned := self._misaligned) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from errno import EBUSY, EINVAL, ENXIO
 from typing import Final
 
@@ -51,6 +52,7 @@ def irq_line(vcpu: Vcpu, irq: int, level: int) -> int:
         return -EINVAL
     if index != vcpu.number:
         raise NotModelled(f"a line of vCPU {index} that is raised or lowered at another's turn")
+    vcpu.cpu.raised_is_seen = not vcpu.behaviour.pkvm_irq_lines_lost
     vcpu.cpu.raise_line(number, level)
     return 0
 
@@ -67,9 +69,10 @@ class _Trapped(vgic.VgicV3):
 
 
 def bare_interface(behaviour: Behaviour) -> vgic.Vgic:
-    """The hardware's CPU interface in a VM without a vGIC."""
+    """The hardware's CPU interface in a VM without a vGIC, of which KVM sets up no trap either
+    (``vgic_hcr`` is 0) before ``icc_undefined_without_gic``."""
     kind = _Trapped if behaviour.icc_undefined_without_gic else vgic.VgicV3
-    return kind(None, features(behaviour))
+    return kind(None, replace(features(behaviour), system_registers_trapped=False))
 
 
 def features(behaviour: Behaviour, nr_irqs: int = NR_IRQS) -> VgicFeatures:

@@ -14,7 +14,8 @@ from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters
-from vcpu_scenario.machine.emulated.kvm.slots import Memslots
+from vcpu_scenario.machine.emulated.kvm.pmu import Pmu
+from vcpu_scenario.machine.emulated.kvm.slots import Memslots, ipa_limit
 from vcpu_scenario.machine.emulated.kvm.vm import AFFINITY, Vm, mpidr_of
 from vcpu_scenario.machine.emulated.vgic import Vgic
 
@@ -75,7 +76,7 @@ class Vcpu:
         number: int = 0,
     ) -> None:
         """``vm`` is the one that this is a further vCPU of."""
-        vm = vm or Vm(Memslots(cpu.stage2, behaviour))
+        vm = vm or Vm(Memslots(cpu.stage2, behaviour, ipa_limit(behaviour, model.pa_bits)))
         self.vm: Final = vm
         self.number: Final = number
         vm.vcpus.append(self)
@@ -99,6 +100,7 @@ class Vcpu:
         self.caps: Final = vm.caps
         self.features: frozenset[str] | None = None
         """What ``KVM_ARM_VCPU_INIT`` asked for, None before it."""
+        self.pmu: Pmu | None = None
         self.psci_0_2 = True
         self.has_run = False
         """``KVM_RUN`` was called for it."""

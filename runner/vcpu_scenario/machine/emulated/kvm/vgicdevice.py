@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from errno import E2BIG, EBADF, EBUSY, EEXIST
 from typing import Final, Literal
 
@@ -69,7 +70,9 @@ def create(vcpu: Vcpu, version: Literal[2, 3]) -> None:
     if version == 2 and len(vm.vcpus) > VGIC_V2_MAX_CPUS:
         raise KvmError(E2BIG, what)
     device = kind(
-        lambda nr_irqs: features(vcpu.behaviour, nr_irqs),
+        lambda nr_irqs: replace(
+            features(vcpu.behaviour, nr_irqs), ipa_limit=vcpu.memslots.ipa_limit
+        ),
         lambda: [one.number for one in vm.vcpus],
         initialised,
     )

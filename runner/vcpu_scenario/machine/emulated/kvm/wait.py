@@ -31,7 +31,7 @@ def has_interrupt(vcpu: Vcpu) -> bool:
     timers = vcpu.cpu.timers
     if vcpu.gic is None:
         told = not vcpu.behaviour.wfi_ended_by_untold_timer or timerlines.as_told(timers)
-        return bool(vcpu.cpu.interrupt_lines) or not told
+        return vcpu.cpu.is_raised or not told
     if timers.in_use:
         timerlines.update(vcpu)
     return bool(vcpu.gic.pending_for_vcpu())

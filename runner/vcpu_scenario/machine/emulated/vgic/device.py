@@ -12,6 +12,7 @@ from errno import EBUSY, EFAULT, EINVAL, ENXIO
 from typing import Final, Generic, TypeVar
 
 from vcpu_scenario.kvm import vgicattrs as attrs
+from vcpu_scenario.kvm.deviceattrs import VCPU_SHIFT
 from vcpu_scenario.machine.emulated.vgic import cpuregs
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, NR_SGIS, VIRTUAL_TIMER_PPI
@@ -180,7 +181,7 @@ class DeviceV2(VgicDevice[VgicV2]):
         return attrs.KVM_DEV_ARM_VGIC_GRP_DIST_REGS, attrs.KVM_DEV_ARM_VGIC_GRP_CPU_REGS
 
     def _vcpu(self, attr: int) -> int:
-        vcpu = attr >> attrs.VCPU_SHIFT & 0xFF
+        vcpu = attr >> VCPU_SHIFT & 0xFF
         if vcpu not in self._vcpus():
             raise Refused(EINVAL)
         return vcpu
@@ -263,7 +264,7 @@ class DeviceV3(VgicDevice[VgicV3]):
         """``vgic_v3_parse_attr``: the place of a vCPU; the distributor's registers are nobody's."""
         if group == attrs.KVM_DEV_ARM_VGIC_GRP_DIST_REGS:
             return 0
-        place = self.at(attr >> attrs.VCPU_SHIFT)
+        place = self.at(attr >> VCPU_SHIFT)
         if place is None:
             raise Refused(EINVAL)
         return place

@@ -13,7 +13,6 @@ from vcpu_scenario.kvm.vgicattrs import Region
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
 
-IPA_LIMIT: Final = 1 << 40
 UNDEFINED: Final = (1 << 64) - 1
 """``VGIC_ADDR_UNDEF``: what is read where no address was set."""
 
@@ -31,10 +30,10 @@ def _check(
             raise Refused(EEXIST)
         if base % alignment or size % alignment or base + size > UNDEFINED:
             raise Refused(EINVAL)
-        if base + size > IPA_LIMIT:
+        if base + size > features.ipa_limit:
             raise Refused(E2BIG)
         return
-    if base >= IPA_LIMIT:
+    if base >= features.ipa_limit:
         raise Refused(E2BIG)
     if base % alignment:
         raise Refused(EINVAL)
@@ -102,7 +101,7 @@ class PlacementV2(Placement):
             return -ENXIO
         if _overlap((self.dist, _4K), (self.cpu, 2 * _4K)):
             return -EINVAL
-        return -ERANGE if self.cpu + 2 * _4K > IPA_LIMIT else 0
+        return -ERANGE if self.cpu + 2 * _4K > self.features.ipa_limit else 0
 
 
 @dataclass(slots=True)
@@ -253,7 +252,9 @@ class PlacementV3(Placement):
     def _fits(self) -> bool:
         """``vgic_v3_check_base``."""
         extents = [(row.base, self._size(row)) for row in self._rows]
-        if self.features.ends_checked and any(sum(extent) > IPA_LIMIT for extent in extents):
+        if self.features.ends_checked and any(
+            sum(extent) > self.features.ipa_limit for extent in extents
+        ):
             return False
         if self.dist is None:
             return True
