@@ -136,6 +136,7 @@ class Behaviour:
     vgic_typer2_settled: bool = False
     vgic_revision_stays: bool = False
     vm_dead_without_vgic: bool = False
+    first_run_tried_once: bool = False
     vgic_revision_3: bool = False
     vgic_lr_overflow: bool = False
     gicv_trapped: bool = False

@@ -215,6 +215,20 @@ VGIC: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        "first_run_tried_once",
+        ("<5.17",),
+        "after a first KVM_RUN that could not map the vGIC the next one goes on without it; since "
+        "5.17 it tries again",
+        recorded("Debian's 5.10, KVM_RUN again after EINVAL and after ENXIO"),
+        (
+            Commit(
+                "cc5705fb1bf1",
+                "KVM: arm64: Drop vcpu->arch.has_run_once for vcpu->pid",
+                "5.17",
+            ),
+        ),
+    ),
+    Rule(
         "vgic_revision_3",
         (">=5.19",),
         "GICD_IIDR says revision 3",

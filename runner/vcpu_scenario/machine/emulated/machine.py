@@ -336,7 +336,10 @@ class EmulatedMachine:
     def kvm_run(self, *, instructions: int, seconds: float) -> int:
         if not self._vcpu.has_run and (error := self._first_run()):
             return error
-        return self._on_cpu.run(instructions, seconds)
+        result = self._on_cpu.run(instructions, seconds)
+        if self._vcpu.without_timers and self._cpu.timers.in_use:
+            raise NotModelled("a timer of a vCPU whose vGIC could not be mapped")
+        return result
 
     def _first_run(self) -> int:
         """``kvm_arch_vcpu_run_pid_change``: 0, or the negative errno."""
@@ -350,6 +353,8 @@ class EmulatedMachine:
                 vcpu.has_run = vcpu.vm.has_run = True
         elif vcpu.behaviour.vm_dead_without_vgic:
             self._registers = _DEAD
+        elif vcpu.behaviour.first_run_tried_once:
+            vcpu.has_run = vcpu.vm.has_run = vcpu.without_timers = True
         return error
 
 
