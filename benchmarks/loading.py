@@ -44,7 +44,7 @@ COMMANDS = {
 }
 HTML = ("run", "--kernel", KERNEL, "--format", "html", "--output", os.devnull)
 _PLACE = "x27: 0x5eed_5eed"
-"""No shipped guest uses x27, so a scenario in which it has some value ends as it did."""
+"""Hardly a shipped guest uses x27, so a scenario in which it has some value ends as it did."""
 
 
 class Cost(NamedTuple):
@@ -63,22 +63,26 @@ class Template(NamedTuple):
 
 def templates() -> Iterator[Template]:
     for path in sorted(SCENARIOS.rglob("*.vcpu.yaml")):
+        text = path.read_text(encoding="utf-8")
+        if "\n  elf: " in text or "x27" in text:
+            continue  # its program lies beside it, or it uses the register itself
         words = words_path(path)
         yield Template(
             path.name,
-            formatted(_with_a_place(path.read_text(encoding="utf-8")), path),
+            formatted(_with_a_place(text), path),
             words.read_bytes() if words.is_file() else None,
         )
 
 
 def _with_a_place(text: str) -> str:
-    if "\n  registers: {" in text:
-        text = text.replace("\n  registers: {", f"\n  registers: {{{_PLACE}, ", 1)
-    else:
-        text = text.replace("\nguest:\n", f"\nguest:\n  registers: {{{_PLACE}}}\n", 1)
+    if "\n  regs: {" not in text:
+        text = text.replace("\nguest:\n", "\nguest:\n  regs: {}\n", 1)
+    text = text.replace("\n  regs: {", f"\n  regs: {{{_PLACE}, ", 1).replace(
+        f"{_PLACE}, }}", f"{_PLACE}}}"
+    )
     if "vcpu_init" in text:
         return text  # which resets x27
-    return re.sub(r" regs: \{", f" regs: {{{_PLACE}, ", text)
+    return re.sub(r"(?<!\n ) regs: \{", f" regs: {{{_PLACE}, ", text)
 
 
 def write(folder: Path, count: int) -> None:

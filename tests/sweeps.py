@@ -1,5 +1,7 @@
 """``python -m tests.sweeps --lab 6.12``: all that is swept, on a real kernel that boots once.
 
+``--lab 6.12+cortex-a76`` asks it on another host, where registers alone were recorded.
+
 What it gives is compared with what was recorded, or kept with ``--record``. Ends with status 1
 where there is a difference. Names after the options select sweeps.
 """
@@ -15,8 +17,10 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
+from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.machine.real.lab import Lab
 from vcpu_scenario.machine.real.lab.options import LabOptions
+from vcpu_scenario.running.targets.real import booting
 
 from tests.hypercalls import real as hypercalls
 from tests.ioctls import real as ioctls
@@ -72,7 +76,9 @@ def main() -> int:
     given = parser.parse_args()
     every = sweeps(quick=given.quick)
     count = 0
-    with Lab(given.lab, LabOptions(cpu=CPU, qemu=given.qemu)) as lab:
+    booted = parse_release(given.lab)
+    options = booting(booted.host, LabOptions(cpu=CPU, qemu=given.qemu))
+    with Lab(str(booted.on("")), options) as lab:
         for name in given.only or every:
             began = time.monotonic()
             found = every[name].ask(lab)

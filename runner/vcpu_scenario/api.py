@@ -32,7 +32,7 @@ from vcpu_scenario.verdict.traces import Comparison, Difference, compare_traces
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from vcpu_scenario.running.target import Create
+    from vcpu_scenario.running.targets import Create
 
 __all__ = [
     "Comparison",

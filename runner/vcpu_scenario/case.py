@@ -19,9 +19,12 @@ from vcpu_scenario.ioctls import (
     CreateVcpu,
     CreateVgic,
     CreateVm,
+    EmptyRing,
     EnableCap,
     GetDirtyLog,
+    GetVcpuAttr,
     GetVgicAttr,
+    HasVcpuAttr,
     HasVgicAttr,
     Irqfd,
     ReadResamples,
@@ -34,6 +37,7 @@ from vcpu_scenario.ioctls import (
     SetMemoryRegion,
     SetSmcccFilter,
     SetStealTime,
+    SetVcpuAttr,
     SetVgicAttr,
     SignalIrqfd,
     TakeSnapshot,
@@ -243,12 +247,16 @@ Action: TypeAlias = (
     | ClearDirtyLog
     | RemoveIoeventfd
     | RemoveCoalescedZone
+    | EmptyRing
     | SetSmcccFilter
     | SetStealTime
     | CreateVgic
     | SetVgicAttr
     | GetVgicAttr
     | HasVgicAttr
+    | SetVcpuAttr
+    | GetVcpuAttr
+    | HasVcpuAttr
     | Irqfd
     | RemoveIrqfd
     | SignalIrqfd
@@ -269,7 +277,8 @@ class Device:
     """A device model that userspace runs.
 
     ``model`` names one of :mod:`vcpu_scenario.vmm.devices`; ``registers`` maps offsets to values of
-    a register file, ``replies`` offsets to the values that successive reads get. Accesses to a
+    a register file, ``replies`` offsets to the values that successive reads get. ``typed`` has what
+    a UART is to have sent with what is typed to it then, one after the other. Accesses to a
     ``console`` are answered without a trace of them, unless they are stepped.
     """
 
@@ -281,6 +290,7 @@ class Device:
     replies: tuple[tuple[int, tuple[int, ...]], ...] = ()
     input: bytes = b""
     console: bool = False
+    typed: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +394,11 @@ class Case:
     vmm: str = "plain"
     """The VMM, one of :data:`vcpu_scenario.vmm.vmms.VMMS`."""
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def several(self) -> bool:
+        """Whether it has several vCPUs, from the beginning or created on the way."""
+        return self.vcpus > 1 or any(isinstance(one, CreateVcpu) for one in self.all_actions())
 
     def all_actions(self) -> tuple[Action, ...]:
         """Every action there is, whenever it is done."""

@@ -105,6 +105,14 @@ class OutputCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputPartsCheck:
+    """Texts that a device has sent one after the other, whatever lies between them."""
+
+    device: str
+    parts: tuple[tuple[bytes, Span], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ListedCheck:
     """Whether KVM_GET_REG_LIST has the register with this id, which the author calls ``reg``."""
 
@@ -132,6 +140,7 @@ class Final:
     eventfds: tuple[EventfdCheck, ...] = ()
     ring: RingCheck | None = None
     outputs: tuple[OutputCheck, ...] = ()
+    output_parts: tuple[OutputPartsCheck, ...] = ()
     reg_list: RegListCheck | None = None
 
 

@@ -77,12 +77,21 @@ class RemoveCoalescedZone:
 
 
 @dataclass(frozen=True, slots=True)
+class EmptyRing:
+    """No ioctl: the VMM takes all entries out of the coalesced ring, whose next one is ``at``."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetSmcccFilter:
-    """``KVM_ARM_VM_SMCCC_FILTER``: ``action`` is one of ``KVM_SMCCC_FILTER_*``."""
+    """``KVM_ARM_VM_SMCCC_FILTER``: ``action`` is one of ``KVM_SMCCC_FILTER_*``, ``pad`` each byte
+    of the padding."""
 
     base: int
     count: int
     action: int
+    pad: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,32 @@ class GetVgicAttr:
 @dataclass(frozen=True, slots=True)
 class HasVgicAttr:
     """``KVM_HAS_DEVICE_ATTR`` of the vGIC."""
+
+    group: int
+    attr: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetVcpuAttr:
+    """``KVM_SET_DEVICE_ATTR`` of a vCPU; ``value`` None hands no address over."""
+
+    group: int
+    attr: int
+    value: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetVcpuAttr:
+    """``KVM_GET_DEVICE_ATTR`` of a vCPU: ``value`` is what is expected, None for any."""
+
+    group: int
+    attr: int
+    value: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HasVcpuAttr:
+    """``KVM_HAS_DEVICE_ATTR`` of a vCPU."""
 
     group: int
     attr: int

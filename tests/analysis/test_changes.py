@@ -18,9 +18,9 @@ from vcpu_scenario.cli.status import Status
 from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.report.changes import text
 from vcpu_scenario.report.styled import plain
-from vcpu_scenario.running import target
+from vcpu_scenario.running import targets
 from vcpu_scenario.running.select import Selection, find, load_all
-from vcpu_scenario.running.target import Emulated, Lost
+from vcpu_scenario.running.targets import Emulated, Lost
 from vcpu_scenario.survey import Answers, Survey
 from vcpu_scenario.trace import Trace
 
@@ -36,7 +36,7 @@ class Kernel(Emulated):
 class Wrong(Kernel):
     """A 6.12 that makes an exit of every other one 8 bytes longer, and has one register more."""
 
-    def run(self, case: Case, kernel: str) -> target.Found:
+    def run(self, case: Case, kernel: str) -> targets.Found:
         found = super().run(case, kernel)
         assert isinstance(found, Trace)
         exits = tuple(
@@ -47,7 +47,7 @@ class Wrong(Kernel):
         )
         return replace(found, exits=exits)
 
-    def ask(self, survey: Survey) -> Answers | target.Skipped | Lost:
+    def ask(self, survey: Survey) -> Answers | targets.Skipped | Lost:
         given = super().ask(survey)
         assert isinstance(given, Answers)
         more = tuple(
@@ -63,7 +63,7 @@ class Unsteady(Kernel):
         super().__init__("6.12")
         self.asked = 0
 
-    def run(self, case: Case, kernel: str) -> target.Found:
+    def run(self, case: Case, kernel: str) -> targets.Found:
         self.asked += 1
         return Emulated("5.10" if self.asked == 1 else "6.12").run(case, kernel)
 
@@ -71,7 +71,7 @@ class Unsteady(Kernel):
 class Dies(Kernel):
     """A kernel that no case leaves alive."""
 
-    def run(self, case: Case, kernel: str) -> target.Found:
+    def run(self, case: Case, kernel: str) -> targets.Found:
         return Lost("the guest ended", "Kernel panic")
 
 
@@ -83,7 +83,7 @@ def asked(path: str, release: str) -> Iterator[Asked]:
             yield Asked("scenarios", case.id, case.case)
 
 
-def compared(path: str, real: target.Target, release: str) -> list[Found]:
+def compared(path: str, real: targets.Target, release: str) -> list[Found]:
     model = Emulated(release)
     return [cases.compared(each, real, model) for each in asked(path, release)]
 
@@ -181,7 +181,7 @@ def test_the_exit_status_says_whether_anything_differs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def machine(name: str, *_: object, **__: object) -> target.Target:
+    def machine(name: str, *_: object, **__: object) -> targets.Target:
         return Kernel(real) if name.startswith("lab:") else Emulated(name.partition(":")[2])
 
     monkeypatch.setattr(labcheck, "machine", machine)

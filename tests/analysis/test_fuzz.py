@@ -11,7 +11,7 @@ from vcpu_scenario.case import Case, GuestDebug, HostInterrupt, Limits, Load, Me
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language.loader import loads
 from vcpu_scenario.running.execute import execute_on
-from vcpu_scenario.running.target import BadTarget, Emulated, Found, Lost, beyond_real_kvm, target
+from vcpu_scenario.running.targets import BadTarget, Emulated, Found, Lost, beyond_real_kvm, target
 from vcpu_scenario.trace import Trace
 
 NOP, MOV, BRK = 0xD503_201F, 0xD280_0540, 0xD420_00E0

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from importlib import import_module
 from pathlib import Path
 
 import pytest
-from vcpu_scenario.cli.app import app
+from vcpu_scenario.cli import all_commands
 from vcpu_scenario.language.permission import granted
 
 from tests.commandline import in_folder
@@ -70,11 +69,9 @@ def test_files_of_another_folder_are_read_where_it_is_allowed(
 
 
 def test_every_command_that_loads_scenarios_has_it_and_no_other() -> None:
-    for name in ("authors", "real", "sharing"):
-        import_module(f"vcpu_scenario.cli.{name}")
     has: set[str] = set()
     has_not: set[str] = set()
-    for command in app.registered_commands:
+    for command in all_commands().registered_commands:
         assert command.callback is not None
         name = command.name or re.sub("_$", "", command.callback.__name__)
         takes = "allow_dir" in inspect.signature(command.callback).parameters

@@ -11,7 +11,7 @@ from vcpu_scenario.cli.options import hosts_asked
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.running.select import Selection
-from vcpu_scenario.running.target import Emulated
+from vcpu_scenario.running.targets import Emulated
 
 from tests.commandline import Scenario, in_folder
 

@@ -18,7 +18,7 @@ from vcpu_scenario.kernels.release import KNOWN_RELEASES
 from vcpu_scenario.language.model import ScenarioCase
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.running import execute as execution
-from vcpu_scenario.running.target import Made
+from vcpu_scenario.running.targets import Made
 from vcpu_scenario.verdict.result import Result
 
 from tests.commandline import Scenario

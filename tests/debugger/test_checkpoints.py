@@ -16,6 +16,7 @@ from typing import IO, Final
 import pytest
 from vcpu_scenario.debugger.checkpoints import Checkpoints
 from vcpu_scenario.debugger.dialect import OURS
+from vcpu_scenario.debugger.finer import state_of
 from vcpu_scenario.debugger.handlers import HANDLERS
 from vcpu_scenario.debugger.history import History
 from vcpu_scenario.debugger.stub import Stub
@@ -173,10 +174,10 @@ def test_where_no_process_can_be_made_the_way_back_is_the_long_one(
     monkeypatch.setattr(os, "fork", refuse)
     states = []
     for _ in range(8):
-        states.append(history.state(history.session))
+        states.append(state_of(history.session))
         history.resume(True, never)
         assert not kept.keep()
     for state in reversed(states):
         history.back(step=True)
-        assert history.state(history.session) == state
+        assert state_of(history.session) == state
     history.close()

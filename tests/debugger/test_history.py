@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from vcpu_scenario.case import Load
+from vcpu_scenario.debugger.finer import state_of
 from vcpu_scenario.debugger.history import History
 from vcpu_scenario.vmm.session import never
 from vcpu_scenario.vmm.told import Stopped, Why
@@ -20,10 +21,10 @@ from tests.guests import binary
 
 
 def states(history: History, steps: int) -> list[tuple[int, ...]]:
-    found = [history.state(history.session)]
+    found = [state_of(history.session)]
     for _ in range(steps):
         history.resume(True, never)
-        found.append(history.state(history.session))
+        found.append(state_of(history.session))
     return found
 
 
@@ -34,7 +35,7 @@ def test_all_the_way_back_and_forth_again(vmm: str, kernel: str) -> None:
     there = states(history, 12)
     for expected in reversed(there[:-1]):
         assert history.back(step=True) == Stopped(Why.STEP)
-        assert history.state(history.session) == expected
+        assert state_of(history.session) == expected
     assert history.back(step=True) is None
     assert states(history, 12) == there
     history.close()
@@ -171,10 +172,10 @@ def test_the_way_back_into_an_interrupted_resume_leads_on_as_it_did() -> None:
     left = iter(range(3))
     history = History(making("qemu", "6.12", replace(CASE, loads=(Load(AT, COUNTS),))))
     history.resume(False, lambda: next(left, None) is None)
-    there = history.state(history.session)
+    there = state_of(history.session)
     history.back(step=True)
-    assert history.state(history.session) != there
+    assert state_of(history.session) != there
     assert history.length < 250
     history.resume(True, never)
-    assert history.state(history.session) == there
+    assert state_of(history.session) == there
     history.close()

@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
-import vcpu_scenario.cli.authors
-import vcpu_scenario.cli.real
-import vcpu_scenario.cli.sharing  # noqa: F401 - all add their commands to the application
-from vcpu_scenario.cli.app import app
+from vcpu_scenario.cli import all_commands
 from vcpu_scenario.cli.reports import FORMATS
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.kernels.release import KNOWN_RELEASES
@@ -55,7 +52,7 @@ def test_the_jobs_of_all_recordings_are_as_many_as_is_said() -> None:
 
 
 def test_the_commands_are_those_that_there_are() -> None:
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(all_commands())
     table = README.partition("| command | what it does |")[2].partition("\n\n")[0]
     named: set[str] = set()
     for row in table.replace("\\|", "/").splitlines()[2:]:

@@ -60,7 +60,7 @@ def test_every_example_is_shown() -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_passes_on_every_kernel_that_it_is_for(name: str) -> None:
     results = run(EXAMPLES[name])
-    assert len(results) >= 32
+    assert len(results) >= 26
     assert {result.case.id: result.verdict for result in results if result.verdict != "pass"} == {}
 
 

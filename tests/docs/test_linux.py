@@ -1,4 +1,5 @@
-"""docs/linux.md: the scenario is the shipped one, and its commands print what is shown."""
+"""docs/linux.md and docs/firmware.md: the scenario is a shipped one, and the commands print what is
+shown."""
 
 from __future__ import annotations
 
@@ -8,18 +9,38 @@ import sys
 from pathlib import Path
 
 import pytest
-from vcpu_scenario.machine.real.lab import list_kernels
+from vcpu_scenario.machine.real.lab import list_kernels, packages
+from vcpu_scenario.machine.real.lab.errors import LabError
 
 from .follow import Shell, Step, agrees, steps
 from .markdown import fences
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/linux.md").read_text(encoding="utf-8")
-SCENARIO = (ROOT / "guests/linux/stepping-a-booting-kernel.vcpu.yaml").read_text(encoding="utf-8")
-TYPED = [step for block in fences(PAGE) if block.kind == "console" for step in steps(block.content)]
+PAGES = {
+    "linux": "guests/linux/stepping-a-booting-kernel.vcpu.yaml",
+    "firmware": "guests/u-boot/a-command-at-its-prompt.vcpu.yaml",
+}
+TEXTS = {page: (ROOT / f"docs/{page}.md").read_text(encoding="utf-8") for page in PAGES}
+TYPED = [
+    step
+    for text in TEXTS.values()
+    for block in fences(text)
+    if block.kind == "console"
+    for step in steps(block.content)
+]
 IN_LAB = [step for step in TYPED if "lab:" in step.command]
 HERE = [step for step in TYPED if step not in IN_LAB and "fetch" not in step.command]
 KEPT = {entry.name for entry in list_kernels() if entry.kept is not None}
+
+
+def is_kept(package: str) -> bool:
+    try:
+        return bool(packages.path(package))
+    except LabError:
+        return False
+
+
+FIRMWARE = all(map(is_kept, ("u-boot-qemu", "grub-efi-arm64-unsigned")))
 
 
 def check(step: Step) -> None:
@@ -29,18 +50,21 @@ def check(step: Step) -> None:
     assert agrees(step.shown, printed), printed
 
 
-def test_the_scenario_on_the_page_is_the_shipped_one() -> None:
-    (shown,) = [block.content for block in fences(PAGE) if block.kind == "yaml"]
-    assert shown.removesuffix("...\n") in SCENARIO
+@pytest.mark.parametrize("page", PAGES)
+def test_the_scenario_on_the_page_is_the_shipped_one(page: str) -> None:
+    (shown,) = [block.content for block in fences(TEXTS[page]) if block.kind == "yaml"]
+    scenario = (ROOT / PAGES[page]).read_text(encoding="utf-8")
+    assert shown.removesuffix("...\n") in scenario
 
 
-def test_the_page_shows_both_sides() -> None:
-    assert len(HERE) == 3
-    assert len(IN_LAB) == 2
+def test_the_pages_show_both_sides() -> None:
+    assert len(HERE) == 5
+    assert len(IN_LAB) == 4
 
 
 @pytest.mark.slow
 @pytest.mark.skipif("6.12" not in KEPT, reason="NO GUEST KERNEL: scenario lab fetch 6.12")
+@pytest.mark.skipif(not FIRMWARE, reason="NO GUEST: scenario lab fetch, as docs/firmware.md says")
 @pytest.mark.parametrize("step", HERE, ids=lambda step: step.command)
 def test_the_commands_print_what_the_page_shows(step: Step) -> None:
     check(step)
@@ -49,6 +73,7 @@ def test_the_commands_print_what_the_page_shows(step: Step) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not {"5.10", "6.12"} <= KEPT, reason="NO LAB: it takes 5.10 and 6.12")
 @pytest.mark.skipif(shutil.which("qemu-system-aarch64") is None, reason="NO LAB: it takes QEMU")
+@pytest.mark.skipif(not FIRMWARE, reason="NO GUEST: scenario lab fetch, as docs/firmware.md says")
 @pytest.mark.parametrize("step", IN_LAB, ids=lambda step: step.command)
 def test_real_kernels_give_the_same_exits(step: Step) -> None:
     check(step)

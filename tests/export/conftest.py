@@ -19,7 +19,11 @@ _NOT_IN_C = {
     "vcpu-init-again",
     "power-off-at-a-reset",
     "firmware",
+    "firmware-bits",
+    "id-fields-lowered",
+    "id-fields-raised",
     "reg-list",
+    "whole-reg-list",
     "simd",
     "what-a-new-vm-refuses",
 }

@@ -125,6 +125,19 @@ def built(subjects: Sequence[Subject], folder: Path) -> list[bytes]:
     return [(source / _TESTS / name).read_bytes() for name in names]
 
 
+def of_the_kernel(names: Sequence[str], folder: Path) -> dict[str, bytes]:
+    """Of the kernel's own tests those that this source has. ``folder`` is scratch."""
+    source = folder / "linux"
+    shutil.copytree(tree(), source, symlinks=True)
+    programs = {}
+    for name in names:
+        split = (source / _TESTS / f"{name}.c").exists()
+        if split or (source / _TESTS / _FOLDER / f"{name}.c").exists():
+            programs[name] = name if split else f"{_FOLDER}/{name}"
+    _make(source, list(programs.values()))
+    return {name: (source / _TESTS / path).read_bytes() for name, path in programs.items()}
+
+
 if __name__ == "__main__":
     with suppress(LabError):  # whoever needs it says so
         tree()

@@ -11,7 +11,7 @@ from vcpu_scenario.field.reading import read_trace
 from vcpu_scenario.field.records import FieldTrace
 from vcpu_scenario.language import ScenarioCase
 from vcpu_scenario.language.loader import loads
-from vcpu_scenario.running.target import Emulated
+from vcpu_scenario.running.targets import Emulated
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.verdict.exits import compare_exits
 from vcpu_scenario.verdict.result import guest_of

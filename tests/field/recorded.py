@@ -11,7 +11,7 @@ from typing import Final
 
 from vcpu_scenario.language import ScenarioCase
 from vcpu_scenario.running.select import Selection, find, load_all
-from vcpu_scenario.running.target import beyond_real_kvm
+from vcpu_scenario.running.targets import beyond_real_kvm
 
 HERE: Final = Path(__file__).parent
 KEPT: Final = HERE.parent / "recorded" / "field"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import get_args
 
@@ -110,13 +111,11 @@ def test_entries_come_back_with_the_debug_state_that_stays_from_one_to_the_next(
 def test_each_trace_of_a_shipped_case_comes_back_as_it_was() -> None:
     for path in SCENARIOS:
         for case in load(path).cases(["5.0", "7.2"]):
-            machine = create(case.kernel)
             try:
-                trace = run_case(machine, case.case)
+                with closing(create(case.kernel)) as machine:
+                    trace = run_case(machine, case.case)
             except Unsupported:
-                continue  # the kernel lacks what the scenario asks for
-            finally:
-                machine.close()
+                continue  # the kernel lacks what the scenario asks for or is not modelled there
             back = load_trace(dump_trace(trace))
             assert back == trace
             assert back.entries == trace.entries

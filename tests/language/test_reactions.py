@@ -9,7 +9,7 @@ from vcpu_scenario.case import Case, SetRegister
 from vcpu_scenario.interchange.records import decode, encode
 from vcpu_scenario.language import ScenarioCase
 from vcpu_scenario.running.execute import execute_on
-from vcpu_scenario.running.target import Emulated
+from vcpu_scenario.running.targets import Emulated
 from vcpu_scenario.verdict.result import Result
 
 from tests.guests import listed

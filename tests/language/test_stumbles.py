@@ -9,7 +9,7 @@ from vcpu_scenario import InvalidScenario, loads, run
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import parse_range, parse_release
-from vcpu_scenario.running.target import BadTarget, target
+from vcpu_scenario.running.targets import BadTarget, target
 from vcpu_scenario.verdict.result import guest_of
 
 from tests.assembly.test_elf import Elf, Segment

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from vcpu_scenario.language.permission import granting
-from vcpu_scenario.lsp.jobs import Checked
+from vcpu_scenario.lsp.answers import Checked
 from vcpu_scenario.lsp.workers import Failed, TookTooLong, Worker
 
 from .test_hostile import GOOD, SPINNING

@@ -71,6 +71,18 @@ def test_a_branch_to_a_misaligned_address_is_a_fault_of_the_guest(target: int) -
     assert (regs["x1"], regs["x2"], regs["x3"]) == (PC_ALIGNMENT, target, target)
 
 
+def test_the_page_behind_a_misaligned_address_does_not_matter_to_stage_1_either() -> None:
+    """As random program 700117 on Debian's 6.12."""
+    tables, target = BASE + 0x8000, BASE + 0x1FFF
+    case = guest(BR_X9, x9=target)
+    mapped = {0: 0x701, 1: tables + 0x1000 | 3, 512: tables + 0x2000 | 3}
+    mapped |= {1024 + page: BASE + page * 0x1000 | 0x703 for page in (0, 1)}
+    loads = [Load(tables + 8 * at, struct.pack("<Q", entry)) for at, entry in mapped.items()]
+    mmu = (("ttbr0_el1", tables), ("tcr_el1", 25), ("mair_el1", 0xFF), ("sctlr_el1", 0x30D0_0801))
+    regs = run(replace(case, loads=(*case.loads, *loads), regs=(*case.regs, *mmu))).exits[0].regs
+    assert (regs["x1"], regs["x2"]) == (PC_ALIGNMENT, target)
+
+
 def test_each_return_to_a_misaligned_address_is_one() -> None:
     """Unicorn tells of code only while it is new to it."""
     again = (w.add_immediate(0, 0, 1), w.tbz(0, 1, 8), EXIT, w.ERET)

@@ -6,17 +6,22 @@ LSE and LDAPR to memory that is nobody's are in the recorded jobs.
 from __future__ import annotations
 
 import json
+from errno import EBUSY, EINVAL
 from pathlib import Path
 from typing import Final
 
 import pytest
+from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot, SetVcpuEvents
+from vcpu_scenario.ioctls import EnableCap
 from vcpu_scenario.kernels.hosts import UnknownHost
 from vcpu_scenario.kernels.table import kernel
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.registers import sys_reg
 from vcpu_scenario.machine.emulated.kvm.idfields import ctr_fits
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.machine.interface import Unsupported
-from vcpu_scenario.running.target import Emulated
+from vcpu_scenario.machine.interface import KvmError, Unsupported
+from vcpu_scenario.running.targets import Emulated
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
 
@@ -101,12 +106,6 @@ def test_an_unknown_cpu_is_refused_with_those_there_are() -> None:
         Emulated(cpu="cortex-a99")
 
 
-@pytest.mark.parametrize("kernel", ["5.10", "6.12"])
-@pytest.mark.parametrize("word", [0xD539_0021, 0xD539_0001], ids=["clidr_el1", "ccsidr_el1"])
-def test_caches_that_nobody_looked_at_are_told(word: int, kernel: str) -> None:
-    assert "CLIDR_EL1" in str(run("cortex-a76", [word], kernel).unmodelled)
-
-
 def test_a_kernel_that_was_never_seen_on_a_cpu_is_not_guessed() -> None:
     with pytest.raises(Unsupported, match=r"cortex-a76: only kernels >=5\.10"):
         create("5.4+cortex-a76")
@@ -154,3 +153,20 @@ def test_a_vmm_takes_the_coherency_of_instructions_back_where_the_cpu_has_it() -
     assert not ctr_fits(shown | 1 << 29, shown, kernel("6.12").behaviour)
     assert not ctr_fits(shown & 0xFFF_FFFF, shown, kernel("6.12").behaviour)
     assert not ctr_fits(0x9444_C004, 0x8444_C004, kernel("6.12").behaviour)
+
+
+def test_an_implementation_id_is_settled_by_the_first_run_and_has_32_bits_as_midr_el1() -> None:
+    midr = sys_reg(*sysregs.MIDR_EL1)
+    machine = create("7.2")
+    machine.enable_cap("arm_writable_imp_id_regs")
+    machine.vcpu_init(())
+    with pytest.raises(KvmError) as wide:
+        machine.set_one_reg(midr, 0x1_410F_D0C0)
+    machine.set_one_reg(midr, 0x410F_D0C0)
+    with pytest.raises(KvmError) as late:
+        machine.ask_cap(EnableCap(abi.KVM_CAP_ARM_WRITABLE_IMP_ID_REGS))
+    machine.kvm_run(instructions=1, seconds=1)
+    with pytest.raises(KvmError) as settled:
+        machine.set_one_reg(midr, 0x410F_D070)
+    assert (wide.value.errno, late.value.errno, settled.value.errno) == (EINVAL, EINVAL, EBUSY)
+    machine.close()

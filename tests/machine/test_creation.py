@@ -5,7 +5,7 @@ from __future__ import annotations
 from errno import EBUSY, EEXIST, EINVAL, ENODEV, ENOENT
 
 import pytest
-from vcpu_scenario.case import Action, Attempt, Case, Gic, InitVcpu, Memslot, SetRegister
+from vcpu_scenario.case import Action, Attempt, Case, Gic, InitVcpu, Memslot, RunVcpu, SetRegister
 from vcpu_scenario.ioctls import (
     CreateIrqchip,
     CreateVcpu,
@@ -72,8 +72,13 @@ def test_a_further_vcpu_is_refused(number: int, gic: Gic | None, errno: int) -> 
     assert trace.errno == errno
 
 
-def test_a_vcpu_beside_those_of_the_set_up_is_not_modelled() -> None:
-    assert first(CreateVcpu(1)).ended is Ending.NOT_MODELLED
+def test_a_vcpu_beside_those_of_the_set_up_runs_once_it_is_initialised() -> None:
+    asked = (CreateVcpu(5), RunVcpu(5))
+    trace = run(Case(slots=(RAM,), before=asked))
+    assert trace.unmodelled is not None
+    assert trace.unmodelled.what == "a vCPU that runs before it is initialised"
+    trace = run(Case(slots=(RAM,), before=(*asked, InitVcpu())))
+    assert trace.exits[0].fields["vcpu"] == 5
 
 
 @pytest.mark.parametrize(("gic", "errno"), [(None, ENODEV), (GICV3, ENODEV), (GICV2, EEXIST)])

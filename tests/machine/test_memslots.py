@@ -54,8 +54,9 @@ def slot(number: int = 1, base: int = SECOND, size: int = SIZE, **flags: bool) -
         (ClearDirtyLog(0, 1, 64, ()), EINVAL),
         (SetSmcccFilter(0xC600_0000, 0, FORWARD), EINVAL),
         (SetSmcccFilter(0xC600_0000, 0x4000_0000, FORWARD), EINVAL),
-        (SetSmcccFilter(0, 0, FORWARD), EEXIST),  # all of them: the last is (u32)-1
+        (SetSmcccFilter(0, 0, FORWARD), EINVAL),
         (SetSmcccFilter(0xC600_0000, 1, 3), EINVAL),
+        (SetSmcccFilter(0xC600_0000, 1, FORWARD, 1), EINVAL),
         (SetStealTime(SECOND), EINVAL),
     ],
 )

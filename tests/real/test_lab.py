@@ -24,7 +24,7 @@ from vcpu_scenario.machine.real.lab import (
     boot,
     run_cases,
 )
-from vcpu_scenario.running.target import InLab
+from vcpu_scenario.running.targets import InLab
 from vcpu_scenario.trace import Trace
 
 from tests.interchange.cases import GICV2, PLAIN

@@ -9,7 +9,7 @@ import pytest
 from vcpu_scenario.cli import conform, main, record, stops
 from vcpu_scenario.cli.machines import LabArguments
 from vcpu_scenario.machine.real.lab import carried
-from vcpu_scenario.running.target import InLab
+from vcpu_scenario.running.targets import InLab
 
 from .conftest import Debian
 from .test_lab import Options, options

@@ -16,7 +16,7 @@ from vcpu_scenario.host.printable import json_text
 from vcpu_scenario.machine.real.lab.options import LabOptions
 from vcpu_scenario.recordings.format import entries
 from vcpu_scenario.recordings.jobs import case_of
-from vcpu_scenario.running.target import InLab
+from vcpu_scenario.running.targets import InLab
 from vcpu_scenario.trace import Trace
 
 HERE = Path(__file__).parent

@@ -45,8 +45,10 @@ BETWEEN_ROWS: Final = {
     "dirty_log_manual_protect",
     "vgic_ends_checked",
     "vm_type_ipa_size",
+    "vcpu_ids_reset_once",
+    "vgic_table_address_52bit",
 }
-"""5.17, 5.2, 5.16 and 4.20 have them, and are no rows."""
+"""5.17, 5.2, 5.16, 4.20 and 6.10 have them, and are no rows."""
 
 every_rule = pytest.mark.parametrize(
     "rule",

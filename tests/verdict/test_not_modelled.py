@@ -27,7 +27,7 @@ from vcpu_scenario.report.styled import plain
 from vcpu_scenario.report.text import report as text_report
 from vcpu_scenario.running.batch import run_on
 from vcpu_scenario.running.execute import execute
-from vcpu_scenario.running.target import target
+from vcpu_scenario.running.targets import target
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.verdict.result import Result
 

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 from vcpu_scenario.ioctls import Irqfd
 from vcpu_scenario.kvm import vgicattrs as attrs
+from vcpu_scenario.kvm.deviceattrs import VCPU_SHIFT
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
 from vcpu_scenario.machine.interface import KvmError, NotModelled
 
@@ -91,7 +92,7 @@ def test_a_register_keeps_of_ones_what_it_has(
 def test_a_vcpu_that_is_not_there_has_no_registers_but_the_distributors(
     gicv3: EmulatedMachine,
 ) -> None:
-    fifth = 5 << attrs.VCPU_SHIFT
+    fifth = 5 << VCPU_SHIFT
     assert gicv3.get_vgic_attr(DIST, fifth | 4) == 0x48_0002
     for group in (REDIST, SYSREGS, LEVELS):
         assert refusal(gicv3.get_vgic_attr, group, fifth) == EINVAL

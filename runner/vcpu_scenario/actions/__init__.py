@@ -18,6 +18,7 @@ from vcpu_scenario.actions import (
     slots,
     snapshots,
     vcpu,
+    vcpuattrs,
     vgic,
 )
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader
@@ -31,6 +32,7 @@ _PLAIN: Final[tuple[Kind[Any], ...]] = (
     *slots.KINDS,
     *hypercalls.KINDS,
     *vgic.KINDS,
+    *vcpuattrs.KINDS,
     *irqfds.KINDS,
     *vcpu.KINDS,
     *creation.KINDS,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from vcpu_scenario.actions.kind import YES, Kind, Node, Reader
+from vcpu_scenario.actions.kind import Kind, Node, Reader, bare, number
 from vcpu_scenario.ioctls import (
     CreateIrqchip,
     CreateVcpu,
@@ -63,10 +63,6 @@ def _write_offset(action: SetCounterOffset) -> dict[str, Any]:
     return {"counter_offset": {"offset": action.offset, **reserved}}
 
 
-def _number(description: str) -> dict[str, Any]:
-    return {"$ref": "#/definitions/number", "description": description}
-
-
 KINDS: Final = (
     Kind(
         SetCounterOffset,
@@ -78,8 +74,8 @@ KINDS: Final = (
                 "additionalProperties": False,
                 "required": ["offset"],
                 "properties": {
-                    "offset": _number("counter_offset."),
-                    "reserved": _number("reserved. Default: 0."),
+                    "offset": number("counter_offset."),
+                    "reserved": number("reserved. Default: 0."),
                 },
             }
         },
@@ -94,7 +90,7 @@ KINDS: Final = (
     Kind(
         CreateVm,
         schema={
-            "create_vm": _number(
+            "create_vm": number(
                 "KVM_CREATE_VM of another VM with this type, of which the low byte is the number of"
                 " bits of its IPAs. It is closed at once."
             )
@@ -107,28 +103,22 @@ KINDS: Final = (
     Kind(
         CreateVcpu,
         schema={
-            "create_vcpu": _number(
-                "KVM_CREATE_VCPU with this number, beside the vCPUs of `vcpus`: it is never run."
+            "create_vcpu": number(
+                "KVM_CREATE_VCPU with this number, beside the vCPUs of `vcpus`. `run_vcpu` then"
+                " takes it, and `vcpu_init` initialises it."
             )
         },
         read=lambda key, node, reader: [CreateVcpu(reader.number(node, low=0, high=_INT))],
         write=lambda action: {"create_vcpu": action.vcpu},
-        perform=lambda machine, action: machine.try_vcpu(action.vcpu),
+        perform=lambda machine, action: machine.add_vcpu(action.vcpu),
         words=lambda action, name: f"KVM_CREATE_VCPU {action.vcpu}",
     ),
-    Kind(
-        CreateIrqchip,
-        schema={
-            "create_irqchip": {
-                "description": "KVM_CREATE_IRQCHIP: a vGICv2 by the ioctl that came before"
-                " KVM_CREATE_DEVICE.",
-                **YES,
-            }
-        },
-        read=lambda key, node, reader: [CreateIrqchip()],
-        write=lambda action: {"create_irqchip": True},
-        perform=lambda machine, action: machine.create_irqchip(),
-        words=lambda action, name: "KVM_CREATE_IRQCHIP",
+    bare(
+        CreateIrqchip(),
+        "create_irqchip",
+        "KVM_CREATE_IRQCHIP: a vGICv2 by the ioctl that came before KVM_CREATE_DEVICE.",
+        lambda machine, action: machine.create_irqchip(),
+        "KVM_CREATE_IRQCHIP",
     ),
     Kind(
         EnableCap,
@@ -145,8 +135,8 @@ KINDS: Final = (
                         "description": "cap: KVM_CAP_ and this name, or its number.",
                         "type": ["string", "integer"],
                     },
-                    "flags": _number("flags. Default: 0."),
-                    "arg": _number("args[0]. Default: 0."),
+                    "flags": number("flags. Default: 0."),
+                    "arg": number("args[0]. Default: 0."),
                 },
             }
         },

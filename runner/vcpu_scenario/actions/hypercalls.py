@@ -16,6 +16,7 @@ _ACTIONS: Final = {
 }
 _WORDS: Final = {number: word for word, number in _ACTIONS.items()}
 _MOST: Final = 0xFFFF_FFFF
+_BYTE: Final = 0xFF
 
 
 def _read_filter(key: str, node: Node, reader: Reader) -> Iterable[SetSmcccFilter]:
@@ -24,13 +25,20 @@ def _read_filter(key: str, node: Node, reader: Reader) -> Iterable[SetSmcccFilte
         reader.number(asked[name], low=0, high=_MOST) if name in asked else 0
         for name in ("base", "nr_functions")
     )
-    action = reader.text(asked["action"]) if "action" in asked else "handle"
-    yield SetSmcccFilter(base, count, _ACTIONS.get(action, 0))
+    action = _action(asked["action"], reader) if "action" in asked else 0
+    pad = reader.number(asked["pad"], low=0, high=_BYTE) if "pad" in asked else 0
+    yield SetSmcccFilter(base, count, action, pad)
+
+
+def _action(node: Node, reader: Reader) -> int:
+    known = _ACTIONS.get(reader.text(node))
+    return reader.number(node, low=0, high=_BYTE) if known is None else known
 
 
 def _write_filter(action: SetSmcccFilter) -> dict[str, Any]:
-    entry = {"base": action.base, "nr_functions": action.count, "action": _WORDS[action.action]}
-    return {"smccc_filter": entry}
+    entry: dict[str, Any] = {"base": action.base, "nr_functions": action.count}
+    entry["action"] = _WORDS.get(action.action, action.action)
+    return {"smccc_filter": entry | ({"pad": action.pad} if action.pad else {})}
 
 
 KINDS: Final = (
@@ -53,9 +61,14 @@ KINDS: Final = (
                         "description": "How many functions there are from base on.",
                     },
                     "action": {
-                        "description": "KVM_SMCCC_FILTER_ and this name.",
-                        "type": "string",
-                        "enum": list(_ACTIONS),
+                        "title": f"one of {', '.join(_ACTIONS)}, or a number",
+                        "description": "KVM_SMCCC_FILTER_ and this name, or its number.",
+                        "type": ["string", "integer"],
+                        "pattern": rf"^({'|'.join(_ACTIONS)})$|^(0[xX])?[0-9A-Fa-f]+$|\$\{{",
+                    },
+                    "pad": {
+                        "$ref": "#/definitions/number",
+                        "description": "Each byte of the padding, which has to be 0. Default: 0.",
                     },
                 },
             }
@@ -64,7 +77,8 @@ KINDS: Final = (
         write=_write_filter,
         perform=lambda machine, action: machine.set_smccc_filter(action),
         words=lambda action, name: (
-            f"KVM_ARM_VM_SMCCC_FILTER {action.base:#x}+{action.count:#x} {_WORDS[action.action]}"
+            f"KVM_ARM_VM_SMCCC_FILTER {action.base:#x}+{action.count:#x} "
+            f"{_WORDS.get(action.action, action.action)}"
         ),
     ),
     Kind(

@@ -29,7 +29,7 @@ class Reader(Protocol):
     place, and then returns something that fits."""
 
     @property
-    def vcpus(self) -> int:
+    def last_vcpu(self) -> int:
         """How many vCPUs the VM has."""
         ...
 
@@ -93,5 +93,24 @@ class Kind(Generic[_Action]):
     words: Callable[[_Action, Name], str]
 
 
-YES = {"type": "boolean", "enum": [True]}
-"""The schema of a key that says all there is to say."""
+def number(description: str) -> dict[str, str]:
+    """The schema of a number."""
+    return {"$ref": "#/definitions/number", "description": description}
+
+
+def bare(
+    action: _Action,
+    key: str,
+    description: str,
+    perform: Callable[[Machine, _Action], None],
+    words: str,
+) -> Kind[_Action]:
+    """A kind of action of which there is nothing to say but ``key: true``."""
+    return Kind(
+        type(action),
+        schema={key: {"description": description, "type": "boolean", "enum": [True]}},
+        read=lambda key, node, reader: [action],
+        write=lambda action: {key: True},
+        perform=perform,
+        words=lambda action, name: words,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vcpu_scenario.actions.kind import YES, Kind, Name
+from vcpu_scenario.actions.kind import Kind, Name, bare
 from vcpu_scenario.case import SetRegister, SkipInstruction
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, id_of
 from vcpu_scenario.machine.interface import Machine
@@ -42,12 +42,11 @@ KINDS: Final = (
         perform=lambda machine, action: machine.set_one_reg(id_of(action.reg), action.value),
         words=_set_words,
     ),
-    Kind(
-        SkipInstruction,
-        schema={"skip_instruction": {"description": "Adds 4 to the guest's pc.", **YES}},
-        read=lambda key, node, reader: [SkipInstruction()],
-        write=lambda action: {"skip_instruction": True},
-        perform=_skip,
-        words=lambda action, name: "pc += 4",
+    bare(
+        SkipInstruction(),
+        "skip_instruction",
+        "Adds 4 to the guest's pc.",
+        _skip,
+        "pc += 4",
     ),
 )

@@ -1,11 +1,11 @@
-"""The next KVM_RUN, and ``struct kvm_run`` before it."""
+"""The next KVM_RUN, and what is shared with KVM before it: ``struct kvm_run`` and a ring."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
-from vcpu_scenario.actions.kind import YES, Kind, Node, Reader
+from vcpu_scenario.actions.kind import Kind, Node, Reader, bare, number
 from vcpu_scenario.case import (
     HostInterrupt,
     ImmediateExit,
@@ -14,6 +14,8 @@ from vcpu_scenario.case import (
     SetMmioData,
     SetRunField,
 )
+from vcpu_scenario.ioctls import EmptyRing
+from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.interface import Machine
 
 _FORGED: Final[Mapping[str, tuple[Literal["exit_reason", "mmio.is_write", "mmio.len"], int]]] = {
@@ -46,56 +48,41 @@ def _forge(machine: Machine, action: SetRunField) -> None:
         setattr(machine.run, head, action.value)
 
 
+def _empty_ring(machine: Machine, action: EmptyRing) -> None:
+    machine.ring.first = machine.ring.last = action.at
+
+
+def _read_ring(key: str, node: Node, reader: Reader) -> Iterable[EmptyRing]:
+    yield EmptyRing(reader.number(node, low=0, high=abi.COALESCED_RING_MAX - 1))
+
+
 KINDS: Final = (
-    Kind(
-        RunAgain,
-        schema={
-            "run_again": {
-                "description": "Nothing, but that KVM_RUN is called again: after a system event or"
-                " an error, where a run without actions ends.",
-                **YES,
-            }
-        },
-        read=lambda key, node, reader: [RunAgain()],
-        write=lambda action: {"run_again": True},
-        perform=lambda machine, action: None,
-        words=lambda action, name: "goes on all the same",
+    bare(
+        RunAgain(),
+        "run_again",
+        "Nothing, but that KVM_RUN is called again: after a system event or"
+        " an error, where a run without actions ends.",
+        lambda machine, action: None,
+        "goes on all the same",
     ),
-    Kind(
-        PendSignal,
-        schema={
-            "signal": {
-                "description": "A signal is pending when the next KVM_RUN starts, which lets it"
-                " through (KVM_SET_SIGNAL_MASK).",
-                **YES,
-            }
-        },
-        read=lambda key, node, reader: [PendSignal()],
-        write=lambda action: {"signal": True},
-        perform=lambda machine, action: machine.pend_signal(),
-        words=lambda action, name: "a signal is pending for the next run",
+    bare(
+        PendSignal(),
+        "signal",
+        "A signal is pending when the next KVM_RUN starts, which lets it"
+        " through (KVM_SET_SIGNAL_MASK).",
+        lambda machine, action: machine.pend_signal(),
+        "a signal is pending for the next run",
     ),
-    Kind(
-        ImmediateExit,
-        schema={
-            "immediate_exit": {
-                "description": "run->immediate_exit is 1 for the next KVM_RUN alone.",
-                **YES,
-            }
-        },
-        read=lambda key, node, reader: [ImmediateExit()],
-        write=lambda action: {"immediate_exit": True},
-        perform=_immediate_exit,
-        words=lambda action, name: "immediate_exit = 1",
+    bare(
+        ImmediateExit(),
+        "immediate_exit",
+        "run->immediate_exit is 1 for the next KVM_RUN alone.",
+        _immediate_exit,
+        "immediate_exit = 1",
     ),
     Kind(
         SetMmioData,
-        schema={
-            "reply": {
-                "$ref": "#/definitions/number",
-                "description": "Overwrites all eight bytes of run->mmio.data.",
-            }
-        },
+        schema={"reply": number("Overwrites all eight bytes of run->mmio.data.")},
         read=lambda key, node, reader: [SetMmioData(reader.word(node))],
         write=lambda action: {"reply": action.value},
         perform=_mmio_data,
@@ -110,8 +97,7 @@ KINDS: Final = (
                 "additionalProperties": False,
                 "minProperties": 1,
                 "properties": {
-                    key: {"$ref": "#/definitions/number", "description": f"run->{field}."}
-                    for key, (field, _) in _FORGED.items()
+                    key: number(f"run->{field}.") for key, (field, _) in _FORGED.items()
                 },
             }
         },
@@ -121,17 +107,24 @@ KINDS: Final = (
         words=lambda action, name: f"run->{action.field} = {action.value:#x}",
     ),
     Kind(
-        HostInterrupt,
+        EmptyRing,
         schema={
-            "host_interrupt": {
-                "description": "A host interrupt arrives between two entries of the next KVM_RUN. "
-                "Only the emulated machine does this on request.",
-                **YES,
-            }
+            "empty_ring": number(
+                "Takes all entries out of the coalesced ring: ring->first and "
+                "ring->last are this index, at which the next entry is put."
+            )
         },
-        read=lambda key, node, reader: [HostInterrupt()],
-        write=lambda action: {"host_interrupt": True},
-        perform=lambda machine, action: machine.host_interrupt(),
-        words=lambda action, name: "a host interrupt comes during the next run",
+        read=_read_ring,
+        write=lambda action: {"empty_ring": action.at},
+        perform=_empty_ring,
+        words=lambda action, name: f"ring->first = ring->last = {action.at}",
+    ),
+    bare(
+        HostInterrupt(),
+        "host_interrupt",
+        "A host interrupt arrives between two entries of the next KVM_RUN. "
+        "Only the emulated machine does this on request.",
+        lambda machine, action: machine.host_interrupt(),
+        "a host interrupt comes during the next run",
     ),
 )

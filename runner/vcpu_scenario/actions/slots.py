@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, get_args
 
-from vcpu_scenario.actions.kind import Kind, Name, Node, Reader
+from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, number
 from vcpu_scenario.case import Ioeventfd
 from vcpu_scenario.ioctls import (
     Access,
@@ -22,7 +22,7 @@ _HIGH: Final = (1 << 64) - 1
 _SLOTS: Final = 0xFFFF
 _PAGES: Final = 1 << 18
 _ACCESS: Final = {word: word for word in get_args(Access)}
-_SLOT: Final = {"$ref": "#/definitions/number", "description": "The slot's number."}
+_SLOT: Final = number("The slot's number.")
 
 
 def _number(asked: dict[str, Node], key: str, reader: Reader, high: int = _HIGH) -> int:
@@ -169,7 +169,7 @@ def _of(kind: str, description: str, **more: Any) -> dict[str, Any]:
 
 
 def _list_of_pages(description: str) -> dict[str, Any]:
-    of_each = {"$ref": "#/definitions/number", "description": "A page, from the slot's first."}
+    of_each = number("A page, from the slot's first.")
     return {"description": description, "type": "array", "items": of_each}
 
 

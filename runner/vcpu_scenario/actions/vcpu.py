@@ -16,6 +16,8 @@ from vcpu_scenario.machine.interface import Machine, initialising
 
 _LEVELS: Final = {"raise": 1, "lower": 0}
 _CPU_LINES: Final = ("irq", "fiq")
+_MOST: Final = 0xFFF
+"""The highest number of a vCPU that the ioctl can say."""
 _TYPES: Final[Mapping[str, tuple[int, Callable[[Node, Reader], int]]]] = {
     "spi": (abi.KVM_ARM_IRQ_TYPE_SPI, lambda node, reader: reader.number(node, low=32, high=1019)),
     "ppi": (abi.KVM_ARM_IRQ_TYPE_PPI, lambda node, reader: reader.number(node, low=16, high=31)),
@@ -30,19 +32,36 @@ _KEYS: Final = {number: key for key, (number, _) in _TYPES.items()}
 
 
 def _read_line(key: str, node: Node, reader: Reader) -> Iterable[SetIrqLine]:
-    for kind, value in reader.entries(node):
+    asked = dict(reader.entries(node))
+    of = asked.pop("vcpu", None)
+    vcpu = 0 if of is None else reader.number(of, low=0, high=_MOST)
+    if len(asked) > 1 or (of is not None and not asked):
+        found = ", ".join(asked) or "none"
+        reader.complain("one line is of one kind", node, found=found, expected="spi, ppi or cpu")
+    for kind, value in asked.items():
         number, read = _TYPES[kind]
         line = number << abi.KVM_ARM_IRQ_TYPE_SHIFT | read(value, reader)
-        yield SetIrqLine(line, _LEVELS[key])
+        yield SetIrqLine(line | _vcpu_bits(vcpu), _LEVELS[key])
+
+
+def _vcpu_bits(vcpu: int) -> int:
+    """``vcpu_index``, and ``vcpu2_index`` above it."""
+    return (vcpu & 0xFF) << abi.KVM_ARM_IRQ_VCPU_SHIFT | vcpu >> 8 << abi.KVM_ARM_IRQ_VCPU2_SHIFT
+
+
+def _vcpu_of(irq: int) -> int:
+    low = irq >> abi.KVM_ARM_IRQ_VCPU_SHIFT & 0xFF
+    return low | irq >> abi.KVM_ARM_IRQ_VCPU2_SHIFT << 8
 
 
 def _write_line(action: SetIrqLine) -> dict[str, Any]:
-    kind, number = action.irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT, action.irq & 0xFFFF
+    kind, number = action.irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT & 0xF, action.irq & 0xFFFF
     known = kind in _KEYS and (kind != abi.KVM_ARM_IRQ_TYPE_CPU or number < len(_CPU_LINES))
-    if action.irq >> 16 & 0xFF or action.level not in (0, 1) or not known:
+    if action.level not in (0, 1) or not known:
         raise Unwritable(f"an interrupt line {action.irq:#x} at level {action.level}")
     line: Any = _CPU_LINES[number] if kind == abi.KVM_ARM_IRQ_TYPE_CPU else number
-    return {"raise" if action.level else "lower": {_KEYS[kind]: line}}
+    of = {"vcpu": vcpu} if (vcpu := _vcpu_of(action.irq)) else {}
+    return {"raise" if action.level else "lower": {_KEYS[kind]: line, **of}}
 
 
 # -- events ---------------------------------------------------------------------------------------
@@ -101,7 +120,7 @@ def _write_mp_state(action: SetMpState) -> dict[str, Any]:
 
 
 def _read_turn(key: str, node: Node, reader: Reader) -> Iterable[RunVcpu]:
-    yield RunVcpu(reader.number(node, low=0, high=reader.vcpus - 1))
+    yield RunVcpu(reader.number(node, low=0, high=reader.last_vcpu))
 
 
 # -- the reset ------------------------------------------------------------------------------------

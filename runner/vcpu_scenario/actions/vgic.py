@@ -5,72 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from vcpu_scenario.actions.attributes import (
+    attribute_schema,
+    check_found,
+    read_attribute,
+    setting,
+    write_attribute,
+)
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader
 from vcpu_scenario.ioctls import CreateVgic, GetVgicAttr, HasVgicAttr, SetVgicAttr
 from vcpu_scenario.kvm import vgicattrs
-from vcpu_scenario.kvm.vgicattrs import Group, Region
-from vcpu_scenario.machine.interface import Machine, Unexpected
+from vcpu_scenario.kvm.vgicattrs import Region
+from vcpu_scenario.machine.interface import Machine
 
-_LOW: Final = (1 << vgicattrs.VCPU_SHIFT) - 1
-_HIGH: Final = (1 << 64) - 1
+_GROUPS: Final = vgicattrs.groups()
 _REGION: Final = vgicattrs.KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION
 _VERSIONS: Final = {"vgic-v2": 2, "vgic-v3": 3}
 _MODELS: Final = {version: model for model, version in _VERSIONS.items()}
-
-
-# -- which attribute ------------------------------------------------------------------------------
-
-
-def _read_attribute(asked: dict[str, Node], reader: Reader) -> tuple[int, int]:
-    """The group and the attribute, as ``kvm_device_attr`` has them."""
-    group = vgicattrs.groups().get(reader.text(asked["group"])) if "group" in asked else None
-    if group is None:
-        return reader.number(asked["group"], low=0, high=0xFFFF_FFFF) if "group" in asked else 0, (
-            reader.number(asked["attr"], low=0, high=_HIGH) if "attr" in asked else 0
-        )
-    attribute = _attribute_of(group, asked.get("attr"), reader)
-    if "vcpu" in asked:
-        vcpu = reader.number(asked["vcpu"], low=0, high=vgicattrs.VCPUS_MOST - 1)
-        if not group.of_vcpu:
-            reader.complain(
-                "no attribute of this group is a vCPU's",
-                asked["vcpu"],
-                found=group.name,
-                expected=", ".join(
-                    each.name for each in vgicattrs.groups().values() if each.of_vcpu
-                ),
-            )
-        attribute |= vcpu << vgicattrs.VCPU_SHIFT
-    return group.number, attribute
-
-
-def _attribute_of(group: Group, node: Node | None, reader: Reader) -> int:
-    if node is None:
-        return 0
-    name = reader.text(node)
-    if name in group.attributes:
-        return group.attributes[name]
-    if name[:1].isalpha():
-        few = ", ".join(list(group.attributes)[:6])
-        reader.complain(
-            f"{group.name} has no attribute of this name",
-            node,
-            found=name,
-            expected=f"a number, or a name such as {few}" if few else "a number",
-        )
-        return 0
-    return reader.number(node, low=0, high=_HIGH)
-
-
-def _write_attribute(number: int, attribute: int) -> dict[str, Any]:
-    group = vgicattrs.group_of(number)
-    if group is None:
-        return {"group": number, "attr": attribute}
-    vcpu, low = attribute >> vgicattrs.VCPU_SHIFT, attribute & _LOW
-    if not group.of_vcpu or vcpu >= vgicattrs.VCPUS_MOST:
-        vcpu, low = 0, attribute
-    written: dict[str, Any] = {"group": group.name, "attr": group.word_of(low) or low}
-    return written | ({"vcpu": vcpu} if vcpu else {})
 
 
 # -- its value ------------------------------------------------------------------------------------
@@ -129,75 +80,39 @@ def _write_value(group: int, attr: int, value: int | None, given: int = 0) -> di
 
 def _read_set(key: str, node: Node, reader: Reader) -> Iterable[SetVgicAttr]:
     asked = dict(reader.entries(node))
-    group, attr = _read_attribute(asked, reader)
+    group, attr = read_attribute(_GROUPS, asked, reader)
     value, _ = _read_value(asked, reader, group, attr)
     yield SetVgicAttr(group, attr, value)
 
 
 def _read_get(key: str, node: Node, reader: Reader) -> Iterable[GetVgicAttr]:
     asked = dict(reader.entries(node))
-    group, attr = _read_attribute(asked, reader)
+    group, attr = read_attribute(_GROUPS, asked, reader)
     yield GetVgicAttr(group, attr, *_read_value(asked, reader, group, attr))
 
 
 def _read_has(key: str, node: Node, reader: Reader) -> Iterable[HasVgicAttr]:
-    yield HasVgicAttr(*_read_attribute(dict(reader.entries(node)), reader))
+    yield HasVgicAttr(*read_attribute(_GROUPS, dict(reader.entries(node)), reader))
 
 
 def _write_set(action: SetVgicAttr) -> dict[str, Any]:
-    where = _write_attribute(action.group, action.attr)
+    where = write_attribute(_GROUPS, action.group, action.attr)
     return {"set_vgic_attr": where | _write_value(action.group, action.attr, action.value)}
 
 
 def _write_get(action: GetVgicAttr) -> dict[str, Any]:
-    where = _write_attribute(action.group, action.attr)
+    where = write_attribute(_GROUPS, action.group, action.attr)
     value = _write_value(action.group, action.attr, action.value, action.given)
     return {"get_vgic_attr": where | value}
 
 
 def _get(machine: Machine, action: GetVgicAttr) -> None:
     found = machine.get_vgic_attr(action.group, action.attr, action.given)
-    if action.value is not None and found != action.value:
-        what = f"KVM_GET_DEVICE_ATTR {vgicattrs.said(action.group, action.attr)}"
-        raise Unexpected(f"{what} gave {found:#x}, expected {action.value:#x}")
+    check_found(found, action.value, vgicattrs.said(action.group, action.attr))
 
 
 def _set_words(action: SetVgicAttr, name: Name) -> str:
-    what = f"KVM_SET_DEVICE_ATTR {vgicattrs.said(action.group, action.attr)}"
-    return what if action.value is None else f"{what} = {action.value:#x}"
-
-
-def _attribute(description: str, **more: Any) -> dict[str, Any]:
-    names = list(vgicattrs.groups())
-    return {
-        "description": description,
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["group"],
-        "properties": {
-            "group": {
-                "description": "KVM_DEV_ARM_VGIC_GRP_ and this name, or a number.",
-                "title": f"one of {', '.join(names)}, or a number",
-                "type": ["string", "integer"],
-                "pattern": rf"^({'|'.join(names)})$|^(0[xX])?[0-9A-Fa-f]+$|\$\{{",
-            },
-            "attr": {
-                "description": "The attribute: a number, or what it is called. A register is "
-                "called as the architecture has it, GICD_CTLR or ICC_PMR_EL1; an address is one "
-                "of v2_dist, v2_cpu, v3_dist, v3_redist, v3_redist_region; what ctrl does is init "
-                "or save_pending_tables. Default: 0.",
-                "title": "a number, or a name such as GICD_CTLR, v3_dist or init",
-                "type": ["string", "integer"],
-                "pattern": r"^[A-Za-z0-9_]+$|\$\{",
-            },
-            "vcpu": {
-                "$ref": "#/definitions/number",
-                "description": "Whose register it is, 0 to 15. Default: 0.",
-                "default": 0,
-            },
-            **more,
-        },
-    }
+    return setting(vgicattrs.said(action.group, action.attr), action.value)
 
 
 def _region(description: str) -> dict[str, Any]:
@@ -214,6 +129,21 @@ def _region(description: str) -> dict[str, Any]:
             "flags": {**number, "description": "Flags, of which there are none.", "default": 0},
         },
     }
+
+
+def _attribute(description: str, **more: Any) -> dict[str, Any]:
+    return attribute_schema(
+        _GROUPS, "KVM_DEV_ARM_VGIC_GRP_ and this name", description, _ATTR, **more
+    )
+
+
+_ATTR: Final = {
+    "description": "The attribute: a number, or what it is called. A register is "
+    "called as the architecture has it, GICD_CTLR or ICC_PMR_EL1; an address is one "
+    "of v2_dist, v2_cpu, v3_dist, v3_redist, v3_redist_region; what ctrl does is init "
+    "or save_pending_tables. Default: 0.",
+    "title": "a number, or a name such as GICD_CTLR, v3_dist or init",
+}
 
 
 KINDS: Final = (
@@ -276,7 +206,7 @@ KINDS: Final = (
             )
         },
         read=_read_has,
-        write=lambda action: {"has_vgic_attr": _write_attribute(action.group, action.attr)},
+        write=lambda action: {"has_vgic_attr": write_attribute(_GROUPS, action.group, action.attr)},
         perform=lambda machine, action: machine.has_vgic_attr(action.group, action.attr),
         words=lambda action, name: (
             f"KVM_HAS_DEVICE_ATTR {vgicattrs.said(action.group, action.attr)}"

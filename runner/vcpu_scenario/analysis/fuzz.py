@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 from vcpu_scenario.analysis.shrink import shrunk
 from vcpu_scenario.case import Action, Case, HostInterrupt, ImmediateExit
-from vcpu_scenario.running.target import Lost, Skipped, Target
+from vcpu_scenario.running.targets import Lost, Skipped, Target
 from vcpu_scenario.trace import Trace, Unmodelled
 from vcpu_scenario.verdict.traces import Comparison, Difference, compare_traces
 

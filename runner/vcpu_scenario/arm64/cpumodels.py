@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
@@ -13,7 +13,8 @@ from vcpu_scenario.arm64.sysregs import Encoding
 @dataclass(frozen=True, slots=True)
 class CpuModel:
     """A CPU without EL3, with a GICv3: ``id_registers`` are what it reports (0 where
-    they do not say), ``midr`` is MIDR_EL1 and ``clidr`` CLIDR_EL1, as QEMU 7.2 has them.
+    they do not say), ``midr`` is MIDR_EL1, ``clidr`` CLIDR_EL1, ``ccsidr`` CCSIDR_EL1 by what
+    CSSELR_EL1 selects, and ``pmcr`` PMCR_EL0 at reset, as QEMU 7.2 has them.
 
     ``armv8_2`` says that it has the instructions of Armv8.2 (LSE, LDAPR, PAN, FP16, dot product),
     and ``pa_bits`` is the width of its physical addresses.
@@ -23,13 +24,15 @@ class CpuModel:
     midr: int
     id_registers: Mapping[Encoding, int]
     clidr: int
+    ccsidr: tuple[int, int, int]
+    pmcr: int
     armv8_2: bool = False
     pa_bits: int = 44
     kernels: str = ""
     """The range of those on which it was recorded, as KVM differs with VHE; empty where on all."""
-    only_shown: bool = False
-    """Only what a guest reads in its ID registers was looked at: not what a VMM may write there,
-    and not its caches."""
+    workarounds: tuple[int, int] = (0, 0)
+    """What KVM says of SMCCC_ARCH_WORKAROUND_1 and 3: 0 where there is none, 1 where there is, 2
+    where the CPU needs none."""
 
     @property
     def ras(self) -> bool:
@@ -41,6 +44,8 @@ CORTEX_A57: Final = CpuModel(
     "cortex-a57",
     midr=0x411F_D070,
     clidr=0x0A20_0023,
+    ccsidr=(0x701F_E00A, 0x201F_E012, 0x70FF_E07A),
+    pmcr=0x4101_3000,
     id_registers={
         sysregs.ID_AA64PFR0_EL1: 0x0100_0222,
         sysregs.ID_AA64DFR0_EL1: 0x1030_5106,
@@ -97,8 +102,10 @@ CORTEX_A76: Final = CpuModel(
     "cortex-a76",
     midr=0x414F_D0B1,
     clidr=0x8200_0023,
+    ccsidr=(0x701F_E01A, 0x201F_E01A, 0x707F_E03A),
+    pmcr=0x410B_3000,
     id_registers=_OF_A76,
-    only_shown=True,
+    workarounds=(2, 1),
     armv8_2=True,
     pa_bits=40,
     kernels=">=5.10",
@@ -107,7 +114,7 @@ CPUS: Final[Mapping[str, CpuModel]] = {
     model.name: model
     for model in (
         CORTEX_A57,
-        CpuModel("cortex-a72", 0x410F_D083, CORTEX_A57.id_registers, CORTEX_A57.clidr),
+        replace(CORTEX_A57, name="cortex-a72", midr=0x410F_D083),
         CORTEX_A76,
     )
 }

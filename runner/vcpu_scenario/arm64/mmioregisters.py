@@ -1,5 +1,6 @@
-"""Registers of Arm's memory-mapped devices by name: the PL011 (DDI 0183, table 3-1) and the parts
-of the GIC (IHI 0048 and IHI 0069), as offsets in bytes from the base of the part."""
+"""Registers of memory-mapped devices by name: the PL011 (DDI 0183, table 3-1), virtio-mmio (Virtio
+1.2, 4.2.2, with the names of ``uapi/linux/virtio_mmio.h``) and the parts of the GIC (IHI 0048 and
+IHI 0069), as offsets in bytes from the base of the part."""
 
 from __future__ import annotations
 
@@ -24,6 +25,41 @@ PL011: Final[Mapping[str, int]] = {
     "ICR": 0x44,
     "DMACR": 0x48,
 }
+
+VIRTIO_MMIO: Final[Mapping[str, int]] = {
+    "MAGIC_VALUE": 0x000,
+    "VERSION": 0x004,
+    "DEVICE_ID": 0x008,
+    "VENDOR_ID": 0x00C,
+    "DEVICE_FEATURES": 0x010,
+    "DEVICE_FEATURES_SEL": 0x014,
+    "DRIVER_FEATURES": 0x020,
+    "DRIVER_FEATURES_SEL": 0x024,
+    "QUEUE_SEL": 0x030,
+    "QUEUE_NUM_MAX": 0x034,
+    "QUEUE_NUM": 0x038,
+    "QUEUE_READY": 0x044,
+    "QUEUE_NOTIFY": 0x050,
+    "INTERRUPT_STATUS": 0x060,
+    "INTERRUPT_ACK": 0x064,
+    "STATUS": 0x070,
+    "QUEUE_DESC_LOW": 0x080,
+    "QUEUE_DESC_HIGH": 0x084,
+    "QUEUE_AVAIL_LOW": 0x090,
+    "QUEUE_AVAIL_HIGH": 0x094,
+    "QUEUE_USED_LOW": 0x0A0,
+    "QUEUE_USED_HIGH": 0x0A4,
+    "SHM_SEL": 0x0AC,
+    "SHM_LEN_LOW": 0x0B0,
+    "SHM_LEN_HIGH": 0x0B4,
+    "SHM_BASE_LOW": 0x0B8,
+    "SHM_BASE_HIGH": 0x0BC,
+    "QUEUE_RESET": 0x0C0,
+    "CONFIG_GENERATION": 0x0FC,
+    "CONFIG": 0x100,
+}
+VIRTIO_MMIO_MAGIC: Final = 0x7472_6976
+"""``virt`` in little-endian ASCII."""
 
 _DISTRIBUTOR: Final = {"CTLR": 0x0, "TYPER": 0x4, "IIDR": 0x8, "PIDR2": 0xFFE8}
 _DISTRIBUTOR_V2: Final = {"SGIR": 0xF00}

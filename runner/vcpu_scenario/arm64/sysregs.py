@@ -129,12 +129,24 @@ SCR_EL3: Final = (3, 6, 1, 1, 0)
 
 # Performance monitors.
 PMCR_EL0: Final = (3, 3, 9, 12, 0)
+PMCNTENSET_EL0: Final = (3, 3, 9, 12, 1)
+PMCNTENCLR_EL0: Final = (3, 3, 9, 12, 2)
+PMOVSCLR_EL0: Final = (3, 3, 9, 12, 3)
 PMSWINC_EL0: Final = (3, 3, 9, 12, 4)
 PMSELR_EL0: Final = (3, 3, 9, 12, 5)
+PMCEID0_EL0: Final = (3, 3, 9, 12, 6)
+PMCEID1_EL0: Final = (3, 3, 9, 12, 7)
 PMCCNTR_EL0: Final = (3, 3, 9, 13, 0)
+PMXEVTYPER_EL0: Final = (3, 3, 9, 13, 1)
 PMXEVCNTR_EL0: Final = (3, 3, 9, 13, 2)
 PMUSERENR_EL0: Final = (3, 3, 9, 14, 0)
+PMINTENSET_EL1: Final = (3, 0, 9, 14, 1)
+PMINTENCLR_EL1: Final = (3, 0, 9, 14, 2)
 PMOVSSET_EL0: Final = (3, 3, 9, 14, 3)
+PMEVCNTR_EL0: Final[tuple[Encoding, ...]] = tuple((3, 3, 14, 8 + n // 8, n % 8) for n in range(31))
+PMEVTYPER_EL0: Final[tuple[Encoding, ...]] = tuple(
+    (3, 3, 14, 12 + n // 8, n % 8) for n in range(31)
+)
 PMCCFILTR_EL0: Final = (3, 3, 14, 15, 7)
 
 # Timers.

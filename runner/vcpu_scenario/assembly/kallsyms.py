@@ -1,14 +1,16 @@
 """The symbols that a Linux kernel carries in its image (``kernel/kallsyms.c``).
 
 Nothing says where the tables are. The table of tokens has the ten digits in a row, the index of it
-follows from it, and the others lie around both. An image may come from anywhere: what is looked at
-is bounded, and what does not fit is no table.
+follows from it, and the others lie around both. Where nothing says what the addresses begin at,
+pointers do: many are to symbols. An image may come from anywhere: what is looked at is bounded, and
+what does not fit is no table.
 """
 
 from __future__ import annotations
 
 import re
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import accumulate, islice
@@ -20,6 +22,7 @@ _MARKED: Final = 256
 """Each so many symbols there is a marker."""
 _KERNEL: Final = 0xFFFF << 48
 """Addresses of the kernel's half."""
+_LAST: Final = (1 << 64) - (1 << 32)
 _TOKENS_SIZE: Final = 1 << 14
 _MAX_NAME: Final = 512
 """``KSYM_NAME_LEN``, since 6.1; shorter before."""
@@ -28,6 +31,10 @@ _MAX_PLACES: Final = 64
 _MAX_SYMBOLS: Final = 1 << 19
 _MAX_LAST_GROUP: Final = _MARKED * (2 + _MAX_NAME)
 """Bytes of the names behind the last marker."""
+_SEGMENT: Final = 1 << 16
+"""To which sections are aligned, and so the first symbol."""
+_STRIDE: Final = 251
+"""Of so many words one is looked at for a pointer."""
 _MAX_WALKED: Final = 1 << 20
 """Names that are walked over in search of where they begin."""
 
@@ -56,23 +63,28 @@ class _Tokens(NamedTuple):
 
 def _tokens_around(image: bytes, zero: int) -> _Tokens | None:
     """The table in which the token of the digit 0 is at ``zero``."""
-    start = _before(image, zero, ord("0"))
-    tokens = image[start : start + _TOKENS_SIZE].split(b"\0", _TOKENS)[:_TOKENS]
-    if len(tokens) < _TOKENS:
-        return None
-    offsets = [0, *accumulate(len(token) + 1 for token in tokens)][:_TOKENS]
-    index = image.find(struct.pack(f"<{_TOKENS}H", *offsets), start, start + (1 << 15))
-    return None if index < 0 else _Tokens(tokens, start, index + 2 * _TOKENS)
+    behind = _TOKENS - ord("0")
+    rest = image[zero : zero + _TOKENS_SIZE].split(b"\0", behind)[:behind]
+    end = zero + sum(len(token) + 1 for token in rest)
+    for at in range(end, end + 8):
+        index = struct.unpack_from(f"<{_TOKENS}H", image, at)
+        start = zero - index[ord("0")]
+        tokens = image[max(start, 0) : zero].split(b"\0")[:-1] + rest
+        offsets = [0, *accumulate(len(token) + 1 for token in tokens)][:_TOKENS]
+        if len(tokens) == _TOKENS and list(index) == offsets:
+            return _Tokens(tokens, start, at + 2 * _TOKENS)
+    return None
 
 
 def _symbols(image: bytes, table: _Tokens) -> dict[str, int]:
     tokens = table.tokens
-    markers, at_markers = _markers(image, table.start)
-    counted = _names_before(image, at_markers, markers)
+    counted = _names_before(image, *_markers(image, table.start))
+    if counted is None and (start := _sequences(image, table.start)) is not None:
+        counted = _names_before(image, *_markers(image, start))
     if counted is None:
         return {}
-    count, names = counted
-    addresses = _addresses(image, count, (table.end, names - 8))
+    count, at_count, names = counted
+    addresses = _addresses(image, count, (table.end, at_count))
     if addresses is None:
         return {}
     symbols: dict[str, int] = {}
@@ -84,15 +96,22 @@ def _symbols(image: bytes, table: _Tokens) -> dict[str, int]:
     return symbols
 
 
-def _before(image: bytes, at: int, count: int) -> int:
-    """Where the ``count`` strings begin that end before ``at``."""
-    lowest = max(at - _TOKENS_SIZE, 0)
-    for _ in range(count):
-        at = max(image.rfind(b"\0", lowest, max(at - 1, lowest)) + 1, lowest)
-    return at
+def _sequences(image: bytes, end: int) -> int | None:
+    """Where the sequence numbers of the names begin that end before ``end``, three bytes each: all
+    there are from 0 on, in some order. Only 6.1 has them there."""
+    for pad in range(8):
+        at, most = end - pad, 0
+        for count in range(1, min(_MAX_SYMBOLS, at // 3)):
+            at -= 3
+            most = max(most, int.from_bytes(image[at : at + 3], "big"))
+            if most >= _MAX_SYMBOLS:
+                break
+            if count == most + 1 and count > _MARKED:
+                return at
+    return None
 
 
-def _markers(image: bytes, end: int) -> tuple[list[int], int]:
+def _markers(image: bytes, end: int) -> tuple[int, list[int]]:
     """The markers before ``end``, which rise from 0, and where they begin."""
     at, found = end & ~3, list[int]()
     lowest = max(at - 4 * _MAX_SYMBOLS // _MARKED, 0)
@@ -106,24 +125,26 @@ def _markers(image: bytes, end: int) -> tuple[list[int], int]:
         found.append(value)
         if not value:
             break
-    return found[::-1], at
+    return at, found[::-1]
 
 
-def _names_before(image: bytes, end: int, markers: list[int]) -> tuple[int, int] | None:
-    """How many symbols there are, and where their names begin, somewhere before ``end``."""
+def _names_before(image: bytes, end: int, markers: list[int]) -> tuple[int, int, int] | None:
+    """How many symbols there are, where that is said, and where their names begin, behind it by 8
+    bytes, or 4 in 7.2, somewhere before ``end``."""
     if not markers or markers[0]:
         return None
     most = _MARKED * len(markers)
-    at = (end - markers[-1]) & ~7
+    at = (end - markers[-1]) & ~3
     lowest, walked = max(at - _MAX_LAST_GROUP, 0), 0
-    while at >= lowest + 8 and walked < _MAX_WALKED:
-        at -= 8
-        count, zero = struct.unpack_from("<II", image, at)
-        if not zero and most - _MARKED < count <= most:
-            fitting = _fitting(image, at + 8, count, markers)
-            if fitting == count:
-                return count, at + 8
-            walked += fitting + _MARKED
+    while at >= lowest + 4 and walked < _MAX_WALKED:
+        at -= 4
+        (count,) = struct.unpack_from("<I", image, at)
+        if most - _MARKED < count <= most:
+            for names in (at + 8, at + 4):
+                fitting = _fitting(image, names, count, markers)
+                if fitting == count:
+                    return count, at, names
+                walked += fitting + _MARKED
     return None
 
 
@@ -149,14 +170,41 @@ def _entries(image: bytes, names: int, count: int) -> Iterator[tuple[int, int]]:
 
 
 def _addresses(image: bytes, count: int, places: tuple[int, int]) -> list[int] | None:
-    """The addresses: offsets and then their base, behind the tokens' index (since 6.4) or before
-    the count of symbols."""
+    """The addresses: offsets from a base that is behind them and that the kernel itself fills in up
+    to 6.1. They are behind the tokens' index since 6.4, before that before the count of symbols. In
+    7.2 they are relative to their own places and there is no base."""
     behind, before = places
     size = 4 * count + 7 & ~7
-    for at in (behind + 7 & ~7, before - 8 - size):
-        if at < 0 or at + size + 8 > len(image):
+    for at in (behind + 7 & ~7, before - 8 - size, behind + 3 & ~3):
+        if not 0 <= at <= len(image) - size - 8:
             continue
+        offsets = struct.unpack_from(f"<{count}I", image, at)
         (base,) = struct.unpack_from("<Q", image, at + size)
-        if _KERNEL <= base < (1 << 64) - (1 << 32):
-            return [base + offset for offset in struct.unpack_from(f"<{count}I", image, at)]
+        if offsets[0] + at == 1 << 32:
+            offsets = tuple(at + 4 * n + o & 0xFFFF_FFFF for n, o in enumerate(offsets))
+            base = 0
+        if offsets[0]:
+            continue
+        if not _KERNEL <= base < _LAST:
+            base = _base(image, set(offsets))
+        if base:
+            return [base + offset for offset in offsets]
     return None
+
+
+def _base(image: bytes, offsets: set[int]) -> int:
+    """The address from which the symbols are at ``offsets``: that at which most pointers are to
+    some of them. 0 where none stands out."""
+    words = memoryview(image)[: len(image) & ~7].cast("Q")[::_STRIDE]
+    pointers = [word for word in words if _KERNEL <= word < _LAST]
+    common = Counter(word // _SEGMENT for word in pointers).most_common(1)
+    if not common:
+        return 0
+    highest = common[0][0]
+    candidates = range(highest, highest - len(image) // _SEGMENT - 1, -1)
+    hits = {
+        number * _SEGMENT: sum(word - number * _SEGMENT in offsets for word in pointers)
+        for number in candidates
+    }
+    best = max(hits, key=hits.__getitem__)
+    return best if hits[best] * 8 > len(pointers) else 0

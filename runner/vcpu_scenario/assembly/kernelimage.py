@@ -9,7 +9,7 @@ from typing import Final
 from vcpu_scenario.assembly.refusal import NotAGuest
 
 ALIGNMENT: Final = 2 << 20
-_MAGIC: Final = b"ARM\x64"
+MAGIC: Final = b"ARM\x64"
 _HEADER: Final = struct.Struct("<8xQQQ24x4s4x")
 _COMPRESSED: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd", b"\xfd7": "xz", b"MZ": "EFI zboot"}
 _NOT_CODE: Final = (b"\x7fELF", bytes(4))
@@ -32,7 +32,7 @@ def read_image(data: bytes) -> KernelImage:
     if len(data) < _HEADER.size:
         raise NotAGuest("it is too short for an arm64 Image")
     offset, size, flags, magic = _HEADER.unpack_from(data)
-    if magic != _MAGIC:
+    if magic != MAGIC:
         if packed := _COMPRESSED.get(data[:2]):
             raise NotAGuest(f"it is packed ({packed}); unpack it first")
         if data[:4] in _NOT_CODE:

@@ -1,5 +1,5 @@
-"""Names for addresses from a file beside a guest that has none: an ELF file, or a list as ``nm``
-prints it and Linux has it in ``System.map``.
+"""Names for addresses from a file beside a guest that has none: an ELF file, a Linux Image that
+carries them, or a list as ``nm`` prints it and Linux has it in ``System.map``.
 
 Such a file may come from anywhere: what is read of it is bounded, and what is wrong is said.
 """
@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import Final
 
 from vcpu_scenario.assembly.elf import MAX_FILE, MAX_SYMBOLS, read_symbols
+from vcpu_scenario.assembly.kallsyms import kernel_symbols
+from vcpu_scenario.assembly.kernelimage import MAGIC
 from vcpu_scenario.assembly.refusal import NotAGuest
 
 _LINE: Final = re.compile(
@@ -33,10 +35,13 @@ def names_in(data: bytes, at: int) -> Mapping[str, int]:
     """
     if len(data) > MAX_FILE:
         raise NotAGuest(f"it is larger than {MAX_FILE >> 20} MiB")
-    is_elf = data.startswith(b"\x7fELF")
-    found = read_symbols(data, at) if is_elf else _listed(data)
+    is_elf, is_image = data.startswith(b"\x7fELF"), data[56:60] == MAGIC
+    if is_image:
+        found = kernel_symbols(data)
+    else:
+        found = read_symbols(data, at) if is_elf else _listed(data)
     if not found:
-        raise NotAGuest(_NONE if is_elf else "it is empty")
+        raise NotAGuest(_NONE if is_elf or is_image else "it is empty")
     return MappingProxyType(found)
 
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 _COMPLETION = "_SCENARIO_COMPLETE"
 """Set where a shell asks what could come next: it then runs the command without arguments."""
 
-_MODULES = tuple(f"vcpu_scenario.cli.{name}" for name in ("app", "authors", "real", "sharing"))
+_MODULES = tuple(
+    f"vcpu_scenario.cli.{name}"
+    for name in ("cases", "looking", "authors", "real", "labs", "sharing")
+)
 """Those that add commands to the application, in the order of the help."""
 
 _TYPERS_INTERRUPT = 130
@@ -61,15 +64,21 @@ def main(args: Sequence[str] | None = None) -> int:
         return Status.INTERNAL_ERROR if completing else _internal_error(error)
 
 
-def _dispatch(args: Sequence[str]) -> int:
-    import typer
-
+def all_commands() -> typer.Typer:
+    """The application with all its commands."""
     for module in _MODULES:
         import_module(module)
-    from vcpu_scenario.cli.app import app
+    from vcpu_scenario.cli.application import app
 
     # In this order whoever imported one of them first, as a program with a use for it may.
     app.registered_commands.sort(key=lambda command: _MODULES.index(command.callback.__module__))
+    return app
+
+
+def _dispatch(args: Sequence[str]) -> int:
+    import typer
+
+    app = all_commands()
     command_line_error = _command_line_error(typer.BadParameter)
     command = typer.main.get_command(_with_one_command(app, args))
     try:

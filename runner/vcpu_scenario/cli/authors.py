@@ -1,25 +1,18 @@
-"""The commands for authors of scenarios: new, fmt, migrate, schema, lsp."""
+"""The commands for authors of scenarios: new, fmt, migrate, assemble, schema, lsp."""
 
-from __future__ import annotations
-
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from vcpu_scenario.cli import complete
-from vcpu_scenario.cli.app import AllowDirs, Colour, ColourOption, Debug, app
+from vcpu_scenario.cli.application import subcommand
+from vcpu_scenario.cli.arguments import RequiredPaths
 from vcpu_scenario.cli.status import Status
 
 
-class SchemaFormat(StrEnum):
-    """Forms of the schema."""
-
-    json = "json"
-    markdown = "markdown"
-
-
-@app.command()
+@subcommand(reads_files=False)
 def new(
     path: Annotated[
         str | None,
@@ -62,8 +55,6 @@ def new(
         ),
     ] = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
-    color: ColourOption = Colour.auto,
-    debug: Debug = False,
 ) -> Status:
     """Write a new scenario from a template.
 
@@ -74,7 +65,19 @@ def new(
     return command.new(command.Request(path, template, title, tag or [], schema, force))
 
 
-@app.command()
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """What becomes of files that a command would change."""
+
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; fail if anything would change.")
+    ] = False
+    diff: Annotated[
+        bool, typer.Option("--diff", help="As --check, and show what would change.")
+    ] = False
+
+
+@subcommand()
 def fmt(
     paths: Annotated[
         list[str],
@@ -84,19 +87,12 @@ def fmt(
             autocompletion=complete.paths,
         ),
     ],
-    check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; fail if anything would change.")
-    ] = False,
-    diff: Annotated[
-        bool, typer.Option("--diff", help="As --check, and show what would change.")
-    ] = False,
+    *,
+    to_change: Rewriting,
     merge: Annotated[
         bool,
         typer.Option("--merge", help="Merge clauses that have enough in common into one."),
     ] = False,
-    allow_dir: AllowDirs = None,
-    color: ColourOption = Colour.auto,
-    debug: Debug = False,
 ) -> Status:
     """Format scenarios.
 
@@ -108,10 +104,10 @@ def fmt(
     """
     from vcpu_scenario.cli import fmt as command
 
-    return command.fmt(paths, check, diff, merge)
+    return command.fmt(paths, to_change.check, to_change.diff, merge)
 
 
-@app.command()
+@subcommand(reads_files=False)
 def migrate(
     paths: Annotated[
         list[str],
@@ -121,14 +117,8 @@ def migrate(
             autocompletion=complete.paths,
         ),
     ],
-    check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; fail if anything would change.")
-    ] = False,
-    diff: Annotated[
-        bool, typer.Option("--diff", help="As --check, and show what would change.")
-    ] = False,
-    color: ColourOption = Colour.auto,
-    debug: Debug = False,
+    *,
+    to_change: Rewriting,
 ) -> Status:
     """Bring scenarios of 0.1 to version 1 of the language.
 
@@ -137,10 +127,33 @@ def migrate(
     """
     from vcpu_scenario.cli import migrate as command
 
-    return command.migrate(paths, check, diff)
+    return command.migrate(paths, to_change.check, to_change.diff)
 
 
-@app.command()
+@subcommand()
+def assemble(
+    paths: RequiredPaths,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail if a file would change.")
+    ] = False,
+) -> Status:
+    """Store the assembled words of scenarios.
+
+    They go next to the scenarios, which then run without an assembler.
+    """
+    from vcpu_scenario.cli import assemble as command
+
+    return command.assemble(paths, check)
+
+
+class SchemaFormat(StrEnum):
+    """Forms of the schema."""
+
+    json = "json"
+    markdown = "markdown"
+
+
+@subcommand(reads_files=False)
 def schema(
     format_: Annotated[
         SchemaFormat, typer.Option("--format", metavar="json|markdown", help="Form of the output.")
@@ -149,8 +162,6 @@ def schema(
         str | None,
         typer.Option("--output", metavar="FILE", help="Write it there. Default: stdout."),
     ] = None,
-    color: ColourOption = Colour.auto,
-    debug: Debug = False,
 ) -> Status:
     """Print the schema of scenarios.
 
@@ -161,12 +172,8 @@ def schema(
     return command.schema(format_.value, output)
 
 
-@app.command()
-def lsp(
-    allow_dir: AllowDirs = None,
-    color: ColourOption = Colour.auto,
-    debug: Debug = False,
-) -> Status:
+@subcommand()
+def lsp() -> Status:
     """Serve an editor: the Language Server Protocol on standard input and output.
 
     Faults as you type, with fixes; completion, hover, definitions, formatting; a lens that runs a

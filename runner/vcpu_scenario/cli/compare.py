@@ -15,7 +15,7 @@ from vcpu_scenario.cli.output import complain, paint, say, wants_colour, width
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.running.select import Selection
-from vcpu_scenario.running.target import Found, Lost, Skipped, Target
+from vcpu_scenario.running.targets import Found, Lost, Skipped, Target
 from vcpu_scenario.trace import Trace
 
 if TYPE_CHECKING:

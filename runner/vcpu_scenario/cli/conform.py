@@ -30,7 +30,7 @@ from vcpu_scenario.running.select import no_kernels
 if TYPE_CHECKING:
     from vcpu_scenario.recordings.conform import Outcome
     from vcpu_scenario.recordings.jobs import RecordedJob
-    from vcpu_scenario.running.target import Target
+    from vcpu_scenario.running.targets import Target
 
 Pair: TypeAlias = "tuple[RecordedJob, str]"
 """A job, and a kernel on which it was recorded."""
@@ -92,8 +92,8 @@ def _releases(target: Target, named: Sequence[str]) -> tuple[str, ...]:
 
 def _load(paths: Iterable[str]) -> list[RecordedJob]:
     """The jobs of every file, each file once; tells of every file that is no recording."""
-    from vcpu_scenario.recordings.format import BadRecording
     from vcpu_scenario.recordings.jobs import jobs
+    from vcpu_scenario.recordings.shapes import BadRecording
 
     found: list[RecordedJob] = []
     faults: list[str] = []

@@ -20,7 +20,7 @@ from vcpu_scenario.running.pool import Lost, Stop
 
 if TYPE_CHECKING:
     from vcpu_scenario.analysis.fuzz import Outcome
-    from vcpu_scenario.running.target import Target
+    from vcpu_scenario.running.targets import Target
 
 _PATIENCE: Final = 1800.0
 """Seconds for one program: a boot, a run, and as many as it takes to shrink it."""
@@ -46,7 +46,7 @@ def fuzz(
     ``profile`` names one of :data:`vcpu_scenario.analysis.generate.PROFILES`. Those of the seeds
     ``known`` are known to differ: they are counted and not run.
     """
-    from vcpu_scenario.running.target import target
+    from vcpu_scenario.running.targets import target
 
     _usable(folder)
     with machine(name, lab, hosts) as real:

@@ -30,14 +30,22 @@ def list_kernels() -> Status:
 
 
 def fetch(names: Sequence[str], mirror: str | None, *, update: bool) -> Status:
-    """Gets kernels, by default all that are known, and what a lab's guest needs beside them."""
-    from vcpu_scenario.machine.real.lab import kernels, userland
+    """Gets kernels, by default all that are known, what a lab's guest needs beside them, and the
+    packages that are named."""
+    from vcpu_scenario.machine.real.lab import kernels, packages, userland
 
     with failing():
-        for name in names or list(kernels.CATALOGUE):
+        wanted = names or list(kernels.CATALOGUE)
+        releases = [name for name in wanted if name[:1].isdigit()]
+        for name in wanted:
+            if name not in releases:
+                package = packages.fetch(name, mirror, update=update, progress=complain)
+                say(f"{package.name} {package.version}\n")
+        for name in releases:
             kernel = kernels.fetch(name, mirror, update=update, progress=complain)
             say(f"{name}: {kernel.package} {kernel.version}\n")
-        userland.archive(mirror, progress=complain)
+        if releases:
+            userland.archive(mirror, progress=complain)
     return Status.OK
 
 

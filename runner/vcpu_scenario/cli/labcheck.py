@@ -22,7 +22,7 @@ from vcpu_scenario.running.select import Selection
 
 if TYPE_CHECKING:
     from vcpu_scenario.analysis.changes.records import Asked, Found
-    from vcpu_scenario.running.target import Target
+    from vcpu_scenario.running.targets import Target
 
 PROGRAMS_CPU: Final = "cortex-a72"
 """KVM from 6.16 on has a workaround for the Cortex-A57 under which, in QEMU 7.2, a guest's MMIO
@@ -87,8 +87,8 @@ def _asked(request: Request, release: str) -> list[Asked] | None:
 def _jobs(paths: Sequence[str]) -> Iterator[Asked]:
     from vcpu_scenario.analysis.changes.records import Asked
     from vcpu_scenario.arm64.cpumodels import CORTEX_A57
-    from vcpu_scenario.recordings.format import BadRecording
     from vcpu_scenario.recordings.jobs import jobs
+    from vcpu_scenario.recordings.shapes import BadRecording
 
     for path in paths:
         try:

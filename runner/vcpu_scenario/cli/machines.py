@@ -1,13 +1,13 @@
 """``--machine`` and the options of a lab: from the command line to a machine."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
 
 from vcpu_scenario.cli.status import NoMachine
 from vcpu_scenario.errors import UsageError
@@ -15,22 +15,40 @@ from vcpu_scenario.errors import UsageError
 if TYPE_CHECKING:
     from vcpu_scenario.machine.real.lab import LabOptions
     from vcpu_scenario.running.select import Selection
-    from vcpu_scenario.running.target import Target
+    from vcpu_scenario.running.targets import Target
 
 
 @dataclass(frozen=True, slots=True)
 class LabArguments:
     """What ``--kernel-image``, ``--initrd`` and ``--lab`` say."""
 
-    kernel_image: str | None = None
-    initrd: str | None = None
-    settings: tuple[str, ...] = ()
+    kernel_image: Annotated[
+        str | None,
+        typer.Option(
+            "--kernel-image", metavar="FILE", help="Boot this kernel in the lab, not Debian's."
+        ),
+    ] = None
+    initrd: Annotated[
+        str | None,
+        typer.Option(
+            "--initrd", metavar="FILE", help="Boot this initramfs, which must have python3."
+        ),
+    ] = None
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--lab",
+            metavar="NAME=VALUE",
+            help="Set an option of the lab: cpu, memory, qemu, append, mirror, boot_seconds,"
+            " case_seconds or nice. Repeatable.",
+        ),
+    ] = None
 
-    def options(self) -> LabOptions:
+    def options(self) -> "LabOptions":
         """Raises :class:`UsageError` for what no lab has."""
         from vcpu_scenario.machine.real.lab import LabOptions
 
-        given: dict[str, Any] = dict(map(_setting, self.settings))
+        given: dict[str, Any] = dict(map(_setting, self.settings or ()))
         for name in ("kernel_image", "initrd"):
             value = getattr(self, name)
             if value is not None:
@@ -82,7 +100,7 @@ def machine(
     *,
     option: str = "--machine",
     beside_lab: bool = False,
-) -> Target:
+) -> "Target":
     """The machine called ``name``, on the host that is asked for. Raises :class:`UsageError` or
     :class:`NoMachine`.
 
@@ -93,7 +111,7 @@ def machine(
         raise UsageError(f"{option}: {name} is no lab; its options are for lab:RELEASE")
     name = on_host(name, hosts)
     from vcpu_scenario.kernels.hosts import UnknownHost
-    from vcpu_scenario.running.target import BadTarget, target
+    from vcpu_scenario.running.targets import BadTarget, target
 
     options = None if lab == NO_LAB else lab.options()
     try:
@@ -138,7 +156,7 @@ def on_host(name: str, hosts: Sequence[str]) -> str:
     return f"{name}+{hosts[0]}" if hosts[0] else name
 
 
-def selection_for(target: Target, selection: Selection) -> Selection:
+def selection_for(target: "Target", selection: "Selection") -> "Selection":
     """What is selected on ``target``. Raises :class:`UsageError` where that is no choice."""
     if target.kernel is None:
         return selection
@@ -148,7 +166,7 @@ def selection_for(target: Target, selection: Selection) -> Selection:
     return replace(selection, kernels=(target.kernel,), hosts=host_of(target, selection.hosts))
 
 
-def host_of(target: Target, asked: Sequence[str]) -> tuple[str, ...]:
+def host_of(target: "Target", asked: Sequence[str]) -> tuple[str, ...]:
     """The one host that ``target``, of one kernel, is: what it says of itself, or what is said of
     it where it says nothing."""
     from vcpu_scenario.kernels.release import parse_release

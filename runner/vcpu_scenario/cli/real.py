@@ -1,6 +1,4 @@
-"""The commands for real kernels: compare, fuzz, record, lab."""
-
-from __future__ import annotations
+"""The commands for real kernels: compare, conform, fuzz, record."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -8,43 +6,27 @@ from typing import Annotated
 import typer
 
 from vcpu_scenario.cli import complete
-from vcpu_scenario.cli.app import (
-    AllowDirs,
-    Colour,
-    ColourOption,
-    CpuOption,
-    Debug,
-    HostOption,
-    Initrd,
+from vcpu_scenario.cli.application import subcommand
+from vcpu_scenario.cli.arguments import (
+    Cases,
+    Format,
+    FormatOption,
+    Hosts,
     Jobs,
-    KernelImage,
-    Kernels,
     Keyword,
-    LabSettings,
     Output,
-    Paths,
     RequiredPaths,
     Tags,
-    Vmms,
-    _selection,
-    app,
+    kernel_option,
+    machine_option,
+    selection,
+    vmm_option,
 )
 from vcpu_scenario.cli.machines import LabArguments
-from vcpu_scenario.cli.options import hosts_asked
 from vcpu_scenario.cli.status import Status
 
-lab = typer.Typer(
-    help="Manage the kernels that a lab boots.", rich_markup_mode=None, no_args_is_help=False
-)
-app.add_typer(lab, name="lab")
 
-Mirror = Annotated[
-    str | None,
-    typer.Option("--mirror", metavar="URL", help="A Debian mirror other than this machine's own."),
-]
-
-
-@app.command()
+@subcommand()
 def compare(
     paths: RequiredPaths,
     machine: Annotated[
@@ -56,21 +38,12 @@ def compare(
             autocompletion=complete.machines,
         ),
     ],
-    kernel: Kernels = None,
-    vmm: Vmms = None,
-    keyword: Keyword = "",
-    tag: Tags = None,
+    *,
+    which: Cases,
     everything: Annotated[
         bool, typer.Option("--all", help="Show the cases that do not differ, too.")
     ] = False,
-    cpu: CpuOption = None,
-    host: HostOption = None,
-    kernel_image: KernelImage = None,
-    initrd: Initrd = None,
-    lab: LabSettings = None,
-    allow_dir: AllowDirs = None,
-    color: ColourOption = Colour.auto,
-    debug: Debug = False,
+    lab: LabArguments,
 ) -> Status:
     """Run cases on two machines and show their traces side by side.
 
@@ -79,9 +52,57 @@ def compare(
     """
     from vcpu_scenario.cli import compare as command
 
-    options = LabArguments(kernel_image, initrd, tuple(lab or ()))
-    selection = _selection(kernel, vmm, keyword, tag, cpu, host)
-    return command.compare(paths, selection, machine, options, everything=everything)
+    return command.compare(paths, which.selection(), machine, lab, everything=everything)
+
+
+@subcommand(reads_files=False)
+def conform(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help="Recorded traces, as JSON, also compressed with xz."
+        ),
+    ],
+    kernel: Annotated[
+        list[str] | None,
+        kernel_option(
+            "Run as this release, or as those recorded in a range such as '>=6.1'. Repeatable."
+            " Default: all that were recorded."
+        ),
+    ] = None,
+    keyword: Annotated[
+        str,
+        typer.Option(
+            "-k",
+            metavar="EXPR",
+            help="Select jobs by words of JOB@KERNEL, with 'and', 'or', 'not' and parentheses.",
+        ),
+    ] = "",
+    format_: FormatOption = Format.text,
+    output: Output = None,
+    machine: Annotated[str, machine_option()] = "emulated",
+    *,
+    lab: LabArguments,
+    jobs: Jobs = 1,
+) -> Status:
+    """Compare a machine with recordings of real kernels.
+
+    Runs each job as every kernel that it was recorded on and compares the whole trace: every exit,
+    field and register change, eventfd counts, the coalesced ring. Exit status 0 only if all are
+    equal. On kvm and lab:K, runs the jobs recorded on that release.
+    """
+    from vcpu_scenario.cli import conform as command
+
+    return command.conform(
+        files,
+        kernel or [],
+        keyword,
+        format_.value,
+        output,
+        on=machine,
+        lab=lab,
+        jobs=jobs,
+    )
 
 
 class Programs(StrEnum):
@@ -93,7 +114,7 @@ class Programs(StrEnum):
     snapshots = "snapshots"
 
 
-@app.command()
+@subcommand(reads_files=False)
 def fuzz(
     machine: Annotated[
         str,
@@ -128,13 +149,9 @@ def fuzz(
         typer.Option("--known", metavar="S", help="Skip this seed, known to differ. Repeatable."),
     ] = None,
     jobs: Jobs = 1,
-    cpu: CpuOption = None,
-    host: HostOption = None,
-    kernel_image: KernelImage = None,
-    initrd: Initrd = None,
-    lab: LabSettings = None,
-    color: ColourOption = Colour.auto,
-    debug: Debug = False,
+    *,
+    hosts: Hosts,
+    lab: LabArguments,
 ) -> Status:
     """Run random programs on a real kernel and on the emulated machine as that release.
 
@@ -144,14 +161,13 @@ def fuzz(
     """
     from vcpu_scenario.cli import fuzz as command
 
-    options = LabArguments(kernel_image, initrd, tuple(lab or ()))
     return command.fuzz(
         machine,
         programs,
         seed,
         output,
-        options,
-        hosts=hosts_asked(cpu, host),
+        lab,
+        hosts=hosts.asked(),
         jobs=jobs,
         known=known or (),
         profile=profile,
@@ -166,7 +182,7 @@ class RecordFormat(StrEnum):
     vmm = "vmm"
 
 
-@app.command()
+@subcommand()
 def record(
     paths: RequiredPaths,
     machine: Annotated[
@@ -191,12 +207,7 @@ def record(
     ] = RecordFormat.scenario,
     vmm: Annotated[
         list[str] | None,
-        typer.Option(
-            "--vmm",
-            metavar="V",
-            help="With --format vmm: qemu (default) or qemu-7.2.",
-            autocompletion=complete.vmms,
-        ),
+        vmm_option("With --format vmm: qemu (default) or qemu-7.2."),
     ] = None,
     output: Annotated[
         str | None,
@@ -205,14 +216,9 @@ def record(
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
-    cpu: CpuOption = None,
-    host: HostOption = None,
-    kernel_image: KernelImage = None,
-    initrd: Initrd = None,
-    lab: LabSettings = None,
-    allow_dir: AllowDirs = None,
-    color: ColourOption = Colour.auto,
-    debug: Debug = False,
+    *,
+    hosts: Hosts,
+    lab: LabArguments,
 ) -> Status:
     """Write the exits of a kernel into scenarios, as the expectation for its release.
 
@@ -220,136 +226,7 @@ def record(
     """
     from vcpu_scenario.cli import record as command
 
-    options = LabArguments(kernel_image, initrd, tuple(lab or ()))
-    selection = _selection(None, None, keyword, tag, cpu, host)
+    which = selection(None, None, keyword, tag, hosts)
     return command.record(
-        paths, selection, machine, format_.value, output, options, vmms=vmm or (), yes=yes
+        paths, which, machine, format_.value, output, lab, vmms=vmm or (), yes=yes
     )
-
-
-@lab.command(name="list")
-def list_() -> Status:
-    """List the known and fetched kernels, without network access."""
-    from vcpu_scenario.cli import lab as command
-
-    return command.list_kernels()
-
-
-@lab.command()
-def fetch(
-    kernels: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="KERNEL...",
-            help="6.12 or 6.12.107. Default: all known ones.",
-            autocompletion=complete.lab_kernels,
-        ),
-    ] = None,
-    mirror: Mirror = None,
-    update: Annotated[
-        bool, typer.Option("--update", help="Fetch again even if one is present.")
-    ] = False,
-) -> Status:
-    """Fetch kernels, and the packages of a lab's guest, from a Debian mirror."""
-    from vcpu_scenario.cli import lab as command
-
-    return command.fetch(kernels or [], mirror, update=update)
-
-
-@lab.command()
-def path(
-    kernel: Annotated[str, typer.Argument(metavar="KERNEL", autocompletion=complete.lab_kernels)],
-) -> Status:
-    """Print the path of a fetched kernel image."""
-    from vcpu_scenario.cli import lab as command
-
-    return command.path(kernel)
-
-
-@lab.command(name="run")
-def run_(
-    kernel: Annotated[str, typer.Argument(metavar="KERNEL", autocompletion=complete.lab_kernels)],
-    programs: Annotated[
-        list[str],
-        typer.Argument(metavar="PROGRAM...", help="Statically linked programs for arm64 Linux."),
-    ],
-    gic: Annotated[
-        int,
-        typer.Option("--gic", metavar="2|3", min=2, max=3, help="Version of the host's GIC."),
-    ] = 3,
-    seconds: Annotated[
-        float,
-        typer.Option("--seconds", metavar="S", min=0.001, help="How long each may take."),
-    ] = 60.0,
-    kernel_image: KernelImage = None,
-    initrd: Initrd = None,
-    lab: LabSettings = None,
-    debug: Debug = False,
-) -> Status:
-    """Run programs on a kernel, in one boot, with /dev/kvm.
-
-    Prints what each writes and how it ends: pass for exit status 0, skip for 4, as kernel selftests
-    have it, fail for any other. Exit status 1 if one fails.
-    """
-    from vcpu_scenario.cli import lab as command
-
-    options = LabArguments(kernel_image, initrd, tuple(lab or ()))
-    return command.run(kernel, programs, 2 if gic == 2 else 3, seconds, options)
-
-
-@lab.command()
-def check(
-    kernel: Annotated[str, typer.Argument(metavar="KERNEL", autocompletion=complete.lab_kernels)],
-    paths: Paths = None,
-    recorded: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--recorded", metavar="FILE", help="Ask these recorded jobs as well. Repeatable."
-        ),
-    ] = None,
-    programs: Annotated[
-        int,
-        typer.Option("--programs", metavar="N", min=0, help="Ask so many random programs as well."),
-    ] = 1000,
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="SEED", min=0, help="Of the first random program.")
-    ] = 0,
-    against: Annotated[
-        str,
-        typer.Option(
-            "--against",
-            metavar="K",
-            help="Compare with the model of this release. Default: the newest known.",
-            show_default=False,
-            autocompletion=complete.kernels,
-        ),
-    ] = "",
-    output: Output = None,
-    cpu: CpuOption = None,
-    host: HostOption = None,
-    kernel_image: KernelImage = None,
-    initrd: Initrd = None,
-    lab: LabSettings = None,
-    allow_dir: AllowDirs = None,
-    color: ColourOption = Colour.auto,
-    debug: Debug = False,
-) -> Status:
-    """Find what a kernel does otherwise than the newest release known.
-
-    Scenarios, recorded jobs, the registers of a vCPU and random programs run on the kernel and on
-    the model of that release: what differs is a rule that nobody knows yet. Exit status 1 if
-    anything differs. Random programs have a cortex-a72 unless --cpu says otherwise.
-    """
-    from vcpu_scenario.cli import labcheck as command
-
-    request = command.Request(
-        kernel,
-        paths or ["."],
-        recorded or (),
-        against,
-        programs,
-        seed,
-        output,
-        hosts_asked(cpu, host),
-    )
-    return command.check(request, LabArguments(kernel_image, initrd, tuple(lab or ())))

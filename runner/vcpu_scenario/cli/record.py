@@ -21,7 +21,7 @@ from vcpu_scenario.host.printable import json_text, printable
 from vcpu_scenario.host.textfile import TextFile
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.running.select import Selection
-from vcpu_scenario.running.target import Lost, Skipped, Target
+from vcpu_scenario.running.targets import Lost, Skipped, Target
 from vcpu_scenario.trace import Trace
 
 if TYPE_CHECKING:

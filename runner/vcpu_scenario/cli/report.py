@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vcpu_scenario.analysis.history import History
     from vcpu_scenario.language import Scenario, ScenarioCase
     from vcpu_scenario.report.mail import Evidence, OnReal
-    from vcpu_scenario.running.target import Target
+    from vcpu_scenario.running.targets import Target
     from vcpu_scenario.verdict.result import Result
 
 

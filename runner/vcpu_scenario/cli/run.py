@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vcpu_scenario.cli.clusters import results_on
 from vcpu_scenario.cli.collect import collect
+from vcpu_scenario.cli.follow import Follower
 from vcpu_scenario.cli.loading import scenarios_of
 from vcpu_scenario.cli.machines import NO_LAB, LabArguments, failing, machine, selection_for
 from vcpu_scenario.cli.output import complain
@@ -24,7 +25,8 @@ from vcpu_scenario.verdict.result import Result, Verdict, only_skips, tally
 
 if TYPE_CHECKING:
     from vcpu_scenario.language import Scenario, ScenarioCase
-    from vcpu_scenario.running.target import Target
+    from vcpu_scenario.running.targets import Target
+    from vcpu_scenario.vmm.watch import Watch
 
 _PATIENCE: Final = 30.0
 """Seconds that a case may take beyond what its limits give it."""
@@ -83,11 +85,13 @@ def run(
     lab: LabArguments = NO_LAB,
     shard: str | None = None,
     cluster: str | None = None,
+    follow: bool = False,
 ) -> Status:
     """Runs what is selected in ``jobs`` processes; ``formats`` go to ``outputs`` in order.
 
-    ``on`` names the machine, as :func:`vcpu_scenario.running.target.target` takes it; ``shard``
+    ``on`` names the machine, as :func:`vcpu_scenario.running.targets.target` takes it; ``shard``
     which part of the cases to run, ``2/8``; ``cluster`` the address of one to run them on.
+    ``follow`` shows what the guests send to their UARTs.
     """
     part = _shard(shard)
     reports = Reports(formats, outputs)
@@ -97,6 +101,8 @@ def run(
             reports.discard()
             return Status.USAGE
         with machine(on, lab, selection.hosts) as target:
+            if follow and (cluster is not None or on.startswith("lab") or jobs > 1):
+                raise UsageError("--follow: of one process on this machine, and of no lab")
             if cluster is not None and target.real:
                 raise UsageError(f"--cluster: its workers emulate; {target.name} is not there")
             cases, share = take(part, cases_on(target, selection, scenarios))
@@ -107,6 +113,7 @@ def run(
                 traces=reports.with_traces,
                 on=target,
                 cluster=cluster,
+                follow=follow,
             )
     except BaseException:
         reports.discard()
@@ -153,6 +160,7 @@ def run_cases(
     traces: bool = True,
     on: Target | None = None,
     cluster: str | None = None,
+    follow: bool = False,
 ) -> Run:
     """Runs ``cases`` until the end, Ctrl-C, or with ``exitfirst`` the first failure.
 
@@ -162,7 +170,8 @@ def run_cases(
     start = perf_counter()
     stop = Stop()
     if cluster is None:
-        coming = results_of(cases, jobs, stop, traces=traces, on=on)
+        watch = Follower(follow=follow) if jobs <= 1 else None
+        coming = results_of(cases, jobs, stop, traces=traces, on=on, watch=watch)
     else:
         coming = results_on(cluster, cases, lambda: bool(stop), traces=traces)
     with closing(coming):
@@ -182,6 +191,7 @@ def results_of(
     *,
     traces: bool,
     on: Target | None = None,
+    watch: Watch | None = None,
 ) -> Generator[Result, None, None]:
     """Runs each case, in ``jobs`` processes or, with 0, in this one; by default emulated.
 
@@ -196,7 +206,7 @@ def results_of(
     from vcpu_scenario.running import pool as workers
 
     real = on is not None and on.real
-    attempt = _attempt(cases, on)
+    attempt = _attempt(cases, on, watch)
 
     def work(number: int) -> tuple[Any, ...] | NoMachine:
         try:
@@ -224,10 +234,13 @@ def results_of(
         any_done = True
 
 
-def _attempt(cases: Sequence[ScenarioCase], on: Target | None) -> Callable[[int], Result]:
+def _attempt(
+    cases: Sequence[ScenarioCase], on: Target | None, watch: Watch | None
+) -> Callable[[int], Result]:
     from vcpu_scenario.running import execute
-    from vcpu_scenario.running.target import Emulated
+    from vcpu_scenario.running.targets import Emulated
 
     # As each case's kernel, which those selected are for.
     target = on if on is not None and on.real else Emulated()
+    target.watch = watch
     return lambda number: execute.execute_on(cases[number], target)

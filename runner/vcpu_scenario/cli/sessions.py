@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vcpu_scenario.language import Scenario, ScenarioCase
     from vcpu_scenario.recordings.sessions import Session
     from vcpu_scenario.running.select import Selection
-    from vcpu_scenario.running.target import Target
+    from vcpu_scenario.running.targets import Target
 
 _DEFAULT = ("qemu",)
 

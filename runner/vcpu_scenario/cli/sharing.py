@@ -1,6 +1,4 @@
-"""The commands for whoever is to be convinced without this tool: export, report."""
-
-from __future__ import annotations
+"""The commands for whoever is to be convinced without this tool: export, report, import."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -8,21 +6,15 @@ from typing import Annotated
 import typer
 
 from vcpu_scenario.cli import complete
-from vcpu_scenario.cli.app import (
-    AllowDirs,
-    Colour,
-    ColourOption,
-    Debug,
-    Initrd,
-    KernelImage,
+from vcpu_scenario.cli.application import subcommand
+from vcpu_scenario.cli.arguments import (
     Keyword,
-    LabSettings,
     OneScenario,
     OnlyKernels,
     Output,
     Vmms,
-    _selection,
-    app,
+    kernel_option,
+    selection,
 )
 from vcpu_scenario.cli.machines import LabArguments
 from vcpu_scenario.cli.status import Status
@@ -35,7 +27,7 @@ class ExportFormat(StrEnum):
     selftest = "selftest"
 
 
-@app.command()
+@subcommand()
 def export(
     paths: Annotated[
         list[str],
@@ -57,12 +49,9 @@ def export(
     ] = ExportFormat.c,
     kernel: Annotated[
         list[str] | None,
-        typer.Option(
-            "--kernel",
-            metavar="K",
-            help="Expect what this release does, whatever kernel runs. Repeatable, a program for"
-            " each. Default: the program chooses by `uname -r`.",
-            autocompletion=complete.kernels,
+        kernel_option(
+            "Expect what this release does, whatever kernel runs. Repeatable, a program for"
+            " each. Default: the program chooses by `uname -r`."
         ),
     ] = None,
     vmm: Vmms = None,
@@ -78,9 +67,6 @@ def export(
     words: Annotated[
         bool, typer.Option("--words", help="Write the guest as machine words, not as assembly.")
     ] = False,
-    allow_dir: AllowDirs = None,
-    color: ColourOption = Colour.auto,
-    debug: Debug = False,
 ) -> Status:
     """Write scenarios as C programs.
 
@@ -100,7 +86,7 @@ class MailFormat(StrEnum):
     markdown = "markdown"
 
 
-@app.command()
+@subcommand()
 def report(
     path: OneScenario,
     kernel: OnlyKernels = None,
@@ -120,12 +106,8 @@ def report(
         typer.Option("--format", metavar="FORM", help="text, of 72 columns, or markdown."),
     ] = MailFormat.text,
     output: Output = None,
-    kernel_image: KernelImage = None,
-    initrd: Initrd = None,
-    lab: LabSettings = None,
-    allow_dir: AllowDirs = None,
-    color: ColourOption = Colour.auto,
-    debug: Debug = False,
+    *,
+    lab: LabArguments,
 ) -> Status:
     """Write a report on a scenario, for a mailing list or a tracker.
 
@@ -134,12 +116,11 @@ def report(
     """
     from vcpu_scenario.cli import report as command
 
-    options = LabArguments(kernel_image, initrd, tuple(lab or ()))
-    selection = _selection(kernel, vmm, keyword, None)
-    return command.report(path, selection, machine or (), options, format_.value, output)
+    which = selection(kernel, vmm, keyword)
+    return command.report(path, which, machine or (), lab, format_.value, output)
 
 
-@app.command(name="import")
+@subcommand("import")
 def import_(
     trace: Annotated[
         str,
@@ -158,21 +139,15 @@ def import_(
     ] = None,
     kernel: Annotated[
         list[str] | None,
-        typer.Option(
-            "--kernel",
-            metavar="K",
-            help="Compare with this release, or with the known ones in a range such as '>=6.1'."
+        kernel_option(
+            "Compare with this release, or with the known ones in a range such as '>=6.1'."
             " Repeatable. Default: every kernel for which the scenario states an expectation."
-            " Without a scenario: the release that the draft is for.",
-            autocompletion=complete.kernels,
+            " Without a scenario: the release that the draft is for."
         ),
     ] = None,
     vmm: Vmms = None,
     keyword: Keyword = "",
     output: Output = None,
-    allow_dir: AllowDirs = None,
-    color: ColourOption = Colour.auto,
-    debug: Debug = False,
 ) -> Status:
     """Read a trace from the field: KVM's tracepoints, or strace -e ioctl of a VMM.
 
@@ -181,4 +156,4 @@ def import_(
     """
     from vcpu_scenario.cli import importing as command
 
-    return command.import_(trace, scenario, _selection(kernel, vmm, keyword, None), output)
+    return command.import_(trace, scenario, selection(kernel, vmm, keyword), output)

@@ -20,7 +20,7 @@ from vcpu_scenario.vmm.vmms import VMMS
 if TYPE_CHECKING:
     from vcpu_scenario.analysis.stops import Table
     from vcpu_scenario.language import Scenario, ScenarioCase
-    from vcpu_scenario.running.target import Target
+    from vcpu_scenario.running.targets import Target
 
 
 def stops(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from vcpu_scenario.debugger.finer import state_of
 from vcpu_scenario.kernels.table import Kernel, kernel, with_rules
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine
 from vcpu_scenario.machine.interface import KvmError, NotModelled
@@ -30,7 +31,7 @@ def rules_of(history: History, case: ScenarioCase) -> list[str] | None:
             session = history.again(lambda: Session(EmulatedMachine(which), case.case, vmm))
         except (KvmError, NotModelled) as limit:
             return str(limit)
-        found = session.told, history.state(session)
+        found = session.told, state_of(session)
         session.close()
         return found
 

@@ -19,7 +19,8 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, NamedTuple, NoReturn
 
-from vcpu_scenario.debugger.history import History, Op, Point
+from vcpu_scenario.debugger.history import History
+from vcpu_scenario.debugger.ops import Op, Point
 from vcpu_scenario.debugger.stub import Stub
 from vcpu_scenario.vmm.told import Told
 

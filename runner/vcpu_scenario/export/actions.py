@@ -35,6 +35,7 @@ from vcpu_scenario.ioctls import (
     CreateIrqchip,
     CreateVcpu,
     CreateVm,
+    EmptyRing,
     EnableCap,
     ReadResamples,
     RestoreSnapshot,
@@ -121,7 +122,7 @@ def write_memory(addr: int, data: bytes, names: Names) -> list[str]:
 
 
 def _irq_line(action: SetIrqLine, names: Names) -> Iterator[str]:
-    kind, number = action.irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT, action.irq & 0xFF_FFFF
+    kind, number = action.irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT & 0xF, action.irq & 0xF0FF_FFFF
     yield f"irq_line({_IRQ_TYPES.get(kind, str(kind))}, {number}, {action.level});"
 
 
@@ -142,6 +143,10 @@ def _run_field(action: SetRunField, names: Names) -> Iterator[str]:
     if action.field == "exit_reason" and action.value in abi.EXIT_NAMES:
         value = exit_reason(abi.EXIT_NAMES[action.value])
     yield f"run->{action.field} = {value};"
+
+
+def _empty_ring(action: EmptyRing, names: Names) -> Iterator[str]:
+    yield f"empty_ring({action.at});"
 
 
 def _run_vcpu(action: RunVcpu, names: Names) -> Iterator[str]:
@@ -192,6 +197,7 @@ _OF: Final[Mapping[type[Action], Callable[[Any, Names], Iterable[str]]]] = {
     ImmediateExit: lambda action, names: ["run->immediate_exit = 1;"],
     SetMmioData: lambda action, names: [f"set_mmio_data({action.value:#x});"],
     SetRunField: _run_field,
+    EmptyRing: _empty_ring,
     SkipInstruction: lambda action, names: ["skip_instruction();"],
     SetVcpuEvents: _events,
     SetMpState: lambda action, names: [

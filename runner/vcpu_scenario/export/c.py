@@ -47,7 +47,7 @@ def program(subject: Subject, *, style: Style = C, words: bool = False) -> str:
     """
     if subject.vmm not in VMMS:
         raise Unexportable(f"the VMM {subject.vmm}, of which there is none in C")
-    if subject.combination.case.vcpus > 1:
+    if subject.combination.case.several:
         raise Unexportable("several vCPUs")
     case = subject.combination.case
     code = guest.code_of(subject)

@@ -26,6 +26,8 @@ def at_the_end(final: Final, case: Case, names: Names) -> Iterator[str]:
         yield from _ring(final.ring, names)
     for output in final.outputs:
         yield from _output(output, case)
+    if final.output_parts:
+        raise Unexportable("final.output_has")
     if final.reg_list is not None:
         raise Unexportable("final.reg_list")
 

@@ -845,7 +845,7 @@ struct smccc_filter {
 };
 
 /* KVM_ARM_VM_SMCCC_FILTER of KVM_ARM_VM_SMCCC_CTRL, both of them 0 */
-static int set_smccc_filter(uint32_t base, uint32_t nr_functions, uint8_t action)
+static int set_smccc_filter(uint32_t base, uint32_t nr_functions, uint8_t action, int pad)
 {
 	struct smccc_filter filter = {
 		.base = base,
@@ -854,6 +854,7 @@ static int set_smccc_filter(uint32_t base, uint32_t nr_functions, uint8_t action
 	};
 	struct kvm_device_attr attr = { .group = 0, .attr = 0, .addr = (uintptr_t)&filter };
 
+	memset(filter.pad, pad, sizeof(filter.pad));
 	if (vm_call(KVM_HAS_DEVICE_ATTR, &attr) < 0)
 		skip("this kernel has no KVM_ARM_VM_SMCCC_FILTER");
 	return vm_call(KVM_SET_DEVICE_ATTR, &attr);
@@ -1395,10 +1396,20 @@ static bool is_system_event(uint32_t type)
 	return is_exit(KVM_EXIT_SYSTEM_EVENT) && same(run->system_event.type, type);
 }
 
+static struct kvm_coalesced_mmio_ring *coalesced_ring(void)
+{
+	return (void *)run + KVM_COALESCED_MMIO_PAGE_OFFSET * sysconf(_SC_PAGESIZE);
+}
+
+static void empty_ring(uint32_t at)
+{
+	coalesced_ring()->first = at;
+	coalesced_ring()->last = at;
+}
+
 static bool entries_in_ring(uint32_t wanted)
 {
-	struct kvm_coalesced_mmio_ring *ring = (void *)run + KVM_COALESCED_MMIO_PAGE_OFFSET *
-					       sysconf(_SC_PAGESIZE);
+	struct kvm_coalesced_mmio_ring *ring = coalesced_ring();
 	uint32_t max = (sysconf(_SC_PAGESIZE) - sizeof(*ring)) / sizeof(*ring->coalesced_mmio);
 
 	return same((ring->last + max - ring->first) % max, wanted);
@@ -1406,11 +1417,54 @@ static bool entries_in_ring(uint32_t wanted)
 
 static bool ring_entry_is(uint32_t nr, uint64_t addr, uint32_t len, const void *data, size_t size)
 {
-	struct kvm_coalesced_mmio_ring *ring = (void *)run + KVM_COALESCED_MMIO_PAGE_OFFSET *
-					       sysconf(_SC_PAGESIZE);
+	struct kvm_coalesced_mmio_ring *ring = coalesced_ring();
 	uint32_t max = (sysconf(_SC_PAGESIZE) - sizeof(*ring)) / sizeof(*ring->coalesced_mmio);
 	struct kvm_coalesced_mmio *entry = &ring->coalesced_mmio[(ring->first + nr) % max];
 
 	return same(entry->phys_addr, addr) && same(entry->len, len) &&
 	       same_bytes("the coalesced write", entry->data, data, size);
+}
+
+static int vcpu_attr_call(unsigned long request, uint32_t group, uint64_t attr, const void *value)
+{
+	struct kvm_device_attr device_attr = {
+		.group = group,
+		.attr = attr,
+		.addr = (uintptr_t)value,
+	};
+
+	return vcpu_call(request, &device_attr);
+}
+
+/* The kernel takes as many bytes of a value as the attribute has */
+static int vcpu_attr_set(uint32_t group, uint64_t attr, const void *value)
+{
+	return vcpu_attr_call(KVM_SET_DEVICE_ATTR, group, attr, value);
+}
+
+static int vcpu_attr_has(uint32_t group, uint64_t attr)
+{
+	return vcpu_attr_call(KVM_HAS_DEVICE_ATTR, group, attr, NULL);
+}
+
+/* What KVM_GET_DEVICE_ATTR of the vCPU gave last */
+static uint64_t vcpu_attr_value;
+
+static int vcpu_attr_get(uint32_t group, uint64_t attr)
+{
+	vcpu_attr_value = 0;
+	return vcpu_attr_call(KVM_GET_DEVICE_ATTR, group, attr, &vcpu_attr_value);
+}
+
+static void expect_vcpu_attr(uint64_t value)
+{
+	if (vcpu_attr_value != value)
+		fail("KVM_GET_DEVICE_ATTR gave %#llx, expected %#llx",
+		     (unsigned long long)vcpu_attr_value, (unsigned long long)value);
+}
+
+static void need_pmu(void)
+{
+	if (vm_call(KVM_CHECK_EXTENSION, (void *)KVM_CAP_ARM_PMU_V3) <= 0)
+		skip("this kernel has no KVM_CAP_ARM_PMU_V3");
 }

@@ -12,10 +12,12 @@ from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import function
 from vcpu_scenario.export.vgic import OF_IRQFDS, OF_VGIC
 from vcpu_scenario.ioctls import SetMemoryRegion
+from vcpu_scenario.kvm.features import PMU_V3
 
 _CAPS: Final = {
     "arm_nisv_to_user": "KVM_CAP_ARM_NISV_TO_USER",
     "arm_system_suspend": "KVM_CAP_ARM_SYSTEM_SUSPEND",
+    "arm_writable_imp_id_regs": "KVM_CAP_ARM_WRITABLE_IMP_ID_REGS",
 }
 _MOST_DATA: Final = 1 << 16
 
@@ -51,6 +53,8 @@ def definitions(case: Case, names: Names, every: Iterable[Action]) -> list[str]:
     features = actions.features(names.features)
     for name, body in steps:
         if name == "init":
+            if PMU_V3 in names.features:
+                calls.append("need_pmu();")
             calls.append(f"init_vcpu({features});")
         elif body:
             out += [*function(f"static void {name}(void)", body), ""]

@@ -46,7 +46,7 @@ def _where(group: int, attr: int) -> str:
     return f"{name}, {_WORDS.get(group, {}).get(attr, f'{attr:#x}')}"
 
 
-def _call(name: str, where: str, value: str) -> str:
+def call(name: str, where: str, value: str) -> str:
     """A call, broken where it is long, to be begun in a line that has a name and a bracket."""
     long = len(name) + len(where) + len(value) > _WIDTH
     between = "\n\t\t" if long else " "
@@ -60,11 +60,11 @@ def create(action: CreateVgic, names: Names) -> str:
 def set_attr(action: SetVgicAttr, names: Names) -> str:
     kind = _TYPES[attrs.size_of(action.group)]
     value = "NULL" if action.value is None else f"&({kind}){{ {action.value:#x} }}"
-    return _call("vgic_set", _where(action.group, action.attr), value)
+    return call("vgic_set", _where(action.group, action.attr), value)
 
 
 def get_attr(action: GetVgicAttr, names: Names) -> str:
-    return _call("vgic_get", _where(action.group, action.attr), f"{action.given:#x}")
+    return call("vgic_get", _where(action.group, action.attr), f"{action.given:#x}")
 
 
 def has_attr(action: HasVgicAttr, names: Names) -> str:

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from vcpu_scenario.case import Action, Attempt
-from vcpu_scenario.export import vgic
+from vcpu_scenario.export import vcpuattrs, vgic
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.ioctls import (
     ClearDirtyLog,
     CreateVgic,
     GetDirtyLog,
+    GetVcpuAttr,
     GetVgicAttr,
+    HasVcpuAttr,
     HasVgicAttr,
     Irqfd,
     RemoveCoalescedZone,
@@ -24,6 +26,7 @@ from vcpu_scenario.ioctls import (
     SetMemoryRegion,
     SetSmcccFilter,
     SetStealTime,
+    SetVcpuAttr,
     SetVgicAttr,
 )
 from vcpu_scenario.kvm.errnos import errno_name
@@ -89,7 +92,7 @@ _CALLS: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = 
     SetSmcccFilter: (
         "KVM_ARM_VM_SMCCC_FILTER",
         lambda action, names: (
-            f"set_smccc_filter({action.base:#x}, {action.count:#x}, {action.action})"
+            f"set_smccc_filter({action.base:#x}, {action.count:#x}, {action.action}, {action.pad})"
         ),
     ),
     SetCounterOffset: (
@@ -104,6 +107,9 @@ _CALLS: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = 
     SetVgicAttr: ("KVM_SET_DEVICE_ATTR", vgic.set_attr),
     GetVgicAttr: ("KVM_GET_DEVICE_ATTR", vgic.get_attr),
     HasVgicAttr: ("KVM_HAS_DEVICE_ATTR", vgic.has_attr),
+    SetVcpuAttr: ("KVM_SET_DEVICE_ATTR", vcpuattrs.set_attr),
+    GetVcpuAttr: ("KVM_GET_DEVICE_ATTR", vcpuattrs.get_attr),
+    HasVcpuAttr: ("KVM_HAS_DEVICE_ATTR", vcpuattrs.has_attr),
     Irqfd: ("KVM_IRQFD", vgic.irqfd),
     RemoveIrqfd: ("KVM_IRQFD", lambda action, names: f"remove_irqfd({action.gsi})"),
 }
@@ -117,6 +123,8 @@ def _done(action: Action, names: Names) -> Iterator[str]:
         yield f"expect_dirty({_pages(action.pages)});"
     if isinstance(action, GetVgicAttr) and action.value is not None:
         yield f"expect_vgic_value({action.value:#x});"
+    if isinstance(action, GetVcpuAttr) and action.value is not None:
+        yield f"expect_vcpu_attr({action.value:#x});"
 
 
 def _attempted(action: Attempt, names: Names) -> Iterator[str]:

@@ -17,7 +17,7 @@ from vcpu_scenario.field.records import Fact, FieldTrace, Seen
 from vcpu_scenario.kernels.table import kernel as known
 from vcpu_scenario.kvm.errnos import ERRNOS, errno_name
 from vcpu_scenario.running.causes import explained
-from vcpu_scenario.running.target import Emulated, Skipped
+from vcpu_scenario.running.targets import Emulated, Skipped
 from vcpu_scenario.trace import Exit, Trace
 from vcpu_scenario.verdict.exits import compare_exits
 from vcpu_scenario.verdict.records import Kind, Mismatch

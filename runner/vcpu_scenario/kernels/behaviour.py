@@ -35,6 +35,7 @@ class Behaviour:
     coalesced_ring_filled: bool = False
     ipa_beyond_limit_aborts: bool = False
     injected_esr_sign_extended: bool = False
+    injected_walk_abort_has_level: bool = False
     injected_il_set: bool = False
     injected_spsr_lost: bool = False
     # Exit records.
@@ -46,6 +47,7 @@ class Behaviour:
     dirty_log_manual_protect: bool = False
     # Hypercalls.
     smccc_filter: bool = False
+    smccc_filter_of_nothing_refused: bool = False
     smc_undefined: bool = False
     smc_not_advanced: bool = False
     smc_is_smccc: bool = False
@@ -75,12 +77,16 @@ class Behaviour:
     implementation_id_trapped: bool = False
     ctr_trapped: bool = False
     id_registers_writable: bool = False
+    vcpu_ids_reset_once: bool = False
     aarch32_id_writable: bool = False
     id_levels_stay: bool = False
     id_pmu_signed: bool = False
     id_stage_2_granules_writable: bool = False
     ctr_writable: bool = False
     ctr_policy_writable: bool = False
+    id_ras_writable: bool = False
+    implementation_id_writable: bool = False
+    affinities_indexed: bool = False
     counter_offset: bool = False
     vm_type_ipa_size: bool = False
     physical_timer_registers: bool = False
@@ -95,6 +101,16 @@ class Behaviour:
     reset_clears_timer_compare: bool = False
     os_lock_emulated: bool = False
     pmu_undefined: bool = False
+    # The PMU of a vCPU that has one.
+    pmu_init_required: bool = False
+    pmu_chosen: bool = False
+    pmu_counters_chosen: bool = False
+    pmu_registers_narrow: bool = False
+    pmu_limits_writable: bool = False
+    pmu_flags_plain: bool = False
+    pmu_chain_counted: bool = False
+    pmu_cycle_overflow_lost: bool = False
+    # The interrupt controller's registers where there is none.
     sgi_undefined_without_gic: bool = False
     icc_undefined_without_gic: bool = False
     # vGIC.
@@ -102,7 +118,13 @@ class Behaviour:
     vgic_lr_state_separate: bool = False
     vgic_groups_writable: bool = False
     wfi_ended_by_timer: bool = False
+    wfi_ended_by_untold_timer: bool = False
     vgic_wfi_heeds_priority: bool = False
+    irq_line_vcpu2: bool = False
+    vgic_table_address_52bit: bool = False
+    vgic_pending_table_zero_hidden: bool = False
+    vgic_outer_same_as_inner: bool = False
+    timer_lines_uncached: bool = False
     vgic_redistributor_one_region: bool = False
     vgic_ends_checked: bool = False
     irqfd_injects_at_once: bool = False
@@ -120,3 +142,6 @@ class Behaviour:
     # Hosts.
     pkvm_debug_mdscr_lost: bool = False
     gicv3_trapped: bool = False
+    pkvm_vm_copied: bool = False
+    pkvm_irq_lines_lost: bool = False
+    pkvm_serror_lost: bool = False

@@ -35,6 +35,8 @@ class Mode:
     summary: str
     parameters: str
     kernels: str
+    gicv2: bool = True
+    """There is KVM where the host's GIC is a GICv2."""
 
 
 MODES: Final[Mapping[str, Mode]] = {
@@ -45,6 +47,7 @@ MODES: Final[Mapping[str, Mode]] = {
             "KVM in protected mode (pKVM), as `kvm-arm.mode=protected` starts it",
             "kvm-arm.mode=protected",
             ">=6.1",
+            gicv2=False,  # a770ee80e662 ("KVM: arm64: pkvm: Disable GICv2 support") in 5.17
         ),
         Mode(
             "gicv3-trapped",
@@ -93,6 +96,13 @@ def is_so(name: str, said: str) -> bool:
         return not name
     has = {cpu_of(name).name, *(mode.name for mode in modes_of(name))}
     return has.issuperset(said.split("+"))
+
+
+def lacks_gic(name: str, version: int) -> str:
+    """Why the host of that name runs no VM with a GIC of that version, empty where it does."""
+    if version == 2 and (modes := [mode.name for mode in modes_of(name) if not mode.gicv2]):
+        return f"{modes[0]}: there is no KVM on a host with a GICv2"
+    return ""
 
 
 def ranges_of_host(name: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ OLDEST: Final = KNOWN_RELEASES[0]
 CAPABILITY_RULES: Final = {
     "arm_nisv_to_user": "nisv_to_user",
     "arm_system_suspend": "psci_system_suspend",
+    "arm_writable_imp_id_regs": "implementation_id_writable",
     "manual_dirty_log_protect2": "dirty_log_manual_protect",
 }
 """``KVM_ENABLE_CAP``: the rule that a capability came with."""

@@ -113,8 +113,8 @@ def _named(names: str) -> dict[str, Encoding]:
     return {name: getattr(sysregs, name.upper()) for name in names.split()}
 
 
-def _bank(name: str, encodings: Sequence[Encoding]) -> dict[str, Encoding]:
-    return {f"{name}{n}_el1": encoding for n, encoding in enumerate(encodings)}
+def _bank(name: str, encodings: Sequence[Encoding], el: int = 1) -> dict[str, Encoding]:
+    return {f"{name}{n}_el{el}": encoding for n, encoding in enumerate(encodings)}
 
 
 SYSTEM_REGISTERS: Final = {
@@ -128,7 +128,11 @@ SYSTEM_REGISTERS: Final = {
     **_named("id_aa64mmfr1_el1 id_aa64mmfr2_el1 sctlr_el1 actlr_el1 cpacr_el1 ttbr0_el1"),
     **_named("ttbr1_el1 tcr_el1 afsr0_el1 afsr1_el1 esr_el1 far_el1 par_el1 mair_el1 amair_el1"),
     **_named("vbar_el1 contextidr_el1 tpidr_el1 cntkctl_el1 csselr_el1 ctr_el0 tpidr_el0"),
-    **_named("tpidrro_el0"),
+    **_named("tpidrro_el0 pmcr_el0 pmcntenset_el0 pmcntenclr_el0 pmintenset_el1 pmintenclr_el1"),
+    **_named("pmovsset_el0 pmovsclr_el0 pmswinc_el0 pmselr_el0 pmccntr_el0 pmccfiltr_el0"),
+    **_named("pmuserenr_el0"),
+    **_bank("pmevcntr", sysregs.PMEVCNTR_EL0, 0),
+    **_bank("pmevtyper", sysregs.PMEVTYPER_EL0, 0),
 }
 """Name to (op0, op1, CRn, CRm, op2), for the registers that scenarios name."""
 

@@ -4,12 +4,14 @@ the attributes of each by the names that developers know them by. Standard libra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.mmioregisters import cpu_interface, distributor, redistributor
+from vcpu_scenario.kvm import deviceattrs
+from vcpu_scenario.kvm.deviceattrs import Group
 
 KVM_DEV_TYPE_ARM_VGIC_V2: Final = 5
 KVM_DEV_TYPE_ARM_VGIC_V3: Final = 7
@@ -32,9 +34,6 @@ KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION: Final = 5
 KVM_DEV_ARM_VGIC_CTRL_INIT: Final = 0
 KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES: Final = 3
 
-VCPU_SHIFT: Final = 32
-"""Bits 63:32 of a register's attribute say which vCPU's it is: by Aff3 to Aff0, on a GICv2 by its
-number."""
 VCPUS_MOST: Final = 16
 """The vCPUs whose number is their affinity."""
 
@@ -55,22 +54,6 @@ def sysreg_attribute(encoding: sysregs.Encoding) -> int:
     """``KVM_REG_ARM_VGIC_SYSREG_*``: the attribute of a system register of the CPU interface."""
     op0, op1, crn, crm, op2 = encoding
     return op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A group of attributes. ``size`` is the bytes of a value, 0 where there is none."""
-
-    name: str
-    number: int
-    size: int
-    attributes: Mapping[str, int] = field(default_factory=dict)
-    of_vcpu: bool = False
-    """Whether an attribute says which vCPU's it is."""
-
-    def word_of(self, attribute: int) -> str | None:
-        """What an attribute of the group is called, if it has a name."""
-        return next((name for name, at in self.attributes.items() if at == attribute), None)
 
 
 @cache
@@ -101,7 +84,7 @@ def groups() -> Mapping[str, Group]:
 
 
 def group_of(number: int) -> Group | None:
-    return next((group for group in groups().values() if group.number == number), None)
+    return deviceattrs.group_of(groups(), number)
 
 
 def size_of(number: int) -> int:
@@ -112,16 +95,7 @@ def size_of(number: int) -> int:
 
 def said(number: int, attribute: int) -> str:
     """An attribute as reports say it: ``dist_regs GICD_CTLR``."""
-    group = group_of(number)
-    if group is None:
-        return f"group {number} attr {attribute:#x}"
-    vcpu, low = (
-        (attribute >> VCPU_SHIFT, attribute & 0xFFFF_FFFF) if group.of_vcpu else (0, attribute)
-    )
-    word = group.word_of(low) or f"{low:#x}"
-    if group.name == "nr_irqs" and not low:
-        return group.name
-    return f"{group.name} {word}" + (f" of vCPU {vcpu}" if vcpu else "")
+    return deviceattrs.said(groups(), number, attribute)
 
 
 @dataclass(frozen=True, slots=True)

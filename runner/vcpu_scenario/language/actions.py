@@ -26,6 +26,7 @@ from vcpu_scenario.ioctls import (
     CreateIrqchip,
     CreateVcpu,
     CreateVm,
+    EmptyRing,
     EnableCap,
     ReadResamples,
     RestoreSnapshot,
@@ -49,6 +50,7 @@ _CANNOT_BE_REFUSED = (
     HostInterrupt,
     SetMmioData,
     SetRunField,
+    EmptyRing,
     SignalIrqfd,
     ReadResamples,
     WriteMemory,
@@ -90,8 +92,8 @@ class Doings:
         )
 
     @property
-    def vcpus(self) -> int:
-        return self.scope.vcpus
+    def last_vcpu(self) -> int:
+        return self.scope.last_vcpu
 
     def word(self, node: Node | None, bits: int = 64) -> int:
         return self.scope.word(node, bits)
@@ -191,6 +193,8 @@ def _read_item(item: Node, doings: Doings) -> Iterable[Action]:
     key, value = entries[0]
     done = tuple(actions.read(key, value, doings))
     if errno is None:
+        created = (action.vcpu for action in done if isinstance(action, CreateVcpu))
+        doings.scope.created.update(created)
         return done
     if len(done) != 1 or isinstance(done[0], _CANNOT_BE_REFUSED):
         doings.complain(

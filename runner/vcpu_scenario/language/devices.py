@@ -6,7 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
-from vcpu_scenario.arm64.mmioregisters import PL011, cpu_interface, redistributor
+from vcpu_scenario.arm64.mmioregisters import (
+    PL011,
+    VIRTIO_MMIO,
+    VIRTIO_MMIO_MAGIC,
+    cpu_interface,
+    redistributor,
+)
 from vcpu_scenario.arm64.mmioregisters import distributor as distributor_registers
 from vcpu_scenario.case import CoalescedZone, Device, Gic, Ioeventfd
 from vcpu_scenario.language.memory import Region
@@ -15,6 +21,13 @@ from vcpu_scenario.language.scope import IPA_LIMIT, Scope
 from vcpu_scenario.source import quoted
 
 DEFAULT_SIZE: Final = 0x1000
+
+_NAMED: Final[Mapping[str, Mapping[str, int]]] = {"pl011": PL011, "virtio-mmio": VIRTIO_MMIO}
+"""Models whose registers have names."""
+_IDENTITY: Final = {
+    VIRTIO_MMIO["MAGIC_VALUE"]: VIRTIO_MMIO_MAGIC,
+    VIRTIO_MMIO["VERSION"]: 2,
+}
 
 
 @dataclass(slots=True)
@@ -140,26 +153,42 @@ def _userspace(entry: _Entry, model: str) -> None:
     size = entry.number("size", DEFAULT_SIZE, IPA_LIMIT)
     base = entry.region("userspace", "at", size)
     text = entry.node.get("input")
-    if model == "pl011":
-        entry.found.registers[entry.name.text] = _from(base, PL011)
+    names = _NAMED.get(model, {})
+    entry.found.registers[entry.name.text] = _from(base, names)
+    registers = [
+        (offset, entry.scope.word(value))
+        for offset, value in _by_offset(entry, "registers", size, names)
+    ]
+    if model == "virtio-mmio":
+        # To a driver that only probes it, a transport is registers that keep what is written.
+        registers, model = [*(_IDENTITY | dict(registers)).items()], "registers"
     entry.found.userspace.append(
         Device(
             entry.name.text,
             base,
             size,
             model,
-            tuple(
-                (offset, entry.scope.word(value))
-                for offset, value in _by_offset(entry, "registers", size)
-            ),
+            tuple(registers),
             tuple(
                 (offset, tuple(map(entry.scope.word, value.items)))
-                for offset, value in _by_offset(entry, "replies", size)
+                for offset, value in _by_offset(entry, "replies", size, names)
                 if isinstance(value, Sequence)
             ),
             text.text.encode() if isinstance(text, Scalar) else b"",
             entry.scope.flag(entry.node.get("console")),
+            _typed(entry.node.get("typed")),
         )
+    )
+
+
+def _typed(node: Node | None) -> tuple[tuple[bytes, bytes], ...]:
+    items = node.items if isinstance(node, Sequence) else ()
+    return tuple(
+        (after.text.encode(), text.text.encode())
+        for item in items
+        if isinstance(item, Map)
+        and isinstance(after := item.get("after"), Scalar)
+        and isinstance(text := item.get("text"), Scalar)
     )
 
 
@@ -167,10 +196,30 @@ def _from(base: int, offsets: Mapping[str, int]) -> dict[str, int]:
     return {name: base + offset for name, offset in offsets.items()}
 
 
-def _by_offset(entry: _Entry, key: str, size: int) -> list[tuple[int, Node]]:
+def _by_offset(
+    entry: _Entry, key: str, size: int, names: Mapping[str, int]
+) -> list[tuple[int, Node]]:
     node = entry.node.get(key)
     entries = node.entries if isinstance(node, Map) else ()
-    return [(entry.scope.number(name, high=size - 1), value) for name, value in entries]
+    return [(_offset(entry, name, size, names), value) for name, value in entries]
+
+
+def _offset(entry: _Entry, name: Scalar, size: int, names: Mapping[str, int]) -> int:
+    if (offset := names.get(name.text)) is not None:
+        if offset >= size:
+            entry.scope.problems.add(
+                f"{quoted(name.text)} is at {offset:#x}, behind the device's end", name.span
+            )
+        return offset
+    if names and name.text[:1].isalpha():
+        entry.scope.problems.add(
+            f"{quoted(entry.name.text)} has no register {quoted(name.text)}",
+            name.span,
+            expected="the name of a register or an offset",
+            near=(name.text, names),
+        )
+        return 0
+    return entry.scope.number(name, high=size - 1)
 
 
 _DISTRIBUTOR: Final = {2: 0x1000, 3: 0x1_0000}
@@ -216,7 +265,10 @@ def _coalesced(entry: _Entry, model: str) -> None:
 _MODELS: Final[Mapping[str, _Model]] = {
     "registers": _Model("userspace", ("at",), ("size", "registers"), _userspace),
     "scripted": _Model("userspace", ("at",), ("size", "registers", "replies"), _userspace),
-    "pl011": _Model("userspace", ("at",), ("size", "registers", "input", "console"), _userspace),
+    "virtio-mmio": _Model("userspace", ("at",), ("size", "registers"), _userspace),
+    "pl011": _Model(
+        "userspace", ("at",), ("size", "registers", "input", "typed", "console"), _userspace
+    ),
     "replies-by-address": _Model("userspace", ("at",), ("size", "registers"), _userspace),
     "vgic-v3": _Model(
         "kernel", ("distributor", "redistributor"), (), _vgic(3, "redistributor", _REDISTRIBUTOR)

@@ -1,24 +1,18 @@
-"""Expected exits: each variant of the language, lowered to checks on the fields of a trace."""
+"""Expected exits: what stands in ``exits:``, and what the VMM does after each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from vcpu_scenario.arm64 import esr
 from vcpu_scenario.case import Action, SetMmioData
-from vcpu_scenario.expectation import Check, ExpectedExit, RegisterCheck
-from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.errnos import ERRNOS
+from vcpu_scenario.expectation import ExpectedExit, RegisterCheck
 from vcpu_scenario.language.actions import Doings, read_actions
-from vcpu_scenario.language.errno import read_errno
-from vcpu_scenario.language.memory import read_hex
+from vcpu_scenario.language.exitkinds import KINDS
+from vcpu_scenario.language.exitvariant import Variant, text_of
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
 from vcpu_scenario.language.scope import Scope
-from vcpu_scenario.source import Span, quoted
-
-_EC: Final = 0xFC00_0000
+from vcpu_scenario.source import Span
 
 
 class ReadExit(NamedTuple):
@@ -28,67 +22,6 @@ class ReadExit(NamedTuple):
     actions: tuple[Action, ...]
     acting: Span | None
     """The text that asks for the actions, where there are any."""
-
-
-@dataclass(slots=True)
-class _Variant:
-    """One entry of ``exits:`` while its checks are gathered."""
-
-    key: Scalar
-    body: Map
-    doings: Doings
-    whole: bool = True
-    """It says all that such an entry has to; a pattern need not."""
-    checks: list[Check] = field(default_factory=list)
-
-    @property
-    def scope(self) -> Scope:
-        return self.doings.scope
-
-    def check(
-        self,
-        name: str,
-        value: int | str | bytes | tuple[int, ...],
-        at: Node,
-        mask: int | None = None,
-    ) -> None:
-        written = at.text.strip() if isinstance(at, Scalar) else ""
-        self.checks.append(Check(name, value, written, at.span, mask))
-
-    def word(self, key: str, name: str = "", bits: int = 64) -> None:
-        """Checks that a field is the number under ``key``, if there is one."""
-        if (node := self.body.get(key)) is not None:
-            self.check(name or key, self.scope.word(node, bits), node)
-
-    def address(self, key: str, name: str = "") -> None:
-        if (node := self.body.get(key)) is not None:
-            self.check(name or key, self.scope.address(node), node)
-
-    def only_with(self, keys: tuple[str, ...], other: str) -> None:
-        """Reports each of ``keys`` that stands here without ``other``."""
-        if self.body.get(other) is not None or self.body.faulty:
-            return
-        for name in keys:
-            if (key := self.body.key(name)) is not None:
-                self.scope.problems.add(
-                    f"{quoted(name)} only goes with {quoted(other)}",
-                    key.span,
-                    expected=f"a key {quoted(other)} beside it",
-                )
-
-    def one_of(self, keys: tuple[str, ...], least: int) -> Scalar | None:
-        """The only one of ``keys`` that is there; reports more than one, or fewer than least."""
-        present = [key for key, _ in self.body.entries if key.text in keys]
-        least = least if self.whole else 0
-        if len(present) > 1 or (len(present) < least and not self.body.faulty):
-            self.scope.problems.add(
-                f"{quoted(self.key.text)} has {'exactly' if least else 'at most'} one of "
-                + ", ".join(keys),
-                present[1].span if len(present) > 1 else self.key.span,
-                found=", ".join(key.text for key in present) or "none of them",
-                help="" if present else "`any: {exit: MMIO}` is one of either kind",
-            )
-        return present[0] if present else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +64,8 @@ def read_pattern(node: Node, doings: Doings) -> ExpectedExit | None:
 
 
 def _exit(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> ReadExit:
-    variant = _Variant(key, body, doings, whole)
-    _VARIANTS[key.text](variant)
+    variant = Variant(key, body, doings, whole)
+    KINDS[key.text](variant)
     variant.address("pc")
     _vcpu(variant)
     least, most = _repeat(body.get("repeat"), doings.scope)
@@ -156,22 +89,22 @@ def _exit(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> Read
     return ReadExit(expected, actions, acting.span if acting is not None and actions else None)
 
 
-def _vcpu(variant: _Variant) -> None:
+def _vcpu(variant: Variant) -> None:
     """Whose exit it is, where there are several vCPUs."""
-    node, vcpus = variant.body.get("vcpu"), variant.scope.vcpus
-    number = 0 if node is None else variant.scope.number(node, high=vcpus - 1)
-    if vcpus == 1:
+    node, scope = variant.body.get("vcpu"), variant.scope
+    number = 0 if node is None else scope.number(node, high=scope.last_vcpu)
+    if not scope.last_vcpu:
         return  # all exits are of the one, and do not say so
     if node is not None:
         variant.check("vcpu", number, node)
-    elif variant.whole and variant.key.text != "any":
+    elif scope.vcpus > 1 and variant.whole and variant.key.text != "any":
         variant.check("vcpu", number, variant.key)
 
 
 def read_register_checks(node: Node | None, scope: Scope) -> tuple[RegisterCheck, ...]:
     """``{x1: 0x90}`` as checks of registers' values."""
     return tuple(
-        RegisterCheck(name, number, _text(value), value.span)
+        RegisterCheck(name, number, text_of(value), value.span)
         for name, number, value in scope.registers(node)
     )
 
@@ -192,159 +125,3 @@ def _repeat(node: Node | None, scope: Scope) -> tuple[int, int | None]:
             "the most is less than the least", most.span, found=f"{high} after {low}"
         )
     return low, high
-
-
-_DEBUG: Final = {
-    "step": esr.EC_SOFTSTP_LOW,
-    "brk": esr.EC_BRK64,
-    "hardware_breakpoint": esr.EC_BREAKPT_LOW,
-    "watchpoint": esr.EC_WATCHPT_LOW,
-}
-
-
-def _debug(variant: _Variant) -> None:
-    body = variant.body
-    variant.checks.append(_is("exit", "DEBUG", variant))
-    cause = variant.one_of(tuple(_DEBUG), 0)
-    variant.only_with(("after_emulation",), "step")
-    variant.only_with(("imm",), "brk")
-    if cause is not None:
-        variant.only_with(("access",), "watchpoint")
-        _debug_cause(variant, cause)
-        where = body.get(cause.text)
-        assert where is not None
-        variant.check("pc", variant.scope.address(where), where)
-    elif (access := body.key("access")) is not None:
-        _debug_cause(variant, access)
-    variant.word("hsr", bits=32)
-    variant.word("hsr_high", bits=32)
-    variant.address("far")
-    variant.word("flags", bits=16)
-    pc = body.key("pc")
-    if cause is not None and pc is not None:
-        variant.scope.problems.add(
-            f"{quoted(cause.text)} already says where pc is", pc.span, help="leave `pc` out"
-        )
-
-
-def _debug_cause(variant: _Variant, cause: Scalar) -> None:
-    """Checks the syndrome of a cause; `access` alone is that of a watchpoint, wherever it is."""
-    name = cause.text if cause.text in _DEBUG else "watchpoint"
-    value, mask = _DEBUG[name] << 26, _EC
-    key, bits, mask_of = _REFINED.get(name, ("", _no_bits, 0))
-    refined = variant.body.get(key)
-    if refined is None:
-        variant.checks.append(Check("hsr", value, cause.text, cause.span, mask))
-    else:
-        written = f"{key}: {refined.text if isinstance(refined, Scalar) else ''}"
-        value |= bits(refined, variant.scope)
-        variant.checks.append(Check("hsr", value, written, refined.span, mask | mask_of))
-
-
-def _no_bits(node: Node, scope: Scope) -> int:
-    return 0
-
-
-_REFINED: Final[Mapping[str, tuple[str, Callable[[Node, Scope], int], int]]] = {
-    "step": (
-        "after_emulation",
-        lambda node, scope: 0 if scope.flag(node) else esr.STEP_ISV,
-        esr.STEP_ISV,
-    ),
-    "brk": ("imm", lambda node, scope: scope.word(node, 16), esr.BRK_IMMEDIATE),
-    "watchpoint": ("access", lambda node, scope: esr.WNR if _text(node) == "write" else 0, esr.WNR),
-}
-
-
-def _text(node: Node | None) -> str:
-    return node.text if isinstance(node, Scalar) else ""
-
-
-def _is(name: str, value: int | str, variant: _Variant) -> Check:
-    return Check(name, value, variant.key.text, variant.key.span)
-
-
-def _mmio(variant: _Variant) -> None:
-    variant.checks.append(_is("exit", "MMIO", variant))
-    way = variant.one_of(("read", "write"), 1)
-    variant.only_with(("reply",), "read")
-    variant.only_with(("data", "data_bytes"), "write")
-    variant.only_with(("data",), "len")
-    if way is not None:
-        is_write = int(way.text == "write")
-        variant.checks.append(Check("is_write", is_write, way.text, way.span))
-        variant.address(way.text, "addr")
-    width = variant.scope.width(variant.body.get("len"))
-    variant.word("len", bits=32)
-    if (data := variant.body.get("data")) is not None:
-        value = variant.scope.word(data, 8 * width)
-        variant.check("data", value.to_bytes(width, "little"), data)
-    if (raw := variant.body.get("data_bytes")) is not None:
-        if not _text(raw).strip():
-            variant.scope.problems.add(
-                "this compares no bytes", raw.span, expected="at least one byte"
-            )
-        variant.check("data", read_hex(raw, variant.scope)[:8], raw)
-
-
-_EVENTS: Final = {
-    "shutdown": abi.KVM_SYSTEM_EVENT_SHUTDOWN,
-    "reset": abi.KVM_SYSTEM_EVENT_RESET,
-    "crash": abi.KVM_SYSTEM_EVENT_CRASH,
-    "wakeup": abi.KVM_SYSTEM_EVENT_WAKEUP,
-    "suspend": abi.KVM_SYSTEM_EVENT_SUSPEND,
-}
-
-
-def _system_event(variant: _Variant) -> None:
-    variant.checks.append(_is("exit", "SYSTEM_EVENT", variant))
-    if (kind := variant.body.get("type")) is not None:
-        named = _EVENTS.get(_text(kind))
-        variant.check("type", variant.scope.word(kind, 32) if named is None else named, kind)
-    variant.word("ndata", bits=32)
-    data = variant.body.get("data")
-    if isinstance(data, Sequence):
-        variant.check("data", tuple(map(variant.scope.word, data.items)), data)
-
-
-def _arm_nisv(variant: _Variant) -> None:
-    variant.checks.append(_is("exit", "ARM_NISV", variant))
-    variant.word("esr_iss", "iss")
-    variant.address("fault_ipa", "ipa")
-
-
-def _hypercall(variant: _Variant) -> None:
-    variant.checks.append(_is("exit", "HYPERCALL", variant))
-    variant.word("nr")
-    variant.word("flags")
-
-
-def _interrupted(variant: _Variant) -> None:
-    variant.checks.append(_is("errno", ERRNOS["EINTR"], variant))
-    _stale_exit(variant)
-
-
-def _error(variant: _Variant) -> None:
-    errno = variant.body.get("errno")
-    if errno is None:
-        variant.checks.append(_is("ret", -1, variant))
-    else:
-        variant.check("errno", read_errno(errno, variant.scope), errno)
-    _stale_exit(variant)
-
-
-def _stale_exit(variant: _Variant) -> None:
-    if (name := variant.body.get("exit")) is not None:
-        variant.check("exit", _text(name), name)
-
-
-_VARIANTS: Final[Mapping[str, Callable[[_Variant], None]]] = {
-    "debug": _debug,
-    "mmio": _mmio,
-    "system_event": _system_event,
-    "arm_nisv": _arm_nisv,
-    "hypercall": _hypercall,
-    "interrupted": _interrupted,
-    "error": _error,
-    "any": _stale_exit,
-}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from vcpu_scenario.host.reading import Unreadable, read_regular, reason
+from vcpu_scenario.language.distribution import PREFIX, Missing, read_distributed
 from vcpu_scenario.language.nodes import Scalar
 from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.source import quoted
@@ -30,16 +31,22 @@ class Folder:
     problems: Problems
     allowed: tuple[Path, ...] = ()
     """Other folders with files that it may name, resolved."""
+    missing: str = ""
+    """What of a distribution is named and not here, with what to do."""
     _read: dict[str, bytes | Unreadable] = field(default_factory=dict)
     _left: int = MAX_CONTENTS
 
     def read(self, name: Scalar) -> bytes | None:
-        """The contents of the file that ``name`` names; None, and a report, if it has none."""
+        """The contents of the file that ``name`` names; None, and a report, if it has none. One
+        of a distribution that is not here is noted as ``missing`` instead."""
         found = self._read.get(name.text)
         if found is None:
             found = self._read[name.text] = self._fetch(name.text)
         if isinstance(found, bytes):
             return found
+        if isinstance(found, Missing):
+            self.missing = str(found)
+            return None
         self.problems.add(
             f"cannot read the file {quoted(name.text)}: {found}",
             name.span,
@@ -50,6 +57,8 @@ class Folder:
 
     def _fetch(self, name: str) -> bytes | Unreadable:
         try:
+            if name.startswith(PREFIX):
+                return read_distributed(name)
             data = read_regular(self._within(name), self._left, follow=False)
         except Unreadable as fault:
             return fault

@@ -11,7 +11,7 @@ from vcpu_scenario.assembly.names import Names
 from vcpu_scenario.case import Load
 from vcpu_scenario.language.faultycode import Faulty
 from vcpu_scenario.language.files import Folder
-from vcpu_scenario.language.linux import DEFAULT_MEMORY, Linux, Missing, read_linux
+from vcpu_scenario.language.linux import DEFAULT_MEMORY, Tree, read_linux
 from vcpu_scenario.language.nodes import Map, Node, Scalar
 from vcpu_scenario.language.nodes import Sequence as Items
 from vcpu_scenario.language.scope import IPA_LIMIT, PAGE, Scope
@@ -28,9 +28,8 @@ class Program:
     """Guest code: its bytes, the names it brings, where it starts.
 
     ``lines`` maps the address of an instruction to the text it comes from; ``ok`` is off where
-    the code could not be had, and its names are therefore not known; ``missing`` says why where
-    it need not be had everywhere. ``room`` is the size of the memory around it if the file says
-    nothing of memory.
+    the code could not be had, and its names are therefore not known. ``room`` is the size of the
+    memory around it if the file says nothing of memory.
     """
 
     base: int = DEFAULT_BASE
@@ -40,8 +39,8 @@ class Program:
     entry: int | None = None
     span: Span | None = None
     ok: bool = True
-    linux: Linux | None = None
-    missing: str = ""
+    linux: bool = False
+    tree: Tree | None = None
     room: int = 1 << 20
     defined: frozenset[str] = frozenset()
     """Names that the code gives a meaning, where it could not be assembled."""
@@ -76,6 +75,11 @@ def read_program(guest: Map, scope: Scope, sources: Sources) -> Program:
     program = _FORMS[key.text](value, base, scope, sources)
     if key.text == "elf" and at is not None and program.ok:
         _check_place(program, at, base, scope)
+    tree = guest.get("device_tree")
+    if tree is not None and not program.linux:
+        program = replace(program, tree=Tree(scope.number(tree, high=IPA_LIMIT - PAGE)))
+    elif tree is not None:
+        scope.problems.add("a device tree has its place behind Linux", tree.span)
     program = replace(program, ok=program.ok and placed)
     return _with_symbols(program, guest.get("symbols"), scope, sources.folder)
 
@@ -195,10 +199,7 @@ def _elf(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
 
 def _linux(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
     assert isinstance(node, Map)
-    try:
-        found = read_linux(node, base, scope, sources.folder)
-    except Missing as missing:
-        return Program(base, span=node.span, ok=False, missing=str(missing))
+    found = read_linux(node, base, scope, sources.folder)
     if found is None:
         return _failed(base)
     return Program(
@@ -208,7 +209,8 @@ def _linux(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
         {},
         found.entry,
         node.span,
-        linux=found,
+        linux=True,
+        tree=found.tree,
         room=DEFAULT_MEMORY,
     )
 
@@ -251,7 +253,7 @@ def _with_symbols_of(program: Program, name: Scalar, scope: Scope, folder: Folde
     own = program.symbols
     # Linux has local names more than once, and System.map need not have the same of them first.
     other = next((key for key in own if found.get(key, own[key]) != own[key]), None)
-    if other is not None and program.linux is None:
+    if other is not None and not program.linux:
         scope.problems.add(
             f"{quoted(name.text)} has another address for {quoted(other)} than the guest itself",
             name.span,

@@ -11,6 +11,7 @@ from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, GivenUp,
 from vcpu_scenario.assembly.names import Names, in_source, with_names
 from vcpu_scenario.host.reading import Unreadable, read_regular
 from vcpu_scenario.language import schema, yaml12
+from vcpu_scenario.language.audience import Audience
 from vcpu_scenario.language.bycase import CONDITIONS
 from vcpu_scenario.language.conditions import read_conditions
 from vcpu_scenario.language.files import MAX_SCENARIO, Folder
@@ -30,11 +31,10 @@ from vcpu_scenario.language.params import (
 )
 from vcpu_scenario.language.permission import granted
 from vcpu_scenario.language.possible import check_done, never_done
+from vcpu_scenario.language.reachable import check_reachable
 from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.language.selection import (
     DEFAULT_VMMS,
-    Audience,
-    check_reachable,
     named_hosts,
     read_hosts,
     read_kernels,

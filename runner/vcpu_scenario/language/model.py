@@ -11,9 +11,9 @@ from typing import NamedTuple
 from vcpu_scenario.case import Case
 from vcpu_scenario.expectation import Expectation
 from vcpu_scenario.kernels.release import KernelRange, parse_release
+from vcpu_scenario.language.audience import Audience, Standing
 from vcpu_scenario.language.clauses import Clause
 from vcpu_scenario.language.nodes import Value
-from vcpu_scenario.language.selection import Audience, Standing
 from vcpu_scenario.source import Span
 
 

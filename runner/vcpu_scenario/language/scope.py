@@ -134,6 +134,12 @@ class Scope:
     devices_written: frozenset[str] = frozenset()
     """Names of devices, also of those in which something is wrong."""
     vcpus: int = 1
+    created: set[int] = field(default_factory=set)
+    """Numbers of further vCPUs that the actions read so far create."""
+
+    @property
+    def last_vcpu(self) -> int:
+        return max(self.vcpus - 1, *self.created, 0)
 
     def number(self, node: Node | None, *, low: int = 0, high: int = U64) -> int:
         """The integer that ``node`` is, from ``low`` to ``high``."""

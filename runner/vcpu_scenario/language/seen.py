@@ -6,10 +6,10 @@ from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from vcpu_scenario.language.audience import Selector
 from vcpu_scenario.language.bycase import BOUNDS, ELSE
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
 from vcpu_scenario.language.scope import Problems
-from vcpu_scenario.language.selection import Selector
 from vcpu_scenario.source import Span
 
 

@@ -1,195 +1,26 @@
-"""Which clause of ``expect:`` is for which case, and whether every clause is for some."""
+"""What says in a file which kernels, VMMs, hosts and parameters something is for."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from itertools import repeat
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Collection, Iterable
+from typing import Final
 
-from vcpu_scenario.kernels.hosts import DEFAULT, host, is_so, ranges_of_host
+from vcpu_scenario.kernels.hosts import host
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import (
-    ALL_RELEASES,
-    KNOWN_RELEASES,
     KernelRange,
     RangeError,
-    Release,
     parse_range,
-    parse_release,
 )
-from vcpu_scenario.language.nodes import Map, Node, Scalar, Value
+from vcpu_scenario.language.audience import Selector
+from vcpu_scenario.language.nodes import Map, Node, Scalar
 from vcpu_scenario.language.nodes import Sequence as Items
-from vcpu_scenario.language.params import Parameters
 from vcpu_scenario.language.scope import Problems
-from vcpu_scenario.source import Span, quoted
+from vcpu_scenario.source import quoted
 
 DEFAULT_VMMS: Final = ("plain",)
 
 _FOLDED: Final = "YAML takes `>` or `|` without quotes for the start of a text: quote the range"
-
-
-class Selector(NamedTuple):
-    """What a clause is for; None where it does not restrict it. ``span`` says so in the file."""
-
-    kernels: KernelRange | None
-    vmms: tuple[str, ...] | None
-    when: Mapping[str, tuple[Value, ...]]
-    span: Span
-    kernels_span: Span | None = None
-    hosts: tuple[str, ...] | None = None
-
-    @property
-    def restriction(self) -> Restriction:
-        return self.kernels, self.vmms, self.hosts
-
-    def fits_params(self, row: Parameters) -> bool:
-        return all(
-            name in row and any(_equal(row[name].value, value) for value in values)
-            for name, values in self.when.items()
-        )
-
-    def fits(self, kernel: Release, vmm: str) -> bool:
-        return is_for(*self.restriction, kernel, vmm)
-
-
-Restriction: TypeAlias = tuple[KernelRange | None, tuple[str, ...] | None, tuple[str, ...] | None]
-"""The kernels, the VMMs and the hosts that something is for, None for all."""
-
-
-def is_for(
-    kernels: KernelRange | None,
-    vmms: tuple[str, ...] | None,
-    hosts: tuple[str, ...] | None,
-    kernel: Release,
-    vmm: str,
-) -> bool:
-    """Whether what is restricted so is for ``kernel`` with ``vmm``."""
-    in_range = kernels is None or kernels.admits(kernel)
-    with_vmm = vmms is None or vmm in vmms
-    return in_range and with_vmm and (hosts is None or any(is_so(kernel.host, h) for h in hosts))
-
-
-def _equal(first: Value, second: Value) -> bool:
-    return isinstance(first, bool) == isinstance(second, bool) and first == second
-
-
-class Standing(NamedTuple):
-    """What holds for a kernel with a VMM."""
-
-    clauses: tuple[bool, ...]
-    """Which clauses are for it, whatever the parameters."""
-    conditions: tuple[int, ...]
-    """Which conditions hold in each clause, a bit for each."""
-
-
-class Audience(NamedTuple):
-    """What a scenario as a whole is for, and every kernel that one of its clauses speaks of."""
-
-    kernels: KernelRange | None
-    vmms: tuple[str, ...]
-    clauses: tuple[Selector, ...]
-    conditions: tuple[tuple[Selector, ...], ...] = ()
-    """Those that stand in each clause, for some of its exits and values."""
-    hosts: tuple[str, ...] | None = None
-    """The hosts that the scenario is for, by name; None for any, and the default one unasked."""
-
-    @property
-    def ranges(self) -> tuple[KernelRange, ...]:
-        """Every range that its clauses speak of."""
-        selectors = (*self.clauses, *(one for found in self.conditions for one in found))
-        found = (selector.kernels for selector in selectors if selector.kernels is not None)
-        return tuple(dict.fromkeys(found))
-
-    def admits(self, kernel: Release) -> bool:
-        """Whether the scenario is for ``kernel``, a variant only where it names it."""
-        at_home = self.hosts is None or kernel.host in self.hosts
-        return at_home and _admits(kernel, self.kernels, self.ranges)
-
-    def rows(self, hosts: Collection[str] = ()) -> tuple[str, ...]:
-        """The kernels that the scenario can be run on, oldest first, each on every one of its
-        hosts, or of those in ``hosts``, that has it."""
-        return _rows(self.kernels, self.ranges, self._hosts(hosts))
-
-    def on_hosts(self, names: Iterable[str], hosts: Collection[str] = ()) -> Iterator[str]:
-        """Of the kernels ``names`` those that the scenario is for, each on the host that it names
-        or else on every one as with :meth:`rows`; once each."""
-        found: dict[str, None] = {}
-        for name in names:
-            release = parse_release(name)
-            at = (release.host,) if release.host else self._hosts(hosts)
-            there = (release.on(host) for host in at)
-            found |= dict.fromkeys(
-                # As it was named: v6.12 stays so.
-                name if one == release else str(one)
-                for one in there
-                if self.admits(one)
-            )
-        yield from found
-
-    def _hosts(self, asked: Collection[str]) -> tuple[str, ...]:
-        own = self.hosts
-        if own is None:
-            return tuple(asked) or ("",)
-        return tuple(host for host in own if not asked or host in asked)
-
-    def standings(self, kernels: Iterable[Release], vmms: Iterable[str]) -> Iterator[Standing]:
-        """What holds on each kernel with each VMM, in the order of the kernels."""
-        kernels, vmms = tuple(kernels), tuple(vmms)
-        selectors = (*self.clauses, *(one for found in self.conditions for one in found))
-        # Many selectors ask the same, and most places give the same answers.
-        asked = {selector.restriction: None for selector in selectors}
-        columns = [_held(restriction, kernels, vmms) for restriction in asked]
-        answers = zip(*columns, strict=True) if columns else repeat((), len(kernels) * len(vmms))
-        found: dict[tuple[bool, ...], Standing] = {}
-        for held in answers:
-            if held not in found:
-                found[held] = self._standing(dict(zip(asked, held, strict=True)))
-            yield found[held]
-
-    def _standing(self, held: Mapping[Restriction, bool]) -> Standing:
-        return Standing(
-            tuple(held[selector.restriction] for selector in self.clauses),
-            tuple(
-                _bits(held[selector.restriction] for selector in found) for found in self.conditions
-            ),
-        )
-
-    def fits(self, clause: int, kernel: Release, vmm: str) -> int:
-        """Which of the conditions in a clause hold for ``kernel`` with ``vmm``, a bit for each."""
-        return _bits(selector.fits(kernel, vmm) for selector in self.conditions[clause])
-
-
-# Scenarios ask for a few ranges again and again.
-@lru_cache(maxsize=1 << 10)
-def _held(
-    restriction: Restriction, kernels: tuple[Release, ...], vmms: tuple[str, ...]
-) -> tuple[bool, ...]:
-    """Whether it holds, for each kernel with each VMM."""
-    return tuple(is_for(*restriction, kernel, vmm) for kernel in kernels for vmm in vmms)
-
-
-def _admits(kernel: Release, whole: KernelRange | None, of_clauses: Iterable[KernelRange]) -> bool:
-    if whole is not None:
-        return whole.admits(kernel)
-    if not kernel.variant:
-        return True
-    return any(kernels.admits(kernel) for kernels in of_clauses)
-
-
-# Scenarios ask for a few ranges again and again.
-@lru_cache(maxsize=1 << 10)
-def _rows(
-    whole: KernelRange | None, of_clauses: tuple[KernelRange, ...], hosts: tuple[str, ...]
-) -> tuple[str, ...]:
-    ranges = [whole or ALL_RELEASES, *of_clauses]
-    named = {parse_release(name) for found in ranges for name in found.rows()}
-    placed = {release.on(host) for host in hosts for release in named if _has(host, release)}
-    return tuple(str(release) for release in sorted(placed) if _admits(release, whole, of_clauses))
-
-
-def _has(host: str, release: Release) -> bool:
-    return all(parse_range(text).admits(release) for text in ranges_of_host(host))
 
 
 def read_kernels(node: Node | None, problems: Problems) -> KernelRange | None:
@@ -259,98 +90,3 @@ def read_selector(clause: Map, names: Collection[str] | None, problems: Problems
         kernels.span if kernels is not None else None,
         read_hosts(at),
     )
-
-
-def check_reachable(audience: Audience, rows: Sequence[Parameters], problems: Problems) -> None:
-    """Reports each clause that is the first to fit no case at all."""
-    clauses = audience.clauses
-    # Sets of clauses, a bit for each: what fits a kernel with a VMM, and what fits parameters.
-    restricted = tuple(clause.restriction for clause in clauses)
-    placed = _placed(audience.rows(), audience.vmms, restricted)
-    chosen = {_bits(clause.fits_params(row) for clause in clauses) for row in rows}
-    cases = {place & choice for place in placed for choice in chosen}
-    first = {case & -case for case in cases}
-    for number, clause in enumerate(clauses):
-        if 1 << number not in first:
-            takers = {case & -case for case in cases if case >> number & 1}
-            _report(
-                clause,
-                [other for n, other in enumerate(clauses) if 1 << n in takers],
-                audience,
-                rows,
-                problems,
-            )
-
-
-@lru_cache(maxsize=1 << 10)
-def _placed(
-    rows: tuple[str, ...],
-    vmms: tuple[str, ...],
-    restricted: tuple[Restriction, ...],
-) -> frozenset[int]:
-    """For each kernel with each VMM, the clauses that fit: a bit for each."""
-    return frozenset(
-        _bits(is_for(*one, release, vmm) for one in restricted)
-        for release in map(parse_release, rows)
-        for vmm in vmms
-    )
-
-
-def _bits(flags: Iterable[bool]) -> int:
-    return sum(1 << number for number, flag in enumerate(flags) if flag)
-
-
-def _report(
-    clause: Selector,
-    takers: Sequence[Selector],
-    audience: Audience,
-    rows: Sequence[Parameters],
-    problems: Problems,
-) -> None:
-    if takers:
-        lines = sorted({taker.span.line for taker in takers})
-        problems.add(
-            "no case ever reaches this clause",
-            clause.span,
-            found=f"all its cases go to the clause{'s' * (len(lines) > 1)} at line "
-            + ", ".join(map(str, lines)),
-            help="the first clause that fits a case is its expectation: put the narrower one first",
-        )
-    elif clause.kernels is not None and not clause.kernels.rows():
-        problems.add(
-            "no known kernel is in this range",
-            clause.kernels_span or clause.span,
-            expected=f"a range within {KNOWN_RELEASES[0]}..{KNOWN_RELEASES[-1]}",
-        )
-    elif not any(clause.fits_params(row) for row in rows):
-        problems.add("no combination of parameters has these values", clause.span)
-    elif clause.vmms is not None and not set(clause.vmms) & set(audience.vmms):
-        problems.add(
-            "the scenario is run with no such VMM",
-            clause.span,
-            found=", ".join(clause.vmms),
-            expected=f"among {', '.join(audience.vmms)}, what the scenario's own `vmm` names",
-        )
-    elif (words := _elsewhere(clause, audience)) is not None:
-        problems.add(
-            "the scenario is run on no such host",
-            clause.span,
-            found=", ".join(clause.hosts or ()),
-            expected=f"among {words}, what the scenario's own `host` names"
-            if audience.hosts is not None
-            else "a scenario that names its hosts: `host: [default, protected]`",
-        )
-    else:
-        problems.add(
-            "no case ever reaches this clause",
-            clause.span,
-            found="the scenario's own `kernels` leave out all that it is for",
-        )
-
-
-def _elsewhere(clause: Selector, audience: Audience) -> str | None:
-    """The hosts of the scenario in words, where the clause is for none of them."""
-    own = audience.hosts or ("",)
-    if clause.hosts is None or any(is_so(name, word) for name in own for word in clause.hosts):
-        return None
-    return ", ".join(name or DEFAULT for name in own)

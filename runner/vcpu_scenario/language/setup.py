@@ -68,6 +68,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     reports = problems.reports
     scope = Scope(problems, complete=_is_whole(root, "guest") and _is_whole(root, "devices"))
     folder = sources.folder
+    folder.missing = ""
     guest = root.get("guest")
     if isinstance(guest, Map):
         scope.complete &= not is_faulty(guest.get("symbols"))
@@ -94,9 +95,9 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         )
     features = _texts(root.get("features"), (PSCI_0_2,))
     psci = PSCI_0_2 in features
-    if program.linux is not None:
+    if program.tree is not None:
         around = memory.slots, devices.gic, devices.userspace
-        tree = program.linux.with_tree(*around, psci=psci, vcpus=scope.vcpus)
+        tree = program.tree.of(*around, psci=psci, vcpus=scope.vcpus)
         program = replace(program, loads=(*program.loads, tree))
         _check_loads(program, [], memory, scope)
     doings = Doings(scope, folder)
@@ -126,7 +127,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         quantum=scope.number(quantum, low=100, high=_MAX_INSTRUCTIONS) if quantum else None,
         features=tuple(name for name in features if name != PSCI_0_2),
         limits=_limits(root.get("limits"), _LIMITS_OF_LINUX if program.linux else Limits(), scope),
-        missing=program.missing,
+        missing=folder.missing,
     )
     check_doings(doings, memory)
     limits = root.get("limits")
@@ -228,8 +229,8 @@ def _registers(guest: Node | None, program: Program, scope: Scope) -> tuple[tupl
     start = scope.address(entry) if entry is not None else program.entry
     if start is not None:
         registers.setdefault("pc", start)
-    if program.linux is not None:
-        registers.setdefault("x0", program.linux.tree)
+    if program.linux and program.tree is not None:
+        registers.setdefault("x0", program.tree.at)
     return tuple(registers.items())
 
 

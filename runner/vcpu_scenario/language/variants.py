@@ -8,6 +8,7 @@ from itertools import chain, product
 from typing import Final, NamedTuple
 
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, Release, parse_release
+from vcpu_scenario.language.audience import Audience, Selector, Standing
 from vcpu_scenario.language.bycase import rewritten
 from vcpu_scenario.language.clauses import Clause, read_clause
 from vcpu_scenario.language.conditions import Conditions, Course
@@ -15,7 +16,6 @@ from vcpu_scenario.language.nodes import Map, is_faulty
 from vcpu_scenario.language.params import Parameters, shown
 from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.language.seen import Seen
-from vcpu_scenario.language.selection import Audience, Selector, Standing
 from vcpu_scenario.language.setup import Setup
 
 Variants = Mapping[int, Clause]

@@ -11,7 +11,7 @@ from vcpu_scenario.language import yaml12
 from vcpu_scenario.language.files import MAX_SCENARIO
 from vcpu_scenario.language.loader import SUFFIX
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
-from vcpu_scenario.lsp.jobs import Checked, Ran
+from vcpu_scenario.lsp.answers import Checked, Ran
 from vcpu_scenario.lsp.positions import Positions
 
 _NOTHING: Final = Checked(())

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from vcpu_scenario.authoring.whole import formatted
 from vcpu_scenario.language.files import MAX_SCENARIO
 from vcpu_scenario.language.loader import loads
 from vcpu_scenario.language.model import Scenario
+from vcpu_scenario.lsp.answers import Checked, Ran
 from vcpu_scenario.source import Diagnostic, InvalidScenario, Span
 
 _MOST_SYMBOLS: Final = 2_000
 """Symbols of a guest that are offered: a kernel has a hundred times as many."""
 _SMALL: Final = "title: t\nguest: {words: [0]}\n"
-
-
-class Checked(NamedTuple):
-    """All that is wrong with a text; where nothing is, the names of the guest's addresses."""
-
-    faults: tuple[Diagnostic, ...]
-    symbols: tuple[str, ...] = ()
-
-
-class Ran(NamedTuple):
-    """What came of a run, in words, and what did not go as expected at its places."""
-
-    outcome: str
-    good: bool
-    differences: tuple[Diagnostic, ...] = ()
 
 
 def warm() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vcpu_scenario.language.model import Scenario
-from vcpu_scenario.lsp.jobs import Ran
+from vcpu_scenario.lsp.answers import Ran
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.report.github import every_annotation
 from vcpu_scenario.report.text import outcome

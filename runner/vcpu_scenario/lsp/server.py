@@ -12,13 +12,13 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from vcpu_scenario.host.package import VERSION
+from vcpu_scenario.lsp.answers import Checked, Ran
 from vcpu_scenario.lsp.completion import completion
 from vcpu_scenario.lsp.definition import definition
 from vcpu_scenario.lsp.diagnostics import diagnostics
 from vcpu_scenario.lsp.documents import Document, Text, path_of
 from vcpu_scenario.lsp.fixes import fixes
 from vcpu_scenario.lsp.hover import here, is_of_exit, meaning, shown
-from vcpu_scenario.lsp.jobs import Checked, Ran
 from vcpu_scenario.lsp.lenses import COMMAND, lenses
 from vcpu_scenario.lsp.worker import JOBS
 from vcpu_scenario.lsp.workers import Failed, TookTooLong, Worker

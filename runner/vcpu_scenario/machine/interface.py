@@ -167,6 +167,18 @@ class Machine(Protocol):
         """``KVM_HAS_DEVICE_ATTR`` of the vGIC."""
         ...
 
+    def set_vcpu_attr(self, group: int, attr: int, value: int | None) -> None:
+        """``KVM_SET_DEVICE_ATTR`` of the vCPU; the address of a value that is None is NULL."""
+        ...
+
+    def get_vcpu_attr(self, group: int, attr: int) -> int:
+        """``KVM_GET_DEVICE_ATTR`` of the vCPU."""
+        ...
+
+    def has_vcpu_attr(self, group: int, attr: int) -> None:
+        """``KVM_HAS_DEVICE_ATTR`` of the vCPU."""
+        ...
+
     def add_irqfd(self, irqfd: Irqfd) -> None:
         """``KVM_IRQFD``, with the eventfd that the VMM has for its gsi."""
         ...
@@ -191,8 +203,8 @@ class Machine(Protocol):
         """``KVM_CREATE_VM`` of another VM, which is closed at once."""
         ...
 
-    def try_vcpu(self, number: int) -> None:
-        """``KVM_CREATE_VCPU`` of one that is never initialised."""
+    def add_vcpu(self, number: int) -> None:
+        """``KVM_CREATE_VCPU`` of a further one, which is not initialised."""
         ...
 
     def create_irqchip(self) -> None:
@@ -208,7 +220,7 @@ class Machine(Protocol):
         ...
 
     def select(self, vcpu: int) -> None:
-        """The vCPU, by its number from 0, that all is about from now on, :attr:`run` with it."""
+        """The vCPU, by its number, that all is about from now on, :attr:`run` with it."""
         ...
 
     def vcpu_init(self, features: Sequence[str], target: int | None = None, bits: int = 0) -> None:

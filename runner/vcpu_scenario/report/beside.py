@@ -180,6 +180,9 @@ def _final(final: Final, guest: Guest, came: int) -> Iterator[tuple[str, str]]:
         yield "entries in the coalesced ring", str(len(final.ring.entries))
     for output in final.outputs:
         yield f"output of {output.device}", text_of(output.data)
+    for parts in final.output_parts:
+        for part, _ in parts.parts:
+            yield f"output of {parts.device}", f"{text_of(part)} in it"
     if (listed := final.reg_list) is not None:
         yield from ((listed_name(one), LISTED[one.listed]) for one in listed.registers)
         if listed.count is not None:

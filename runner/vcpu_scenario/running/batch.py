@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vcpu_scenario.language import ScenarioCase
-    from vcpu_scenario.running.target import Create
+    from vcpu_scenario.running.targets import Create
 
 LARGEST: Final = 256
 """Cases in a batch at the most: some 0.2 s of work, beside which the sending costs little."""

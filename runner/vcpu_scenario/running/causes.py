@@ -162,11 +162,13 @@ def first_change(trace: Trace, other: Trace | None) -> int | None:
 
 
 def run_without(own: Kernel, gone: Rules, case: Case) -> Trace | None:
-    """The run of ``case`` on a kernel that lacks the rules ``gone``, None if it cannot be run."""
+    """The run of ``case`` on a kernel that lacks the rules ``gone``, None if it cannot be run, or
+    ends in what is not modelled there, which says nothing of what such a kernel does."""
     try:
-        return run_as(with_rules(own.name, own.rules - gone), case)
+        trace = run_as(with_rules(own.name, own.rules - gone), case)
     except Unsupported:
         return None
+    return None if trace.ended is Ending.NOT_MODELLED else trace
 
 
 def run_as(which: Kernel, case: Case) -> Trace:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vcpu_scenario.host.signals import is_interruption
-from vcpu_scenario.running.target import Create, Lost, Made, Skipped, lacks_capability
+from vcpu_scenario.running.targets import Create, Lost, Made, Skipped, lacks_capability
 from vcpu_scenario.trace import Stop, Trace
 from vcpu_scenario.verdict.judge import (
     ended_as_expected,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vcpu_scenario.case import Limits
     from vcpu_scenario.expectation import Expectation
     from vcpu_scenario.language import ScenarioCase
-    from vcpu_scenario.running.target import Target
+    from vcpu_scenario.running.targets import Target
     from vcpu_scenario.verdict.guest import Guest
     from vcpu_scenario.verdict.records import Mismatch, StopFinding
 

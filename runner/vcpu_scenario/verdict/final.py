@@ -11,6 +11,7 @@ from vcpu_scenario.expectation import (
     ListedCheck,
     MemoryCheck,
     OutputCheck,
+    OutputPartsCheck,
     RegisterCheck,
     RegListCheck,
     RingCheck,
@@ -35,6 +36,8 @@ def compare_final(final: expectation.Final, trace: Trace, guest: Guest) -> Itera
         yield from _ring(final.ring, trace, guest)
     for output in final.outputs:
         yield from _output(output, trace)
+    for check in final.output_parts:
+        yield from _output_parts(check, trace)
     if final.reg_list is not None:
         yield from _reg_list(final.reg_list, trace)
 
@@ -132,6 +135,22 @@ def _output(check: OutputCheck, trace: Trace) -> Iterator[Mismatch]:
     if sent != check.data:
         what = f"output of {check.device}"
         yield _difference(Kind.OUTPUT, what, text_of(check.data), text_of(sent), check.span)
+
+
+_TAIL: Final = 80
+"""Bytes that are shown of an output that lacks something."""
+
+
+def _output_parts(check: OutputPartsCheck, trace: Trace) -> Iterator[Mismatch]:
+    rest = trace.output.get(check.device, b"")
+    for part, span in check.parts:
+        _, found, behind = rest.partition(part)
+        if not found:
+            told = text_of(rest) if len(rest) <= _TAIL else f"... {text_of(rest[-_TAIL:])}"
+            what = f"output of {check.device}"
+            yield _difference(Kind.OUTPUT, what, f"{text_of(part)} in it", told, span)
+            return
+        rest = behind
 
 
 def text_of(data: bytes) -> str:

@@ -236,6 +236,6 @@ def asker_of(machine: Machine, case: Case, bus: Bus) -> Asker:
     """
     if case.vmm == PLAIN:
         return Itself(machine)
-    if case.vcpus > 1:
+    if case.several:
         raise Unsupported(f"a debugger of {case.vmm} is for one vCPU, and this VM has several")
     return Attached(machine, VMMS[case.vmm](machine, Memory(machine, case, bus)))

@@ -7,6 +7,7 @@ from itertools import repeat
 from typing import Final, Protocol
 
 from vcpu_scenario.case import Case, Device
+from vcpu_scenario.vmm.watch import Watch
 
 
 class DeviceModel(Protocol):
@@ -72,7 +73,8 @@ class Pl011:
     """The parts of Arm's PL011 UART that a polling driver touches (DDI 0183, chapter 3).
 
     The transmitter is always ready, so TXFE stays set and TXFF and BUSY clear; ``input`` is what
-    waits in the receive FIFO.
+    waits in the receive FIFO, to which is added what is ``typed`` once it has sent what is waited
+    for.
     """
 
     _UARTDR = 0x000
@@ -85,6 +87,10 @@ class Pl011:
     def __init__(self, device: Device) -> None:
         self._input = bytearray(device.input)
         self._sent = bytearray()
+        self._typed = list(device.typed)
+        self.watch: Watch | None = None
+        self._looked_at = 0
+        """How much of what was sent is before what is waited for."""
         self._registers = dict(device.registers)
 
     def read(self, offset: int, length: int) -> int:
@@ -99,8 +105,20 @@ class Pl011:
     def write(self, offset: int, length: int, value: int) -> None:
         if offset == self._UARTDR:
             self._sent.append(value & 0xFF)
+            if self.watch is not None:
+                self.watch.sent(value & 0xFF)
+            self._type()
         elif offset < self._ID_BASE:
             self._registers[offset] = value
+
+    def _type(self) -> None:
+        if not self._typed:
+            return
+        after, text = self._typed[0]
+        if self._sent.endswith(after) and self._looked_at + len(after) <= len(self._sent):
+            self._looked_at = len(self._sent)
+            self._input += text
+            del self._typed[0]
 
     def output(self) -> bytes:
         return bytes(self._sent)
@@ -139,8 +157,11 @@ SENDING: Final = frozenset({"pl011"})
 class Bus:
     """The devices of a case, found by address."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, watch: Watch | None = None) -> None:
         self._devices = [(device, MODELS[device.model](device)) for device in case.devices]
+        for _, model in self._devices:
+            if isinstance(model, Pl011):
+                model.watch = watch
         self._default_reply = case.default_reply
 
     def _at(self, addr: int) -> tuple[DeviceModel, int] | None:

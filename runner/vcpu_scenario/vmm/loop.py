@@ -44,20 +44,25 @@ from vcpu_scenario.vmm.patterns import Reactions
 from vcpu_scenario.vmm.setup import set_up
 from vcpu_scenario.vmm.snapshots import Snapshots
 from vcpu_scenario.vmm.turns import Turns
+from vcpu_scenario.vmm.watch import Watch
 
 _PC = CORE_REGISTERS["pc"]
 _FOR_NEXT_RUN = (ImmediateExit, PendSignal, HostInterrupt)
 """Actions that are about the run that comes next, and not about one that only returns."""
 
+CONSOLE_COST = 1000
+"""Instructions of the limit for each access to a console that is no exit: a guest that polls its
+UART would run for ever."""
+
 _new = tuple.__new__
 """Makes a named tuple in half the time, where there are two for each exit."""
 
 
-def run_case(machine: Machine, case: Case) -> Trace:
-    """Sets ``machine`` up for ``case`` and runs it to its end."""
+def run_case(machine: Machine, case: Case, watch: Watch | None = None) -> Trace:
+    """Sets ``machine`` up for ``case`` and runs it to its end, while somebody may ``watch``."""
     try:
         set_up(machine, case)
-        with closing(_Run(machine, case)) as run:
+        with closing(_Run(machine, case, watch)) as run:
             run.begin()
             return run.to_the_end()
     except KvmError as refusal:
@@ -70,15 +75,20 @@ def run_case(machine: Machine, case: Case) -> Trace:
 
 
 class _Run:
-    def __init__(self, machine: Machine, case: Case) -> None:
+    def __init__(self, machine: Machine, case: Case, watch: Watch | None = None) -> None:
+        self.watch = watch
+        if watch is not None:
+            watch.begins()
         self.machine = self.first = machine
         self.run = machine.run
         self.mmio_data = c_uint64.from_buffer(self.run.mmio.data)
         self.case = case
-        self.bus = Bus(case)
+        self.bus = Bus(case, watch)
         self.consoles = [
             (device.base, device.base + device.size) for device in case.devices if device.console
         ]
+        self.unseen = case.limits.instructions // CONSOLE_COST
+        """How many accesses to consoles are still answered without an exit."""
         self.exits: list[Exit] = []
         self.entries: list[Entry] = []
         self.on = dict(case.on)
@@ -98,11 +108,14 @@ class _Run:
         self.kicked = self.vmm.kicks
         """Whether the next run is one that the VMM is kicked for: it is stopped at first."""
         self.for_next_run: list[Action] = []
+        self.several = case.several
         self.turns = Turns(machine, case.vcpus)
         self.snapshots = Snapshots(case)
 
     def close(self) -> None:
         """Ends a VM that was made on the way."""
+        if self.watch is not None:
+            self.watch.ended()
         if self.machine is not self.first:
             self.machine.close()
 
@@ -179,6 +192,8 @@ class _Run:
                     self.do(action)
                 self.for_next_run.clear()
             result = self._kvm_run(kicked)
+            if self.watch is not None:
+                self.watch.exits += 1
             while not result and self._at_console():
                 result = self._kvm_run_on()
             if kicked and result == -errno.EINTR:
@@ -229,6 +244,7 @@ class _Run:
         run = self.run
         if (
             not self.consoles
+            or not self.unseen
             or run.exit_reason != abi.KVM_EXIT_MMIO
             or stepping(self.vmm.asked.debug)
         ):
@@ -236,6 +252,7 @@ class _Run:
         mmio = run.mmio
         if not any(base <= mmio.phys_addr < end for base, end in self.consoles):
             return False
+        self.unseen -= 1
         if mmio.is_write:
             self.bus.write(mmio.phys_addr, mmio.len, bytes(mmio.data))
         else:
@@ -243,6 +260,8 @@ class _Run:
         return True
 
     def _kvm_run_on(self) -> int:
+        if self.watch is not None:
+            self.watch.exits += 1
         if self.case.quantum is not None:
             return self._by_turns(self.case.quantum)
         limits = self.case.limits
@@ -259,7 +278,7 @@ class _Run:
                 last[reg] = regs[reg] = value
         ret, error = (0, 0) if result >= 0 else (-1, -result)
         fields = fields_of(run, reason)
-        if self.case.vcpus > 1:
+        if self.several:
             fields = {**fields, "vcpu": self.turns.vcpu}
         exit_: Exit = _new(Exit, (name, ret, error, self.pc, fields, regs))
         if (stop := self.vmm.reason(exit_)) is not None:

@@ -87,7 +87,7 @@ class Session:
         self._initial = self._registers()
 
     def _set_up(self) -> None:
-        if self.case.vcpus > 1:
+        if self.case.several:
             raise Unsupported("a debugger is for one vCPU, and this VM has several")
         set_up(self.machine, self.case)
         for action in self.case.before:

@@ -6,7 +6,7 @@ from typing import Final
 
 from vcpu_scenario.analysis.changes.records import Asked, Found, State
 from vcpu_scenario.analysis.fuzz import Outcome, attempt
-from vcpu_scenario.running.target import Target, beyond_real_kvm
+from vcpu_scenario.running.targets import Target, beyond_real_kvm
 from vcpu_scenario.verdict.traces import compare_traces
 
 _STATES: Final[dict[str, State]] = {

@@ -15,7 +15,7 @@ from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import Case, Gic, GuestDebug, Limits, Load, Memslot
 from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.kvm.registers import said, size_of, sys_reg
-from vcpu_scenario.running.target import Target
+from vcpu_scenario.running.targets import Target
 from vcpu_scenario.survey import (
     Answer,
     Answers,

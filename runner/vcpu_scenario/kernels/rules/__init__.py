@@ -13,6 +13,7 @@ from vcpu_scenario.kernels.rules.hypercalls import HYPERCALLS
 from vcpu_scenario.kernels.rules.memory import MEMORY
 from vcpu_scenario.kernels.rules.mmio import MMIO
 from vcpu_scenario.kernels.rules.onereg import ONE_REG
+from vcpu_scenario.kernels.rules.pmu import PMU
 from vcpu_scenario.kernels.rules.records import RECORDS
 from vcpu_scenario.kernels.rules.registers import REGISTERS
 from vcpu_scenario.kernels.rules.rule import Commit, Rule
@@ -29,6 +30,7 @@ RULES: Final = (
     *HYPERCALLS,
     *REGISTERS,
     *ONE_REG,
+    *PMU,
     *VGIC,
     *VARIANTS,
     *HOSTS,

@@ -8,6 +8,14 @@ from vcpu_scenario.kernels.rules.rule import Commit, Rule, recorded, source
 
 HYPERCALLS: Final[tuple[Rule, ...]] = (
     Rule(
+        "affinities_indexed",
+        (">=6.7",),
+        "of vCPUs to which the VMM gave the same MPIDR_EL1 before the first run, PSCI finds the "
+        "last; before, the first",
+        recorded("Debian's 5.10 and 6.1 against 6.12 and 7.2, CPU_ON"),
+        (Commit("5544750efd51", "KVM: arm64: Build MPIDR to vcpu index cache at runtime", "6.7"),),
+    ),
+    Rule(
         "smc_undefined",
         ("<=4.14",),
         "SMC is undefined in the guest",
@@ -45,6 +53,15 @@ HYPERCALLS: Final[tuple[Rule, ...]] = (
                 "821d935c87bc", "KVM: arm64: Introduce support for userspace SMCCC filtering", "6.4"
             ),
             Commit("d824dff1919b", "KVM: arm64: Add support for KVM_EXIT_HYPERCALL", "6.4"),
+        ),
+    ),
+    Rule(
+        "smccc_filter_of_nothing_refused",
+        ("6.12", ">=7.2"),
+        "an SMCCC filter of no functions is EINVAL from 0 on as well; before, that was all "
+        "functions, which is EEXIST",
+        recorded(
+            "Debian's 6.12.118 and 7.2.13 against 6.16.12 and 6.17.13; 6.18 to 7.1 were not asked"
         ),
     ),
     Rule(

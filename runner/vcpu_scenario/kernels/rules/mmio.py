@@ -128,6 +128,12 @@ MMIO: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        "injected_walk_abort_has_level",
+        (">=6.18",),
+        "an abort that is injected for a table walk outside of memory says so, and at which level",
+        recorded("Debian's 6.17.13 against 7.2.13; 6.18 by its selftest external_aborts"),
+    ),
+    Rule(
         "injected_spsr_lost",
         ("5.11..5.16",),
         "an exception that KVM injects leaves SPSR_EL1 as it was, on a host without VHE",

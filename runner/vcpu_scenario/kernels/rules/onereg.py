@@ -26,10 +26,42 @@ ONE_REG: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        "vcpu_ids_reset_once",
+        (">=6.10",),
+        "MPIDR_EL1 and CLIDR_EL1 of a vCPU keep what a VMM wrote when it is reset",
+        recorded("Debian's 6.12, KVM_ARM_VCPU_INIT after KVM_SET_ONE_REG; 6.10 by the commit"),
+        (
+            Commit(
+                "e016333745c7", "KVM: arm64: Only reset vCPU-scoped feature ID regs once", "6.10"
+            ),
+        ),
+    ),
+    Rule(
         "id_levels_stay",
         (">=6.16",),
         "ID_AA64PFR0_EL1.EL0 and EL1 cannot be written 0",
         recorded(f"Debian's 6.12 against 6.16, {_ALL}; not in the tree of 6.14"),
+    ),
+    Rule(
+        "implementation_id_writable",
+        (">=6.15",),
+        "with KVM_CAP_ARM_WRITABLE_IMP_ID_REGS a VMM may write MIDR_EL1, REVIDR_EL1 and AIDR_EL1 "
+        "before the vCPU first runs",
+        recorded("Debian's 6.12 and 7.2, KVM_ENABLE_CAP and KVM_SET_ONE_REG"),
+        (
+            Commit(
+                "3adaee783061",
+                "KVM: arm64: Allow userspace to change the implementation ID registers",
+                "6.15",
+            ),
+        ),
+    ),
+    Rule(
+        "id_ras_writable",
+        (">=6.17",),
+        "a VMM may take the RAS extension out of ID_AA64PFR0_EL1",
+        recorded(f"Debian's 6.12 and 6.17 on a Cortex-A76, {_ALL}"),
+        (Commit("1fab657cb2a0", "KVM: arm64: Make ID_AA64PFR0_EL1.RAS writable", "6.17"),),
     ),
     Rule(
         "id_stage_2_granules_writable",

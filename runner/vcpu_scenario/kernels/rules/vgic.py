@@ -61,11 +61,79 @@ VGIC: Final[tuple[Rule, ...]] = (
         (Commit("b57de4ffd7c6", "KVM: arm64: Simplify kvm_cpu_has_pending_timer()", "5.19"),),
     ),
     Rule(
+        "wfi_ended_by_untold_timer",
+        ("6.1", "6.12", ">=7.1"),
+        "without a vGIC a timer whose line is not as userspace was told ends a WFI (mainline since "
+        "7.1; late 6.1.y and 6.12.y have the repair); before, since 5.19, no timer does",
+        recorded("Debian's 6.1.192, 6.12.118, 6.17.13 and 7.2.13, WFI before an armed timer"),
+        (
+            Commit(
+                "4ce98bf0865c",
+                "KVM: arm64: Wake-up from WFI when iqrchip is in userspace",
+                "7.1",
+            ),
+        ),
+    ),
+    Rule(
         "vgic_redistributor_one_region",
         (">=5.4",),
         "a redistributor is one region of 128 KiB; before, an access across its two frames left "
         "the kernel",
         source("the trees of 5.3.1 and 5.4.0, vgic_register_redist_iodev"),
+    ),
+    Rule(
+        "irq_line_vcpu2",
+        (">=5.4",),
+        "KVM_IRQ_LINE takes bits 31:28 as the upper bits of the vCPU's number; before, they were "
+        "part of a type that there is not",
+        source("vcpu2_index in the uAPI of 5.4"),
+        (
+            Commit(
+                "92f35b751c71",
+                "KVM: arm/arm64: vgic: Allow more than 256 vcpus for KVM_IRQ_LINE",
+                "5.4",
+            ),
+        ),
+    ),
+    Rule(
+        "vgic_table_address_52bit",
+        (">=4.20",),
+        "GICR_PROPBASER and GICR_PENDBASER keep bits 51:48 of an address",
+        source('"vgic: Add support for 52bit guest physical address", in 4.20'),
+    ),
+    Rule(
+        "vgic_pending_table_zero_hidden",
+        (">=5.6",),
+        "GICR_PENDBASER.PTZ reads as zero",
+        source(
+            '"KVM: arm/arm64: vgic: Handle GICR_PENDBASER.PTZ filed as RAZ", in the pull request '
+            "of 5.6"
+        ),
+    ),
+    Rule(
+        "vgic_outer_same_as_inner",
+        (">=5.9",),
+        "an outer cacheability of GICR_PROPBASER or GICR_PENDBASER that is not supported becomes "
+        "same-as-inner, once non-cacheable",
+        source("vgic_sanitise_outer_cacheability"),
+        (
+            Commit(
+                "731532176716",
+                "KVM: arm64: vgic-its: Change default outer cacheability for {PEND, PROP}BASER",
+                "5.9",
+            ),
+        ),
+    ),
+    Rule(
+        "timer_lines_uncached",
+        (">=7.2",),
+        "the line of the physical timer that KVM emulates is driven whenever the vCPU is loaded, "
+        "so that PPI 30 raised before the first KVM_RUN is lowered; before, only when the timer's "
+        "output had changed",
+        recorded(
+            "Debian's 5.10.223, 6.1.192, 6.12.118 and 6.17.13 against 7.2.13; "
+            '"KVM: arm64: timer: Kill the per-timer level cache"'
+        ),
     ),
     Rule(
         "vgic_ends_checked",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from errno import EINVAL, EIO, ENOENT
+from errno import EBADF, EINVAL, EIO, ENOENT
 from typing import Final, Literal
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
@@ -16,7 +16,7 @@ from vcpu_scenario.ioctls import (
     SetMemoryRegion,
     SetSmcccFilter,
 )
-from vcpu_scenario.kernels.hosts import ranges_of_host
+from vcpu_scenario.kernels.hosts import lacks_gic, ranges_of_host
 from vcpu_scenario.kernels.release import parse_range, parse_release
 from vcpu_scenario.kernels.table import Kernel, kernel
 from vcpu_scenario.kvm import abi
@@ -29,8 +29,10 @@ from vcpu_scenario.machine.emulated.cpu.timers import (
 from vcpu_scenario.machine.emulated.kvm import (
     creation,
     guestdebug,
+    pmuregs,
     smcccfilter,
     stealtime,
+    vcpuattrs,
     vgicdevice,
 )
 from vcpu_scenario.machine.emulated.kvm.access import Access
@@ -55,7 +57,7 @@ from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 from vcpu_scenario.machine.emulated.seats import Seats
 from vcpu_scenario.machine.emulated.vcpurun import VcpuRun
-from vcpu_scenario.machine.interface import KvmError, Unsupported, enabling
+from vcpu_scenario.machine.interface import KvmError, NotModelled, Unsupported, enabling
 from vcpu_scenario.trace import Inside
 
 EXIT_COST = 1000
@@ -96,18 +98,26 @@ class EmulatedMachine:
             self._cpu.id_registers = hardware_id_registers(self._vcpu.model, self._vcpu.gic)
 
     def create_vcpus(self, count: int) -> None:
-        first, clock = self._vcpu, self._cpu.timers.clock
-        self._seats = seats = Seats(self._cpu, self._on_cpu)
-        for _ in range(1, count):
-            added = Vcpu(self._cpu, abi.kvm_run(), first.behaviour, first.model, first.vm)
-            self._sit(seats.add(VcpuRun(added)))
-            self._cpu.forget_registers()
-            self._cpu.timers = Timers(clock)
-            self._power_on()
-        self.select(0)
+        for number in range(1, count):
+            self.add_vcpu(number)
+
+    def add_vcpu(self, number: int) -> None:
+        was, clock = self._vcpu, self._cpu.timers.clock
+        creation.check_vcpu(was, number)
+        self._seats = self._seats or Seats(self._cpu, self._on_cpu)
+        added = Vcpu(self._cpu, abi.kvm_run(), was.behaviour, was.model, was.vm, number)
+        self._sit(self._seats.add(VcpuRun(added)))
+        self._cpu.forget_registers()
+        self._cpu.timers = Timers(clock)
+        self._power_on()
+        if not was.vm.counter_offset:
+            self._cpu.timers.virtual.set_count(0)  # in all vCPUs (kvm_timer_vcpu_init)
+        self.select(was.number)
 
     def select(self, vcpu: int) -> None:
         if self._seats is None:  # there is one
+            if vcpu:
+                raise KvmError(EBADF, f"vCPU {vcpu}")
             return
         self._sit(self._seats.take(vcpu))
         connect(self._vcpu)
@@ -141,9 +151,6 @@ class EmulatedMachine:
 
     def try_vm(self, type_: int) -> None:
         creation.check_vm_type(type_, self._vcpu.model.pa_bits, self.kernel.behaviour)
-
-    def try_vcpu(self, number: int) -> None:
-        creation.create_vcpu(self._vcpu, number)
 
     def create_irqchip(self) -> None:
         creation.create_irqchip(self._vcpu)
@@ -179,11 +186,18 @@ class EmulatedMachine:
         stealtime.set_ipa(self._vcpu, addr)
 
     def create_gic(self, gic: Gic) -> None:
+        self._check_gic(gic.version)
         vgicdevice.set_up(self._vcpu, gic)
         self._identify()
 
     def create_vgic(self, version: Literal[2, 3]) -> None:
+        self._check_gic(version)
         vgicdevice.create(self._vcpu, version)
+
+    def _check_gic(self, version: int) -> None:
+        name = self.kernel.name
+        if "+" in name and (reason := lacks_gic(parse_release(name).host, version)):
+            raise Unsupported(reason)
 
     def set_vgic_attr(self, group: int, attr: int, value: int | None) -> None:
         vgicdevice.set_attribute(self._vcpu, group, attr, value)
@@ -194,6 +208,15 @@ class EmulatedMachine:
 
     def has_vgic_attr(self, group: int, attr: int) -> None:
         vgicdevice.has_attribute(self._vcpu, group, attr)
+
+    def set_vcpu_attr(self, group: int, attr: int, value: int | None) -> None:
+        vcpuattrs.set_attribute(self._vcpu, group, attr, value)
+
+    def get_vcpu_attr(self, group: int, attr: int) -> int:
+        return vcpuattrs.get_attribute(self._vcpu, group, attr)
+
+    def has_vcpu_attr(self, group: int, attr: int) -> None:
+        vcpuattrs.has_attribute(self._vcpu, group, attr)
 
     def add_irqfd(self, irqfd: Irqfd) -> None:
         self._irqfds.add(irqfd)
@@ -209,11 +232,12 @@ class EmulatedMachine:
 
     def vcpu_init(self, features: Sequence[str], target: int | None = None, bits: int = 0) -> None:
         vcpu_init(self._vcpu, features, target, bits)
+        self._registers = registers_of(self.kernel.behaviour, pmu=self._vcpu.pmu is not None)
         self._features.setdefault(self._vcpu.number, tuple(features))
 
     @property
     def features(self) -> tuple[str, ...]:
-        return self._features.get(self._vcpu.number, ())
+        return self._features.get(self._vcpu.number) or self._features.get(0, ())
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
         self._ioeventfds.add(ioeventfd)
@@ -317,8 +341,13 @@ class EmulatedMachine:
     def _first_run(self) -> int:
         """``kvm_arch_vcpu_run_pid_change``: 0, or the negative errno."""
         vcpu = self._vcpu
+        if vcpu.number and vcpu.features is None:
+            raise NotModelled("a vCPU that runs before it is initialised")
         if (error := vgicdevice.first_run(vcpu)) == 0:
-            vcpu.has_run = vcpu.vm.has_run = True
+            if (error := pmuregs.first_run(vcpu)) == 0:
+                if vcpu.behaviour.affinities_indexed and not vcpu.vm.has_run:
+                    vcpu.vm.index_affinities()
+                vcpu.has_run = vcpu.vm.has_run = True
         elif vcpu.behaviour.vm_dead_without_vgic:
             self._registers = _DEAD
         return error

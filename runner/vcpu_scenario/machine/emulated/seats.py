@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from errno import EBADF
 
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
 from vcpu_scenario.machine.emulated.cpu.turns import Kept, Turns
 from vcpu_scenario.machine.emulated.vcpurun import VcpuRun
+from vcpu_scenario.machine.interface import KvmError
 
 
 @dataclass(slots=True)
@@ -22,27 +24,29 @@ class Seats:
 
     def __init__(self, cpu: Cpu, first: VcpuRun) -> None:
         self._turns = Turns(cpu)
-        self._seats = [_Seat(first)]
-        self._on_cpu = self._seats[0]
+        self._on_cpu = _Seat(first)
+        self._seats = {first.vcpu.number: self._on_cpu}
         first.shares_clock = True
 
     def add(self, run: VcpuRun) -> VcpuRun:
         """A further one, which is put on the CPU as the last one has left it."""
         run.shares_clock = True
         seat = _Seat(run)
-        self._seats.append(seat)
+        self._seats[run.vcpu.number] = seat
         self._on_cpu.kept = self._turns.take_off()
         self._on_cpu = seat
         return run
 
     def close(self) -> None:
         """The VM is no more."""
-        for seat in self._seats:
+        for seat in self._seats.values():
             if seat.kept is not None:
                 self._turns.forget(seat.kept)
 
     def take(self, number: int) -> VcpuRun:
         """Puts the vCPU of that number on the CPU."""
+        if number not in self._seats:
+            raise KvmError(EBADF, f"vCPU {number}")
         seat = self._seats[number]
         if seat is not self._on_cpu:
             self._on_cpu.kept = self._turns.take_off()

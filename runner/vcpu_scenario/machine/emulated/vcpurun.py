@@ -62,6 +62,8 @@ class VcpuRun:
         run, behaviour = vcpu.run, vcpu.behaviour
         if vcpu.pending_reset is not None:
             reset_at_once(vcpu)
+        if vcpu.pmu is not None:
+            vcpu.pmu.load()
         self._completed = self._entered = self._left = None
         if run.exit_reason == abi.KVM_EXIT_MMIO:
             self._completed = complete(vcpu)
@@ -82,7 +84,11 @@ class VcpuRun:
             if self.shares_clock:
                 vcpu.seconds = min(seconds, instructions / TICKS_OF_A_SECOND)
             result = self._loop(step, instructions, seconds)
+            if vcpu.gic is None and vcpu.cpu.timers.in_use:
+                timerlines.update(vcpu)  # kvm_timer_update_run: what userspace is told
             vcpu.cpu.sound = True
+        if vcpu.pmu is not None:
+            vcpu.pmu.fold()
         vcpu.signal_pending = False
         vcpu.host_interrupt = False
         if behaviour.pc_committed_on_return and (
@@ -96,7 +102,7 @@ class VcpuRun:
     def _loop(self, step: guestdebug.StepState | None, budget: int, seconds: float) -> int:
         vcpu = self.vcpu
         cpu, gic, stepping = vcpu.cpu, vcpu.gic, vcpu.stepping
-        regs, timers = cpu.regs, cpu.timers
+        regs, timers, pmu = cpu.regs, cpu.timers, vcpu.pmu
         self._steps.ran = [] if stepping else None
         deadline = 0.0
         if vcpu.steal_time is not None:
@@ -108,6 +114,8 @@ class VcpuRun:
             if waits and wait_to_run(vcpu):
                 return 0
             if timers.in_use and timerlines.tells_userspace(vcpu):
+                vcpu.signal_pending = True
+            if pmu is not None and pmu.update() and gic is None:
                 vcpu.signal_pending = True
             if gic is not None:
                 gic.flush()
@@ -134,6 +142,8 @@ class VcpuRun:
                 gic.sync()
                 if timers.in_use:
                     timerlines.update(vcpu)
+                if pmu is not None:
+                    pmu.update()
             if step is not None and exception == EC_SOFTSTP_LOW:
                 step.step_taken()
             result = handle_exit(vcpu, exception)

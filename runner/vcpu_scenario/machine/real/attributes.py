@@ -33,6 +33,10 @@ def get_attribute(fd: int, group: int, attr: int, value: Any, what: str) -> None
     call(fd, uapi.KVM_GET_DEVICE_ATTR, _request(group, attr, value), what)
 
 
+def has_attribute(fd: int, group: int, attr: int, what: str) -> None:
+    call(fd, uapi.KVM_HAS_DEVICE_ATTR, _request(group, attr, None), what)
+
+
 def _request(group: int, attr: int, value: Any) -> uapi.kvm_device_attr:
     address = ctypes.addressof(value) if value is not None else 0
     return uapi.kvm_device_attr(group=group, attr=attr, addr=address)

@@ -16,6 +16,7 @@ import os
 import platform
 import signal
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Final, Literal
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
@@ -28,8 +29,8 @@ from vcpu_scenario.ioctls import (
     SetMemoryRegion,
     SetSmcccFilter,
 )
-from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.features import bits_of
+from vcpu_scenario.kvm import abi, vcpuattrs
+from vcpu_scenario.kvm.features import NEEDS, bits_of
 from vcpu_scenario.kvm.registers import KVM_REGISTERS_MOST, said, size_of
 from vcpu_scenario.machine.interface import (
     KvmError,
@@ -46,6 +47,10 @@ from vcpu_scenario.machine.real.memory import GuestMemory
 _CAPABILITIES: Final = {
     "arm_nisv_to_user": (abi.KVM_CAP_ARM_NISV_TO_USER, "nisv"),
     "arm_system_suspend": (abi.KVM_CAP_ARM_SYSTEM_SUSPEND, "system_suspend"),
+    "arm_writable_imp_id_regs": (
+        abi.KVM_CAP_ARM_WRITABLE_IMP_ID_REGS,
+        "writable_imp_id_regs",
+    ),
     "manual_dirty_log_protect2": (
         abi.KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
         "manual_dirty_log_protect2",
@@ -76,12 +81,8 @@ class RealMachine:
             kvm = self._kvm = self._open(device)
             self._vm = self._keep_fd(_create_vm(kvm))
             self._size = call(kvm, uapi.KVM_GET_VCPU_MMAP_SIZE, 0, "KVM_GET_VCPU_MMAP_SIZE")
-            self._vcpu, shared = self._create_vcpu(0)
             self._resources = self._resources.pop_all()
-        self._run = abi.kvm_run.from_buffer(shared)
-        self._vcpus = [(self._vcpu, self._run)]
-        ring_at = abi.COALESCED_RING_PAGE * mmap.PAGESIZE
-        self._ring = abi.kvm_coalesced_mmio_ring.from_buffer(shared, ring_at)
+        self._selected = 0
         self._memory = GuestMemory(self._vm)
         self._ioeventfds: list[tuple[Ioeventfd, int]] = []
         self._signalled: list[int] = []
@@ -92,8 +93,27 @@ class RealMachine:
         previous = signal.signal(signal.SIGALRM, _wake)
         self._resources.callback(signal.signal, signal.SIGALRM, previous)
 
+    @cached_property
+    def _vcpus(self) -> dict[int, tuple[int, abi.kvm_run]]:
+        """By number their files, and what they share. The first is made when it is needed: some
+        capabilities can only be enabled before."""
+        vcpu, shared = self._create_vcpu(0)
+        ring_at = abi.COALESCED_RING_PAGE * mmap.PAGESIZE
+        self._ring = abi.kvm_coalesced_mmio_ring.from_buffer(shared, ring_at)
+        return {0: (vcpu, abi.kvm_run.from_buffer(shared))}
+
+    def _with_a_vcpu(self) -> int:
+        """The VM's file, once a vCPU is there."""
+        assert self._vcpus
+        return self._vm
+
+    @property
+    def _vcpu(self) -> int:
+        return self._vcpus[self._selected][0]
+
     def _create_vcpu(self, number: int) -> tuple[int, mmap.mmap]:
-        vcpu = self._keep_fd(call(self._vm, uapi.KVM_CREATE_VCPU, number, "KVM_CREATE_VCPU"))
+        what = f"KVM_CREATE_VCPU {number}"
+        vcpu = self._keep_fd(call(self._vm, uapi.KVM_CREATE_VCPU, number, what))
         return vcpu, mmap.mmap(vcpu, self._size, flags=mmap.MAP_SHARED)
 
     def _open(self, device: str) -> int:
@@ -120,10 +140,11 @@ class RealMachine:
 
     @property
     def run(self) -> abi.kvm_run:
-        return self._run
+        return self._vcpus[self._selected][1]
 
     @property
     def ring(self) -> abi.kvm_coalesced_mmio_ring:
+        self._with_a_vcpu()
         return self._ring
 
     def enable_cap(self, cap: str) -> None:
@@ -138,16 +159,18 @@ class RealMachine:
     def ask_cap(self, asked: EnableCap) -> None:
         request = uapi.kvm_enable_cap(cap=asked.cap, flags=asked.flags)
         request.args[0] = asked.arg
-        call(self._vm, uapi.KVM_ENABLE_CAP, request, f"KVM_ENABLE_CAP {asked.cap}")
+        call(self._with_a_vcpu(), uapi.KVM_ENABLE_CAP, request, f"KVM_ENABLE_CAP {asked.cap}")
 
     def try_vm(self, type_: int) -> None:
         os.close(call(self._kvm, uapi.KVM_CREATE_VM, type_, f"KVM_CREATE_VM {type_:#x}"))
 
-    def try_vcpu(self, number: int) -> None:
-        self._keep_fd(call(self._vm, uapi.KVM_CREATE_VCPU, number, f"KVM_CREATE_VCPU {number}"))
+    def add_vcpu(self, number: int) -> None:
+        vcpus = self._vcpus
+        vcpu, shared = self._create_vcpu(number)
+        vcpus[number] = vcpu, abi.kvm_run.from_buffer(shared)
 
     def create_irqchip(self) -> None:
-        call(self._vm, uapi.KVM_CREATE_IRQCHIP, 0, "KVM_CREATE_IRQCHIP")
+        call(self._with_a_vcpu(), uapi.KVM_CREATE_IRQCHIP, 0, "KVM_CREATE_IRQCHIP")
 
     def set_counter_offset(self, asked: SetCounterOffset) -> None:
         what = "KVM_ARM_SET_COUNTER_OFFSET"
@@ -179,6 +202,7 @@ class RealMachine:
         filter_ = uapi.kvm_smccc_filter(
             base=asked.base, nr_functions=asked.count, action=asked.action
         )
+        ctypes.memset(ctypes.addressof(filter_) + uapi.kvm_smccc_filter.pad.offset, asked.pad, 15)
         group, attr = uapi.KVM_ARM_VM_SMCCC_CTRL, uapi.KVM_ARM_VM_SMCCC_FILTER
         attributes.set_known(self._vm, group, attr, filter_, "KVM_ARM_VM_SMCCC_FILTER")
 
@@ -203,6 +227,18 @@ class RealMachine:
     def has_vgic_attr(self, group: int, attr: int) -> None:
         vgic.has_attribute(self._vgic, group, attr)
 
+    def set_vcpu_attr(self, group: int, attr: int, value: int | None) -> None:
+        place = None if value is None else ctypes.c_uint64(value)
+        attributes.set_attribute(self._vcpu, group, attr, place, _of_vcpu(group, attr))
+
+    def get_vcpu_attr(self, group: int, attr: int) -> int:
+        place = ctypes.c_uint64()
+        attributes.get_attribute(self._vcpu, group, attr, place, _of_vcpu(group, attr))
+        return place.value
+
+    def has_vcpu_attr(self, group: int, attr: int) -> None:
+        attributes.has_attribute(self._vcpu, group, attr, _of_vcpu(group, attr))
+
     def add_irqfd(self, irqfd: Irqfd) -> None:
         self._irqfds.add(irqfd)
 
@@ -216,12 +252,13 @@ class RealMachine:
         return self._irqfds.resamples(gsi)
 
     def create_vcpus(self, count: int) -> None:
-        for number in range(len(self._vcpus), count):
-            vcpu, shared = self._create_vcpu(number)
-            self._vcpus.append((vcpu, abi.kvm_run.from_buffer(shared)))
+        for number in range(1, count):
+            self.add_vcpu(number)
 
     def select(self, vcpu: int) -> None:
-        self._vcpu, self._run = self._vcpus[vcpu]
+        if vcpu not in self._vcpus:
+            raise KvmError(errno.EBADF, f"vCPU {vcpu}")
+        self._selected = vcpu
 
     def vcpu_init(self, features: Sequence[str], target: int | None = None, bits: int = 0) -> None:
         init = uapi.kvm_vcpu_init()
@@ -230,12 +267,23 @@ class RealMachine:
             init.target = target
         bits |= bits_of(features)
         init.features[:] = [bits >> 32 * n & 0xFFFF_FFFF for n in range(len(init.features))]
-        call(self._vcpu, uapi.KVM_ARM_VCPU_INIT, init, initialising(features, target, bits))
+        what = initialising(features, target, bits)
+        try:
+            call(self._vcpu, uapi.KVM_ARM_VCPU_INIT, init, what)
+        except KvmError as refused:
+            self._check_capable(features, refused)
+            raise
         self._features.setdefault(self._vcpu, tuple(features))
+
+    def _check_capable(self, features: Sequence[str], refused: KvmError) -> None:
+        """Raises :class:`Lacking` where the host does not have one of the features at all."""
+        for name, number in (NEEDS[feature] for feature in features if feature in NEEDS):
+            if not call(self._vm, uapi.KVM_CHECK_EXTENSION, number, name):
+                raise Lacking(refused.errno, name) from None
 
     @property
     def features(self) -> tuple[str, ...]:
-        return self._features.get(self._vcpu, ())
+        return self._features.get(self._vcpu) or next(iter(self._features.values()), ())
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
         fd = self._keep_fd(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
@@ -357,6 +405,10 @@ class RealMachine:
         """Ends the VM. Guest memory and the shared page go with the last use of them."""
         self._memory.restore()
         self._resources.close()
+
+
+def _of_vcpu(group: int, attr: int) -> str:
+    return f"vcpu {vcpuattrs.said(group, attr)}"
 
 
 def _create_vm(kvm: int) -> int:

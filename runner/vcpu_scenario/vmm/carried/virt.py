@@ -71,7 +71,7 @@ def arguments(case: Case, kernel: str, gdb: str, serial: str) -> list[str]:
 def _vm(case: Case) -> Iterator[str]:
     if case.missing:
         yield case.missing
-    if case.vcpus > 1:
+    if case.several:
         yield "several vCPUs: a debugger is for one here"
     if not case.psci_0_2:
         yield "psci_0_2 off: QEMU always asks for it"
@@ -110,7 +110,7 @@ def _devices(case: Case) -> Iterator[str]:
     for device in case.devices:
         if device.base == _PL011 and device.size <= 0x1000:
             yield from _other_values(device, PL011, "QEMU's PL011")
-            if device.input:
+            if device.input or device.typed:
                 yield f"{device.name}: nobody types into QEMU's PL011"
             continue
         end = device.base + device.size

@@ -88,10 +88,13 @@ def table_walk_abort(cpu: Hardware, exception: int, va: int, descriptor: int) ->
 def fetch_abort(cpu: Hardware) -> int | None:
     """An instruction fetch that stage 2 does not let through."""
     ipa = cpu.fault_ipa.value
-    if cpu.pc & 3 and not ipa & _PAGE_OFFSET:
-        # Unicorn fetches on to the next page. The fault of the address is the first page's alone.
-        return misaligned(cpu)
-    return fetch_abort_at(cpu, ipa)
+    return misaligned(cpu) if fetched_on(cpu, ipa) else fetch_abort_at(cpu, ipa)
+
+
+def fetched_on(cpu: Hardware, address: int) -> bool:
+    """Whether Unicorn has fetched the rest of a misaligned word from the next page, which faults.
+    The hardware takes the fault of the first page alone."""
+    return bool(cpu.pc & 3) and not address & _PAGE_OFFSET
 
 
 def fetch_abort_at(cpu: Hardware, ipa: int) -> int | None:

@@ -20,7 +20,7 @@ from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import aborts, native, uc
-from vcpu_scenario.machine.emulated.cpu.alignment import Alignment
+from vcpu_scenario.machine.emulated.cpu.alignment import Alignment, misaligned
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters, DebugUnit
 from vcpu_scenario.machine.emulated.cpu.hardware import (
     EXIT_IRQ,
@@ -144,10 +144,12 @@ class Cpu(Hardware):
                 self.clear_ss()
         elif not self._mdcr & MDCR_TDE:
             return self._enter_one_by_one(budget)
-        if self.vserror is not None:
+        if self.serror_pends:
             return self._enter_one_by_one(budget)
         while budget > 0:
-            if self.timers.in_use:
+            if self.timers.in_use or self.perf.running:
+                if self.perf.selective:
+                    return self._enter_one_by_one(budget)
                 return self._enter_timed(budget)
             outcome = self._run(budget)
             if outcome is not None:
@@ -160,12 +162,12 @@ class Cpu(Hardware):
     def _enter_timed(self, budget: int) -> int:
         """The same up to where a timer fires."""
         while budget > 0:
-            if self.timers.fired:
+            if self._host_interrupted:
                 self.left = budget
                 return EXIT_IRQ
             # Unicorn does not end a step that it is stopped in.
-            left = None if self.mdscr & 1 else self.timers.left
-            ticks = budget if left is None else min(budget, left)
+            lefts = () if self.mdscr & 1 else (self.timers.left, self.perf.left)
+            ticks = min([budget, *(left for left in lefts if left is not None)])
             outcome = self._run(ticks)
             if outcome == EXIT_BUDGET and ticks < budget:
                 self.timers.clock.count += ticks
@@ -178,18 +180,23 @@ class Cpu(Hardware):
         self.left = 0
         return EXIT_BUDGET
 
+    @property
+    def _host_interrupted(self) -> bool:
+        """A timer has fired, or a counter overflowed, of which KVM does not know."""
+        return self.timers.fired or self.perf.left == 0
+
     def _enter_one_by_one(self, budget: int) -> int:
         """Unicorn knows no virtual SErrors, and misses that unmasking debug exceptions starts
         the guest's own step: looks after each instruction."""
         while budget > 0:
             if self.timers.in_use:
                 self.timers.clock.count += 1
-                if self.timers.fired:
-                    self.left = budget
-                    return EXIT_IRQ
+            if self._host_interrupted:
+                self.left = budget
+                return EXIT_IRQ
             self.take_pending_serror()
             self.rebuild_flags()
-            if self.vserror is not None and native.reads_isr(self):
+            if self.serror_pends and native.reads_isr(self):
                 outcome = self.finish_natively()
             else:
                 outcome = self._run(1)
@@ -207,6 +214,7 @@ class Cpu(Hardware):
         if self._registers.changed:
             self._hook_anew()
         self._count.value = budget
+        level = self.current_el if self.perf.running else 0
         while True:
             status = uc.uc_emu_start(self._handle, self.pc_cell, uc.ZERO, uc.ZERO, self._count)
             if self._word_hooks.hooked is None:
@@ -216,6 +224,9 @@ class Cpu(Hardware):
             if self._count.value == self.executed.value:
                 break
             self._count.value -= self.executed.value
+        if self.perf.running:
+            count = self._count.value
+            self.perf.ran(budget - count + min(self.executed.value, count), level)
         if self.state.value not in _MODELLED:
             raise NotModelled(_strange_state(self.state.value))
         if status and self.debug.watch_hit is not None:
@@ -267,13 +278,15 @@ class Cpu(Hardware):
             self.take_to_el1(self.hsr)
             return None
         va = self.vaddress.value
+        if exception not in _DATA_ABORTS and aborts.fetched_on(self, va):
+            return misaligned(self)
         if self.mmu_on:
             translated = self.hsr & _FAULT_STATUS < _EXTERNAL
             if translated and (level := oversized(self, va)) is not None:
                 self.take_to_el1(self.hsr & ~_FAULT_STATUS | level, va)
                 return None
             if (table := unmapped_table(self, va)) is not None:
-                return aborts.table_walk_abort(self, exception, va, table)
+                return aborts.table_walk_abort(self, exception, va, table.at)
         if exception in _DATA_ABORTS and self.is_big_endian:
             va = aborts.first_half(self, self.word_at_pc(), va)
         self.take_to_el1(self.hsr, va)

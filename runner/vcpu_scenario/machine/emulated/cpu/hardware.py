@@ -10,6 +10,7 @@ from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.gicport import GicPort, GicvPort
+from vcpu_scenario.machine.emulated.cpu.perfcounters import PerfCounters
 from vcpu_scenario.machine.emulated.cpu.regfile import (
     DAIF,
     EL1H,
@@ -92,6 +93,7 @@ class Hardware(RegisterFile):
         self.ipa: int
         self.timers: Timers
         """The physical one is KVM's, which the guest reaches through traps."""
+        self.perf: PerfCounters
         self._failed_store: int | None
         self.failed_pc = 0
         """The store's instruction."""
@@ -105,11 +107,16 @@ class Hardware(RegisterFile):
         """Forgets all that is kept beside Unicorn."""
         self.gic = self.gicv = None
         self.vserror = None
+        self.serror_is_seen = True
+        """The guest sees the SError that pends."""
         self._raised = 0
+        self.raised_is_seen = True
+        """The guest sees the lines that userspace raises."""
         self.id_registers = {}
         self.untrap_dc_zva = False
         self._failed_store = None
         self.timers = Timers()
+        self.perf = PerfCounters()
         self.status = self.hsr = self.far = self.ipa = 0
         self._mdcr = self.mdscr = self._hcr = 0
         self.traps_dc_zva = False
@@ -182,9 +189,16 @@ class Hardware(RegisterFile):
         gic = self.gic
         if gic is None:
             return
-        lines = (_HCR_VI if gic.virq() else 0) | (_HCR_VF if gic.vfiq() else 0) | self._raised
+        lines = (_HCR_VI if gic.virq() else 0) | (_HCR_VF if gic.vfiq() else 0)
+        if self.raised_is_seen:
+            lines |= self._raised
         if lines != self.interrupt_lines:
             self.set_hcr(self.hcr & ~HCR_LINES | lines)
+
+    @property
+    def is_raised(self) -> bool:
+        """Userspace raises a line, or a GIC does."""
+        return bool(self.interrupt_lines | self._raised)
 
     def raise_line(self, line: int, level: int) -> None:
         """Userspace's own interrupt lines, where it has the interrupt controller."""
@@ -213,9 +227,13 @@ class Hardware(RegisterFile):
             self.far_el1.value = far
         self.regs[32] = self.vbar_el1.value + _vector_offset(old) + offset
 
+    @property
+    def serror_pends(self) -> bool:
+        return self.vserror is not None and self.serror_is_seen
+
     def take_pending_serror(self) -> None:
         """Takes a virtual SError, if one is pending and unmasked."""
-        if self.vserror is not None and not self.pstate & PSR_A:
+        if self.serror_pends and self.vserror is not None and not self.pstate & PSR_A:
             iss, self.vserror = self.vserror, None
             syndrome = esr.EC_SERROR << esr.EC_SHIFT | esr.IL | iss
             self.take_to_el1(syndrome, offset=SERROR_OFFSET)

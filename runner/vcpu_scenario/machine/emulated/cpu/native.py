@@ -12,7 +12,7 @@ from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu.aborts import block_abort, fetch_abort_at
 from vcpu_scenario.machine.emulated.cpu.gicport import GicPort
-from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, Hardware
+from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, HCR_TID2, Hardware
 from vcpu_scenario.machine.emulated.cpu.icv import UNDEF
 from vcpu_scenario.machine.interface import NotModelled
 
@@ -156,6 +156,9 @@ def trap_to_el1(cpu: Hardware) -> int | None:
 def _pmu_at_el0(cpu: Hardware, word: int, encoding: Encoding) -> int | None:
     """KVM's host opens the PMU to EL0 (PMUSERENR_EL0), so that MDCR_EL2.TPM traps it."""
     if encoding in _PMU_BEYOND_THE_TRAP[bool(word >> 21 & 1)]:
+        if cpu.perf.used:
+            name = "S{}_{}_C{}_C{}_{}".format(*encoding)
+            raise NotModelled(f"the PMU's {name} at EL0, which the recorded CPU does not trap")
         return _raz_wi(cpu, word)
     return _report_trap(cpu, word, encoding)
 
@@ -171,6 +174,20 @@ def _report_trap(cpu: Hardware, word: int, encoding: Encoding) -> int:
     iss = op0 << 20 | op2 << 17 | op1 << 14 | crn << 10 | (word & 31) << 5 | crm << 1
     cpu.hsr = _SYS64 | iss | word >> 21 & 1
     return esr.EC_SYS64
+
+
+def read_cache_register(cpu: Hardware, word: int) -> int | None:
+    """CLIDR_EL1 or CCSIDR_EL1 at EL1."""
+    encoding = system_encoding(word)
+    if cpu.hcr & HCR_TID2:
+        return _report_trap(cpu, word, encoding)
+    if encoding == sysregs.CLIDR_EL1:
+        value = cpu.model.clidr
+    else:
+        selected = cpu.read_sys(sysregs.CSSELR_EL1)
+        value = cpu.model.ccsidr[selected] if selected < len(cpu.model.ccsidr) else 0
+    cpu.set_x(word & 31, value)
+    return cpu.finish_natively()
 
 
 def reads_isr(cpu: Hardware) -> bool:

@@ -163,7 +163,7 @@ _AT_EL0: Final[dict[Encoding, int]] = {
 }
 _COUNTERS: Final = frozenset((sysregs.CNTPCT_EL0, sysregs.CNTVCT_EL0))
 _READS: Final[dict[Encoding, Callable[[Hardware], int]]] = {
-    sysregs.CNTPCT_EL0: lambda cpu: cpu.timers.physical.count(),
+    sysregs.CNTPCT_EL0: lambda cpu: cpu.timers.physical.read_by_guest(),
     sysregs.CNTVCT_EL0: lambda cpu: cpu.timers.virtual.count(),
     sysregs.CNTV_TVAL_EL0: lambda cpu: cpu.timers.virtual.value(),
     sysregs.CNTV_CTL_EL0: _read_control,

@@ -41,6 +41,8 @@ class Clock:
     """How far the virtual and the physical counter are ahead of it, in every vCPU."""
     trapped: bool = False
     """Reads of the physical counter trap to EL2, where they are emulated."""
+    unmoved: bool = False
+    """They give the host's counter, whatever offset the VMM has set."""
 
     def read(self) -> int:
         self.count += TICKS_OF_A_READ
@@ -83,6 +85,10 @@ class Timer:
     def set_count(self, value: int) -> None:
         """The counter goes on from ``value``."""
         self.clock.ahead[self.counter] = value - self.clock.count & _WORD
+
+    def read_by_guest(self) -> int:
+        """The physical counter in an MRS."""
+        return self.clock.read() + HOST_AHEAD if self.clock.unmoved else self.count()
 
     def set_compare(self, value: int) -> None:
         self.compare = value & _WORD

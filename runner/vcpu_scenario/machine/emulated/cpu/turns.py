@@ -22,6 +22,7 @@ _BESIDE_UNICORN: Final = (
     "vserror",
     "id_registers",
     "timers",
+    "perf",
     "failed_pc",
     "status",
     "hsr",

@@ -63,7 +63,7 @@ def _translates(tcr: int, va: int) -> bool:
 
 
 def _walk(cpu: Hardware, va: int) -> Iterator[_Step]:
-    """The walk for ``va``, up to a table that lies in no memslot.
+    """The walk for ``va``, up to a table that lies in no memslot and says nothing.
 
     What stage 2 does not map yet is read all the same.
     """
@@ -84,22 +84,27 @@ def _walk(cpu: Hardware, va: int) -> Iterator[_Step]:
         bits = page_bits + level * stride
         at = table + 8 * (va >> bits & (1 << stride) - 1)
         found = cpu.stage2.read(at, 8)
-        if found is None:
-            return
-        descriptor = int.from_bytes(found, "little")
+        descriptor = int.from_bytes(found or b"", "little")
         yield _Step(at, descriptor, bits, _LAST_LEVEL - level)
         if descriptor & 3 != _TABLE:
             return
         table = descriptor & _ADDRESS & -(1 << page_bits)
 
 
-def unmapped_table(cpu: Hardware, va: int) -> int | None:
-    """The IPA of the first descriptor on the walk for ``va`` that lies in a memslot but in a
-    page which stage 2 does not map; None where there is none."""
+class Unmapped(NamedTuple):
+    """A descriptor in a page which stage 2 does not map: its IPA, and the level of its table."""
+
+    at: int
+    level: int
+
+
+def unmapped_table(cpu: Hardware, va: int) -> Unmapped | None:
+    """The first such descriptor on the walk for ``va``, in a memslot or outside of all; None where
+    there is none."""
     for step in _walk(cpu, va):
         slot = cpu.stage2.slot_at(step.at)
-        if slot is not None and not slot.maps(step.at):
-            return step.at
+        if slot is None or not slot.maps(step.at):
+            return Unmapped(step.at, step.level)
     return None
 
 

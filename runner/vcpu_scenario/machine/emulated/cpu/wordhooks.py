@@ -17,11 +17,10 @@ from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.machine.emulated.cpu import decode, uc
 from vcpu_scenario.machine.emulated.cpu.allocated import is_allocated
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
-from vcpu_scenario.machine.emulated.cpu.native import check_half_precision
+from vcpu_scenario.machine.emulated.cpu.native import check_half_precision, read_cache_register
 from vcpu_scenario.machine.emulated.cpu.ordered import OrderedAccesses, is_ordered, length_of
 from vcpu_scenario.machine.emulated.cpu.sysreghook import RegisterHooks
 from vcpu_scenario.machine.emulated.cpu.walk import oversized
-from vcpu_scenario.machine.interface import NotModelled
 
 _EC_FP_ASIMD: Final = 0x07
 _TRAPPED: Final = _EC_FP_ASIMD << esr.EC_SHIFT | esr.IL | 0x1E0_0000
@@ -48,6 +47,7 @@ def _translates(word: int) -> bool:
     return word & 0xFFFF_FF80 == 0xD508_7800
 
 
+_IS_READ: Final = 1 << 21
 _SYSTEM: Final = 0x1F_FFE0
 """Which system register or operation it is."""
 
@@ -263,8 +263,8 @@ class WordHooks:
             self._cpu.write_sys(sysregs.PAR_EL1, _PAR_RES1 | level << 1 | _PAR_F)
             return self._cpu.finish_natively()
         if _is_beyond(word):
-            if word & _SYSTEM in _OF_THE_CACHES:
-                raise NotModelled(f"CLIDR_EL1 and CCSIDR_EL1 of a {self._cpu.model.name}")
+            if word & _SYSTEM in _OF_THE_CACHES and self._cpu.current_el and word & _IS_READ:
+                return read_cache_register(self._cpu, word)
             self._cpu.take_to_el1(esr.IL)
             return None
         if (misaligned := self._misaligned) is not None:

@@ -11,7 +11,6 @@ from errno import EBUSY, EINVAL
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
-from vcpu_scenario.arm64.cpumodels import CORTEX_A57
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.registers import ccsidr, sys_reg
@@ -19,17 +18,18 @@ from vcpu_scenario.machine.emulated.kvm.access import Access, Read, fixed
 from vcpu_scenario.machine.emulated.kvm.idfields import ctr_fits, makes_no_sense
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
-from vcpu_scenario.machine.interface import NotModelled
 
 _CTR: Final = 0x8444_C004
 """Of both CPUs."""
 _IDC: Final = 1 << 28
 _CLIDR: Final = 0x0920_0003
 """Level 1 has both caches, and is the point of coherency and of both unifications."""
-_HARDWARE_CLIDR: Final = CORTEX_A57.clidr
+_CLIDR_OF_IDC: Final = 0x0200_0021
+"""Level 1 has the instruction cache, and the unified level 2 is the point of coherency."""
 _CLIDR_RES0: Final = -1 << 47
 _LINES_OF_64: Final = 2
-_HARDWARE_CCSIDR: Final = {0: 0x701F_E00A, 1: 0x201F_E012, 2: 0x70FF_E07A}
+_OF_BOTH_LEVELS: Final = (0, 1, 2)
+"""CSSELR_EL1 of the caches that the CPUs have: two of level 1, one of level 2."""
 _CSSELR_MAX: Final = 14
 """Seven levels, each with its data and its instruction cache."""
 
@@ -38,10 +38,10 @@ def registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
     """Those of a VMM."""
     yield sys_reg(*sysregs.CTR_EL0), (_ctr, _set_ctr)
     if not behaviour.ctr_trapped:
-        yield sys_reg(*sysregs.CLIDR_EL1), fixed(_of_the_cortex_a57(_HARDWARE_CLIDR))
+        yield sys_reg(*sysregs.CLIDR_EL1), fixed(lambda vcpu: vcpu.model.clidr)
         yield sys_reg(*sysregs.CSSELR_EL1), (_hardware_csselr, _set_hardware_csselr)
-        for csselr, value in _HARDWARE_CCSIDR.items():
-            yield ccsidr(csselr), fixed(_of_the_cortex_a57(value))
+        for csselr in _OF_BOTH_LEVELS:
+            yield ccsidr(csselr), fixed(_hardware_ccsidr(csselr))
         return
     yield sys_reg(*sysregs.CLIDR_EL1), (_clidr, _set_clidr)
     yield sys_reg(*sysregs.CSSELR_EL1), (lambda vcpu: vcpu.csselr, _set_csselr)
@@ -69,15 +69,13 @@ def access(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
     return _clidr(vcpu)
 
 
-def _of_the_cortex_a57(value: int) -> Read:
-    """``value``, which no other CPU was asked for."""
+def _hardware_ccsidr(csselr: int) -> Read:
+    return lambda vcpu: vcpu.model.ccsidr[csselr]
 
-    def read(vcpu: Vcpu) -> int:
-        if vcpu.model.only_shown:
-            raise NotModelled(f"CLIDR_EL1 and CCSIDR_EL1 of a {vcpu.model.name}")
-        return value
 
-    return read
+def _cleans_nothing(vcpu: Vcpu) -> bool:
+    """Whether the CPU has no point of unification that caches have to be cleaned to."""
+    return not (vcpu.model.clidr >> 27 & 7 or vcpu.model.clidr >> 21 & 7)
 
 
 def _ctr(vcpu: Vcpu) -> int:
@@ -87,9 +85,7 @@ def _ctr(vcpu: Vcpu) -> int:
 def _shown_ctr(vcpu: Vcpu) -> int:
     """``read_cpuid_effective_cachetype``: a CPU without a point of unification that caches have to
     be cleaned to needs no cleaning, though its own CTR_EL0 does not say so."""
-    clidr = vcpu.model.clidr
-    unification = clidr >> 27 & 7 or clidr >> 21 & 7
-    return _CTR if unification or not vcpu.behaviour.ctr_trapped else _CTR | _IDC
+    return _CTR | _IDC if _cleans_nothing(vcpu) else _CTR
 
 
 def _set_ctr(vcpu: Vcpu, value: int) -> None:
@@ -108,16 +104,15 @@ def _set_ctr(vcpu: Vcpu, value: int) -> None:
 
 
 def _clidr(vcpu: Vcpu) -> int:
-    return _made_up_clidr(vcpu) if vcpu.clidr is None else vcpu.clidr
-
-
-_made_up_clidr: Final = _of_the_cortex_a57(_CLIDR)
+    if vcpu.clidr is not None:
+        return vcpu.clidr
+    return _CLIDR_OF_IDC if _cleans_nothing(vcpu) else _CLIDR
 
 
 def _set_clidr(vcpu: Vcpu, value: int) -> None:
-    """``set_clidr``: caches that need no cleaning are refused, since those of the CPU do."""
-    coherency, unification = value >> 24 & 7, value >> 21 & 7 or value >> 27 & 7
-    if value & _CLIDR_RES0 or not coherency or not unification:
+    """``set_clidr``: caches that need no cleaning are refused, unless those of the CPU are so."""
+    cleaned = value >> 24 & 7 and (value >> 21 & 7 or value >> 27 & 7)
+    if value & _CLIDR_RES0 or not (cleaned or _cleans_nothing(vcpu)):
         raise Refused(EINVAL)
     vcpu.clidr = value
 

@@ -12,6 +12,7 @@ from vcpu_scenario.ioctls import EnableCap, SetCounterOffset
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.timers import HOST_AHEAD
+from vcpu_scenario.machine.emulated.kvm.timerregs import physical_moved
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.vgic import VgicV2
 from vcpu_scenario.machine.interface import KvmError, Lacking, NotModelled
@@ -19,6 +20,7 @@ from vcpu_scenario.machine.interface import KvmError, Lacking, NotModelled
 _IPA_BITS: Final = 0xFF
 _LEAST_BITS: Final = 32
 _MOST_VCPUS: Final = 512
+VGIC_V2_MAX_CPUS: Final = 8
 _MANUAL_PROTECT: Final = 1
 _INITIALLY_SET: Final = 2
 
@@ -27,20 +29,27 @@ def check_vm_type(type_: int, pa_bits: int, behaviour: Behaviour) -> None:
     """``kvm_init_stage2_mmu``: up to 4.19 a VM has no type."""
     bits = type_ & _IPA_BITS
     known = behaviour.vm_type_ipa_size and type_ == bits
+    if known and behaviour.pkvm_vm_copied:
+        return
     if type_ and not (known and _LEAST_BITS <= bits <= pa_bits):
         raise KvmError(EINVAL, f"KVM_CREATE_VM {type_:#x}")
 
 
-def create_vcpu(vcpu: Vcpu, number: int) -> None:
-    """``kvm_vm_ioctl_create_vcpu``."""
+def check_vcpu(vcpu: Vcpu, number: int) -> None:
+    """``kvm_vm_ioctl_create_vcpu``: whether a further one can be, which the vGIC then knows."""
     what = f"KVM_CREATE_VCPU {number}"
-    if number >= _MOST_VCPUS:
+    vm, device = vcpu.vm, vcpu.vm.vgic
+    most = VGIC_V2_MAX_CPUS if device is not None and device.version == 2 else _MOST_VCPUS
+    if len(vm.vcpus) >= most or number >= _MOST_VCPUS:
         raise KvmError(EINVAL, what)
     if vcpu.gic is not None:  # which is initialised
         raise KvmError(EBUSY, what)
-    if number < len(vcpu.vm.vcpus):
+    if number >= most:
+        raise KvmError(EINVAL, what)
+    if any(one.number == number for one in vm.vcpus):
         raise KvmError(EEXIST, what)
-    raise NotModelled(f"{what} beside the vCPUs of the set-up")
+    if device is not None and not device.places.add_vcpu():
+        raise KvmError(EINVAL, what)
 
 
 def create_irqchip(vcpu: Vcpu) -> None:
@@ -57,9 +66,8 @@ def set_counter_offset(vcpu: Vcpu, asked: SetCounterOffset) -> None:
     if asked.reserved:
         raise KvmError(EINVAL, what)
     vcpu.vm.counter_offset = True
-    clock = vcpu.cpu.timers.clock
-    clock.trapped = bool(asked.offset)
-    clock.ahead[:] = [HOST_AHEAD - asked.offset & (1 << 64) - 1] * 2
+    physical_moved(vcpu, moved=bool(asked.offset))
+    vcpu.cpu.timers.clock.ahead[:] = [HOST_AHEAD - asked.offset & (1 << 64) - 1] * 2
 
 
 def number_of_cap(name: str) -> int:
@@ -72,7 +80,7 @@ def check_cap(asked: EnableCap, capabilities: frozenset[str]) -> str:
     """The name of the capability that is asked for and that the kernel has."""
     what = f"KVM_ENABLE_CAP {asked.cap}"
     name = {number_of_cap(name): name for name in capabilities}.get(asked.cap)
-    if name is None or asked.flags:
+    if name in (None, "arm_writable_imp_id_regs") or asked.flags:  # there are vCPUs already
         raise KvmError(EINVAL, what)
     if name == "manual_dirty_log_protect2" and asked.arg != _MANUAL_PROTECT:
         if asked.arg in (0, _MANUAL_PROTECT | _INITIALLY_SET):

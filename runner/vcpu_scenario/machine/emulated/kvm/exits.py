@@ -8,7 +8,9 @@ from vcpu_scenario.arm64 import esr
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu import decode, icv
+from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ
 from vcpu_scenario.machine.emulated.cpu.native import iss_encoding
+from vcpu_scenario.machine.emulated.kvm import hypicc
 from vcpu_scenario.machine.emulated.kvm.hypercalls import (
     SMCCC_WORKAROUND_1,
     SMCCC_WORKAROUND_2,
@@ -162,11 +164,9 @@ def _emulate_icc(vcpu: Vcpu, exception: int) -> int | None:
     if not isinstance(gic, VgicV3) or encoding not in icv.TRAPPED[is_read]:
         return exception
     if is_read:
-        value = icv.read(gic.cpuif, encoding)
-        assert value is not icv.UNDEF
-        cpu.set_x(rt, value)
+        cpu.set_x(rt, hypicc.read(gic.cpuif, encoding))
     else:
-        icv.write(gic.cpuif, encoding, 0 if rt == 31 else cpu.x(rt))
+        hypicc.write(gic.cpuif, encoding, 0 if rt == 31 else cpu.x(rt))
     cpu.sync_interrupt_lines()
     return _settled(vcpu)
 
@@ -178,7 +178,8 @@ def _settled(vcpu: Vcpu) -> int | None:
     if vcpu.behaviour.hyp_skip_faked and vcpu.stepping:
         cpu.hsr = _FAKED_STEP_IN_HYP
         return esr.EC_SOFTSTP_LOW
-    return None
+    # The maintenance interrupt that the access may have raised comes before a pending step.
+    return EXIT_IRQ if vcpu.gic is not None and vcpu.gic.maintenance() else None
 
 
 def _skip_in_hyp(vcpu: Vcpu) -> None:

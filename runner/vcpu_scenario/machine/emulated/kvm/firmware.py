@@ -20,7 +20,7 @@ from vcpu_scenario.kvm.registers import (
     KVM_REG_ARM_WORKAROUND_2,
     KVM_REG_ARM_WORKAROUND_3,
 )
-from vcpu_scenario.machine.emulated.kvm.access import Access
+from vcpu_scenario.machine.emulated.kvm.access import Access, Read
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 
 PSCI_0_1: Final = 1
@@ -40,10 +40,10 @@ _OFFERED_ON_DEMAND: Final = 3
 
 def firmware_registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
     yield KVM_REG_ARM_PSCI_VERSION, (psci_version, _set_psci_version)
-    yield KVM_REG_ARM_WORKAROUND_1, _workaround(0)
-    yield KVM_REG_ARM_WORKAROUND_2, _workaround(1)
+    yield KVM_REG_ARM_WORKAROUND_1, _workaround(lambda vcpu: vcpu.model.workarounds[0])
+    yield KVM_REG_ARM_WORKAROUND_2, _workaround(lambda _vcpu: 0, most=1)
     if behaviour.smccc_workaround_3_in_hyp:
-        yield KVM_REG_ARM_WORKAROUND_3, _workaround(0)
+        yield KVM_REG_ARM_WORKAROUND_3, _workaround(lambda vcpu: vcpu.model.workarounds[1])
     if behaviour.hypercall_bitmaps:
         for reg, offered in _OFFERED.items():
             yield reg, _bitmap(reg, offered, offered)
@@ -88,15 +88,15 @@ def _set_psci_version(vcpu: Vcpu, value: int) -> None:
 # -- the others ------------------------------------------------------------------------------------
 
 
-def _workaround(most: int) -> Access:
-    """A workaround that the CPU has no need of, or knows nothing of, is at level 0; what a VMM
-    says of the host it comes from may not promise more."""
+def _workaround(read: Read, most: int = 0) -> Access:
+    """A workaround that the CPU knows nothing of is at level 0; what a VMM says of the host it
+    comes from may not promise more."""
 
-    def write(_vcpu: Vcpu, value: int) -> None:
-        if value > most:
+    def write(vcpu: Vcpu, value: int) -> None:
+        if value > max(read(vcpu), most):
             raise Refused(EINVAL)
 
-    return (lambda _vcpu: 0), write
+    return read, write
 
 
 def _bitmap(reg: int, default: int, offered: int) -> Access:

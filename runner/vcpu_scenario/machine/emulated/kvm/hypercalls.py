@@ -242,9 +242,19 @@ def _arch_features(vcpu: Vcpu) -> Answer:
     asked = vcpu.cpu.x(1) & 0xFFFF_FFFF
     if asked == stealtime.PV_TIME_FEATURES and vcpu.behaviour.smccc_pv_time:
         return (0 if offers(vcpu, KVM_REG_ARM_STD_HYP_BMAP, 1) else _NOT_SUPPORTED), 0, 0, 0
+    if known := _workaround_level(vcpu, asked):
+        return known - 1, 0, 0, 0  # SMCCC_RET_SUCCESS, or SMCCC_RET_NOT_REQUIRED
     if vcpu.behaviour.smccc_features_32bit:
         return 0xFFFF_FFFF, 0, 0, 0
     return _NOT_SUPPORTED, 0, 0, 0
+
+
+def _workaround_level(vcpu: Vcpu, function: int) -> int:
+    """What KVM says of the workaround, as in its firmware register."""
+    if function == SMCCC_WORKAROUND_1:
+        return vcpu.model.workarounds[0]
+    known = function == SMCCC_WORKAROUND_3 and vcpu.behaviour.smccc_workaround_3_in_hyp
+    return vcpu.model.workarounds[1] if known else 0
 
 
 def _vendor(vcpu: Vcpu, bits: int) -> bool:

@@ -2,7 +2,7 @@
 
 KVM knows for each field which of two values is the safe one (``arm64_ftr_safe_value``), and a
 value is taken that is safe in each field, where KVM lets that field be written at all. All of it
-is as Debian's kernels answered on a Cortex-A57, every value of every field.
+is as Debian's kernels answered on a Cortex-A57 and a Cortex-A76, every value of every field.
 """
 
 from __future__ import annotations
@@ -60,34 +60,39 @@ DEBUG_OF_ARMV8: Final = 6
 _PMU_BEFORE_V3: Final = (1, 2)
 _AARCH32: Final = (1, 2, 3)
 """CRm of its ID registers."""
-_CSV3: Final = 60
+_RAS, _CSV2, _CSV3 = 28, 56, 60
 _EL0, _EL1 = 0, 4
 _TGRAN_2: Final = (32, 36, 40)
 """ID_AA64MMFR0_EL1: granules at stage 2. 1: there is none."""
 
 _WRITABLE: Final[Mapping[Encoding, Fields]] = {
-    sysregs.ID_PFR0_EL1: _each(_lower, 0, 4, 8),
+    sysregs.ID_PFR0_EL1: _each(_lower, 0, 4, 8, 16),
     sysregs.ID_PFR1_EL1: _each(_lower, 0, 12, 16, 28),
-    sysregs.ID_DFR0_EL1: _each(_lower, 16),
+    sysregs.ID_DFR0_EL1: _each(_lower, 0, 16),
     sysregs.ID_MMFR0_EL1: {**_each(_lower, 0, 12, 20), **_each(_lower_signed, 8, 28)},
     sysregs.ID_MMFR1_EL1: _each(_lower, 28),
     sysregs.ID_MMFR2_EL1: _each(_lower, 16, 20, 24),
-    sysregs.ID_MMFR3_EL1: _each(_lower, 0, 4, 8, 12, 20, 24),
+    sysregs.ID_MMFR3_EL1: _each(_lower, 0, 4, 8, 12, 16, 20, 24),
     sysregs.ID_ISAR0_EL1: _each(_lower, 4, 8, 12, 20, 24),
     sysregs.ID_ISAR1_EL1: _each(_lower, 0, 4, 8, 12, 16, 20, 24, 28),
     sysregs.ID_ISAR2_EL1: _each(_lower, 0, 4, 12, 16, 20, 24, 28),
     sysregs.ID_ISAR3_EL1: _each(_lower, 0, 4, 8, 12, 16, 20, 24),
     sysregs.ID_ISAR4_EL1: _each(_lower, 0, 4, 8, 12, 16),
-    sysregs.ID_ISAR5_EL1: _each(_lower, 0, 4, 8, 12, 16),
-    sysregs.ID_MMFR4_EL1: _each(_higher, 0),
+    sysregs.ID_ISAR5_EL1: _each(_lower, 0, 4, 8, 12, 16, 24),
+    sysregs.ID_MMFR4_EL1: {**_each(_higher, 0), **_each(_lower, 4, 8, 12, 16)},
+    sysregs.ID_ISAR6_EL1: _each(_lower, 4),
+    sysregs.ID_PFR2_EL1: _each(_lower, 0, 4),
     sysregs.MVFR0_EL1: _each(_lower, 0, 4, 8, 16, 20, 28),
     sysregs.MVFR1_EL1: _each(_lower, 0, 4, 8, 12, 16, 20, 24, 28),
     sysregs.MVFR2_EL1: _each(_lower, 0, 4),
-    sysregs.ID_AA64PFR0_EL1: _each(_lower, _EL0, _EL1, 8, 24, _CSV3),
-    sysregs.ID_AA64DFR0_EL1: {**_each(_lower, 20), **_each(_lower_signed, 36)},
-    sysregs.ID_AA64ISAR0_EL1: _each(_lower, 4, 8, 12, 16),
-    sysregs.ID_AA64MMFR0_EL1: {**_each(_lower, 0, 8, 12), **_each(_lower_signed, 24, 28)},
-    sysregs.ID_AA64MMFR1_EL1: _each(_higher, 24),
+    sysregs.ID_AA64PFR0_EL1: _each(_lower, _EL0, _EL1, 8, 24, _CSV2, _CSV3),
+    sysregs.ID_AA64DFR0_EL1: {**_each(_lower, 0, 20), **_each(_lower_signed, 36)},
+    sysregs.ID_AA64ISAR0_EL1: _each(_lower, 4, 8, 12, 16, 20, 28, 44),
+    sysregs.ID_AA64MMFR0_EL1: {**_each(_lower, 0, 8, 12, 20), **_each(_lower_signed, 24, 28)},
+    sysregs.ID_AA64PFR1_EL1: _each(_lower, 4),
+    sysregs.ID_AA64ISAR1_EL1: _each(_lower, 0, 20),
+    sysregs.ID_AA64MMFR1_EL1: {**_each(_higher, 24), **_each(_lower, 0, 12, 16, 20)},
+    sysregs.ID_AA64MMFR2_EL1: _each(_lower, 0, 4, 12),
 }
 
 
@@ -108,8 +113,9 @@ def writable_fields(behaviour: Behaviour) -> Mapping[Encoding, Fields]:
 
 
 def _writable_fields(behaviour: Behaviour) -> Iterator[tuple[Encoding, Fields]]:
-    if behaviour.id_csv3_reported and not behaviour.id_registers_writable:
-        yield sysregs.ID_AA64PFR0_EL1, _each(_lower, _CSV3)
+    if not behaviour.id_registers_writable:
+        shown = (_CSV2, _CSV3) if behaviour.id_csv3_reported else (_CSV2,)
+        yield sysregs.ID_AA64PFR0_EL1, _each(_lower, *shown)
     for encoding, fields in _WRITABLE.items():
         of_aarch32 = encoding[3] in _AARCH32
         if behaviour.aarch32_id_writable if of_aarch32 else behaviour.id_registers_writable:
@@ -125,7 +131,11 @@ def _writable_fields(behaviour: Behaviour) -> Iterator[tuple[Encoding, Fields]]:
     if behaviour.id_levels_stay:
         yield (
             sysregs.ID_AA64PFR0_EL1,
-            {**_WRITABLE[sysregs.ID_AA64PFR0_EL1], **_each(_lower_but_there, _EL0, _EL1)},
+            {
+                **_WRITABLE[sysregs.ID_AA64PFR0_EL1],
+                **_each(_lower_but_there, _EL0, _EL1),
+                **_each(_lower, *((_RAS,) if behaviour.id_ras_writable else ())),
+            },
         )
     if behaviour.id_stage_2_granules_writable:
         yield (

@@ -59,15 +59,44 @@ def set_id_register(vcpu: Vcpu, encoding: Encoding, value: int) -> None:
     held = id_register(vcpu, encoding, None)
     if value == held:
         return
-    if vcpu.model.only_shown:
-        raise NotModelled(f"a write to an ID register of a {vcpu.model.name}")
     if makes_no_sense(encoding, value, vcpu.behaviour):
         raise Refused(EINVAL)
     if vcpu.vm.has_run and vcpu.behaviour.id_registers_writable:
         raise Refused(EBUSY)
+    of_pmu = (value ^ shown(vcpu, encoding)) & _PMU.get(encoding, 0)
+    if of_pmu and vcpu.pmu is not None and vcpu.behaviour.id_registers_writable:
+        raise NotModelled("PMUVer or PerfMon of a vCPU with a PMU that is written")
     fields = writable_fields(vcpu.behaviour).get(encoding, {})
     if not fits(value, shown(vcpu, encoding), fields):
         raise Refused(EINVAL)
+    vcpu.id_values[encoding] = value
+
+
+IMPLEMENTATION_IDS: Final = (sysregs.MIDR_EL1, sysregs.REVIDR_EL1, sysregs.AIDR_EL1)
+"""What tells one implementation of a CPU from another."""
+_MIDR_BITS: Final = 32
+
+
+def implementation_id(vcpu: Vcpu, encoding: Encoding, _value: int | None = None) -> int:
+    """``access_imp_id_reg``: the CPU's, or what the VMM wrote."""
+    shown = vcpu.model.midr if encoding == sysregs.MIDR_EL1 else 0
+    return vcpu.id_values.get(encoding, shown)
+
+
+def set_implementation_id(vcpu: Vcpu, encoding: Encoding, value: int) -> None:
+    """``set_imp_id_reg``."""
+    if value == implementation_id(vcpu, encoding):
+        return
+    if "arm_writable_imp_id_regs" not in vcpu.caps:
+        raise Refused(EINVAL)
+    if vcpu.vm.has_run:
+        raise Refused(EBUSY)
+    if encoding == sysregs.MIDR_EL1:
+        if value >> _MIDR_BITS:
+            raise Refused(EINVAL)
+        if len(vcpu.vm.vcpus) > 1:
+            raise NotModelled("another MIDR_EL1 of several vCPUs")
+        vcpu.cpu.engine.write_sys(sysregs.VPIDR_EL2, value)
     vcpu.id_values[encoding] = value
 
 
@@ -88,7 +117,7 @@ def _with_csv3(vcpu: Vcpu, value: int) -> int:
 
 def _without_pmu(field: int) -> Callable[[Vcpu, int], int]:
     def sanitise(vcpu: Vcpu, value: int) -> int:
-        if not vcpu.behaviour.id_pmu_hidden:
+        if vcpu.pmu is not None or not vcpu.behaviour.id_pmu_hidden:
             return value
         return value & ~field
 

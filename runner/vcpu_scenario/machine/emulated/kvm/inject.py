@@ -12,6 +12,8 @@ from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H, SS
 from vcpu_scenario.machine.emulated.kvm.vcpu import PendingException, Vcpu
 
 _NZCV = 0xF << 28
+_OF_A_WALK = 1 << 2
+"""ESR_ELx.FSC of a synchronous external abort on a translation table walk, beside its level."""
 _SERROR_ISV = 1 << 24
 """The syndrome of an SError of which the VMM says nothing more."""
 
@@ -67,9 +69,12 @@ def inject_undefined(vcpu: Vcpu) -> None:
     inject(vcpu, PendingException(esr.EC_UNKNOWN << esr.EC_SHIFT | esr.IL))
 
 
-def inject_abort(vcpu: Vcpu, *, far: int, fetch: bool) -> None:
-    """A synchronous external abort, on an instruction fetch or a data access."""
+def inject_abort(vcpu: Vcpu, *, far: int, fetch: bool, level: int | None = None) -> None:
+    """A synchronous external abort, on an instruction fetch or a data access, or on a table walk
+    for one at that ``level``."""
     syndrome = esr.external_abort(vcpu.cpu.current_el, fetch=fetch)
+    if level is not None:
+        syndrome |= _OF_A_WALK | level
     if not vcpu.behaviour.injected_il_set:
         # kvm_vcpu_trap_il_is32bit asks the last exit, which there may not have been.
         syndrome &= ~esr.IL | vcpu.cpu.hsr
@@ -83,6 +88,7 @@ def pend_serror(vcpu: Vcpu, syndrome: int | None = None) -> None:
     extension has a register for the syndrome that the guest is to see."""
     syndrome = _SERROR_ISV if syndrome is None else syndrome
     vcpu.cpu.vserror = syndrome if vcpu.model.ras else 0
+    vcpu.cpu.serror_is_seen = not vcpu.behaviour.pkvm_serror_lost
 
 
 def inject_unmasked_serror(vcpu: Vcpu, syndrome: int | None = None) -> None:

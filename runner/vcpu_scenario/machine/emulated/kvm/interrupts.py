@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from errno import EBUSY, EINVAL, ENXIO
 from typing import Final
 
@@ -47,10 +48,11 @@ def irq_line(vcpu: Vcpu, irq: int, level: int) -> int:
     if kind != abi.KVM_ARM_IRQ_TYPE_CPU:
         return -ENXIO if kind in _OF_A_VGIC else -EINVAL
     number, index = irq & 0xFFFF, irq >> 16 & 0xFF
-    if index >= len(vcpu.vm.vcpus) or number > 1:
+    if index not in (one.number for one in vcpu.vm.vcpus) or number > 1:
         return -EINVAL
     if index != vcpu.number:
         raise NotModelled(f"a line of vCPU {index} that is raised or lowered at another's turn")
+    vcpu.cpu.raised_is_seen = not vcpu.behaviour.pkvm_irq_lines_lost
     vcpu.cpu.raise_line(number, level)
     return 0
 
@@ -67,9 +69,10 @@ class _Trapped(vgic.VgicV3):
 
 
 def bare_interface(behaviour: Behaviour) -> vgic.Vgic:
-    """The hardware's CPU interface in a VM without a vGIC."""
+    """The hardware's CPU interface in a VM without a vGIC, of which KVM sets up no trap either
+    (``vgic_hcr`` is 0) before ``icc_undefined_without_gic``."""
     kind = _Trapped if behaviour.icc_undefined_without_gic else vgic.VgicV3
-    return kind(None, features(behaviour))
+    return kind(None, replace(features(behaviour), system_registers_trapped=False))
 
 
 def features(behaviour: Behaviour, nr_irqs: int = NR_IRQS) -> VgicFeatures:
@@ -96,6 +99,10 @@ def features(behaviour: Behaviour, nr_irqs: int = NR_IRQS) -> VgicFeatures:
         saving_needs_init=behaviour.vgic_saving_needs_init,
         ends_checked=behaviour.vgic_ends_checked,
         second_redist_is_eexist=behaviour.vgic_second_redist_eexist,
+        irq_line_vcpu2=behaviour.irq_line_vcpu2,
+        pendbaser_52bit=behaviour.vgic_table_address_52bit,
+        outer_cacheability_same_as_inner=behaviour.vgic_outer_same_as_inner,
+        pendbaser_hides_ptz=behaviour.vgic_pending_table_zero_hidden,
         maintenance_ppi=behaviour.vgic_maintenance_ppi,
         nr_irqs=nr_irqs,
     )

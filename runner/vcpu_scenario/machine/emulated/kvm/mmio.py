@@ -10,6 +10,7 @@ from vcpu_scenario.arm64 import esr
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu import decode
 from vcpu_scenario.machine.emulated.cpu.stage2 import PAGE
+from vcpu_scenario.machine.emulated.cpu.walk import unmapped_table
 from vcpu_scenario.machine.emulated.kvm.inject import inject_abort, skip_instruction
 from vcpu_scenario.machine.emulated.kvm.vcpu import MmioDecode, Vcpu
 
@@ -20,7 +21,6 @@ _SSE = 1 << 21
 _SF = 1 << 15
 _NISV_ISS = decode.CM | decode.WNR | 0x3F
 _S1PTW = 1 << 7
-_IPA_LIMIT = 1 << 40
 
 
 def handle_guest_abort(vcpu: Vcpu) -> int:
@@ -29,7 +29,7 @@ def handle_guest_abort(vcpu: Vcpu) -> int:
     hsr, ipa, far = cpu.hsr, cpu.ipa, cpu.far
     vcpu.fault_far = far
     fetch = esr.class_of(hsr) == esr.EC_IABT_LOW
-    if ipa >= _IPA_LIMIT and vcpu.behaviour.ipa_beyond_limit_aborts:
+    if ipa >= vcpu.memslots.ipa_limit and vcpu.behaviour.ipa_beyond_limit_aborts:
         # KVM tells the IPA in the place of the virtual address.
         inject_abort(vcpu, far=ipa | far & PAGE - 1, fetch=fetch)
         return 1
@@ -37,10 +37,18 @@ def handle_guest_abort(vcpu: Vcpu) -> int:
     if slot is not None and (fetch or not (hsr & decode.WNR and slot.slot.readonly)):
         write = not fetch and bool(hsr & decode.WNR)
         return vcpu.memslots.fault(slot, ipa, write=write, walk=bool(hsr & _S1PTW)) or 1
-    if fetch:
-        inject_abort(vcpu, far=far, fetch=True)
+    if fetch or hsr & _S1PTW:
+        inject_abort(vcpu, far=far, fetch=fetch, level=_level_of_walk(vcpu, far))
         return 1
     return _io_mem_abort(vcpu, ipa | far & PAGE - 1, hsr)
+
+
+def _level_of_walk(vcpu: Vcpu, va: int) -> int | None:
+    """``__kvm_find_s1_desc_level``, where the abort of a table walk says its level."""
+    if not (vcpu.cpu.hsr & _S1PTW and vcpu.behaviour.injected_walk_abort_has_level):
+        return None
+    table = unmapped_table(vcpu.cpu, va)
+    return table and table.level
 
 
 def _io_mem_abort(vcpu: Vcpu, ipa: int, hsr: int) -> int:

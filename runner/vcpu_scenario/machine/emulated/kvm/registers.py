@@ -10,15 +10,22 @@ from operator import itemgetter
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS, sys_reg
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T
-from vcpu_scenario.machine.emulated.kvm import cacheregs
-from vcpu_scenario.machine.emulated.kvm.access import Access, fixed
+from vcpu_scenario.machine.emulated.kvm import cacheregs, pmuregs
+from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.firmware import firmware_registers
-from vcpu_scenario.machine.emulated.kvm.idregs import id_register, set_id_register
+from vcpu_scenario.machine.emulated.kvm.idregs import (
+    IMPLEMENTATION_IDS,
+    id_register,
+    implementation_id,
+    set_id_register,
+    set_implementation_id,
+)
 from vcpu_scenario.machine.emulated.kvm.sysregs import OSLK, RESET_VALUES
 from vcpu_scenario.machine.emulated.kvm.timerregs import timer_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import UNKNOWN_RESET, Refused, Vcpu
@@ -32,9 +39,11 @@ _MODES = (EL0T, EL1T, EL1H)
 
 
 @lru_cache(maxsize=128)
-def registers_of(behaviour: Behaviour) -> Mapping[int, Access]:
-    """The registers of a vCPU by their ids."""
+def registers_of(behaviour: Behaviour, *, pmu: bool = False) -> Mapping[int, Access]:
+    """The registers of a vCPU by their ids, of one that has a PMU or has none."""
     table = dict(_registers_of(behaviour))
+    if pmu:
+        table |= sorted(pmuregs.registers(behaviour))
     return table | {reg: _unloaded(reg, table[reg]) for reg in PARTLY_KEPT & table.keys()}
 
 
@@ -46,6 +55,7 @@ def _registers_of(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
     yield from _SYSTEM.items()
     yield from ((sys_reg(*encoding), _kept(encoding, value)) for encoding, value in _KEPT.items())
     if not behaviour.pmu_undefined:
+        yield sys_reg(*sysregs.PMCR_EL0), _kept_of(sysregs.PMCR_EL0, lambda cpu: cpu.pmcr | _PMCR)
         yield from ((sys_reg(*encoding), _kept(encoding, value)) for encoding, value in _pmu())
     if behaviour.permission_registers_listed:
         yield from (
@@ -122,11 +132,21 @@ def _system(encoding: Encoding) -> Access:
 
 def _kept(encoding: Encoding, reset: int) -> Access:
     """A register that KVM keeps, and whose value has no effect on a guest of this machine."""
+    return _kept_of(encoding, lambda _cpu: reset)
 
+
+def _kept_of(encoding: Encoding, reset: Callable[[CpuModel], int]) -> Access:
     def write(vcpu: Vcpu, value: int) -> None:
         vcpu.kept[encoding] = value
 
-    return lambda vcpu: vcpu.kept.get(encoding, reset), write
+    return lambda vcpu: vcpu.kept.get(encoding, reset(vcpu.model)), write
+
+
+def _implementation(encoding: Encoding) -> Access:
+    return (
+        lambda vcpu: implementation_id(vcpu, encoding),
+        lambda vcpu, value: set_implementation_id(vcpu, encoding, value),
+    )
 
 
 def _identity(encoding: Encoding) -> Access:
@@ -171,7 +191,6 @@ def _bank(of: Callable[[Vcpu], list[int]], n: int) -> Access:
 
 def _pmu() -> Iterator[tuple[Encoding, int]]:
     """The PMU of a vCPU without one, as long as KVM showed it: nobody counts."""
-    yield sysregs.PMCR_EL0, _PMCR
     yield from (((3, 3, 9, 12, op2), UNKNOWN_RESET) for op2 in range(1, 6))
     yield sysregs.PMCCNTR_EL0, UNKNOWN_RESET
     yield sysregs.PMUSERENR_EL0, 0
@@ -183,7 +202,7 @@ def _pmu() -> Iterator[tuple[Encoding, int]]:
     yield sysregs.PMCCFILTR_EL0, 0
 
 
-_PMCR: Final = 0x4101_30AC
+_PMCR: Final = 0xAC
 _KEPT: Final[Mapping[Encoding, int]] = {
     sysregs.DBGVCR32_EL2: 0,
     sysregs.ACTLR_EL1: 0,
@@ -247,9 +266,7 @@ _SYSTEM: Final[dict[int, Access]] = {
     },
     **{sys_reg(*encoding): _identity(encoding) for encoding in _IDENTITIES},
     sys_reg(*sysregs.MPIDR_EL1): (_mpidr, _set_mpidr),
-    sys_reg(*sysregs.MIDR_EL1): fixed(lambda vcpu: vcpu.model.midr),
-    sys_reg(*sysregs.REVIDR_EL1): fixed(lambda _vcpu: 0),
-    sys_reg(*sysregs.AIDR_EL1): fixed(lambda _vcpu: 0),
+    **{sys_reg(*encoding): _implementation(encoding) for encoding in IMPLEMENTATION_IDS},
     sys_reg(*sysregs.MDCCINT_EL1): (lambda vcpu: vcpu.mdccint, _set_mdccint),
     sys_reg(*sysregs.MDSCR_EL1): (lambda vcpu: vcpu.guest_mdscr, _set_mdscr),
     **{sys_reg(*each): _bank(of, n) for bank, of in _BANKS for n, each in enumerate(bank)},

@@ -8,9 +8,10 @@ from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.features import FEATURES, POWER_OFF, PSCI_0_2, bits_of
+from vcpu_scenario.kvm.features import FEATURES, PMU_V3, POWER_OFF, PSCI_0_2, bits_of
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS
 from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
+from vcpu_scenario.machine.emulated.kvm.pmu import Pmu
 from vcpu_scenario.machine.emulated.kvm.registers import registers_of, reset_unloaded
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import OSLSR_RESET, UNKNOWN_RESET, Reset, Vcpu
@@ -35,12 +36,24 @@ def vcpu_init(
         if counted != vcpu.features:
             raise KvmError(EINVAL, initialising(features))
         reset(vcpu)
+    elif vcpu.number:
+        vcpu.mpidr = mpidr_of(vcpu.number)
+        vcpu.cpu.engine.write_sys(sysregs.VMPIDR_EL2, vcpu.mpidr)
     if not (vcpu.has_run and vcpu.behaviour.reset_keeps_pending):
         vcpu.cpu.withdraw_interrupts()  # vcpu_reset_hcr
+    if PMU_V3 in asked and vcpu.pmu is None:
+        vcpu.pmu = _pmu_of(vcpu)
     vcpu.features = counted
     vcpu.psci_0_2 = PSCI_0_2 in asked
     stopped = POWER_OFF in asked
     vcpu.mp_state = abi.KVM_MP_STATE_STOPPED if stopped else abi.KVM_MP_STATE_RUNNABLE
+
+
+def _pmu_of(vcpu: Vcpu) -> Pmu:
+    seen = vcpu.behaviour.reset_keeps_el1_banked  # no kernel without that was looked at
+    if vcpu.model.name != "cortex-a57" or not seen:
+        raise NotModelled(f"the PMU of a {vcpu.model.name}, or of kernels before 5.9")
+    return Pmu(vcpu)
 
 
 _GENERIC: Final = 5
@@ -84,11 +97,15 @@ def reset(vcpu: Vcpu) -> None:
         if reg != CORE_REGISTERS["pstate"]:
             registers[reg][1](vcpu, 0)
     vcpu.cpu.pstate = DAIF | EL1H
-    vcpu.mpidr = mpidr_of(vcpu.number)
+    if not vcpu.behaviour.vcpu_ids_reset_once:
+        vcpu.mpidr = mpidr_of(vcpu.number)
+        vcpu.clidr = None
     vcpu.kept.clear()
     vcpu.unloaded.clear()
     reset_system_registers(vcpu)
     reset_unloaded(vcpu)
+    if vcpu.pmu is not None:
+        vcpu.pmu.reset()
     vcpu.csselr = UNKNOWN_RESET
     vcpu.oslsr = OSLSR_RESET
     vcpu.guest_mdscr = vcpu.mdccint = 0

@@ -12,8 +12,8 @@ from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.machine.emulated.cpu.stage2 import PAGE, HostSlot, Stage2
 from vcpu_scenario.machine.interface import KvmError, NotModelled
 
-IPA_LIMIT: Final = 1 << 40
-"""The guest's physical address space of a VM of type 0."""
+_IPA_BITS: Final = 40
+"""Of the guest's physical address space in a VM of type 0."""
 
 _MOST: Final = 1 << 32
 """More than a host has to spare; it must fail here rather than when the guest touches it."""
@@ -36,12 +36,19 @@ class Slot:
     """What the VMM's own mapping lets through."""
 
 
+def ipa_limit(behaviour: Behaviour, pa_bits: int) -> int:
+    """Where a VM's guest physical address space ends, on a host with ``pa_bits`` of its own."""
+    return 1 << (pa_bits if behaviour.pkvm_vm_copied else _IPA_BITS)
+
+
 @dataclass(slots=True)
 class Memslots:
     """Those of one VM. Every method raises :class:`KvmError` where the kernel refuses."""
 
     stage2: Stage2
     behaviour: Behaviour
+    ipa_limit: int
+    """Where the guest's physical address space ends."""
     manual_protect: bool = False
     """``KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2``: to ask for dirty pages does not clear them."""
     _slots: dict[int, Slot] = field(default_factory=dict)
@@ -73,7 +80,7 @@ class Memslots:
         moved = host is None or host.base != asked.base
         if moved and self.stage2.overlaps(asked.base, asked.base + asked.size, apart_from=host):
             raise KvmError(EEXIST, what)
-        if asked.base + asked.size > IPA_LIMIT:
+        if asked.base + asked.size > self.ipa_limit:
             raise KvmError(EFAULT, what)
         slot = Memslot(asked.base, asked.size, asked.readonly)
         if old is None or (not present and old.host.slot.size != asked.size):

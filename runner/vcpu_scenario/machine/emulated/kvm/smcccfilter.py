@@ -21,7 +21,8 @@ def set_filter(vcpu: Vcpu, asked: SetSmcccFilter) -> None:
     if not vcpu.behaviour.smccc_filter:
         raise Lacking(EINVAL, _WHAT)
     first, last = asked.base, asked.base + asked.count - 1 & 0xFFFF_FFFF  # as a u32 of C
-    if last < first or asked.action not in _ACTIONS:
+    nothing = not asked.count and (asked.base or vcpu.behaviour.smccc_filter_of_nothing_refused)
+    if asked.pad or nothing or last < first or asked.action not in _ACTIONS:
         raise KvmError(EINVAL, _WHAT)
     if vcpu.vm.has_run:
         raise KvmError(EBUSY, _WHAT)

@@ -11,9 +11,9 @@ from vcpu_scenario.machine.emulated.cpu.hardware import HCR_TID1, HCR_TID2, HCR_
 from vcpu_scenario.machine.emulated.cpu.icv import SGI_REGISTERS
 from vcpu_scenario.machine.emulated.cpu.native import PMU_GROUPS, iss_encoding
 from vcpu_scenario.machine.emulated.cpu.timers import ISTATUS, Timers
-from vcpu_scenario.machine.emulated.kvm import cacheregs
+from vcpu_scenario.machine.emulated.kvm import cacheregs, pmuregs
 from vcpu_scenario.machine.emulated.kvm.guestdebug import guest_registers_in_use
-from vcpu_scenario.machine.emulated.kvm.idregs import id_register
+from vcpu_scenario.machine.emulated.kvm.idregs import id_register, implementation_id
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined, skip_instruction
 from vcpu_scenario.machine.emulated.kvm.vcpu import UNKNOWN_RESET, Vcpu
 from vcpu_scenario.machine.emulated.vgic import UNDEF
@@ -53,7 +53,7 @@ def reset_system_registers(vcpu: Vcpu) -> None:
     cpu = vcpu.cpu
     for encoding, value in RESET_VALUES.items():
         cpu.engine.write_sys(encoding, value)
-    cpu.engine.write_sys(sysregs.VPIDR_EL2, vcpu.model.midr)
+    cpu.engine.write_sys(sysregs.VPIDR_EL2, implementation_id(vcpu, sysregs.MIDR_EL1))
     cpu.engine.write_sys(sysregs.VMPIDR_EL2, vcpu.mpidr)
     traps = HCR_TVM
     if vcpu.behaviour.ctr_trapped:
@@ -71,7 +71,7 @@ def handle_sys64(vcpu: Vcpu) -> int:
     if handler is None:
         inject_undefined(vcpu)
         return 1
-    rt = iss >> 5 & 31
+    rt, at = iss >> 5 & 31, vcpu.cpu.pc
     if iss & 1:
         value = handler(vcpu, encoding, None)
         if value is None:
@@ -80,7 +80,7 @@ def handle_sys64(vcpu: Vcpu) -> int:
         vcpu.cpu.set_x(rt, value)
     else:
         handler(vcpu, encoding, 0 if rt == 31 else vcpu.cpu.x(rt))
-    if vcpu.pending_exception is None:
+    if vcpu.pending_exception is None and vcpu.cpu.pc == at:  # no exception was injected
         skip_instruction(vcpu)
     return 1
 
@@ -181,10 +181,6 @@ def _vm_register(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | Non
     return None
 
 
-def _implementation_id(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
-    return 0
-
-
 def _set_way(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
     """``kvm_set_way_flush``: KVM flushes the VM's memory, and looks out again for when the caches
     are switched."""
@@ -206,7 +202,9 @@ def _physical_timer(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | 
     return timer.compare if register == _CVAL else timer.value()
 
 
-def _pmu(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
+def _pmu(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
+    if vcpu.pmu is not None:
+        return pmuregs.access(vcpu, encoding, value)
     if vcpu.behaviour.pmu_undefined:
         inject_undefined(vcpu)
         return None
@@ -271,8 +269,8 @@ _HANDLERS: Final[dict[Encoding, Access]] = {
     sysregs.DBGAUTHSTATUS_EL1: _raz_wi,
     sysregs.CTR_EL0: cacheregs.access_ctr,
     sysregs.ACTLR_EL1: _actlr,
-    sysregs.REVIDR_EL1: _implementation_id,
-    sysregs.AIDR_EL1: _implementation_id,
+    sysregs.REVIDR_EL1: implementation_id,
+    sysregs.AIDR_EL1: implementation_id,
     sysregs.CNTP_TVAL_EL0: _physical_timer,
     sysregs.CNTP_CTL_EL0: _physical_timer,
     sysregs.CNTP_CVAL_EL0: _physical_timer,

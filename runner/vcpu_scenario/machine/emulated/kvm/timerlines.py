@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vcpu_scenario.machine.emulated.cpu.timers import TICKS_OF_A_SECOND
+from vcpu_scenario.machine.emulated.cpu.timers import TICKS_OF_A_SECOND, Timers
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.vgic.irq import TIMER_PPIS
 
@@ -26,18 +26,22 @@ def tells_userspace(vcpu: Vcpu) -> bool:
     return update(vcpu) and vcpu.gic is None
 
 
-def is_up(vcpu: Vcpu) -> bool:
+def as_told(timers: Timers) -> bool:
+    """Whether the lines are as userspace was told (not ``kvm_timer_should_notify_user``)."""
+    return all(timer.output is timer.line for timer in (timers.virtual, timers.physical))
+
+
+def is_up(timers: Timers) -> bool:
     """``kvm_timer_is_pending``: whether one has fired."""
-    timers = vcpu.cpu.timers
-    update(vcpu)
-    return timers.virtual.line or timers.physical.line
+    return timers.virtual.output or timers.physical.output
 
 
 def wait_for_next(vcpu: Vcpu) -> bool:
     """Time goes by until a timer fires that has not, or until the time limit's signal. Whether one
     has fired."""
     timers = vcpu.cpu.timers
-    left, patience = timers.left, int(vcpu.seconds * TICKS_OF_A_SECOND)
+    waits = [each.left for each in (timers.virtual, timers.physical) if each.armed and each.left]
+    left, patience = min(waits, default=None), int(vcpu.seconds * TICKS_OF_A_SECOND)
     if left is None or left > patience:
         timers.clock.count += patience
         return False

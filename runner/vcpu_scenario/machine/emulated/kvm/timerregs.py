@@ -69,12 +69,19 @@ def _set_control(vcpu: Vcpu, of: Of, value: int) -> None:
     vcpu.cpu.timers.set_control(of(vcpu), value & ~ISTATUS, kept=-1)
 
 
+def physical_moved(vcpu: Vcpu, *, moved: bool) -> None:
+    """Reads of the physical counter trap to hyp once it has an offset, which pKVM's knows not."""
+    clock = vcpu.cpu.timers.clock
+    clock.unmoved = vcpu.behaviour.pkvm_vm_copied
+    clock.trapped = moved and not clock.unmoved
+
+
 def _count(of: Of) -> Access:
     def write(vcpu: Vcpu, value: int) -> None:
         if vcpu.vm.counter_offset:
             return
         if of is _physical:
-            vcpu.cpu.timers.clock.trapped = vcpu.behaviour.counter_offset
+            physical_moved(vcpu, moved=vcpu.behaviour.counter_offset)
         of(vcpu).set_count(value)
 
     return lambda vcpu: of(vcpu).count(), write

@@ -14,8 +14,9 @@ from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters
-from vcpu_scenario.machine.emulated.kvm.slots import Memslots
-from vcpu_scenario.machine.emulated.kvm.vm import Vm, mpidr_of
+from vcpu_scenario.machine.emulated.kvm.pmu import Pmu
+from vcpu_scenario.machine.emulated.kvm.slots import Memslots, ipa_limit
+from vcpu_scenario.machine.emulated.kvm.vm import AFFINITY, Vm, mpidr_of
 from vcpu_scenario.machine.emulated.vgic import Vgic
 
 _WIDTHS: Final = (c_uint8, c_uint16, c_uint32, c_uint64)
@@ -72,16 +73,18 @@ class Vcpu:
         behaviour: Behaviour,
         model: CpuModel,
         vm: Vm | None = None,
+        number: int = 0,
     ) -> None:
         """``vm`` is the one that this is a further vCPU of."""
-        vm = vm or Vm(Memslots(cpu.stage2, behaviour))
+        vm = vm or Vm(Memslots(cpu.stage2, behaviour, ipa_limit(behaviour, model.pa_bits)))
         self.vm: Final = vm
-        self.number: Final = len(vm.vcpus)
+        self.number: Final = number
         vm.vcpus.append(self)
         vm.on_cpu = self
         self.cpu: Final = cpu
         self.model: Final = model
-        self.mpidr = mpidr_of(self.number)
+        self.mpidr = 0 if number else mpidr_of(0)
+        """That of its number from its first KVM_ARM_VCPU_INIT on."""
         self.run: Final = run
         self.behaviour: Final = behaviour
         # Views of the union in kvm_run: going through the structure costs more than a step may.
@@ -97,6 +100,7 @@ class Vcpu:
         self.caps: Final = vm.caps
         self.features: frozenset[str] | None = None
         """What ``KVM_ARM_VCPU_INIT`` asked for, None before it."""
+        self.pmu: Pmu | None = None
         self.psci_0_2 = True
         self.has_run = False
         """``KVM_RUN`` was called for it."""
@@ -146,6 +150,9 @@ class Vcpu:
         """Registers that the guest of this machine cannot see, and that KVM keeps for the VMM."""
         self.firmware: Final = vm.firmware
         self.ccsidr: Final = dict[int, int]()
+
+    def affinity(self) -> int:
+        return self.mpidr & AFFINITY
 
 
 class Refused(Exception):

@@ -5,16 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EBADF, EBUSY, EEXIST
+from dataclasses import replace
+from errno import E2BIG, EBADF, EBUSY, EEXIST
 from typing import Final, Literal
 
 from vcpu_scenario.case import Gic
 from vcpu_scenario.kvm import vgicattrs as attrs
 from vcpu_scenario.machine.emulated import vgic
+from vcpu_scenario.machine.emulated.kvm.creation import VGIC_V2_MAX_CPUS
 from vcpu_scenario.machine.emulated.kvm.interrupts import NR_IRQS, connect, features
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.kvm.vm import Vm, mpidr_of
 from vcpu_scenario.machine.emulated.vgic.device import DeviceV2, DeviceV3
+from vcpu_scenario.machine.emulated.vgic.irq import TIMER_PPIS
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
 from vcpu_scenario.machine.interface import KvmError, NotModelled, Unsupported
 
@@ -60,12 +63,21 @@ def create(vcpu: Vcpu, version: Literal[2, 3]) -> None:
     def initialised() -> None:
         assert vm.vgic is not None
         for one, interface in zip(vm.vcpus, vm.vgic.interfaces, strict=True):
-            one.gic = interface
+            one.gic, interface.affinity = interface, one.affinity
         connect(vm.on_cpu)
 
     kind = DeviceV2 if version == 2 else DeviceV3
-    device = kind(lambda nr_irqs: features(vcpu.behaviour, nr_irqs), len(vm.vcpus), initialised)
+    if version == 2 and len(vm.vcpus) > VGIC_V2_MAX_CPUS:
+        raise KvmError(E2BIG, what)
+    device = kind(
+        lambda nr_irqs: replace(
+            features(vcpu.behaviour, nr_irqs), ipa_limit=vcpu.memslots.ipa_limit
+        ),
+        lambda: [one.number for one in vm.vcpus],
+        initialised,
+    )
     device.ran = lambda number: vm.vcpus[number].has_run
+    device.at = vm.place
     vm.vgic = device
 
 
@@ -162,7 +174,9 @@ def first_run(vcpu: Vcpu) -> int:
             return error
         device.mapped = True
     assert vcpu.gic is not None
-    vcpu.gic.first_run()
+    # The CPUs with Armv8.2 have VHE here, where the guest has both timers of the hardware.
+    both = vcpu.behaviour.timer_lines_uncached or vcpu.model.armv8_2
+    vcpu.gic.first_run(TIMER_PPIS if both else TIMER_PPIS[:1])
     return 0
 
 

@@ -38,13 +38,30 @@ class Vm:
         """Of a GICv3 those that have come onto the bus, by the numbers of their vCPUs."""
         self.counter_offset = False
         """The VMM has set the offset of the counters, which no register changes any more."""
+        self.pmu_counters: int | None = None
+        """PMCR_EL0.N that the VMM has chosen."""
+        self.pmu_denied = set[int]()
+        """Events that the VMM's filters keep from counters."""
+        self.pmu_filtered = False
         self.smccc_filter: Final = list[tuple[int, int, int]]()
         """Of calls that the VMM has spoken of: first function, last, and what is done with it."""
+        self.by_affinity: Final[dict[int, Vcpu]] = {}
+        """The last vCPU of each affinity at the first run, where KVM looks there first."""
 
     def at(self, affinity: int) -> Vcpu | None:
         """``kvm_mpidr_to_vcpu``: the vCPU whose affinity fields are these."""
-        fitting = (vcpu for vcpu in self.vcpus if not (vcpu.mpidr ^ affinity) & AFFINITY)
-        return next(fitting, None)
+        known = self.by_affinity.get(affinity & AFFINITY)
+        tried = self.vcpus if known is None else (known, *self.vcpus)
+        return next((vcpu for vcpu in tried if not (vcpu.mpidr ^ affinity) & AFFINITY), None)
+
+    def index_affinities(self) -> None:
+        """``kvm_init_mpidr_data``: of vCPUs that have the same the last one counts."""
+        self.by_affinity.update((vcpu.mpidr & AFFINITY, vcpu) for vcpu in self.vcpus)
+
+    def place(self, affinity: int) -> int | None:
+        """That of the vCPU of these affinity fields, in the order in which they were created."""
+        found = self.at(affinity)
+        return None if found is None else self.vcpus.index(found)
 
     def stop(self) -> None:
         """``kvm_prepare_system_event``: no vCPU runs on by itself."""

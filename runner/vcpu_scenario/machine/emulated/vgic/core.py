@@ -6,10 +6,11 @@ After ``virt/kvm/arm/vgic/vgic.c`` (before 5.8) and ``arch/arm64/kvm/vgic/vgic.c
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from functools import cached_property, cmp_to_key
 
 from vcpu_scenario.machine.emulated.cpu.cpuif import CpuInterface, ListRegister
-from vcpu_scenario.machine.emulated.vgic.distributor import Distributor
+from vcpu_scenario.machine.emulated.vgic.distributor import Distributor, affinity_of
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import (
     NR_PRIVATE_IRQS,
@@ -18,6 +19,7 @@ from vcpu_scenario.machine.emulated.vgic.irq import (
     VIRTUAL_TIMER_PPI,
     VgicIrq,
 )
+from vcpu_scenario.machine.interface import NotModelled
 
 _TYPE_CPU, _TYPE_SPI, _TYPE_PPI = range(3)
 
@@ -32,14 +34,19 @@ class Interrupts:
         sgis_have_sources: bool,
         group: int,
         distributor: Distributor | None = None,
+        number: int | None = None,
     ) -> None:
         self.features = features
         self.cpuif = CpuInterface()
         self.distributor = distributor or Distributor(
             features.nr_irqs, group, features.implementation_revision
         )
-        self.number = len(self.distributor.interfaces)
+        self.index = len(self.distributor.interfaces)
+        """The vCPU's place among all, as they were created."""
+        self.number = self.index if number is None else number
         """The vCPU's."""
+        self.affinity: Callable[[], int] = lambda: affinity_of(self.number)
+        """The vCPU's affinity fields."""
         self.distributor.interfaces.append(self)
         self._group = group
         self.ap_list: list[VgicIrq] = []
@@ -123,6 +130,8 @@ class Interrupts:
             return -errno.ENXIO
         interfaces = self.distributor.interfaces
         if irq_type == _TYPE_PPI and NR_SGIS <= number < NR_PRIVATE_IRQS:
+            if any(one.index != one.number for one in interfaces):
+                raise NotModelled("a PPI by KVM_IRQ_LINE where vCPUs were created out of order")
             known = vcpu < len(interfaces)
             return interfaces[vcpu].inject(number, bool(level)) if known else -errno.EINVAL
         if irq_type == _TYPE_SPI and number >= NR_PRIVATE_IRQS:
@@ -331,11 +340,12 @@ class Interrupts:
     def deactivation_traps(self) -> bool:
         return self.active_outside_lrs or self._spis_queued > 0
 
-    def first_run(self) -> None:
+    def first_run(self, driven: tuple[int, ...] = (VIRTUAL_TIMER_PPI,)) -> None:
         """The first ``KVM_RUN`` gives the timers' PPIs to the timers (``kvm_timer_enable``):
-        from then on ``KVM_IRQ_LINE`` takes them and does nothing. The virtual timer's line is then
-        what the timer makes it: low."""
-        self.inject(VIRTUAL_TIMER_PPI, False)
+        from then on ``KVM_IRQ_LINE`` takes them and does nothing. Of those that are ``driven`` the
+        line is then what the timer makes it: low."""
+        for intid in driven:
+            self.inject(intid, False)
         for intid in TIMER_PPIS:
             self.irqs[intid].owned = True
 

@@ -1,17 +1,18 @@
 """The vGIC as a device of the VM: what ``KVM_CREATE_DEVICE`` gives, and its attributes.
 
-After ``vgic-kvm-device.c`` and ``vgic-init.c``. A device knows its vCPUs by how many they are; they
-are there before it.
+After ``vgic-kvm-device.c`` and ``vgic-init.c``. A device knows its vCPUs by their
+numbers, in the order in which they were created, which may be before it or after.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from errno import EBUSY, EFAULT, EINVAL, ENXIO
 from typing import Final, Generic, TypeVar
 
 from vcpu_scenario.kvm import vgicattrs as attrs
+from vcpu_scenario.kvm.deviceattrs import VCPU_SHIFT
 from vcpu_scenario.machine.emulated.vgic import cpuregs
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, NR_SGIS, VIRTUAL_TIMER_PPI
@@ -32,14 +33,17 @@ _Interface = TypeVar("_Interface", VgicV2, VgicV3)
 
 
 class VgicDevice(ABC, Generic[_Interface]):
-    """A vGIC of a VM with ``vcpus`` vCPUs; ``initialised`` is told when it becomes so. What
-    userspace asks of it may raise :class:`Refused`."""
+    """A vGIC of a VM with ``vcpus``; ``initialised`` is told when it becomes so. What userspace
+    asks of it may raise :class:`Refused`."""
 
     version: int
     places: Placement
 
     def __init__(
-        self, features: Callable[[int], VgicFeatures], vcpus: int, initialised: Callable[[], None]
+        self,
+        features: Callable[[int], VgicFeatures],
+        vcpus: Callable[[], Sequence[int]],
+        initialised: Callable[[], None],
     ) -> None:
         """``features`` makes a vGIC's of the number of its interrupts."""
         self._features: Final = features
@@ -52,9 +56,13 @@ class VgicDevice(ABC, Generic[_Interface]):
         """Whether the guest can reach it: a vCPU has run."""
         self.ran: Callable[[int], bool] = lambda vcpu: False
         """Whether a vCPU has run."""
+        self.at: Callable[[int], int | None] = lambda affinity: None
+        """The place of the vCPU with an affinity, among all."""
 
     @abstractmethod
-    def _interface(self, first: _Interface | None, features: VgicFeatures) -> _Interface: ...
+    def _interface(
+        self, first: _Interface | None, features: VgicFeatures, number: int
+    ) -> _Interface: ...
 
     def init(self) -> None:
         """``vgic_init``."""
@@ -62,9 +70,9 @@ class VgicDevice(ABC, Generic[_Interface]):
             return
         self.nr_irqs = self.nr_irqs or _LEGACY_IRQS
         features = self._features(self.nr_irqs)
-        for _ in range(self._vcpus):
+        for number in self._vcpus():
             first = self.interfaces[0] if self.interfaces else None
-            self.interfaces.append(self._interface(first, features))
+            self.interfaces.append(self._interface(first, features, number))
         self._initialised()
 
     # -- attributes -------------------------------------------------------------------------------
@@ -156,20 +164,25 @@ class DeviceV2(VgicDevice[VgicV2]):
     version = 2
 
     def __init__(
-        self, features: Callable[[int], VgicFeatures], vcpus: int, initialised: Callable[[], None]
+        self,
+        features: Callable[[int], VgicFeatures],
+        vcpus: Callable[[], Sequence[int]],
+        initialised: Callable[[], None],
     ) -> None:
         super().__init__(features, vcpus, initialised)
         self.places: PlacementV2 = PlacementV2(features(_LEGACY_IRQS))
 
-    def _interface(self, first: VgicV2 | None, features: VgicFeatures) -> VgicV2:
+    def _interface(self, first: VgicV2 | None, features: VgicFeatures, number: int) -> VgicV2:
+        if number != len(self.interfaces):
+            raise NotModelled("a vGICv2 of vCPUs that were created out of order")
         return VgicV2(None, features, None if first is None else first.distributor)
 
     def _register_groups(self) -> tuple[int, ...]:
         return attrs.KVM_DEV_ARM_VGIC_GRP_DIST_REGS, attrs.KVM_DEV_ARM_VGIC_GRP_CPU_REGS
 
     def _vcpu(self, attr: int) -> int:
-        vcpu = attr >> attrs.VCPU_SHIFT & 0xFF
-        if vcpu >= self._vcpus:
+        vcpu = attr >> VCPU_SHIFT & 0xFF
+        if vcpu not in self._vcpus():
             raise Refused(EINVAL)
         return vcpu
 
@@ -214,14 +227,17 @@ class DeviceV3(VgicDevice[VgicV3]):
     version = 3
 
     def __init__(
-        self, features: Callable[[int], VgicFeatures], vcpus: int, initialised: Callable[[], None]
+        self,
+        features: Callable[[int], VgicFeatures],
+        vcpus: Callable[[], Sequence[int]],
+        initialised: Callable[[], None],
     ) -> None:
         super().__init__(features, vcpus, initialised)
-        self.places: PlacementV3 = PlacementV3(features(_LEGACY_IRQS), vcpus)
+        self.places: PlacementV3 = PlacementV3(features(_LEGACY_IRQS), len(vcpus()))
 
-    def _interface(self, first: VgicV3 | None, features: VgicFeatures) -> VgicV3:
-        made = VgicV3(None, features, None if first is None else first.distributor)
-        made.is_last = lambda: self.places.is_last(made.number)
+    def _interface(self, first: VgicV3 | None, features: VgicFeatures, number: int) -> VgicV3:
+        made = VgicV3(None, features, None if first is None else first.distributor, number)
+        made.is_last = lambda: self.places.is_last(made.index)
         return made
 
     def _register_groups(self) -> tuple[int, ...]:
@@ -245,13 +261,13 @@ class DeviceV3(VgicDevice[VgicV3]):
             raise Refused(ENXIO)
 
     def _vcpu(self, group: int, attr: int) -> int:
-        """``vgic_v3_parse_attr``: the distributor's registers are nobody's."""
+        """``vgic_v3_parse_attr``: the place of a vCPU; the distributor's registers are nobody's."""
         if group == attrs.KVM_DEV_ARM_VGIC_GRP_DIST_REGS:
             return 0
-        affinity = attr >> attrs.VCPU_SHIFT
-        if affinity >= min(self._vcpus, attrs.VCPUS_MOST):
+        place = self.at(attr >> VCPU_SHIFT)
+        if place is None:
             raise Refused(EINVAL)
-        return affinity
+        return place
 
     def _has(self, group: int, attr: int) -> bool:
         if group == attrs.KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO:

@@ -48,6 +48,8 @@ class VgicFeatures:
     """An outer cacheability that is not supported becomes same-as-inner, not non-cacheable."""
     pendbaser_hides_ptz: bool = True
     """``GICR_PENDBASER.PTZ`` reads as zero."""
+    ipa_limit: int = 1 << 40
+    """Where the guest's physical address space ends."""
     nr_irqs: int = 64
     """``KVM_DEV_ARM_VGIC_GRP_NR_IRQS``: SGIs, PPIs and SPIs together."""
     system_registers_trapped: bool = False

@@ -13,7 +13,6 @@ from vcpu_scenario.kvm.vgicattrs import Region
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
 
-IPA_LIMIT: Final = 1 << 40
 UNDEFINED: Final = (1 << 64) - 1
 """``VGIC_ADDR_UNDEF``: what is read where no address was set."""
 
@@ -31,10 +30,10 @@ def _check(
             raise Refused(EEXIST)
         if base % alignment or size % alignment or base + size > UNDEFINED:
             raise Refused(EINVAL)
-        if base + size > IPA_LIMIT:
+        if base + size > features.ipa_limit:
             raise Refused(E2BIG)
         return
-    if base >= IPA_LIMIT:
+    if base >= features.ipa_limit:
         raise Refused(E2BIG)
     if base % alignment:
         raise Refused(EINVAL)
@@ -61,6 +60,10 @@ class Placement(ABC):
 
     @abstractmethod
     def get(self, kind: int, given: int) -> int: ...
+
+    def add_vcpu(self) -> bool:
+        """A further vCPU is created: whether that may be."""
+        return True
 
     @abstractmethod
     def error(self) -> int:
@@ -98,7 +101,7 @@ class PlacementV2(Placement):
             return -ENXIO
         if _overlap((self.dist, _4K), (self.cpu, 2 * _4K)):
             return -EINVAL
-        return -ERANGE if self.cpu + 2 * _4K > IPA_LIMIT else 0
+        return -ERANGE if self.cpu + 2 * _4K > self.features.ipa_limit else 0
 
 
 @dataclass(slots=True)
@@ -191,7 +194,7 @@ class PlacementV3(Placement):
         self._check_row(row)
         self._rows.append(row)
         for vcpu, seat in enumerate(self._seats):
-            free = next((each for each in self._rows if not each.full), None)
+            free = self._free()
             if seat is not None or free is None:
                 continue
             if not self._fits():
@@ -199,6 +202,20 @@ class PlacementV3(Placement):
                 raise Refused(EINVAL)
             self._seats[vcpu] = free, free.used
             free.used += 1
+
+    def _free(self) -> _Row | None:
+        return next((each for each in self._rows if not each.full), None)
+
+    def add_vcpu(self) -> bool:
+        """``kvm_vgic_vcpu_init``: its redistributor has a place where there is one."""
+        if (free := self._free()) is None:
+            self._seats.append(None)
+            return True
+        if not self._fits():
+            return False
+        self._seats.append((free, free.used))
+        free.used += 1
+        return True
 
     def _take_back(self, row: _Row, upto: int) -> None:
         """The row goes, once it stayed; off the bus go the redistributors of all vCPUs before the
@@ -235,7 +252,9 @@ class PlacementV3(Placement):
     def _fits(self) -> bool:
         """``vgic_v3_check_base``."""
         extents = [(row.base, self._size(row)) for row in self._rows]
-        if self.features.ends_checked and any(sum(extent) > IPA_LIMIT for extent in extents):
+        if self.features.ends_checked and any(
+            sum(extent) > self.features.ipa_limit for extent in extents
+        ):
             return False
         if self.dist is None:
             return True

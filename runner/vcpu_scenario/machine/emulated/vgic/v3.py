@@ -19,7 +19,7 @@ from vcpu_scenario.machine.emulated.cpu.icv import Value
 from vcpu_scenario.machine.emulated.vgic import mmio as m
 from vcpu_scenario.machine.emulated.vgic.base import Vgic
 from vcpu_scenario.machine.emulated.vgic.core import Interrupts
-from vcpu_scenario.machine.emulated.vgic.distributor import Distributor, affinity_of
+from vcpu_scenario.machine.emulated.vgic.distributor import Distributor
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, VgicIrq
 from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Refused, Register, Registers
@@ -41,18 +41,24 @@ class VgicV3(Vgic):
     """A GICv3 for one vCPU. See :func:`vcpu_scenario.machine.emulated.vgic.create`."""
 
     def __init__(
-        self, gic: Gic | None, features: VgicFeatures, distributor: Distributor | None = None
+        self,
+        gic: Gic | None,
+        features: VgicFeatures,
+        distributor: Distributor | None = None,
+        number: int | None = None,
     ) -> None:
         """One without ``gic`` is nowhere yet."""
-        super().__init__(features, sgis_have_sources=False, group=1, distributor=distributor)
+        super().__init__(
+            features, sgis_have_sources=False, group=1, distributor=distributor, number=number
+        )
         self.propbaser = 0
         self.pendbaser = 0x580  # inner shareable, inner cacheable with read-allocate
         self.is_last: Callable[[], bool] = self._ends_the_vm
         """Whether its redistributor says that no other follows it."""
         self.frames = []
         if gic is not None:
-            self.place(gic.redist + self.number * REDISTRIBUTOR_SIZE)
-            if not self.number:
+            self.place(gic.redist + self.index * REDISTRIBUTOR_SIZE)
+            if not self.index:
                 self.place_distributor(gic.dist)
 
     def _ends_the_vm(self) -> bool:
@@ -124,7 +130,7 @@ class VgicV3(Vgic):
         """Whether an SGI, as ``ICC_SGI1R_EL1`` sends it, goes to the vCPU of ``one``."""
         if value >> 40 & 1:
             return one is not self
-        affinity, cluster = affinity_of(one.number), value >> 16 & 0xFF
+        affinity, cluster = one.affinity(), value >> 16 & 0xFF
         cluster |= (value >> 32 & 0xFF) << 8 | (value >> 48 & 0xFF) << 16
         return affinity >> 8 == cluster and bool(value & 0xFFFF & 1 << (affinity & 0xFF))
 
@@ -178,7 +184,7 @@ def _write_router(gic: Interrupts, offset: int, length: int, value: int) -> None
     if irq is not None:
         irq.mpidr = value & 0xFF_FFFF
         interfaces = gic.distributor.interfaces
-        meant = (one.number for one in interfaces if affinity_of(one.number) == irq.mpidr)
+        meant = (one.index for one in interfaces if one.affinity() == irq.mpidr)
         irq.target = next(meant, None)
 
 
@@ -214,7 +220,7 @@ def _read_redist_typer_by_user(gic: Interrupts, offset: int, length: int) -> int
 
 
 def _redist_typer(gic: Interrupts, offset: int, length: int, last: bool) -> int:
-    value = affinity_of(gic.number) << 32 | gic.number << 8 | last * _GICR_TYPER_LAST
+    value = gic.affinity() << 32 | gic.number << 8 | last * _GICR_TYPER_LAST
     return _extract(value, offset, length)
 
 

@@ -1,0 +1,65 @@
+"""The PMU of a vCPU with KVM_ARM_VCPU_PMU_V3."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcpu_scenario.kernels.rules.rule import Rule, recorded
+
+_BETWEEN: Final = "nothing between was looked at"
+
+PMU: Final[tuple[Rule, ...]] = (
+    Rule(
+        "pmu_init_required",
+        (">=5.11",),
+        "KVM_RUN of a vCPU whose PMU was not initialised is EINVAL; before, it runs, and the "
+        "PMU's registers read as zero",
+        recorded(f"Debian's 5.10 and 6.1; {_BETWEEN}: that it is 5.11 is taken from pmu_undefined"),
+    ),
+    Rule(
+        "pmu_registers_narrow",
+        (">=5.15",),
+        "the PMU's registers reset to values that they can have, and what a VMM wrote to "
+        "PMCR_EL0 takes effect at the first KVM_RUN",
+        recorded(f"Debian's 5.10 and 6.1, KVM_GET_ONE_REG; {_BETWEEN}"),
+    ),
+    Rule(
+        "pmu_chosen",
+        (">=5.18",),
+        "a VMM may choose which of the host's PMUs, KVM_ARM_VCPU_PMU_V3_SET_PMU",
+        recorded(f"Debian's 5.10 and 6.1, KVM_HAS_DEVICE_ATTR; {_BETWEEN}"),
+    ),
+    Rule(
+        "pmu_chain_counted",
+        (">=6.1",),
+        "of a chained pair the even counter overflows into the odd one; before, the two are one "
+        "counter of 64 bits, and the even one does not overflow",
+        recorded(f"Debian's 5.10 and 6.1, a guest that counts; {_BETWEEN}"),
+    ),
+    Rule(
+        "pmu_cycle_overflow_lost",
+        ("6.1",),
+        "PMCCNTR_EL0 wraps without its overflow flag, and without an interrupt",
+        recorded("Debian's 5.10, 6.1 and 6.12, a guest that counts"),
+    ),
+    Rule(
+        "pmu_limits_writable",
+        (">=6.11",),
+        "a VMM may take counters away by PMCR_EL0.N before the vCPU first runs; PMCR_EL0 does "
+        "not show the host's identification, event numbers have 10 bits, and PMCEID0_EL0 has CHAIN",
+        recorded(f"Debian's 6.1 and 6.12, KVM_SET_ONE_REG and a guest's reads; {_BETWEEN}"),
+    ),
+    Rule(
+        "pmu_flags_plain",
+        (">=6.16",),
+        "KVM_SET_ONE_REG of PMCNTENSET_EL0, PMCNTENCLR_EL0 and their like is the new value; from "
+        "6.11 on it sets or clears bits, as the guest's write does",
+        recorded(f"Debian's 6.12 and 6.16, KVM_SET_ONE_REG; {_BETWEEN}"),
+    ),
+    Rule(
+        "pmu_counters_chosen",
+        (">=6.16",),
+        "a VMM may say how many counters there are, KVM_ARM_VCPU_PMU_V3_SET_NR_COUNTERS",
+        recorded(f"Debian's 6.12 and 6.16, KVM_HAS_DEVICE_ATTR; {_BETWEEN}"),
+    ),
+)

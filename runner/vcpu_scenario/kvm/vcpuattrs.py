@@ -1,0 +1,58 @@
+"""The device attributes of a vCPU (``Documentation/virt/kvm/devices/vcpu.rst``). Standard library
+only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from vcpu_scenario.kvm import deviceattrs
+from vcpu_scenario.kvm.deviceattrs import Group
+
+KVM_ARM_VCPU_PMU_V3_CTRL: Final = 0
+KVM_ARM_VCPU_PMU_V3_IRQ: Final = 0
+KVM_ARM_VCPU_PMU_V3_INIT: Final = 1
+KVM_ARM_VCPU_PMU_V3_FILTER: Final = 2
+KVM_ARM_VCPU_PMU_V3_SET_PMU: Final = 3
+KVM_ARM_VCPU_PMU_V3_SET_NR_COUNTERS: Final = 4
+
+KVM_PMU_EVENT_ALLOW: Final = 0
+KVM_PMU_EVENT_DENY: Final = 1
+
+PMU_V3: Final = Group(
+    "pmu_v3",
+    KVM_ARM_VCPU_PMU_V3_CTRL,
+    8,
+    {
+        "irq": KVM_ARM_VCPU_PMU_V3_IRQ,
+        "init": KVM_ARM_VCPU_PMU_V3_INIT,
+        "filter": KVM_ARM_VCPU_PMU_V3_FILTER,
+        "set_pmu": KVM_ARM_VCPU_PMU_V3_SET_PMU,
+        "set_nr_counters": KVM_ARM_VCPU_PMU_V3_SET_NR_COUNTERS,
+    },
+)
+GROUPS: Final = {PMU_V3.name: PMU_V3}
+"""By name, ``KVM_ARM_VCPU_*_CTRL`` in lower case. A value is handed over in 8 bytes, of which the
+kernel takes as many as it needs."""
+
+
+def said(number: int, attribute: int) -> str:
+    """An attribute as reports say it: ``pmu_v3 init``."""
+    return deviceattrs.said(GROUPS, number, attribute)
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """``struct kvm_pmu_event_filter``, the value of ``KVM_ARM_VCPU_PMU_V3_FILTER``."""
+
+    base_event: int
+    nevents: int
+    action: int
+
+    @property
+    def value(self) -> int:
+        return self.action << 32 | self.nevents << 16 | self.base_event
+
+    @staticmethod
+    def of(value: int) -> EventFilter:
+        return EventFilter(value & 0xFFFF, value >> 16 & 0xFFFF, value >> 32 & 0xFF)

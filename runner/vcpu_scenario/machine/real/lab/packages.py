@@ -1,0 +1,88 @@
+"""Packages with what guests are made of, a firmware for example: fetched once and kept whole."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vcpu_scenario.machine.real.lab import cache
+from vcpu_scenario.machine.real.lab.apt import (
+    Mirror,
+    PrivateApt,
+    Progress,
+    announce,
+    files_of,
+    machine_mirror,
+)
+from vcpu_scenario.machine.real.lab.errors import LabError, LabUnavailableError
+
+SUITES: Final = ("trixie", "trixie-security")
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.+-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A package on disk."""
+
+    name: str
+    version: str
+    file: Path
+
+
+def path(name: str) -> Kept:
+    """The kept package of that name. Raises :class:`LabError` where it was never fetched, and for
+    what no package is called."""
+    folder = _folder(name)
+    try:
+        version = json.loads((folder / "package.json").read_text())["version"]
+    except (OSError, ValueError, KeyError):
+        raise LabError(
+            f"Debian's {name} is not here; get it with: scenario lab fetch {name}"
+        ) from None
+    return Kept(name, version, folder / "package.deb")
+
+
+def fetch(
+    name: str, mirror: str | None = None, *, update: bool = False, progress: Progress = announce
+) -> Kept:
+    """The newest version of a package, from the cache or from ``mirror`` or this machine's own.
+
+    ``update`` fetches even if one is kept. Raises :class:`LabError`.
+    """
+    folder = _folder(name)
+    if (folder / "package.json").exists() and not update:
+        return path(name)
+    source = Mirror(mirror) if mirror is not None else machine_mirror()
+    with cache.replacing(folder) as work:
+        apt = PrivateApt(work.scratch / "apt", SUITES, source)
+        progress(f"reading the package lists of {', '.join(SUITES)}")
+        apt.update()
+        offered = apt.versions(re.escape(name))
+        if not offered:
+            where = ", ".join(SUITES)
+            raise LabUnavailableError(f"no package {name} in {where}\n{apt.complaints}".rstrip())
+        progress(f"downloading {name} {offered[0].version}")
+        apt.download(offered[:1], work.scratch / "deb")[0].rename(work.entry / "package.deb")
+        (work.entry / "package.json").write_text(json.dumps({"version": offered[0].version}))
+    return path(name)
+
+
+def read(name: str, member: str, limit: int) -> bytes:
+    """The contents of a regular file of a kept package. Raises :class:`LabError`, also for one of
+    more than ``limit`` bytes."""
+    kept = path(name)
+    for info, content in files_of(kept.file):
+        if info.isreg() and info.name.removeprefix("./") == member:
+            if len(content) > limit:
+                raise LabError(f"{member} of {name} has more than {limit:,} bytes")
+            return content
+    raise LabError(f"Debian's {name} {kept.version} has no file {member}")
+
+
+def _folder(name: str) -> Path:
+    if not _NAME.fullmatch(name):  # with a path in it, it would lead out of the cache
+        raise LabError(f"{name!r} is no name of a package")
+    return cache.root() / "packages" / name

@@ -1,0 +1,90 @@
+"""The emulated machine, as the kernel that a case is for or as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from vcpu_scenario.arm64.cpumodels import CORTEX_A57
+from vcpu_scenario.case import Case
+from vcpu_scenario.course import Course
+from vcpu_scenario.kernels.hosts import cpu_of, host
+from vcpu_scenario.kernels.meant import kernels_meant
+from vcpu_scenario.kernels.release import parse_release
+from vcpu_scenario.kernels.table import Kernel
+from vcpu_scenario.machine.interface import Machine, NotModelled, Unsupported
+from vcpu_scenario.running.targets.target import BadTarget, Closing, Create, Found, Lost, Skipped
+from vcpu_scenario.survey import Answers, Survey
+from vcpu_scenario.vmm import surveyor
+from vcpu_scenario.vmm.loop import run_case
+from vcpu_scenario.vmm.stepping import step_through
+
+Given = TypeVar("Given")
+
+
+class Made(Closing):
+    """Machines that ``create`` makes, one for each case."""
+
+    name = "emulated"
+    real = False
+
+    def __init__(self, create: Create) -> None:
+        self._create = create
+        self._last: object = None
+
+    def run(self, case: Case, kernel: str) -> Found:
+        return self._on_one(kernel, lambda machine: run_case(machine, case, self.watch))
+
+    def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
+        return self._on_one(kernel, lambda machine: step_through(machine, case, vmm))
+
+    def ask(self, survey: Survey) -> Answers | Skipped | Lost:
+        try:
+            return self._on_one(self.kernel or "", lambda machine: surveyor.do(machine, survey))
+        except NotModelled as limit:
+            return Skipped(str(limit))
+
+    def _on_one(self, kernel: str, use: Callable[[Machine], Given]) -> Given | Skipped:
+        try:
+            machine = self._create(kernel)
+            self._last = getattr(machine, "kernel", None)
+            try:
+                return use(machine)
+            finally:
+                machine.close()
+        except Unsupported as reason:
+            return Skipped(str(reason))
+
+    def has_rules(self, kernel: str) -> bool:
+        return isinstance(self._last, Kernel) and self._last.name == kernel
+
+
+class Emulated(Made):
+    """The emulated machine."""
+
+    def __init__(self, release: str = "", cpu: str = CORTEX_A57.name) -> None:
+        """``cpu`` is the CPU of a host that names none. Raises
+        :class:`~vcpu_scenario.kernels.hosts.UnknownHost` where none is called so."""
+        from vcpu_scenario.kernels.table import UnknownKernel
+        from vcpu_scenario.kernels.table import kernel as known
+        from vcpu_scenario.machine.emulated.machine import create
+
+        host([cpu])
+        super().__init__(lambda kernel: create(_with_cpu(release or kernel, cpu)))
+        self.name = f"emulated:{release}" if release else "emulated"
+        self.kernel = release or None
+        try:
+            if release:
+                known(release)
+        except UnknownKernel as error:
+            raise BadTarget(
+                f"`{self.name}`: {error}; {kernels_meant(release)}".removesuffix("; ")
+            ) from None
+
+
+def _with_cpu(name: str, cpu: str) -> str:
+    if cpu == CORTEX_A57.name:
+        return name
+    release = parse_release(name)
+    own = cpu_of(release.host) is not CORTEX_A57
+    return name if own else str(release.on(host([cpu, *filter(None, [release.host])])))

@@ -1,0 +1,191 @@
+"""A vCPU's PMU, as Debian's kernels answered in the lab."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from errno import EBUSY, EEXIST, EINVAL, ENODEV, ENXIO
+from typing import Final
+
+import pytest
+from vcpu_scenario.case import Gic
+from vcpu_scenario.ioctls import SetMemoryRegion
+from vcpu_scenario.kvm import vcpuattrs as attrs
+from vcpu_scenario.kvm.registers import id_of, said
+from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
+from vcpu_scenario.machine.interface import KvmError, NotModelled
+
+PMU: Final = attrs.KVM_ARM_VCPU_PMU_V3_CTRL
+IRQ: Final = attrs.KVM_ARM_VCPU_PMU_V3_IRQ
+INIT: Final = attrs.KVM_ARM_VCPU_PMU_V3_INIT
+FILTER: Final = attrs.KVM_ARM_VCPU_PMU_V3_FILTER
+SET_PMU: Final = attrs.KVM_ARM_VCPU_PMU_V3_SET_PMU
+COUNTERS: Final = attrs.KVM_ARM_VCPU_PMU_V3_SET_NR_COUNTERS
+RAM: Final = 0x4000_0000
+STORE: Final = 0xF900_0380  # str x0, [x28]
+MRS_PMCCNTR: Final = 0xD53B_9D00
+MRS_PMEVCNTR0: Final = 0xD53B_E800
+NOP: Final = 0xD503_201F
+
+
+@contextmanager
+def made(
+    kernel: str = "6.12", *, pmu: bool = True, vcpus: int = 1, gic: bool = True
+) -> Iterator[EmulatedMachine]:
+    machine = create(kernel)
+    machine.set_memory_region(SetMemoryRegion(0, RAM, 0x1_0000))
+    machine.create_vcpus(vcpus) if vcpus > 1 else None
+    for number in range(vcpus):
+        machine.select(number)
+        machine.vcpu_init(("psci_0_2", "pmu_v3") if pmu else ("psci_0_2",))
+    machine.select(0)
+    if gic:
+        machine.create_gic(Gic(3, 0x0800_0000, 0x080A_0000))
+    try:
+        yield machine
+    finally:
+        machine.close()
+
+
+def initialise(machine: EmulatedMachine) -> None:
+    machine.set_vcpu_attr(PMU, IRQ, 23)
+    machine.set_vcpu_attr(PMU, INIT, None)
+
+
+def refusal(ask: Callable[..., object], *arguments: object) -> int:
+    with pytest.raises(KvmError) as refused:
+        ask(*arguments)
+    return refused.value.errno
+
+
+def stored(machine: EmulatedMachine, *words: int, **registers: int) -> int:
+    """What a guest of these instructions stores."""
+    machine.write_memory(RAM, b"".join(word.to_bytes(4, "little") for word in (*words, STORE)))
+    for name, value in {"pc": RAM, "x28": 0x0900_0000, **registers}.items():
+        machine.set_one_reg(id_of(name), value)
+    assert machine.kvm_run(instructions=1_000_000, seconds=1) == 0
+    return int.from_bytes(bytes(machine.run.mmio.data), "little")
+
+
+@pytest.mark.parametrize("attr", [IRQ, INIT, FILTER, SET_PMU, COUNTERS])
+def test_a_vcpu_without_the_feature_has_none_of_its_attributes(attr: int) -> None:
+    with made(pmu=False) as machine:
+        assert refusal(machine.has_vcpu_attr, PMU, attr) == ENXIO
+        assert refusal(machine.set_vcpu_attr, PMU, attr, 23) == ENODEV
+        assert refusal(machine.get_vcpu_attr, PMU, IRQ) == ENODEV
+
+
+def test_each_vcpu_has_the_same_private_interrupt_or_a_shared_one_of_its_own() -> None:
+    with made(vcpus=2) as machine:
+        machine.set_vcpu_attr(PMU, IRQ, 23)
+        machine.select(1)
+        assert refusal(machine.set_vcpu_attr, PMU, IRQ, 24) == EINVAL
+        machine.set_vcpu_attr(PMU, IRQ, 40)
+        assert refusal(machine.set_vcpu_attr, PMU, IRQ, 23) == EINVAL
+
+
+def test_an_interrupt_of_the_timers_is_found_at_the_first_run() -> None:
+    with made() as machine:
+        machine.set_vcpu_attr(PMU, IRQ, 27)
+        machine.set_vcpu_attr(PMU, INIT, None)
+        assert machine.kvm_run(instructions=10, seconds=1) == -EINVAL
+
+
+def test_the_timers_keep_theirs_where_the_first_run_failed() -> None:
+    with made() as machine:
+        assert machine.kvm_run(instructions=10, seconds=1) == -EINVAL
+        machine.set_vcpu_attr(PMU, IRQ, 27)
+        assert refusal(machine.set_vcpu_attr, PMU, INIT, None) == EEXIST
+
+
+def test_without_a_vgic_a_pmu_is_initialised_without_an_interrupt() -> None:
+    with made(gic=False) as machine:
+        assert refusal(machine.set_vcpu_attr, PMU, IRQ, 23) == EINVAL
+        machine.set_vcpu_attr(PMU, INIT, None)
+        assert stored(machine, MRS_PMCCNTR) == 0x1DE7_EC7E_DBAD_C0DE
+
+
+@pytest.mark.parametrize(
+    ("kernel", "shown"), [("5.10", 0x2_0101), ("6.1", 0x2_0101), ("7.2", 0x4002_0101)]
+)
+def test_pmceid_has_the_events_of_the_host(kernel: str, shown: int) -> None:
+    with made(kernel) as machine:
+        initialise(machine)
+        assert stored(machine, 0xD53B_9CC0) == shown
+
+
+def test_counters_are_taken_away_before_the_first_run() -> None:
+    with made("6.16") as machine:
+        machine.set_vcpu_attr(PMU, COUNTERS, 2)
+        assert refusal(machine.set_vcpu_attr, PMU, COUNTERS, 7) == EINVAL
+        assert machine.get_one_reg(id_of("pmcr_el0")) == 0x1000
+        assert machine.get_one_reg(id_of("pmcntenset_el0")) == 0x8000_0002
+        initialise(machine)
+        stored(machine, NOP)
+        machine.set_one_reg(id_of("pmcr_el0"), 0x3001)
+        assert machine.get_one_reg(id_of("pmcr_el0")) == 0x1001
+        assert refusal(machine.set_vcpu_attr, PMU, COUNTERS, 2) == EBUSY
+
+
+@pytest.mark.parametrize(
+    ("kernel", "allowed", "counted"),
+    [("6.12", None, 24), ("6.12", 0x11, 24), ("6.12", 0x08, 0), ("5.10", 0x08, 0)],
+)
+def test_an_event_that_the_filter_denies_is_not_counted(
+    kernel: str, allowed: int | None, counted: int
+) -> None:
+    with made(kernel) as machine:
+        if allowed is not None:
+            machine.set_vcpu_attr(PMU, FILTER, attrs.EventFilter(allowed, 1, 0).value)
+        initialise(machine)
+        for name, value in (("pmcntenset_el0", 1 << 31), ("pmccfiltr_el0", 0), ("pmccntr_el0", 0)):
+            machine.set_one_reg(id_of(name), value)
+        machine.set_one_reg(id_of("pmcr_el0"), 0x3001)
+        assert stored(machine, NOP, NOP, MRS_PMCCNTR) == counted
+
+
+@pytest.mark.parametrize(("filtered", "counted"), [(0, 3), (1 << 31, 0), (1 << 30, 3)])
+def test_a_counter_takes_the_exception_levels_of_its_type(filtered: int, counted: int) -> None:
+    """The guest is at EL1."""
+    with made() as machine:
+        initialise(machine)
+        for name, value in (("pmevtyper0_el0", 8 | filtered), ("pmevcntr0_el0", 0)):
+            machine.set_one_reg(id_of(name), value)
+        machine.set_one_reg(id_of("pmcntenset_el0"), 1)
+        machine.set_one_reg(id_of("pmcr_el0"), 0x3001)
+        assert stored(machine, NOP, NOP, MRS_PMEVCNTR0) == counted
+
+
+def test_a_snapshot_of_its_registers_goes_into_another_vm() -> None:
+    with made("7.2") as machine, made("7.2") as other:
+        machine.set_one_reg(id_of("pmevtyper3_el0"), 0x1E)
+        of_pmu = [reg for reg in machine.reg_list() if "(pm" in said(reg)]
+        values = [machine.get_one_reg(reg) for reg in of_pmu]
+        for reg, value in zip(of_pmu, values, strict=True):
+            other.set_one_reg(reg, value)
+        assert len(of_pmu) == 74
+        assert [other.get_one_reg(reg) for reg in of_pmu] == values
+
+
+def test_what_is_not_known_of_a_pmu_is_said() -> None:
+    with made() as machine:
+        with pytest.raises(NotModelled, match="perf's type 10"):
+            machine.set_vcpu_attr(PMU, SET_PMU, 10)
+        with pytest.raises(NotModelled, match="group 1"):
+            machine.has_vcpu_attr(1, 0)
+        machine.set_vcpu_attr(PMU, IRQ, 40)
+        with pytest.raises(NotModelled, match="an SPI"):
+            machine.set_vcpu_attr(PMU, INIT, None)
+    for kernel in ("5.7", "6.12+cortex-a76"):
+        other = create(kernel)
+        with pytest.raises(NotModelled, match="the PMU of a cortex"):
+            other.vcpu_init(("psci_0_2", "pmu_v3"))
+        other.close()
+
+
+def test_a_step_is_not_ended_by_a_timer_that_never_fires() -> None:
+    """Nothing is left to wait for: neither a timer nor a counter."""
+    with made(pmu=False) as machine:
+        machine.set_one_reg(id_of("cntv_ctl_el0"), 1)
+        machine.set_one_reg(id_of("cntv_ctl_el0"), 0)
+        assert stored(machine, NOP, x0=5) == 5
