@@ -146,6 +146,12 @@ def test_a_run_that_is_long_is_not_run_again_for_each_rule(monkeypatch: pytest.M
     assert failed(wrong, "6.12").causes == ()
 
 
+def test_a_guest_with_a_console_is_not_run_again_for_each_rule() -> None:
+    wrong = RIGHT.replace("imm: 7", "imm: 8")
+    assert failed(wrong, "6.12").causes
+    assert failed(wrong.replace("pl011}", "pl011, console: true}"), "6.12").causes == ()
+
+
 def test_causes_are_rules_of_the_table() -> None:
     known = {rule.name for rule in RULES}
     result = failed(RIGHT.replace("imm: 7", "imm: 8"), "6.12")
