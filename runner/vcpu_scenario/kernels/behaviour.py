@@ -143,6 +143,7 @@ class Behaviour:
     # Hosts.
     pkvm_debug_mdscr_lost: bool = False
     gicv3_trapped: bool = False
+    hyp_bpr1_looks_at_value: bool = False
     pkvm_vm_copied: bool = False
     pkvm_irq_lines_lost: bool = False
     pkvm_serror_lost: bool = False

@@ -89,4 +89,19 @@ HOSTS: Final[tuple[Rule, ...]] = (
         ),
         host="gicv3-trapped",
     ),
+    Rule(
+        "hyp_bpr1_looks_at_value",
+        (">=7.0",),
+        "hyp leaves ICC_BPR1_EL1 as it is if bit 4 of the value written is set; before, if "
+        "ICC_CTLR_EL1.CBPR was",
+        recorded("Debian's 6.17 against 7.2 with kvm-arm.vgic_v3_*_trap=1"),
+        (
+            Commit(
+                "4a03431b742b",
+                "KVM: arm64: gic-v3: Switch vGIC-v3 to use generated ICH_VMCR_EL2",
+                "7.0",
+            ),
+        ),
+        host="gicv3-trapped",
+    ),
 )

@@ -166,7 +166,8 @@ def _emulate_icc(vcpu: Vcpu, exception: int) -> int | None:
     if is_read:
         cpu.set_x(rt, hypicc.read(gic.cpuif, encoding))
     else:
-        hypicc.write(gic.cpuif, encoding, 0 if rt == 31 else cpu.x(rt))
+        value = 0 if rt == 31 else cpu.x(rt)
+        hypicc.write(gic.cpuif, encoding, value, vcpu.behaviour)
     cpu.sync_interrupt_lines()
     return _settled(vcpu)
 
