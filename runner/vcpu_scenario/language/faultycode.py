@@ -14,6 +14,7 @@ from vcpu_scenario.source import did_you_mean
 _WORD: Final = re.compile(r"[A-Za-z_.$][\w.$]*")
 _UNDEFINED: Final = re.compile(r"`([A-Za-z_.$][\w.$]*)` is not defined")
 
+_MISSING: Final = re.compile(r"is not defined|can't resolve")
 _SUM: Final = re.compile(r"\*UND\*|relocatable expression")
 
 
@@ -30,10 +31,14 @@ class Faulty:
         not be read, or has the name of a label."""
         devices = self._scope.devices_written
         unread = devices - self._scope.devices.keys()
-        if not unread.isdisjoint(_WORD.findall(problem.message)):
+        is_of_name = _MISSING.search(problem.message) or _SUM.search(problem.message)
+        if self._scope.loses_devices and is_of_name:
+            return True
+        line = _WORD.findall(self._line(problem.line))
+        if not unread.isdisjoint((*_WORD.findall(problem.message), *line)):
             return True
         clashing = devices & self.defined
-        return not clashing.isdisjoint(_WORD.findall(self._line(problem.line)))
+        return not clashing.isdisjoint(line)
 
     def in_words(self, problem: Problem) -> Problem:
         """The problem by the name that it is about, if it is about one, and what to do about it."""

@@ -174,10 +174,12 @@ class _Loader:
         )
         told = root.faulty or any(map(_selects_faultily, nodes))
         sound = self.whole and bool(self.rows) and not told and len(problems) == before
-        if sound and self._check_size(audience):
-            check_reachable(audience, self.rows, problems)
+        sized = sound and self._check_size(audience)
         reader = ClauseReader.of(audience, held)
         combinations = tuple(self._combinations(reader))
+        if sized:
+            # A value that is wrong where it stands may be why none is as a clause asks.
+            check_reachable(audience, self.rows, problems, told=len(problems) > before)
         if sound and conditions:
             reader.report(problems)
         return Scenario(

@@ -15,8 +15,11 @@ from vcpu_scenario.language.params import Parameters
 from vcpu_scenario.language.scope import Problems
 
 
-def check_reachable(audience: Audience, rows: Sequence[Parameters], problems: Problems) -> None:
-    """Reports each clause that is the first to fit no case at all."""
+def check_reachable(
+    audience: Audience, rows: Sequence[Parameters], problems: Problems, *, told: bool = False
+) -> None:
+    """Reports each clause that is the first to fit no case at all; one that asks for values of
+    parameters that there are not only if something is not ``told`` already."""
     clauses = audience.clauses
     # Sets of clauses, a bit for each: what fits a kernel with a VMM, and what fits parameters.
     restricted = tuple(clause.restriction for clause in clauses)
@@ -33,6 +36,7 @@ def check_reachable(audience: Audience, rows: Sequence[Parameters], problems: Pr
                 audience,
                 rows,
                 problems,
+                told,
             )
 
 
@@ -56,6 +60,7 @@ def _report(
     audience: Audience,
     rows: Sequence[Parameters],
     problems: Problems,
+    told: bool,
 ) -> None:
     if takers:
         lines = sorted({taker.span.line for taker in takers})
@@ -73,7 +78,8 @@ def _report(
             expected=f"a range within {KNOWN_RELEASES[0]}..{KNOWN_RELEASES[-1]}",
         )
     elif not any(clause.fits_params(row) for row in rows):
-        problems.add("no combination of parameters has these values", clause.span)
+        if not told:
+            problems.add("no combination of parameters has these values", clause.span)
     elif clause.vmms is not None and not set(clause.vmms) & set(audience.vmms):
         problems.add(
             "the scenario is run with no such VMM",

@@ -27,6 +27,8 @@ U64: Final = (1 << 64) - 1
 IPA_LIMIT: Final = 1 << 40
 """The guest's physical address space: 40 bits, what ``KVM_CREATE_VM`` with type 0 gives."""
 PAGE: Final = 4096
+_WIDEST: Final = 2048
+"""Bits of the widest register."""
 
 _NUMBER: Final = (
     r"(0[xX][0-9A-Fa-f_]*[0-9A-Fa-f]|0[oO][0-7_]*[0-7]|[0-9](?:[0-9_]*[0-9])?)([KMGT]iB)?"
@@ -132,6 +134,8 @@ class Scope:
     registers_of: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """The addresses of registers that have a name, by device."""
     devices_written: frozenset[str] = frozenset()
+    loses_devices: bool = False
+    """One at least has such a fault that not even its name is known."""
     """Names of devices, also of those in which something is wrong."""
     vcpus: int = 1
     created: set[int] = field(default_factory=set)
@@ -215,7 +219,8 @@ class Scope:
         seen: dict[str, Scalar] = {}
         for key, value in node.entries if isinstance(node, Map) else ():
             name = self.register(key)
-            number = self.address(value, 64 if name is None else 8 * size_of(id_of(name)))
+            # Of one that is none, a value of any size may be meant.
+            number = self.address(value, _WIDEST if name is None else 8 * size_of(id_of(name)))
             if name is None:
                 continue
             if (first := seen.setdefault(name, key)) is not key:

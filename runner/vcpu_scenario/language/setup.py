@@ -74,7 +74,9 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         scope.complete &= not is_faulty(guest.get("symbols"))
     devices = read_devices(root.get("devices"), scope)
     scope.devices, scope.registers_of = devices.addresses, devices.registers
-    scope.devices_written = _names_of(root.get("devices"))
+    written = root.get("devices")
+    scope.devices_written = _names_of(written)
+    scope.loses_devices = isinstance(written, Map) and written.faulty
     program = read_program(guest, scope, sources) if isinstance(guest, Map) else Program(ok=False)
     scope.labels = program.symbols
     scope.complete &= program.ok
@@ -89,6 +91,8 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     vcpus, quantum = root.get("vcpus"), root.get("quantum")
     if vcpus is not None:
         scope.vcpus = scope.number(vcpus, low=1, high=_MAX_VCPUS)
+    elif root.faulty:  # it may be what is misspelt
+        scope.vcpus = _MAX_VCPUS
     if quantum is not None and scope.vcpus == 1:
         scope.problems.add(
             "one vCPU takes no turns", quantum.span, help="leave `quantum` out, or say `vcpus`"

@@ -20,7 +20,7 @@ from vcpu_scenario.kernels.table import CAPABILITY_RULES, Kernel, kernel, with_r
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine
 from vcpu_scenario.machine.interface import Unsupported
 from vcpu_scenario.trace import Ending, Trace
-from vcpu_scenario.verdict.records import END, Cause, Mismatch
+from vcpu_scenario.verdict.records import END, Cause, Kind, Mismatch
 from vcpu_scenario.verdict.traces import first_other_exit
 from vcpu_scenario.vmm.loop import run_case
 
@@ -107,6 +107,8 @@ def _behind(
 
 def _breaks(other: Mismatch, mismatch: Mismatch) -> bool:
     """Whether ``other`` breaks the text that ``mismatch`` breaks, or the whole around it."""
+    if other.kind is Kind.CUT is not mismatch.kind:
+        return False  # all that was compared holds
     one, whole = mismatch.span, other.span
     return (
         one.file == whole.file

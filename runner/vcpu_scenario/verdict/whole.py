@@ -7,6 +7,7 @@ from typing import Final
 
 from vcpu_scenario.case import ImmediateExit, PendSignal
 from vcpu_scenario.expectation import Expectation
+from vcpu_scenario.expectation import Final as FinalState
 from vcpu_scenario.trace import Ending, Trace
 from vcpu_scenario.verdict import match
 from vcpu_scenario.verdict.records import Kind, Mismatch
@@ -35,9 +36,15 @@ def is_asked_for(trace: Trace) -> bool:
     return any(isinstance(deed, ImmediateExit | PendSignal) for deed in did)
 
 
+def _looks_at_the_run(expectation: Expectation) -> bool:
+    """Whether it speaks of what a run does: of one that is lost, its debugger is told no more."""
+    of_run = expectation.exits is not None or expectation.never or expectation.final != FinalState()
+    return expectation.stops is None and bool(of_run)
+
+
 def _is_expected(expectation: Expectation, trace: Trace) -> bool:
-    if is_asked_for(trace) or expectation.stops is not None:
-        return True  # of a guest that is lost its debugger is told no more
+    if is_asked_for(trace) or not _looks_at_the_run(expectation):
+        return True
     last, state = trace.exits[-1], match.states(trace.exits)[-1]
     return any(
         item.kind in _INTERRUPTIONS and not match.cost(item, last, state)
