@@ -43,6 +43,11 @@
 /* BRK #0 */
 #define BRK_0		0xd4200000
 
+/* Headers of Linux 6.15 have it */
+#ifndef KVM_CAP_ARM_WRITABLE_IMP_ID_REGS
+#define KVM_CAP_ARM_WRITABLE_IMP_ID_REGS	239
+#endif
+
 static int kvm_fd;
 
 static int vm_fd;
