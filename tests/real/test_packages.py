@@ -50,13 +50,18 @@ def test_a_package_is_fetched_by_its_name_and_kept(
 
 
 @pytest.mark.slow
-def test_a_file_that_a_package_has_not_is_missed(debian: Debian, tmp_path: Path) -> None:
+def test_a_file_that_a_package_has_not_is_an_error_where_it_is_named(
+    debian: Debian, tmp_path: Path
+) -> None:
     debian.holds("firmware-for-it", "1-1", {"usr/lib/it/fw.bin": BRK})
     packages.fetch("firmware-for-it")
     with pytest.raises(LabError, match=r"firmware-for-it 1-1 has no file usr/lib/fw\.bin"):
         packages.read("firmware-for-it", "usr/lib/fw.bin", 100)
     with pytest.raises(LabError, match="more than 3 bytes"):
         packages.read("firmware-for-it", "usr/lib/it/fw.bin", 3)
+    with pytest.raises(InvalidScenario, match=r"2:17.*has no file usr/lib/fw\.bin") as caught:
+        load(written(tmp_path, "firmware-for-it/usr/lib/fw.bin"))
+    assert "expected" not in str(caught.value)
 
 
 @pytest.mark.slow

@@ -62,6 +62,15 @@ def test_a_guest_that_hangs_where_nobody_expects_it_is_a_failure(clause: str) ->
     assert verdict(HANG, clause) == ("fail", ["cut"])
 
 
+STOPS = "vmm: [plain], stops: []"
+
+
+@pytest.mark.parametrize("beside", ["never: [system_event: {}]", "final: {regs: {x5: 0}}"])
+def test_stops_alone_excuse_a_hang_and_what_stands_beside_them_does_not(beside: str) -> None:
+    assert verdict(HANG, STOPS) == ("pass", [])
+    assert verdict(HANG, f"{STOPS}, {beside}") == ("fail", ["cut"])
+
+
 def test_a_hang_that_is_expected_is_none() -> None:
     assert verdict(HANG, "exits: [interrupted: {}]") == ("pass", [])
     assert verdict(HANG, "final: {regs: {x5: 0}}", "before: [immediate_exit: true]") == ("pass", [])

@@ -23,10 +23,11 @@ class Missing(Unreadable):
 def read_distributed(name: str) -> bytes:
     """The contents of what ``name`` names; once for all combinations of a matrix.
 
-    Raises :class:`Missing`, and :class:`Unreadable` for what is no such name.
+    Raises :class:`Missing`, and :class:`Unreadable` for what is no such name, or names a file that
+    its package does not have.
     """
     from vcpu_scenario.machine.real.lab import kernels, packages
-    from vcpu_scenario.machine.real.lab.errors import LabError
+    from vcpu_scenario.machine.real.lab.errors import LabError, NotFetchedError
 
     named = name.removeprefix(PREFIX)
     packaged = _PACKAGED.fullmatch(named)
@@ -35,8 +36,10 @@ def read_distributed(name: str) -> bytes:
             return read_regular(kernels.path(named).image, _MOST)
         if packaged is not None:
             return packages.read(packaged["package"], packaged["path"], _MOST)
-    except (LabError, Unreadable) as fault:
+    except NotFetchedError as fault:
         raise Missing(str(fault)) from None
+    except LabError as fault:
+        raise Unreadable(str(fault)) from None
     raise Unreadable(
         "it is no release of Linux, and no file of a package",
         "debian:6.12, debian:6.12.107 and debian:u-boot-qemu/usr/lib/u-boot/qemu_arm64/u-boot.bin "

@@ -50,10 +50,15 @@ class Folder:
         self.problems.add(
             f"cannot read the file {quoted(name.text)}: {found}",
             name.span,
-            expected=" or ".join(f"a file in {folder}/" for folder in (self.path, *self.allowed)),
+            expected=self._whence(name.text),
             help=found.help,
         )
         return None
+
+    def _whence(self, name: str) -> str:
+        if name.startswith(PREFIX):
+            return ""
+        return " or ".join(f"a file in {folder}/" for folder in (self.path, *self.allowed))
 
     def _fetch(self, name: str) -> bytes | Unreadable:
         try:

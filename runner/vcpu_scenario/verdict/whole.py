@@ -37,9 +37,10 @@ def is_asked_for(trace: Trace) -> bool:
 
 
 def _looks_at_the_run(expectation: Expectation) -> bool:
-    """Whether it speaks of what a run does: of one that is lost, its debugger is told no more."""
+    """Whether it speaks of what a run does; of ``stops`` alone it does not: of a guest that is
+    lost its debugger is told no more."""
     of_run = expectation.exits is not None or expectation.never or expectation.final != FinalState()
-    return expectation.stops is None and bool(of_run)
+    return bool(of_run)
 
 
 def _is_expected(expectation: Expectation, trace: Trace) -> bool:

@@ -11,6 +11,10 @@ class LabUnavailableError(LabError):
     """What the lab needs is not to be had here: QEMU, apt, a package. A reason to skip it."""
 
 
+class NotFetchedError(LabError):
+    """What is named is not in the cache; the text says how it gets there."""
+
+
 class BootError(LabError):
     """The kernel did not get as far as running cases; ``console`` is what it printed."""
 

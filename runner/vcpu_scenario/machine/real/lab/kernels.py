@@ -19,7 +19,11 @@ from vcpu_scenario.machine.real.lab.apt import (
     files_of,
     machine_mirror,
 )
-from vcpu_scenario.machine.real.lab.errors import LabError, LabUnavailableError
+from vcpu_scenario.machine.real.lab.errors import (
+    LabError,
+    LabUnavailableError,
+    NotFetchedError,
+)
 
 CATALOGUE: Final[dict[str, tuple[str, ...]]] = {
     "5.10": ("bullseye",),
@@ -69,11 +73,11 @@ def list_kernels() -> list[Listed]:
 
 
 def path(name: str) -> Kernel:
-    """The kept kernel of that name. Raises :class:`LabError` where it was never fetched, and for
-    what is no release."""
+    """The kept kernel of that name. Raises :class:`NotFetchedError` where it is not here, and
+    :class:`LabError` for what is no release."""
     kept = _kept(name)
     if kept is None:
-        raise LabError(f"kernel {name} is not here; get it with: scenario lab fetch {name}")
+        raise NotFetchedError(f"kernel {name} is not here; get it with: scenario lab fetch {name}")
     return kept
 
 

@@ -17,7 +17,11 @@ from vcpu_scenario.machine.real.lab.apt import (
     files_of,
     machine_mirror,
 )
-from vcpu_scenario.machine.real.lab.errors import LabError, LabUnavailableError
+from vcpu_scenario.machine.real.lab.errors import (
+    LabError,
+    LabUnavailableError,
+    NotFetchedError,
+)
 
 SUITES: Final = ("trixie", "trixie-security")
 _NAME: Final = re.compile(r"[a-z][a-z0-9.+-]+")
@@ -33,13 +37,13 @@ class Kept:
 
 
 def path(name: str) -> Kept:
-    """The kept package of that name. Raises :class:`LabError` where it was never fetched, and for
-    what no package is called."""
+    """The kept package of that name. Raises :class:`NotFetchedError` where it is not here, and
+    :class:`LabError` for what no package is called."""
     folder = _folder(name)
     try:
         version = json.loads((folder / "package.json").read_text())["version"]
     except (OSError, ValueError, KeyError):
-        raise LabError(
+        raise NotFetchedError(
             f"Debian's {name} is not here; get it with: scenario lab fetch {name}"
         ) from None
     return Kept(name, version, folder / "package.deb")
