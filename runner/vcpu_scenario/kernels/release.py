@@ -258,6 +258,7 @@ def parse_range(texts: str | Iterable[str]) -> KernelRange:
     return KernelRange(tuple(_term(text) for text in named))
 
 
+@lru_cache(maxsize=1 << 10)
 def _term(text: str) -> _Term:
     parts = _COMPARATOR.sub(r" \1", text).split()
     bounds: list[_Bound] = []

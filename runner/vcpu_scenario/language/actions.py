@@ -39,7 +39,7 @@ from vcpu_scenario.ioctls import (
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.memory import Bytes, Memory, joined, read_placed, read_slot
-from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, is_faulty
+from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
 from vcpu_scenario.language.scope import Scope
 from vcpu_scenario.source import quoted
 
@@ -150,7 +150,7 @@ class Doings:
         return slot
 
     def complain(self, message: str, node: Node, *, found: str, expected: str) -> None:
-        if not is_faulty(node):  # of which its own fault is told
+        if not self.scope.problems.spoil(node):  # of which its own fault is told
             self.scope.problems.add(message, node.span, found=found, expected=expected)
 
 
@@ -194,7 +194,9 @@ def _read_item(item: Node, doings: Doings) -> Iterable[Action]:
     key, value = entries[0]
     before = doings.scope.problems.reports
     done = tuple(actions.read(key, value, doings))
-    if errno is not None and (is_faulty(value) or doings.scope.problems.reports > before):
+    if errno is not None and (
+        doings.scope.problems.spoil(value) or doings.scope.problems.reports > before
+    ):
         return done
     if errno is None:
         created = (action.vcpu for action in done if isinstance(action, CreateVcpu))

@@ -20,7 +20,7 @@ from vcpu_scenario.language.actions import check_snapshots
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.exits import ReadExit, read_register_checks
 from vcpu_scenario.language.final import check_whole, read_final
-from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty
+from vcpu_scenario.language.nodes import Map, Node, Scalar
 from vcpu_scenario.language.nodes import Sequence as Items
 from vcpu_scenario.language.possible import check_order, check_possible, means_of
 from vcpu_scenario.language.sense import check_asserts, check_never
@@ -44,7 +44,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
     never = _never(node.get("never"), setup)
     stops = _stops(node.get("stops"), setup)
     check_doings(setup.doings, setup.memory)
-    if setup.clean and not is_faulty(node):
+    if setup.clean and not problems.spoil(node):
         check_snapshots(setup.doings)
     final = read_final(node.get("final"), setup)
     about = node.get("about")
@@ -73,7 +73,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         lists_registers=final.reg_list is not None,
         final_regs=tuple(dict.fromkeys(check.reg for check in final.regs)),
     )
-    if setup.clean and not is_faulty(node) and problems.reports == before:
+    if setup.clean and not problems.spoil(node) and problems.reports == before:
         check_possible(exits or (), expectation, means_of(case), problems)
         check_order(exits or (), case, problems)
         check_asserts(expectation, node, problems)

@@ -136,7 +136,7 @@ def _code(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
     except NoAssembler as error:
         scope.problems.add("this code needs an assembler", node.span, found=str(error))
         return _failed(base)
-    lines = {addr: place.line(number) for addr, number in assembled.lines.items()}
+    lines = place.lines(assembled.lines)
     if not assembled.code:
         scope.problems.add("the code is empty", node.span, expected="at least one instruction")
         return _failed(base)

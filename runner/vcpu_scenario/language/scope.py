@@ -20,7 +20,7 @@ from vcpu_scenario.kvm.registers import (
     reg_id,
     size_of,
 )
-from vcpu_scenario.language.nodes import Map, Node, Scalar
+from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty
 from vcpu_scenario.source import Diagnostic, Span, did_you_mean, quoted
 
 U64: Final = (1 << 64) - 1
@@ -83,6 +83,10 @@ class Problems:
 
     def __len__(self) -> int:
         return len(self._found)
+
+    def spoil(self, node: Node | None) -> bool:
+        """Whether something was taken out within ``node``, which is never done untold."""
+        return bool(self._found or self.renamed) and is_faulty(node)
 
     def add(
         self,

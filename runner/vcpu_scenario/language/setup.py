@@ -136,7 +136,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     check_doings(doings, memory)
     limits = root.get("limits")
     limited = isinstance(limits, Map) and limits.get("exits") is not None
-    clean = problems.reports == reports and not _is_faulty_but_for_clauses(root)
+    clean = problems.reports == reports and not (problems and _is_faulty_but_for_clauses(root))
     return Setup(
         case,
         program,

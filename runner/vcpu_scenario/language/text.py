@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from vcpu_scenario.language.nodes import Scalar
 from vcpu_scenario.source import Span
@@ -23,6 +24,11 @@ class TextPlace:
     def point(self, number: int, column: int) -> Span:
         """The word at ``column`` of line ``number``, both from 1."""
         return self._span(number, column)
+
+    def lines(self, numbers: Mapping[int, int]) -> Mapping[int, Span]:
+        """For each address the line whose number it has in ``numbers``, found when asked for:
+        most are never."""
+        return _Lines(self, numbers)
 
     def _span(self, number: int, column: int | None) -> Span:
         span = self.scalar.span
@@ -50,6 +56,21 @@ class TextPlace:
             first = min(indent + column - 1, len(raw))
             last = first + len(_first_word(raw[first:]))
         return Span(span.file, line_number, first + 1, line_number, max(first, last) + 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lines(Mapping[int, Span]):
+    place: TextPlace
+    numbers: Mapping[int, int]
+
+    def __getitem__(self, address: int) -> Span:
+        return self.place.line(self.numbers[address])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.numbers)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
 
 
 def _blanks(line: str) -> int:

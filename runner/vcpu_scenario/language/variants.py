@@ -12,7 +12,7 @@ from vcpu_scenario.language.audience import Audience, Selector, Standing
 from vcpu_scenario.language.bycase import rewritten
 from vcpu_scenario.language.clauses import Clause, read_clause
 from vcpu_scenario.language.conditions import Conditions, Course
-from vcpu_scenario.language.nodes import Map, is_faulty
+from vcpu_scenario.language.nodes import Map
 from vcpu_scenario.language.params import Parameters, shown
 from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.language.seen import Seen
@@ -100,7 +100,7 @@ class ClauseReader:
         if not (conditions.items or conditions.keys):
             return {0: read_clause(node, setup)}
         # What was taken out, or is wrong, may have been for this or that case.
-        if is_faulty(node) or not conditions.sound:
+        if setup.scope.problems.spoil(node) or not conditions.sound:
             setup = setup._replace(clean=False)
         own = [spot for spot in self.spots if spot.first(fitting) == number]
         if own:
