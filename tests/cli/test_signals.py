@@ -251,6 +251,29 @@ def test_what_is_compared_or_recorded_until_a_signal_is_not_lost(
         assert "differ between emulated:6.12 and emulated:5.10" in out
 
 
+HANGS = """\
+title: runs for an hour
+guest: {words: [0x14000000]}
+limits: {instructions: 90_000_000_000, seconds: 300}
+expect: [{exits: [interrupted: {}]}]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", SIGNALS[1:])
+def test_a_case_that_takes_hours_ends_after_one_signal(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    (tmp_path / "made.vcpu.yaml").write_text(HANGS)
+    process = start("run", tmp_path, "--kernel", "6.12")
+    wait_for(lambda: working(process, 1.0))
+    process.send_signal(number)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2, err
+    assert err.splitlines()[-1] == "interrupted: 1 of 1 cases were not run"
+    assert members(process.pid) == []
+
+
 @pytest.mark.slow
 def test_scenarios_that_are_recorded_when_a_signal_comes_are_whole(tmp_path: Path) -> None:
     for name in map(str, range(200)):

@@ -1,20 +1,27 @@
 """Ctrl-C, SIGTERM and SIGHUP: what is done is reported, and nothing is left behind.
 
 The first asks a run to end after the case at hand, one that comes later gives up that case too;
-after either the report is written. Outside a run the first ends the command. The status is 2.
+after either the report is written. Who sends SIGTERM or SIGHUP seldom sends another but SIGKILL
+before long, so that the case at hand has but a few seconds. Outside a run the first ends the
+command. The status is 2.
 """
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from vcpu_scenario.host import signals
 from vcpu_scenario.host.signals import SIGNALS
 
 T = TypeVar("T")
+
+GRACE: Final = 5.0
+"""Seconds that the case at hand has to end after SIGTERM or SIGHUP."""
 
 
 class Interrupt:
@@ -28,6 +35,7 @@ class Interrupt:
         self.asked = False
         self._then = then
         self._before: dict[signal.Signals, Any] = {}
+        self._patience: threading.Timer | None = None
 
     def __enter__(self) -> Interrupt:
         for number in SIGNALS:
@@ -41,6 +49,8 @@ class Interrupt:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -49,6 +59,10 @@ class Interrupt:
         if not self.asked:
             self.asked = True
             self._then()
+            if number != signal.SIGINT:
+                self._patience = threading.Timer(GRACE, os.kill, (os.getpid(), number))
+                self._patience.daemon = True
+                self._patience.start()
         elif another:
             raise KeyboardInterrupt
 
