@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from vcpu_scenario.case import Limits
 from vcpu_scenario.expectation import (
+    Acting,
     EventfdCheck,
     Expectation,
     Final,
@@ -64,6 +66,15 @@ def test_an_action_that_was_refused_is_named() -> None:
         "the kernel refused what the VMM did at exit 0: KVM_SET_VCPU_EVENTS",
         "missing: debug exit, step at next",
     ]
+
+
+@pytest.mark.parametrize(("lines", "told"), [((7,), 7), ((7, 9), 20), ((), 20)])
+def test_a_refusal_stands_where_its_action_does_if_one_text_alone_asks_for_it(
+    lines: tuple[int, ...], told: int
+) -> None:
+    trace = replace(RAN, ended=Ending.REFUSED, refused="KVM_SET_VCPU_EVENTS")
+    acting = (*(Acting(0, span(line)) for line in lines), Acting(1, span(8)))
+    assert judged(clause([step(1, "poll")], acting=acting), trace)[0].span.line == told
 
 
 def test_a_run_that_was_cut_says_so_with_what_is_missing() -> None:

@@ -85,7 +85,7 @@ def _exit(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> Read
     actions = read_actions(then, doings)
     if reply is not None:
         actions = (SetMmioData(doings.scope.word(reply)), *actions)
-    acting = reply if reply is not None else then
+    acting = then if then is not None else reply  # more can go wrong with the one
     return ReadExit(expected, actions, acting.span if acting is not None and actions else None)
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from vcpu_scenario.case import Limits
 from vcpu_scenario.expectation import Check, Expectation, Xfail
 from vcpu_scenario.kvm.errnos import errno_name
+from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Ending, Stop, Trace, Unmodelled
 from vcpu_scenario.verdict.doings import not_done, not_reacted
 from vcpu_scenario.verdict.exits import NO_FURTHER, compare_exits, compare_never
@@ -175,9 +176,15 @@ def _refused_action(expectation: Expectation, trace: Trace) -> Iterator[Mismatch
         yield Mismatch(
             Kind.REFUSED,
             f"{_WHO.get(trace.ended, _REFUSED)}{where}: {trace.refused}",
-            expectation.span,
+            _asks_at(expectation, last) or expectation.span,
             exit=last if trace.exits else None,
         )
+
+
+def _asks_at(expectation: Expectation, exit_: int) -> Span | None:
+    """The one text that asks the VMM to do something after that exit; None if several do."""
+    spans = {acting.span for acting in expectation.acting if acting.exit == exit_}
+    return spans.pop() if len(spans) == 1 else None
 
 
 _REFUSED: Final = "the kernel refused what the VMM did"
