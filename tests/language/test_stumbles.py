@@ -319,3 +319,18 @@ def test_an_elf_file_of_which_parts_lie_far_apart_has_a_slot_for_each(tmp_path: 
     (tmp_path / "near.elf").write_bytes(high.build())
     with pytest.raises(InvalidScenario, match="beyond the guest's physical address space"):
         loads(text.replace("far", "near"), tmp_path / "t.vcpu.yaml")
+
+
+DEBUG = "debug: {software_breakpoints: true}\n"
+CODE = "title: t\nguest: {at: 0x40000000, code: 'brk #1; room: .skip 8; brk #2'}\n" + DEBUG + EXPECT
+WORDS = CODE.replace(
+    "code: 'brk #1; room: .skip 8; brk #2'", "words: [0xd4200020, 0, 0, 0xd4200040]"
+)
+
+
+@pytest.mark.parametrize("text", [CODE, WORDS])
+@pytest.mark.parametrize("at", [0x40000000, 0x40000008])
+def test_bytes_over_code_are_an_error_and_in_room_for_them_are_not(text: str, at: int) -> None:
+    placed = "data: [{at: %#x, words: [1, 2]}]\n"
+    assert "these bytes lie over the guest's code" in complaints(text + placed % at)
+    assert loads(text + placed % 0x40000004)

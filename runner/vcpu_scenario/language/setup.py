@@ -14,7 +14,6 @@ from vcpu_scenario.language.devices import Devices, read_devices
 from vcpu_scenario.language.exits import ExitReader
 from vcpu_scenario.language.guest import Program, Sources, read_program
 from vcpu_scenario.language.memory import (
-    Bytes,
     Memory,
     check_added,
     check_in_memory,
@@ -25,6 +24,7 @@ from vcpu_scenario.language.memory import (
     read_placed,
 )
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, is_faulty
+from vcpu_scenario.language.placed import check_loads
 from vcpu_scenario.language.reactions import ReadReaction, read_on
 from vcpu_scenario.language.renamed import said_twice
 from vcpu_scenario.language.scope import Problems, Scope
@@ -86,7 +86,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     memory.complete &= _is_whole(root, "memory")
     data = [read_placed(item, scope, folder) for item in _items(root.get("data"))]
     check_overlaps([*memory.regions, *devices.regions], scope)
-    _check_loads(program, data, memory, scope)
+    check_loads(program, data, memory, scope)
 
     vcpus, quantum = root.get("vcpus"), root.get("quantum")
     if vcpus is not None:
@@ -103,7 +103,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         around = memory.slots, devices.gic, devices.userspace
         tree = program.tree.of(*around, psci=psci, vcpus=scope.vcpus)
         program = replace(program, loads=(*program.loads, tree))
-        _check_loads(program, [], memory, scope)
+        check_loads(program, [], memory, scope)
     doings = Doings(scope, folder)
     debug = root.get("debug")
     setup = read_first_actions(root.get("setup"), doings)
@@ -184,16 +184,6 @@ def _check_names(devices: Node | None, program: Program, scope: Scope) -> None:
                 key.span,
                 expected="a name of its own for each",
             )
-
-
-def _check_loads(program: Program, data: list[Bytes], memory: Memory, scope: Scope) -> None:
-    span = program.span
-    for load in program.loads if span is not None and program.ok else ():
-        assert span is not None
-        code = Bytes(load.addr, load.data, span, "")
-        check_in_memory(code, memory, "the guest's code is", scope)
-    for item in data:
-        check_in_memory(item, memory, "these bytes are", scope)
 
 
 def _items(node: Node | None) -> tuple[Node, ...]:
