@@ -37,6 +37,13 @@ def test_a_shipped_scenario_leads_editors_to_the_schema(path: Path) -> None:
     assert named == ROOT / "schemas/scenario.schema.json"
 
 
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_scenario_acts_at_exits_by_what_they_are(path: Path) -> None:
+    """And not by their numbers, which change when an exit is added before them."""
+    found = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader).get("on", ())
+    assert not [item for item in found if "exit" in item]
+
+
 def test_the_schema_is_published_under_its_version() -> None:
     version = re.fullmatch(r"https://.*/(vcpu-scenario-(\d+)\.json)", SCHEMA["$id"])
     assert version is not None
