@@ -72,7 +72,7 @@ class Vcpu:
         run: abi.kvm_run,
         behaviour: Behaviour,
         model: CpuModel,
-        vm: Vm | None = None,
+        vm: Vm[Vcpu] | None = None,
         number: int = 0,
     ) -> None:
         """``vm`` is the one that this is a further vCPU of."""
