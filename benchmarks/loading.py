@@ -80,8 +80,8 @@ def _with_a_place(text: str) -> str:
     text = text.replace("\n  regs: {", f"\n  regs: {{{_PLACE}, ", 1).replace(
         f"{_PLACE}, }}", f"{_PLACE}}}"
     )
-    if "vcpu_init" in text:
-        return text  # which resets x27
+    if "vcpu_init" in text or "\nvcpus: " in text:
+        return text  # x27 is reset, or has no value in a vCPU but the first
     return re.sub(r"(?<!\n ) regs: \{", f" regs: {{{_PLACE}, ", text)
 
 

@@ -17,6 +17,7 @@ from vcpu_scenario.language.conditions import read_conditions
 from vcpu_scenario.language.files import MAX_SCENARIO, Folder
 from vcpu_scenario.language.guest import Sources
 from vcpu_scenario.language.model import Combination, Scenario
+from vcpu_scenario.language.neverdone import check_done, never_done
 from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty
 from vcpu_scenario.language.nodes import Sequence as Items
 from vcpu_scenario.language.params import (
@@ -30,7 +31,6 @@ from vcpu_scenario.language.params import (
     values_of,
 )
 from vcpu_scenario.language.permission import granted
-from vcpu_scenario.language.possible import check_done, never_done
 from vcpu_scenario.language.reachable import check_reachable
 from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.language.selection import (

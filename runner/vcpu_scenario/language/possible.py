@@ -1,4 +1,4 @@
-"""What can come about: exits that nothing can bring about, and actions that are never done.
+"""What can come about: exits that nothing can bring about, and what stands behind a run's end.
 
 It speaks of KVM, not of a machine of ours: what a real kernel could do and the emulated machine
 does not is no fault of a scenario. Exits that must *never* come are not looked at, for to hold a
@@ -9,20 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from vcpu_scenario.case import Case, Limits, SetGuestDebug, SetMpState, SetRunField
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
 from vcpu_scenario.ioctls import SetMemoryRegion, SetSmcccFilter
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language.exits import ReadExit
-from vcpu_scenario.language.reactions import ReadReaction, can_come
 from vcpu_scenario.language.scope import Problems
-from vcpu_scenario.source import Span
 from vcpu_scenario.vmm.vmms import VMMS
-
-if TYPE_CHECKING:
-    from vcpu_scenario.language.clauses import Clause
 
 _FORWARD: Final = abi.KVM_SMCCC_FILTER_FWD_TO_USER
 
@@ -85,9 +80,8 @@ def check_possible(
             help="no `debug:` asks KVM for guest debug, so no stop is reported to a debugger",
         )
     for item in exits:
-        expected = item.expected
-        named = _named(expected, "exit")
-        why = "" if named is None else _why_not(expected, str(named.value), means)
+        named = _named(item.expected, "exit")
+        why = why_not(item.expected, means)
         if named is not None and why:
             problems.add("nothing can bring this exit about", named.span, help=why)
 
@@ -96,7 +90,12 @@ def _named(expected: ExpectedExit, field: str) -> Check | None:
     return next((check for check in expected.checks if check.field == field), None)
 
 
-def _why_not(expected: ExpectedExit, exit_: str, means: Means) -> str:
+def why_not(expected: ExpectedExit, means: Means) -> str:
+    """Why nothing can bring the exit about; empty where something may."""
+    named = _named(expected, "exit")
+    if named is None:
+        return ""
+    exit_ = str(named.value)
     stale = expected.kind in ("interrupted", "error", "any")
     if stale and means.forges:
         return ""
@@ -211,33 +210,3 @@ def _ends(expected: ExpectedExit, acts: bool, limits: Limits) -> str:
     if acts and not limits.stop_on_event:
         return ""
     return expected.kind if expected.kind in _WHAT else ""
-
-
-def never_done(read: ReadReaction, clauses: Sequence[Clause], limited: bool) -> str:
-    """Why a reaction is never done in any of these clauses' runs; empty where it may be."""
-    why = ""
-    for clause in clauses:
-        exits, case = clause.expectation.exits, clause.case
-        named = _named(read.expected, "exit")
-        impossible = _why_not(read.expected, str(named.value), means_of(case)) if named else ""
-        fixed = exits is not None and all(item.most == item.least for item in exits)
-        ends_there = fixed and not limited
-        if not impossible and can_come(read, exits, ends_there=ends_there):
-            return ""
-        why = impossible or why
-    return why or "no clause expects enough exits that fit; nothing is done after a run's last exit"
-
-
-def check_done(done: Mapping[Span, bool], problems: Problems) -> None:
-    """Reports each action under ``on:`` that no clause's run lives long enough for.
-
-    ``done`` has the text of each, and whether there is a run that can do it.
-    """
-    for span, can_be in done.items():
-        if not can_be:
-            problems.add(
-                "this is never done",
-                span,
-                help="each run ends before it, at the limit of exits that its clause or"
-                " `limits:` sets; nothing is done after the last exit of a run",
-            )

@@ -6,7 +6,7 @@ of ``expect:`` that it is held to, the scenario's tags are its markers, and ``-k
 its id.
 
 This module is imported by every run of pytest wherever the package is installed, so it imports
-nothing of the package before there is a scenario.
+nothing of what runs a scenario before there is one.
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from vcpu_scenario.pytest_plugin.settings import ALLOW, ALLOWED, MARKER
+
 if TYPE_CHECKING:
     from vcpu_scenario.pytest_plugin.fixture import ScenarioRunner
     from vcpu_scenario.pytest_plugin.nodes import ScenarioFile
 
-MARKER = "vcpu"
-"""The marker of every case."""
-
 _INI = "vcpu_scenarios"
-_ALLOWED = "vcpu_allow_dirs"
 _SUFFIX = ".vcpu.yaml"
 
 
@@ -32,13 +30,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         _INI, f"collect scenarios (*{_SUFFIX}) as tests, one for each case", "bool", default=False
     )
-    parser.addini(_ALLOWED, "folders that scenarios may name files in, beside their own", "paths")
+    parser.addini(ALLOWED, "folders that scenarios may name files in, beside their own", "paths")
     parser.getgroup("vcpu-scenario").addoption(
-        "--vcpu-allow-dir",
+        ALLOW,
         action="append",
         default=[],
         metavar="DIR",
-        help=f"let scenarios name files in DIR, beside those in their own folder; with {_ALLOWED}",
+        help=f"let scenarios name files in DIR, beside those in their own folder; with {ALLOWED}",
     )
 
 
@@ -56,12 +54,6 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
     from vcpu_scenario.pytest_plugin.nodes import ScenarioFile
 
     return ScenarioFile.at(file_path, parent)
-
-
-def allowed(config: pytest.Config) -> list[Path]:
-    """The folders that scenarios may name files in, beside their own."""
-    asked = [config.invocation_params.dir / each for each in config.getoption("--vcpu-allow-dir")]
-    return [*config.getini(_ALLOWED), *asked]
 
 
 @pytest.fixture

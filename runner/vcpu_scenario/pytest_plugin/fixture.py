@@ -13,7 +13,7 @@ import pytest
 from vcpu_scenario import api
 from vcpu_scenario.language.model import Scenario, ScenarioCase
 from vcpu_scenario.language.permission import granting
-from vcpu_scenario.pytest_plugin import allowed
+from vcpu_scenario.pytest_plugin.settings import allowed
 from vcpu_scenario.verdict.result import Result, Verdict
 
 Source: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Scenario | ScenarioCase"

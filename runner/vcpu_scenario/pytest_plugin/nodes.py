@@ -16,7 +16,7 @@ from vcpu_scenario.host.printable import printable, tamed
 from vcpu_scenario.language.model import Scenario, ScenarioCase
 from vcpu_scenario.language.permission import granting
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.pytest_plugin import MARKER, allowed
+from vcpu_scenario.pytest_plugin.settings import MARKER, allowed
 from vcpu_scenario.running.execute import execute
 from vcpu_scenario.running.select import find, load_all
 from vcpu_scenario.source import InvalidScenario

@@ -334,10 +334,15 @@ class EmulatedMachine:
         return self._on_cpu.inside
 
     def kvm_run(self, *, instructions: int, seconds: float) -> int:
+        if not self._vcpu.timers_enabled:
+            return self._run_without_timers(instructions, seconds)
+        return self._on_cpu.run(instructions, seconds)
+
+    def _run_without_timers(self, instructions: int, seconds: float) -> int:
         if not self._vcpu.has_run and (error := self._first_run()):
             return error
         result = self._on_cpu.run(instructions, seconds)
-        if self._vcpu.without_timers and self._cpu.timers.in_use:
+        if not self._vcpu.timers_enabled and self._cpu.timers.in_use:
             raise NotModelled("a timer of a vCPU whose vGIC could not be mapped")
         return result
 
@@ -350,11 +355,11 @@ class EmulatedMachine:
             if (error := pmuregs.first_run(vcpu)) == 0:
                 if vcpu.behaviour.affinities_indexed and not vcpu.vm.has_run:
                     vcpu.vm.index_affinities()
-                vcpu.has_run = vcpu.vm.has_run = True
+                vcpu.has_run = vcpu.vm.has_run = vcpu.timers_enabled = True
         elif vcpu.behaviour.vm_dead_without_vgic:
             self._registers = _DEAD
         elif vcpu.behaviour.first_run_tried_once:
-            vcpu.has_run = vcpu.vm.has_run = vcpu.without_timers = True
+            vcpu.has_run = vcpu.vm.has_run = True
         return error
 
 

@@ -59,11 +59,12 @@ class VcpuRun:
     def run(self, instructions: int, seconds: float) -> int:
         """``kvm_arch_vcpu_ioctl_run`` of a vCPU that may run: 0, or the negative errno."""
         vcpu = self.vcpu
-        run, behaviour = vcpu.run, vcpu.behaviour
+        cpu, run, behaviour = vcpu.cpu, vcpu.run, vcpu.behaviour
+        pmu = vcpu.pmu
         if vcpu.pending_reset is not None:
             reset_at_once(vcpu)
-        if vcpu.pmu is not None:
-            vcpu.pmu.load()
+        if pmu is not None:
+            pmu.load()
         self._completed = self._entered = self._left = None
         if run.exit_reason == abi.KVM_EXIT_MMIO:
             self._completed = complete(vcpu)
@@ -79,16 +80,16 @@ class VcpuRun:
         else:
             run.exit_reason = abi.KVM_EXIT_UNKNOWN
             run.flags = 0
-            vcpu.cpu.sound = False
+            cpu.sound = False
             vcpu.seconds = seconds
             if self.shares_clock:
                 vcpu.seconds = min(seconds, instructions / TICKS_OF_A_SECOND)
             result = self._loop(step, instructions, seconds)
-            if vcpu.gic is None and vcpu.cpu.timers.in_use:
+            if cpu.timers.in_use and vcpu.gic is None:
                 timerlines.update(vcpu)  # kvm_timer_update_run: what userspace is told
-            vcpu.cpu.sound = True
-        if vcpu.pmu is not None:
-            vcpu.pmu.fold()
+            cpu.sound = True
+        if pmu is not None:
+            pmu.fold()
         vcpu.signal_pending = False
         vcpu.host_interrupt = False
         if behaviour.pc_committed_on_return and (

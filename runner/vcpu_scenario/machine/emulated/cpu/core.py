@@ -144,12 +144,13 @@ class Cpu(Hardware):
                 self.clear_ss()
         elif not self._mdcr & MDCR_TDE:
             return self._enter_one_by_one(budget)
-        if self.serror_pends:
+        if self.vserror is not None and self.serror_pends:
             return self._enter_one_by_one(budget)
+        if self.perf.running:
+            one_by_one = self.perf.selective
+            return self._enter_one_by_one(budget) if one_by_one else self._enter_timed(budget)
         while budget > 0:
-            if self.timers.in_use or self.perf.running:
-                if self.perf.selective:
-                    return self._enter_one_by_one(budget)
+            if self.timers.in_use:
                 return self._enter_timed(budget)
             outcome = self._run(budget)
             if outcome is not None:
@@ -160,7 +161,8 @@ class Cpu(Hardware):
         return EXIT_BUDGET
 
     def _enter_timed(self, budget: int) -> int:
-        """The same up to where a timer fires."""
+        """The same up to where a timer fires or a counter overflows."""
+        run = self._run_counted if self.perf.running else self._run
         while budget > 0:
             if self._host_interrupted:
                 self.left = budget
@@ -168,7 +170,7 @@ class Cpu(Hardware):
             # Unicorn does not end a step that it is stopped in.
             lefts = () if self.mdscr & 1 else (self.timers.left, self.perf.left)
             ticks = min([budget, *(left for left in lefts if left is not None)])
-            outcome = self._run(ticks)
+            outcome = run(ticks)
             if outcome == EXIT_BUDGET and ticks < budget:
                 self.timers.clock.count += ticks
                 budget -= ticks
@@ -188,6 +190,7 @@ class Cpu(Hardware):
     def _enter_one_by_one(self, budget: int) -> int:
         """Unicorn knows no virtual SErrors, and misses that unmasking debug exceptions starts
         the guest's own step: looks after each instruction."""
+        run = self._run_counted if self.perf.running else self._run
         while budget > 0:
             if self.timers.in_use:
                 self.timers.clock.count += 1
@@ -199,7 +202,7 @@ class Cpu(Hardware):
             if self.serror_pends and native.reads_isr(self):
                 outcome = self.finish_natively()
             else:
-                outcome = self._run(1)
+                outcome = run(1)
             if outcome is not None and outcome != EXIT_BUDGET:
                 self.left = budget
                 return outcome
@@ -207,16 +210,22 @@ class Cpu(Hardware):
         self.left = 0
         return EXIT_BUDGET
 
+    def _run_counted(self, budget: int) -> int | None:
+        """The same while the PMU counts what runs."""
+        budget = 1 if self.untrap_dc_zva else budget
+        level = self.current_el
+        outcome = self._run(budget)
+        count = self._count.value
+        self.perf.ran(budget - count + min(self.executed.value, count), level)
+        return outcome
+
     def _run(self, budget: int) -> int | None:
         """One run of Unicorn: the exception it ended with, None where that was settled."""
         if self.untrap_dc_zva:
             return self._run_untrapped()
-        if self._registers.changed:
+        if self.hooks_due:
             self._hook_anew()
-        if self._word_hooks.ordered.passed_by:
-            self._word_hooks.ordered.forget_passed()
         self._count.value = budget
-        level = self.current_el if self.perf.running else 0
         while True:
             status = uc.uc_emu_start(self._handle, self.pc_cell, uc.ZERO, uc.ZERO, self._count)
             if self._word_hooks.hooked is None:
@@ -226,9 +235,6 @@ class Cpu(Hardware):
             if self._count.value == self.executed.value:
                 break
             self._count.value -= self.executed.value
-        if self.perf.running:
-            count = self._count.value
-            self.perf.ran(budget - count + min(self.executed.value, count), level)
         if self.state.value not in _MODELLED:
             raise NotModelled(_strange_state(self.state.value))
         if status and self.debug.watch_hit is not None:
@@ -252,6 +258,8 @@ class Cpu(Hardware):
 
     def _hook_anew(self) -> None:
         """The guest has changed which of its words have to be caught."""
+        self.hooks_due = False
+        self._word_hooks.ordered.forget_passed()
         registers = self._registers
         registers.changed = False
         if registers.alignment is not None:

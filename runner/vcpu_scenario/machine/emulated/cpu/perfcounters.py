@@ -44,7 +44,7 @@ class PerfCounters:
     @property
     def left(self) -> int | None:
         """Instructions until the first overflow, None where nothing counts."""
-        return min((counter.left for counter in self.running), default=None)
+        return min(counter.left for counter in self.running) if self.running else None
 
     def ran(self, instructions: int, level: int) -> None:
         for counter in self.running:

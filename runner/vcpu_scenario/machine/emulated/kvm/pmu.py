@@ -6,13 +6,13 @@ is said of an event here the CPU does not have it, and PMCEID0_EL0 says so: its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
+from vcpu_scenario.kernels.behaviour import Behaviour
+from vcpu_scenario.machine.emulated.cpu.core import Cpu
 from vcpu_scenario.machine.emulated.cpu.perfcounters import CYCLES_OF_AN_INSTRUCTION, PerfCounter
-
-if TYPE_CHECKING:
-    from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.kvm.vm import Vm
 
 COUNTERS: Final = 6
 """PMCR_EL0.N of a Cortex-A57."""
@@ -39,10 +39,15 @@ _TYPE: Final = 0xC800_0000
 
 class Pmu:
     """The PMU of one vCPU. ``fold`` comes before a look at what it counted, ``load`` after a change
-    of what it is to count."""
+    of what it is to count; ``drive`` takes the number of its interrupt and what the line is now."""
 
-    def __init__(self, vcpu: Vcpu) -> None:
-        self._vcpu: Final = vcpu
+    def __init__(
+        self, cpu: Cpu, behaviour: Behaviour, vm: Vm[Any], drive: Callable[[int, bool], None]
+    ) -> None:
+        self._cpu: Final = cpu
+        self._behaviour: Final = behaviour
+        self._vm: Final = vm
+        self._drive: Final = drive
         self.irq: int | None = None
         self.created = False
         """``KVM_ARM_VCPU_PMU_V3_INIT`` was done."""
@@ -50,13 +55,13 @@ class Pmu:
         """Its interrupt, as KVM last saw it."""
         self.values = [0] * 32
         self.types = [0] * 32
-        vcpu.cpu.perf.used = True
+        cpu.perf.used = True
         self.reset()
 
     def reset(self) -> None:
         """``kvm_pmu_vcpu_reset`` and the values of its registers."""
-        behaviour = self._vcpu.behaviour
-        self._vcpu.cpu.perf.running = []
+        behaviour = self._behaviour
+        self._cpu.perf.running = []
         narrow = behaviour.pmu_registers_narrow
         own = behaviour.pmu_limits_writable
         self.pmcr = self.counters << N_SHIFT if own else _HOST_PMCR
@@ -74,13 +79,13 @@ class Pmu:
 
     @property
     def type_mask(self) -> int:
-        return _TYPE | (EVENT if self._vcpu.behaviour.pmu_limits_writable else 0xFFFF)
+        return _TYPE | (EVENT if self._behaviour.pmu_limits_writable else 0xFFFF)
 
     @property
     def counters(self) -> int:
         """PMCR_EL0.N: of the VM, or of what was written to the register."""
-        if self._vcpu.behaviour.pmu_limits_writable:
-            limit = self._vcpu.vm.pmu_counters
+        if self._behaviour.pmu_limits_writable:
+            limit = self._vm.pmu_counters
             return COUNTERS if limit is None else limit
         return (self.pmcr & N_MASK) >> N_SHIFT
 
@@ -106,7 +111,7 @@ class Pmu:
         """Whether two counters are one of 64 bits, on kernels that have them so."""
         odd = index | 1
         return (
-            not self._vcpu.behaviour.pmu_chain_counted
+            not self._behaviour.pmu_chain_counted
             and odd < CYCLES
             and self.event(odd) == CHAIN
             and self.runs(odd)
@@ -120,17 +125,17 @@ class Pmu:
     @property
     def shown_events(self) -> int:
         """PMCEID0_EL0, without what the VMM's filter denies."""
-        events = EVENTS | self._vcpu.behaviour.pmu_limits_writable << CHAIN
-        return events & ~sum(1 << event for event in self._vcpu.vm.pmu_denied if event < 32)
+        events = EVENTS | self._behaviour.pmu_limits_writable << CHAIN
+        return events & ~sum(1 << event for event in self._vm.pmu_denied if event < 32)
 
     # -- counting --------------------------------------------------------------------------------
 
     def load(self) -> None:
         """Lets the host's counters run for those that are to (``kvm_pmu_create_perf_event``)."""
-        self._vcpu.cpu.perf.running = [*self._events()]
+        self._cpu.perf.running = [*self._events()]
 
     def _events(self) -> Iterator[PerfCounter]:
-        banned = self._vcpu.vm.pmu_denied
+        banned = self._vm.pmu_denied
         for index in (*range(self.counters), CYCLES):
             event = self.event(index)
             each = _EACH.get(event)
@@ -153,7 +158,7 @@ class Pmu:
 
     def fold(self) -> None:
         """Takes over what the host's counters have counted, overflows with it."""
-        running, self._vcpu.cpu.perf.running = self._vcpu.cpu.perf.running, []
+        running, self._cpu.perf.running = self._cpu.perf.running, []
         for counter in running:
             index, over = counter.index, counter.count >= counter.limit
             if index != CYCLES and self._paired(index):
@@ -161,7 +166,7 @@ class Pmu:
                 self.overflowed |= over << (index | 1)
                 continue
             self.values[index] = self.values[index] + counter.count & self._width(index)
-            if over and not (index == CYCLES and self._vcpu.behaviour.pmu_cycle_overflow_lost):
+            if over and not (index == CYCLES and self._behaviour.pmu_cycle_overflow_lost):
                 self._overflow(index)
         self.load()
 
@@ -179,7 +184,7 @@ class Pmu:
 
     def increment(self, mask: int) -> None:
         """``kvm_pmu_software_increment``."""
-        if self._vcpu.behaviour.pmu_chain_counted:
+        if self._behaviour.pmu_chain_counted:
             self._increment(mask, SW_INCR)
             return
         for index in range(self.counters):
@@ -212,7 +217,7 @@ class Pmu:
         if value & PMCR_P:
             for index in range(self.counters):
                 self.values[index] = 0
-        behaviour = self._vcpu.behaviour
+        behaviour = self._behaviour
         lost = (PMCR_C | PMCR_P) * behaviour.pmu_registers_narrow
         self.pmcr = value & ~(lost | PMCR_LP * behaviour.pmu_limits_writable)
 
@@ -230,6 +235,6 @@ class Pmu:
         if not self.created or self.line is self.level:
             return False
         self.line = self.level
-        if self._vcpu.gic is not None and self.irq is not None:
-            self._vcpu.gic.drive(self.irq, self.line)
+        if self.irq is not None:
+            self._drive(self.irq, self.line)
         return True

@@ -55,7 +55,12 @@ def _pmu_of(vcpu: Vcpu) -> Pmu:
     seen = vcpu.behaviour.reset_keeps_el1_banked  # no kernel without that was looked at
     if vcpu.model.name != "cortex-a57" or not seen:
         raise NotModelled(f"the PMU of a {vcpu.model.name}, or of kernels before 5.9")
-    return Pmu(vcpu)
+
+    def drive(irq: int, level: bool) -> None:
+        if vcpu.gic is not None:
+            vcpu.gic.drive(irq, level)
+
+    return Pmu(vcpu.cpu, vcpu.behaviour, vcpu.vm, drive)
 
 
 _GENERIC: Final = 5

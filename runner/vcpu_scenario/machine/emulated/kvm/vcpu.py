@@ -72,7 +72,7 @@ class Vcpu:
         run: abi.kvm_run,
         behaviour: Behaviour,
         model: CpuModel,
-        vm: Vm | None = None,
+        vm: Vm[Vcpu] | None = None,
         number: int = 0,
     ) -> None:
         """``vm`` is the one that this is a further vCPU of."""
@@ -104,8 +104,8 @@ class Vcpu:
         self.psci_0_2 = True
         self.has_run = False
         """``KVM_RUN`` was called for it."""
-        self.without_timers = False
-        """It runs although its first ``KVM_RUN`` failed, before the timers were enabled."""
+        self.timers_enabled = False
+        """``kvm_timer_enable``, by its first ``KVM_RUN``; on some kernels it also runs without."""
         self.random_calls = 0
         self.steal_time: int | None = None
         """The address (IPA) of the record of the stolen time."""

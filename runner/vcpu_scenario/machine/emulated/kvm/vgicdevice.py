@@ -38,7 +38,7 @@ class _Region:
 class _Banked:
     """A GICv2's distributor: each vCPU has its own registers of private interrupts there."""
 
-    def __init__(self, vm: Vm) -> None:
+    def __init__(self, vm: Vm[Vcpu]) -> None:
         self._vm = vm
 
     def read(self, ipa: int, length: int) -> int | None:
@@ -145,7 +145,7 @@ def _asked(vcpu: Vcpu, group: int, attr: int) -> Iterator[DeviceV2 | DeviceV3]:
         raise KvmError(refusal.errno, what) from None
 
 
-def _register_redistributors(vm: Vm, device: DeviceV3) -> None:
+def _register_redistributors(vm: Vm[Vcpu], device: DeviceV3) -> None:
     """Each is on the bus once it has its place, until a row that does not fit takes it off."""
     for number, gic in enumerate(device.interfaces):
         base = device.places.redistributor(number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kvm import abi
@@ -11,16 +11,23 @@ from vcpu_scenario.machine.emulated.kvm.slots import Memslots
 from vcpu_scenario.machine.emulated.vgic.distributor import affinity_of
 
 if TYPE_CHECKING:
-    from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
     from vcpu_scenario.machine.emulated.vgic.device import DeviceV2, DeviceV3
 
 
-class Vm:
+class _Member(Protocol):
+    mpidr: int
+    mp_state: int
+
+
+_Vcpu = TypeVar("_Vcpu", bound=_Member)
+
+
+class Vm(Generic[_Vcpu]):
     """A VM; its memory is the hardware's to look up."""
 
     def __init__(self, memslots: Memslots) -> None:
-        self.vcpus: Final[list[Vcpu]] = []
-        self.on_cpu: Vcpu
+        self.vcpus: Final[list[_Vcpu]] = []
+        self.on_cpu: _Vcpu
         """The one that is about to run."""
         self.memslots: Final = memslots
         self.bus: Final = IoBus()
@@ -45,10 +52,10 @@ class Vm:
         self.pmu_filtered = False
         self.smccc_filter: Final = list[tuple[int, int, int]]()
         """Of calls that the VMM has spoken of: first function, last, and what is done with it."""
-        self.by_affinity: Final[dict[int, Vcpu]] = {}
+        self.by_affinity: Final[dict[int, _Vcpu]] = {}
         """The last vCPU of each affinity at the first run, where KVM looks there first."""
 
-    def at(self, affinity: int) -> Vcpu | None:
+    def at(self, affinity: int) -> _Vcpu | None:
         """``kvm_mpidr_to_vcpu``: the vCPU whose affinity fields are these."""
         known = self.by_affinity.get(affinity & AFFINITY)
         tried = self.vcpus if known is None else (known, *self.vcpus)

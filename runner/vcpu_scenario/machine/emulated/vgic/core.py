@@ -33,7 +33,7 @@ class Interrupts:
         *,
         sgis_have_sources: bool,
         group: int,
-        distributor: Distributor | None = None,
+        distributor: Distributor[Interrupts] | None = None,
         number: int | None = None,
     ) -> None:
         self.features = features

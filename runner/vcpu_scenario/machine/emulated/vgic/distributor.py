@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final, Generic, TypeVar
 
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, VgicIrq
 
-if TYPE_CHECKING:
-    from vcpu_scenario.machine.emulated.vgic.core import Interrupts
+_Interface = TypeVar("_Interface")
 
 
-class Distributor:
+class Distributor(Generic[_Interface]):
     """The SPIs, and the vCPUs that they may go to."""
 
     def __init__(self, nr_irqs: int, group: int, revision: int) -> None:
@@ -24,7 +23,7 @@ class Distributor:
         """Whether a GICv2's groups are the VMM's to write: it has written ``GICD_IIDR``."""
         self.acknowledged: Callable[[int], None] = _nobody
         """Told each SPI that the guest has ended (``kvm_notify_acked_irq``)."""
-        self.interfaces: Final[list[Interrupts]] = []
+        self.interfaces: Final[list[_Interface]] = []
         """Those of the vCPUs, by their numbers."""
         self._nr_irqs = nr_irqs
         self._group = group

@@ -30,7 +30,10 @@ class VgicV2(Vgic):
     """A GICv2 for one vCPU. See :func:`vcpu_scenario.machine.emulated.vgic.create`."""
 
     def __init__(
-        self, gic: Gic | None, features: VgicFeatures, distributor: Distributor | None = None
+        self,
+        gic: Gic | None,
+        features: VgicFeatures,
+        distributor: Distributor[Interrupts] | None = None,
     ) -> None:
         """One without ``gic`` is nowhere yet."""
         super().__init__(features, sgis_have_sources=True, group=0, distributor=distributor)

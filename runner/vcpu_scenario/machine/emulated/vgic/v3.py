@@ -44,7 +44,7 @@ class VgicV3(Vgic):
         self,
         gic: Gic | None,
         features: VgicFeatures,
-        distributor: Distributor | None = None,
+        distributor: Distributor[Interrupts] | None = None,
         number: int | None = None,
     ) -> None:
         """One without ``gic`` is nowhere yet."""

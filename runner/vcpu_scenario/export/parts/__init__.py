@@ -1,4 +1,9 @@
-"""The definitions in ``parts.c``: those that a program uses, and what they use themselves."""
+"""The definitions that programs are made of: those that one uses, and what they use themselves.
+
+Each of the files in C here has those of one subject. A program has them in the order of ``_FILES``
+and of a file; each ends at an empty line that is followed by one at the left margin, and the first
+of a file says what the file is.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,9 @@ from typing import Final, NamedTuple
 
 from vcpu_scenario.export.text import identifiers
 
+_FILES: Final = """
+    base outcome memory vm vgic eventfds ioctls debugger vcpu exits endings checks vcpuattrs
+"""
 _VARIANT: Final = re.compile(r"/\* variant: (\w+) \*/\n")
 _NAMED: Final = re.compile(
     r"^#define\s+(\w+)|^(?:enum|struct)\s+(\w+)\s*\{|^static\s[^=;{]*?(\w+)(?:\[\w+\])*\s*(?:[=;]|\()",
@@ -52,9 +60,12 @@ class Part(NamedTuple):
 
 @cache
 def _parts() -> tuple[Part, ...]:
-    text = files(__package__).joinpath("parts.c").read_text(encoding="ascii")
-    chunks = re.split(r"\n\n(?=\S)", text.rstrip("\n"))[1:]  # the first says what this file is
-    return tuple(map(_part, chunks))
+    return tuple(_part(chunk) for name in _FILES.split() for chunk in _chunks(name))
+
+
+def _chunks(name: str) -> list[str]:
+    text = files(__package__).joinpath(f"{name}.c").read_text(encoding="ascii")
+    return re.split(r"\n\n(?=\S)", text.rstrip("\n"))[1:]
 
 
 def _part(chunk: str) -> Part:

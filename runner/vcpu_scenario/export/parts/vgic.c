@@ -1,0 +1,110 @@
+/* The vGIC */
+
+static int create_vgic(uint32_t type)
+{
+	struct kvm_create_device device = { .type = type };
+
+	if (ioctl(vm_fd, KVM_CREATE_DEVICE, &device) < 0) {
+		if (errno == ENODEV)
+			skip("this host's GIC has no such vGIC");
+		refused("KVM_CREATE_DEVICE");
+	}
+	return device.fd;
+}
+
+/* variant: harness */
+static int create_vgic(uint32_t type)
+{
+	if (__kvm_test_create_device(vm, type))
+		skip("this host's GIC has no such vGIC");
+	return kvm_create_device(vm, type);
+}
+
+static void set_vgic_attr(int vgic, uint32_t group, uint64_t attr, const void *value)
+{
+	struct kvm_device_attr device_attr = {
+		.group = group,
+		.attr = attr,
+		.addr = (uintptr_t)value,
+	};
+
+	must_ioctl(vgic, KVM_SET_DEVICE_ATTR, &device_attr);
+}
+
+/* variant: harness */
+static void set_vgic_attr(int vgic, uint32_t group, uint64_t attr, void *value)
+{
+	kvm_device_attr_set(vgic, group, attr, value);
+}
+
+static int vgic_fd = -1;
+
+/* KVM_CREATE_DEVICE of a vGIC, and nothing more */
+static int new_vgic(uint32_t type)
+{
+	struct kvm_create_device device = { .type = type };
+
+	if (vm_call(KVM_CREATE_DEVICE, &device) < 0) {
+		if (errno == ENODEV)
+			skip("this host's GIC has no such vGIC");
+		return -1;
+	}
+	vgic_fd = device.fd;
+	return 0;
+}
+
+static int vgic_call(unsigned long request, uint32_t group, uint64_t attr, const void *value)
+{
+	struct kvm_device_attr device_attr = {
+		.group = group,
+		.attr = attr,
+		.addr = (uintptr_t)value,
+	};
+
+	return ioctl(vgic_fd, request, &device_attr);
+}
+
+static int vgic_set(uint32_t group, uint64_t attr, const void *value)
+{
+	return vgic_call(KVM_SET_DEVICE_ATTR, group, attr, value);
+}
+
+/* variant: harness */
+static int vgic_set(uint32_t group, uint64_t attr, void *value)
+{
+	return __kvm_device_attr_set(vgic_fd, group, attr, value);
+}
+
+static int vgic_has(uint32_t group, uint64_t attr)
+{
+	return vgic_call(KVM_HAS_DEVICE_ATTR, group, attr, NULL);
+}
+
+/* variant: harness */
+static int vgic_has(uint32_t group, uint64_t attr)
+{
+	return __kvm_has_device_attr(vgic_fd, group, attr);
+}
+
+/* What KVM_GET_DEVICE_ATTR gave last, be it 4 bytes or 8 */
+static uint64_t vgic_value;
+
+static int vgic_get(uint32_t group, uint64_t attr, uint64_t given)
+{
+	vgic_value = given;
+	return vgic_call(KVM_GET_DEVICE_ATTR, group, attr, &vgic_value);
+}
+
+/* variant: harness */
+static int vgic_get(uint32_t group, uint64_t attr, uint64_t given)
+{
+	vgic_value = given;
+	return __kvm_device_attr_get(vgic_fd, group, attr, &vgic_value);
+}
+
+static void expect_vgic_value(uint64_t value)
+{
+	if (vgic_value != value)
+		fail("KVM_GET_DEVICE_ATTR gave %#llx, expected %#llx",
+		     (unsigned long long)vgic_value, (unsigned long long)value);
+}

@@ -1,0 +1,40 @@
+"""Actions under ``on:`` that no run of a scenario does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from vcpu_scenario.language.clauses import Clause
+from vcpu_scenario.language.possible import means_of, why_not
+from vcpu_scenario.language.reactions import ReadReaction, can_come
+from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.source import Span
+
+
+def never_done(read: ReadReaction, clauses: Sequence[Clause], limited: bool) -> str:
+    """Why a reaction is never done in any of these clauses' runs; empty where it may be."""
+    why = ""
+    for clause in clauses:
+        exits, case = clause.expectation.exits, clause.case
+        impossible = why_not(read.expected, means_of(case))
+        fixed = exits is not None and all(item.most == item.least for item in exits)
+        ends_there = fixed and not limited
+        if not impossible and can_come(read, exits, ends_there=ends_there):
+            return ""
+        why = impossible or why
+    return why or "no clause expects enough exits that fit; nothing is done after a run's last exit"
+
+
+def check_done(done: Mapping[Span, bool], problems: Problems) -> None:
+    """Reports each action under ``on:`` that no clause's run lives long enough for.
+
+    ``done`` has the text of each, and whether there is a run that can do it.
+    """
+    for span, can_be in done.items():
+        if not can_be:
+            problems.add(
+                "this is never done",
+                span,
+                help="each run ends before it, at the limit of exits that its clause or"
+                " `limits:` sets; nothing is done after the last exit of a run",
+            )
