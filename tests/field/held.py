@@ -30,6 +30,7 @@ def differences(folder: Path, case: ScenarioCase, text: str) -> list[str]:
     found = beside(field, case)
     said = [] if found.mismatch is None else [found.mismatch.message]
     said += [found.left_out] if found.left_out else []
+    said += [f"it ends {found.more} exits early"] if found.more else []
     drafted = loads(draft(field, case.id, case.kernel), folder / "draft.vcpu.yaml")
     (again,) = drafted.cases([case.kernel], None)
     assert again.expectation is not None
