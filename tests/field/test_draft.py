@@ -98,9 +98,9 @@ def test_a_draft_has_the_exits_and_says_what_is_unknown(tmp_path: Path) -> None:
 title: "imported from trace.txt"
 about: |
   3 exits as KVM's tracepoints show them.
-  A draft: the guest's code and registers are not in a trace, and a placeholder stands there.
+  A draft: the guest's code and registers are not in a trace; a placeholder is there.
 
-# TODO: the code and the registers of the guest, which no trace has, in the place of these:
+# TODO: the guest's own code and registers, which no trace has, in the place of these:
 # a placeholder that is to make all 3 exits, where the trace has them.
 guest:
   at: 0x40000000

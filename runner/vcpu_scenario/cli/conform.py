@@ -100,7 +100,7 @@ def _load(paths: Iterable[str]) -> list[RecordedJob]:
     shape = ""
     for path in _distinct(paths):
         try:
-            found += jobs(path)
+            found += jobs(path, complain)
         except BadRecording as error:
             faults.append(str(error))
             shape = _SHAPE

@@ -92,7 +92,7 @@ def _jobs(paths: Sequence[str]) -> Iterator[Asked]:
 
     for path in paths:
         try:
-            for job in jobs(Path(path)):
+            for job in jobs(Path(path), complain):
                 if job.cpu == CORTEX_A57.name:
                     yield Asked("recorded jobs", job.name, job.case)
         except BadRecording as error:

@@ -63,7 +63,7 @@ def _about(field: FieldTrace) -> Iterator[str]:
         yield f"  Line {span.line}: {words}."
     for seen in [each for each in field.exits if not possible(each)][:8]:
         yield f"  Line {seen.span.line}: KVM_EXIT_{seen.exit}, which no scenario can ask for."
-    yield "  A draft: the guest's code and registers are not in a trace, and a placeholder stands there."
+    yield "  A draft: the guest's code and registers are not in a trace; a placeholder is there."
     yield ""
 
 
@@ -101,7 +101,7 @@ def _guest(exits: Sequence[Seen], *, several: bool) -> Iterator[str]:
     memory = list(_memory(start, exits))
     yield from memory
     made = stand_in(start, _room(start, paged=bool(memory)), () if several else exits)
-    yield "# TODO: the code and the registers of the guest, which no trace has, in the place of these:"
+    yield "# TODO: the guest's own code and registers, which no trace has, in the place of these:"
     yield f"# a placeholder that is to make {_of(made.made, len(exits))}, where the trace has them."
     yield "guest:"
     yield f"  at: {start:#x}"

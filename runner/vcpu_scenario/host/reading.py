@@ -1,8 +1,8 @@
 """The one way in which files that others wrote are read.
 
 A file is a regular one, of a bounded size, or is refused with a reason: a pipe would wait for its
-writer, and a device may have no end. A command that reads a pipe says so (:func:`read_piped`). JSON is UTF-8, of bounded depth and number of values, and has
-no numbers that JSON does not have.
+writer, and a device may have no end. A command that reads a pipe says so (:func:`read_piped`).
+JSON is UTF-8, of bounded depth and number of values, and has no numbers that JSON does not have.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ wrong with it is reported with its place in the document, ``[3] (rnd-7): job.ram
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -19,6 +20,7 @@ from vcpu_scenario.recordings.shapes import (
     Check,
     fail,
     hex,
+    ignored,
     integer,
     list_of,
     map_of,
@@ -48,18 +50,25 @@ _MEMORY: Final = 256 << 20
 _XZ: Final = b"\xfd7zXZ\0"
 
 
-def entries(path: str | Path) -> list[Json]:
-    """The entries of the file ``path``, checked.
+def entries(path: str | Path, tell: Callable[[str], None] | None = None) -> list[Json]:
+    """The entries of the file ``path``, checked; ``tell`` is told which keys are passed over.
 
     Raises :class:`BadRecording` with the file's name in its message.
     """
     path = Path(path)
+    unknown: Counter[str] = Counter()
+    token = ignored.set(unknown)
     try:
         raw = _decompress(_read(path), compressed=path.suffix == ".xz")
         document = parse_json(raw, MAX_VALUES)
         _file(document, "")
     except (BadRecording, Unreadable) as error:
         raise BadRecording(f"{printable(path)}: {error}") from None
+    finally:
+        ignored.reset(token)
+    if unknown and tell is not None:
+        shown = (f"`{printable(key[:60])}` ({times:,})" for key, times in unknown.most_common(8))
+        tell(f"{printable(path)}: keys that are not known are passed over: {', '.join(shown)}")
     found: list[Json] = document
     return found
 
@@ -120,8 +129,8 @@ _ACTIONS: Final[Mapping[str, Check]] = {
 
 
 def _action(value: Any, where: str) -> None:
-    record({"do": one_of(*_ACTIONS)})(value, where)
-    _ACTIONS[value["do"]](value, where)
+    record({"do": one_of(*_ACTIONS)}, more=True)(value, where)
+    _ACTIONS[value["do"]]({name: each for name, each in value.items() if name != "do"}, where)
 
 
 def _ram(value: Any, where: str) -> None:
@@ -205,6 +214,7 @@ _TRACE: Final = record(
                     "regs": map_of(name, _ADDRESS),
                 },
                 dict.fromkeys(_NUMBERS, _ADDRESS) | {"data": _data},
+                more=True,  # each is compared
             )
         ),
     },
