@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 from vcpu_scenario.recordings import format as recording
-from vcpu_scenario.recordings.format import entries
+from vcpu_scenario.recordings.format import BadRecording, entries
 from vcpu_scenario.recordings.jobs import case_of
-from vcpu_scenario.recordings.shapes import BadRecording
 
 from .test_jobs import JOB
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from typing import Final
@@ -102,14 +102,21 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first one's")
     parser.add_argument("--profile", default="narrow", choices=[*PROFILES])
     parser.add_argument("--vmm", action="append", choices=[*VMMS], help="by default all")
+    parser.add_argument("--turn", type=int, help="one VMM for each program: this one for the first")
     given = parser.parse_args()
+    vmms = given.vmm or [*VMMS]
+    turn = given.turn
+
+    def each_for(seed: int) -> Sequence[str]:
+        return vmms if turn is None else [vmms[(seed // 2 + turn) % len(vmms)]]
+
     booted = parse_release(given.lab)
     options = booting(booted.host, LabOptions(case_seconds=15.0))
     counts: Counter[tuple[str, str]] = Counter()
     with Lab(str(booted.on("")), options) as lab:
         for seed in range(given.seed, given.seed + given.count):
             case = program(seed, given.profile)
-            for vmm in given.vmm or VMMS:
+            for vmm in each_for(seed):
                 state, why = compared(lab, given.lab, case, vmm)
                 counts[vmm, f"{state}: {why}" if state == "not compared" else state] += 1
                 if state in ("differs", "lost"):

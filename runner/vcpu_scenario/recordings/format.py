@@ -14,9 +14,8 @@ from typing import Any, Final, TypeAlias
 from vcpu_scenario.arm64.cpumodels import CPUS
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.host.reading import Unreadable, parse_json, read_regular
-from vcpu_scenario.kernels.release import RangeError, parse_release
-from vcpu_scenario.recordings.shapes import (
-    BadRecording,
+from vcpu_scenario.interchange.shapes import (
+    BadShape,
     Check,
     fail,
     hex,
@@ -32,8 +31,14 @@ from vcpu_scenario.recordings.shapes import (
     register,
     seconds,
 )
+from vcpu_scenario.kernels.release import RangeError, parse_release
 
 Json: TypeAlias = Mapping[str, Any]
+
+
+class BadRecording(BadShape):
+    """The file is no recording; the message says where and what was expected there."""
+
 
 LARGEST: Final = 64 << 20
 """Bytes of a file once decompressed."""
@@ -62,7 +67,7 @@ def entries(path: str | Path, tell: Callable[[str], None] | None = None) -> list
         raw = _decompress(_read(path), compressed=path.suffix == ".xz")
         document = parse_json(raw, MAX_VALUES)
         _file(document, "")
-    except (BadRecording, Unreadable) as error:
+    except (BadShape, Unreadable) as error:
         raise BadRecording(f"{printable(path)}: {error}") from None
     finally:
         ignored.reset(token)
@@ -233,7 +238,7 @@ def _file(document: Any, where: str) -> None:
     for number, entry in enumerate(document):
         try:
             _ENTRY(entry, "")
-        except BadRecording as error:
+        except BadShape as error:
             raise BadRecording(f"[{number}]{_named(entry)}: {error}") from None
 
 

@@ -12,21 +12,21 @@ from typing import Any, TypeAlias
 from vcpu_scenario.kvm.registers import reg_id
 
 Check: TypeAlias = Callable[[Any, str], None]
-"""Takes a value and its place in the document; raises :class:`BadRecording`."""
+"""Takes a value and its place in the document; raises :class:`BadShape`."""
 
 
 ignored: ContextVar[Counter[str] | None] = ContextVar("ignored", default=None)
 """Counts keys of which nothing is known, by their places without numbers."""
 
 
-class BadRecording(ValueError):
-    """The file is no recording; the message says where and what was expected there."""
+class BadShape(ValueError):
+    """The document is not so; the message says where, and what was expected there."""
 
 
-def fail(where: str, expected: str, value: Any) -> BadRecording:
+def fail(where: str, expected: str, value: Any) -> BadShape:
     shown = json.dumps(value)
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-    return BadRecording(f"{where or 'the document'}: expected {expected}, found {shown}")
+    return BadShape(f"{where or 'the document'}: expected {expected}, found {shown}")
 
 
 def integer(low: int = 0, high: int = (1 << 64) - 1) -> Check:
