@@ -182,7 +182,7 @@ def change(file: str, edit: Callable[[dict[str, Any]], object]) -> None:
         (
             ["1.json"],
             lambda d: d["cases"][0].pop("exits"),
-            "/plain): the document: expected a key `exits`",
+            "/plain): expected a key `exits`",
         ),
         (
             ["1.json"],

@@ -81,7 +81,8 @@ _REPORT: Final = record(
 
 
 def check(document: Any) -> None:
-    """Raises :class:`vcpu_scenario.interchange.shapes.BadShape`, with the place, unless ``document`` is such a report."""
+    """Raises :class:`vcpu_scenario.interchange.shapes.BadShape`, with the place, where ``document``
+    is no such report."""
     _REPORT(document, "")
     for number, case in enumerate(document["cases"]):
         name = case.get("id") if isinstance(case, dict) else None
