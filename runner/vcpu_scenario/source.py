@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vcpu_scenario.host.printable import did_you_mean as did_you_mean
 from vcpu_scenario.host.printable import printable
@@ -157,7 +157,18 @@ def _columns(text: str) -> int:
     )
 
 
+_HELD: Final[dict[str, Sequence[str]]] = {}
+
+
+def hold(file: str, lines: Sequence[str]) -> None:
+    """Keeps ``lines`` for excerpts of what cannot be read twice, as a pipe cannot."""
+    if not os.path.isfile(file):
+        _HELD[file] = lines
+
+
 def _lines_of(file: str) -> Sequence[str]:
+    if (held := _HELD.get(file)) is not None:
+        return held
     try:
         status = os.stat(file)
         if not stat.S_ISREG(status.st_mode):  # a pipe would wait for its writer

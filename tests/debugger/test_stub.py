@@ -165,6 +165,41 @@ def test_a_strict_stub_offers_what_the_vmm_s_own_does() -> None:
         assert bool(say(stub(vmm, strict=True), packet)[0]) == offered, (vmm, packet)
 
 
+@pytest.mark.parametrize(
+    ("vmm", "packet", "answer"),
+    [
+        (
+            "crosvm",
+            "qSupported:multiprocess+",
+            "PacketSize=1000;vContSupported+;multiprocess+;QStartNoAckMode+;hwbreak+;"
+            "qXfer:features:read+",
+        ),
+        ("firecracker", "?", "T05thread:01;"),
+        ("firecracker", "s", "T05thread:01;"),
+        ("crosvm", "s", "S05"),
+        ("cloud-hypervisor", "s", "S05"),
+        ("cloud-hypervisor", "c", "S02"),
+        ("cloud-hypervisor", "p0", ""),
+        ("crosvm", "p0", "0000000000000000"),
+        ("cloud-hypervisor", "qC", ""),
+        ("firecracker", "!", ""),
+        ("firecracker", "qThreadExtraInfo,1", b"Vcpu ID: 0".hex()),
+        ("cloud-hypervisor", "qThreadExtraInfo,1", ""),
+        ("firecracker", f"m{AT:x},4", "E79"),
+        ("firecracker", f"z1,{AT:x},4", "E16"),
+        ("crosvm", f"z1,{AT:x},4", "OK"),
+        ("crosvm", "vKill;1", ""),
+    ],
+)
+def test_a_strict_stub_answers_as_the_gdbstub_crate(vmm: str, packet: str, answer: str) -> None:
+    assert say(stub(vmm, strict=True), packet) == [answer]
+
+
+def test_the_gdbstub_crate_shows_fp_with_the_core_registers() -> None:
+    (shown,) = say(stub("crosvm", strict=True), "g")
+    assert len(shown) == 2 * (33 * 8 + 4 + 32 * 16 + 8)
+
+
 def test_a_guest_that_switches_itself_off_is_over() -> None:
     to = stub()
     off = "".join(word.to_bytes(4, "little").hex() for word in (0x52800100, 0x72B08000, 0xD4000002))

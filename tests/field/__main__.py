@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import re
 import sys
 import tempfile
 import zlib
@@ -32,6 +33,9 @@ _LONGEST: Final = 200_000
 """Characters of a trace that is kept: those of guests that spin are longer."""
 _FEW: Final = ("thread/pl011", "watchpoints/", "in-kernel/")
 """Cases that are held to the model on every run in CI, by a part of their ids."""
+_HAS_EXIT: Final = re.compile(r"kvm_userspace_exit:|KVM_RUN\b")
+"""A case that ends before its first KVM_RUN returns has no trace."""
+_TRACERS: Final = ("ftrace", "strace", "strace_kvm", "trace_cmd")
 _BY_TOOLS: Final = (
     "thread/pl011-write-step",
     "watchpoints/step-past-the-access",
@@ -52,7 +56,8 @@ def traces(
             texts = _traced(lab, tracer, some, tools)
             if texts is None:
                 texts = [(_traced(lab, tracer, [case], tools) or [""])[0] for case in some]
-            yield from ((case.id, text) for case, text in zip(some, texts, strict=True) if text)
+            found = zip(some, texts, strict=True)
+            yield from ((case.id, text) for case, text in found if _HAS_EXIT.search(text))
 
 
 def _gic(case: ScenarioCase) -> GicVersion:
@@ -99,6 +104,7 @@ def main() -> int:
     parser.add_argument("kernels", nargs="+", metavar="KERNEL", help="kernel to ask (6.12)")
     parser.add_argument("--hold", action="store_true", help="keep nothing: hold a few to the model")
     parser.add_argument("--only", default="", help="only cases with this in their ids")
+    parser.add_argument("--tracer", action="append", choices=_TRACERS, help="by default all")
     given = parser.parse_args()
     if given.hold:
         return max(map(_hold, given.kernels))
@@ -116,7 +122,7 @@ def main() -> int:
         found: dict[str, dict[str, str]] = {}
         try:
             with Lab(kernel, LabOptions()) as lab:
-                for tracer in ("ftrace", "strace", "strace_kvm"):
+                for tracer in given.tracer or _TRACERS:
                     some = (chosen, "") if tracer == "ftrace" else (few, lent)
                     of_it = found[tracer] = {}
                     came = traces(lab, tracer, *some)

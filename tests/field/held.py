@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from vcpu_scenario import Result, run
+from vcpu_scenario.authoring.formatting import formatted
 from vcpu_scenario.field.beside import beside, returns
 from vcpu_scenario.field.draft import draft
 from vcpu_scenario.field.reading import read_trace
@@ -30,6 +32,7 @@ def differences(folder: Path, case: ScenarioCase, text: str) -> list[str]:
     found = beside(field, case)
     said = [] if found.mismatch is None else [found.mismatch.message]
     said += [found.left_out] if found.left_out else []
+    said += [f"it ends {found.more} exits early"] if found.more else []
     drafted = loads(draft(field, case.id, case.kernel), folder / "draft.vcpu.yaml")
     (again,) = drafted.cases([case.kernel], None)
     assert again.expectation is not None
@@ -38,6 +41,13 @@ def differences(folder: Path, case: ScenarioCase, text: str) -> list[str]:
     span = again.expectation.span
     mismatches = compare_exits(again.expectation.exits, came, guest_of(case), span)
     return [*said, *(f"draft: {mismatch.message}" for mismatch in mismatches)]
+
+
+def drafted(folder: Path, text: str, kernel: str) -> Result:
+    """What came of the draft of ``text``, run on ``kernel``."""
+    made = formatted(draft(imported(folder, text), "trace", kernel), folder / "draft.vcpu.yaml")
+    (result,) = run(loads(made, folder / "draft.vcpu.yaml"))
+    return result
 
 
 def _run(case: ScenarioCase, exits: int) -> Trace:

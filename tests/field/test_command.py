@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import pytest
 
@@ -45,6 +48,43 @@ def test_without_a_kernel_it_says_on_which_the_trace_is_as_the_model(scenario: S
     assert outcome.status == 0
     assert outcome.out.splitlines()[1] == "no difference on >=5.11"
     assert "differs on <5.11" in outcome.out
+
+
+def test_a_trace_that_ends_early_is_no_success(scenario: Scenario, tmp_path: Path) -> None:
+    lines = (tmp_path / "7.2.txt").read_text().splitlines(keepends=True)
+    exits = [n for n, text in enumerate(lines, start=1) if "kvm_userspace_exit" in text]
+    (tmp_path / "early.txt").write_text("".join(lines[: exits[1]]))
+    outcome = scenario("import", "early.txt", STEP, "--kernel", "7.2")
+    assert outcome.status == 1
+    assert outcome.out.splitlines()[1] == "ends early on 7.2: no difference in 2 exits of 5"
+
+
+def test_a_trace_is_read_from_a_pipe(scenario: Scenario, tmp_path: Path) -> None:
+    text = (tmp_path / "7.2.txt").read_text()
+    for name in ("-", "/dev/stdin"):
+        outcome = subprocess.run(
+            (sys.executable, "-m", "vcpu_scenario", "import", name, STEP, "--kernel", "5.10"),
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert outcome.returncode == 1
+        assert "kvm_userspace_exit: reason KVM_EXIT_DEBUG" in outcome.stdout  # the line is shown
+
+
+def test_a_pipe_without_an_end_is_refused() -> None:
+    with Popen(("cat", "/dev/zero"), stdout=PIPE) as endless:
+        outcome = subprocess.run(
+            (sys.executable, "-m", "vcpu_scenario", "import", "-"),
+            stdin=endless.stdout,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        endless.kill()
+    assert outcome.returncode == 4
+    assert "there is room for" in outcome.stderr
 
 
 def test_a_draft_is_a_scenario_of_what_was_seen(scenario: Scenario, tmp_path: Path) -> None:

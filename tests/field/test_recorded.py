@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from vcpu_scenario.verdict.result import Verdict
 
-from tests.field.held import differences
+from tests.field.held import differences, drafted
 from tests.field.recorded import cases, kernels, texts
 
 LEAST = 60
@@ -43,6 +44,14 @@ def test_every_recorded_scenario_is_imported_as_it_is(tmp_path: Path, kernel: st
     }
     assert found == {}
     assert len(texts(kernel)["ftrace"]) >= LEAST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", kernels())
+def test_most_drafts_run_and_give_the_exits_of_their_trace(tmp_path: Path, kernel: str) -> None:
+    traced = texts(kernel)["ftrace"].values()
+    passed = [drafted(tmp_path, text, kernel).verdict is Verdict.PASS for text in traced]
+    assert sum(passed) >= len(passed) * 2 // 3
 
 
 def test_both_tracers_are_recorded() -> None:

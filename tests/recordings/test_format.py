@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 from vcpu_scenario.recordings import format as recording
-from vcpu_scenario.recordings.format import entries
+from vcpu_scenario.recordings.format import BadRecording, entries
 from vcpu_scenario.recordings.jobs import case_of
-from vcpu_scenario.recordings.shapes import BadRecording
 
 from .test_jobs import JOB
 
@@ -35,9 +34,18 @@ def test_a_whole_entry_is_accepted(tmp_path: Path) -> None:
     assert entries(written([entry], tmp_path / "a.json")) == [entry]
 
 
-def test_what_is_not_known_says_nothing(tmp_path: Path) -> None:
-    entry = {"job": JOB | {"note": [1]}, "traces": [TRACE | {"host": "a"}], "date": 5}
-    assert entries(written([entry], tmp_path / "a.json")) == [entry]
+def test_keys_that_are_not_known_are_told_and_passed_over(tmp_path: Path) -> None:
+    ram = [each | {"flags": 1} for each in JOB["ram"]]
+    entry = {"job": JOB | {"note": [1], "ram": ram}, "traces": [TRACE | {"host": "a"}], "date": 5}
+    told: list[str] = []
+    path = written([entry, entry], tmp_path / "a.json")
+    assert entries(path, told.append) == [entry, entry]
+    (words,) = told
+    assert words.startswith(f"{path}: keys that are not known are passed over: `job.ram[].flags`")
+    for key in ("`job.note` (2)", "`traces[].host` (2)", "`date` (2)"):
+        assert key in words
+    entries(written([{"job": JOB, "traces": [TRACE]}], path), told.append)
+    assert len(told) == 1
 
 
 Change = Callable[[dict[str, Any], dict[str, Any]], Any]

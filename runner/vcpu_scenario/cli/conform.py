@@ -92,15 +92,15 @@ def _releases(target: Target, named: Sequence[str]) -> tuple[str, ...]:
 
 def _load(paths: Iterable[str]) -> list[RecordedJob]:
     """The jobs of every file, each file once; tells of every file that is no recording."""
+    from vcpu_scenario.recordings.format import BadRecording
     from vcpu_scenario.recordings.jobs import jobs
-    from vcpu_scenario.recordings.shapes import BadRecording
 
     found: list[RecordedJob] = []
     faults: list[str] = []
     shape = ""
     for path in _distinct(paths):
         try:
-            found += jobs(path)
+            found += jobs(path, complain)
         except BadRecording as error:
             faults.append(str(error))
             shape = _SHAPE

@@ -36,7 +36,7 @@ def import_(path: str, scenario: str | None, selection: Selection, output: str |
             to.discard()
             return Status.USAGE
         for span, words in field.lost:
-            complain(f"{printable(path)}:{span.line}: {words}")
+            complain(f"{printable(span.file)}:{span.line}: {words}")
         if scenario is None:
             to.write(_draft(field, path, selection))
             return Status.OK
@@ -58,7 +58,8 @@ def _draft(field: FieldTrace, path: str, selection: Selection) -> str:
         raise UsageError("--kernel: name the one that the trace is of")
     kernel = next(iter(selection.kernels), None)
     selection.choice()
-    return formatted(draft(field, printable(Path(path).name), kernel), Path(path))
+    name = "standard input" if path == "-" else printable(Path(path).name)
+    return formatted(draft(field, name, kernel), Path(path))
 
 
 def _cases(path: str, selection: Selection) -> list[ScenarioCase] | None:
@@ -88,4 +89,5 @@ def _beside(
     write(paint(list(lines), colour=wants_colour(COMMON.colour, to_file=to_file)))
     if any(each.agrees for each in found):
         return Status.OK
-    return Status.MISMATCH if any(each.mismatch for each in found) else Status.NOT_MODELLED
+    parts = any(each.mismatch or each.more for each in found)
+    return Status.MISMATCH if parts else Status.NOT_MODELLED

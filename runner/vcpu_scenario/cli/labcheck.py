@@ -87,12 +87,12 @@ def _asked(request: Request, release: str) -> list[Asked] | None:
 def _jobs(paths: Sequence[str]) -> Iterator[Asked]:
     from vcpu_scenario.analysis.changes.records import Asked
     from vcpu_scenario.arm64.cpumodels import CORTEX_A57
+    from vcpu_scenario.recordings.format import BadRecording
     from vcpu_scenario.recordings.jobs import jobs
-    from vcpu_scenario.recordings.shapes import BadRecording
 
     for path in paths:
         try:
-            for job in jobs(Path(path)):
+            for job in jobs(Path(path), complain):
                 if job.cpu == CORTEX_A57.name:
                     yield Asked("recorded jobs", job.name, job.case)
         except BadRecording as error:

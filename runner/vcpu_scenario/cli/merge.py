@@ -15,11 +15,12 @@ from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.host.reading import Unreadable as NotReadable
 from vcpu_scenario.host.reading import read_regular
-from vcpu_scenario.report.read import Reader, Unreadable
+from vcpu_scenario.report.read import Json, Reader, Unreadable
 from vcpu_scenario.running.kept import Kept, pack
 from vcpu_scenario.running.merge import Document, Joined, MergeError, join, read
 from vcpu_scenario.running.select import SUFFIX
 from vcpu_scenario.source import InvalidScenario
+from vcpu_scenario.verdict.result import Result
 
 _LARGEST: Final = 256 << 20
 """Bytes of a report."""
@@ -33,8 +34,9 @@ def merge(files: Sequence[str], formats: Sequence[str], outputs: Sequence[str]) 
     """
     reports = Reports(formats, outputs)
     try:
-        joined = _joined(files)
-        results = _results(joined, files)
+        documents = [_document(file) for file in files]
+        joined = _joined(documents)
+        results = _results(joined, documents, files)
     except BaseException as error:
         reports.discard()
         if isinstance(error, InvalidScenario):
@@ -52,9 +54,9 @@ def merge(files: Sequence[str], formats: Sequence[str], outputs: Sequence[str]) 
     return status
 
 
-def _joined(files: Sequence[str]) -> Joined:
+def _joined(documents: Sequence[Document]) -> Joined:
     try:
-        return join([_document(file) for file in files])
+        return join(documents)
     except MergeError as error:
         raise UsageError(str(error)) from None
 
@@ -62,12 +64,14 @@ def _joined(files: Sequence[str]) -> Joined:
 def _document(file: str) -> Document:
     try:
         return read(file, read_regular(Path(file), _LARGEST))
+    except MergeError as error:
+        raise UsageError(str(error)) from None
     except NotReadable as error:
         help_ = f"; {error.help}" if error.help else ""
         raise UsageError(f"cannot read {printable(file)}: {error}{help_}") from None
 
 
-def _results(joined: Joined, files: Sequence[str]) -> Kept:
+def _results(joined: Joined, documents: Sequence[Document], files: Sequence[str]) -> Kept:
     from vcpu_scenario.language import Scenario, load
 
     folders = [Path.cwd().resolve(), *(Path(file).resolve().parent for file in files)]
@@ -82,10 +86,25 @@ def _results(joined: Joined, files: Sequence[str]) -> Kept:
         return load(path)
 
     reader = Reader(within)
-    try:
-        return Kept(pack(reader.result(case)) for case in joined.cases)
-    except Unreadable as error:
-        raise UsageError(str(error)) from None
+
+    def result(case: Json) -> Result:
+        try:
+            return reader.result(case)
+        except Unreadable as error:
+            raise UsageError(f"{_where(case, documents)}: {error}") from None
+
+    return Kept(pack(result(case)) for case in joined.cases)
+
+
+def _where(case: Json, documents: Sequence[Document]) -> str:
+    """The report that a case is from, and its place there."""
+    places = (
+        f"{document.name}: cases[{number}]"
+        for document in documents
+        for number, one in enumerate(document.cases)
+        if one is case
+    )
+    return next(places, "a report")
 
 
 def _is_in(path: Path, folders: Sequence[Path]) -> bool:

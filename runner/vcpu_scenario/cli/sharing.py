@@ -126,7 +126,8 @@ def import_(
         str,
         typer.Argument(
             metavar="TRACE",
-            help="What ftrace, trace-cmd report, perf script or strace wrote of a VMM.",
+            help="What ftrace, trace-cmd report, perf script or strace wrote of a VMM; - for"
+            " standard input.",
         ),
     ],
     scenario: Annotated[

@@ -135,14 +135,14 @@ class Stub:
         except Bad as bad:
             return b"E%02d" % bad.number
         except Refused:
-            return b"E22"
+            return self.dialect.refuses
         except Unreachable:
-            return b"E14"
+            return self.dialect.cannot_reach
 
     def _handler(self, packet: bytes) -> tuple[Handler | None, bytes]:
         for length in range(min(self._longest, len(packet)), 0, -1):
-            if found := self._handlers.get(packet[:length]):
-                return found, packet[length:]
+            if found := self._handlers.get(name := packet[:length]):
+                return (None if name in self.dialect.lacks else found), packet[length:]
         return None, packet
 
     def offers(self, packet: str) -> None:
@@ -230,11 +230,13 @@ class Stub:
         """The ``T`` packet; ``begin`` says that there is nothing before."""
         watch = told.watch
         at_watch = ""
+        if not self.dialect.names_threads and told.why in (Why.STEP, Why.INTERRUPT):
+            return b"S%02x" % told.signal
         if watch is not None:
             addr = f"{watch.addr:016x}" if self.dialect.wide_watch else f"{watch.addr:x}"
             at_watch = f"{_WATCH[watch.kind]}:{addr};"
         point = _POINTS.get(told.why, "") if self.dialect.names_points and not at_watch else ""
-        named = f"{point}:;" if point in self.names else ""
+        named = f"{point}:;" if point and (point in self.names or self.dialect.gdbstub) else ""
         log = "replaylog:begin;" if begin else ""
         return f"T{told.signal:02x}thread:{self.thread};{named}{at_watch}{log}".encode()
 

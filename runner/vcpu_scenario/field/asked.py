@@ -30,7 +30,7 @@ def asked_of(exits: Sequence[Seen]) -> Mapping[int, GuestDebug]:
         request = seen.debugging
         if request is None or request.flags is None:
             continue
-        asked = _request(request, request.flags)
+        asked = _request(request, request.flags, exits[number:])
         if asked != now:
             found[number] = now = asked
     debugged = [seen for seen in exits if seen.exit == "DEBUG" and not seen.errno]
@@ -39,10 +39,15 @@ def asked_of(exits: Sequence[Seen]) -> Mapping[int, GuestDebug]:
     return found
 
 
-def _request(request: Debugging, flags: int) -> GuestDebug:
+def _request(request: Debugging, flags: int, since: Sequence[Seen]) -> GuestDebug:
+    """Later kernels (7.2) do not trace the registers: then there is a breakpoint wherever one was
+    hit before the next request."""
     control = flags & _KNOWN
     if not control & abi.KVM_GUESTDBG_USE_HW:
         return GuestDebug(control)
+    if not request.breakpoints and not request.watchpoints:
+        until = next((n for n, seen in enumerate(since) if n and seen.debugging), len(since))
+        return GuestDebug(control, _hit(since[:until]))
     watch = tuple(
         Watchpoint(addr, length, cast(Literal["r", "w", "rw"], way))
         for addr, length, way in request.watchpoints
@@ -57,11 +62,16 @@ def _leading_to(debugged: Sequence[Seen]) -> GuestDebug:
         control |= abi.KVM_GUESTDBG_SINGLESTEP
     if causes & {"brk", None}:
         control |= abi.KVM_GUESTDBG_USE_SW_BP
-    places = [
-        seen.facts["left"].value
-        for seen in debugged
-        if cause(seen) == "hardware_breakpoint" and "left" in seen.facts
-    ]
+    places = _hit(debugged)
     if places:
         control |= abi.KVM_GUESTDBG_USE_HW
-    return GuestDebug(control, tuple(dict.fromkeys(places))[:16])
+    return GuestDebug(control, places)
+
+
+def _hit(exits: Sequence[Seen]) -> tuple[int, ...]:
+    places = (
+        seen.facts["left"].value
+        for seen in exits
+        if seen.exit == "DEBUG" and cause(seen) == "hardware_breakpoint" and "left" in seen.facts
+    )
+    return tuple(dict.fromkeys(places))[:16]

@@ -36,17 +36,25 @@ class Beside:
     """What became of one case beside the trace.
 
     ``mismatch`` is the first place where the two part; None where they do not in the ``compared``
-    first exits of the trace. ``left_out`` says why the model was not run, or not to the end.
+    first exits of the trace. ``left_out`` says why the model was not run, or not to the end;
+    ``more`` counts the exits that the model gives behind the end of the trace, where the scenario
+    is not through there.
     """
 
     case: ScenarioCase
     compared: int
     mismatch: Mismatch | None = None
     left_out: str = ""
+    more: int = 0
 
     @property
     def agrees(self) -> bool:
-        """Whether the model gives all that was compared."""
+        """Whether the model gives all that was compared, and the trace all of the scenario."""
+        return self.as_far_as_it_goes and not self.more
+
+    @property
+    def as_far_as_it_goes(self) -> bool:
+        """Whether nothing in the trace is otherwise."""
         return self.mismatch is None and not self.left_out and self.compared > 0
 
 
@@ -54,7 +62,7 @@ def beside(field: FieldTrace, case: ScenarioCase) -> Beside:
     """Runs ``case`` as its kernel and holds the run to ``field``."""
     seen = field.exits[:MOST]
     pattern = tuple(map(_expected, seen))
-    limits = replace(case.case.limits, exits=len(seen))
+    limits = replace(case.case.limits, exits=max(len(seen), case.case.limits.exits))
     asked = replace(
         case,
         case=replace(case.case, limits=limits),
@@ -70,9 +78,22 @@ def beside(field: FieldTrace, case: ScenarioCase) -> Beside:
     if result.mismatches:
         return Beside(case, len(seen), explained(result, _judged).mismatches[0])
     came = sum(1 for _ in returns(found, case.kernel))
-    if found.unmodelled is not None and came < len(seen):
+    through = _is_through(case, found, len(seen))
+    if found.unmodelled is not None and came <= len(seen) and not through:
         return Beside(case, came, left_out=str(found.unmodelled))
-    return Beside(case, min(came, len(seen)))
+    more = 0 if through else max(0, came - len(seen))
+    return Beside(case, min(came, len(seen)), more=more)
+
+
+def _is_through(case: ScenarioCase, trace: Trace, count: int) -> bool:
+    """Whether the first ``count`` returns have all exits that the scenario expects, so that none
+    need follow."""
+    expectation = case.expectation
+    if expectation is None or expectation.exits is None:
+        return False
+    known = sum(entry.exit is not None for entry in trace.entries[:count])
+    came = trace.exits[: known if trace.entries else count]
+    return not any(compare_exits(expectation.exits, came, guest_of(case), expectation.span))
 
 
 def _judged(case: ScenarioCase, trace: Trace) -> Result:

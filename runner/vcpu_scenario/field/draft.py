@@ -15,6 +15,7 @@ from vcpu_scenario.field.asked import asked_of
 from vcpu_scenario.field.exits import body, possible
 from vcpu_scenario.field.items import items_of, written
 from vcpu_scenario.field.records import FieldTrace, Seen
+from vcpu_scenario.field.standin import stand_in
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language.notation import Decimal, flow, quoted_text
 
@@ -24,6 +25,7 @@ MOST: Final = 5_000
 _MOST_VCPUS: Final = 8
 _PAGE: Final = 0x1000
 _RAM: Final = 1 << 20
+_CODE: Final = 1 << 14
 _HIGHEST: Final = 1 << 40
 """Where guest memory ends at the latest: pcs from there on are of a guest with its MMU on."""
 _USUAL: Final = 0x4000_0000
@@ -40,7 +42,7 @@ def draft(field: FieldTrace, name: str, kernel: str | None = None) -> str:
         *_about(field),
         *([f"vcpus: {field.vcpus}"] if several else []),
         *_system(exits),
-        *_guest(exits),
+        *_guest(exits, several=several),
         *_debug(debugging),
         "expect:",
         f'  - kernels: "{kernel}"' if kernel else "  - about: on which kernel is not in the trace",
@@ -61,7 +63,7 @@ def _about(field: FieldTrace) -> Iterator[str]:
         yield f"  Line {span.line}: {words}."
     for seen in [each for each in field.exits if not possible(each)][:8]:
         yield f"  Line {seen.span.line}: KVM_EXIT_{seen.exit}, which no scenario can ask for."
-    yield "  A draft: the guest's code and registers are not in a trace."
+    yield "  A draft: the guest's code and registers are not in a trace; a placeholder is there."
     yield ""
 
 
@@ -92,13 +94,19 @@ def _facts(exits: Sequence[Seen], exit_: str, name: str) -> Iterator[Any]:
             yield seen.facts[name]
 
 
-def _guest(exits: Sequence[Seen]) -> Iterator[str]:
+def _guest(exits: Sequence[Seen], *, several: bool) -> Iterator[str]:
     places = [fact.value for seen in exits if (fact := seen.facts.get("entered")) is not None]
     known = [place for place in places if place < _HIGHEST]
     start = (known or [_USUAL])[0] & ~3
-    yield from _memory(start, exits)
+    memory = list(_memory(start, exits))
+    yield from memory
+    made = stand_in(start, _room(start, paged=bool(memory)), () if several else exits)
+    yield "# TODO: the guest's own code and registers, which no trace has, in the place of these:"
+    yield f"# a placeholder that is to make {_of(made.made, len(exits))}, where the trace has them."
     yield "guest:"
     yield f"  at: {start:#x}"
+    if made.regs:
+        yield f"  regs: {flow(made.regs)}"
     yield "  code: |"
     if places and not known:
         yield f"    // Its MMU is on: it was entered at {places[0]:#x} first."
@@ -107,8 +115,24 @@ def _guest(exits: Sequence[Seen]) -> Iterator[str]:
     yield from (f"    // {text}" for text in shown[:_PLACES] or ["nothing"])
     if len(shown) > _PLACES:
         yield f"    // and {len(shown) - _PLACES:,} more places"
-    yield "    start: .word 0"
+    yield from (f"    {text}" for text in made.lines())
     yield ""
+    if made.made == len(exits):
+        yield f"limits: {flow({'exits': Decimal(max(made.made, 1))})}"
+        yield ""
+
+
+def _of(made: int, count: int) -> str:
+    if made == count:
+        return f"all {count:,} exits" if count != 1 else "the exit"
+    return f"{f'{made:,}' if made else 'none'} of the {count:,} exits"
+
+
+def _room(start: int, *, paged: bool) -> range:
+    """Where its code may lie: within the guest's memory, and near enough."""
+    size = _PAGE if paged else _CODE
+    base = start & -size
+    return range(base, base + size, 4)
 
 
 _PLACES: Final = 200

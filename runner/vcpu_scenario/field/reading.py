@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
 from typing import Final, TypeAlias
 
 from vcpu_scenario.field.events import is_of_events, read_events
 from vcpu_scenario.field.records import BadTrace, FieldTrace, Line
 from vcpu_scenario.field.strace import is_of_strace, read_strace
-from vcpu_scenario.host.reading import Unreadable, read_regular
-from vcpu_scenario.source import Diagnostic, Span, split_lines
+from vcpu_scenario.host.reading import Unreadable, read_piped
+from vcpu_scenario.source import Diagnostic, Span, hold, split_lines
 
 _MOST_BYTES: Final = 64 << 20
 _LONGEST: Final = 1 << 16
@@ -25,12 +24,14 @@ _KINDS: Final[tuple[tuple[Callable[[str], bool], _Reader], ...]] = (
 
 
 def read_trace(path: str) -> FieldTrace:
-    """What the trace in ``path`` shows; raises :class:`BadTrace`."""
+    """What the trace in ``path`` shows, ``-`` for standard input; raises :class:`BadTrace`."""
+    name, path = path, "<stdin>" if path == "-" else path
     try:
-        raw = read_regular(Path(path), _MOST_BYTES)
+        raw = read_piped(name, _MOST_BYTES)
     except Unreadable as fault:
         raise BadTrace(Diagnostic(str(fault), Span(path, 1, 1, 1, 1), help=fault.help)) from None
     lines = _lines(path, raw)
+    hold(path, lines)
     for is_of, read in _KINDS:
         if any(is_of(text) for text in lines):
             found = read(path, lines)

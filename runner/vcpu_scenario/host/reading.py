@@ -1,8 +1,8 @@
 """The one way in which files that others wrote are read.
 
 A file is a regular one, of a bounded size, or is refused with a reason: a pipe would wait for its
-writer, and a device may have no end. JSON is UTF-8, of bounded depth and number of values, and has
-no numbers that JSON does not have.
+writer, and a device may have no end. A command that reads a pipe says so (:func:`read_piped`).
+JSON is UTF-8, of bounded depth and number of values, and has no numbers that JSON does not have.
 """
 
 from __future__ import annotations
@@ -52,7 +52,28 @@ def read_regular(path: Path, limit: int, *, follow: bool = True) -> bytes:
     return found
 
 
-def _check(status: os.stat_result, limit: int) -> None:
+def read_piped(name: str, limit: int) -> bytes:
+    """As :func:`read_regular`; a pipe, or standard input by the name ``-``, is read to its end."""
+    try:
+        if name != "-" and not stat.S_ISFIFO(os.stat(name).st_mode):
+            return read_regular(Path(name), limit)
+        with open(0 if name == "-" else name, "rb", closefd=name != "-") as opened:
+            _check(os.fstat(opened.fileno()), limit, piped=True)
+            found = opened.read(limit + 1)
+    except FileNotFoundError:
+        raise Unreadable("there is no such file", _near(Path(name))) from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, Unreadable):
+            raise
+        raise Unreadable(reason(error)) from None
+    if len(found) > limit:
+        raise Unreadable(f"it has more than the {limit:,} bytes that there is room for")
+    return found
+
+
+def _check(status: os.stat_result, limit: int, *, piped: bool = False) -> None:
+    if piped and not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        return  # a pipe, a socket, or a terminal at which somebody types
     if stat.S_ISDIR(status.st_mode):
         raise Unreadable("it is a folder")
     if not stat.S_ISREG(status.st_mode):

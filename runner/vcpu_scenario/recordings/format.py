@@ -6,19 +6,20 @@ wrong with it is reported with its place in the document, ``[3] (rnd-7): job.ram
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from vcpu_scenario.arm64.cpumodels import CPUS
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.host.reading import Unreadable, parse_json, read_regular
-from vcpu_scenario.kernels.release import RangeError, parse_release
-from vcpu_scenario.recordings.shapes import (
-    BadRecording,
+from vcpu_scenario.interchange.shapes import (
+    BadShape,
     Check,
     fail,
     hex,
+    ignored,
     integer,
     list_of,
     map_of,
@@ -30,8 +31,14 @@ from vcpu_scenario.recordings.shapes import (
     register,
     seconds,
 )
+from vcpu_scenario.kernels.release import RangeError, parse_release
 
 Json: TypeAlias = Mapping[str, Any]
+
+
+class BadRecording(BadShape):
+    """The file is no recording; the message says where and what was expected there."""
+
 
 LARGEST: Final = 64 << 20
 """Bytes of a file once decompressed."""
@@ -48,18 +55,25 @@ _MEMORY: Final = 256 << 20
 _XZ: Final = b"\xfd7zXZ\0"
 
 
-def entries(path: str | Path) -> list[Json]:
-    """The entries of the file ``path``, checked.
+def entries(path: str | Path, tell: Callable[[str], None] | None = None) -> list[Json]:
+    """The entries of the file ``path``, checked; ``tell`` is told which keys are passed over.
 
     Raises :class:`BadRecording` with the file's name in its message.
     """
     path = Path(path)
+    unknown: Counter[str] = Counter()
+    token = ignored.set(unknown)
     try:
         raw = _decompress(_read(path), compressed=path.suffix == ".xz")
         document = parse_json(raw, MAX_VALUES)
         _file(document, "")
-    except (BadRecording, Unreadable) as error:
+    except (BadShape, Unreadable) as error:
         raise BadRecording(f"{printable(path)}: {error}") from None
+    finally:
+        ignored.reset(token)
+    if unknown and tell is not None:
+        shown = (f"`{printable(key[:60])}` ({times:,})" for key, times in unknown.most_common(8))
+        tell(f"{printable(path)}: keys that are not known are passed over: {', '.join(shown)}")
     found: list[Json] = document
     return found
 
@@ -120,8 +134,8 @@ _ACTIONS: Final[Mapping[str, Check]] = {
 
 
 def _action(value: Any, where: str) -> None:
-    record({"do": one_of(*_ACTIONS)})(value, where)
-    _ACTIONS[value["do"]](value, where)
+    record({"do": one_of(*_ACTIONS)}, more=True)(value, where)
+    _ACTIONS[value["do"]]({name: each for name, each in value.items() if name != "do"}, where)
 
 
 def _ram(value: Any, where: str) -> None:
@@ -205,6 +219,7 @@ _TRACE: Final = record(
                     "regs": map_of(name, _ADDRESS),
                 },
                 dict.fromkeys(_NUMBERS, _ADDRESS) | {"data": _data},
+                more=True,  # each is compared
             )
         ),
     },
@@ -223,7 +238,7 @@ def _file(document: Any, where: str) -> None:
     for number, entry in enumerate(document):
         try:
             _ENTRY(entry, "")
-        except BadRecording as error:
+        except BadShape as error:
             raise BadRecording(f"[{number}]{_named(entry)}: {error}") from None
 
 

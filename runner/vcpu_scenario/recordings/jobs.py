@@ -84,13 +84,14 @@ class RecordedJob:
         return next((each.trace for each in self.traces if kernel in each.kernels), None)
 
 
-def jobs(path: str | Path) -> Iterator[RecordedJob]:
-    """Yield the jobs recorded in ``path`` (``.json`` or ``.json.xz``) in the file's order.
+def jobs(path: str | Path, tell: Callable[[str], None] | None = None) -> Iterator[RecordedJob]:
+    """Yield the jobs recorded in ``path`` (``.json`` or ``.json.xz``) in the file's order; ``tell``
+    is told of what is passed over.
 
     Raises OSError, or :class:`vcpu_scenario.recordings.format.BadRecording` where the file is not
     in this format.
     """
-    for entry in entries(path):
+    for entry in entries(path, tell):
         job = entry["job"]
         traces = tuple(RecordedTrace(tuple(t["kernels"]), _trace(t)) for t in entry["traces"])
         yield RecordedJob(

@@ -32,6 +32,9 @@ def text(field: FieldTrace, found: Sequence[Beside]) -> Iterator[Line]:
         more = len(field.exits) - compared
         after = f" in the first {compared:,}; {more:,} were not compared" if more > 0 else ""
         yield line(("no difference", "pass"), f" on {_on(agreeing, found)}{after}")
+    for number, group in _early(found):
+        of_all = f"{_exits(number)} of {number + group[0].more:,}"
+        yield line(("ends early", "fail"), f" on {_on(group, found)}: no difference in {of_all}")
     citations = Citations()
     parting = list(_alike(each for each in found if each.mismatch is not None))
     for group in parting[:_SHOWN]:
@@ -48,9 +51,22 @@ def text(field: FieldTrace, found: Sequence[Beside]) -> Iterator[Line]:
 
 
 def _what(field: FieldTrace) -> str:
-    count = len(field.exits)
     threads = f" of {field.vcpus} threads" if field.vcpus > 1 else ""
-    return f"{count:,} exit{'' if count == 1 else 's'}{threads}, by {field.source}"
+    return f"{_exits(len(field.exits))}{threads}, by {field.source}"
+
+
+def _exits(count: int) -> str:
+    return f"{count:,} exit{'' if count == 1 else 's'}"
+
+
+def _early(found: Iterable[Beside]) -> Iterator[tuple[int, list[Beside]]]:
+    """Those of which the trace has the beginning alone, as far as which exit."""
+    groups: dict[tuple[int, int], list[Beside]] = {}
+    for each in found:
+        if each.as_far_as_it_goes and each.more:
+            groups.setdefault((each.compared, each.more), []).append(each)
+    for (compared, _), group in groups.items():
+        yield compared, group
 
 
 def _on(group: Sequence[Beside], every: Sequence[Beside]) -> str:

@@ -57,8 +57,9 @@ class Reader:
         except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             if isinstance(error, Unreadable):
                 raise
-            what = printable(str(error)[:200])
-            raise Unreadable(f"not a case of a report: {type(error).__name__}: {what}") from error
+            name = printable(str(document["id"]))
+            what = printable(str(error).partition("\n")[0][:200])
+            raise Unreadable(f"{name}: not what scenario run writes: {what}") from error
         if not same:
             raise Unreadable(
                 f"{printable(case.id)}: the report is not on this version of"

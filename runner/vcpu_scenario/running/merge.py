@@ -8,12 +8,12 @@ from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 from vcpu_scenario.host.printable import printable
-from vcpu_scenario.host.reading import parse_json
-from vcpu_scenario.running.shards import MOST, Shard, shard_of
+from vcpu_scenario.host.reading import Unreadable, parse_json
+from vcpu_scenario.interchange.shapes import BadShape
+from vcpu_scenario.running.shape import check
+from vcpu_scenario.running.shards import Shard, shard_of
 
 Json: TypeAlias = Mapping[str, Any]
-
-_MOST_CASES: Final = 1 << 32
 
 
 class MergeError(ValueError):
@@ -66,52 +66,33 @@ def read(name: str, raw: bytes) -> Document:
     """The report ``raw`` that came from ``name``; raises :class:`MergeError`."""
     name = printable(name)
     try:
-        return _document(name, parse_json(raw, MAX_VALUES))
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, MergeError):
-            raise
-        why = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        document = parse_json(raw, MAX_VALUES)
+        check(document)
+    except (Unreadable, BadShape) as error:
+        why = printable(str(error))
         raise MergeError(f"{name} is no JSON report of scenario run: {why}") from None
+    return _document(name, document)
 
 
-def _document(name: str, document: Any) -> Document:
-    cases = document["cases"]
-    not_run = document["summary"]["not_run"]
-    if not _are(dict, cases) or not all(isinstance(case.get("id"), str) for case in cases):
-        raise ValueError("its cases are not those of a report")
-    if not _number(not_run, 0, _MOST_CASES):
-        raise TypeError("not_run is not a number of cases")
-    part = _part(name, document["shard"], cases) if "shard" in document else None
-    return Document(name, tuple(cases), not_run, part)
+def _document(name: str, document: Json) -> Document:
+    cases, shard = document["cases"], document.get("shard")
+    part = _part(name, shard, cases) if shard is not None else None
+    return Document(name, tuple(cases), document["summary"]["not_run"], part)
 
 
 def _part(name: str, of_whole: Json, cases: Sequence[Json]) -> Part:
     shard = Shard(of_whole["number"], of_whole["of"])
     positions = of_whole["positions"]
-    if not (_number(shard.of, 1, MOST) and _number(shard.number, 1, shard.of)):
-        raise TypeError(f"its shard is not one of up to {MOST}, in numbers")
-    if not _number(of_whole["cases"], 0, _MOST_CASES):
-        raise TypeError("its shard is not written in numbers")
-    if not isinstance(of_whole["digest"], str):
-        raise TypeError("its shard has no digest")
     damaged = (
-        not _are(int, positions)
+        shard.number > shard.of
         or len(positions) != len(cases)
         or any(one >= other for one, other in pairwise(positions))
-        or any(not 0 <= position < of_whole["cases"] for position in positions)
+        or any(position >= of_whole["cases"] for position in positions)
         or any(shard_of(case["id"], shard.of) != shard.number for case in cases)
     )
     if damaged:
         raise MergeError(f"{name} was damaged: its cases are not those of shard {shard}")
     return Part(shard, of_whole["cases"], of_whole["digest"], tuple(positions))
-
-
-def _number(found: Any, low: int, high: int) -> bool:
-    return type(found) is int and low <= found <= high
-
-
-def _are(kind: type, found: Any) -> bool:
-    return isinstance(found, list) and all(type(item) is kind for item in found)
 
 
 def join(documents: Sequence[Document]) -> Joined:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from vcpu_scenario.debugger.handlers.fields import is_vcpu
@@ -25,6 +25,8 @@ def supported(stub: Stub, rest: bytes) -> bytes:
     stub.names = frozenset(
         name for name in ("swbreak", "hwbreak") if f"{name}+" in asked and f"{name}+" in offered
     )
+    if stub.dialect.gdbstub:
+        return ";".join((*_of_gdbstub(stub), *offered, "qXfer:features:read+")).encode()
     ours = (
         f"PacketSize={stub.dialect.size:x}",
         "qXfer:features:read+",
@@ -35,10 +37,16 @@ def supported(stub: Stub, rest: bytes) -> bytes:
     return ";".join((*ours, *(["multiprocess+"] if stub.multiprocess else []))).encode()
 
 
+def _of_gdbstub(stub: Stub) -> Iterable[str]:
+    """``handle_base``: what it has in any case, in its order."""
+    return f"PacketSize={stub.dialect.size:x}", "vContSupported+", "multiprocess+"
+
+
 def why(stub: Stub, rest: bytes) -> bytes:
     """A debugger asks it as it comes: breakpoints of the one before are taken away, as QEMU does
     (``handle_target_halt``)."""
-    stub.target.clear_points()
+    if stub.dialect.clears:
+        stub.target.clear_points()
     told = stub.target.session.told
     if isinstance(told, Over):
         return b"W%02x" % told.status
@@ -79,7 +87,7 @@ def no_more_threads(stub: Stub, rest: bytes) -> bytes:
 def thread_words(stub: Stub, rest: bytes) -> bytes:
     if not is_vcpu(rest.lstrip(b","), any_too=False):
         raise Bad
-    return b"CPU#0 [running]".hex().encode()
+    return stub.dialect.thread_words.encode().hex().encode()
 
 
 def attached(stub: Stub, rest: bytes) -> bytes:
@@ -104,7 +112,9 @@ def detach(stub: Stub, rest: bytes) -> bytes | None:
         raise Bad
     if process and not is_vcpu(process, any_too=False):
         return _crash(stub, None)
-    stub.target.clear_points()
+    if stub.dialect.clears or not stub.dialect.ends_at_detach:
+        stub.target.clear_points()
+    stub.closing = stub.ended = stub.dialect.ends_at_detach
     stub.detached = True
     return b"OK"
 
@@ -122,8 +132,10 @@ def kill(stub: Stub, rest: bytes) -> bytes | None:
     return stub.dialect.last_word.encode() or None
 
 
-def kill_process(stub: Stub, rest: bytes) -> bytes:
+def kill_process(stub: Stub, rest: bytes) -> bytes | None:
     stub.closing = stub.ended = True
+    if stub.dialect.gdbstub:
+        return None
     stub.farewell = stub.dialect.last_word.encode()
     return b"OK"
 

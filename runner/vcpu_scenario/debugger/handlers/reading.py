@@ -21,7 +21,7 @@ def features(stub: Stub, rest: bytes) -> bytes:
         raise Bad
     start, length = numbers(where, 2)
     part = text[start : start + min(length, stub.dialect.size - 4)]
-    last = start + len(part) >= len(text)
+    last = start + len(part) >= len(text) and not (stub.dialect.gdbstub and part)
     return f"{'l' if last else 'm'}{part}".encode()
 
 

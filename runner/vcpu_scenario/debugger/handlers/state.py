@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from vcpu_scenario.debugger.handlers.fields import number, numbers, unhexed
 from vcpu_scenario.debugger.registers import CORE, REGISTERS
 from vcpu_scenario.debugger.stub import Bad, Handler, NotOffered, Stub
+from vcpu_scenario.vmm.vmms.base import FPCR, FPSR
 
 
 def all_registers(stub: Stub, rest: bytes) -> bytes:
-    return b"".join(_register(stub, n) for n in range(len(CORE)))
+    return b"".join(_register(stub, n) for n in _all(stub))
+
+
+def _all(stub: Stub) -> Sequence[int]:
+    """``AArch64CoreRegs`` of gdbstub_arch has all of FP too, FPCR before FPSR."""
+    if stub.dialect.gdbstub:
+        return (*range(FPSR), FPCR, FPSR)
+    return range(len(CORE))
 
 
 def _register(stub: Stub, n: int) -> bytes:
@@ -23,9 +31,10 @@ def _register(stub: Stub, n: int) -> bytes:
 def write_all(stub: Stub, rest: bytes) -> bytes:
     """As many as there are; what is left of the last is not written."""
     data = unhexed(rest)
-    for n, register in enumerate(CORE):
-        value, data = data[: register.size], data[register.size :]
-        if len(value) < register.size:
+    for n in _all(stub):
+        size = REGISTERS[n].size
+        value, data = data[:size], data[size:]
+        if len(value) < size:
             break
         stub.target.write_register(n, int.from_bytes(value, "little"))
     return b"OK"

@@ -40,6 +40,11 @@ class Crosvm(UserRegisters):
         control = abi.KVM_GUESTDBG_ENABLE | (abi.KVM_GUESTDBG_USE_HW if self.hardware else 0)
         self.ask(GuestDebug(control, tuple(self.hardware)))
 
+    def remove(self, kind: int, addr: int, length: int) -> None:
+        """``remove_hw_breakpoint`` keeps those elsewhere, whether or not there was one."""
+        self.hardware = [one for one in self.hardware if one != addr]
+        self.points_changed()
+
     def tells(self, exit_: Exit) -> Told | None:
         """``wait_for_stop_reason``: the step it waits for, or else a hardware breakpoint."""
         if reason_of(exit_) is None:

@@ -69,6 +69,11 @@ class Firecracker(FewRegisters):
             raise Unreachable(addr)
         return translate(self.machine, self.memory, addr)
 
+    def insert(self, kind: int, addr: int, length: int) -> None:
+        """``add_hw_breakpoint`` has each but once."""
+        if kind != HARDWARE or addr not in self.hardware:
+            super().insert(kind, addr, length)
+
     def insert_software(self, addr: int) -> None:
         """By physical address (``add_sw_breakpoint``)."""
         try:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 from vcpu_scenario.kvm.registers import reg_id
 
 Check: TypeAlias = Callable[[Any, str], None]
-"""Takes a value and its place in the document; raises :class:`BadRecording`."""
+"""Takes a value and its place in the document; raises :class:`BadShape`."""
 
 
-class BadRecording(ValueError):
-    """The file is no recording; the message says where and what was expected there."""
+ignored: ContextVar[Counter[str] | None] = ContextVar("ignored", default=None)
+"""Counts keys of which nothing is known, by their places without numbers."""
 
 
-def fail(where: str, expected: str, value: Any) -> BadRecording:
+class BadShape(ValueError):
+    """The document is not so; the message says where, and what was expected there."""
+
+
+def fail(where: str, expected: str, value: Any) -> BadShape:
     shown = json.dumps(value)
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-    return BadRecording(f"{where or 'the document'}: expected {expected}, found {shown}")
+    return BadShape(f"{where or 'the document'}: expected {expected}, found {shown}")
 
 
 def integer(low: int = 0, high: int = (1 << 64) - 1) -> Check:
@@ -56,8 +63,14 @@ def list_of(item: Check, most: int = 1 << 20) -> Check:
     return check
 
 
-def record(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
-    """An object; keys that are not known here say nothing about how a job is run."""
+def record(
+    required: Mapping[str, Check],
+    optional: Mapping[str, Check] | None = None,
+    *,
+    more: bool = False,
+) -> Check:
+    """An object; keys that are not known here count as :data:`ignored`, unless there may be
+    ``more``."""
     known = {**required, **(optional or {})}
 
     def check(value: Any, where: str) -> None:
@@ -70,6 +83,8 @@ def record(required: Mapping[str, Check], optional: Mapping[str, Check] | None =
             # Null is as good as not there, where that is good.
             if name in known and (element is not None or name in required):
                 known[name](element, f"{where}.{name}" if where else name)
+            elif name not in known and not more and (counted := ignored.get()) is not None:
+                counted[re.sub(r"\[\d+\]", "[]", f"{where}.{name}" if where else name)] += 1
 
     return check
 
