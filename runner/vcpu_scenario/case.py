@@ -22,6 +22,7 @@ from vcpu_scenario.ioctls import (
     EmptyRing,
     EnableCap,
     GetDirtyLog,
+    GetRegWritableMasks,
     GetVcpuAttr,
     GetVgicAttr,
     HasVcpuAttr,
@@ -262,6 +263,7 @@ Action: TypeAlias = (
     | SignalIrqfd
     | ReadResamples
     | SetCounterOffset
+    | GetRegWritableMasks
     | CreateVm
     | CreateVcpu
     | CreateIrqchip

@@ -224,6 +224,16 @@ class SetCounterOffset:
 
 
 @dataclass(frozen=True, slots=True)
+class GetRegWritableMasks:
+    """``KVM_ARM_GET_REG_WRITABLE_MASKS``: ``masks`` are those expected by the register's name, of
+    all others 0, None for any; ``reserved`` is each word of that name."""
+
+    masks: tuple[tuple[str, int], ...] | None = None
+    range: int = 0
+    reserved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CreateVm:
     """``KVM_CREATE_VM`` of another VM, which is closed at once; ``type`` is its argument."""
 

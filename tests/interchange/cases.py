@@ -45,6 +45,8 @@ ACTIONS: tuple[c.Action, ...] = (
     i.TakeSnapshot("a"),
     i.RestoreSnapshot("a", "same_vm", (("midr_el1", 22),)),
     i.SetCounterOffset(0x1000, 1),
+    i.GetRegWritableMasks((("ctr_el0", 0x300F_C00F),), 1, 2),
+    i.GetRegWritableMasks(),
     i.CreateVm(44),
     i.CreateVcpu(1),
     i.CreateIrqchip(),

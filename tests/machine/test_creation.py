@@ -11,9 +11,11 @@ from vcpu_scenario.ioctls import (
     CreateVcpu,
     CreateVm,
     EnableCap,
+    GetRegWritableMasks,
     SetCounterOffset,
 )
 from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.machine.interface import Lacking
 from vcpu_scenario.trace import Ending, Trace
 from vcpu_scenario.vmm.loop import run_case
 
@@ -134,3 +136,19 @@ def test_once_the_offset_is_set_no_register_sets_the_counters() -> None:
 
 def test_an_offset_has_nothing_reserved() -> None:
     assert first(SetCounterOffset(0, reserved=1)).errno == EINVAL
+
+
+def test_masks_are_asked_for_with_nothing_reserved_and_of_a_kernel_that_was_recorded() -> None:
+    assert first(GetRegWritableMasks(reserved=1)).errno == EINVAL
+    assert first(GetRegWritableMasks(range=1)).errno == EINVAL
+    with pytest.raises(Lacking):
+        first(GetRegWritableMasks(), kernel="6.6")
+    assert first(GetRegWritableMasks(), kernel="6.13").ended is Ending.NOT_MODELLED
+
+
+def test_a_mask_that_is_not_expected_is_told_by_its_register() -> None:
+    masks = (("s3_1_c0_c0_1", 1), ("ctr_el0", 0x300F_000F))
+    told = first(GetRegWritableMasks(masks)).refused
+    assert told is not None
+    assert "s3_1_c0_c0_1 0x7fffffffffff and not 0x1" in told
+    assert "ctr_el0" not in told

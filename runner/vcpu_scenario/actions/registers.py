@@ -1,13 +1,15 @@
-"""Registers: KVM_SET_ONE_REG, and pc past an instruction."""
+"""Registers: KVM_SET_ONE_REG, pc past an instruction, and the masks of what may be written."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
-from vcpu_scenario.actions.kind import Kind, Name, bare
+from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, bare, number
 from vcpu_scenario.case import SetRegister, SkipInstruction
-from vcpu_scenario.kvm.registers import CORE_REGISTERS, id_of
-from vcpu_scenario.machine.interface import Machine
+from vcpu_scenario.ioctls import GetRegWritableMasks
+from vcpu_scenario.kvm.registers import CORE_REGISTERS, FEATURE_IDS, id_of, name_of_id
+from vcpu_scenario.machine.interface import Machine, Unexpected
 
 _PC: Final = CORE_REGISTERS["pc"]
 
@@ -19,6 +21,50 @@ def _set_words(action: SetRegister, name: Name) -> str:
 
 def _skip(machine: Machine, action: SkipInstruction) -> None:
     machine.set_one_reg(_PC, machine.get_one_reg(_PC) + 4)
+
+
+_MASKS: Final = "KVM_ARM_GET_REG_WRITABLE_MASKS"
+_WORD: Final = 0xFFFF_FFFF
+
+
+def _read_masks(key: str, node: Node, reader: Reader) -> Iterable[GetRegWritableMasks]:
+    asked = dict(reader.entries(node))
+    masks = None
+    if "masks" in asked:
+        masks = tuple(reader.registers(asked["masks"]))
+        for (name, _), (_, node) in zip(masks, reader.entries(asked["masks"]), strict=False):
+            if id_of(name) not in FEATURE_IDS:
+                reader.complain(
+                    "no mask is of this register",
+                    node,
+                    found=name,
+                    expected="one that tells features: s3_0_c0_c*_*, s3_1_c0_c*_* or s3_3_c0_c*_*",
+                )
+    words = (
+        reader.number(asked[name], low=0, high=_WORD) if name in asked else 0
+        for name in ("range", "reserved")
+    )
+    yield GetRegWritableMasks(masks, *words)
+
+
+def _write_masks(action: GetRegWritableMasks) -> dict[str, Any]:
+    masks = {} if action.masks is None else {"masks": dict(action.masks)}
+    words = {"range": action.range, "reserved": action.reserved}
+    return {"reg_writable_masks": masks | {key: word for key, word in words.items() if word}}
+
+
+def _get_masks(machine: Machine, action: GetRegWritableMasks) -> None:
+    found = machine.reg_writable_masks(action)
+    if action.masks is None:
+        return
+    wanted = {id_of(name): mask for name, mask in action.masks}
+    wrong = [
+        f"{name_of_id(reg)} {found.get(reg, 0):#x} and not {wanted.get(reg, 0):#x}"
+        for reg in sorted(found.keys() | wanted)
+        if found.get(reg, 0) != wanted.get(reg, 0)
+    ]
+    if wrong:
+        raise Unexpected(f"{_MASKS} gave {', '.join(wrong)}")
 
 
 KINDS: Final = (
@@ -41,6 +87,39 @@ KINDS: Final = (
         write=lambda action: {"set": {action.reg: action.value}},
         perform=lambda machine, action: machine.set_one_reg(id_of(action.reg), action.value),
         words=_set_words,
+    ),
+    Kind(
+        GetRegWritableMasks,
+        schema={
+            "reg_writable_masks": {
+                "description": f"{_MASKS}: what a VMM may write of the registers that tell "
+                "features. A kernel that has none skips the case.",
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "masks": {
+                        "description": "The masks expected: these, and 0 of all other registers.",
+                        "type": "object",
+                        "additionalProperties": {
+                            "$ref": "#/definitions/number_by_case",
+                            "description": "The register's mask.",
+                        },
+                    },
+                    "range": number("range. Default: 0, the only one so far."),
+                    "reserved": number("Each word of reserved. Default: 0."),
+                },
+            }
+        },
+        read=_read_masks,
+        write=_write_masks,
+        perform=_get_masks,
+        words=lambda action, name: " ".join(
+            (
+                _MASKS,
+                *(f"range {word}" for word in (action.range,) if word),
+                *(f"reserved {word:#x}" for word in (action.reserved,) if word),
+            )
+        ),
     ),
     bare(
         SkipInstruction(),

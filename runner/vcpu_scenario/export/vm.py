@@ -13,6 +13,7 @@ from vcpu_scenario.ioctls import (
     ClearDirtyLog,
     CreateVgic,
     GetDirtyLog,
+    GetRegWritableMasks,
     GetVcpuAttr,
     GetVgicAttr,
     HasVcpuAttr,
@@ -30,6 +31,7 @@ from vcpu_scenario.ioctls import (
     SetVgicAttr,
 )
 from vcpu_scenario.kvm.errnos import errno_name
+from vcpu_scenario.kvm.registers import FEATURE_IDS, id_of
 
 _MOST_PAGES: Final = 1 << 16
 _WIDTH: Final = 80
@@ -71,6 +73,14 @@ def _clear(action: ClearDirtyLog, names: Names) -> str:
     return f"clear_dirty_log({where}, {_pages(action.pages)})"
 
 
+def _masks(masks: tuple[tuple[str, int], ...]) -> Iterator[str]:
+    """An array of all, those that are 0 left out."""
+    yield "expect_reg_masks((uint64_t[192]) {"
+    for name, mask in masks:
+        yield f"\t[{FEATURE_IDS.index(id_of(name))}] = {mask:#x},"
+    yield "});"
+
+
 def _doorbell(action: RemoveIoeventfd, names: Names) -> str:
     flags = "0" if action.match is None else "KVM_IOEVENTFD_FLAG_DATAMATCH"
     where = f"{names.address(action.addr)}, {action.len}"
@@ -99,6 +109,10 @@ _CALLS: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = 
         "KVM_ARM_SET_COUNTER_OFFSET",
         lambda action, names: f"set_counter_offset({action.offset:#x}, {action.reserved:#x})",
     ),
+    GetRegWritableMasks: (
+        "KVM_ARM_GET_REG_WRITABLE_MASKS",
+        lambda action, names: f"get_reg_masks({action.range}, {action.reserved:#x})",
+    ),
     SetStealTime: (
         "KVM_ARM_VCPU_PVTIME_IPA",
         lambda action, names: f"set_steal_time({names.address(action.addr)})",
@@ -121,6 +135,8 @@ def _done(action: Action, names: Names) -> Iterator[str]:
     yield from _broken(f"succeed({call(action, names)}", f'"{what}"')
     if isinstance(action, GetDirtyLog) and action.pages is not None:
         yield f"expect_dirty({_pages(action.pages)});"
+    if isinstance(action, GetRegWritableMasks) and action.masks is not None:
+        yield from _masks(action.masks)
     if isinstance(action, GetVgicAttr) and action.value is not None:
         yield f"expect_vgic_value({action.value:#x});"
     if isinstance(action, GetVcpuAttr) and action.value is not None:

@@ -86,6 +86,11 @@ class Behaviour:
     ctr_policy_writable: bool = False
     id_ras_writable: bool = False
     implementation_id_writable: bool = False
+    reg_masks: bool = False
+    reg_masks_seen: bool = False
+    id_isar3_masked: bool = False
+    id_df2_masked: bool = False
+    id_lsui_masked: bool = False
     affinities_indexed: bool = False
     counter_offset: bool = False
     vm_type_ipa_size: bool = False

@@ -151,11 +151,23 @@ _BY_ID: Final = {
 }
 
 
+def name_of_id(reg_id: int) -> str:
+    """What the system register with this id is called."""
+    fields = ((14, 3), (11, 7), (7, 15), (3, 15), (0, 7))
+    op0, op1, crn, crm, op2 = (reg_id >> shift & most for shift, most in fields)
+    return name_of((op0, op1, crn, crm, op2))
+
+
 def said(reg_id: int) -> str:
     """The id, and what the register is called where it has a name."""
     name = _BY_ID.get(reg_id)
     return f"{reg_id:#x}" if name is None else f"{reg_id:#x} ({name})"
 
+
+FEATURE_IDS: Final = tuple(
+    sys_reg(3, op1, 0, crm, op2) for op1 in (0, 1, 3) for crm in range(8) for op2 in range(8)
+)
+"""The registers that tell features (``KVM_ARM_FEATURE_ID_RANGE``), in the order of their masks."""
 
 ALIASES: Final = {"sp": "sp_el1", "lr": "x30", "fp": "x29"}
 

@@ -21,6 +21,9 @@ BOUNDS: Final = frozenset(("least", "most"))
 Left: TypeAlias = Callable[[Node], Node | None]
 """What is left of a part; None where nothing is."""
 
+_EXPECTED_OF: Final = {"restore": "refused", "reg_writable_masks": "masks"}
+"""Of an action: the part that has what is expected of each register."""
+
 
 class Visitor(Protocol):
     """What is done at each part of a clause that may depend on the case."""
@@ -99,8 +102,8 @@ class _Rewriting:
     def of_action(self, key: str, node: Node) -> Node | None:
         if key == "errno":
             return self.value(node)
-        if key == "restore" and isinstance(node, Map):
-            return _each(node, lambda name, of: self.values(of) if name == "refused" else of)
+        if (part := _EXPECTED_OF.get(key)) is not None and isinstance(node, Map):
+            return _each(node, lambda name, of: self.values(of) if name == part else of)
         return node
 
     def bytes(self, item: Node) -> Node | None:

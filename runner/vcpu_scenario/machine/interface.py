@@ -6,7 +6,7 @@ protocol and through ``struct kvm_run`` and cannot tell which machine it drives.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
@@ -14,6 +14,7 @@ from vcpu_scenario.ioctls import (
     Access,
     ClearDirtyLog,
     EnableCap,
+    GetRegWritableMasks,
     Irqfd,
     SetCounterOffset,
     SetMemoryRegion,
@@ -213,6 +214,11 @@ class Machine(Protocol):
 
     def set_counter_offset(self, asked: SetCounterOffset) -> None:
         """:class:`Lacking` where the kernel has no KVM_ARM_SET_COUNTER_OFFSET."""
+        ...
+
+    def reg_writable_masks(self, asked: GetRegWritableMasks) -> Mapping[int, int]:
+        """Those that are not 0, by the register's id. :class:`Lacking` where the kernel has no
+        KVM_ARM_GET_REG_WRITABLE_MASKS."""
         ...
 
     def create_vcpus(self, count: int) -> None:

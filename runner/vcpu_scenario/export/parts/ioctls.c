@@ -42,6 +42,36 @@ static int set_counter_offset(uint64_t counter_offset, uint64_t reserved)
 	return vm_call(_IOW(KVMIO, 0xb5, struct counter_offset), &offset);
 }
 
+/* Headers of Linux 6.7 have it as KVM_ARM_GET_REG_WRITABLE_MASKS and struct reg_mask_range */
+struct mask_range {
+	uint64_t addr;
+	uint32_t range;
+	uint32_t reserved[13];
+};
+
+static uint64_t reg_masks[192];
+
+static int get_reg_masks(uint32_t number, uint32_t reserved)
+{
+	struct mask_range range = {
+		.addr = (uintptr_t)reg_masks,
+		.range = number,
+	};
+	int i;
+
+	for (i = 0; i < 13; i++)
+		range.reserved[i] = reserved;
+	if (vm_call(KVM_CHECK_EXTENSION, (void *)230) <= 0)
+		skip("this kernel has no KVM_ARM_GET_REG_WRITABLE_MASKS");
+	return vm_call(_IOR(KVMIO, 0xb6, struct mask_range), &range);
+}
+
+static void expect_reg_masks(const uint64_t *masks)
+{
+	if (memcmp(masks, reg_masks, sizeof(reg_masks)))
+		fail("KVM_ARM_GET_REG_WRITABLE_MASKS: other masks than expected");
+}
+
 static int set_steal_time(uint64_t ipa)
 {
 	struct kvm_device_attr attr = {

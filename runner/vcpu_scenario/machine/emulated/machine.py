@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from errno import EBADF, EINVAL, EIO, ENOENT
 from typing import Final, Literal
 
@@ -11,6 +11,7 @@ from vcpu_scenario.ioctls import Access as HostAccess
 from vcpu_scenario.ioctls import (
     ClearDirtyLog,
     EnableCap,
+    GetRegWritableMasks,
     Irqfd,
     SetCounterOffset,
     SetMemoryRegion,
@@ -30,6 +31,7 @@ from vcpu_scenario.machine.emulated.kvm import (
     creation,
     guestdebug,
     pmuregs,
+    regmasks,
     smcccfilter,
     stealtime,
     vcpuattrs,
@@ -157,6 +159,9 @@ class EmulatedMachine:
 
     def set_counter_offset(self, asked: SetCounterOffset) -> None:
         creation.set_counter_offset(self._vcpu, asked)
+
+    def reg_writable_masks(self, asked: GetRegWritableMasks) -> Mapping[int, int]:
+        return regmasks.writable_masks(self._vcpu, asked)
 
     def set_user_memory_region(self, slot: Memslot) -> None:
         self._vcpu.memslots.add(slot)

@@ -15,7 +15,7 @@ import mmap
 import os
 import platform
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, Literal
 
@@ -24,6 +24,7 @@ from vcpu_scenario.ioctls import (
     Access,
     ClearDirtyLog,
     EnableCap,
+    GetRegWritableMasks,
     Irqfd,
     SetCounterOffset,
     SetMemoryRegion,
@@ -39,7 +40,7 @@ from vcpu_scenario.machine.interface import (
     enabling,
     initialising,
 )
-from vcpu_scenario.machine.real import attributes, signals, uapi, vgic
+from vcpu_scenario.machine.real import attributes, regmasks, signals, uapi, vgic
 from vcpu_scenario.machine.real.ioctls import call
 from vcpu_scenario.machine.real.irqfds import Irqfds
 from vcpu_scenario.machine.real.memory import GuestMemory
@@ -182,6 +183,9 @@ class RealMachine:
             if has:
                 raise
             raise Lacking(refused.errno, what) from None
+
+    def reg_writable_masks(self, asked: GetRegWritableMasks) -> Mapping[int, int]:
+        return regmasks.writable_masks(self._with_a_vcpu(), asked)
 
     def set_user_memory_region(self, slot: Memslot) -> None:
         self._memory.add(slot)

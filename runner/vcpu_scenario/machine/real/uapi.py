@@ -130,6 +130,10 @@ class kvm_create_device(ctypes.Structure):  # noqa: N801
     _fields_ = [("type", c_uint32), ("fd", c_uint32), ("flags", c_uint32)]
 
 
+class reg_mask_range(ctypes.Structure):  # noqa: N801
+    _fields_ = [("addr", c_uint64), ("range", c_uint32), ("reserved", c_uint32 * 13)]
+
+
 class kvm_device_attr(ctypes.Structure):  # noqa: N801
     _fields_ = [("flags", c_uint32), ("group", c_uint32), ("attr", c_uint64), ("addr", c_uint64)]
 
@@ -162,6 +166,7 @@ KVM_ARM_VCPU_INIT: Final = _ioc(_WRITE, 0xAE, kvm_vcpu_init)
 KVM_ARM_PREFERRED_TARGET: Final = _ioc(_READ, 0xAF, kvm_vcpu_init)
 KVM_GET_REG_LIST: Final = _ioc(_WRITE | _READ, 0xB0, kvm_reg_list)
 KVM_ARM_SET_COUNTER_OFFSET: Final = _ioc(_WRITE, 0xB5, kvm_arm_counter_offset)
+KVM_ARM_GET_REG_WRITABLE_MASKS: Final = _ioc(_READ, 0xB6, reg_mask_range)
 KVM_CREATE_DEVICE: Final = _ioc(_WRITE | _READ, 0xE0, kvm_create_device)
 KVM_SET_DEVICE_ATTR: Final = _ioc(_WRITE, 0xE1, kvm_device_attr)
 KVM_GET_DEVICE_ATTR: Final = _ioc(_WRITE, 0xE2, kvm_device_attr)
@@ -172,6 +177,7 @@ KVM_API_VERSION: Final = 12
 KVM_CAP_VCPU_EVENTS: Final = 41
 KVM_CAP_ARM_VM_IPA_SIZE: Final = 165
 KVM_CAP_COUNTER_OFFSET: Final = 227
+KVM_CAP_ARM_SUPPORTED_REG_MASK_RANGES: Final = 230
 
 KVM_IOEVENTFD_FLAG_DATAMATCH: Final = 1 << 0
 KVM_IOEVENTFD_FLAG_DEASSIGN: Final = 1 << 2
