@@ -15,6 +15,7 @@ from vcpu_scenario.ioctls import (
 )
 from vcpu_scenario.ioctls import (
     ClearDirtyLog,
+    CreateDevice,
     CreateIrqchip,
     CreateVcpu,
     CreateVgic,
@@ -33,7 +34,9 @@ from vcpu_scenario.ioctls import (
     RemoveIrqfd,
     RestoreSnapshot,
     SetCounterOffset,
+    SetGsiRouting,
     SetHostMapping,
+    SetItsAttr,
     SetMemoryRegion,
     SetSmcccFilter,
     SetStealTime,
@@ -254,6 +257,9 @@ Action: TypeAlias = (
     | SetVgicAttr
     | GetVgicAttr
     | HasVgicAttr
+    | CreateDevice
+    | SetItsAttr
+    | SetGsiRouting
     | SetVcpuAttr
     | GetVcpuAttr
     | HasVcpuAttr
