@@ -15,6 +15,7 @@ from vcpu_scenario.ioctls import (
 )
 from vcpu_scenario.ioctls import (
     ClearDirtyLog,
+    CreateDevice,
     CreateIrqchip,
     CreateVcpu,
     CreateVgic,
@@ -34,7 +35,9 @@ from vcpu_scenario.ioctls import (
     RemoveIrqfd,
     RestoreSnapshot,
     SetCounterOffset,
+    SetGsiRouting,
     SetHostMapping,
+    SetItsAttr,
     SetMemoryRegion,
     SetSmcccFilter,
     SetStealTime,
@@ -255,6 +258,9 @@ Action: TypeAlias = (
     | SetVgicAttr
     | GetVgicAttr
     | HasVgicAttr
+    | CreateDevice
+    | SetItsAttr
+    | SetGsiRouting
     | SetVcpuAttr
     | GetVcpuAttr
     | HasVcpuAttr

@@ -163,6 +163,31 @@ class HasVcpuAttr:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateDevice:
+    """``KVM_CREATE_DEVICE`` of a type by its number; ``test`` is ``KVM_CREATE_DEVICE_TEST``."""
+
+    type: int
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetItsAttr:
+    """``KVM_SET_DEVICE_ATTR`` of the ITS; ``value`` None hands no address over."""
+
+    group: int
+    attr: int
+    value: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetGsiRouting:
+    """``KVM_SET_GSI_ROUTING``: by gsi the pin of the vGIC, the SPI less 32. It replaces all that
+    there were."""
+
+    routes: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Irqfd:
     """``KVM_IRQFD``: the eventfd that the VMM has for ``gsi`` raises it. One that is resampled
     tells the VMM by a second eventfd when the guest has ended the interrupt."""

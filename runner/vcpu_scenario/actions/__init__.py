@@ -9,6 +9,7 @@ from typing import Any, Final
 from vcpu_scenario.actions import (
     attempt,
     creation,
+    devices,
     guestdebug,
     hypercalls,
     irqfds,
@@ -33,6 +34,7 @@ _PLAIN: Final[tuple[Kind[Any], ...]] = (
     *hypercalls.KINDS,
     *vgic.KINDS,
     *vcpuattrs.KINDS,
+    *devices.KINDS,
     *irqfds.KINDS,
     *vcpu.KINDS,
     *creation.KINDS,

@@ -15,6 +15,7 @@ from vcpu_scenario.kvm.deviceattrs import Group
 
 KVM_DEV_TYPE_ARM_VGIC_V2: Final = 5
 KVM_DEV_TYPE_ARM_VGIC_V3: Final = 7
+KVM_DEV_TYPE_ARM_VGIC_ITS: Final = 8
 
 KVM_DEV_ARM_VGIC_GRP_ADDR: Final = 0
 KVM_DEV_ARM_VGIC_GRP_DIST_REGS: Final = 1
@@ -29,6 +30,7 @@ KVM_VGIC_V2_ADDR_TYPE_DIST: Final = 0
 KVM_VGIC_V2_ADDR_TYPE_CPU: Final = 1
 KVM_VGIC_V3_ADDR_TYPE_DIST: Final = 2
 KVM_VGIC_V3_ADDR_TYPE_REDIST: Final = 3
+KVM_VGIC_ITS_ADDR_TYPE: Final = 4
 KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION: Final = 5
 
 KVM_DEV_ARM_VGIC_CTRL_INIT: Final = 0
@@ -79,6 +81,15 @@ def groups() -> Mapping[str, Group]:
         Group("redist_regs", KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, 4, redistributor(), True),
         Group("cpu_sysregs", KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, 8, icc, True),
         Group("level_info", KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO, 4, {}, True),
+    )
+    return {group.name: group for group in every}
+
+
+def its_groups() -> Mapping[str, Group]:
+    """Those of an ITS, a device of its own, that set it up."""
+    every = (
+        Group("addr", KVM_DEV_ARM_VGIC_GRP_ADDR, 8, {"its": KVM_VGIC_ITS_ADDR_TYPE}),
+        Group("ctrl", KVM_DEV_ARM_VGIC_GRP_CTRL, 0, {"init": KVM_DEV_ARM_VGIC_CTRL_INIT}),
     )
     return {group.name: group for group in every}
 

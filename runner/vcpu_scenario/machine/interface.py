@@ -13,6 +13,7 @@ from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.ioctls import (
     Access,
     ClearDirtyLog,
+    CreateDevice,
     EnableCap,
     GetRegWritableMasks,
     Irqfd,
@@ -178,6 +179,18 @@ class Machine(Protocol):
 
     def has_vcpu_attr(self, group: int, attr: int) -> None:
         """``KVM_HAS_DEVICE_ATTR`` of the vCPU."""
+        ...
+
+    def create_device(self, asked: CreateDevice) -> None:
+        """``KVM_CREATE_DEVICE`` by its type, or on trial."""
+        ...
+
+    def set_its_attr(self, group: int, attr: int, value: int | None) -> None:
+        """``KVM_SET_DEVICE_ATTR`` of the ITS; the address of a value that is None is NULL."""
+        ...
+
+    def set_gsi_routing(self, routes: Sequence[tuple[int, int]]) -> None:
+        """``KVM_SET_GSI_ROUTING``: (gsi, pin of the vGIC) for each."""
         ...
 
     def add_irqfd(self, irqfd: Irqfd) -> None:

@@ -10,6 +10,7 @@ from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.ioctls import Access as HostAccess
 from vcpu_scenario.ioctls import (
     ClearDirtyLog,
+    CreateDevice,
     EnableCap,
     GetRegWritableMasks,
     Irqfd,
@@ -29,6 +30,7 @@ from vcpu_scenario.machine.emulated.cpu.timers import (
 )
 from vcpu_scenario.machine.emulated.kvm import (
     creation,
+    devices,
     guestdebug,
     pmuregs,
     regmasks,
@@ -222,6 +224,15 @@ class EmulatedMachine:
 
     def has_vcpu_attr(self, group: int, attr: int) -> None:
         vcpuattrs.has_attribute(self._vcpu, group, attr)
+
+    def create_device(self, asked: CreateDevice) -> None:
+        devices.create(self._vcpu, asked)
+
+    def set_its_attr(self, group: int, attr: int, value: int | None) -> None:
+        devices.set_its_attribute(self._vcpu, group, attr, value)
+
+    def set_gsi_routing(self, routes: Sequence[tuple[int, int]]) -> None:
+        self._irqfds.route(routes)
 
     def add_irqfd(self, irqfd: Irqfd) -> None:
         self._irqfds.add(irqfd)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from vcpu_scenario.ioctls import Irqfd
@@ -29,6 +31,19 @@ class Irqfds:
         request = uapi.kvm_irqfd(fd=raises, gsi=irqfd.gsi, flags=flags, resamplefd=resampled)
         call(self._vm, uapi.KVM_IRQFD, request, "KVM_IRQFD")
         time.sleep(_WHILE)
+
+    def route(self, routes: Sequence[tuple[int, int]]) -> None:
+        entries = (uapi.kvm_irq_routing_entry * len(routes))(
+            *(
+                uapi.kvm_irq_routing_entry(gsi=gsi, type=uapi.KVM_IRQ_ROUTING_IRQCHIP, pin=pin)
+                for gsi, pin in routes
+            )
+        )
+        head = uapi.kvm_irq_routing(nr=len(routes))
+        asked = (ctypes.c_uint8 * (ctypes.sizeof(head) + ctypes.sizeof(entries))).from_buffer_copy(
+            bytes(head) + bytes(entries)
+        )
+        call(self._vm, uapi.KVM_SET_GSI_ROUTING, asked, "KVM_SET_GSI_ROUTING")
 
     def remove(self, gsi: int) -> None:
         flags = uapi.KVM_IRQFD_FLAG_DEASSIGN

@@ -23,6 +23,7 @@ from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.ioctls import (
     Access,
     ClearDirtyLog,
+    CreateDevice,
     EnableCap,
     GetRegWritableMasks,
     Irqfd,
@@ -30,7 +31,7 @@ from vcpu_scenario.ioctls import (
     SetMemoryRegion,
     SetSmcccFilter,
 )
-from vcpu_scenario.kvm import abi, vcpuattrs
+from vcpu_scenario.kvm import abi, vcpuattrs, vgicattrs
 from vcpu_scenario.kvm.features import NEEDS, bits_of
 from vcpu_scenario.kvm.registers import KVM_REGISTERS_MOST, said, size_of
 from vcpu_scenario.machine.interface import (
@@ -87,7 +88,7 @@ class RealMachine:
         self._memory = GuestMemory(self._vm)
         self._ioeventfds: list[tuple[Ioeventfd, int]] = []
         self._signalled: list[int] = []
-        self._vgic = -1  # no file: EBADF
+        self._vgic = self._its = -1  # no file: EBADF
         self._irqfds = Irqfds(self._vm, self._resources)
         self._features: dict[int, tuple[str, ...]] = {}
         self._signal_pending = False
@@ -230,6 +231,22 @@ class RealMachine:
 
     def has_vgic_attr(self, group: int, attr: int) -> None:
         vgic.has_attribute(self._vgic, group, attr)
+
+    def create_device(self, asked: CreateDevice) -> None:
+        created = vgic.create_device(self._vm, asked)
+        if asked.test:
+            return
+        self._keep_fd(created)
+        if asked.type == vgicattrs.KVM_DEV_TYPE_ARM_VGIC_ITS:
+            self._its = created
+        else:
+            self._vgic = created
+
+    def set_its_attr(self, group: int, attr: int, value: int | None) -> None:
+        vgic.set_attribute(self._its, group, attr, value)
+
+    def set_gsi_routing(self, routes: Sequence[tuple[int, int]]) -> None:
+        self._irqfds.route(routes)
 
     def set_vcpu_attr(self, group: int, attr: int, value: int | None) -> None:
         place = None if value is None else ctypes.c_uint64(value)

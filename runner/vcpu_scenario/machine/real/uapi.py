@@ -126,6 +126,26 @@ class kvm_arm_counter_offset(ctypes.Structure):  # noqa: N801
     _fields_ = [("counter_offset", c_uint64), ("reserved", c_uint64)]
 
 
+class kvm_irq_routing_entry(ctypes.Structure):  # noqa: N801
+    """Of the type KVM_IRQ_ROUTING_IRQCHIP; ``rest`` is the room of the union."""
+
+    _fields_ = [
+        ("gsi", c_uint32),
+        ("type", c_uint32),
+        ("flags", c_uint32),
+        ("pad", c_uint32),
+        ("irqchip", c_uint32),
+        ("pin", c_uint32),
+        ("rest", c_uint32 * 6),
+    ]
+
+
+class kvm_irq_routing(ctypes.Structure):  # noqa: N801
+    """The head of the structure: ``nr`` entries follow it."""
+
+    _fields_ = [("nr", c_uint32), ("flags", c_uint32)]
+
+
 class kvm_create_device(ctypes.Structure):  # noqa: N801
     _fields_ = [("type", c_uint32), ("fd", c_uint32), ("flags", c_uint32)]
 
@@ -150,6 +170,8 @@ KVM_CREATE_IRQCHIP: Final = _io(0x60)
 KVM_IRQ_LINE: Final = _ioc(_WRITE, 0x61, kvm_irq_level)
 KVM_REGISTER_COALESCED_MMIO: Final = _ioc(_WRITE, 0x67, kvm_coalesced_mmio_zone)
 KVM_UNREGISTER_COALESCED_MMIO: Final = _ioc(_WRITE, 0x68, kvm_coalesced_mmio_zone)
+KVM_SET_GSI_ROUTING: Final = _ioc(_WRITE, 0x6A, kvm_irq_routing)
+KVM_IRQ_ROUTING_IRQCHIP: Final = 1
 KVM_IRQFD: Final = _ioc(_WRITE, 0x76, kvm_irqfd)
 KVM_IOEVENTFD: Final = _ioc(_WRITE, 0x79, kvm_ioeventfd)
 KVM_RUN: Final = _io(0x80)
@@ -167,6 +189,7 @@ KVM_ARM_PREFERRED_TARGET: Final = _ioc(_READ, 0xAF, kvm_vcpu_init)
 KVM_GET_REG_LIST: Final = _ioc(_WRITE | _READ, 0xB0, kvm_reg_list)
 KVM_ARM_SET_COUNTER_OFFSET: Final = _ioc(_WRITE, 0xB5, kvm_arm_counter_offset)
 KVM_ARM_GET_REG_WRITABLE_MASKS: Final = _ioc(_READ, 0xB6, reg_mask_range)
+KVM_CREATE_DEVICE_TEST: Final = 1
 KVM_CREATE_DEVICE: Final = _ioc(_WRITE | _READ, 0xE0, kvm_create_device)
 KVM_SET_DEVICE_ATTR: Final = _ioc(_WRITE, 0xE1, kvm_device_attr)
 KVM_GET_DEVICE_ATTR: Final = _ioc(_WRITE, 0xE2, kvm_device_attr)

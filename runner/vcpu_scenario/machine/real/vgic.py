@@ -7,6 +7,7 @@ import errno
 from typing import Final
 
 from vcpu_scenario.case import Gic
+from vcpu_scenario.ioctls import CreateDevice
 from vcpu_scenario.kvm import vgicattrs as v
 from vcpu_scenario.machine.interface import KvmError, Unsupported
 from vcpu_scenario.machine.real import uapi
@@ -31,6 +32,14 @@ def create(vm: int, version: int) -> int:
             raise
         raise Unsupported(f"this host's GIC cannot run a vGICv{version}") from None
     return int(device.fd)
+
+
+def create_device(vm: int, asked: CreateDevice) -> int:
+    """The file descriptor of a device, or -1 for one on trial, which has none."""
+    flags = uapi.KVM_CREATE_DEVICE_TEST if asked.test else 0
+    device = uapi.kvm_create_device(type=asked.type, flags=flags)
+    call(vm, uapi.KVM_CREATE_DEVICE, device, f"KVM_CREATE_DEVICE {asked.type}")
+    return -1 if asked.test else int(device.fd)
 
 
 def set_up(device: int, gic: Gic) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from errno import EAGAIN, EBUSY
+from collections.abc import Sequence
+from errno import EAGAIN, EBUSY, EINVAL
 from typing import TYPE_CHECKING, Final
 
 from vcpu_scenario.ioctls import Irqfd
@@ -12,6 +13,11 @@ from vcpu_scenario.machine.interface import KvmError
 if TYPE_CHECKING:
     from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
     from vcpu_scenario.machine.emulated.vgic import Vgic
+
+_PINS: Final = 988
+"""``KVM_IRQCHIP_NUM_PINS``: as many as there can be SPIs."""
+_ROUTES: Final = 4096
+"""``KVM_MAX_IRQ_ROUTES``."""
 
 
 class Irqfds:
@@ -24,6 +30,9 @@ class Irqfds:
         self._signalled: set[int] = set()
         """Of the eventfds that nobody reads, those that were written to."""
         self._resamples: dict[int, int] = {}
+        self._pins: dict[int, int] | None = None
+        """By gsi the pin of the vGIC, its SPI less 32; None as KVM routes them at first, each to
+        the pin of its number."""
 
     def add(self, irqfd: Irqfd) -> None:
         """``kvm_irqfd_assign``."""
@@ -38,17 +47,35 @@ class Irqfds:
             self._signalled.discard(irqfd.gsi)
             self._inject(gic, irqfd.gsi)
 
+    def route(self, routes: Sequence[tuple[int, int]]) -> None:
+        """``kvm_set_irq_routing``: a gsi has one pin, a pin may have many."""
+        pins: dict[int, int] = {}
+        if len(routes) > _ROUTES:
+            raise KvmError(EINVAL, "KVM_SET_GSI_ROUTING")
+        for gsi, pin in routes:
+            if gsi >= _ROUTES or pin >= _PINS or gsi in pins:
+                raise KvmError(EINVAL, "KVM_SET_GSI_ROUTING")
+            pins[gsi] = pin
+        if self._vcpu.gic is not None:  # one that is initialised later routes as at first
+            self._pins = pins
+
+    def _drive(self, gic: Vgic, gsi: int, level: bool) -> None:
+        """``vgic_irqfd_set_irq``; nothing is routed to a pin beyond the SPIs."""
+        pin = gsi if self._pins is None else self._pins.get(gsi, _PINS)
+        if pin + NR_PRIVATE_IRQS < len(gic.irqs):
+            gic.drive(pin + NR_PRIVATE_IRQS, level)
+
     def _inject(self, gic: Vgic, gsi: int) -> None:
         """``irqfd_inject``, the worker's: the line falls again, unless it is resampled."""
-        _drive(gic, gsi, True)
+        self._drive(gic, gsi, True)
         if not self._attached[gsi]:
-            _drive(gic, gsi, False)
+            self._drive(gic, gsi, False)
 
     def remove(self, gsi: int) -> None:
         """``kvm_irqfd_deassign``: one that is resampled lets go of its line."""
         resampled = self._attached.pop(gsi, False)
         if resampled and self._vcpu.gic is not None:
-            _drive(self._vcpu.gic, gsi, False)
+            self._drive(self._vcpu.gic, gsi, False)
 
     def signal(self, gsi: int) -> None:
         """``irqfd_wakeup``: KVM raises the line at once, and only resampling lowers it; before it
@@ -57,7 +84,7 @@ class Irqfds:
         if gsi not in self._attached:
             self._signalled.add(gsi)
         elif gic is not None and self._vcpu.behaviour.irqfd_injects_at_once:
-            _drive(gic, gsi, True)
+            self._drive(gic, gsi, True)
         elif gic is not None:
             self._inject(gic, gsi)
 
@@ -66,13 +93,9 @@ class Irqfds:
 
     def _acknowledged(self, intid: int) -> None:
         """``irqfd_resampler_ack``."""
-        gsi = intid - NR_PRIVATE_IRQS
+        gsi = pin = intid - NR_PRIVATE_IRQS
+        if self._pins is not None:
+            gsi = next((gsi for gsi, to in reversed(self._pins.items()) if to == pin), -1)
         if self._attached.get(gsi) and self._vcpu.gic is not None:
-            _drive(self._vcpu.gic, gsi, False)
+            self._drive(self._vcpu.gic, gsi, False)
             self._resamples[gsi] = self._resamples.get(gsi, 0) + 1
-
-
-def _drive(gic: Vgic, gsi: int, level: bool) -> None:
-    """``vgic_irqfd_set_irq``; nothing is routed to a gsi beyond the SPIs."""
-    if gsi + NR_PRIVATE_IRQS < len(gic.irqs):
-        gic.drive(gsi + NR_PRIVATE_IRQS, level)

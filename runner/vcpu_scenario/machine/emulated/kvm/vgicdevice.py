@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from errno import E2BIG, EBADF, EBUSY, EEXIST
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from vcpu_scenario.case import Gic
 from vcpu_scenario.kvm import vgicattrs as attrs
@@ -20,6 +20,8 @@ from vcpu_scenario.machine.emulated.vgic.device import DeviceV2, DeviceV3
 from vcpu_scenario.machine.emulated.vgic.irq import TIMER_PPIS
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
 from vcpu_scenario.machine.interface import KvmError, NotModelled, Unsupported
+
+Version: TypeAlias = Literal[2, 3]
 
 _ADDR: Final = attrs.KVM_DEV_ARM_VGIC_GRP_ADDR
 
@@ -50,7 +52,13 @@ class _Banked:
         return gic is not None and gic.mmio(ipa, length, True, value) is not None
 
 
-def create(vcpu: Vcpu, version: Literal[2, 3]) -> None:
+def features_of(vcpu: Vcpu, nr_irqs: int = NR_IRQS) -> vgic.VgicFeatures:
+    """Those of a vGIC with so many interrupts, in the VM's address space."""
+    limit = vcpu.memslots.ipa_limit
+    return replace(features(vcpu.behaviour, nr_irqs), ipa_limit=limit)
+
+
+def create(vcpu: Vcpu, version: Version) -> None:
     """``kvm_vgic_create``. The host's GIC is of the version that is asked for first."""
     vm, what = vcpu.vm, f"vgic-v{version}"
     if vm.vgic is not None:
@@ -64,15 +72,14 @@ def create(vcpu: Vcpu, version: Literal[2, 3]) -> None:
         assert vm.vgic is not None
         for one, interface in zip(vm.vcpus, vm.vgic.interfaces, strict=True):
             one.gic, interface.affinity = interface, one.affinity
+        vm.vgic.interfaces[0].distributor.has_its = vm.its is not None
         connect(vm.on_cpu)
 
     kind = DeviceV2 if version == 2 else DeviceV3
     if version == 2 and len(vm.vcpus) > VGIC_V2_MAX_CPUS:
         raise KvmError(E2BIG, what)
     device = kind(
-        lambda nr_irqs: replace(
-            features(vcpu.behaviour, nr_irqs), ipa_limit=vcpu.memslots.ipa_limit
-        ),
+        lambda nr_irqs: features_of(vcpu, nr_irqs),
         lambda: [one.number for one in vm.vcpus],
         initialised,
     )

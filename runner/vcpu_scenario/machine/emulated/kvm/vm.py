@@ -11,6 +11,7 @@ from vcpu_scenario.machine.emulated.kvm.slots import Memslots
 from vcpu_scenario.machine.emulated.vgic.distributor import affinity_of
 
 if TYPE_CHECKING:
+    from vcpu_scenario.machine.emulated.kvm.devices import Its
     from vcpu_scenario.machine.emulated.vgic.device import DeviceV2, DeviceV3
 
 
@@ -41,6 +42,8 @@ class Vm(Generic[_Vcpu]):
         """The firmware's registers that the VMM wrote, by their ids."""
         self.vgic: DeviceV2 | DeviceV3 | None = None
         """Its vGIC, once it is created."""
+        self.its: Its | None = None
+        """Its ITS, once it is created."""
         self.redistributors: Final = dict[int, BusDevice]()
         """Of a GICv3 those that have come onto the bus, by the numbers of their vCPUs."""
         self.counter_offset = False

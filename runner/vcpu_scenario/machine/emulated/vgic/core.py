@@ -331,14 +331,17 @@ class Interrupts:
         elif irq.queued and irq.active and not irq.on_lr:
             if self._sgis_have_sources and irq.is_sgi and irq.active_source != source:
                 return
-            lr = self._list_register(irq)
+            owner = next(one for one in self.distributor.interfaces if irq in one.ap_list)
+            lr = owner._list_register(irq)
             lr.active = False
-            self._fold(lr)
-            self._prune()
+            owner._fold(lr)
+            owner._prune()
 
     @property
     def deactivation_traps(self) -> bool:
-        return self.active_outside_lrs or self._spis_queued > 0
+        return self.active_outside_lrs or any(
+            one._spis_queued for one in self.distributor.interfaces
+        )
 
     def first_run(self, driven: tuple[int, ...] = (VIRTUAL_TIMER_PPI,)) -> None:
         """The first ``KVM_RUN`` gives the timers' PPIs to the timers (``kvm_timer_enable``):

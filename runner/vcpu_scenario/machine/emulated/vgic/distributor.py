@@ -21,6 +21,8 @@ class Distributor(Generic[_Interface]):
         """``GICD_IIDR.Revision``, which the VMM may choose."""
         self.groups_restored = False
         """Whether a GICv2's groups are the VMM's to write: it has written ``GICD_IIDR``."""
+        self.has_its = False
+        """Whether the VM has an ITS, of which a guest would find much here."""
         self.acknowledged: Callable[[int], None] = _nobody
         """Told each SPI that the guest has ended (``kvm_notify_acked_irq``)."""
         self.interfaces: Final[list[_Interface]] = []

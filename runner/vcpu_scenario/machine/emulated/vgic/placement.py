@@ -21,7 +21,7 @@ _4K: Final = 0x1000
 _REDISTRIBUTOR: Final = 2 * _64K
 
 
-def _check(
+def check_range(
     base: int, size: int, alignment: int, features: VgicFeatures, known: int | None = None
 ) -> None:
     """``vgic_check_iorange``, or ``vgic_check_ioaddr``, which looked at the address alone."""
@@ -81,10 +81,10 @@ class PlacementV2(Placement):
 
     def set(self, kind: int, value: int) -> None:
         if kind == vgicattrs.KVM_VGIC_V2_ADDR_TYPE_DIST:
-            _check(value, _4K, _4K, self.features, self.dist)
+            check_range(value, _4K, _4K, self.features, self.dist)
             self.dist = value
         elif kind == vgicattrs.KVM_VGIC_V2_ADDR_TYPE_CPU:
-            _check(value, 2 * _4K, _4K, self.features, self.cpu)
+            check_range(value, 2 * _4K, _4K, self.features, self.cpu)
             self.cpu = value
         else:
             raise Refused(ENXIO)
@@ -156,7 +156,7 @@ class PlacementV3(Placement):
 
     def set(self, kind: int, value: int) -> None:
         if kind == vgicattrs.KVM_VGIC_V3_ADDR_TYPE_DIST:
-            _check(value, _64K, _64K, self.features, self.dist)
+            check_range(value, _64K, _64K, self.features, self.dist)
             self.dist = value
         elif kind == vgicattrs.KVM_VGIC_V3_ADDR_TYPE_REDIST:
             self._add(_Row(value, 0, 0))
@@ -247,7 +247,7 @@ class PlacementV3(Placement):
             raise Refused(EINVAL)
         if any(_overlap(extent, (each.base, self._size(each))) for each in self._rows):
             raise Refused(EINVAL)
-        _check(*extent, _64K, self.features)
+        check_range(*extent, _64K, self.features)
 
     def _fits(self) -> bool:
         """``vgic_v3_check_base``."""

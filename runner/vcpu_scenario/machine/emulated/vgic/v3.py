@@ -24,6 +24,7 @@ from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, VgicIrq
 from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Refused, Register, Registers
 from vcpu_scenario.machine.emulated.vgic.revision import restore_revision
+from vcpu_scenario.machine.interface import NotModelled
 
 FRAME_SIZE: Final = 0x10000
 REDISTRIBUTOR_SIZE: Final = 2 * FRAME_SIZE
@@ -145,11 +146,17 @@ def _read_misc(gic: Interrupts, offset: int, length: int) -> int:
         case 0x0:
             return gic.distributor.enabled * _CTLR_ENABLE_GROUP1 | _CTLR_ARE_DS
         case 0x4:
+            _check_without_its(gic, "GICD_TYPER")
             return (len(gic.irqs) >> 5) - 1 | _TYPER_10_BIT_INTIDS
         case 0x8:
             return _IIDR | gic.distributor.revision << 12
         case _:
             return 0
+
+
+def _check_without_its(gic: Interrupts, register: str) -> None:
+    if gic.distributor.has_its:
+        raise NotModelled(f"{register} of a vGIC with an ITS")
 
 
 def _write_misc(gic: Interrupts, offset: int, length: int, value: int) -> None:
@@ -193,6 +200,7 @@ def _read_id(gic: Interrupts, offset: int, length: int) -> int:
 
 
 def _read_redist_ctlr(gic: Interrupts, offset: int, length: int) -> int:
+    _check_without_its(gic, "GICR_CTLR")
     return _GICR_CTLR_IR_CES if gic.distributor.revision >= 3 else 0
 
 
@@ -220,6 +228,7 @@ def _read_redist_typer_by_user(gic: Interrupts, offset: int, length: int) -> int
 
 
 def _redist_typer(gic: Interrupts, offset: int, length: int, last: bool) -> int:
+    _check_without_its(gic, "GICR_TYPER")
     value = gic.affinity() << 32 | gic.number << 8 | last * _GICR_TYPER_LAST
     return _extract(value, offset, length)
 
