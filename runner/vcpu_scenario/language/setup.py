@@ -93,7 +93,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         scope.vcpus = scope.number(vcpus, low=1, high=_MAX_VCPUS)
     elif root.faulty:  # it may be what is misspelt
         scope.vcpus = _MAX_VCPUS
-    if quantum is not None and scope.vcpus == 1:
+    if quantum is not None and vcpus is None and scope.vcpus == 1:
         scope.problems.add(
             "one vCPU takes no turns", quantum.span, help="leave `quantum` out, or say `vcpus`"
         )

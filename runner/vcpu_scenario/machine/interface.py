@@ -319,6 +319,11 @@ class Machine(Protocol):
         ...
 
     @property
+    def counts_instructions(self) -> bool:
+        """Which of the two bounds a run."""
+        ...
+
+    @property
     def inside(self) -> Inside | None:
         """What is known of the last ``KVM_RUN`` beyond what a VMM can read; None on a real
         machine."""

@@ -54,6 +54,9 @@ CONSOLE_COST = 1000
 """Instructions of the limit for each access to a console that is no exit: a guest that polls its
 UART would run for ever."""
 
+TURN = 0.01
+"""Seconds that a vCPU's turn takes where nobody counts its instructions."""
+
 _new = tuple.__new__
 """Makes a named tuple in half the time, where there are two for each exit."""
 
@@ -222,11 +225,11 @@ class _Run:
 
     def _by_turns(self, quantum: int) -> int:
         """Runs the vCPUs that are on, one after the other, until one has something to tell."""
-        limits = self.case.limits
-        left = limits.instructions
+        limits, counts = self.case.limits, self.machine.counts_instructions
+        turn, left = (quantum, limits.instructions) if counts else (TURN, limits.seconds)
         while True:
-            ticks = min(quantum, left)
-            result = self.machine.kvm_run(instructions=ticks, seconds=limits.seconds)
+            ticks = min(turn, left)
+            result = self.machine.kvm_run(instructions=int(ticks), seconds=ticks)
             left -= ticks
             if result != -errno.EINTR or left <= 0:
                 return result

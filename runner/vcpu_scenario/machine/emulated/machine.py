@@ -346,6 +346,10 @@ class EmulatedMachine:
         pool.give_back(self._cpu)
 
     @property
+    def counts_instructions(self) -> bool:
+        return True
+
+    @property
     def inside(self) -> Inside:
         return self._on_cpu.inside
 

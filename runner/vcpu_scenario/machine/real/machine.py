@@ -418,6 +418,10 @@ class RealMachine:
         return RealMachine(self._device)
 
     @property
+    def counts_instructions(self) -> bool:
+        return False
+
+    @property
     def inside(self) -> None:
         """Nothing: only exits say what the guest did."""
         return None

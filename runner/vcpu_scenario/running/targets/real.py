@@ -32,8 +32,6 @@ def beyond_real_kvm(case: Case) -> str:
     """Why no real KVM can run ``case``; empty where one can."""
     if any(isinstance(action, HostInterrupt) for action in case.all_actions()):
         return "host_interrupt: real KVM takes interrupts of its host when they come"
-    if case.quantum is not None:
-        return "quantum: real KVM counts no instructions"
     return ""
 
 
