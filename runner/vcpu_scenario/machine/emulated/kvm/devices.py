@@ -11,6 +11,7 @@ from typing import Final
 from vcpu_scenario.ioctls import CreateDevice
 from vcpu_scenario.kvm import vgicattrs as attrs
 from vcpu_scenario.machine.emulated.kvm import vgicdevice
+from vcpu_scenario.machine.emulated.kvm.its import Its
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
 from vcpu_scenario.machine.emulated.vgic.placement import check_range
@@ -23,19 +24,6 @@ _VERSIONS: Final[dict[int, vgicdevice.Version]] = {
 }
 _SIZE: Final = 0x2_0000
 _ALIGNMENT: Final = 0x1_0000
-
-
-class Its:
-    """What a VMM has made of it: where it lies."""
-
-    def __init__(self) -> None:
-        self.base: int | None = None
-
-    def read(self, ipa: int, length: int) -> int | None:
-        raise NotModelled("a guest that reads a register of an ITS")
-
-    def write(self, ipa: int, length: int, value: int) -> bool:
-        raise NotModelled("a guest that writes a register of an ITS")
 
 
 def create(vcpu: Vcpu, asked: CreateDevice) -> None:

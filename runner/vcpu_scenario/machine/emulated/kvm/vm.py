@@ -11,7 +11,7 @@ from vcpu_scenario.machine.emulated.kvm.slots import Memslots
 from vcpu_scenario.machine.emulated.vgic.distributor import affinity_of
 
 if TYPE_CHECKING:
-    from vcpu_scenario.machine.emulated.kvm.devices import Its
+    from vcpu_scenario.machine.emulated.kvm.its import Its
     from vcpu_scenario.machine.emulated.vgic.device import DeviceV2, DeviceV3
 
 
