@@ -31,8 +31,8 @@ from vcpu_scenario.language.params import (
     values_of,
 )
 from vcpu_scenario.language.permission import granted
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.reachable import check_reachable
-from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.language.selection import (
     DEFAULT_VMMS,
     named_hosts,

@@ -15,7 +15,7 @@ from vcpu_scenario.kernels.release import (
 from vcpu_scenario.language.audience import Selector
 from vcpu_scenario.language.nodes import Map, Node, Scalar
 from vcpu_scenario.language.nodes import Sequence as Items
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.source import quoted
 
 DEFAULT_VMMS: Final = ("plain",)

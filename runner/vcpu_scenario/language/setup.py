@@ -25,9 +25,10 @@ from vcpu_scenario.language.memory import (
     read_placed,
 )
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, is_faulty
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.reactions import ReadReaction, read_on
 from vcpu_scenario.language.renamed import said_twice
-from vcpu_scenario.language.scope import Problems, Scope
+from vcpu_scenario.language.scope import Scope
 from vcpu_scenario.source import quoted
 
 DEFAULT_REPLY: Final = 0x8877665544332211

@@ -14,8 +14,10 @@ from vcpu_scenario.kernels.rules import BY_NAME
 from vcpu_scenario.kvm.registers import ALIASES, CORE_REGISTERS, OTHER_REGISTERS, SYSTEM_REGISTERS
 from vcpu_scenario.language.devices import read_devices
 from vcpu_scenario.language.nodes import Map, Scalar
-from vcpu_scenario.language.schema import check, choices, scenario_schema
-from vcpu_scenario.language.scope import Problems, Scope
+from vcpu_scenario.language.problems import Problems
+from vcpu_scenario.language.schema import check, scenario_schema
+from vcpu_scenario.language.scope import Scope
+from vcpu_scenario.language.wrongvalue import choices
 from vcpu_scenario.report.cite import commit_words
 from vcpu_scenario.vmm.vmms import VMMS
 

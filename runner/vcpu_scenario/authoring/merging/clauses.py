@@ -21,7 +21,7 @@ from vcpu_scenario.language.conditions import Conditions, Course, read_condition
 from vcpu_scenario.language.model import Scenario
 from vcpu_scenario.language.nodes import Map, Node, Scalar
 from vcpu_scenario.language.nodes import Sequence as Items
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.seen import Seen
 from vcpu_scenario.language.variants import places_of
 
