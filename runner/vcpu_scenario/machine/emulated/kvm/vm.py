@@ -35,6 +35,8 @@ class Vm(Generic[_Vcpu]):
         self.caps: Final = set[str]()
         self.has_run = False
         """``KVM_RUN`` was called for one of them: what describes the VM is settled."""
+        self.dead = False
+        """``kvm_vm_dead``."""
         self.id_values: Final = dict[Encoding, int]()
         """ID registers that the VMM wrote."""
         self.firmware: Final = dict[int, int]()
