@@ -11,7 +11,8 @@ from vcpu_scenario.machine.emulated.kvm.slots import Memslots
 from vcpu_scenario.machine.emulated.vgic.distributor import affinity_of
 
 if TYPE_CHECKING:
-    from vcpu_scenario.machine.emulated.vgic.device import DeviceV2, DeviceV3
+    from vcpu_scenario.machine.emulated.vgic.devicev2 import DeviceV2
+    from vcpu_scenario.machine.emulated.vgic.devicev3 import DeviceV3
 
 
 class _Member(Protocol):
