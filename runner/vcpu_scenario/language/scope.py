@@ -20,7 +20,7 @@ from vcpu_scenario.kvm.registers import (
     reg_id,
     size_of,
 )
-from vcpu_scenario.language.nodes import Map, Node, Scalar
+from vcpu_scenario.language.nodes import Node, Scalar, entries_of
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.source import did_you_mean, quoted
 
@@ -141,7 +141,7 @@ class Scope:
     def registers(self, node: Node | None) -> Iterator[tuple[str, int, Node]]:
         """Yields name, value and the value's node for each register in ``{x1: 0x90}``."""
         seen: dict[str, Scalar] = {}
-        for key, value in node.entries if isinstance(node, Map) else ():
+        for key, value in entries_of(node):
             name = self.register(key)
             # Of one that is none, a value of any size may be meant.
             number = self.address(value, _WIDEST if name is None else 8 * size_of(id_of(name)))

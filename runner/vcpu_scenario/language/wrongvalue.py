@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from vcpu_scenario.host.printable import printable
-from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
+from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, text_of
 from vcpu_scenario.language.problems import Near
 from vcpu_scenario.language.shapes import Schema, Shape, types_of
 from vcpu_scenario.source import quoted
@@ -77,6 +77,6 @@ def _as_a_character(node: Scalar, shape: Shape) -> str:
 def _as_a_list(node: Node) -> str:
     if isinstance(node, Map):
         return "this is a list, also of one: begin each item with `- `" if node.entries else ""
-    text = node.text if isinstance(node, Scalar) else ""
+    text = text_of(node)
     plain = text and "\n" not in text and len(text) <= 40 and not set(text) & set("[]{},:#'\"")
     return f"a list of one is written [{printable(text)}]" if plain else ""
