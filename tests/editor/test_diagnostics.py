@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 from vcpu_scenario.language import schema, yaml12
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.problems import Problems
 
 from .client import LanguageServer
 from .conftest import ROOT

@@ -14,7 +14,7 @@ from vcpu_scenario.authoring.concrete import Group, Pos, read
 from vcpu_scenario.authoring.new import plan
 from vcpu_scenario.authoring.template import templates
 from vcpu_scenario.language import loads, schema, yaml12
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.source import InvalidScenario
 
 from tests.language.build import EVERYTHING, SMALL

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft7Validator
 from vcpu_scenario.language import load, referee, schema, yaml12
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, to_plain
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.source import InvalidScenario, Span, render
 
 from tests.docs.markdown import fences

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from vcpu_scenario.language import schema, yaml12
 from vcpu_scenario.language.nodes import to_plain
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.problems import Problems
 
 from tests.language.build import EVERYTHING, SMALL
 

@@ -16,7 +16,8 @@ from vcpu_scenario.ioctls import Irqfd
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS
 from vcpu_scenario.machine.interface import KvmError, Machine, Unsupported
-from vcpu_scenario.machine.real.machine import NoKvmError, RealMachine
+from vcpu_scenario.machine.real.machine import RealMachine
+from vcpu_scenario.machine.real.opening import NoKvmError
 
 from .fake_kvm import FakeKvm
 

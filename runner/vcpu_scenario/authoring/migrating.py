@@ -8,8 +8,8 @@ from pathlib import Path
 
 from vcpu_scenario.language import schema, yaml12
 from vcpu_scenario.language.nodes import Node
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.renamed import RENAMED, older_words
-from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.source import Diagnostic, InvalidScenario, Span, line_starts
 
 

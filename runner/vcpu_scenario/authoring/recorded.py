@@ -15,7 +15,15 @@ from vcpu_scenario.case import Case
 from vcpu_scenario.kernels.hosts import DEFAULT
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.language import yaml12
-from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value
+from vcpu_scenario.language.nodes import (
+    Map,
+    Node,
+    Scalar,
+    Sequence,
+    Value,
+    entries_of,
+    value_at,
+)
 from vcpu_scenario.language.notation import Decimal, flow
 from vcpu_scenario.source import InvalidScenario
 from vcpu_scenario.trace import Trace
@@ -43,7 +51,7 @@ def with_clause(
     node, _ = yaml12.parse(text, str(path))
     place = _place(kernel, node)
     clause = list(_clause(place, params, case, trace, symbols))
-    expect = node.get("expect") if isinstance(node, Map) else None
+    expect = value_at(node, "expect")
     if not isinstance(expect, Sequence) or not expect.items:
         if expect is not None:
             raise Unwritable("`expect:` is empty or no list: take the key out", expect.span.line)
@@ -93,7 +101,7 @@ class _Place(NamedTuple):
 
 def _place(kernel: str, node: Node | None) -> _Place:
     release = parse_release(kernel)
-    named = node.get("host") if isinstance(node, Map) else None
+    named = value_at(node, "host")
     if named is None:
         if release.host:
             what = "a scenario that names no hosts is for the default one: write"
@@ -114,7 +122,7 @@ def _is_for(clause: Node, place: _Place, params: Mapping[str, Value]) -> bool:
     at = host.text if isinstance(host, Scalar) else "" if host is None else None
     if at != place.host:
         return False
-    entries = when.entries if isinstance(when, Map) else ()
+    entries = entries_of(when)
     values = {key.text: value.value for key, value in entries if isinstance(value, Scalar)}
     alone = len(values) == len(entries)
     return (

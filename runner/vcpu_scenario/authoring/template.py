@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from vcpu_scenario.assembly.cache import words_path
 from vcpu_scenario.authoring.formatting import formatted
 from vcpu_scenario.language import SUFFIX, yaml12
-from vcpu_scenario.language.nodes import Map, Scalar, Sequence, to_plain
+from vcpu_scenario.language.nodes import Sequence, text_of, to_plain, value_at
 
 FOLDER: Final = Path(__file__).parent / "templates"
 MODELINE: Final = "# yaml-language-server: $schema="
@@ -67,5 +67,4 @@ def _text(value: str) -> str:
 
 def _title(text: str) -> str:
     root, _ = yaml12.parse(text, "")
-    title = root.get("title") if isinstance(root, Map) else None
-    return title.text if isinstance(title, Scalar) else ""
+    return text_of(value_at(root, "title"))

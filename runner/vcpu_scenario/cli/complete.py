@@ -136,14 +136,14 @@ def _scenarios(paths: Iterable[str]) -> Iterator[Path]:
 def _tags(file: Path) -> list[str]:
     from vcpu_scenario.language import yaml12
     from vcpu_scenario.language.loader import read_text
-    from vcpu_scenario.language.nodes import Map, to_plain
+    from vcpu_scenario.language.nodes import to_plain, value_at
     from vcpu_scenario.source import InvalidScenario
 
     try:
         root, _ = yaml12.parse(read_text(file), str(file))
     except InvalidScenario:
         return []
-    node = root.get("tags") if isinstance(root, Map) else None
+    node = value_at(root, "tags")
     found = to_plain(node) if node is not None else []
     found = [found] if isinstance(found, str) else found
     return [tag for tag in found if isinstance(tag, str)] if isinstance(found, list) else []

@@ -127,7 +127,7 @@ def machine(
 def failing() -> Iterator[None]:
     """Tells of a real machine that is not to be had, or fails, in the command line's errors."""
     from vcpu_scenario.machine.real.lab.errors import LabError, LabUnavailableError
-    from vcpu_scenario.machine.real.machine import NoKvmError
+    from vcpu_scenario.machine.real.opening import NoKvmError
 
     try:
         yield

@@ -39,7 +39,15 @@ from vcpu_scenario.ioctls import (
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.memory import Bytes, Memory, joined, read_placed, read_slot
-from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
+from vcpu_scenario.language.nodes import (
+    Map,
+    Node,
+    Scalar,
+    entries_of,
+    items_of,
+    text_of,
+    value_at,
+)
 from vcpu_scenario.language.scope import Scope
 from vcpu_scenario.source import quoted
 
@@ -108,20 +116,20 @@ class Doings:
         return self.scope.flag(node, default)
 
     def text(self, node: Node) -> str:
-        return node.text if isinstance(node, Scalar) else ""
+        return text_of(node)
 
     def items(self, node: Node | None) -> Iterable[Node]:
-        return node.items if isinstance(node, Sequence) else ()
+        return items_of(node)
 
     def entries(self, node: Node | None) -> Iterable[tuple[str, Node]]:
-        return ((key.text, value) for key, value in (node.entries if isinstance(node, Map) else ()))
+        return ((key.text, value) for key, value in entries_of(node))
 
     def registers(self, node: Node | None) -> Iterable[tuple[str, int]]:
         return ((name, value) for name, value, _ in self.scope.registers(node))
 
     def refusals(self, node: Node | None) -> tuple[tuple[str, int], ...]:
         found: dict[str, int] = {}
-        for key, value in node.entries if isinstance(node, Map) else ():
+        for key, value in entries_of(node):
             if (name := self.scope.register(key)) is not None:
                 found[name] = read_errno(value, self.scope)
         return tuple(found.items())
@@ -180,7 +188,7 @@ def read_first_actions(node: Node | None, doings: Doings) -> tuple[Action, ...]:
 def _read_item(item: Node, doings: Doings) -> Iterable[Action]:
     """The actions of one item: one key, and beside it the errno that it is to give."""
     entries = [entry for entry in doings.entries(item) if entry[0] != ERRNO]
-    errno = item.get(ERRNO) if isinstance(item, Map) else None
+    errno = value_at(item, ERRNO)
     if len(entries) != 1:
         if not (isinstance(item, Map) and item.faulty):
             found = ", ".join(key for key, _ in entries) or "none"

@@ -20,7 +20,15 @@ from vcpu_scenario.language.actions import check_snapshots
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.exits import ReadExit, read_register_checks
 from vcpu_scenario.language.final import check_whole, read_final
-from vcpu_scenario.language.nodes import Map, Node, Scalar
+from vcpu_scenario.language.nodes import (
+    Map,
+    Node,
+    Scalar,
+    entries_of,
+    items_of,
+    text_of,
+    value_at,
+)
 from vcpu_scenario.language.nodes import Sequence as Items
 from vcpu_scenario.language.possible import check_order, check_possible, means_of
 from vcpu_scenario.language.sense import check_asserts, check_never
@@ -47,7 +55,6 @@ def read_clause(node: Map, setup: Setup) -> Clause:
     if setup.clean and not problems.spoil(node):
         check_snapshots(setup.doings)
     final = read_final(node.get("final"), setup)
-    about = node.get("about")
     expectation = Expectation(
         node.span,
         None if exits is None else tuple(item.expected for item in exits),
@@ -55,7 +62,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         stops,
         final,
         _refused(node.get("refused"), setup),
-        about.text if isinstance(about, Scalar) else "",
+        text_of(node.get("about")),
         _xfail(node),
     )
     _check_alone(node, setup)
@@ -104,7 +111,7 @@ def _xfail(clause: Map) -> Xfail | None:
     node, key = clause.get("xfail"), clause.key("xfail")
     if not isinstance(node, Map) or key is None:
         return None
-    reason, link = (_text(found) if (found := node.get(k)) else "" for k in ("reason", "link"))
+    reason, link = (text_of(node.get(name)) for name in ("reason", "link"))
     return Xfail(reason.strip(), link, key.span)
 
 
@@ -184,8 +191,8 @@ def _observed(names: tuple[str, ...], expectation: Expectation) -> tuple[str, ..
 
 
 def _never(node: Node | None, setup: Setup) -> tuple[ExpectedExit, ...]:
-    for item in node.items if isinstance(node, Items) else ():
-        for _, body in item.entries if isinstance(item, Map) else ():
+    for item in items_of(node):
+        for _, body in entries_of(item):
             for name in ("then", "reply", "repeat"):
                 key = body.key(name) if isinstance(body, Map) else None
                 if key is not None:
@@ -202,22 +209,18 @@ def _stops(node: Node | None, setup: Setup) -> tuple[ExpectedStop, ...] | None:
 def _stop(item: Node, setup: Setup) -> ExpectedStop:
     check_whole(item, ("at",), setup)
     at = item.get("at") if isinstance(item, Map) else item
-    reason = item.get("reason") if isinstance(item, Map) else None
+    reason = value_at(item, "reason")
     return ExpectedStop(
         setup.scope.address(at),
         reason.text if isinstance(reason, Scalar) else None,
-        read_register_checks(item.get("regs") if isinstance(item, Map) else None, setup.scope),
-        at.text if isinstance(at, Scalar) else "",
+        read_register_checks(value_at(item, "regs"), setup.scope),
+        text_of(at),
         item.span,
     )
 
 
 def _refused(node: Node | None, setup: Setup) -> Check | None:
-    errno = node.get("errno") if isinstance(node, Map) else None
+    errno = value_at(node, "errno")
     if errno is None:
         return None
-    return Check("errno", read_errno(errno, setup.scope), _text(errno), errno.span)
-
-
-def _text(node: Node) -> str:
-    return node.text if isinstance(node, Scalar) else ""
+    return Check("errno", read_errno(errno, setup.scope), text_of(errno), errno.span)

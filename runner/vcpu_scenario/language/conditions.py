@@ -12,7 +12,7 @@ from vcpu_scenario.kernels.release import KernelRange
 from vcpu_scenario.language.audience import Selector
 from vcpu_scenario.language.bycase import BOUNDS, ELSE, Left, rewritten
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Value, resolve
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.seen import Seen
 from vcpu_scenario.language.selection import read_range, read_selector
 from vcpu_scenario.source import Span, quoted

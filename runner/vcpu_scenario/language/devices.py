@@ -16,7 +16,7 @@ from vcpu_scenario.arm64.mmioregisters import (
 from vcpu_scenario.arm64.mmioregisters import distributor as distributor_registers
 from vcpu_scenario.case import CoalescedZone, Device, Gic, Ioeventfd
 from vcpu_scenario.language.memory import Region
-from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
+from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, entries_of, items_of
 from vcpu_scenario.language.scope import IPA_LIMIT, Scope
 from vcpu_scenario.source import quoted
 
@@ -182,7 +182,7 @@ def _userspace(entry: _Entry, model: str) -> None:
 
 
 def _typed(node: Node | None) -> tuple[tuple[bytes, bytes], ...]:
-    items = node.items if isinstance(node, Sequence) else ()
+    items = items_of(node)
     return tuple(
         (after.text.encode(), text.text.encode())
         for item in items
@@ -200,7 +200,7 @@ def _by_offset(
     entry: _Entry, key: str, size: int, names: Mapping[str, int]
 ) -> list[tuple[int, Node]]:
     node = entry.node.get(key)
-    entries = node.entries if isinstance(node, Map) else ()
+    entries = entries_of(node)
     return [(_offset(entry, name, size, names), value) for name, value in entries]
 
 

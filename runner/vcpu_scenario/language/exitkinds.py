@@ -10,9 +10,9 @@ from vcpu_scenario.expectation import Check
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.errnos import ERRNOS
 from vcpu_scenario.language.errno import read_errno
-from vcpu_scenario.language.exitvariant import Variant, text_of
+from vcpu_scenario.language.exitvariant import Variant
 from vcpu_scenario.language.memory import read_hex
-from vcpu_scenario.language.nodes import Node, Scalar, Sequence
+from vcpu_scenario.language.nodes import Node, Scalar, Sequence, text_of
 from vcpu_scenario.language.scope import Scope
 from vcpu_scenario.source import quoted
 

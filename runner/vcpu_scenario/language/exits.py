@@ -9,8 +9,8 @@ from vcpu_scenario.case import Action, SetMmioData
 from vcpu_scenario.expectation import ExpectedExit, RegisterCheck
 from vcpu_scenario.language.actions import Doings, read_actions
 from vcpu_scenario.language.exitkinds import KINDS
-from vcpu_scenario.language.exitvariant import Variant, text_of
-from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
+from vcpu_scenario.language.exitvariant import Variant
+from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, entries_of, text_of
 from vcpu_scenario.language.scope import Scope
 from vcpu_scenario.source import Span
 
@@ -58,7 +58,7 @@ class ExitReader:
 
 def read_pattern(node: Node, doings: Doings) -> ExpectedExit | None:
     """What the mapping ``node`` says of the exits that an action waits for."""
-    entries = node.entries if isinstance(node, Map) else ()
+    entries = entries_of(node)
     bodies = ((key, body) for key, body in entries if isinstance(body, Map))
     return next((_exit(key, body, doings, whole=False).expected for key, body in bodies), None)
 
@@ -79,7 +79,7 @@ def _exit(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> Read
         span,
         least,
         most,
-        note.text if isinstance(note, Scalar) else "",
+        text_of(note),
     )
     then, reply = body.get("then"), body.get("reply")
     actions = read_actions(then, doings)

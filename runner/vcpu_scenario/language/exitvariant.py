@@ -70,7 +70,3 @@ class Variant:
                 help="" if present else "`any: {exit: MMIO}` is one of either kind",
             )
         return present[0] if present else None
-
-
-def text_of(node: Node | None) -> str:
-    return node.text if isinstance(node, Scalar) else ""

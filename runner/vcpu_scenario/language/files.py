@@ -10,7 +10,7 @@ from typing import Final
 from vcpu_scenario.host.reading import Unreadable, read_regular, reason
 from vcpu_scenario.language.distribution import PREFIX, Missing, read_distributed
 from vcpu_scenario.language.nodes import Scalar
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.source import quoted
 
 MAX_SCENARIO: Final = 1 << 20

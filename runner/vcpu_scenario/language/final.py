@@ -17,7 +17,7 @@ from vcpu_scenario.expectation import Final as FinalState
 from vcpu_scenario.kvm.registers import KVM_REGISTERS_MOST, id_of
 from vcpu_scenario.language.exits import read_register_checks
 from vcpu_scenario.language.memory import check_in_memory, joined, read_placed
-from vcpu_scenario.language.nodes import Map, Node, Scalar
+from vcpu_scenario.language.nodes import Map, Node, Scalar, entries_of, items_of
 from vcpu_scenario.language.nodes import Sequence as Items
 from vcpu_scenario.language.setup import Setup
 from vcpu_scenario.source import quoted
@@ -59,7 +59,7 @@ def _reg_list(node: Node | None, setup: Setup) -> RegListCheck | None:
 def _memory(node: Node | None, setup: Setup) -> tuple[MemoryCheck, ...]:
     memory = joined(setup.memory, setup.doings.added)
     found = []
-    for item in node.items if isinstance(node, Items) else ():
+    for item in items_of(node):
         before = setup.scope.problems.reports
         placed = read_placed(item, setup.scope, setup.doings.folder)
         check_in_memory(placed, memory, "this looks", setup.scope)
@@ -74,7 +74,7 @@ def _memory(node: Node | None, setup: Setup) -> tuple[MemoryCheck, ...]:
 def _eventfds(node: Node | None, setup: Setup) -> tuple[EventfdCheck, ...]:
     names = list(setup.devices.ioeventfds)
     found = []
-    for key, value in node.entries if isinstance(node, Map) else ():
+    for key, value in entries_of(node):
         name = setup.scope.choice(key, names, "ioeventfd")
         count = setup.scope.number(value)
         if name is not None:
@@ -106,7 +106,7 @@ def _output_parts(node: Node | None, setup: Setup) -> tuple[OutputPartsCheck, ..
 def _of_senders(node: Node | None, setup: Setup) -> Iterator[tuple[str, Node]]:
     """What a mapping has for each device that sends anything."""
     models = {device.name: device.model for device in setup.devices.userspace}
-    for key, value in node.entries if isinstance(node, Map) else ():
+    for key, value in entries_of(node):
         name = setup.scope.choice(key, models, "device of userspace")
         if name is not None and models[name] not in SENDING:
             setup.scope.problems.add(

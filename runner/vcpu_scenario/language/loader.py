@@ -18,8 +18,7 @@ from vcpu_scenario.language.files import MAX_SCENARIO, Folder
 from vcpu_scenario.language.guest import Sources
 from vcpu_scenario.language.model import Combination, Scenario
 from vcpu_scenario.language.neverdone import check_done, never_done
-from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty
-from vcpu_scenario.language.nodes import Sequence as Items
+from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty, items_of, text_of
 from vcpu_scenario.language.params import (
     Parameters,
     case_names,
@@ -31,8 +30,8 @@ from vcpu_scenario.language.params import (
     values_of,
 )
 from vcpu_scenario.language.permission import granted
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.reachable import check_reachable
-from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.language.selection import (
     DEFAULT_VMMS,
     named_hosts,
@@ -161,7 +160,7 @@ class _Loader:
     def scenario(self, name: str, *, conditions: bool) -> Scenario:
         root, problems = self.root, self.problems
         before = len(problems)
-        nodes = [item for item in _items(root.get("expect")) if isinstance(item, Map)]
+        nodes = [item for item in items_of(root.get("expect")) if isinstance(item, Map)]
         parameters = parameter_names(root.get("matrix")) if self.whole else None
         selectors = [read_selector(node, parameters, problems) for node in nodes]
         held = [read_conditions(node, parameters, problems) for node in nodes]
@@ -185,8 +184,8 @@ class _Loader:
         return Scenario(
             self.path,
             name,
-            _text(root.get("title")).strip(),
-            _text(root.get("about")),
+            text_of(root.get("title")).strip(),
+            text_of(root.get("about")),
             _texts(root.get("tags")),
             _texts(root.get("origin")),
             audience,
@@ -229,7 +228,7 @@ class _Loader:
     ) -> Combination:
         root = self._with_parameters(row)
         setup = read_setup(root, self.problems, self.sources)
-        nodes = [item for item in _items(root.get("expect")) if isinstance(item, Map)]
+        nodes = [item for item in items_of(root.get("expect")) if isinstance(item, Map)]
         clauses = reader.read(nodes, row, setup)
         read = [clause for found in clauses if found for clause in found.values()]
         cases = [clause.case for clause in read] or [setup.case]
@@ -304,14 +303,6 @@ def _selects_faultily(clause: Map) -> bool:
     return clause.faulty or any(is_faulty(clause.get(key)) for key in CONDITIONS)
 
 
-def _items(node: Node | None) -> tuple[Node, ...]:
-    return node.items if isinstance(node, Items) else ()
-
-
-def _text(node: Node | None) -> str:
-    return node.text if isinstance(node, Scalar) else ""
-
-
 def _texts(node: Node | None) -> tuple[str, ...]:
     """One text, or a list of them."""
-    return tuple(_text(item) for item in ([node] if isinstance(node, Scalar) else _items(node)))
+    return tuple(text_of(item) for item in ([node] if isinstance(node, Scalar) else items_of(node)))

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from vcpu_scenario.case import Load, Memslot
 from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.guest import Program
-from vcpu_scenario.language.nodes import Map, Node, Scalar
+from vcpu_scenario.language.nodes import Map, Node, Scalar, items_of, text_of
 from vcpu_scenario.language.nodes import Sequence as Items
 from vcpu_scenario.language.scope import IPA_LIMIT, PAGE, Scope
 from vcpu_scenario.source import Span
@@ -161,7 +161,7 @@ def read_placed(item: Node, scope: Scope, folder: Folder) -> Bytes:
     at = item.get("at")
     addr = scope.address(at)
     data = read_bytes(item, scope, folder)
-    written = at.text if isinstance(at, Scalar) else ""
+    written = text_of(at)
     return Bytes(addr, data, at.span if at is not None else item.span, written)
 
 
@@ -186,7 +186,7 @@ def read_hex(node: Node | None, scope: Scope) -> bytes:
 
 def _integers(bits: int) -> Callable[[Node, Scope, Folder], bytes]:
     def read(node: Node, scope: Scope, folder: Folder) -> bytes:
-        items = node.items if isinstance(node, Items) else ()
+        items = items_of(node)
         return b"".join(scope.address(item, bits).to_bytes(bits // 8, "little") for item in items)
 
     return read

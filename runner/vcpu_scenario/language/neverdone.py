@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from vcpu_scenario.language.clauses import Clause
 from vcpu_scenario.language.possible import means_of, why_not
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.reactions import ReadReaction, can_come
-from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.source import Span
 
 

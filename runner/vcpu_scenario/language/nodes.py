@@ -70,6 +70,22 @@ def is_faulty(node: Node | None) -> bool:
     return False
 
 
+def text_of(node: Node | None) -> str:
+    return node.text if isinstance(node, Scalar) else ""
+
+
+def items_of(node: Node | None) -> tuple[Node, ...]:
+    return node.items if isinstance(node, Sequence) else ()
+
+
+def entries_of(node: Node | None) -> tuple[tuple[Scalar, Node], ...]:
+    return node.entries if isinstance(node, Map) else ()
+
+
+def value_at(node: Node | None, key: str) -> Node | None:
+    return node.get(key) if isinstance(node, Map) else None
+
+
 PARAMETER: Final = "${"
 
 _INFINITY = float("inf")

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Final, TypeAlias
 
 from vcpu_scenario.language.nodes import PARAMETER, Map, Node, Scalar, Sequence, Value, scalar
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.source import Span, quoted
 
 Parameters: TypeAlias = Mapping[str, Scalar]

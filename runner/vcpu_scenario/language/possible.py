@@ -16,7 +16,7 @@ from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
 from vcpu_scenario.ioctls import SetMemoryRegion, SetSmcccFilter
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language.exits import ReadExit
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.vmm.vmms import VMMS
 
 _FORWARD: Final = abi.KVM_SMCCC_FILTER_FWD_TO_USER

@@ -12,7 +12,7 @@ from vcpu_scenario.kernels.release import (
 )
 from vcpu_scenario.language.audience import Audience, Restriction, Selector, bits, is_for
 from vcpu_scenario.language.params import Parameters
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.problems import Problems
 
 
 def check_reachable(

@@ -9,8 +9,7 @@ from vcpu_scenario.case import Action, ExitPattern, FieldPattern, Reaction
 from vcpu_scenario.expectation import Acting, Check, ExpectedExit, Reacting
 from vcpu_scenario.language.actions import Doings, read_actions
 from vcpu_scenario.language.exits import read_pattern
-from vcpu_scenario.language.nodes import Map, Node
-from vcpu_scenario.language.nodes import Sequence as Items
+from vcpu_scenario.language.nodes import Map, Node, items_of
 
 _WHEN: Final = ("exit", "first", "each", "nth")
 
@@ -39,7 +38,7 @@ def read_on(node: Node | None, doings: Doings) -> On:
     numbers: dict[int, tuple[Action, ...]] = {}
     acting: list[Acting] = []
     reactions: list[ReadReaction] = []
-    for item in node.items if isinstance(node, Items) else ():
+    for item in items_of(node):
         if not isinstance(item, Map) or not _says_when(item, doings):
             continue
         if item.get("exit") is not None:

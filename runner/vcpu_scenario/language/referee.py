@@ -18,8 +18,8 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 
 from vcpu_scenario.language.nodes import Map, Node, Sequence, to_plain
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.schema import scenario_schema
-from vcpu_scenario.language.scope import Problems
 from vcpu_scenario.source import Span
 
 _MOST_KEPT: Final = 20_000

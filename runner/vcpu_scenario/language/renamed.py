@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from vcpu_scenario.language.nodes import Map, Node, Scalar
+from vcpu_scenario.language.nodes import Map, Node, Scalar, value_at
 from vcpu_scenario.source import Diagnostic, Span, quoted
 
 RENAMED: Final[Mapping[str, str]] = {
@@ -40,7 +40,7 @@ def older_words(root: Node) -> dict[Span, tuple[str, str]]:
     """The older word and the present one of each such key, by its place."""
     found = {}
     for under, words in OLDER.items():
-        node = root.get(under) if isinstance(root, Map) else None
+        node = value_at(root, under)
         if not isinstance(node, Map):
             continue
         for key, _ in node.entries:

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import json
 import operator
-import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from vcpu_scenario.host.printable import printable
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.renamed import OTHER_VALUES, OTHER_WORDS, RENAMED, said_twice
-from vcpu_scenario.language.scope import Near, Problems
 from vcpu_scenario.language.shapes import Schema, Shape, shape_of, types_of
+from vcpu_scenario.language.wrongvalue import article, choices, described, hint_for, near_words
 from vcpu_scenario.source import Span, did_you_mean, quoted
 
 Entries: TypeAlias = tuple[tuple[Scalar, Node], ...]
@@ -238,14 +237,14 @@ class _Check:
 
     def _wrong(self, node: Node, shape: Shape, what: str) -> None:
         title = shape.schema.get("title") if shape is not self._root else None
-        expected = title or " or ".join(map(_article, types_of(shape.schema)))
+        expected = title or " or ".join(map(article, types_of(shape.schema)))
         self._problems.add(
             f"wrong value for {what}",
             node.span,
-            found=_found(node),
+            found=described(node),
             expected=expected,
-            help=_hint(node, shape),
-            near=_near(node, shape),
+            help=hint_for(node, shape),
+            near=near_words(node, shape),
         )
 
 
@@ -264,74 +263,3 @@ def _same(new: Collection[Node], old: Collection[Node]) -> bool:
 @lru_cache(maxsize=1 << 10)
 def _name_of(key: str) -> str:
     return quoted(key)
-
-
-_NAMES: Final = {
-    "object": "mapping",
-    "array": "list",
-    "string": "text",
-    "boolean": "boolean",
-    "integer": "integer",
-    "number": "number",
-    "null": "null",
-}
-
-
-def _article(name: str) -> str:
-    word = _NAMES[name]
-    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
-
-
-def _found(node: Node) -> str:
-    if isinstance(node, Sequence):
-        return f"a list of {len(node.items)}"
-    if isinstance(node, Map):
-        return "a mapping with " + (", ".join(key.text for key, _ in node.entries[:6]) or "no keys")
-    if node.value is None:
-        return "nothing" if not node.text else f"{node.text}, which is null"
-    kinds = {bool: "a boolean", int: "an integer", float: "a number", str: "a text"}
-    return f"{quoted(node.text)}, {kinds[type(node.value)]}"
-
-
-_ONE_OF: Final = re.compile(r"\^\(((?:[\w|-]|\\\.)+)\)\$\Z")
-"""A pattern that is a choice of words."""
-
-
-def choices(schema: Schema) -> tuple[str, ...]:
-    """The words that a text has to be one of, by its pattern."""
-    found = _ONE_OF.match(schema.get("pattern", ""))
-    return tuple(found[1].replace("\\.", ".").split("|")) if found is not None else ()
-
-
-def _near(node: Node, shape: Shape) -> Near | None:
-    words = choices(shape.schema)
-    return (node.text, words) if words and isinstance(node, Scalar) else None
-
-
-def _hint(node: Node, shape: Shape) -> str:
-    if types_of(shape.schema) == ["array"]:
-        return _as_a_list(node) if shape.items is None or shape.items.is_type(node) else ""
-    if isinstance(node, Scalar) and isinstance(node.value, str):
-        return _as_a_character(node, shape)
-    if not isinstance(node, Scalar) or not node.text:
-        return ""
-    if node.style != "plain" or str not in shape.scalars or shape.is_type(node):
-        return ""
-    if node.value is None:
-        return "leave out what has no value"
-    fits = shape.pattern is None or shape.pattern.search(node.text)
-    return f'quote it: "{node.text}"' if fits else ""
-
-
-def _as_a_character(node: Scalar, shape: Shape) -> str:
-    character = f"'{node.text}'"
-    fits = len(node.text) == 1 and shape.pattern is not None and shape.pattern.search(character)
-    return f'the code of a character is written "{character}"' if fits else ""
-
-
-def _as_a_list(node: Node) -> str:
-    if isinstance(node, Map):
-        return "this is a list, also of one: begin each item with `- `" if node.entries else ""
-    text = node.text if isinstance(node, Scalar) else ""
-    plain = text and "\n" not in text and len(text) <= 40 and not set(text) & set("[]{},:#'\"")
-    return f"a list of one is written [{printable(text)}]" if plain else ""

@@ -9,7 +9,7 @@ from typing import Final
 from vcpu_scenario.language.audience import Selector
 from vcpu_scenario.language.bycase import BOUNDS, ELSE
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.source import Span
 
 

@@ -13,9 +13,9 @@ from vcpu_scenario.kernels.release import (
     parse_range,
 )
 from vcpu_scenario.language.audience import Selector
-from vcpu_scenario.language.nodes import Map, Node, Scalar
+from vcpu_scenario.language.nodes import Map, Node, Scalar, entries_of
 from vcpu_scenario.language.nodes import Sequence as Items
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.source import quoted
 
 DEFAULT_VMMS: Final = ("plain",)
@@ -71,7 +71,7 @@ def read_selector(clause: Map, names: Collection[str] | None, problems: Problems
     them are known."""
     kernels, vmm, when, at = map(clause.get, ("kernels", "vmm", "when", "host"))
     conditions = {}
-    for key, value in when.entries if isinstance(when, Map) else ():
+    for key, value in entries_of(when):
         items = value.items if isinstance(value, Items) else (value,)
         conditions[key.text] = tuple(item.value for item in items if isinstance(item, Scalar))
         if names is not None and key.text not in names:

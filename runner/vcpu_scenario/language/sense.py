@@ -8,7 +8,7 @@ from typing import Final
 from vcpu_scenario.expectation import Expectation, ExpectedExit
 from vcpu_scenario.expectation import Final as FinalState
 from vcpu_scenario.language.nodes import Map
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.problems import Problems
 
 _ANY_KIND: Final = {"any", "error", "interrupted"}
 _PARTS: Final = "`exits`, `stops`, `never`, `final` or `refused`"

@@ -23,11 +23,21 @@ from vcpu_scenario.language.memory import (
     read_memory,
     read_placed,
 )
-from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, is_faulty
+from vcpu_scenario.language.nodes import (
+    Map,
+    Node,
+    Scalar,
+    Sequence,
+    entries_of,
+    is_faulty,
+    items_of,
+    text_of,
+)
 from vcpu_scenario.language.placed import check_loads
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.reactions import ReadReaction, read_on
 from vcpu_scenario.language.renamed import said_twice
-from vcpu_scenario.language.scope import Problems, Scope
+from vcpu_scenario.language.scope import Scope
 from vcpu_scenario.source import quoted
 
 DEFAULT_REPLY: Final = 0x8877665544332211
@@ -84,7 +94,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
 
     memory = read_memory(root.get("memory"), program, scope, folder)
     memory.complete &= _is_whole(root, "memory")
-    data = [read_placed(item, scope, folder) for item in _items(root.get("data"))]
+    data = [read_placed(item, scope, folder) for item in items_of(root.get("data"))]
     check_overlaps([*memory.regions, *devices.regions], scope)
     check_loads(program, data, memory, scope)
 
@@ -125,7 +135,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         on=on.by_number,
         reactions=tuple(read.reaction for read in on.reactions),
         observe=_observe(root.get("observe"), on.reactions, scope),
-        skip_brk=_AFTER_BRK[_text(root.get("after_brk")) or "continue"],
+        skip_brk=_AFTER_BRK[text_of(root.get("after_brk")) or "continue"],
         psci_0_2=psci,
         vcpus=scope.vcpus,
         quantum=scope.number(quantum, low=100, high=_MAX_INSTRUCTIONS) if quantum else None,
@@ -177,7 +187,7 @@ _NONE: Final[frozenset[str]] = frozenset()
 
 
 def _check_names(devices: Node | None, program: Program, scope: Scope) -> None:
-    for key, _ in devices.entries if isinstance(devices, Map) else ():
+    for key, _ in entries_of(devices):
         if key.text in program.symbols or key.text in program.defined:
             scope.problems.add(
                 f"{quoted(key.text)} is the name of a device and of a label",
@@ -186,22 +196,16 @@ def _check_names(devices: Node | None, program: Program, scope: Scope) -> None:
             )
 
 
-def _items(node: Node | None) -> tuple[Node, ...]:
-    return node.items if isinstance(node, Sequence) else ()
 
 
 def _one_or_more(node: Node) -> tuple[Node, ...]:
     return node.items if isinstance(node, Sequence) else (node,)
 
 
-def _text(node: Node | None) -> str:
-    return node.text if isinstance(node, Scalar) else ""
-
-
 def _texts(node: Node | None, default: tuple[str, ...]) -> tuple[str, ...]:
     if node is None:
         return default
-    return tuple(dict.fromkeys(_text(item) for item in _one_or_more(node)))
+    return tuple(dict.fromkeys(text_of(item) for item in _one_or_more(node)))
 
 
 def _word(node: Node | None, default: int, scope: Scope) -> int:

@@ -14,7 +14,7 @@ from vcpu_scenario.language.clauses import Clause, read_clause
 from vcpu_scenario.language.conditions import Conditions, Course
 from vcpu_scenario.language.nodes import Map
 from vcpu_scenario.language.params import Parameters, shown
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.seen import Seen
 from vcpu_scenario.language.setup import Setup
 

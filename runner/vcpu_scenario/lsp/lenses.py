@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lsprotocol.types import CodeLens, Command
 
-from vcpu_scenario.language.nodes import Map, Sequence
+from vcpu_scenario.language.nodes import Map, items_of
 from vcpu_scenario.lsp.documents import Document
 from vcpu_scenario.source import Span
 
@@ -25,7 +25,7 @@ def clauses(root: Map) -> Iterator[tuple[int | None, Span]]:
     title = root.key("title")
     yield None, title.span if title is not None else root.span
     expect = root.get("expect")
-    for clause in expect.items if isinstance(expect, Sequence) else ():
+    for clause in items_of(expect):
         yield clause.span.line, clause.span
 
 

@@ -13,9 +13,11 @@ from vcpu_scenario.kernels.release import KNOWN_RELEASES, WORDS
 from vcpu_scenario.kernels.rules import BY_NAME
 from vcpu_scenario.kvm.registers import ALIASES, CORE_REGISTERS, OTHER_REGISTERS, SYSTEM_REGISTERS
 from vcpu_scenario.language.devices import read_devices
-from vcpu_scenario.language.nodes import Map, Scalar
-from vcpu_scenario.language.schema import check, choices, scenario_schema
-from vcpu_scenario.language.scope import Problems, Scope
+from vcpu_scenario.language.nodes import Map, Scalar, text_of, value_at
+from vcpu_scenario.language.problems import Problems
+from vcpu_scenario.language.schema import check, scenario_schema
+from vcpu_scenario.language.scope import Scope
+from vcpu_scenario.language.wrongvalue import choices
 from vcpu_scenario.report.cite import commit_words
 from vcpu_scenario.vmm.vmms import VMMS
 
@@ -138,7 +140,7 @@ def addresses(root: Map | None, symbols: Iterable[str]) -> list[Word]:
     found += [Word(name, "label") for name in symbols if name not in known]
     # Of what is being written only the devices that the schema has nothing against can be read.
     sound = check(root, Problems()) if root is not None else None
-    devices = sound.get("devices") if isinstance(sound, Map) else None
+    devices = value_at(sound, "devices")
     if isinstance(devices, Map):
         read = read_devices(devices, Scope(Problems()))
         for key, _ in devices.entries:
@@ -161,7 +163,7 @@ def labels(root: Map | None) -> Iterator[tuple[str, str]]:
     symbols = guest.get("symbols")
     if isinstance(symbols, Map):
         for key, value in symbols.entries:
-            yield key.text, value.text if isinstance(value, Scalar) else ""
+            yield key.text, text_of(value)
 
 
 @cache

@@ -11,7 +11,7 @@ from vcpu_scenario.host.printable import json_text
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.recordings.conform import Difference, Outcome, summary
 from vcpu_scenario.report.cite import Citations
-from vcpu_scenario.report.styled import Line, line
+from vcpu_scenario.report.styled import Line, line, rule
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.words import describe, value_words
 
@@ -43,11 +43,11 @@ def report(
     lines = list(_table(outcomes))
     helped = [outcome for outcome in outcomes if outcome.host_interrupt is not None]
     if helped:
-        lines += [line(), _rule("WITH A HOST INTERRUPT", "skip", width)]
+        lines += [line(), rule("WITH A HOST INTERRUPT", "skip", width)]
         lines += [line(_helped(outcome)) for outcome in helped]
     missed = [outcome for outcome in outcomes if not outcome.reproduced]
     if missed:
-        lines += [line(), _rule("MISSES", "fail", width)]
+        lines += [line(), rule("MISSES", "fail", width)]
         citations = Citations()
         for group in _alike(missed):
             lines += _miss(group, case_of, citations)
@@ -56,12 +56,8 @@ def report(
         lines.append(line((note, "skip")))
     time = f" in {seconds:.2f}s" if seconds is not None else ""
     counts = f"{len(outcomes) - len(missed)} reproduced, {len(missed)} missed"
-    lines.append(_rule(f"{counts}{time}", "fail" if missed else "pass", width))
+    lines.append(rule(f"{counts}{time}", "fail" if missed else "pass", width))
     return lines
-
-
-def _rule(title: str, style: str, width: int) -> Line:
-    return line((f" {title} ".center(width, "="), style))
 
 
 def _by_kernel(outcomes: Iterable[Outcome]) -> list[Outcome]:

@@ -12,7 +12,7 @@ from vcpu_scenario.verdict.records import Mismatch, Place, StopFinding
 
 def difference_lines(mismatch: Mismatch, citations: Citations) -> Iterator[Line]:
     """``file:line:column: message``, the excerpt with its caret, and what explains it."""
-    yield line((f"{_where(mismatch.span)}:", "place"), " ", (mismatch.message, "fail"))
+    yield line((f"{where(mismatch.span)}:", "place"), " ", (mismatch.message, "fail"))
     shown = excerpt(mismatch.span)
     for n, text in enumerate(shown):
         yield line(text) if n == 0 else line((text, "caret"))
@@ -28,11 +28,11 @@ def difference_lines(mismatch: Mismatch, citations: Citations) -> Iterator[Line]
 def _place_words(place: Place) -> str:
     address = f"{place.pc:#x}"
     name = "" if place.name == address else f"{place.name} "
-    source = f", {_where(place.source)}" if place.source is not None else ""
+    source = f", {where(place.source)}" if place.source is not None else ""
     return f"{name}({address}) `{place.instruction}`{source}"
 
 
-def _where(span: Span) -> str:
+def where(span: Span) -> str:
     return f"{span.file}:{span.line}:{span.column}"
 
 

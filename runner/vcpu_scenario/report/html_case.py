@@ -12,9 +12,9 @@ from typing import Any, Final, TypeAlias
 
 from vcpu_scenario.expectation import Expectation, ExpectedStop
 from vcpu_scenario.report.beside import Beside, Field, beside, fields_of, final_state
-from vcpu_scenario.report.difference import finding_words
+from vcpu_scenario.report.difference import finding_words, where
 from vcpu_scenario.report.rungs import Rung, rungs
-from vcpu_scenario.source import Span, excerpt
+from vcpu_scenario.source import excerpt
 from vcpu_scenario.trace import Exit, Stop
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.match import states
@@ -61,7 +61,7 @@ def _clause(expectation: Expectation) -> Data:
     known = expectation.xfail
     return {
         "about": " ".join(expectation.about.split()),
-        "at": _where(expectation.span),
+        "at": where(expectation.span),
         "xfail": {"reason": known.reason, "link": known.link} if known is not None else None,
     }
 
@@ -146,7 +146,7 @@ def _mismatch(mismatch: Mismatch) -> Data:
     place = mismatch.place
     data = {
         "message": mismatch.message,
-        "at": _where(mismatch.span),
+        "at": where(mismatch.span),
         "excerpt": excerpt(mismatch.span),
         "notes": list(mismatch.notes),
         "guest": _place(place) if place is not None and place.instruction else None,
@@ -181,10 +181,6 @@ def _expected_stop(stop: ExpectedStop) -> str:
 
 def _stop_words(where: str, reason: str | None) -> str:
     return f"{where}: {reason.replace('_', ' ')}" if reason else where
-
-
-def _where(span: Span) -> str:
-    return f"{span.file}:{span.line}:{span.column}"
 
 
 def _without_nothing(data: Data) -> Data:

@@ -31,6 +31,11 @@ def line(*parts: str | tuple[str, str]) -> Line:
     return tuple((part, "") if isinstance(part, str) else part for part in parts)
 
 
+def rule(title: str, style: str, width: int) -> Line:
+    """``title`` in the middle of a line across the page."""
+    return line((f" {title} ".center(width, "="), style))
+
+
 def plain(lines: Iterable[Line]) -> str:
     """The lines without styles, each ended."""
     return quiet("".join(f"{''.join(printable(text) for text, _ in parts)}\n" for parts in lines))

@@ -9,7 +9,7 @@ from typing import Final
 
 from vcpu_scenario.report.cite import Citations
 from vcpu_scenario.report.difference import difference_lines, finding_words
-from vcpu_scenario.report.styled import Line, line
+from vcpu_scenario.report.styled import Line, line, rule
 from vcpu_scenario.verdict.result import Result, Verdict, tally
 
 _MARKS: Final[dict[Verdict, str]] = {
@@ -60,17 +60,17 @@ def report(
     lines = list(_overview(results, width))
     failed = [result for result in results if result.verdict is Verdict.FAIL]
     if failed:
-        lines += [line(), _rule("DIFFERENCES", "fail", width)]
+        lines += [line(), rule("DIFFERENCES", "fail", width)]
         for group in alike(failed):
             lines += failure(group)
     errors = [result for result in results if result.verdict is Verdict.ERROR]
     if errors:
-        lines += [line(), _rule("ERRORS", "error", width)]
+        lines += [line(), rule("ERRORS", "error", width)]
         for result in errors:
             lines += _error(result, debug)
     unmodelled = [result for result in results if result.verdict is Verdict.NOT_MODELLED]
     if unmodelled:
-        lines += [line(), _rule("NOT MODELLED", "not-modelled", width)]
+        lines += [line(), rule("NOT MODELLED", "not-modelled", width)]
         for group in not_modelled(unmodelled):
             lines += without_model(group)
     lines += _summary(results, width)
@@ -184,7 +184,7 @@ def _summary(results: Sequence[Result], width: int) -> Iterator[Line]:
     if not worth_telling:
         return
     yield line()
-    yield _rule("SUMMARY", "title", width)
+    yield rule("SUMMARY", "title", width)
     for result in worth_telling:
         if result.verdict is Verdict.FAIL:
             first = result.mismatches[0].message
@@ -208,7 +208,7 @@ def _last_line(results: Sequence[Result], seconds: float | None, width: int) -> 
     counts = tally(results)
     worst = next((v for v in _WORST_FIRST if counts[v] and v.is_bad), Verdict.PASS)
     time = f" in {seconds:.2f}s" if seconds is not None else ""
-    return _rule(f"{outcome(results)}{time}", worst, width)
+    return rule(f"{outcome(results)}{time}", worst, width)
 
 
 def outcome(results: Sequence[Result]) -> str:
@@ -224,7 +224,3 @@ def outcome(results: Sequence[Result]) -> str:
 
 def _named(verdict: Verdict, count: int) -> str:
     return "error" if verdict is Verdict.ERROR and count == 1 else _NAMES[verdict]
-
-
-def _rule(title: str, style: str, width: int) -> Line:
-    return line((f" {title} ".center(width, "="), style))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vcpu_scenario.kvm import abi
+from vcpu_scenario.trace import Ring, RingEntry
 
 
 def fields_of(run: abi.kvm_run, reason: int) -> dict[str, Any]:
@@ -54,3 +55,14 @@ _DESCRIBE: dict[int, Callable[[abi.kvm_run], dict[str, Any]]] = {
     abi.KVM_EXIT_ARM_NISV: _describe_nisv,
     abi.KVM_EXIT_HYPERCALL: _describe_hypercall,
 }
+
+
+def ring_of(ring: abi.kvm_coalesced_mmio_ring) -> Ring:
+    """The writes that the kernel has put into the ring and nobody has taken out."""
+    entries: list[RingEntry] = []
+    index = ring.first
+    while index != ring.last and len(entries) < abi.COALESCED_RING_MAX:
+        entry = ring.coalesced_mmio[index]
+        entries.append(RingEntry(entry.phys_addr, entry.len, bytes(entry.data)))
+        index = (index + 1) % abi.COALESCED_RING_MAX
+    return Ring(ring.first, ring.last, tuple(entries))

@@ -29,17 +29,16 @@ from vcpu_scenario.trace import (
     Entry,
     Exit,
     GuestException,
-    Ring,
-    RingEntry,
     StopReason,
     Trace,
     Unmodelled,
 )
 from vcpu_scenario.vmm.attached import Asker, Itself, VmmEnds, asker_of
+from vcpu_scenario.vmm.consoles import Consoles
 from vcpu_scenario.vmm.debugger import reason_of, stepping
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.endings import ENDS, Endings, ending_of, told
-from vcpu_scenario.vmm.fields import fields_of
+from vcpu_scenario.vmm.fields import fields_of, ring_of
 from vcpu_scenario.vmm.patterns import Reactions
 from vcpu_scenario.vmm.setup import set_up
 from vcpu_scenario.vmm.snapshots import Snapshots
@@ -49,10 +48,6 @@ from vcpu_scenario.vmm.watch import Watch
 _PC = CORE_REGISTERS["pc"]
 _FOR_NEXT_RUN = (ImmediateExit, PendSignal, HostInterrupt)
 """Actions that are about the run that comes next, and not about one that only returns."""
-
-CONSOLE_COST = 1000
-"""Instructions of the limit for each access to a console that is no exit: a guest that polls its
-UART would run for ever."""
 
 TURN = 0.01
 """Seconds that a vCPU's turn takes where nobody counts its instructions."""
@@ -87,11 +82,7 @@ class _Run:
         self.mmio_data = c_uint64.from_buffer(self.run.mmio.data)
         self.case = case
         self.bus = Bus(case, watch)
-        self.consoles = [
-            (device.base, device.base + device.size) for device in case.devices if device.console
-        ]
-        self.unseen = case.limits.instructions // CONSOLE_COST
-        """How many accesses to consoles are still answered without an exit."""
+        self.consoles = Consoles(case, self.bus)
         self.exits: list[Exit] = []
         self.entries: list[Entry] = []
         self.on = dict(case.on)
@@ -244,23 +235,10 @@ class _Run:
 
     def _at_console(self) -> bool:
         """Answers an access to a console, of which no exit is made unless it is stepped."""
-        run = self.run
-        if (
-            not self.consoles
-            or not self.unseen
-            or run.exit_reason != abi.KVM_EXIT_MMIO
-            or stepping(self.vmm.asked.debug)
-        ):
-            return False
-        mmio = run.mmio
-        if not any(base <= mmio.phys_addr < end for base, end in self.consoles):
-            return False
-        self.unseen -= 1
-        if mmio.is_write:
-            self.bus.write(mmio.phys_addr, mmio.len, bytes(mmio.data))
-        else:
-            self.mmio_data.value = self.bus.read(mmio.phys_addr, mmio.len)
-        return True
+        consoles = self.consoles
+        return (
+            consoles.left > 0 and not stepping(self.vmm.asked.debug) and consoles.answer(self.run)
+        )
 
     def _kvm_run_on(self) -> int:
         if self.watch is not None:
@@ -342,7 +320,7 @@ class _Run:
         return Trace(
             exits=tuple(self.exits),
             eventfd=machine.eventfd_counts() if case.ioeventfds else (),
-            ring=_ring(machine.ring) if case.coalesced else None,
+            ring=ring_of(machine.ring) if case.coalesced else None,
             final_regs={name: machine.get_one_reg(id_of(name)) for name in case.final_regs},
             reg_list=machine.reg_list() if case.lists_registers else None,
             memory={addr: machine.read_memory(addr, length) for addr, length in case.peek},
@@ -362,13 +340,3 @@ def _signalled(did: Iterable[Deed]) -> bool:
 def _answers(value: int) -> tuple[Answer]:
     """A guest reads the same again and again."""
     return (Answer(value),)
-
-
-def _ring(ring: abi.kvm_coalesced_mmio_ring) -> Ring:
-    entries: list[RingEntry] = []
-    index = ring.first
-    while index != ring.last and len(entries) < abi.COALESCED_RING_MAX:
-        entry = ring.coalesced_mmio[index]
-        entries.append(RingEntry(entry.phys_addr, entry.len, bytes(entry.data)))
-        index = (index + 1) % abi.COALESCED_RING_MAX
-    return Ring(ring.first, ring.last, tuple(entries))

@@ -21,14 +21,12 @@ from vcpu_scenario.case import Load, Memslot
 PAGES: Final = 6
 _FIRST, _SECOND, _THIRD = 1, 3, 4
 """Tables, by how many pages below the end they start."""
-_LOWEST: Final = _THIRD + PAGES
 
 _TABLE: Final = 3
 _MEMORY: Final = 0x703
 """A page: access flag, inner shareable, writable at EL1 alone, attribute 0."""
 _DEVICES: Final = 0x405
 _BLOCK: Final = 0x701
-_NOT_EXECUTED: Final = 3 << 53
 _MAIR: Final = 0xFF_BB_08_0C_00_44_04_FF
 _TCR: Final = 25 | 1 << 8 | 1 << 10 | 3 << 12 | 1 << 23 | 2 << 32
 """39 bits of address, 40 of output address."""

@@ -19,9 +19,9 @@ from vcpu_scenario.authoring.merging.ranges import Place, Places
 from vcpu_scenario.language.bycase import rewritten
 from vcpu_scenario.language.conditions import Conditions, Course, read_conditions
 from vcpu_scenario.language.model import Scenario
-from vcpu_scenario.language.nodes import Map, Node, Scalar
+from vcpu_scenario.language.nodes import Map, Node, Scalar, entries_of, items_of
 from vcpu_scenario.language.nodes import Sequence as Items
-from vcpu_scenario.language.scope import Problems
+from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.seen import Seen
 from vcpu_scenario.language.variants import places_of
 
@@ -58,7 +58,7 @@ class Fixed(Exception):
 def clauses_of(document: Document, root: Map, scenario: Scenario) -> list[Clause]:
     """The clauses of a scenario, of which ``document`` is the text and ``root`` what it means."""
     expect = root.get("expect")
-    nodes = expect.items if isinstance(expect, Items) else ()
+    nodes = items_of(expect)
     lines = list(document.lines)
     reader = _Reader(scenario, list(document.comments), lines)
     bounds = [_first_line(node, lines) for node in nodes]
@@ -143,7 +143,7 @@ class _Reader:
         )
 
     def _items(self, node: Node, make: object) -> Iterator[Item]:
-        for one in node.items if isinstance(node, Items) else ():
+        for one in items_of(node):
             item = make(one)  # type: ignore[operator]
             if item is None:
                 raise Fixed
@@ -156,7 +156,7 @@ def _final(
     values: dict[str, str] = {}
     memory: dict[tuple[str, str], str] = {}
     ring: tuple[Item, ...] | None = None
-    for key, value in node.entries if isinstance(node, Map) else ():
+    for key, value in entries_of(node):
         if isinstance(value, Map):
             for name, one in value.entries:
                 values[f"{key.text}.{name.text}"] = written(one)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from vcpu_scenario.debugger.stub import Bad, NotOffered
 
-_LARGEST = 1 << 64
-
 
 def number(text: bytes) -> int:
     """An unsigned number. What is none makes the packet unknown, what is missing makes it bad."""

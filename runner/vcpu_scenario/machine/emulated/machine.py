@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from errno import EBADF, EINVAL, EIO, ENOENT
-from typing import Final, Literal
+from errno import EBADF, EINVAL, ENOENT
+from typing import Literal
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.ioctls import Access as HostAccess
@@ -32,16 +32,15 @@ from vcpu_scenario.machine.emulated.kvm import (
     creation,
     devices,
     guestdebug,
-    pmuregs,
     regmasks,
     smcccfilter,
     stealtime,
     vcpuattrs,
     vgicdevice,
 )
-from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.bus import CoalescedZoneDevice
 from vcpu_scenario.machine.emulated.kvm.events import get_vcpu_events, set_vcpu_events
+from vcpu_scenario.machine.emulated.kvm.firstrun import DEAD, first_run
 from vcpu_scenario.machine.emulated.kvm.idregs import hardware_id_registers
 from vcpu_scenario.machine.emulated.kvm.interrupts import (
     bare_interface,
@@ -63,14 +62,6 @@ from vcpu_scenario.machine.emulated.seats import Seats
 from vcpu_scenario.machine.emulated.vcpurun import VcpuRun
 from vcpu_scenario.machine.interface import KvmError, NotModelled, Unsupported, enabling
 from vcpu_scenario.trace import Inside
-
-EXIT_COST = 1000
-"""What an exit handled in the kernel is charged against the instruction budget."""
-
-_PC: Final = 32
-_PATIENCE: Final = 10
-"""A run is bounded by its budget, the same on every host. The clock ends what outwits it, at this
-many times the seconds that a real machine is given."""
 
 
 class EmulatedMachine:
@@ -291,7 +282,7 @@ class EmulatedMachine:
 
     def get_regs(self, reg_ids: Sequence[int]) -> list[int]:
         registers, vcpu = self._registers, self._vcpu
-        if (take := at_once(reg_ids)) is not None and registers is not _DEAD:
+        if (take := at_once(reg_ids)) is not None and registers is not DEAD:
             return list(take(self._cpu.regs))
         try:
             return [registers[reg_id][0](vcpu) for reg_id in reg_ids]
@@ -359,28 +350,14 @@ class EmulatedMachine:
         return self._on_cpu.run(instructions, seconds)
 
     def _run_without_timers(self, instructions: int, seconds: float) -> int:
-        if not self._vcpu.has_run and (error := self._first_run()):
+        if not self._vcpu.has_run and (error := first_run(self._vcpu)):
+            if self._vcpu.vm.dead:
+                self._registers = DEAD
             return error
         result = self._on_cpu.run(instructions, seconds)
         if not self._vcpu.timers_enabled and self._cpu.timers.in_use:
             raise NotModelled("a timer of a vCPU whose vGIC could not be mapped")
         return result
-
-    def _first_run(self) -> int:
-        """``kvm_arch_vcpu_run_pid_change``: 0, or the negative errno."""
-        vcpu = self._vcpu
-        if vcpu.number and vcpu.features is None:
-            raise NotModelled("a vCPU that runs before it is initialised")
-        if (error := vgicdevice.first_run(vcpu)) == 0:
-            if (error := pmuregs.first_run(vcpu)) == 0:
-                if vcpu.behaviour.affinities_indexed and not vcpu.vm.has_run:
-                    vcpu.vm.index_affinities()
-                vcpu.has_run = vcpu.vm.has_run = vcpu.timers_enabled = True
-        elif vcpu.behaviour.vm_dead_without_vgic:
-            self._registers = _DEAD
-        elif vcpu.behaviour.first_run_tried_once:
-            vcpu.has_run = vcpu.vm.has_run = True
-        return error
 
 
 def create(name: str) -> EmulatedMachine:
@@ -395,16 +372,3 @@ def create(name: str) -> EmulatedMachine:
         if not parse_range(range_).matches(name):
             raise Unsupported(f"{host}: only kernels {range_} are modelled there")
     return EmulatedMachine(kernel(name))
-
-
-class _Dead(dict[int, Access]):
-    """The registers of a VM that is dead: ``kvm_vm_dead``."""
-
-    def get(self, reg_id: int, _default: object = None) -> Access:
-        raise KvmError(EIO, f"KVM_GET_ONE_REG {said(reg_id)}")
-
-    def __getitem__(self, reg_id: int) -> Access:
-        return self.get(reg_id)
-
-
-_DEAD: Final = _Dead()

@@ -13,9 +13,7 @@ import errno
 import fcntl
 import mmap
 import os
-import platform
-import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Final, Literal
 
@@ -41,8 +39,9 @@ from vcpu_scenario.machine.interface import (
     enabling,
     initialising,
 )
-from vcpu_scenario.machine.real import attributes, regmasks, signals, uapi, vgic
+from vcpu_scenario.machine.real import alarms, attributes, opening, regmasks, signals, uapi, vgic
 from vcpu_scenario.machine.real.ioctls import call
+from vcpu_scenario.machine.real.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.real.irqfds import Irqfds
 from vcpu_scenario.machine.real.memory import GuestMemory
 
@@ -61,16 +60,9 @@ _CAPABILITIES: Final = {
 
 _ARGUMENTS: Final = {"manual_dirty_log_protect2": uapi.KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE}
 
-_AGAIN: Final = 0.05
-"""Seconds between later alarms, should the first have come before the vCPU ran."""
-
-
-class NoKvmError(Exception):
-    """This host has no usable KVM/arm64; the text says why."""
-
 
 class RealMachine:
-    """A new VM; raises :class:`NoKvmError` where the host cannot have one.
+    """A new VM; raises ``opening.NoKvmError`` where the host cannot have one.
 
     ``kvm_run`` bounds a run with ``SIGALRM``, so a machine is driven from the main thread; the
     signal's handler is put back by :meth:`close`. Use as a context manager or call ``close``.
@@ -80,20 +72,19 @@ class RealMachine:
         self._device = device
         self._resources = contextlib.ExitStack()
         with self._resources:
-            kvm = self._kvm = self._open(device)
-            self._vm = self._keep_fd(_create_vm(kvm))
+            kvm = self._kvm = self._keep_fd(opening.open_kvm(device))
+            opening.check_api(kvm, device)
+            self._vm = self._keep_fd(opening.create_vm(kvm))
             self._size = call(kvm, uapi.KVM_GET_VCPU_MMAP_SIZE, 0, "KVM_GET_VCPU_MMAP_SIZE")
             self._resources = self._resources.pop_all()
         self._selected = 0
         self._memory = GuestMemory(self._vm)
-        self._ioeventfds: list[tuple[Ioeventfd, int]] = []
-        self._signalled: list[int] = []
+        self._ioeventfds = Ioeventfds(self._vm, self._resources)
         self._vgic = self._its = -1  # no file: EBADF
         self._irqfds = Irqfds(self._vm, self._resources)
         self._features: dict[int, tuple[str, ...]] = {}
         self._signal_pending = False
-        previous = signal.signal(signal.SIGALRM, _wake)
-        self._resources.callback(signal.signal, signal.SIGALRM, previous)
+        self._resources.enter_context(alarms.caught())
 
     @cached_property
     def _vcpus(self) -> dict[int, tuple[int, abi.kvm_run]]:
@@ -117,18 +108,6 @@ class RealMachine:
         what = f"KVM_CREATE_VCPU {number}"
         vcpu = self._keep_fd(call(self._vm, uapi.KVM_CREATE_VCPU, number, what))
         return vcpu, mmap.mmap(vcpu, self._size, flags=mmap.MAP_SHARED)
-
-    def _open(self, device: str) -> int:
-        if platform.machine() != "aarch64":
-            raise NoKvmError(f"KVM/arm64 needs an arm64 host; this one is {platform.machine()}")
-        try:
-            kvm = self._keep_fd(os.open(device, os.O_RDWR | os.O_CLOEXEC))
-        except OSError as error:
-            raise NoKvmError(f"cannot open {device}: {error.strerror}") from error
-        version = call(kvm, uapi.KVM_GET_API_VERSION, 0, "KVM_GET_API_VERSION")
-        if version != uapi.KVM_API_VERSION:
-            raise NoKvmError(f"{device} speaks API version {version}, not {uapi.KVM_API_VERSION}")
-        return kvm
 
     def _keep_fd(self, fd: int) -> int:
         self._resources.callback(os.close, fd)
@@ -307,20 +286,13 @@ class RealMachine:
         return self._features.get(self._vcpu) or next(iter(self._features.values()), ())
 
     def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
-        fd = self._keep_fd(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
-        request = uapi.ioeventfd_request(ioeventfd, fd)
-        call(self._vm, uapi.KVM_IOEVENTFD, request, "KVM_IOEVENTFD")
-        self._ioeventfds.append((ioeventfd, fd))
-        self._signalled.append(0)
+        self._ioeventfds.add(ioeventfd)
 
     def remove_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
-        for known, fd in reversed(self._ioeventfds):  # an earlier one like it is removed already
-            if known == ioeventfd:
-                request = uapi.ioeventfd_request(ioeventfd, fd)
-                request.flags |= uapi.KVM_IOEVENTFD_FLAG_DEASSIGN
-                call(self._vm, uapi.KVM_IOEVENTFD, request, "KVM_IOEVENTFD deassign")
-                return
-        raise KvmError(errno.ENOENT, "KVM_IOEVENTFD deassign")
+        self._ioeventfds.remove(ioeventfd)
+
+    def eventfd_counts(self) -> tuple[int, ...]:
+        return self._ioeventfds.counts()
 
     def remove_coalesced_zone(self, addr: int, size: int) -> None:
         zone = uapi.kvm_coalesced_mmio_zone(addr=addr, size=size)
@@ -330,12 +302,6 @@ class RealMachine:
     def add_coalesced_zone(self, addr: int, size: int) -> None:
         zone = uapi.kvm_coalesced_mmio_zone(addr=addr, size=size)
         call(self._vm, uapi.KVM_REGISTER_COALESCED_MMIO, zone, "KVM_REGISTER_COALESCED_MMIO")
-
-    def eventfd_counts(self) -> tuple[int, ...]:
-        for n, (_, fd) in enumerate(self._ioeventfds):
-            with contextlib.suppress(BlockingIOError):  # never signalled since it was last read
-                self._signalled[n] += os.eventfd_read(fd)
-        return tuple(self._signalled)
 
     def write_memory(self, ipa: int, data: bytes) -> None:
         self._memory.write(ipa, data)
@@ -401,7 +367,7 @@ class RealMachine:
 
     def kvm_run(self, *, instructions: int, seconds: float) -> int:
         """``ioctl(KVM_RUN)``. Real time bounds it; ``instructions`` is for the other machine."""
-        with _alarm_after(seconds):
+        with alarms.after(seconds):
             try:
                 return fcntl.ioctl(self._vcpu, uapi.KVM_RUN, 0)
             except OSError as error:
@@ -434,31 +400,3 @@ class RealMachine:
 
 def _of_vcpu(group: int, attr: int) -> str:
     return f"vcpu {vcpuattrs.said(group, attr)}"
-
-
-def _create_vm(kvm: int) -> int:
-    """A VM with 40-bit IPAs or, where the CPU has fewer, with what it has."""
-    try:
-        return call(kvm, uapi.KVM_CREATE_VM, 0, "KVM_CREATE_VM")
-    except KvmError as refused:
-        if refused.errno != errno.EINVAL:
-            raise
-    what = "KVM_CAP_ARM_VM_IPA_SIZE"
-    bits = call(kvm, uapi.KVM_CHECK_EXTENSION, uapi.KVM_CAP_ARM_VM_IPA_SIZE, what)
-    return call(kvm, uapi.KVM_CREATE_VM, bits, "KVM_CREATE_VM")
-
-
-def _wake(signum: int, frame: object) -> None:
-    """Does nothing: that a signal came is what ends ``KVM_RUN``."""
-
-
-@contextlib.contextmanager
-def _alarm_after(seconds: float) -> Iterator[None]:
-    if seconds <= 0:
-        yield
-        return
-    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)

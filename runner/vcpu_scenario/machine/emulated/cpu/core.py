@@ -223,8 +223,10 @@ class Cpu(Hardware):
         """One run of Unicorn: the exception it ended with, None where that was settled."""
         if self.untrap_dc_zva:
             return self._run_untrapped()
-        if self.hooks_due:
+        if self._registers.changed:
             self._hook_anew()
+        if self.passed_hooks:
+            self._word_hooks.ordered.forget_passed()
         self._count.value = budget
         while True:
             status = uc.uc_emu_start(self._handle, self.pc_cell, uc.ZERO, uc.ZERO, self._count)
@@ -258,8 +260,6 @@ class Cpu(Hardware):
 
     def _hook_anew(self) -> None:
         """The guest has changed which of its words have to be caught."""
-        self.hooks_due = False
-        self._word_hooks.ordered.forget_passed()
         registers = self._registers
         registers.changed = False
         if registers.alignment is not None:

@@ -95,8 +95,8 @@ class Hardware(RegisterFile):
         """The physical one is KVM's, which the guest reaches through traps."""
         self.perf: PerfCounters
         self._failed_store: int | None
-        self.hooks_due = False
-        """Words are to be hooked, or hooks to go, before the guest goes on."""
+        self.passed_hooks = False
+        """The guest has passed hooks that are to go before it goes on."""
         self.failed_pc = 0
         """The store's instruction."""
         self._hook = uc.MEM_INVALID_HOOK(self._note_failed_store)

@@ -120,10 +120,11 @@ class OrderedAccesses:
             self._cpu.engine.remove_hook(self._instructions.pop(at))
         elif at not in self.passed_by:
             self.passed_by.append(at)
-            self._cpu.hooks_due = True
+            self._cpu.passed_hooks = True
 
     def forget_passed(self) -> None:
         """Has what no block's hook tells of translated and looked at again when it comes again."""
+        self._cpu.passed_hooks = False
         engine = self._cpu.engine
         for at in self.passed_by:
             if (hook := self._instructions.pop(at, None)) is not None:

@@ -110,8 +110,7 @@ class RegisterHooks:
         value = self._cpu.x_or_zero(self._cpu.word_at_pc() & 31)
         checked = bool(value & SCTLR_A)
         if self._cpu.current_el and checked != bool(self._cpu.sctlr_el1.value & SCTLR_A):
-            self.changed = self._cpu.hooks_due = True
-            self.alignment = checked
+            self.changed, self.alignment = True, checked
             uc.uc_emu_stop(self._cpu.engine.handle)
         return 0
 
@@ -119,7 +118,7 @@ class RegisterHooks:
         """Stops where CPACR_EL1.FPEN changes: other words are to be hooked then."""
         value = self._cpu.x_or_zero(self._cpu.word_at_pc() & 31)
         if self._cpu.current_el and (value ^ self._cpu.read_sys(sysregs.CPACR_EL1)) & FPEN:
-            self.changed = self.simd_changed = self._cpu.hooks_due = True
+            self.changed = self.simd_changed = True
             uc.uc_emu_stop(self._cpu.engine.handle)
         return 0
 

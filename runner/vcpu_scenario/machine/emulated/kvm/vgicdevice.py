@@ -16,7 +16,8 @@ from vcpu_scenario.machine.emulated.kvm.creation import VGIC_V2_MAX_CPUS
 from vcpu_scenario.machine.emulated.kvm.interrupts import NR_IRQS, connect, features
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.kvm.vm import Vm, mpidr_of
-from vcpu_scenario.machine.emulated.vgic.device import DeviceV2, DeviceV3
+from vcpu_scenario.machine.emulated.vgic.devicev2 import DeviceV2
+from vcpu_scenario.machine.emulated.vgic.devicev3 import DeviceV3
 from vcpu_scenario.machine.emulated.vgic.irq import TIMER_PPIS
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
 from vcpu_scenario.machine.interface import KvmError, NotModelled, Unsupported

@@ -12,7 +12,8 @@ from vcpu_scenario.machine.emulated.vgic.distributor import affinity_of
 
 if TYPE_CHECKING:
     from vcpu_scenario.machine.emulated.kvm.its import Its
-    from vcpu_scenario.machine.emulated.vgic.device import DeviceV2, DeviceV3
+    from vcpu_scenario.machine.emulated.vgic.devicev2 import DeviceV2
+    from vcpu_scenario.machine.emulated.vgic.devicev3 import DeviceV3
 
 
 class _Member(Protocol):
@@ -36,6 +37,8 @@ class Vm(Generic[_Vcpu]):
         self.caps: Final = set[str]()
         self.has_run = False
         """``KVM_RUN`` was called for one of them: what describes the VM is settled."""
+        self.dead = False
+        """``kvm_vm_dead``."""
         self.id_values: Final = dict[Encoding, int]()
         """ID registers that the VMM wrote."""
         self.firmware: Final = dict[int, int]()

@@ -1,0 +1,40 @@
+"""The first ``KVM_RUN`` of a vCPU, and a VM that it was the end of."""
+
+from __future__ import annotations
+
+from errno import EIO
+from typing import Final
+
+from vcpu_scenario.kvm.registers import said
+from vcpu_scenario.machine.emulated.kvm import pmuregs, vgicdevice
+from vcpu_scenario.machine.emulated.kvm.access import Access
+from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.interface import KvmError, NotModelled
+
+
+def first_run(vcpu: Vcpu) -> int:
+    """``kvm_arch_vcpu_run_pid_change``: 0, or the negative errno."""
+    if vcpu.number and vcpu.features is None:
+        raise NotModelled("a vCPU that runs before it is initialised")
+    if (error := vgicdevice.first_run(vcpu)) == 0:
+        if (error := pmuregs.first_run(vcpu)) == 0:
+            if vcpu.behaviour.affinities_indexed and not vcpu.vm.has_run:
+                vcpu.vm.index_affinities()
+            vcpu.has_run = vcpu.vm.has_run = vcpu.timers_enabled = True
+    elif vcpu.behaviour.vm_dead_without_vgic:
+        vcpu.vm.dead = True
+    elif vcpu.behaviour.first_run_tried_once:
+        vcpu.has_run = vcpu.vm.has_run = True
+    return error
+
+
+class _Dead(dict[int, Access]):
+    def get(self, reg_id: int, _default: object = None) -> Access:
+        raise KvmError(EIO, f"KVM_GET_ONE_REG {said(reg_id)}")
+
+    def __getitem__(self, reg_id: int) -> Access:
+        return self.get(reg_id)
+
+
+DEAD: Final = _Dead()
+"""The registers of a VM that is dead."""
