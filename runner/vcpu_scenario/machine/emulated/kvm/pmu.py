@@ -14,8 +14,6 @@ from vcpu_scenario.machine.emulated.cpu.perfcounters import CYCLES_OF_AN_INSTRUC
 if TYPE_CHECKING:
     from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 
-COUNTERS: Final = 6
-"""PMCR_EL0.N of a Cortex-A57."""
 CYCLES: Final = 31
 """The place of the cycle counter among the others."""
 N_SHIFT: Final = 11
@@ -32,8 +30,8 @@ _NOT_AT_EL1, _NOT_AT_EL0 = 1 << 31, 1 << 30
 _UNKNOWN: Final = 0x1DE7_EC7E_DBAD_C0DE
 _WORD: Final = 0xFFFF_FFFF
 _LONG: Final = (1 << 64) - 1
-_HOST_PMCR: Final = 0x4101_30AC
-"""What KVM reset PMCR_EL0 to while it showed the host's identification there."""
+_PMCR_UNKNOWN: Final = 0xAC
+"""What KVM resets PMCR_EL0 to beside the host's identification, while it shows that."""
 _TYPE: Final = 0xC800_0000
 
 
@@ -59,7 +57,7 @@ class Pmu:
         self._vcpu.cpu.perf.running = []
         narrow = behaviour.pmu_registers_narrow
         own = behaviour.pmu_limits_writable
-        self.pmcr = self.counters << N_SHIFT if own else _HOST_PMCR
+        self.pmcr = self.counters << N_SHIFT if own else self._vcpu.model.pmcr | _PMCR_UNKNOWN
         flags = _UNKNOWN & self.mask if narrow else _UNKNOWN
         self.enabled = self.interrupts = self.overflowed = flags
         self.selected = _UNKNOWN & 0x1F if narrow else _UNKNOWN
@@ -81,13 +79,21 @@ class Pmu:
         """PMCR_EL0.N: of the VM, or of what was written to the register."""
         if self._vcpu.behaviour.pmu_limits_writable:
             limit = self._vcpu.vm.pmu_counters
-            return COUNTERS if limit is None else limit
+            return self._vcpu.model.pmu_counters if limit is None else limit
         return (self.pmcr & N_MASK) >> N_SHIFT
 
     @property
     def mask(self) -> int:
         """``kvm_pmu_valid_counter_mask``."""
         return (1 << self.counters) - 1 | 1 << CYCLES
+
+    @property
+    def read_mask(self) -> int:
+        """What the guest sees of flags: from the narrow reset values on all that is there, until a
+        VMM's writes are narrowed as well."""
+        behaviour = self._vcpu.behaviour
+        plain = behaviour.pmu_registers_narrow and not behaviour.pmu_limits_writable
+        return _LONG if plain else self.mask
 
     def has(self, index: int) -> bool:
         return index == CYCLES or index < self.counters
