@@ -85,7 +85,7 @@ KINDS: Final = (
                     "snapshot": {"description": "Its name.", "type": "string"},
                     "into": {
                         "description": "`new_vm`: vCPUs of a new VM, which is set up as the first"
-                        " one was. `same_vm`: those that there are, after KVM_ARM_VCPU_INIT."
+                        " one was, with each `set_vcpu_attr` of `before`. `same_vm`: those that there are, after KVM_ARM_VCPU_INIT."
                         " Default: new_vm.",
                         "title": f"one of {', '.join(_INTO)}",
                         "type": "string",
