@@ -23,7 +23,7 @@ from vcpu_scenario.machine.real.lab import Ended, Lab, Program
 from .conftest import ROOT
 from .kernelsource import of_the_kernel
 
-_ROW = re.compile(r"^\| `(?P<test>[\w-]+)` \| (?:all|part) \| (?P<scenarios>.*) \|$", re.M)
+_ROW = re.compile(r"^\| `(?P<test>[\w-]+)` \| (?:all|part|skips) \| (?P<scenarios>.*) \|$", re.M)
 _LINK = re.compile(r"\]\(\.\./(scenarios/[\w./-]+)\)")
 _WORDS = {0: "ok", 4: "ok # SKIP"}
 _SECONDS = 300.0

@@ -85,8 +85,8 @@ KINDS: Final = (
                     "snapshot": {"description": "Its name.", "type": "string"},
                     "into": {
                         "description": "`new_vm`: vCPUs of a new VM, which is set up as the first"
-                        " one was. `same_vm`: those that there are, after KVM_ARM_VCPU_INIT."
-                        " Default: new_vm.",
+                        " one was, with each `set_vcpu_attr` of `before`. `same_vm`: those that"
+                        " there are, after KVM_ARM_VCPU_INIT. Default: new_vm.",
                         "title": f"one of {', '.join(_INTO)}",
                         "type": "string",
                         "pattern": rf"^({'|'.join(_INTO)})$|\$\{{",

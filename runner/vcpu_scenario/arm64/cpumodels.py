@@ -26,6 +26,8 @@ class CpuModel:
     clidr: int
     ccsidr: tuple[int, int, int]
     pmcr: int
+    pmu_counters: int = 0
+    """Those of its PMU beside the cycle counter; 0 where no vCPU with a PMU was looked at."""
     armv8_2: bool = False
     pa_bits: int = 44
     kernels: str = ""
@@ -46,6 +48,7 @@ CORTEX_A57: Final = CpuModel(
     clidr=0x0A20_0023,
     ccsidr=(0x701F_E00A, 0x201F_E012, 0x70FF_E07A),
     pmcr=0x4101_3000,
+    pmu_counters=6,
     id_registers={
         sysregs.ID_AA64PFR0_EL1: 0x0100_0222,
         sysregs.ID_AA64DFR0_EL1: 0x1030_5106,
@@ -114,7 +117,7 @@ CPUS: Final[Mapping[str, CpuModel]] = {
     model.name: model
     for model in (
         CORTEX_A57,
-        replace(CORTEX_A57, name="cortex-a72", midr=0x410F_D083),
+        replace(CORTEX_A57, name="cortex-a72", midr=0x410F_D083, pmu_counters=0),
         CORTEX_A76,
     )
 }

@@ -86,7 +86,6 @@ class Behaviour:
     ctr_policy_writable: bool = False
     id_ras_writable: bool = False
     implementation_id_writable: bool = False
-    reg_masks: bool = False
     reg_masks_seen: bool = False
     id_isar3_masked: bool = False
     id_df2_masked: bool = False
@@ -107,6 +106,7 @@ class Behaviour:
     os_lock_emulated: bool = False
     pmu_undefined: bool = False
     # The PMU of a vCPU that has one.
+    pmu_seen: bool = False
     pmu_init_required: bool = False
     pmu_chosen: bool = False
     pmu_counters_chosen: bool = False

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from vcpu_scenario.case import Case
-from vcpu_scenario.ioctls import RestoreSnapshot, SetMemoryRegion, TakeSnapshot
+from vcpu_scenario.actions import perform
+from vcpu_scenario.case import Case, RunVcpu
+from vcpu_scenario.ioctls import RestoreSnapshot, SetMemoryRegion, SetVcpuAttr, TakeSnapshot
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.kvm.registers import id_of, said
@@ -91,11 +92,25 @@ def _into_new_vm(
             if region.log_dirty:
                 new.set_memory_region(region)
         equip(new, case)
+        _set_attributes(new, case)
         _restore(new, snapshot, action, current)
     except BaseException:
         new.close()
         raise
     return new
+
+
+def _set_attributes(machine: Machine, case: Case) -> None:
+    """Those of vCPUs, which are no registers: without them a PMU has no interrupt and is not
+    initialised."""
+    vcpu = 0
+    for action in case.before:
+        if isinstance(action, RunVcpu):
+            vcpu = action.vcpu
+        elif isinstance(action, SetVcpuAttr) and vcpu < case.vcpus:
+            if case.vcpus > 1:
+                machine.select(vcpu)
+            perform(machine, action)
 
 
 def _into_same_vm(

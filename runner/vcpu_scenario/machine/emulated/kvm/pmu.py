@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
 from vcpu_scenario.machine.emulated.cpu.perfcounters import CYCLES_OF_AN_INSTRUCTION, PerfCounter
 from vcpu_scenario.machine.emulated.kvm.vm import Vm
 
-COUNTERS: Final = 6
-"""PMCR_EL0.N of a Cortex-A57."""
 CYCLES: Final = 31
 """The place of the cycle counter among the others."""
 N_SHIFT: Final = 11
@@ -32,8 +31,8 @@ _NOT_AT_EL1, _NOT_AT_EL0 = 1 << 31, 1 << 30
 _UNKNOWN: Final = 0x1DE7_EC7E_DBAD_C0DE
 _WORD: Final = 0xFFFF_FFFF
 _LONG: Final = (1 << 64) - 1
-_HOST_PMCR: Final = 0x4101_30AC
-"""What KVM reset PMCR_EL0 to while it showed the host's identification there."""
+_PMCR_UNKNOWN: Final = 0xAC
+"""What KVM resets PMCR_EL0 to beside the host's identification, while it shows that."""
 _TYPE: Final = 0xC800_0000
 
 
@@ -42,8 +41,14 @@ class Pmu:
     of what it is to count; ``drive`` takes the number of its interrupt and what the line is now."""
 
     def __init__(
-        self, cpu: Cpu, behaviour: Behaviour, vm: Vm[Any], drive: Callable[[int, bool], None]
+        self,
+        model: CpuModel,
+        cpu: Cpu,
+        behaviour: Behaviour,
+        vm: Vm[Any],
+        drive: Callable[[int, bool], None],
     ) -> None:
+        self._model: Final = model
         self._cpu: Final = cpu
         self._behaviour: Final = behaviour
         self._vm: Final = vm
@@ -64,7 +69,7 @@ class Pmu:
         self._cpu.perf.running = []
         narrow = behaviour.pmu_registers_narrow
         own = behaviour.pmu_limits_writable
-        self.pmcr = self.counters << N_SHIFT if own else _HOST_PMCR
+        self.pmcr = self.counters << N_SHIFT if own else self._model.pmcr | _PMCR_UNKNOWN
         flags = _UNKNOWN & self.mask if narrow else _UNKNOWN
         self.enabled = self.interrupts = self.overflowed = flags
         self.selected = _UNKNOWN & 0x1F if narrow else _UNKNOWN
@@ -86,13 +91,21 @@ class Pmu:
         """PMCR_EL0.N: of the VM, or of what was written to the register."""
         if self._behaviour.pmu_limits_writable:
             limit = self._vm.pmu_counters
-            return COUNTERS if limit is None else limit
+            return self._model.pmu_counters if limit is None else limit
         return (self.pmcr & N_MASK) >> N_SHIFT
 
     @property
     def mask(self) -> int:
         """``kvm_pmu_valid_counter_mask``."""
         return (1 << self.counters) - 1 | 1 << CYCLES
+
+    @property
+    def read_mask(self) -> int:
+        """What the guest sees of flags: from the narrow reset values on all that is there, until a
+        VMM's writes are narrowed as well."""
+        behaviour = self._behaviour
+        plain = behaviour.pmu_registers_narrow and not behaviour.pmu_limits_writable
+        return _LONG if plain else self.mask
 
     def has(self, index: int) -> bool:
         return index == CYCLES or index < self.counters

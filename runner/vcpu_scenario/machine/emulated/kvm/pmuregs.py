@@ -14,7 +14,6 @@ from vcpu_scenario.kvm.registers import sys_reg
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined
 from vcpu_scenario.machine.emulated.kvm.pmu import (
-    COUNTERS,
     CYCLES,
     N_MASK,
     N_SHIFT,
@@ -78,7 +77,7 @@ def _flags(name: str, *, sets: bool) -> Guest:
     def access_flags(pmu: Pmu, value: int | None) -> int | None:
         held: int = getattr(pmu, name)
         if value is None:
-            return held & pmu.mask
+            return held & pmu.read_mask
         value &= pmu.mask
         setattr(pmu, name, held | value if sets else held & ~value)
         return None
@@ -251,7 +250,7 @@ def _placed(name: str, index: int, mask: int) -> Access:
 def _set_control(vcpu: Vcpu, value: int) -> None:
     """``set_pmcr``: a VMM may take counters away before the VM first runs."""
     pmu, counters = _pmu(vcpu), (value & N_MASK) >> N_SHIFT
-    if counters <= COUNTERS and not vcpu.vm.has_run:
+    if counters <= vcpu.model.pmu_counters and not vcpu.vm.has_run:
         vcpu.vm.pmu_counters = counters
     pmu.pmcr = value & _CONTROL
     pmu.load()

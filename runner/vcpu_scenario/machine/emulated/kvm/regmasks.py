@@ -76,7 +76,7 @@ _TME: Final = 0xF << 24
 def writable_masks(vcpu: Vcpu, asked: GetRegWritableMasks) -> Mapping[int, int]:
     """``kvm_vm_ioctl_get_reg_writable_masks``."""
     what = "KVM_ARM_GET_REG_WRITABLE_MASKS"
-    if not vcpu.behaviour.reg_masks:
+    if not vcpu.behaviour.id_registers_writable:  # with which it came
         raise Lacking(EINVAL, what)
     if asked.range or asked.reserved:
         raise KvmError(EINVAL, what)

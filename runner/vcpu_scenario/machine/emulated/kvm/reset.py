@@ -52,15 +52,16 @@ def vcpu_init(
 
 
 def _pmu_of(vcpu: Vcpu) -> Pmu:
-    seen = vcpu.behaviour.reset_keeps_el1_banked  # no kernel without that was looked at
-    if vcpu.model.name != "cortex-a57" or not seen:
-        raise NotModelled(f"the PMU of a {vcpu.model.name}, or of kernels before 5.9")
+    if not vcpu.model.pmu_counters:
+        raise NotModelled(f"the PMU of a {vcpu.model.name}")
+    if not vcpu.behaviour.pmu_seen:
+        raise NotModelled("the PMU of kernels before 5.10")
 
     def drive(irq: int, level: bool) -> None:
         if vcpu.gic is not None:
             vcpu.gic.drive(irq, level)
 
-    return Pmu(vcpu.cpu, vcpu.behaviour, vcpu.vm, drive)
+    return Pmu(vcpu.model, vcpu.cpu, vcpu.behaviour, vcpu.vm, drive)
 
 
 _GENERIC: Final = 5

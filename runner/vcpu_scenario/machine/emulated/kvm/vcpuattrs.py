@@ -6,7 +6,7 @@ from errno import EBUSY, EEXIST, EFAULT, EINVAL, ENODEV, ENXIO
 from typing import Final
 
 from vcpu_scenario.kvm import vcpuattrs as attrs
-from vcpu_scenario.machine.emulated.kvm.pmu import COUNTERS, EVENT, Pmu
+from vcpu_scenario.machine.emulated.kvm.pmu import EVENT, Pmu
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.interface import KvmError, NotModelled
 
@@ -146,7 +146,7 @@ def _set_pmu(vcpu: Vcpu, _pmu: Pmu, value: int) -> None:
 
 
 def _set_counters(vcpu: Vcpu, _pmu: Pmu, value: int) -> None:
-    if value & _INT > COUNTERS:
+    if value & _INT > vcpu.model.pmu_counters:
         raise _Refused(EINVAL)
     vcpu.vm.pmu_counters = value & _INT
 
