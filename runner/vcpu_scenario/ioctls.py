@@ -31,6 +31,8 @@ class SetMemoryRegion:
     size: int
     readonly: bool = False
     log_dirty: bool = False
+    bits: int = 0
+    """Further bits of ``flags``, which no such ioctl takes."""
 
 
 @dataclass(frozen=True, slots=True)

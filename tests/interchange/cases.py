@@ -20,6 +20,7 @@ ACTIONS: tuple[c.Action, ...] = (
     c.AddMemslot(c.Memslot(0x5000_0000, 0x1000, readonly=True)),
     c.Attempt(c.SetRegister("x1", 1), 22),
     i.SetMemoryRegion(1, 0x5000_0000, 0x1000, readonly=True, log_dirty=True),
+    i.SetMemoryRegion(1, 0x5000_0000, 0x1000, bits=4),
     i.SetHostMapping(1, "past_end"),
     i.GetDirtyLog(1, (0, 3)),
     i.ClearDirtyLog(1, 64, 64, (64,)),

@@ -1,4 +1,4 @@
-"""Devices of the kernel by their types, the ITS, and where the lines of the vGIC are routed from."""
+"""Devices of the kernel by their types, the ITS, and which gsi leads to which line of the vGIC."""
 
 from __future__ import annotations
 
@@ -152,6 +152,7 @@ KINDS: Final = (
                 "vGIC, and no others do.",
                 "type": "array",
                 "items": {
+                    "description": "A gsi and where it leads.",
                     "type": "object",
                     "additionalProperties": False,
                     "required": ["gsi", "pin"],

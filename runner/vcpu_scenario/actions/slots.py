@@ -16,11 +16,13 @@ from vcpu_scenario.ioctls import (
     SetHostMapping,
     SetMemoryRegion,
 )
+from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.interface import Machine, Unexpected
 
 _HIGH: Final = (1 << 64) - 1
 _SLOTS: Final = 0xFFFF
 _PAGES: Final = 1 << 18
+_FLAGS: Final = abi.KVM_MEM_LOG_DIRTY_PAGES | abi.KVM_MEM_READONLY
 _ACCESS: Final = {word: word for word in get_args(Access)}
 _SLOT: Final = number("The slot's number.")
 
@@ -43,12 +45,17 @@ def _pages(node: Node | None, reader: Reader) -> tuple[int, ...]:
 
 def _read_region(key: str, node: Node, reader: Reader) -> Iterable[SetMemoryRegion]:
     asked = dict(reader.entries(node))
+    bits = _number(asked, "bits", reader, 0xFFFF_FFFF)
+    if bits & _FLAGS:
+        expected = "readonly or log_dirty beside it"
+        reader.complain("this bit has a word", asked["bits"], found=hex(bits), expected=expected)
     yield SetMemoryRegion(
         _slot(asked, reader),
         reader.address(asked["at"]) if "at" in asked else 0,
         _number(asked, "size", reader),
         reader.flag(asked.get("readonly")),
         reader.flag(asked.get("log_dirty")),
+        bits,
     )
 
 
@@ -57,7 +64,7 @@ def _write_region(action: SetMemoryRegion) -> dict[str, Any]:
     for key, flag in (("readonly", action.readonly), ("log_dirty", action.log_dirty)):
         if flag:
             entry[key] = True
-    return {"memory_region": entry}
+    return {"memory_region": entry | ({"bits": action.bits} if action.bits else {})}
 
 
 def _region_words(action: SetMemoryRegion, name: Name) -> str:
@@ -66,6 +73,8 @@ def _region_words(action: SetMemoryRegion, name: Name) -> str:
         for word, flag in (("readonly", action.readonly), ("log_dirty_pages", action.log_dirty))
         if flag
     ]
+    if action.bits:
+        flags.append(f"{action.bits:#x}")
     where = f"{action.base:#x}+{action.size:#x}"
     return " ".join(("KVM_SET_USER_MEMORY_REGION slot", str(action.slot), where, *flags))
 
@@ -186,6 +195,7 @@ KINDS: Final = (
                 size=_of("number", "memory_size; 0 deletes the slot."),
                 readonly=_of("flag", "KVM_MEM_READONLY. Default: false.", default=False),
                 log_dirty=_of("flag", "KVM_MEM_LOG_DIRTY_PAGES. Default: false.", default=False),
+                bits=_of("number", "Further bits of flags, each of which KVM refuses."),
             )
         },
         read=_read_region,

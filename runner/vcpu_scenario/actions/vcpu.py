@@ -19,7 +19,10 @@ _CPU_LINES: Final = ("irq", "fiq")
 _MOST: Final = 0xFFF
 """The highest number of a vCPU that the ioctl can say."""
 _TYPES: Final[Mapping[str, tuple[int, Callable[[Node, Reader], int]]]] = {
-    "spi": (abi.KVM_ARM_IRQ_TYPE_SPI, lambda node, reader: reader.number(node, low=32, high=0xFFFF)),
+    "spi": (
+        abi.KVM_ARM_IRQ_TYPE_SPI,
+        lambda node, reader: reader.number(node, low=32, high=0xFFFF),
+    ),
     "ppi": (abi.KVM_ARM_IRQ_TYPE_PPI, lambda node, reader: reader.number(node, low=16, high=31)),
     "cpu": (
         abi.KVM_ARM_IRQ_TYPE_CPU,

@@ -46,6 +46,8 @@ _PROTECTIONS: Final = {
 def _region(action: SetMemoryRegion, names: Names) -> str:
     flags = action.log_dirty | action.readonly << 1
     words = _FLAGS.get(flags, "KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY")
+    if action.bits:
+        words = f"{words} | {action.bits:#x}"
     return f"set_memory_region({action.slot}, {action.base:#x}, {action.size:#x}, {words})"
 
 

@@ -51,7 +51,8 @@ class GuestMemory:
         region = uapi.kvm_userspace_memory_region(
             slot=asked.slot,
             flags=abi.KVM_MEM_READONLY * asked.readonly
-            | abi.KVM_MEM_LOG_DIRTY_PAGES * asked.log_dirty,
+            | abi.KVM_MEM_LOG_DIRTY_PAGES * asked.log_dirty
+            | asked.bits,
             guest_phys_addr=asked.base,
             memory_size=asked.size,
             userspace_addr=slot.address if slot is not None else 0,

@@ -100,6 +100,8 @@ class Memslots:
         self._log(old, asked.log_dirty)
 
     def _check_request(self, asked: SetMemoryRegion, what: str) -> None:
+        if asked.bits:  # check_memory_region_flags
+            raise KvmError(EINVAL, what)
         if asked.base % PAGE or asked.size % PAGE or asked.size < 0 or asked.base < 0:
             raise KvmError(EINVAL, what)
         if asked.slot >= self._most or asked.base + asked.size >= 1 << 64:
