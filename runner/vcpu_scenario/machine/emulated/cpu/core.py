@@ -19,7 +19,7 @@ from typing import Final
 from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
-from vcpu_scenario.machine.emulated.cpu import aborts, native, uc
+from vcpu_scenario.machine.emulated.cpu import aborts, features, native, uc
 from vcpu_scenario.machine.emulated.cpu.alignment import Alignment, misaligned
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters, DebugUnit
 from vcpu_scenario.machine.emulated.cpu.hardware import (
@@ -116,6 +116,8 @@ class Cpu(Hardware):
         self.debug.translation_changed()
 
     def write_sys(self, encoding: Encoding, value: int) -> None:
+        if on := features.switched_on(self.model, encoding, value):
+            raise NotModelled(on)
         if encoding == sysregs.CPACR_EL1 and (value ^ self.read_sys(encoding)) & FPEN:
             self._word_hooks.simd_changed()
         super().write_sys(encoding, value)
@@ -196,6 +198,8 @@ class Cpu(Hardware):
                 return EXIT_IRQ
             self.take_pending_serror()
             self.rebuild_flags()
+            if self.serror_pends:
+                features.check_barrier(self)
             if self.serror_pends and native.reads_isr(self):
                 outcome = self.finish_natively()
             else:
@@ -254,6 +258,8 @@ class Cpu(Hardware):
         """The guest has changed which of its words have to be caught."""
         registers = self._registers
         registers.changed = False
+        if registers.unmodelled:
+            raise NotModelled(registers.unmodelled)
         if registers.alignment is not None:
             self._word_hooks.check_alignment(registers.alignment)
             registers.alignment = None

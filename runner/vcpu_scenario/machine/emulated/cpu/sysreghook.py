@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import uc
+from vcpu_scenario.machine.emulated.cpu.features import CONTROLS, switched_on
 from vcpu_scenario.machine.emulated.cpu.timers import ENABLE, ISTATUS
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class RegisterHooks:
         self._cpu = cpu
         self.changed = False
         """One of the two that follow says something new."""
+        self.unmodelled = ""
+        """What the guest has just switched on and is not modelled."""
         self.alignment: bool | None = None
         """What the guest has just made of SCTLR_EL1.A."""
         self.simd_changed = False
@@ -73,6 +76,7 @@ class RegisterHooks:
         """Takes all hooks away."""
         self._remove()
         self.alignment = None
+        self.unmodelled = ""
         self.changed = self.simd_changed = self.timer_changed = False
 
     def _on_read(self, _uc: int, register: int, cp: uc.CpRegPointer, _data: int) -> int:
@@ -93,6 +97,8 @@ class RegisterHooks:
     def _on_write(self, _uc: int, register: int, cp: uc.CpRegPointer, _data: int) -> int:
         found = cp.contents
         encoding = found.op0, found.op1, found.crn, found.crm, found.op2
+        if encoding in CONTROLS and self._check_features(encoding):
+            return 0
         if encoding == sysregs.SCTLR_EL1:
             return self._check_sctlr()
         if encoding == sysregs.CPACR_EL1:
@@ -104,6 +110,15 @@ class RegisterHooks:
         if self._cpu.timers.in_use:
             self._stop()
         return 1
+
+    def _check_features(self, encoding: Encoding) -> bool:
+        """Stops where a bit switches on what is not modelled; whether it does."""
+        value = self._cpu.x_or_zero(self._cpu.word_at_pc() & 31)
+        on = switched_on(self._cpu.model, encoding, value) if self._cpu.current_el else ""
+        if on:
+            self.changed, self.unmodelled = True, on
+            uc.uc_emu_stop(self._cpu.engine.handle)
+        return bool(on)
 
     def _check_sctlr(self) -> int:
         """Stops where SCTLR_EL1.A changes, so that hooks can be set."""
@@ -187,5 +202,5 @@ def _access(encoding: Encoding) -> int:
 
 
 _ACCESSES: Final = frozenset(_access(encoding) | _IS_READ for encoding in _READS) | frozenset(
-    _access(encoding) for encoding in (*_WRITES, sysregs.SCTLR_EL1, sysregs.CPACR_EL1)
+    _access(encoding) for encoding in (*_WRITES, *CONTROLS, sysregs.CPACR_EL1)
 )
