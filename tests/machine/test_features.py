@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot, SetVcpuEvents
-from vcpu_scenario.kvm.registers import sys_reg
+from vcpu_scenario.kvm.registers import id_of, sys_reg
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.machine.interface import NotModelled
 from vcpu_scenario.trace import Trace
@@ -36,19 +36,21 @@ PFR0, PFR1, DFR0, ISAR0, ISAR1, MMFR0, MMFR1, MMFR2 = (
 UNDEFINED: Final = 0x0200_0000
 HANDLER: Final = words("mrs x1, esr_el1; brk #0x99")
 
-TOLD: Final = {
+TOLD: Final[dict[tuple[str | int, ...], tuple[str, tuple[int, ...]]]] = {
     (PFR0, 0): ("AArch32", words("mov x1, #0x10; msr spsr_el1, x1; msr elr_el1, x0; eret")),
     (PFR0, 4): ("FEAT_FP16", words("fadd h0, h0, h0")),
     (PFR0, 5): ("FEAT_FP16", words("fadd v0.8h, v0.8h, v0.8h")),
     (PFR0, 7): ("FEAT_RAS", words("mrs x1, s3_0_c5_c3_1")),
     (PFR1, 1): ("FEAT_SSBS", words("mrs x1, s3_3_c4_c2_6")),
+    (PFR1, 1, "SPSR"): ("FEAT_SSBS", words("mov x1, #0x13c5; msr spsr_el1, x1")),
+    (PFR1, 1, "SCTLR"): ("FEAT_SSBS", words("mov x1, #0x100000000000; msr sctlr_el1, x1")),
     (MMFR1, 0): ("FEAT_HAFDBS", words("mov x1, #0x8000000000; msr tcr_el1, x1")),
     (MMFR1, 5): ("PSTATE.PAN", (0xD500_419F,)),  # msr pan, #1
     (MMFR2, 1): ("PSTATE.UAO", (0xD500_417F,)),  # msr uao, #1
 }
 """By register and field: the name, and code that asks for it."""
 
-GIVES: Final = {
+GIVES: Final[dict[tuple[str | int, ...], tuple[int, tuple[int, ...]]]] = {
     (DFR0, 3): (0, words("mrs x1, dbgbvr5_el1")),
     (DFR0, 5): (0, words("mrs x1, dbgwvr3_el1")),
     (ISAR0, 1): (
@@ -88,7 +90,7 @@ GIVES: Final = {
 }
 """What is in x1 afterwards."""
 
-ELSEWHERE: Final = {
+ELSEWHERE: Final[dict[tuple[str | int, ...], str]] = {
     (PFR0, 1): "EL1",
     (PFR0, 2): "EL2, which KVM shows and the guest never reaches",
     (PFR0, 6): "the registers of a GICv3: tests/vgic, and UNDEFINED without one",
@@ -134,7 +136,7 @@ def test_every_field_that_kvm_shows_is_accounted_for() -> None:
         for field in range(16)
         if int(value, 0) >> 4 * field & 0xF
     }
-    assert shown == {*TOLD, *GIVES, *ELSEWHERE}
+    assert shown == {(key[0], key[1]) for key in (*TOLD, *GIVES, *ELSEWHERE)}
     read = {register for register, _ in shown}
     others = [key for key in SHOWN if key >= "3,0,0,4" and key not in read]
     assert not any(int(value, 0) for key in others for value in SHOWN[key].values())
@@ -156,21 +158,26 @@ def test_what_is_modelled_works(x1: int, code: tuple[int, ...]) -> None:
         (sysregs.TCR_EL1, 39, "FEAT_HAFDBS"),
         (sysregs.TCR_EL1, 40, "FEAT_HAFDBS"),
         (sysregs.SCTLR_EL1, 44, "FEAT_SSBS"),
+        ("pstate", 12, "SSBS"),
+        ("pstate", 22, "PAN"),
+        ("pstate", 23, "UAO"),
     ],
 )
 def test_a_vmm_that_switches_on_what_is_not_modelled_is_told(
-    register: sysregs.Encoding, bit: int, name: str
+    register: sysregs.Encoding | str, bit: int, name: str
 ) -> None:
-    for cpu, refused in (("cortex-a76", True), ("cortex-a57", False)):
+    reg = id_of(register) if isinstance(register, str) else sys_reg(*register)
+    for cpu in ("cortex-a76", "cortex-a57"):
         machine = create(f"7.2+{cpu}")
         machine.vcpu_init(())
-        value = machine.get_one_reg(sys_reg(*register)) | 1 << bit
-        if refused:
-            with pytest.raises(NotModelled, match=name):
-                machine.set_one_reg(sys_reg(*register), value)
-        else:
-            machine.set_one_reg(sys_reg(*register), value)
+        told = ""
+        try:
+            machine.set_one_reg(reg, machine.get_one_reg(reg) | 1 << bit)
+            machine.kvm_run(instructions=1, seconds=1)
+        except NotModelled as limit:
+            told = limit.what
         machine.close()
+        assert (name in told) == (cpu == "cortex-a76")
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,6 @@ class Cpu(Hardware):
         self.debug.translation_changed()
 
     def write_sys(self, encoding: Encoding, value: int) -> None:
-        if on := features.switched_on(self.model, encoding, value):
-            raise NotModelled(on)
         if encoding == sysregs.CPACR_EL1 and (value ^ self.read_sys(encoding)) & FPEN:
             self._word_hooks.simd_changed()
         super().write_sys(encoding, value)
@@ -139,6 +137,8 @@ class Cpu(Hardware):
         # Unicorn does not undo its effect for a watchpoint, nor its step where it fails.
         if (self.mdscr & 1 or self.debug.watches) != self.traps_dc_zva:
             self.trap_dc_zva(not self.traps_dc_zva)
+        if self.model.armv8_2:
+            features.check_controls(self)
         self.exclusive.value = -1  # an exception return clears the local exclusive monitor
         if not self.mdscr & 1:
             # An exception return takes PSTATE.SS along only while software step is enabled.

@@ -12,13 +12,16 @@ from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding, encoding_of
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
+from vcpu_scenario.machine.emulated.cpu.regfile import PAN, UAO
 from vcpu_scenario.machine.interface import NotModelled
 
 CONTROLS: Final[Mapping[Encoding, tuple[int, str]]] = {
     sysregs.SCTLR_EL1: (1 << 44, "SCTLR_EL1.DSSBS (FEAT_SSBS)"),
+    sysregs.SPSR_EL1: (1 << 12, "PSTATE.SSBS, which an exception return sets (FEAT_SSBS)"),
     sysregs.TCR_EL1: (3 << 39, "TCR_EL1.HA or TCR_EL1.HD (FEAT_HAFDBS)"),
 }
 """Bits that switch something on. A CPU without it ignores them."""
+_PSTATE: Final = PAN | UAO | 1 << 12
 _SCTLR_IESB: Final = 1 << 21
 _ESB: Final = 0xD503_221F
 _MSR_SSBS: Final = 0xD503_403F
@@ -31,6 +34,19 @@ def switched_on(model: CpuModel, encoding: Encoding, value: int) -> str:
     """The feature that ``value`` in the register switches on; empty where there is none."""
     bits, name = CONTROLS.get(encoding, (0, ""))
     return name if model.armv8_2 and value & bits else ""
+
+
+def check_controls(cpu: Hardware) -> None:
+    """Raises :class:`NotModelled` where a VMM has switched something on."""
+    for encoding in CONTROLS:
+        if on := switched_on(cpu.model, encoding, cpu.read_sys(encoding)):
+            raise NotModelled(on)
+
+
+def check_pstate(model: CpuModel, value: int) -> None:
+    """Raises :class:`NotModelled` where a VMM sets such a bit of PSTATE."""
+    if model.armv8_2 and value & _PSTATE:
+        raise NotModelled("PSTATE.PAN, PSTATE.UAO or PSTATE.SSBS")
 
 
 def check_system(cpu: Hardware, word: int) -> None:

@@ -42,6 +42,7 @@ class RegisterHooks:
         """What was just read is emulated at EL2: a step over it ends without an instruction."""
         self._read = uc.SYSTEM_HOOK(self._on_read)
         self._write = uc.SYSTEM_HOOK(self._on_write)
+        self._accesses = _ACCESSES | (_OF_FEATURES if cpu.model.armv8_2 else frozenset())
         self._hooks = dict[int, int]()
         """By the addresses of their instructions."""
         self._everywhere = False
@@ -49,7 +50,7 @@ class RegisterHooks:
     def hook(self, address: int, word: int) -> bool:
         """Hooks the instruction ``word`` at ``address`` if it accesses such a register; whether
         that is new."""
-        if word & _ACCESS not in _ACCESSES or address in self._hooks or self._everywhere:
+        if word & _ACCESS not in self._accesses or address in self._hooks or self._everywhere:
             return False
         engine = self._cpu.engine
         if len(self._hooks) >= _MOST_HOOKS:
@@ -202,5 +203,6 @@ def _access(encoding: Encoding) -> int:
 
 
 _ACCESSES: Final = frozenset(_access(encoding) | _IS_READ for encoding in _READS) | frozenset(
-    _access(encoding) for encoding in (*_WRITES, *CONTROLS, sysregs.CPACR_EL1)
+    _access(encoding) for encoding in (*_WRITES, sysregs.SCTLR_EL1, sysregs.CPACR_EL1)
 )
+_OF_FEATURES: Final = frozenset(map(_access, CONTROLS))
