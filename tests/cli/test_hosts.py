@@ -96,16 +96,16 @@ def test_a_report_says_the_host_with_the_kernel(two: Scenario) -> None:
     assert [case["kernel"] for case in report["cases"]] == ["6.17", "6.17+protected"]
 
 
-def test_explain_shows_each_host_of_the_newest_release(two: Scenario) -> None:
-    shown = two("explain", "two.vcpu.yaml").out
-    assert "two@7.3/plain" in shown
-    assert "two@7.3+protected/plain" in shown
+def test_explain_shows_each_host_of_a_release(two: Scenario) -> None:
+    shown = two("explain", "two.vcpu.yaml", "--kernel", "7.2").out
+    assert "two@7.2/plain" in shown
+    assert "two@7.2+protected/plain" in shown
 
 
 def test_a_history_goes_along_one_host(two: Scenario) -> None:
     told = two("history", "two.vcpu.yaml", "--host", "protected").out
     assert "two with plain on protected" in told
-    assert "6.14+protected to 7.3+protected" in told
+    assert "6.14+protected to 7.2+protected" in told
     assert "pkvm_debug_mdscr_lost" in told
 
 

@@ -97,6 +97,7 @@ def test_no_release_has_a_rule_of_a_host_elsewhere(rule: object) -> None:
     assert not any(name in kernel(f"{having[-1]}{other}").rules for other in others)
 
 
-def test_a_kernel_that_was_never_looked_at_on_a_host_is_not_guessed() -> None:
-    with pytest.raises(Unsupported, match=r"protected: only kernels >=6\.1 are modelled there"):
-        create("5.10+protected")
+@pytest.mark.parametrize("release", ["5.10", "7.3"])
+def test_a_kernel_that_was_never_looked_at_on_a_host_is_not_guessed(release: str) -> None:
+    with pytest.raises(Unsupported, match=r"protected: only kernels >=6\.1 <7\.3 are modelled"):
+        create(f"{release}+protected")

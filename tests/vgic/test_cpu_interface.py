@@ -86,6 +86,21 @@ def test_fields_keep_what_the_hardware_has() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "kept"),
+    [(8, 0), (9, 1), (0x101, 1), (0x1F, 7), (1 << 32 | 8, 0), (0x8000_0000, 2), (-1, 2), (1, 2)],
+)
+def test_reserved_bits_of_a_binary_point_count_until_the_vcpu_is_loaded(
+    written: int, kept: int
+) -> None:
+    """As on Debian's 6.12.118, 6.16.12 and 7.2.13 under QEMU 7.2, by a guest's MSR and MRS."""
+    guest = gicv3()
+    guest.msr(sysregs.ICC_BPR0_EL1, written & (1 << 64) - 1)
+    assert guest.mrs(sysregs.ICC_BPR0_EL1) == kept
+    guest.vgic.cpuif.load()
+    assert guest.mrs(sysregs.ICC_BPR0_EL1) == max(kept, 2)
+
+
+@pytest.mark.parametrize(
     "encoding",
     [
         sysregs.ICC_EOIR1_EL1,

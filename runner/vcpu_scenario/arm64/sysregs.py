@@ -90,6 +90,7 @@ CTR_EL0: Final = (3, 3, 0, 0, 1)
 DCZID_EL0: Final = (3, 3, 0, 0, 7)
 NZCV: Final = (3, 3, 4, 2, 0)
 DAIF: Final = (3, 3, 4, 2, 1)
+SSBS: Final = (3, 3, 4, 2, 6)
 FPCR: Final = (3, 3, 4, 4, 0)
 FPSR: Final = (3, 3, 4, 4, 1)
 VPIDR_EL2: Final = (3, 4, 0, 0, 0)
@@ -214,3 +215,8 @@ CPUECTLR_EL1: Final = (3, 1, 15, 2, 1)
 CPUMERRSR_EL1: Final = (3, 1, 15, 2, 2)
 L2MERRSR_EL1: Final = (3, 1, 15, 2, 3)
 CBAR_EL1: Final = (3, 1, 15, 3, 0)
+
+
+def encoding_of(word: int) -> Encoding:
+    """That of an MSR or MRS."""
+    return word >> 19 & 3, word >> 16 & 7, word >> 12 & 15, word >> 8 & 15, word >> 5 & 7

@@ -112,6 +112,7 @@ class Programs(StrEnum):
     narrow = "narrow"
     vgic = "vgic"
     snapshots = "snapshots"
+    pair = "pair"
 
 
 @subcommand(reads_files=False)
@@ -141,7 +142,8 @@ def fuzz(
     profile: Annotated[
         Programs,
         typer.Option(
-            "--profile", help="What programs are about: everything, less, or snapshots too."
+            "--profile",
+            help="What programs are about: everything, less, the vGIC, snapshots, or two vCPUs.",
         ),
     ] = Programs.wide,
     known: Annotated[

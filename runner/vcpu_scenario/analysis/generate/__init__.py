@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
-from vcpu_scenario.analysis.generate import pages
+from vcpu_scenario.analysis.generate import pages, pair
 from vcpu_scenario.analysis.generate.blocks import BLOCKS
 from vcpu_scenario.analysis.generate.course import ACTIONS, WIDER_ACTIONS, Course, with_snapshot
 from vcpu_scenario.analysis.generate.frame import mmu_on, tables, write
@@ -69,6 +69,8 @@ class Profile:
     """With attributes of the vGIC and irqfds among the actions."""
     snapshots: bool = False
     """Whether a snapshot is taken after some exit, and restored after that or a later one."""
+    pair: bool = False
+    """Two vCPUs and their vGIC, and nothing else of the above."""
 
 
 EVERYTHING: Final = Profile()
@@ -81,7 +83,14 @@ VGIC: Final = Profile(
 )
 """The same about the vGIC most of all, with what a VMM does to it by its attributes and irqfds."""
 SNAPSHOTS: Final = replace(WIDE, snapshots=True)
-PROFILES: Final = {"wide": WIDE, "narrow": REAL, "vgic": VGIC, "snapshots": SNAPSHOTS}
+PAIR: Final = Profile(pair=True)
+PROFILES: Final = {
+    "wide": WIDE,
+    "narrow": REAL,
+    "vgic": VGIC,
+    "snapshots": SNAPSHOTS,
+    "pair": PAIR,
+}
 """By their names on the command line."""
 _KINDS: Final = {**BLOCKS, **WIDER}
 
@@ -89,6 +98,8 @@ _KINDS: Final = {**BLOCKS, **WIDER}
 def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
     """The case that belongs to ``seed``."""
     random = Random(f"vcpu-scenario {seed}")
+    if profile.pair:
+        return pair.case(random)
     around = surroundings(random)
     first, tabled = _stage1(random, around, profile)
     weights = [_KINDS[name][1] for name in profile.blocks]

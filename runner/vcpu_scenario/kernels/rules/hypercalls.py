@@ -61,8 +61,8 @@ HYPERCALLS: Final[tuple[Rule, ...]] = (
         "an SMCCC filter of no functions is EINVAL from 0 on as well; before, that was all "
         "functions, which is EEXIST",
         recorded(
-            "Debian's 6.12.118 and 7.2.13 against 6.16.12 and 6.17.13; 6.18 to 7.1 were not asked, "
-            "and are taken to be as 6.17"
+            "Debian's 6.12.118 and 7.2.13 against 6.16.12 and 6.17.13; 6.18 to 7.1 were not asked "
+            "and no tree of them was seen: they are taken to be as 6.17"
         ),
     ),
     Rule(

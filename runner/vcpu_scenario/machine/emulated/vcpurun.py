@@ -65,6 +65,8 @@ class VcpuRun:
             reset_at_once(vcpu)
         if pmu is not None:
             pmu.load()
+        if vcpu.gic is not None:
+            vcpu.gic.cpuif.load()
         self._completed = self._entered = self._left = None
         if run.exit_reason == abi.KVM_EXIT_MMIO:
             self._completed = complete(vcpu)

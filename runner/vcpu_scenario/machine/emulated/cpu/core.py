@@ -19,7 +19,7 @@ from typing import Final
 from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
-from vcpu_scenario.machine.emulated.cpu import aborts, native, uc
+from vcpu_scenario.machine.emulated.cpu import aborts, features, native, uc
 from vcpu_scenario.machine.emulated.cpu.alignment import Alignment, misaligned
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters, DebugUnit
 from vcpu_scenario.machine.emulated.cpu.hardware import (
@@ -137,6 +137,8 @@ class Cpu(Hardware):
         # Unicorn does not undo its effect for a watchpoint, nor its step where it fails.
         if (self.mdscr & 1 or self.debug.watches) != self.traps_dc_zva:
             self.trap_dc_zva(not self.traps_dc_zva)
+        if self.model.armv8_2:
+            features.check_controls(self)
         self.exclusive.value = -1  # an exception return clears the local exclusive monitor
         if not self.mdscr & 1:
             # An exception return takes PSTATE.SS along only while software step is enabled.
@@ -199,6 +201,8 @@ class Cpu(Hardware):
                 return EXIT_IRQ
             self.take_pending_serror()
             self.rebuild_flags()
+            if self.serror_pends:
+                features.check_barrier(self)
             if self.serror_pends and native.reads_isr(self):
                 outcome = self.finish_natively()
             else:
@@ -262,6 +266,8 @@ class Cpu(Hardware):
         """The guest has changed which of its words have to be caught."""
         registers = self._registers
         registers.changed = False
+        if registers.unmodelled:
+            raise NotModelled(registers.unmodelled)
         if registers.alignment is not None:
             self._word_hooks.check_alignment(registers.alignment)
             registers.alignment = None

@@ -129,11 +129,18 @@ class CpuInterface:
         return min(self.bpr0 + 1, 7) if self.cbpr else self.bpr1
 
     def set_binary_point(self, group: int, value: int) -> None:
-        """A value below the least possible one sets that; group 1's is read-only under CBPR."""
+        """A value below the least possible one sets that; group 1's is read-only under CBPR.
+
+        Reserved bits count there, as QEMU's CPU has it: 8 makes 0, until :meth:`load`.
+        """
         if not group:
-            self.bpr0 = max(value & 7, MIN_BPR0)
+            self.bpr0 = max(value, MIN_BPR0) & 7
         elif not self.cbpr:
-            self.bpr1 = max(value & 7, MIN_BPR1)
+            self.bpr1 = max(value, MIN_BPR1) & 7
+
+    def load(self) -> None:
+        """A write of ``ICH_VMCR_EL2`` leaves no binary point below the least possible one."""
+        self.bpr0, self.bpr1 = max(self.bpr0, MIN_BPR0), max(self.bpr1, MIN_BPR1)
 
     # -- acknowledge, end of interrupt ----------------------------------------------------
 

@@ -88,6 +88,14 @@ def _write_ctlr(cpuif: CpuInterface, value: int) -> None:
     cpuif.eoi_mode = bool(value & _CTLR_EOIMODE)
 
 
+def _set_binary_point(group: int) -> Callable[[CpuInterface, int], None]:
+    def write(cpuif: CpuInterface, value: int) -> None:
+        """QEMU's CPU takes it for a signed number of 32 bits."""
+        cpuif.set_binary_point(group, (value & 0xFFFF_FFFF ^ 1 << 31) - (1 << 31))
+
+    return write
+
+
 def _write_pmr(cpuif: CpuInterface, value: int) -> None:
     cpuif.pmr = value & PRIORITY_MASK
 
@@ -131,8 +139,8 @@ WRITES: Final[dict[Encoding, Callable[[CpuInterface, int], None]]] = {
     sysregs.ICC_PMR_EL1: _write_pmr,
     sysregs.ICC_EOIR0_EL1: lambda cpuif, value: end_of_interrupt(cpuif, 0, value),
     sysregs.ICC_EOIR1_EL1: lambda cpuif, value: end_of_interrupt(cpuif, 1, value),
-    sysregs.ICC_BPR0_EL1: lambda cpuif, value: cpuif.set_binary_point(0, value),
-    sysregs.ICC_BPR1_EL1: lambda cpuif, value: cpuif.set_binary_point(1, value),
+    sysregs.ICC_BPR0_EL1: _set_binary_point(0),
+    sysregs.ICC_BPR1_EL1: _set_binary_point(1),
     sysregs.ICC_AP0R0_EL1: _set_active_priorities(0),
     sysregs.ICC_AP1R0_EL1: _set_active_priorities(1),
     sysregs.ICC_DIR_EL1: deactivate,

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from vcpu_scenario.arm64 import esr, sysregs
-from vcpu_scenario.arm64.sysregs import Encoding
+from vcpu_scenario.arm64.sysregs import Encoding, encoding_of
 from vcpu_scenario.machine.emulated.cpu.aborts import block_abort, fetch_abort_at
+from vcpu_scenario.machine.emulated.cpu.features import check_system
 from vcpu_scenario.machine.emulated.cpu.gicport import GicPort
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, HCR_TID2, Hardware
 from vcpu_scenario.machine.emulated.cpu.icv import UNDEF
@@ -89,11 +90,12 @@ def undefined(cpu: Hardware) -> int | None:
     if word >> 22 != _MSR_OR_MRS:
         check_half_precision(cpu, word)
         raise NotHandled
+    check_system(cpu, word)
     if not cpu.current_el:
         return _undefined_at_el0(cpu, word)
     if not word >> 20 & 1:
         raise NotHandled
-    encoding = system_encoding(word)
+    encoding = encoding_of(word)
     is_read = bool(word >> 21 & 1)
     if encoding in _ONE_WAY[is_read]:
         raise NotHandled
@@ -125,7 +127,7 @@ def finish_gic_access(cpu: Hardware, gic: GicPort) -> int | None:
 
 
 def _undefined_at_el0(cpu: Hardware, word: int) -> int | None:
-    encoding = system_encoding(word)
+    encoding = encoding_of(word)
     is_read = bool(word >> 21 & 1)
     if word & ~(1 << 5 | 15 << 8) == _DAIF_IMMEDIATE:
         # The recorded CPU has op1 and op2 in each other's place.
@@ -178,7 +180,7 @@ def _report_trap(cpu: Hardware, word: int, encoding: Encoding) -> int:
 
 def read_cache_register(cpu: Hardware, word: int) -> int | None:
     """CLIDR_EL1 or CCSIDR_EL1 at EL1."""
-    encoding = system_encoding(word)
+    encoding = encoding_of(word)
     if cpu.hcr & HCR_TID2:
         return _report_trap(cpu, word, encoding)
     if encoding == sysregs.CLIDR_EL1:
@@ -257,11 +259,6 @@ def invalid(cpu: Hardware) -> None:
 def iss_encoding(iss: int) -> Encoding:
     """(op0, op1, CRn, CRm, op2) of an ISS for EC 0x18."""
     return iss >> 20 & 3, iss >> 14 & 7, iss >> 10 & 15, iss >> 1 & 15, iss >> 17 & 7
-
-
-def system_encoding(word: int) -> Encoding:
-    """(op0, op1, CRn, CRm, op2) of an MSR or MRS."""
-    return word >> 19 & 3, word >> 16 & 7, word >> 12 & 15, word >> 8 & 15, word >> 5 & 7
 
 
 BELOW_KVM: Final = {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import uc
+from vcpu_scenario.machine.emulated.cpu.features import CONTROLS, switched_on
 from vcpu_scenario.machine.emulated.cpu.timers import ENABLE, ISTATUS
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class RegisterHooks:
         self._cpu = cpu
         self.changed = False
         """One of the two that follow says something new."""
+        self.unmodelled = ""
+        """What the guest has just switched on and is not modelled."""
         self.alignment: bool | None = None
         """What the guest has just made of SCTLR_EL1.A."""
         self.simd_changed = False
@@ -39,6 +42,7 @@ class RegisterHooks:
         """What was just read is emulated at EL2: a step over it ends without an instruction."""
         self._read = uc.SYSTEM_HOOK(self._on_read)
         self._write = uc.SYSTEM_HOOK(self._on_write)
+        self._accesses = _ACCESSES | (_OF_FEATURES if cpu.model.armv8_2 else frozenset())
         self._hooks = dict[int, int]()
         """By the addresses of their instructions."""
         self._everywhere = False
@@ -46,7 +50,7 @@ class RegisterHooks:
     def hook(self, address: int, word: int) -> bool:
         """Hooks the instruction ``word`` at ``address`` if it accesses such a register; whether
         that is new."""
-        if word & _ACCESS not in _ACCESSES or address in self._hooks or self._everywhere:
+        if word & _ACCESS not in self._accesses or address in self._hooks or self._everywhere:
             return False
         engine = self._cpu.engine
         if len(self._hooks) >= _MOST_HOOKS:
@@ -73,6 +77,7 @@ class RegisterHooks:
         """Takes all hooks away."""
         self._remove()
         self.alignment = None
+        self.unmodelled = ""
         self.changed = self.simd_changed = self.timer_changed = False
 
     def _on_read(self, _uc: int, register: int, cp: uc.CpRegPointer, _data: int) -> int:
@@ -93,6 +98,8 @@ class RegisterHooks:
     def _on_write(self, _uc: int, register: int, cp: uc.CpRegPointer, _data: int) -> int:
         found = cp.contents
         encoding = found.op0, found.op1, found.crn, found.crm, found.op2
+        if encoding in CONTROLS and self._check_features(encoding):
+            return 0
         if encoding == sysregs.SCTLR_EL1:
             return self._check_sctlr()
         if encoding == sysregs.CPACR_EL1:
@@ -104,6 +111,15 @@ class RegisterHooks:
         if self._cpu.timers.in_use:
             self._stop()
         return 1
+
+    def _check_features(self, encoding: Encoding) -> bool:
+        """Stops where a bit switches on what is not modelled; whether it does."""
+        value = self._cpu.x_or_zero(self._cpu.word_at_pc() & 31)
+        on = switched_on(self._cpu.model, encoding, value) if self._cpu.current_el else ""
+        if on:
+            self.changed, self.unmodelled = True, on
+            uc.uc_emu_stop(self._cpu.engine.handle)
+        return bool(on)
 
     def _check_sctlr(self) -> int:
         """Stops where SCTLR_EL1.A changes, so that hooks can be set."""
@@ -189,3 +205,4 @@ def _access(encoding: Encoding) -> int:
 _ACCESSES: Final = frozenset(_access(encoding) | _IS_READ for encoding in _READS) | frozenset(
     _access(encoding) for encoding in (*_WRITES, sysregs.SCTLR_EL1, sysregs.CPACR_EL1)
 )
+_OF_FEATURES: Final = frozenset(map(_access, CONTROLS))

@@ -16,6 +16,7 @@ from vcpu_scenario.machine.emulated.cpu.cpuif import IDLE_PRIORITY, MIN_BPR1, SP
 
 _ACKNOWLEDGE: Final = {sysregs.ICC_IAR0_EL1: 0, sysregs.ICC_IAR1_EL1: 1}
 _END: Final = {sysregs.ICC_EOIR0_EL1: 0, sysregs.ICC_EOIR1_EL1: 1}
+_BINARY_POINTS: Final = {sysregs.ICC_BPR0_EL1: 0, sysregs.ICC_BPR1_EL1: 1}
 _FIRST_LPI: Final = 8192
 _COUNTS: Final = 0x1F
 _VMCR_CBPR: Final = 1 << 4
@@ -29,19 +30,22 @@ def read(cpuif: CpuInterface, encoding: Encoding) -> int:
 def write(cpuif: CpuInterface, encoding: Encoding, value: int, behaviour: Behaviour) -> None:
     if encoding == sysregs.ICC_PMR_EL1:
         cpuif.pmr = value & 0xFF
-    elif encoding == sysregs.ICC_BPR1_EL1:
-        _set_binary_point(cpuif, value, behaviour)
+    elif encoding in _BINARY_POINTS:
+        _set_binary_point(cpuif, _BINARY_POINTS[encoding], value, behaviour)
     elif encoding in _END:
         _end(cpuif, _END[encoding], value & 0xFFFF_FFFF)
     else:
         icv.WRITES[encoding](cpuif, value)
 
 
-def _set_binary_point(cpuif: CpuInterface, value: int, behaviour: Behaviour) -> None:
-    """``__vgic_v3_write_bpr1``."""
+def _set_binary_point(cpuif: CpuInterface, group: int, value: int, behaviour: Behaviour) -> None:
+    """``__vgic_v3_write_bpr0`` and ``__vgic_v3_write_bpr1``."""
     kept = value & _VMCR_CBPR if behaviour.hyp_bpr1_looks_at_value else cpuif.cbpr
-    if not kept:
+    if not group:
+        cpuif.set_binary_point(0, value)
+    elif not kept:
         cpuif.bpr1 = max(value, MIN_BPR1) & 7
+    cpuif.load()
 
 
 def _mask(cpuif: CpuInterface, group: int) -> int:

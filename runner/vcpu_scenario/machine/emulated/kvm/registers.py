@@ -14,7 +14,7 @@ from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS, sys_reg
-from vcpu_scenario.machine.emulated.cpu import uc
+from vcpu_scenario.machine.emulated.cpu import features, uc
 from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T
 from vcpu_scenario.machine.emulated.kvm import cacheregs, pmuregs
 from vcpu_scenario.machine.emulated.kvm.access import Access
@@ -102,6 +102,7 @@ def _set_pstate(vcpu: Vcpu, value: int) -> None:
         raise NotModelled(f"AArch32 state (pstate = {value:#x})")
     if mode not in _MODES:
         raise Refused(EINVAL)
+    features.check_pstate(vcpu.model, value)
     vcpu.cpu.pstate = value & _PSTATE
 
 

@@ -78,6 +78,7 @@ def write_sysreg(gic: Interrupts, attribute: int, value: int | None) -> None:
         _check_ctlr(value)
     else:
         _check_kept(encoding, value)
+        value &= 7 if encoding in _LEAST else -1
     icv.WRITES[encoding](gic.cpuif, value)
 
 

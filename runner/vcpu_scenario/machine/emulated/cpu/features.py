@@ -1,0 +1,71 @@
+"""What a guest may use of Armv8.2 that is told by name: neither Unicorn nor this machine has it.
+
+PSTATE.PAN and UAO, half precision and AArch32 are found where they take effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.cpumodels import CpuModel
+from vcpu_scenario.arm64.sysregs import Encoding, encoding_of
+from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
+from vcpu_scenario.machine.emulated.cpu.regfile import PAN, UAO
+from vcpu_scenario.machine.interface import NotModelled
+
+CONTROLS: Final[Mapping[Encoding, tuple[int, str]]] = {
+    sysregs.SCTLR_EL1: (1 << 44, "SCTLR_EL1.DSSBS (FEAT_SSBS)"),
+    sysregs.SPSR_EL1: (1 << 12, "PSTATE.SSBS, which an exception return sets (FEAT_SSBS)"),
+    sysregs.TCR_EL1: (3 << 39, "TCR_EL1.HA or TCR_EL1.HD (FEAT_HAFDBS)"),
+}
+"""Bits that switch something on. A CPU without it ignores them."""
+_PSTATE: Final = PAN | UAO | 1 << 12
+_SCTLR_IESB: Final = 1 << 21
+_ESB: Final = 0xD503_221F
+_MSR_SSBS: Final = 0xD503_403F
+_IMMEDIATE: Final = 0xF << 8
+_RAS_GROUPS: Final = {(5, 3), (5, 4), (5, 5)}
+"""CRn and CRm of the registers of error records."""
+
+
+def switched_on(model: CpuModel, encoding: Encoding, value: int) -> str:
+    """The feature that ``value`` in the register switches on; empty where there is none."""
+    bits, name = CONTROLS.get(encoding, (0, ""))
+    return name if model.armv8_2 and value & bits else ""
+
+
+def check_controls(cpu: Hardware) -> None:
+    """Raises :class:`NotModelled` where a VMM has switched something on."""
+    for encoding in CONTROLS:
+        if on := switched_on(cpu.model, encoding, cpu.read_sys(encoding)):
+            raise NotModelled(on)
+
+
+def check_pstate(model: CpuModel, value: int) -> None:
+    """Raises :class:`NotModelled` where a VMM sets such a bit of PSTATE."""
+    if model.armv8_2 and value & _PSTATE:
+        raise NotModelled("PSTATE.PAN, PSTATE.UAO or PSTATE.SSBS")
+
+
+def check_system(cpu: Hardware, word: int) -> None:
+    """Raises :class:`NotModelled` where the CPU has ``word``, a system instruction that is
+    UNDEFINED for Unicorn."""
+    if not cpu.model.armv8_2:
+        return
+    encoding = encoding_of(word)
+    if encoding == sysregs.SSBS or word & ~_IMMEDIATE == _MSR_SSBS:
+        raise NotModelled("PSTATE.SSBS (FEAT_SSBS)")
+    op0, op1, crn, crm, _ = encoding
+    records = (op0, op1) == (3, 0) and (crn, crm) in _RAS_GROUPS
+    if cpu.current_el and (records or encoding == sysregs.DISR_EL1):
+        raise NotModelled("a register of the RAS extension (FEAT_RAS)")
+
+
+def check_barrier(cpu: Hardware) -> None:
+    """Raises :class:`NotModelled` where an SError that is pending may be deferred."""
+    if not cpu.model.ras:
+        return
+    if cpu.word_at_pc() == _ESB or cpu.sctlr_el1.value & _SCTLR_IESB:
+        raise NotModelled("an error synchronization barrier while an SError pends (FEAT_RAS)")
