@@ -121,7 +121,7 @@ def test_an_event_that_trace_cmd_does_not_show_is_told_once(tmp_path: Path) -> N
 
 def test_what_trace_cmd_puts_before_the_fields_is_passed_over(tmp_path: Path) -> None:
     hidden = 'kvm_exit:      CAN\'T FIND FIELD "vcpu_id"<CANT FIND FIELD exit_reason>'
-    text = FTRACE.format(exit=EXIT).replace("kvm_exit:", hidden)
+    text = FTRACE.format(exit=EXIT).replace("kvm_exit: ", hidden)
     found = read(tmp_path, text)
     assert found.lost == ()
     assert found.exits[0].facts["left"].value == 0x4000_0004

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from vcpu_scenario.field.records import UNSHOWN, FieldTrace, Line
+from vcpu_scenario.field.records import UNSHOWN, BadTrace, FieldTrace, Line
 from vcpu_scenario.field.run import EINTR, Runs
 from vcpu_scenario.field.tracepoints import READ, REASON, USERSPACE_EXIT, left_guest
 from vcpu_scenario.kvm import abi
@@ -60,19 +60,27 @@ def read_events(path: str, lines: Iterable[str]) -> FieldTrace:
         line = Line(path, number, event["text"].rstrip(), event.start("text") + 1)
         thread = event["pid"]
         hidden = _UNSHOWN.match(line.text)
-        if hidden is not None and hidden.end() < len(line.text):
-            line = Line(path, number, line.text[hidden.end() :], line.at + hidden.end())
-        elif hidden is not None:
-            if event["name"] not in unshown:
-                unshown.add(event["name"])
-                lost.append((line.span, f"{event['name']} is shown without its fields; {_HOW}"))
-            left_guest(runs.of(thread))
-            continue
-        if event["name"] == USERSPACE_EXIT:
-            _userspace_exit(runs, thread, line)
-        elif (read := READ.get(event["name"])) is not None:
-            read(runs.of(thread), line)
+        if hidden is not None:
+            try:
+                shown = line.text[hidden.end() :]
+                _event(
+                    runs, thread, event["name"], Line(path, number, shown, line.at + hidden.end())
+                )
+            except BadTrace:
+                if event["name"] not in unshown:
+                    unshown.add(event["name"])
+                    lost.append((line.span, f"{event['name']} is shown without its fields; {_HOW}"))
+                left_guest(runs.of(thread))
+        else:
+            _event(runs, thread, event["name"], line)
     return FieldTrace(path, SOURCE, tuple(runs.exits), runs.vcpus, tuple(lost))
+
+
+def _event(runs: Runs, thread: str, name: str, line: Line) -> None:
+    if name == USERSPACE_EXIT:
+        _userspace_exit(runs, thread, line)
+    elif (read := READ.get(name)) is not None:
+        read(runs.of(thread), line)
 
 
 _UNKNOWN: Final = "KVM_EXIT_UNKNOWN"
