@@ -134,7 +134,7 @@ def test_the_description_comes_in_parts() -> None:
         ("Z9,40000000,4", ""),
         ("mffffffffffffffff,ffffffffffffffff", "E22"),
         ("mfffffffffffffffff,4", ""),
-        ("m,", "E22"),
+        ("m,", ""),
         ("M40000000,8:00", "E22"),
         ("P20=zz", "E22"),
         ("p44", "E14"),
@@ -193,6 +193,38 @@ def test_a_strict_stub_offers_what_the_vmm_s_own_does() -> None:
 )
 def test_a_strict_stub_answers_as_the_gdbstub_crate(vmm: str, packet: str, answer: str) -> None:
     assert say(stub(vmm, strict=True), packet) == [answer]
+
+
+@pytest.mark.parametrize(
+    ("packet", "answer"),
+    [
+        ("qSupported", "PacketSize=1000;qXfer:features:read+;vContSupported+;multiprocess+"),
+        ("qqemu.Supported", "sstepbits;sstep;PhyMemMode"),
+        ("Qqemu.sstepbits", "ENABLE=1"),
+        ("qqemu.sstep=0", "OK"),
+        ("Qqemu.sstep:1", "OK"),
+        ("Qqemu.sstep=", ""),  # no answer at all
+        ("qqemu.sstepx", ""),
+        ("T0", "OK"),
+        ("T2", "E22"),
+        ("H", "E22"),
+        ("Hs-1", "OK"),
+        ("Hs1", "E22"),
+        ("m,4", ""),
+        ("Z0,,4", ""),
+        ("vCont;sx", ""),
+        ("vCont;s:", "E22"),
+        ("vCont;C", "E22"),
+        ("vCont;Czz", "E22"),
+        ("vCont;s:1;c:p2.1", "E22"),
+        ("vKill", ""),
+        ("P20=", "E22"),
+        ("qXfer:features:read:target.xml:ffff,10", "E00"),
+    ],
+)
+def test_a_strict_stub_parses_packets_as_qemu(packet: str, answer: str) -> None:
+    """``cmd_parse_params``, ``gdb_handle_vcont`` and the handlers of ``gdbstub/gdbstub.c``."""
+    assert say(stub("qemu", strict=True), packet) == [answer]
 
 
 def test_the_gdbstub_crate_shows_fp_with_the_core_registers() -> None:

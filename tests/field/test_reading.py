@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from vcpu_scenario.field.reading import read_trace
-from vcpu_scenario.field.records import BadTrace, FieldTrace
+from vcpu_scenario.field.records import UNSHOWN, BadTrace, FieldTrace
 
 FTRACE = """\
 # tracer: nop
@@ -117,6 +117,21 @@ def test_an_event_that_trace_cmd_does_not_show_is_told_once(tmp_path: Path) -> N
     assert words.startswith("kvm_exit is shown without its fields; `trace-cmd report -N`")
     assert "left" not in found.exits[0].facts
     assert found.exits[0].facts["addr"].value == 0x900_0018
+
+
+def test_what_trace_cmd_puts_before_the_fields_is_passed_over(tmp_path: Path) -> None:
+    hidden = 'kvm_exit:      CAN\'T FIND FIELD "vcpu_id"<CANT FIND FIELD exit_reason>'
+    text = FTRACE.format(exit=EXIT).replace("kvm_exit: ", hidden)
+    found = read(tmp_path, text)
+    assert found.lost == ()
+    assert found.exits[0].facts["left"].value == 0x4000_0004
+    assert text.splitlines()[5][found.exits[0].facts["left"].span.column - 1 :].startswith("TRAP:")
+
+
+def test_an_error_of_which_trace_cmd_does_not_show_the_number_is_one(tmp_path: Path) -> None:
+    line = " vmm-1 [000] 1.0: kvm_userspace_exit:   reason KVM_EXIT_UNKNOWN (0)\n"
+    (seen,) = read(tmp_path, line).exits
+    assert (seen.exit, seen.errno) == ("", UNSHOWN)
 
 
 def test_what_the_vmm_answered_is_with_the_read(tmp_path: Path) -> None:

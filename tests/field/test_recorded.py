@@ -54,6 +54,7 @@ def test_most_drafts_run_and_give_the_exits_of_their_trace(tmp_path: Path, kerne
     assert sum(passed) >= len(passed) * 2 // 3
 
 
-def test_both_tracers_are_recorded() -> None:
+def test_all_tracers_are_recorded() -> None:
     assert {"6.12", "7.2"} <= set(kernels())
     assert len(texts("6.12")["strace"]) == 3
+    assert len(texts("7.2")["trace_cmd"]) == 4

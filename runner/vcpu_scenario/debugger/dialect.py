@@ -14,22 +14,25 @@ class Dialect:
     """How a stub answers.
 
     ``size`` is what it says of the size of packets, ``most_read`` the bytes that one ``m`` may ask
-    for; ``extras`` are the packets that it has of those that not every stub has. ``two_digits``: a
-    thread is ``p01.01`` and not ``p1.1``. ``names_points``: a stop says ``swbreak`` or ``hwbreak``.
-    ``wide_watch``: a watchpoint is told with 16 digits. ``needs_xml``: ``p`` and ``P`` are answered
-    once the description has been read. ``last_word``: what ``k`` is answered with. ``tells_again``:
-    a client that comes to a guest that runs after ``D`` is told of the stop. ``detaches_any``:
-    ``D`` may go without a process. ``keeps_bytes``: a register that comes short is filled up with
-    what the packet before had there. ``crashes``: some packets end QEMU's process. ``lacks`` are
-    the packets that it does not know, and ``thread_words`` what it says of a thread. ``refuses``
-    and ``cannot_reach`` are the errors of a breakpoint, and of memory. ``clears``: ``?`` and ``D``
-    take breakpoints away. ``gdbstub``: it answers as the crate of that name where that differs.
-    ``names_threads``: a step and a ^C are told with their thread. ``ends_at_detach``: so does the
-    VM.
+    for, ``most_described`` those of a part of the description; ``extras`` are the packets that it
+    has of those that not every stub has. ``two_digits``: a thread is ``p01.01`` and not ``p1.1``.
+    ``names_points``: a stop says ``swbreak`` or ``hwbreak``. ``wide_watch``: a watchpoint is told
+    with 16 digits. ``needs_xml``: ``p`` and ``P`` are answered once the description has been read.
+    ``last_word``: what ``k`` is answered with. ``tells_again``: a client that comes to a guest that
+    runs after ``D`` is told of the stop. ``detaches_any``: ``D`` may go without a process.
+    ``keeps_bytes``: a register that comes short is filled up with what the packet before had there.
+    ``crashes``: some packets end QEMU's process. ``lacks`` are the packets that it does not know,
+    and ``thread_words`` what it says of a thread. ``refuses`` and ``cannot_reach`` are the errors
+    of a breakpoint, and of memory. ``clears``: ``?`` and ``D`` take breakpoints away. ``silent``:
+    some packets without their parameters are not answered, and neither is who asks for a thread
+    that there is not; ``remembers``: that a client knew of processes goes for the next one too.
+    ``gdbstub``: it answers as the crate of that name where that differs. ``names_threads``: a step
+    and a ^C are told with their thread. ``ends_at_detach``: so does the VM.
     """
 
     size: int = LARGEST
     most_read: int = LARGEST // 2 - 4
+    most_described: int = LARGEST - 4
     extras: frozenset[str] = frozenset(
         ("QStartNoAckMode", "X", "x", "bs", "bc", "qRcmd", "swbreak", "hwbreak")
     )
@@ -47,6 +50,8 @@ class Dialect:
     refuses: bytes = b"E22"
     cannot_reach: bytes = b"E14"
     clears: bool = True
+    silent: bool = False
+    remembers: bool = False
     gdbstub: bool = False
     names_threads: bool = True
     ends_at_detach: bool = False
@@ -59,16 +64,25 @@ OURS: Final = Dialect()
 _QEMU: Final = Dialect(
     size=0x1000,
     most_read=0x800,
+    most_described=(0x1000 - 5) // 2,  # handle_query_xfer_features
     extras=frozenset(("qqemu", "vAttach")),
     two_digits=True,
     names_points=False,
     detaches_any=False,
     keeps_bytes=True,
     crashes=True,
+    silent=True,
+    remembers=True,
     strict=True,
 )
 _QEMU_72: Final = replace(_QEMU, wide_watch=True, needs_xml=True, last_word="W00", tells_again=True)
-_PLAIN: Final = Dialect(size=0x1000, extras=frozenset(("swbreak",)), two_digits=False, strict=True)
+_PLAIN: Final = Dialect(
+    size=0x1000,
+    most_described=0x1000 - 4,
+    extras=frozenset(("swbreak",)),
+    two_digits=False,
+    strict=True,
+)
 _GDBSTUB: Final = replace(
     _PLAIN,
     extras=frozenset(("QStartNoAckMode", "X", "hwbreak")),

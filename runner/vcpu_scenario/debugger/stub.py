@@ -89,11 +89,12 @@ class Stub:
 
     def connected(self) -> bytes:
         """A client came; what it is sent unasked."""
+        knew = self.multiprocess and self.dialect.remembers
         self._fresh()
         left_running = self.cut or (self.detached and self.dialect.tells_again)
         again = left_running and self.dialect.strict and not self.target.session.over
         self.detached = self.cut = False
-        self.multiprocess = again
+        self.multiprocess = again or knew
         return self._send(self.stop_reply(Stopped(Why.INTERRUPT, SIGINT))) if again else _EMPTY
 
     def without_acks(self) -> None:

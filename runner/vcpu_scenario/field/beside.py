@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from vcpu_scenario.arm64.esr import EC_MASK
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
-from vcpu_scenario.field.records import Fact, FieldTrace, Seen
+from vcpu_scenario.field.records import UNSHOWN, Fact, FieldTrace, Seen
 from vcpu_scenario.kernels.table import kernel as known
 from vcpu_scenario.kvm.errnos import ERRNOS, errno_name
 from vcpu_scenario.running.causes import explained
@@ -151,6 +151,9 @@ def _expected(seen: Seen) -> ExpectedExit:
 
 
 def _checks(seen: Seen) -> Iterator[Check]:
+    if seen.errno == UNSHOWN:
+        yield Check("ret", -1, "", seen.span)
+        return
     if seen.errno:
         yield Check("errno", seen.errno, errno_name(seen.errno), seen.span)
         return

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from vcpu_scenario.field.records import FieldTrace, Line
+from vcpu_scenario.field.records import UNSHOWN, BadTrace, FieldTrace, Line
 from vcpu_scenario.field.run import EINTR, Runs
 from vcpu_scenario.field.tracepoints import READ, REASON, USERSPACE_EXIT, left_guest
 from vcpu_scenario.kvm import abi
@@ -27,7 +27,10 @@ _EVENT: Final = re.compile(
 )
 _LOST: Final = re.compile(r"\s*CPU:?\s*\d+ \[(?:LOST (\d+) EVENTS|EVENTS DROPPED)\]", re.IGNORECASE)
 
-_UNSHOWN: Final = re.compile(r"<CANT FIND FIELD|\[FAILED TO PARSE\]")
+_UNSHOWN: Final = re.compile(
+    r"(?:CAN'T FIND FIELD \"\w{1,64}\"|<CANT FIND FIELD \w{1,64}>|\[FAILED TO PARSE\].*)+"
+)
+"""What trace-cmd's plugin for x86 writes; the newer one goes on with the fields of arm64."""
 _HOW: Final = "`trace-cmd report -N` leaves out the plugin, made for x86, that hides them"
 
 
@@ -56,16 +59,31 @@ def read_events(path: str, lines: Iterable[str]) -> FieldTrace:
             continue
         line = Line(path, number, event["text"].rstrip(), event.start("text") + 1)
         thread = event["pid"]
-        if _UNSHOWN.match(line.text):
-            if event["name"] not in unshown:
-                unshown.add(event["name"])
-                lost.append((line.span, f"{event['name']} is shown without its fields; {_HOW}"))
-            left_guest(runs.of(thread))
-        elif event["name"] == USERSPACE_EXIT:
-            _userspace_exit(runs, thread, line)
-        elif (read := READ.get(event["name"])) is not None:
-            read(runs.of(thread), line)
+        hidden = _UNSHOWN.match(line.text)
+        if hidden is not None:
+            try:
+                shown = line.text[hidden.end() :]
+                _event(
+                    runs, thread, event["name"], Line(path, number, shown, line.at + hidden.end())
+                )
+            except BadTrace:
+                if event["name"] not in unshown:
+                    unshown.add(event["name"])
+                    lost.append((line.span, f"{event['name']} is shown without its fields; {_HOW}"))
+                left_guest(runs.of(thread))
+        else:
+            _event(runs, thread, event["name"], line)
     return FieldTrace(path, SOURCE, tuple(runs.exits), runs.vcpus, tuple(lost))
+
+
+def _event(runs: Runs, thread: str, name: str, line: Line) -> None:
+    if name == USERSPACE_EXIT:
+        _userspace_exit(runs, thread, line)
+    elif (read := READ.get(name)) is not None:
+        read(runs.of(thread), line)
+
+
+_UNKNOWN: Final = "KVM_EXIT_UNKNOWN"
 
 
 def _userspace_exit(runs: Runs, thread: str, line: Line) -> None:
@@ -75,6 +93,10 @@ def _userspace_exit(runs: Runs, thread: str, line: Line) -> None:
     word, number = match[1], int(match[2])
     if word in ("restart", "error"):
         runs.ended(thread, line, "INTR" if number == EINTR else "", number)
+        return
+    if word == _UNKNOWN:
+        # What trace-cmd makes of any error: KVM gives no such exit.
+        runs.ended(thread, line, "", UNSHOWN)
         return
     name = abi.EXIT_NAMES.get(number)
     if name is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from vcpu_scenario.arm64 import esr
-from vcpu_scenario.field.records import Seen
+from vcpu_scenario.field.records import UNSHOWN, Seen
 from vcpu_scenario.kvm.errnos import ERRNOS, errno_word
 from vcpu_scenario.language.notation import Decimal
 from vcpu_scenario.language.possible import NEVER
@@ -28,6 +28,8 @@ def possible(seen: Seen) -> bool:
 
 def body(seen: Seen) -> tuple[str, dict[str, Any]]:
     """The variant of ``exits:`` that ``seen`` is, and what it says."""
+    if seen.errno == UNSHOWN:
+        return "error", {}
     if seen.errno:
         if seen.errno == ERRNOS["EINTR"]:
             return "interrupted", {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from vcpu_scenario.source import Diagnostic, Span
 
@@ -43,6 +43,9 @@ class Fact(NamedTuple):
     span: Span
 
 
+UNSHOWN: Final = -1
+"""The errno of a KVM_RUN that failed where the trace does not tell it."""
+
 Facts: TypeAlias = Mapping[str, Fact]
 
 
@@ -65,13 +68,13 @@ class Seen:
     """One return of KVM_RUN.
 
     ``exit`` is the ``KVM_EXIT_`` name without its prefix, empty where the trace does not tell it;
-    ``errno`` is that of a KVM_RUN that failed, else 0. ``facts`` are by the names that traces of a
-    run have (``addr``, ``len``, ``is_write``, ``data``, ``hsr``, ``iss``, ``ipa``, ``type``,
-    ``nr``), and by ``entered`` and ``left``: the guest's pc at the first entry of the run and at
-    its last exception to KVM. Of ``hsr`` the exception class alone is known; ``data`` is a number
-    of ``len`` bytes. ``reply`` is what the VMM answered to a read. ``inside`` is what KVM did by
-    itself before the exit, in words, each with how often. ``debugging`` is what guest debug was
-    asked for before.
+    ``errno`` is that of a KVM_RUN that failed, :data:`UNSHOWN` where that is all, else 0. ``facts``
+    are by the names that traces of a run have (``addr``, ``len``, ``is_write``, ``data``, ``hsr``,
+    ``iss``, ``ipa``, ``type``, ``nr``), and by ``entered`` and ``left``: the guest's pc at the
+    first entry of the run and at its last exception to KVM. Of ``hsr`` the exception class alone is
+    known; ``data`` is a number of ``len`` bytes. ``reply`` is what the VMM answered to a read.
+    ``inside`` is what KVM did by itself before the exit, in words, each with how often.
+    ``debugging`` is what guest debug was asked for before.
     """
 
     exit: str

@@ -20,6 +20,8 @@ def number(text: bytes) -> int:
 def numbers(text: bytes, count: int) -> list[int]:
     """``count`` numbers, with commas between them."""
     parts = text.split(b",")
+    if any(not part for part in parts[:-1]):
+        raise NotOffered
     found = [number(part) for part in parts[:count]]
     if len(found) < count:
         raise Bad
@@ -34,10 +36,10 @@ def unhexed(text: bytes) -> bytes:
         raise Bad from None
 
 
-def is_vcpu(text: bytes, *, any_too: bool = True) -> bool:
+def is_vcpu(text: bytes, *, any_too: bool = True, all_too: bool = True) -> bool:
     """Whether a thread's id is that of the only vCPU: ``1``, ``p1.1``, or any (0) or all (-1)."""
     ids = text.removeprefix(b"p").split(b".")
-    known = {1, 0, -1} if any_too else {1}
+    known = {1, *((0,) if any_too else ()), *((-1,) if all_too else ())}
     try:
         return all(int(part, 16) in known for part in ids)
     except ValueError:

@@ -20,7 +20,8 @@ _EXTRA: Final = {
 
 def supported(stub: Stub, rest: bytes) -> bytes:
     asked = rest.decode("ascii", "replace").lstrip(":").split(";")
-    stub.multiprocess = "multiprocess+" in asked
+    knew = stub.multiprocess and stub.dialect.remembers
+    stub.multiprocess = "multiprocess+" in asked or knew
     offered = [text for name, text in _EXTRA.items() if name in stub.dialect.extras]
     stub.names = frozenset(
         name for name in ("swbreak", "hwbreak") if f"{name}+" in asked and f"{name}+" in offered
@@ -33,8 +34,9 @@ def supported(stub: Stub, rest: bytes) -> bytes:
         "vContSupported+",
         *offered,
     )
-    # Who asks for it gets it, as from QEMU.
-    return ";".join((*ours, *(["multiprocess+"] if stub.multiprocess else []))).encode()
+    # QEMU says so whoever asks (handle_query_supported).
+    says = stub.multiprocess or stub.dialect.remembers
+    return ";".join((*ours, *(["multiprocess+"] if says else []))).encode()
 
 
 def _of_gdbstub(stub: Stub) -> Iterable[str]:
@@ -58,16 +60,15 @@ def extended(stub: Stub, rest: bytes) -> bytes:
 
 
 def select(stub: Stub, rest: bytes) -> bytes:
-    """``Hg`` and ``Hc``: there is one vCPU to select."""
-    if rest[:1] not in (b"g", b"c"):
-        raise NotOffered
-    if not is_vcpu(rest[1:]):
+    """``Hg`` and ``Hc``: there is one vCPU to select; all of them may be said of anything
+    (``handle_set_thread``)."""
+    if not is_vcpu(rest[1:]) or (rest[:1] not in (b"g", b"c") and not rest.endswith(b"-1")):
         raise Bad
     return b"OK"
 
 
 def alive(stub: Stub, rest: bytes) -> bytes:
-    if not is_vcpu(rest, any_too=False):
+    if not is_vcpu(rest, all_too=False):
         raise Bad
     return b"OK"
 
@@ -84,8 +85,10 @@ def no_more_threads(stub: Stub, rest: bytes) -> bytes:
     return b"l"
 
 
-def thread_words(stub: Stub, rest: bytes) -> bytes:
-    if not is_vcpu(rest.lstrip(b","), any_too=False):
+def thread_words(stub: Stub, rest: bytes) -> bytes | None:
+    if not is_vcpu(rest.lstrip(b","), all_too=False):
+        if stub.dialect.silent:
+            return None
         raise Bad
     return stub.dialect.thread_words.encode().hex().encode()
 
@@ -110,7 +113,7 @@ def detach(stub: Stub, rest: bytes) -> bytes | None:
     process = rest.removeprefix(b";")
     if stub.multiprocess and not process and not stub.dialect.detaches_any:
         raise Bad
-    if process and not is_vcpu(process, any_too=False):
+    if process and not is_vcpu(process, any_too=False, all_too=False):
         return _crash(stub, None)
     if stub.dialect.clears or not stub.dialect.ends_at_detach:
         stub.target.clear_points()
@@ -159,5 +162,5 @@ HANDLERS: Final[Mapping[bytes, Handler]] = {
     b"vAttach;": attach,
     b"D": detach,
     b"k": kill,
-    b"vKill": kill_process,
+    b"vKill;": kill_process,
 }

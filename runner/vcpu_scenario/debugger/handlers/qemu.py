@@ -21,17 +21,32 @@ def _qemu(stub: Stub) -> Qemu:
     return vmm
 
 
+def queries(stub: Stub, rest: bytes) -> bytes:
+    _alone(stub, rest)
+    return b"sstepbits;sstep;PhyMemMode"
+
+
+def _alone(stub: Stub, rest: bytes) -> Qemu:
+    """For a query that is the whole packet."""
+    if rest:
+        raise NotOffered
+    return _qemu(stub)
+
+
 def step_bits(stub: Stub, rest: bytes) -> bytes:
-    _qemu(stub)
+    _alone(stub, rest)
     return b"ENABLE=%x" % _ENABLE
 
 
 def step_flags(stub: Stub, rest: bytes) -> bytes:
-    return b"0x%x" % (_ENABLE if _qemu(stub).steps else 0)
+    return b"0x%x" % (_ENABLE if _alone(stub, rest).steps else 0)
 
 
-def set_step_flags(stub: Stub, rest: bytes) -> bytes:
-    vmm, flags = _qemu(stub), number(rest)
+def set_step_flags(stub: Stub, rest: bytes) -> bytes | None:
+    vmm = _qemu(stub)
+    if not rest:
+        return None  # handle_set_qemu_sstep answers nothing then
+    flags = number(rest)
     if flags & ~_ENABLE:
         raise Bad
     vmm.steps = bool(flags)
@@ -39,7 +54,7 @@ def set_step_flags(stub: Stub, rest: bytes) -> bytes:
 
 
 def physical(stub: Stub, rest: bytes) -> bytes:
-    return b"%d" % _qemu(stub).physical
+    return b"%d" % _alone(stub, rest).physical
 
 
 def set_physical(stub: Stub, rest: bytes) -> bytes:
@@ -48,9 +63,18 @@ def set_physical(stub: Stub, rest: bytes) -> bytes:
 
 
 HANDLERS: Final[Mapping[bytes, Handler]] = {
-    b"qqemu.sstepbits": step_bits,
-    b"qqemu.sstep": step_flags,
-    b"Qqemu.sstep=": set_step_flags,
+    b"qqemu.Supported": queries,
+    # gdb_gen_query_set_common_table is for q and Q.
+    **{
+        letter + name: handler
+        for letter in (b"q", b"Q")
+        for name, handler in (
+            (b"qemu.sstepbits", step_bits),
+            (b"qemu.sstep", step_flags),
+            (b"qemu.sstep=", set_step_flags),
+        )
+    },
+    b"Qqemu.sstep:": set_step_flags,
     b"qqemu.PhyMemMode": physical,
     b"Qqemu.PhyMemMode:": set_physical,
 }

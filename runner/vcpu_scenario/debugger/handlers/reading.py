@@ -20,7 +20,9 @@ def features(stub: Stub, rest: bytes) -> bytes:
     if not colon:
         raise Bad
     start, length = numbers(where, 2)
-    part = text[start : start + min(length, stub.dialect.size - 4)]
+    if start > len(text):
+        raise Bad(0)
+    part = text[start : start + min(length, stub.dialect.most_described)]
     last = start + len(part) >= len(text) and not (stub.dialect.gdbstub and part)
     return f"{'l' if last else 'm'}{part}".encode()
 

@@ -41,21 +41,33 @@ def resume(stub: Stub, rest: bytes) -> bytes | None:
     """The first action that is for the vCPU counts."""
     asked: bool | None = None
     for action in rest.lstrip(b";").split(b";"):
-        word, _, thread = action.partition(b":")
+        word, colon, thread = action.partition(b":")
         step = _STEPS.get(word[:1])
-        if step is None or (word[:1] in b"CS" and not _is_signal(word[1:])):
+        if step is None or (word[:1] in b"cs" and word[1:]):
             raise NotOffered
-        if asked is None and (not thread or is_vcpu(thread)):
-            asked = step
+        if word[:1] in b"CS":
+            _signal(word[1:])
+        if colon and not is_vcpu(thread):
+            raise Bad
+        asked = step if asked is None else asked
     if asked is None:
         raise Bad
     stub.resume = Resume(asked)
     return None
 
 
-def _is_signal(text: bytes) -> bool:
-    number(text)
-    return True
+def _signal(text: bytes) -> None:
+    try:
+        number(text)
+    except NotOffered:
+        raise Bad from None
+
+
+def resume_nothing(stub: Stub, rest: bytes) -> bytes | None:
+    """``vCont`` alone."""
+    if rest or not stub.dialect.silent:
+        raise NotOffered
+    return None
 
 
 def step(stub: Stub, rest: bytes) -> bytes | None:
@@ -71,7 +83,8 @@ def go_on(stub: Stub, rest: bytes) -> bytes | None:
 
 
 def go_on_with_signal(stub: Stub, rest: bytes) -> bytes | None:
-    number(rest.partition(b";")[0])
+    if rest or not stub.dialect.silent:
+        number(rest.partition(b";")[0])
     stub.resume = Resume(step=False)
     return None
 
@@ -109,6 +122,7 @@ HANDLERS: Final[Mapping[bytes, Handler]] = {
     b"z": remove,
     b"vCont?": can_resume,
     b"vCont;": resume,
+    b"vCont": resume_nothing,
     b"s": step,
     b"c": go_on,
     b"C": go_on_with_signal,

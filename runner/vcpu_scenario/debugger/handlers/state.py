@@ -28,8 +28,10 @@ def _register(stub: Stub, n: int) -> bytes:
     return value.to_bytes(size, "little").hex().encode()
 
 
-def write_all(stub: Stub, rest: bytes) -> bytes:
+def write_all(stub: Stub, rest: bytes) -> bytes | None:
     """As many as there are; what is left of the last is not written."""
+    if not rest and stub.dialect.silent:
+        return None
     data = unhexed(rest)
     for n in _all(stub):
         size = REGISTERS[n].size
@@ -47,6 +49,8 @@ def _has_xml(stub: Stub) -> None:
 
 def register(stub: Stub, rest: bytes) -> bytes:
     _has_xml(stub)
+    if not rest and stub.dialect.silent:
+        raise Bad(14)
     n = number(rest.split(b";")[0])
     if n >= len(REGISTERS):
         raise Bad(14)
@@ -57,7 +61,7 @@ def write_register(stub: Stub, rest: bytes) -> bytes:
     _has_xml(stub)
     name, equals, text = rest.partition(b"=")
     n = number(name)
-    if not equals:
+    if not equals or not text:
         raise Bad
     data = unhexed(text.split(b";")[0])
     if n >= len(REGISTERS):
