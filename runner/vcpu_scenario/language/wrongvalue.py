@@ -38,8 +38,8 @@ def described(node: Node) -> str:
     return f"{quoted(node.text)}, {kinds[type(node.value)]}"
 
 
-_ONE_OF: Final = re.compile(r"\^\(((?:[\w|-]|\\\.)+)\)\$\Z")
-"""A pattern that is a choice of words."""
+_ONE_OF: Final = re.compile(r"\^\(((?:[\w|-]|\\\.)+)\)\$(?:\|\\\$\\\{)?\Z")
+"""A pattern that is a choice of words, or of those and parameters."""
 
 
 def choices(schema: Schema) -> tuple[str, ...]:

@@ -77,7 +77,8 @@ def about(path: Path) -> str:
 
 def values_of(schema: Schema) -> list[str]:
     """The words that a scalar has to be one of; none where it may be anything else."""
-    listed = schema.get("enum") or schema.get("items", {}).get("enum") or choices(schema)
+    items = schema.get("items", {})
+    listed = schema.get("enum") or items.get("enum") or choices(schema) or choices(items)
     if not listed and "boolean" in _types(schema) and "integer" not in _types(schema):
         listed = (True, False)
     return [str(value).lower() if isinstance(value, bool) else str(value) for value in listed]
