@@ -158,7 +158,8 @@ class Xfail:
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """That the VMM does something after exit ``exit``, counted from 0; ``span`` asks for it."""
+    """That the VMM does something after exit ``exit``, counted from 0, or before the first KVM_RUN
+    if it is -1; ``span`` asks for it."""
 
     exit: int
     span: Span
@@ -173,14 +174,24 @@ class Reacting:
 
 
 @dataclass(frozen=True, slots=True)
+class Typing:
+    """That something is typed to the UART ``device`` once it has sent ``after``, behind what was
+    waited for before; ``span`` asks for it."""
+
+    device: str
+    after: bytes
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Expectation:
     """One clause of ``expect:``, for one case.
 
     ``exits`` is None where the clause does not speak of them (only of stops or the final
     state); ``refused`` checks the errno of a kernel that refuses the set-up; with ``xfail`` it is
-    a failure that all is as expected, and none that it is not. ``acting`` and
-    ``reacting`` are what must be done for the expectation to have been put to the test, the one in
-    the order of the exits.
+    a failure that all is as expected, and none that it is not. ``acting``,
+    ``reacting`` and ``typing`` are what must be done for the expectation to have been put to the
+    test, the first in the order of the exits.
     """
 
     span: Span
@@ -193,5 +204,6 @@ class Expectation:
     xfail: Xfail | None = None
     acting: tuple[Acting, ...] = ()
     reacting: tuple[Reacting, ...] = ()
+    typing: tuple[Typing, ...] = ()
     to_its_end: bool = False
     """Nothing says after how many exits the run may be cut."""

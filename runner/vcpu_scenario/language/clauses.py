@@ -90,6 +90,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         expectation,
         acting=_acting(exits or (), setup, limits.exits),
         reacting=tuple(read.reacting for read in setup.reactions),
+        typing=tuple(setup.devices.typing),
         to_its_end=not setup.limited and (exits is None or not _is_fixed(exits)),
     )
     return Clause(case, expectation)

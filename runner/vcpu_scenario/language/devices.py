@@ -15,6 +15,7 @@ from vcpu_scenario.arm64.mmioregisters import (
 )
 from vcpu_scenario.arm64.mmioregisters import distributor as distributor_registers
 from vcpu_scenario.case import CoalescedZone, Device, Gic, Ioeventfd
+from vcpu_scenario.expectation import Typing
 from vcpu_scenario.language.memory import Region
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, entries_of, items_of
 from vcpu_scenario.language.scope import IPA_LIMIT, Scope
@@ -42,6 +43,7 @@ class Devices:
     registers: dict[str, Mapping[str, int]] = field(default_factory=dict)
     """The addresses of registers that have a name, by device."""
     regions: list[Region] = field(default_factory=list)
+    typing: list[Typing] = field(default_factory=list)
 
 
 class _Entry(NamedTuple):
@@ -176,20 +178,21 @@ def _userspace(entry: _Entry, model: str) -> None:
             ),
             text.text.encode() if isinstance(text, Scalar) else b"",
             entry.scope.flag(entry.node.get("console")),
-            _typed(entry.node.get("typed")),
+            _typed(entry),
         )
     )
 
 
-def _typed(node: Node | None) -> tuple[tuple[bytes, bytes], ...]:
-    items = items_of(node)
-    return tuple(
-        (after.text.encode(), text.text.encode())
-        for item in items
+def _typed(entry: _Entry) -> tuple[tuple[bytes, bytes], ...]:
+    found = [
+        (Typing(entry.name.text, after.text.encode(), item.span), text.text.encode())
+        for item in items_of(entry.node.get("typed"))
         if isinstance(item, Map)
         and isinstance(after := item.get("after"), Scalar)
         and isinstance(text := item.get("text"), Scalar)
-    )
+    ]
+    entry.found.typing += [typing for typing, _ in found]
+    return tuple((typing.after, text) for typing, text in found)
 
 
 def _from(base: int, offsets: Mapping[str, int]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
@@ -154,7 +154,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         memory,
         doings,
         limited,
-        on.acting,
+        (*_first_acting(root), *on.acting),
         on.reactions,
         clean,
         ExitReader(),
@@ -196,6 +196,11 @@ def _check_names(devices: Node | None, program: Program, scope: Scope) -> None:
             )
 
 
+def _first_acting(root: Map) -> Iterator[Acting]:
+    """What is done before the first KVM_RUN is asked for here."""
+    for name in ("setup", "before"):
+        if items_of(node := root.get(name)) and node is not None:
+            yield Acting(-1, node.span)
 
 
 def _one_or_more(node: Node) -> tuple[Node, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from vcpu_scenario.expectation import Acting, Reacting
+from vcpu_scenario.expectation import Acting, Reacting, Typing
+from vcpu_scenario.source import quoted
 from vcpu_scenario.trace import Ending, Trace
 from vcpu_scenario.verdict.match import states
 from vcpu_scenario.verdict.records import Kind, Mismatch
@@ -56,3 +57,19 @@ def not_reacted(reacting: Sequence[Reacting], trace: Trace, ending: str) -> Iter
                 one.span,
                 notes=tuple(filter(None, (came, ending))),
             )
+
+
+def not_typed(typing: Sequence[Typing], trace: Trace, ending: str) -> Iterator[Mismatch]:
+    """Yields the first on each UART for which it never sent what is waited for."""
+    if trace.ended.is_between_runs:
+        return
+    for device, items in groupby(typing, lambda one: one.device):
+        sent, seen = trace.output.get(device, b""), 0
+        for one in items:
+            place = sent.find(one.after, seen)
+            if place < 0:
+                what = f"not done: what is typed to {device} after {quoted(one.after.decode())}"
+                notes = filter(None, (f"{device} never sent that", ending))
+                yield Mismatch(Kind.NOT_DONE, what, one.span, notes=tuple(notes))
+                break
+            seen = place + len(one.after)

@@ -11,7 +11,7 @@ from vcpu_scenario.expectation import Check, Expectation, Xfail
 from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Ending, Stop, Trace, Unmodelled
-from vcpu_scenario.verdict.doings import not_done, not_reacted
+from vcpu_scenario.verdict.doings import not_done, not_reacted, not_typed
 from vcpu_scenario.verdict.exits import NO_FURTHER, compare_exits, compare_never
 from vcpu_scenario.verdict.final import compare_final
 from vcpu_scenario.verdict.guest import Guest
@@ -43,6 +43,7 @@ def judge(
         mismatches += _with_ending(list(exits), trace, limits)
     mismatches += not_done(expectation.acting, trace, ending(trace, limits))
     mismatches += not_reacted(expectation.reacting, trace, ending(trace, limits))
+    mismatches += not_typed(expectation.typing, trace, ending(trace, limits))
     mismatches += compare_never(expectation.never, trace.exits, guest)
     if expectation.stops is not None:
         mismatches += compare_stops(expectation.stops, stops, guest, expectation.span, found)
