@@ -9,7 +9,7 @@ from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.report.ladder import ladder
 from vcpu_scenario.report.styled import plain
 from vcpu_scenario.running.execute import execute
-from vcpu_scenario.verdict.result import Result
+from vcpu_scenario.verdict.result import Result, Verdict
 
 # mov x0, #0x09000000; ldr w1, [x0, #0x18]; add x2, x2, #1; brk #7
 LOAD = """\
@@ -63,6 +63,24 @@ def test_where_no_later_release_goes_another_way_there_is_nothing_to_wait_for(
     kernel: str,
 ) -> None:
     assert later(LOAD, kernel) is None
+
+
+WATCH = """\
+title: t
+guest: {words: [0x39000001, 0xd4000002], regs: {x0: 0x40000104}}
+memory: [{at: 0x40000000, size: 64KiB}]
+debug: {watchpoints: [{at: 0x40000103, len: 2}]}
+expect: [{exits: [debug: {watchpoint: 0x40000000, far: 0x40000104}]}]
+"""
+
+
+def test_what_is_in_a_field_alone_is_told_where_it_is_asked_for() -> None:
+    result = run(WATCH, "5.10")
+    assert result.verdict is Verdict.FAIL
+    assert result.trace is not None
+    found = not_yet(result.case, result.trace, fields=[(0, "far")])
+    assert found == NotYet(0, "6.1", ("watchpoint_far",))
+    assert not_yet(result.case, result.trace) is None
 
 
 def test_a_rule_that_was_dropped_is_nothing_to_wait_for() -> None:

@@ -7,6 +7,7 @@ is taken away again: without a rule that matters, the way is the old one, or a t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -29,17 +30,35 @@ class NotYet:
     rules: tuple[str, ...]
 
 
-def not_yet(case: ScenarioCase, trace: Trace, run: Run = emulated) -> NotYet | None:
+def not_yet(
+    case: ScenarioCase,
+    trace: Trace,
+    run: Run = emulated,
+    fields: Collection[tuple[int, str]] = (),
+) -> NotYet | None:
     """Where the first later release that goes another way than ``trace`` leaves it, and why.
 
-    None where none does, or not by a rule that it has gained.
+    What is in the fields of an exit is no matter of the way, but for ``fields``: the number of an
+    exit, and the name of one. None where no release goes another, or not by a rule that it has
+    gained.
     """
+
+    def seen(at: int, exit_: Exit) -> tuple[object, ...]:
+        values = [exit_.fields.get(name) for number, name in fields if number == at]
+        return exit_.exit, exit_.ret, exit_.errno, exit_.pc, values
+
+    def is_another(other: Trace | None, at: int, exit_: Exit) -> bool:
+        if other is None:
+            return False
+        return at >= len(other.exits) or seen(at, other.exits[at]) != seen(at, exit_)
+
     own = kernel(case.kernel).rules
     for name in _later(case.kernel):
         there = replace(case, kernel=name)
         rules = kernel(name).rules
         other = tried(run, there, rules)
-        at = None if other is None else _first_difference(trace, other)
+        pairs = enumerate(zip(trace.exits, other.exits, strict=False) if other else ())
+        at = next((n for n, (here, there) in pairs if seen(n, here) != seen(n, there)), None)
         if other is None or at is None:
             continue
         found = other.exits[at]
@@ -47,7 +66,7 @@ def not_yet(case: ScenarioCase, trace: Trace, run: Run = emulated) -> NotYet | N
             rule.name
             for rule in RULES
             if rule.name in rules - own
-            and _is_another(tried(run, there, rules - {rule.name}), at, found)
+            and is_another(tried(run, there, rules - {rule.name}), at, found)
         )
         return NotYet(at, name, causes) if causes else None
     return None
@@ -59,17 +78,3 @@ def _later(name: str) -> list[str]:
     return [
         f"{each}{own.kind}" for each in KNOWN_RELEASES if parse_release(each).numbers > own.numbers
     ]
-
-
-def _first_difference(one: Trace, other: Trace) -> int | None:
-    """The first exit that is another one. What is in its fields is no matter of the way."""
-    pairs = zip(one.exits, other.exits, strict=False)
-    return next((n for n, (here, there) in enumerate(pairs) if _way(here) != _way(there)), None)
-
-
-def _way(exit_: Exit) -> tuple[str, int, int, int]:
-    return exit_.exit, exit_.ret, exit_.errno, exit_.pc
-
-
-def _is_another(trace: Trace | None, at: int, exit_: Exit) -> bool:
-    return trace is not None and (at >= len(trace.exits) or _way(trace.exits[at]) != _way(exit_))
