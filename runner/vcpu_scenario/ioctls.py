@@ -249,3 +249,34 @@ class EnableCap:
     cap: int
     flags: int = 0
     arg: int = 0
+
+
+Ioctl: TypeAlias = (
+    SetMemoryRegion
+    | SetHostMapping
+    | GetDirtyLog
+    | ClearDirtyLog
+    | RemoveIoeventfd
+    | RemoveCoalescedZone
+    | EmptyRing
+    | SetSmcccFilter
+    | SetStealTime
+    | CreateVgic
+    | SetVgicAttr
+    | GetVgicAttr
+    | HasVgicAttr
+    | SetVcpuAttr
+    | GetVcpuAttr
+    | HasVcpuAttr
+    | Irqfd
+    | RemoveIrqfd
+    | SignalIrqfd
+    | ReadResamples
+    | SetCounterOffset
+    | CreateVm
+    | CreateVcpu
+    | CreateIrqchip
+    | EnableCap
+    | TakeSnapshot
+    | RestoreSnapshot
+)
