@@ -10,45 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from vcpu_scenario.ioctls import (
-    Access as Access,
-)
-from vcpu_scenario.ioctls import (
-    ClearDirtyLog,
-    CreateDevice,
-    CreateIrqchip,
-    CreateVcpu,
-    CreateVgic,
-    CreateVm,
-    EmptyRing,
-    EnableCap,
-    GetDirtyLog,
-    GetRegWritableMasks,
-    GetVcpuAttr,
-    GetVgicAttr,
-    HasVcpuAttr,
-    HasVgicAttr,
-    Irqfd,
-    ReadResamples,
-    RemoveCoalescedZone,
-    RemoveIoeventfd,
-    RemoveIrqfd,
-    RestoreSnapshot,
-    SetCounterOffset,
-    SetGsiRouting,
-    SetHostMapping,
-    SetItsAttr,
-    SetMemoryRegion,
-    SetSmcccFilter,
-    SetStealTime,
-    SetVcpuAttr,
-    SetVgicAttr,
-    SignalIrqfd,
-    TakeSnapshot,
-)
-from vcpu_scenario.ioctls import (
-    Into as Into,
-)
+from vcpu_scenario.ioctls import CreateVcpu, Ioctl
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,38 +207,8 @@ Action: TypeAlias = (
     | PendSignal
     | Attempt
     | AddMemslot
-    | SetMemoryRegion
-    | SetHostMapping
-    | GetDirtyLog
-    | ClearDirtyLog
-    | RemoveIoeventfd
-    | RemoveCoalescedZone
-    | EmptyRing
-    | SetSmcccFilter
-    | SetStealTime
-    | CreateVgic
-    | SetVgicAttr
-    | GetVgicAttr
-    | HasVgicAttr
-    | CreateDevice
-    | SetItsAttr
-    | SetGsiRouting
-    | SetVcpuAttr
-    | GetVcpuAttr
-    | HasVcpuAttr
-    | Irqfd
-    | RemoveIrqfd
-    | SignalIrqfd
-    | ReadResamples
-    | SetCounterOffset
-    | GetRegWritableMasks
-    | CreateVm
-    | CreateVcpu
-    | CreateIrqchip
-    | EnableCap
-    | TakeSnapshot
-    | RestoreSnapshot
     | HostInterrupt
+    | Ioctl
 )
 
 

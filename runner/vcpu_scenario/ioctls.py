@@ -286,3 +286,38 @@ class EnableCap:
     cap: int
     flags: int = 0
     arg: int = 0
+
+
+Ioctl: TypeAlias = (
+    SetMemoryRegion
+    | SetHostMapping
+    | GetDirtyLog
+    | ClearDirtyLog
+    | RemoveIoeventfd
+    | RemoveCoalescedZone
+    | EmptyRing
+    | SetSmcccFilter
+    | SetStealTime
+    | CreateVgic
+    | SetVgicAttr
+    | GetVgicAttr
+    | HasVgicAttr
+    | CreateDevice
+    | SetItsAttr
+    | SetGsiRouting
+    | SetVcpuAttr
+    | GetVcpuAttr
+    | HasVcpuAttr
+    | Irqfd
+    | RemoveIrqfd
+    | SignalIrqfd
+    | ReadResamples
+    | SetCounterOffset
+    | GetRegWritableMasks
+    | CreateVm
+    | CreateVcpu
+    | CreateIrqchip
+    | EnableCap
+    | TakeSnapshot
+    | RestoreSnapshot
+)

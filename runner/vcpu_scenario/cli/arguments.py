@@ -1,5 +1,6 @@
 """The arguments and options that more than one command takes, and those that go together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
@@ -10,6 +11,15 @@ from vcpu_scenario.cli import complete
 from vcpu_scenario.cli.options import hosts_asked
 from vcpu_scenario.cli.output import complain
 from vcpu_scenario.running.select import Selection
+
+
+def option(names: str, what: str, completion: Callable[..., Any] | None = None, **more: Any) -> Any:
+    """``names`` has the option's forms, and behind them what stands for its value; ``what`` is its
+    help."""
+    *forms, last = names.split()
+    if last.startswith("-"):
+        return typer.Option(*forms, last, help=what, autocompletion=completion, **more)
+    return typer.Option(*forms, metavar=last, help=what, autocompletion=completion, **more)
 
 
 class Format(StrEnum):
@@ -51,27 +61,21 @@ OneScenario = Annotated[
 
 def kernel_option(what: str) -> Any:
     """``--kernel``, any number of times; ``what`` is its help."""
-    return typer.Option(
-        "--kernel", metavar="K", help=what, autocompletion=complete.kernels, show_default=False
-    )
+    return option("--kernel K", what, complete.kernels, show_default=False)
 
 
 def vmm_option(what: str) -> Any:
     """``--vmm``, any number of times; ``what`` is its help."""
-    return typer.Option(
-        "--vmm", metavar="V", help=what, autocompletion=complete.vmms, show_default=False
-    )
+    return option("--vmm V", what, complete.vmms, show_default=False)
 
 
 def machine_option(what: str = "") -> Any:
     """``--machine`` with the emulated one as default; ``what`` is said of it besides."""
-    return typer.Option(
-        "--machine",
-        metavar="M",
-        help="emulated (the default), kvm of an arm64 host, or lab:6.12, that kernel under QEMU."
-        + what,
+    return option(
+        "--machine M",
+        "emulated (the default), kvm of an arm64 host, or lab:6.12, that kernel under QEMU." + what,
+        complete.machines,
         show_default=False,
-        autocompletion=complete.machines,
     )
 
 
@@ -90,63 +94,47 @@ OnlyKernels = Annotated[
     ),
 ]
 Vmms = Annotated[
-    list[str] | None,
-    vmm_option("Run with this VMM personality. Repeatable. Default: all."),
+    list[str] | None, vmm_option("Run with this VMM personality. Repeatable. Default: all.")
 ]
 Keyword = Annotated[
     str,
-    typer.Option(
-        "-k",
-        metavar="EXPR",
-        help="Select cases by words of their ids, with 'and', 'or', 'not' and parentheses.",
+    option(
+        "-k EXPR", "Select cases by words of their ids, with 'and', 'or', 'not' and parentheses."
     ),
 ]
 Tags = Annotated[
     list[str] | None,
-    typer.Option(
-        "--tag",
-        metavar="T",
-        help="Select scenarios with this tag. Repeatable: any of them.",
-        autocompletion=complete.tags,
-    ),
+    option("--tag T", "Select scenarios with this tag. Repeatable: any of them.", complete.tags),
 ]
-FormatOption = Annotated[
-    Format, typer.Option("--format", metavar="text|json", help="Format of the output.")
-]
+FormatOption = Annotated[Format, option("--format text|json", "Format of the output.")]
 Output = Annotated[
-    str | None,
-    typer.Option("--output", metavar="FILE", help="Write the report to FILE. Default: stdout."),
+    str | None, option("--output FILE", "Write the report to FILE. Default: stdout.")
 ]
 Jobs = Annotated[
     int,
-    typer.Option(
-        "-j",
-        "--jobs",
-        metavar="N",
+    option(
+        "-j --jobs N",
+        "Run in N processes, 1 by default. 0 runs in this process, for a debugger or profiler.",
         min=0,
-        help="Run in N processes, 1 by default. 0 runs in this process, for a debugger or"
-        " profiler.",
         show_default=False,
     ),
 ]
 CpuOption = Annotated[
     str | None,
-    typer.Option(
-        "--cpu",
-        metavar="CPU",
-        help="CPU of the host, emulated or of a lab: cortex-a57 (the default), cortex-a72 or"
+    option(
+        "--cpu CPU",
+        "CPU of the host, emulated or of a lab: cortex-a57 (the default), cortex-a72 or"
         " cortex-a76.",
-        autocompletion=complete.cpus,
+        complete.cpus,
     ),
 ]
 HostOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--host",
-        metavar="HOST",
-        help="Run on this host: default, protected or gicv3-trapped. Repeatable. Default: all that"
+    option(
+        "--host HOST",
+        "Run on this host: default, protected or gicv3-trapped. Repeatable. Default: all that"
         " a scenario names.",
-        autocompletion=complete.hosts,
+        complete.hosts,
     ),
 ]
 
@@ -203,19 +191,17 @@ class Reports:
 
     format_: Annotated[
         list[ReportFormat] | None,
-        typer.Option(
-            "--format",
-            metavar="FORM",
-            help="Format of the report: text (the default), json, junit, ktap, github or html."
+        option(
+            "--format FORM",
+            "Format of the report: text (the default), json, junit, ktap, github or html."
             " Repeatable: each with its own --output.",
         ),
     ] = None
     output: Annotated[
         list[str] | None,
-        typer.Option(
-            "--output",
-            metavar="FILE",
-            help="Write the report to FILE; - is stdout, the default. The n-th --format goes to the"
+        option(
+            "--output FILE",
+            "Write the report to FILE; - is stdout, the default. The n-th --format goes to the"
             " n-th --output.",
         ),
     ] = None

@@ -8,7 +8,7 @@ import typer
 
 from vcpu_scenario.cli import complete
 from vcpu_scenario.cli.application import subcommand
-from vcpu_scenario.cli.arguments import RequiredPaths
+from vcpu_scenario.cli.arguments import RequiredPaths, option
 from vcpu_scenario.cli.status import Status
 
 
@@ -24,37 +24,27 @@ def new(
     ] = None,
     template: Annotated[
         str | None,
-        typer.Option(
-            "--template",
-            metavar="NAME",
-            help="Template: mmio, step-over-mmio (the default), in-kernel-device,"
+        option(
+            "--template NAME",
+            "Template: mmio, step-over-mmio (the default), in-kernel-device,"
             " breakpoint or hypercall.",
-            autocompletion=complete.templates,
+            complete.templates,
         ),
     ] = None,
-    title: Annotated[
-        str | None, typer.Option("--title", metavar="TEXT", help="What the scenario shows.")
-    ] = None,
+    title: Annotated[str | None, option("--title TEXT", "What the scenario shows.")] = None,
     tag: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--tag",
-            metavar="T",
-            help="Add a tag. Repeatable.",
-            autocompletion=complete.tags,
-        ),
+        list[str] | None, option("--tag T", "Add a tag. Repeatable.", complete.tags)
     ] = None,
     schema: Annotated[
         str,
-        typer.Option(
-            "--schema",
-            metavar="WHERE",
-            help="Path or URL of the schema for your editor, in the first line. Default: the one in"
+        option(
+            "--schema WHERE",
+            "Path or URL of the schema for your editor, in the first line. Default: the one in"
             " a folder above, or a copy next to the scenario.",
             show_default=False,
         ),
     ] = "",
-    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    force: Annotated[bool, option("--force", "Overwrite what is there.")] = False,
 ) -> Status:
     """Write a new scenario from a template.
 
@@ -69,12 +59,10 @@ def new(
 class Rewriting:
     """What becomes of files that a command would change."""
 
-    check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; fail if anything would change.")
-    ] = False
-    diff: Annotated[
-        bool, typer.Option("--diff", help="As --check, and show what would change.")
-    ] = False
+    check: Annotated[bool, option("--check", "Change nothing; fail if anything would change.")] = (
+        False
+    )
+    diff: Annotated[bool, option("--diff", "As --check, and show what would change.")] = False
 
 
 @subcommand()
@@ -90,8 +78,7 @@ def fmt(
     *,
     to_change: Rewriting,
     merge: Annotated[
-        bool,
-        typer.Option("--merge", help="Merge clauses that have enough in common into one."),
+        bool, option("--merge", "Merge clauses that have enough in common into one.")
     ] = False,
 ) -> Status:
     """Format scenarios.
@@ -134,7 +121,7 @@ def migrate(
 def assemble(
     paths: RequiredPaths,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail if a file would change.")
+        bool, option("--check", "Write nothing; fail if a file would change.")
     ] = False,
 ) -> Status:
     """Store the assembled words of scenarios.
@@ -156,11 +143,10 @@ class SchemaFormat(StrEnum):
 @subcommand(reads_files=False)
 def schema(
     format_: Annotated[
-        SchemaFormat, typer.Option("--format", metavar="json|markdown", help="Form of the output.")
+        SchemaFormat, option("--format json|markdown", "Form of the output.")
     ] = SchemaFormat.json,
     output: Annotated[
-        str | None,
-        typer.Option("--output", metavar="FILE", help="Write it there. Default: stdout."),
+        str | None, option("--output FILE", "Write it there. Default: stdout.")
     ] = None,
 ) -> Status:
     """Print the schema of scenarios.

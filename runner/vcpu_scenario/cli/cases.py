@@ -14,6 +14,7 @@ from vcpu_scenario.cli.arguments import (
     Reports,
     RequiredPaths,
     machine_option,
+    option,
 )
 from vcpu_scenario.cli.machines import LabArguments
 from vcpu_scenario.cli.status import Status
@@ -25,9 +26,7 @@ def run(
     *,
     which: Cases,
     reports: Reports,
-    exitfirst: Annotated[
-        bool, typer.Option("-x", "--exitfirst", help="Stop at the first failure.")
-    ] = False,
+    exitfirst: Annotated[bool, option("-x --exitfirst", "Stop at the first failure.")] = False,
     jobs: Jobs = 1,
     machine: Annotated[
         str, machine_option(" A machine with one kernel runs the cases for that kernel.")
@@ -35,22 +34,17 @@ def run(
     lab: LabArguments,
     shard: Annotated[
         str | None,
-        typer.Option(
-            "--shard",
-            metavar="K/N",
-            help="Run the K-th of N shards. A hash of its id puts a case in a shard.",
-        ),
+        option("--shard K/N", "Run the K-th of N shards. A hash of its id puts a case in a shard."),
     ] = None,
     cluster: Annotated[
         str | None,
-        typer.Option(
-            "--cluster",
-            metavar="ADDRESS",
-            help="Run on the Dask cluster with this scheduler, such as tcp://host:8786.",
+        option(
+            "--cluster ADDRESS",
+            "Run on the Dask cluster with this scheduler, such as tcp://host:8786.",
         ),
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Show what guests send to their UARTs meanwhile.")
+        bool, option("--follow", "Show what guests send to their UARTs meanwhile.")
     ] = False,
 ) -> Status:
     """Run cases and report mismatches."""
@@ -77,23 +71,16 @@ def matrix(
     *,
     which: Cases,
     github: Annotated[
-        bool, typer.Option("--github", help="Print JSON for strategy.matrix; at most 256.")
+        bool, option("--github", "Print JSON for strategy.matrix; at most 256.")
     ] = False,
     gitlab: Annotated[
-        bool, typer.Option("--gitlab", help="Print a job for a child pipeline; at most 200.")
+        bool, option("--gitlab", "Print a job for a child pipeline; at most 200.")
     ] = False,
     shards: Annotated[
-        int | None,
-        typer.Option("--shards", metavar="N", min=1, help="Split the cases into N shards."),
+        int | None, option("--shards N", "Split the cases into N shards.", min=1)
     ] = None,
     per_shard: Annotated[
-        int,
-        typer.Option(
-            "--per-shard",
-            metavar="N",
-            min=1,
-            help="Without --shards: N cases per shard.",
-        ),
+        int, option("--per-shard N", "Without --shards: N cases per shard.", min=1)
     ] = 20_000,
 ) -> Status:
     """Print the shards to run in CI.

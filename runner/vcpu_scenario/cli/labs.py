@@ -6,7 +6,7 @@ import typer
 
 from vcpu_scenario.cli import complete
 from vcpu_scenario.cli.application import app, subcommand
-from vcpu_scenario.cli.arguments import Hosts, Output, Paths
+from vcpu_scenario.cli.arguments import Hosts, Output, Paths, option
 from vcpu_scenario.cli.machines import LabArguments
 from vcpu_scenario.cli.status import Status
 
@@ -16,8 +16,7 @@ lab = typer.Typer(
 app.add_typer(lab, name="lab")
 
 Mirror = Annotated[
-    str | None,
-    typer.Option("--mirror", metavar="URL", help="A Debian mirror other than this machine's own."),
+    str | None, option("--mirror URL", "A Debian mirror other than this machine's own.")
 ]
 
 
@@ -40,9 +39,7 @@ def fetch(
         ),
     ] = None,
     mirror: Mirror = None,
-    update: Annotated[
-        bool, typer.Option("--update", help="Fetch again even if one is present.")
-    ] = False,
+    update: Annotated[bool, option("--update", "Fetch again even if one is present.")] = False,
 ) -> Status:
     """Fetch kernels, and the packages of a lab's guest, from a Debian mirror."""
     from vcpu_scenario.cli import lab as command
@@ -67,14 +64,8 @@ def run_(
         list[str],
         typer.Argument(metavar="PROGRAM...", help="Statically linked programs for arm64 Linux."),
     ],
-    gic: Annotated[
-        int,
-        typer.Option("--gic", metavar="2|3", min=2, max=3, help="Version of the host's GIC."),
-    ] = 3,
-    seconds: Annotated[
-        float,
-        typer.Option("--seconds", metavar="S", min=0.001, help="How long each may take."),
-    ] = 60.0,
+    gic: Annotated[int, option("--gic 2|3", "Version of the host's GIC.", min=2, max=3)] = 3,
+    seconds: Annotated[float, option("--seconds S", "How long each may take.", min=0.001)] = 60.0,
     *,
     lab: LabArguments,
 ) -> Status:
@@ -93,26 +84,19 @@ def check(
     kernel: Annotated[str, typer.Argument(metavar="KERNEL", autocompletion=complete.lab_kernels)],
     paths: Paths = None,
     recorded: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--recorded", metavar="FILE", help="Ask these recorded jobs as well. Repeatable."
-        ),
+        list[str] | None, option("--recorded FILE", "Ask these recorded jobs as well. Repeatable.")
     ] = None,
     programs: Annotated[
-        int,
-        typer.Option("--programs", metavar="N", min=0, help="Ask so many random programs as well."),
+        int, option("--programs N", "Ask so many random programs as well.", min=0)
     ] = 1000,
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="SEED", min=0, help="Of the first random program.")
-    ] = 0,
+    seed: Annotated[int, option("--seed SEED", "Of the first random program.", min=0)] = 0,
     against: Annotated[
         str,
-        typer.Option(
-            "--against",
-            metavar="K",
-            help="Compare with the model of this release. Default: the newest known.",
+        option(
+            "--against K",
+            "Compare with the model of this release. Default: the newest known.",
+            complete.kernels,
             show_default=False,
-            autocompletion=complete.kernels,
         ),
     ] = "",
     output: Output = None,

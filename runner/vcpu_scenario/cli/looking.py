@@ -19,6 +19,7 @@ from vcpu_scenario.cli.arguments import (
     Vmms,
     kernel_option,
     machine_option,
+    option,
     selection,
     vmm_option,
 )
@@ -72,8 +73,7 @@ def history(
     hosts: Hosts,
     keyword: Keyword = "",
     format_: Annotated[
-        HistoryFormat,
-        typer.Option("--format", metavar="FORM", help="text, markdown or json."),
+        HistoryFormat, option("--format FORM", "text, markdown or json.")
     ] = HistoryFormat.text,
     output: Output = None,
 ) -> Status:
@@ -102,25 +102,18 @@ def stops(
     kernel: OnlyKernels = None,
     vmm: Annotated[
         list[str] | None,
-        typer.Option(
-            "--vmm",
-            metavar="V",
-            help="Only this VMM. Repeatable. Default: all.",
-            autocompletion=complete.debugged,
-        ),
+        option("--vmm V", "Only this VMM. Repeatable. Default: all.", complete.debugged),
     ] = None,
     keyword: Keyword = "",
     format_: Annotated[
-        StopsFormat,
-        typer.Option("--format", metavar="FORM", help="text, json or html."),
+        StopsFormat, option("--format FORM", "text, json or html.")
     ] = StopsFormat.text,
     output: Output = None,
     machine: Annotated[
         str, machine_option(" The VMMs then act on real KVM; a lab carries QEMU itself.")
     ] = "emulated",
     acted: Annotated[
-        bool,
-        typer.Option("--acted", help="In a lab, QEMU as it is acted, in place of QEMU itself."),
+        bool, option("--acted", "In a lab, QEMU as it is acted, in place of QEMU itself.")
     ] = False,
     *,
     hosts: Hosts,
@@ -159,47 +152,40 @@ def debug_(
         ),
     ],
     kernel: Annotated[
-        str | None,
-        kernel_option("Behave as KVM of this release. Default: the newest known."),
+        str | None, kernel_option("Behave as KVM of this release. Default: the newest known.")
     ] = None,
     vmm: Annotated[
         str,
-        typer.Option(
-            "--vmm",
-            metavar="V",
-            help="See the guest as the debugger of this VMM does. Default: qemu.",
+        option(
+            "--vmm V",
+            "See the guest as the debugger of this VMM does. Default: qemu.",
+            complete.debugged,
             show_default=False,
-            autocompletion=complete.debugged,
         ),
     ] = "qemu",
     *,
     hosts: Hosts,
     gdb: Annotated[
-        bool,
-        typer.Option("--gdb", help="Start gdb (gdb-multiarch, or $GDB) with symbols and lines."),
+        bool, option("--gdb", "Start gdb (gdb-multiarch, or $GDB) with symbols and lines.")
     ] = False,
     port: Annotated[
         int | None,
-        typer.Option(
-            "--port",
-            metavar="N",
+        option(
+            "--port N",
+            "Serve this port of the loopback interface, 0 for any. Default: 1234.",
             min=0,
             max=65535,
-            help="Serve this port of the loopback interface, 0 for any. Default: 1234.",
         ),
     ] = None,
-    socket: Annotated[
-        str | None, typer.Option("--socket", metavar="PATH", help="Serve a Unix socket.")
-    ] = None,
+    socket: Annotated[str | None, option("--socket PATH", "Serve a Unix socket.")] = None,
     stdio: Annotated[
-        bool, typer.Option("--stdio", help="Serve the standard streams: target remote | ...")
+        bool, option("--stdio", "Serve the standard streams: target remote | ...")
     ] = False,
     elf: Annotated[
-        str | None,
-        typer.Option("--elf", metavar="FILE", help="Write the guest with symbols and lines."),
+        str | None, option("--elf FILE", "Write the guest with symbols and lines.")
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Offer only the packets that the VMM's own stub has.")
+        bool, option("--strict", "Offer only the packets that the VMM's own stub has.")
     ] = False,
 ) -> Status:
     """Serve a scenario to a debugger, through a VMM's eyes.

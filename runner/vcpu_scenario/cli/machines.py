@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import typer
-
+from vcpu_scenario.cli.arguments import option
 from vcpu_scenario.cli.status import NoMachine
 from vcpu_scenario.errors import UsageError
 
@@ -23,23 +22,16 @@ class LabArguments:
     """What ``--kernel-image``, ``--initrd`` and ``--lab`` say."""
 
     kernel_image: Annotated[
-        str | None,
-        typer.Option(
-            "--kernel-image", metavar="FILE", help="Boot this kernel in the lab, not Debian's."
-        ),
+        str | None, option("--kernel-image FILE", "Boot this kernel in the lab, not Debian's.")
     ] = None
     initrd: Annotated[
-        str | None,
-        typer.Option(
-            "--initrd", metavar="FILE", help="Boot this initramfs, which must have python3."
-        ),
+        str | None, option("--initrd FILE", "Boot this initramfs, which must have python3.")
     ] = None
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--lab",
-            metavar="NAME=VALUE",
-            help="Set an option of the lab: cpu, memory, qemu, append, mirror, boot_seconds,"
+        option(
+            "--lab NAME=VALUE",
+            "Set an option of the lab: cpu, memory, qemu, append, mirror, boot_seconds,"
             " case_seconds or nice. Repeatable.",
         ),
     ] = None

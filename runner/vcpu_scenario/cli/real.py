@@ -19,6 +19,7 @@ from vcpu_scenario.cli.arguments import (
     Tags,
     kernel_option,
     machine_option,
+    option,
     selection,
     vmm_option,
 )
@@ -31,18 +32,11 @@ def compare(
     paths: RequiredPaths,
     machine: Annotated[
         list[str],
-        typer.Option(
-            "--machine",
-            metavar="M",
-            help="Two of emulated:RELEASE, kvm and lab:RELEASE.",
-            autocompletion=complete.machines,
-        ),
+        option("--machine M", "Two of emulated:RELEASE, kvm and lab:RELEASE.", complete.machines),
     ],
     *,
     which: Cases,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Show the cases that do not differ, too.")
-    ] = False,
+    everything: Annotated[bool, option("--all", "Show the cases that do not differ, too.")] = False,
     lab: LabArguments,
 ) -> Status:
     """Run cases on two machines and show their traces side by side.
@@ -72,10 +66,9 @@ def conform(
     ] = None,
     keyword: Annotated[
         str,
-        typer.Option(
-            "-k",
-            metavar="EXPR",
-            help="Select jobs by words of JOB@KERNEL, with 'and', 'or', 'not' and parentheses.",
+        option(
+            "-k EXPR",
+            "Select jobs by words of JOB@KERNEL, with 'and', 'or', 'not' and parentheses.",
         ),
     ] = "",
     format_: FormatOption = Format.text,
@@ -118,37 +111,24 @@ class Programs(StrEnum):
 @subcommand(reads_files=False)
 def fuzz(
     machine: Annotated[
-        str,
-        typer.Option(
-            "--machine",
-            metavar="M",
-            help="A real kernel: lab:RELEASE, or kvm.",
-            autocompletion=complete.machines,
-        ),
+        str, option("--machine M", "A real kernel: lab:RELEASE, or kvm.", complete.machines)
     ],
-    programs: Annotated[
-        int, typer.Option("--count", metavar="N", min=1, help="Number of programs.")
-    ] = 500,
+    programs: Annotated[int, option("--count N", "Number of programs.", min=1)] = 500,
     seed: Annotated[
-        int,
-        typer.Option(
-            "--seed", metavar="S", min=0, help="Seed of the first program; the next is S+1."
-        ),
+        int, option("--seed S", "Seed of the first program; the next is S+1.", min=0)
     ] = 0,
     output: Annotated[
-        str,
-        typer.Option("--output", metavar="FOLDER", help="Write differing programs to FOLDER."),
+        str, option("--output FOLDER", "Write differing programs to FOLDER.")
     ] = "fuzz",
     profile: Annotated[
         Programs,
-        typer.Option(
+        option(
             "--profile",
-            help="What programs are about: everything, less, the vGIC, snapshots, or two vCPUs.",
+            "What programs are about: everything, less, the vGIC, snapshots, or two vCPUs.",
         ),
     ] = Programs.wide,
     known: Annotated[
-        list[int] | None,
-        typer.Option("--known", metavar="S", help="Skip this seed, known to differ. Repeatable."),
+        list[int] | None, option("--known S", "Skip this seed, known to differ. Repeatable.")
     ] = None,
     jobs: Jobs = 1,
     *,
@@ -188,36 +168,25 @@ class RecordFormat(StrEnum):
 def record(
     paths: RequiredPaths,
     machine: Annotated[
-        str,
-        typer.Option(
-            "--machine",
-            metavar="M",
-            help="lab:RELEASE, kvm or emulated:RELEASE.",
-            autocompletion=complete.machines,
-        ),
+        str, option("--machine M", "lab:RELEASE, kvm or emulated:RELEASE.", complete.machines)
     ],
     keyword: Keyword = "",
     tag: Tags = None,
     format_: Annotated[
         RecordFormat,
-        typer.Option(
-            "--format",
-            metavar="FORM",
-            help="scenario, a clause in the file; oracle, recorded traces for conform; or vmm,"
+        option(
+            "--format FORM",
+            "scenario, a clause in the file; oracle, recorded traces for conform; or vmm,"
             " what a lab's QEMU tells a debugger.",
         ),
     ] = RecordFormat.scenario,
     vmm: Annotated[
-        list[str] | None,
-        vmm_option("With --format vmm: qemu (default) or qemu-7.2."),
+        list[str] | None, vmm_option("With --format vmm: qemu (default) or qemu-7.2.")
     ] = None,
     output: Annotated[
-        str | None,
-        typer.Option(
-            "--output", metavar="FILE", help="Write what is recorded to FILE. Default: stdout."
-        ),
+        str | None, option("--output FILE", "Write what is recorded to FILE. Default: stdout.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
+    yes: Annotated[bool, option("--yes", "Write without asking.")] = False,
     *,
     hosts: Hosts,
     lab: LabArguments,

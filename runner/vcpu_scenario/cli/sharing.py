@@ -14,6 +14,7 @@ from vcpu_scenario.cli.arguments import (
     Output,
     Vmms,
     kernel_option,
+    option,
     selection,
 )
 from vcpu_scenario.cli.machines import LabArguments
@@ -40,10 +41,9 @@ def export(
     ],
     to: Annotated[
         ExportFormat,
-        typer.Option(
-            "--to",
-            metavar="FORM",
-            help="c, one file that needs only libc, or selftest, one for the kernel's"
+        option(
+            "--to FORM",
+            "c, one file that needs only libc, or selftest, one for the kernel's"
             " tools/testing/selftests/kvm.",
         ),
     ] = ExportFormat.c,
@@ -58,14 +58,13 @@ def export(
     keyword: Keyword = "",
     output: Annotated[
         str | None,
-        typer.Option(
-            "--output",
-            metavar="FILE|FOLDER/",
-            help="Write one program to FILE, any number to files in FOLDER. Default: stdout.",
+        option(
+            "--output FILE|FOLDER/",
+            "Write one program to FILE, any number to files in FOLDER. Default: stdout.",
         ),
     ] = None,
     words: Annotated[
-        bool, typer.Option("--words", help="Write the guest as machine words, not as assembly.")
+        bool, option("--words", "Write the guest as machine words, not as assembly.")
     ] = False,
 ) -> Status:
     """Write scenarios as C programs.
@@ -94,16 +93,14 @@ def report(
     keyword: Keyword = "",
     machine: Annotated[
         list[str] | None,
-        typer.Option(
-            "--machine",
-            metavar="M",
-            help="Run on this real kernel as well, lab:RELEASE or kvm. Repeatable.",
-            autocompletion=complete.machines,
+        option(
+            "--machine M",
+            "Run on this real kernel as well, lab:RELEASE or kvm. Repeatable.",
+            complete.machines,
         ),
     ] = None,
     format_: Annotated[
-        MailFormat,
-        typer.Option("--format", metavar="FORM", help="text, of 72 columns, or markdown."),
+        MailFormat, option("--format FORM", "text, of 72 columns, or markdown.")
     ] = MailFormat.text,
     output: Output = None,
     *,

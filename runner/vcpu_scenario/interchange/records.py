@@ -109,7 +109,7 @@ def _decode_record(kind: type, document: Mapping[str, Any]) -> Any:
 
 
 def _decoders(kind: type) -> Mapping[str, Decode]:
-    hints = typing.get_type_hints(kind, vars(records))
+    hints = typing.get_type_hints(kind)
     return {field.name: _decoder(hints[field.name]) for field in dataclasses.fields(kind)}
 
 
