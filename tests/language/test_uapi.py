@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from vcpu_scenario.language import loads
-from vcpu_scenario.language.schema import schema_text
+from vcpu_scenario.language.schema import choices, schema_text
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.running.execute import execute
 from vcpu_scenario.source import InvalidScenario
@@ -75,6 +75,7 @@ def values(*path: str) -> set[str]:
             if "$ref" in part:
                 gather(defs[part["$ref"].rpartition("/")[2]])
             found.update(word for word in part.get("enum", ()) if isinstance(word, str))
+            found.update(choices(part) if isinstance(part.get("pattern"), str) else ())
             found.update([part["const"]] if isinstance(part.get("const"), str) else [])
             for below in part.values():
                 gather(below)

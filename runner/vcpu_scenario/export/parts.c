@@ -250,6 +250,13 @@ static void set_reg(uint64_t id, uint64_t value)
 	vcpu_set_reg(vcpu, id, value);
 }
 
+static int try_set_reg(uint64_t id, uint64_t value)
+{
+	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)&value };
+
+	return vcpu_call(KVM_SET_ONE_REG, &reg);
+}
+
 static struct memslot {
 	uint64_t base;
 	uint64_t size;

@@ -293,8 +293,8 @@ def _found(node: Node) -> str:
     return f"{quoted(node.text)}, {kinds[type(node.value)]}"
 
 
-_ONE_OF: Final = re.compile(r"\^\(((?:[\w|-]|\\\.)+)\)\$\Z")
-"""A pattern that is a choice of words."""
+_ONE_OF: Final = re.compile(r"\^\(((?:[\w|-]|\\\.)+)\)\$(?:\|\\\$\\\{)?\Z")
+"""A pattern that is a choice of words, or a parameter."""
 
 
 def choices(schema: Schema) -> tuple[str, ...]:
