@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from vcpu_scenario.case import Action, Attempt
+from vcpu_scenario.case import Action, Attempt, SetRegister
 from vcpu_scenario.export import vcpuattrs, vgic
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
@@ -132,6 +132,16 @@ _CALLS: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = 
 """What a failure calls it, and the expression."""
 
 
+_TRIED: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = {
+    **_CALLS,
+    SetRegister: (
+        "KVM_SET_ONE_REG",
+        lambda action, names: f"try_set_reg({names.register(action.reg)}, {action.value:#x})",
+    ),
+}
+"""The same, and what otherwise ends the program where it is refused."""
+
+
 def _done(action: Action, names: Names) -> Iterator[str]:
     what, call = _CALLS[type(action)]
     yield from _broken(f"succeed({call(action, names)}", f'"{what}"')
@@ -146,7 +156,7 @@ def _done(action: Action, names: Names) -> Iterator[str]:
 
 
 def _attempted(action: Attempt, names: Names) -> Iterator[str]:
-    known = _CALLS.get(type(action.action))
+    known = _TRIED.get(type(action.action))
     if known is None:
         raise Unexportable("errno of an action that ends the program where it is refused")
     what, call = known

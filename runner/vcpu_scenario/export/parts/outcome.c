@@ -143,3 +143,10 @@ static void set_reg(uint64_t id, uint64_t value)
 {
 	vcpu_set_reg(vcpu, id, value);
 }
+
+static int try_set_reg(uint64_t id, uint64_t value)
+{
+	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)&value };
+
+	return vcpu_call(KVM_SET_ONE_REG, &reg);
+}
