@@ -32,7 +32,6 @@ from vcpu_scenario.export.names import Names, exit_reason, flags
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import byte_string
 from vcpu_scenario.ioctls import (
-    CreateDevice,
     CreateIrqchip,
     CreateVcpu,
     CreateVm,
@@ -40,8 +39,6 @@ from vcpu_scenario.ioctls import (
     EnableCap,
     ReadResamples,
     RestoreSnapshot,
-    SetGsiRouting,
-    SetItsAttr,
     SignalIrqfd,
     TakeSnapshot,
 )
@@ -164,15 +161,6 @@ def _creation(action: Action, names: Names) -> Iterator[str]:
     raise Unexportable(f"{_CREATION[type(action)]}: a program in C sets its VM up once")
 
 
-def _no_words(action: Action, names: Names) -> Iterator[str]:
-    raise Unexportable(f"{_WITHOUT_WORDS[type(action)]}: no function in C does it yet")
-
-
-_WITHOUT_WORDS: Final[Mapping[type[Action], str]] = {
-    CreateDevice: "create_device",
-    SetItsAttr: "set_its_attr",
-    SetGsiRouting: "gsi_routing",
-}
 _CREATION: Final[Mapping[type[Action], str]] = {
     CreateVm: "create_vm",
     CreateVcpu: "create_vcpu",
@@ -220,7 +208,6 @@ _OF: Final[Mapping[type[Action], Callable[[Any, Names], Iterable[str]]]] = {
     TakeSnapshot: _snapshot,
     RestoreSnapshot: _snapshot,
     **dict.fromkeys(_CREATION, _creation),
-    **dict.fromkeys(_WITHOUT_WORDS, _no_words),
     **vm.OF,
     HostInterrupt: _host_interrupt,
     InitVcpu: _init,

@@ -6,12 +6,15 @@ from typing import Final
 
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.ioctls import (
+    CreateDevice,
     CreateVgic,
     GetVgicAttr,
     HasVgicAttr,
     Irqfd,
     ReadResamples,
     RemoveIrqfd,
+    SetGsiRouting,
+    SetItsAttr,
     SetVgicAttr,
     SignalIrqfd,
 )
@@ -28,6 +31,12 @@ _ADDRESSES: Final = {
     attrs.KVM_VGIC_V3_ADDR_TYPE_DIST: "KVM_VGIC_V3_ADDR_TYPE_DIST",
     attrs.KVM_VGIC_V3_ADDR_TYPE_REDIST: "KVM_VGIC_V3_ADDR_TYPE_REDIST",
     attrs.KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION: "KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION",
+}
+_ITS: Final = attrs.KVM_VGIC_ITS_ADDR_TYPE
+_DEVICES: Final = {
+    attrs.KVM_DEV_TYPE_ARM_VGIC_V2: "KVM_DEV_TYPE_ARM_VGIC_V2",
+    attrs.KVM_DEV_TYPE_ARM_VGIC_V3: "KVM_DEV_TYPE_ARM_VGIC_V3",
+    attrs.KVM_DEV_TYPE_ARM_VGIC_ITS: "KVM_DEV_TYPE_ARM_VGIC_ITS",
 }
 _CONTROLS: Final = {
     attrs.KVM_DEV_ARM_VGIC_CTRL_INIT: "KVM_DEV_ARM_VGIC_CTRL_INIT",
@@ -69,6 +78,25 @@ def get_attr(action: GetVgicAttr, names: Names) -> str:
 
 def has_attr(action: HasVgicAttr, names: Names) -> str:
     return f"vgic_has({_where(action.group, action.attr)})"
+
+
+def create_device(action: CreateDevice, names: Names) -> str:
+    flags = "KVM_CREATE_DEVICE_TEST" if action.test else "0"
+    return f"create_device({_DEVICES.get(action.type, str(action.type))}, {flags})"
+
+
+def set_its(action: SetItsAttr, names: Names) -> str:
+    place = (action.group, action.attr) == (attrs.KVM_DEV_ARM_VGIC_GRP_ADDR, _ITS)
+    group, _, attr = _where(action.group, action.attr).partition(", ")
+    value = "NULL" if action.value is None else f"&(uint64_t){{ {action.value:#x} }}"
+    return call("its_set", f"{group}, {'KVM_VGIC_ITS_ADDR_TYPE' if place else attr}", value)
+
+
+def route(action: SetGsiRouting, names: Names) -> str:
+    if not action.routes:
+        return "set_gsi_routing(NULL, 0)"
+    pairs = ", ".join(f"{{ {gsi}, {pin} }}" for gsi, pin in action.routes)
+    return f"set_gsi_routing((uint32_t[][2]) {{ {pairs} }}, {len(action.routes)})"
 
 
 def irqfd(action: Irqfd, names: Names) -> str:

@@ -11,6 +11,7 @@ from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.ioctls import (
     ClearDirtyLog,
+    CreateDevice,
     CreateVgic,
     GetDirtyLog,
     GetRegWritableMasks,
@@ -23,7 +24,9 @@ from vcpu_scenario.ioctls import (
     RemoveIoeventfd,
     RemoveIrqfd,
     SetCounterOffset,
+    SetGsiRouting,
     SetHostMapping,
+    SetItsAttr,
     SetMemoryRegion,
     SetSmcccFilter,
     SetStealTime,
@@ -123,6 +126,9 @@ _CALLS: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = 
     SetVgicAttr: ("KVM_SET_DEVICE_ATTR", vgic.set_attr),
     GetVgicAttr: ("KVM_GET_DEVICE_ATTR", vgic.get_attr),
     HasVgicAttr: ("KVM_HAS_DEVICE_ATTR", vgic.has_attr),
+    CreateDevice: ("KVM_CREATE_DEVICE", vgic.create_device),
+    SetItsAttr: ("KVM_SET_DEVICE_ATTR", vgic.set_its),
+    SetGsiRouting: ("KVM_SET_GSI_ROUTING", vgic.route),
     SetVcpuAttr: ("KVM_SET_DEVICE_ATTR", vcpuattrs.set_attr),
     GetVcpuAttr: ("KVM_GET_DEVICE_ATTR", vcpuattrs.get_attr),
     HasVcpuAttr: ("KVM_HAS_DEVICE_ATTR", vcpuattrs.has_attr),

@@ -35,7 +35,7 @@ _HEADERS: Final = (
     ("stddef.h", "offsetof KVM_REG_ARM_CORE_REG"),
     ("stdint.h", "uint8_t uint32_t uint64_t uintptr_t"),
     ("stdio.h", "printf snprintf sscanf vprintf"),
-    ("stdlib.h", "exit"),
+    ("stdlib.h", "exit calloc"),
     ("string.h", "memcpy strerror strstr memcmp memset"),
     ("unistd.h", "read sysconf syscall usleep"),
     ("sys/eventfd.h", "eventfd"),

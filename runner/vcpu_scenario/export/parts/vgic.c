@@ -53,6 +53,56 @@ static int new_vgic(uint32_t type)
 	return 0;
 }
 
+static int its_fd = -1;
+
+/* KVM_CREATE_DEVICE by its type; one on trial has no file */
+static int create_device(uint32_t type, uint32_t flags)
+{
+	struct kvm_create_device device = { .type = type, .flags = flags };
+
+	if (vm_call(KVM_CREATE_DEVICE, &device) < 0)
+		return -1;
+	if (type == KVM_DEV_TYPE_ARM_VGIC_ITS && !flags)
+		its_fd = device.fd;
+	else if (!flags)
+		vgic_fd = device.fd;
+	return 0;
+}
+
+static int its_set(uint32_t group, uint64_t attr, const void *value)
+{
+	struct kvm_device_attr device_attr = {
+		.group = group,
+		.attr = attr,
+		.addr = (uintptr_t)value,
+	};
+
+	return ioctl(its_fd, KVM_SET_DEVICE_ATTR, &device_attr);
+}
+
+/* variant: harness */
+static int its_set(uint32_t group, uint64_t attr, void *value)
+{
+	return __kvm_device_attr_set(its_fd, group, attr, value);
+}
+
+/* KVM_SET_GSI_ROUTING of pairs, a gsi and a pin of the vGIC */
+static int set_gsi_routing(uint32_t (*routes)[2], uint32_t nr)
+{
+	struct kvm_irq_routing *asked;
+	int ret;
+
+	asked = calloc(1, sizeof(*asked) + nr * sizeof(asked->entries[0]));
+	for (asked->nr = 0; asked->nr < nr; asked->nr++) {
+		asked->entries[asked->nr].gsi = routes[asked->nr][0];
+		asked->entries[asked->nr].type = KVM_IRQ_ROUTING_IRQCHIP;
+		asked->entries[asked->nr].u.irqchip.pin = routes[asked->nr][1];
+	}
+	ret = vm_call(KVM_SET_GSI_ROUTING, asked);
+	free(asked);
+	return ret;
+}
+
 static int vgic_call(unsigned long request, uint32_t group, uint64_t attr, const void *value)
 {
 	struct kvm_device_attr device_attr = {

@@ -297,6 +297,8 @@ class Interrupts:
             return
         if deactivated:
             self._spis_queued = max(self._spis_queued - 1, 0)
+        elif self.features.lr_overflow and not self._sgis_have_sources:
+            return  # vgic_v3_fold_lr tells nobody of one taken and ended within an entry
         self.distributor.acknowledged(irq.intid)
 
     def _fold_overflow(self) -> None:
