@@ -129,11 +129,12 @@ class CpuInterface:
         return min(self.bpr0 + 1, 7) if self.cbpr else self.bpr1
 
     def set_binary_point(self, group: int, value: int) -> None:
-        """A value below the least possible one sets that; group 1's is read-only under CBPR."""
+        """A value below the least possible one sets that; group 1's is read-only under CBPR. QEMU's
+        CPU compares before it drops what is reserved: 8 sets 0."""
         if not group:
-            self.bpr0 = max(value & 7, MIN_BPR0)
+            self.bpr0 = max(value, MIN_BPR0) & 7
         elif not self.cbpr:
-            self.bpr1 = max(value & 7, MIN_BPR1)
+            self.bpr1 = max(value, MIN_BPR1) & 7
 
     # -- acknowledge, end of interrupt ----------------------------------------------------
 

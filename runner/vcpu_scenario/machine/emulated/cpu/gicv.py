@@ -127,7 +127,7 @@ def _write_pmr(cpuif: CpuInterface, value: int) -> None:
 
 
 def _write_bpr(cpuif: CpuInterface, value: int) -> None:
-    cpuif.set_binary_point(0, value)
+    cpuif.set_binary_point(0, value & 7)
 
 
 _LEAST_ABPR: Final = 1
