@@ -167,12 +167,15 @@ def test_a_snapshot_of_its_registers_goes_into_another_vm() -> None:
         assert [other.get_one_reg(reg) for reg in of_pmu] == values
 
 
-def test_what_is_not_known_of_a_pmu_is_said() -> None:
+def test_what_is_not_known_of_a_vcpu_is_said() -> None:
     with made() as machine:
         with pytest.raises(NotModelled, match="perf's type 10"):
             machine.set_vcpu_attr(PMU, SET_PMU, 10)
-        with pytest.raises(NotModelled, match="group 1"):
-            machine.has_vcpu_attr(1, 0)
+        for attr in 2, 3:
+            with pytest.raises(NotModelled, match="the timers of EL2"):
+                machine.has_vcpu_attr(1, attr)
+        with pytest.raises(NotModelled, match="PPI 20 for timer irq_vtimer"):
+            machine.set_vcpu_attr(1, 0, 20)
         machine.set_vcpu_attr(PMU, IRQ, 40)
         with pytest.raises(NotModelled, match="an SPI"):
             machine.set_vcpu_attr(PMU, INIT, None)

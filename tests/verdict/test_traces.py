@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vcpu_scenario.trace import Exit, Ring, Trace
+from vcpu_scenario.trace import Ending, Exit, Ring, Trace
 from vcpu_scenario.verdict.traces import compare_traces, first_difference, first_other_exit
 
 
@@ -44,6 +44,16 @@ def test_every_field_of_that_exit_is_named_and_no_later_one() -> None:
 def test_a_refused_set_up_comes_before_everything() -> None:
     (found,) = first_difference(ONE, Trace(error="cap nisv", errno=22))
     assert (found.at, found.one, found.other) == ("set-up", None, "refused with EINVAL")
+
+
+def test_refusals_between_two_runs_are_compared_by_their_errno() -> None:
+    refused = replace(ONE, ended=Ending.REFUSED, refused="memslot 0x0+0x800: EINVAL")
+    same = replace(refused, refused="KVM_SET_USER_MEMORY_REGION: EINVAL")
+    assert first_difference(refused, same) == ()
+    (found,) = first_difference(
+        refused, replace(same, refused="KVM_SET_USER_MEMORY_REGION: EEXIST")
+    )
+    assert found.other == "refused: KVM_SET_USER_MEMORY_REGION: EEXIST"
 
 
 def test_the_final_state_comes_last() -> None:

@@ -85,6 +85,14 @@ def test_fields_keep_what_the_hardware_has() -> None:
     assert guest.mrs(sysregs.ICC_SRE_EL1) == 7
 
 
+def test_reserved_bits_of_a_binary_point_count_against_the_least_one() -> None:
+    """As QEMU's CPU has it, and ``__vgic_v3_write_bpr1``: on Debian's 6.12."""
+    guest = gicv3()
+    for register in (sysregs.ICC_BPR0_EL1, sysregs.ICC_BPR1_EL1):
+        guest.msr(register, 0x20)
+        assert guest.mrs(register) == 0
+
+
 @pytest.mark.parametrize(
     ("written", "kept"),
     [(8, 0), (9, 1), (0x101, 1), (0x1F, 7), (1 << 32 | 8, 0), (0x8000_0000, 2), (-1, 2), (1, 2)],

@@ -1,4 +1,4 @@
-"""The device attributes of a vCPU: of its PMU."""
+"""The device attributes of a vCPU: of its PMU, its timers and its stolen time."""
 
 from __future__ import annotations
 
@@ -97,13 +97,16 @@ def _set_words(action: SetVcpuAttr, name: Name) -> str:
 
 
 def _attribute(description: str, **more: Any) -> dict[str, Any]:
-    return attribute_schema(GROUPS, "KVM_ARM_VCPU_PMU_V3_CTRL", description, _ATTR, **more)
+    return attribute_schema(
+        GROUPS, "KVM_ARM_VCPU_ and this name and _CTRL", description, _ATTR, **more
+    )
 
 
 _ATTR: Final = {
-    "description": "The attribute: KVM_ARM_VCPU_PMU_V3_ and this name in lower case, or a number. "
-    "Default: 0.",
-    "title": "irq, init, filter, set_pmu or set_nr_counters, or a number",
+    "description": "The attribute: KVM_ARM_VCPU_, the group and this name in lower case, or a "
+    "number. Of pmu_v3 irq, init, filter, set_pmu and set_nr_counters, of timer irq_vtimer, "
+    "irq_ptimer, irq_hvtimer and irq_hptimer, of pvtime ipa. Default: 0.",
+    "title": "a name such as init or irq_vtimer, or a number",
 }
 _NUMBER: Final = {"$ref": "#/definitions/number"}
 _FILTER_SCHEMA: Final = {

@@ -99,6 +99,7 @@ class Behaviour:
     hypercall_bitmaps: bool = False
     hypercall_bitmap_2: bool = False
     generic_target_accepted: bool = False
+    nested_features_known: bool = False
     power_off_ephemeral: bool = False
     reset_keeps_el1_banked: bool = False
     reset_keeps_pending: bool = False

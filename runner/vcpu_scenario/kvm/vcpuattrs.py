@@ -16,6 +16,15 @@ KVM_ARM_VCPU_PMU_V3_FILTER: Final = 2
 KVM_ARM_VCPU_PMU_V3_SET_PMU: Final = 3
 KVM_ARM_VCPU_PMU_V3_SET_NR_COUNTERS: Final = 4
 
+KVM_ARM_VCPU_TIMER_CTRL: Final = 1
+KVM_ARM_VCPU_TIMER_IRQ_VTIMER: Final = 0
+KVM_ARM_VCPU_TIMER_IRQ_PTIMER: Final = 1
+KVM_ARM_VCPU_TIMER_IRQ_HVTIMER: Final = 2
+KVM_ARM_VCPU_TIMER_IRQ_HPTIMER: Final = 3
+
+KVM_ARM_VCPU_PVTIME_CTRL: Final = 2
+KVM_ARM_VCPU_PVTIME_IPA: Final = 0
+
 KVM_PMU_EVENT_ALLOW: Final = 0
 KVM_PMU_EVENT_DENY: Final = 1
 
@@ -31,7 +40,19 @@ PMU_V3: Final = Group(
         "set_nr_counters": KVM_ARM_VCPU_PMU_V3_SET_NR_COUNTERS,
     },
 )
-GROUPS: Final = {PMU_V3.name: PMU_V3}
+TIMER: Final = Group(
+    "timer",
+    KVM_ARM_VCPU_TIMER_CTRL,
+    8,
+    {
+        "irq_vtimer": KVM_ARM_VCPU_TIMER_IRQ_VTIMER,
+        "irq_ptimer": KVM_ARM_VCPU_TIMER_IRQ_PTIMER,
+        "irq_hvtimer": KVM_ARM_VCPU_TIMER_IRQ_HVTIMER,
+        "irq_hptimer": KVM_ARM_VCPU_TIMER_IRQ_HPTIMER,
+    },
+)
+PVTIME: Final = Group("pvtime", KVM_ARM_VCPU_PVTIME_CTRL, 8, {"ipa": KVM_ARM_VCPU_PVTIME_IPA})
+GROUPS: Final = {group.name: group for group in (PMU_V3, TIMER, PVTIME)}
 """By name, ``KVM_ARM_VCPU_*_CTRL`` in lower case. A value is handed over in 8 bytes, of which the
 kernel takes as many as it needs."""
 

@@ -234,13 +234,18 @@ def _final(one: Trace, other: Trace) -> Iterator[Difference]:
     yield from _rows("eventfd", one.eventfd, other.eventfd)
     yield from _rings(one.ring, other.ring)
     yield from _mappings("output", one.output, other.output, str)
-    if _ended(one) != _ended(other):
-        yield Difference("end", _NOWHERE, "", one.ended, other.ended)
+    if _end(one) != _end(other):
+        yield Difference("end", _NOWHERE, "", *map(_ended, (one, other)))
 
 
 def _listed(one: Sequence[int], other: Sequence[int]) -> Iterator[Difference]:
     for reg in sorted({*one} ^ {*other}):
         yield Difference("register list", _NOWHERE, hex(reg), *(reg in ids for ids in (one, other)))
+
+
+def _end(trace: Trace) -> tuple[str, str]:
+    """As it is compared: before the errno of a refusal stand the machine's own words."""
+    return trace.ended, trace.refused.rpartition(": ")[2]
 
 
 def _ended(trace: Trace) -> str:

@@ -159,6 +159,16 @@ ONE_REG: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        "nested_features_known",
+        (">=6.16",),
+        "KVM_ARM_VCPU_INIT knows the features of a guest with EL2, which a host without nested "
+        "virtualisation refuses with EINVAL; before, with ENOENT as those that are none",
+        recorded(
+            "Debian's 5.10, 6.12, 6.16 and 7.2, KVM_ARM_VCPU_INIT; nothing between 6.12 and 6.16 "
+            "was looked at"
+        ),
+    ),
+    Rule(
         "power_off_ephemeral",
         (">=6.5",),
         "KVM_ARM_VCPU_POWER_OFF is of one KVM_ARM_VCPU_INIT alone; before, it is one of the "

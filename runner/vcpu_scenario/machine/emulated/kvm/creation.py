@@ -21,6 +21,8 @@ _IPA_BITS: Final = 0xFF
 _LEAST_BITS: Final = 32
 _MOST_VCPUS: Final = 512
 VGIC_V2_MAX_CPUS: Final = 8
+_OF_NO_EXIT: Final = {182: "KVM_CAP_HALT_POLL", 228: "KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE"}
+"""Which kernels have and no rule is known of."""
 _MANUAL_PROTECT: Final = 1
 _INITIALLY_SET: Final = 2
 
@@ -80,6 +82,8 @@ def check_cap(asked: EnableCap, capabilities: frozenset[str]) -> str:
     """The name of the capability that is asked for and that the kernel has."""
     what = f"KVM_ENABLE_CAP {asked.cap}"
     name = {number_of_cap(name): name for name in capabilities}.get(asked.cap)
+    if asked.cap in _OF_NO_EXIT:
+        raise NotModelled(f"KVM_ENABLE_CAP of {_OF_NO_EXIT[asked.cap]}")
     if name in (None, "arm_writable_imp_id_regs") or asked.flags:  # there are vCPUs already
         raise KvmError(EINVAL, what)
     if name == "manual_dirty_log_protect2" and asked.arg != _MANUAL_PROTECT:

@@ -69,8 +69,9 @@ _GENERIC: Final = 5
 _TARGETS: Final = {"cortex-a57": 2}
 """The target that is a CPU's own; the others are generic ones."""
 _NO_FEATURE: Final = -1 << 9
-_OF_OTHER_CPUS: Final = 0b111 << 4
-"""SVE and pointer authentication."""
+_OF_EL2: Final = 0b11 << 7
+_OF_OTHER_CPUS: Final = 0b111 << 4 | _OF_EL2
+"""SVE, pointer authentication, and nested virtualisation."""
 
 
 def _checked(vcpu: Vcpu, features: Sequence[str], target: int | None, bits: int) -> tuple[str, ...]:
@@ -80,11 +81,12 @@ def _checked(vcpu: Vcpu, features: Sequence[str], target: int | None, bits: int)
         target == _GENERIC and vcpu.behaviour.generic_target_accepted
     ):
         raise KvmError(EINVAL, what)
-    if bits & _NO_FEATURE:
+    known = vcpu.behaviour.nested_features_known
+    if bits & (_NO_FEATURE if known else _NO_FEATURE | _OF_EL2):
         raise KvmError(ENOENT, what)
     if bits & _OF_OTHER_CPUS:
         raise KvmError(EINVAL, what)
-    if vcpu.features is not None and bits & ~bits_of((*vcpu.features, *features)):
+    if vcpu.features is not None and bits & ~bits_of((*vcpu.features, *features, POWER_OFF)):
         raise KvmError(EINVAL, what)  # other features than at first
     named = tuple(name for name, bit in FEATURES.items() if bits >> bit & 1)
     if bits & ~bits_of(named):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from errno import EBUSY, EEXIST, EFAULT, EINVAL, ENODEV, ENXIO
 from typing import Final
 
 from vcpu_scenario.kvm import vcpuattrs as attrs
+from vcpu_scenario.machine.emulated.kvm import stealtime, timerattrs
 from vcpu_scenario.machine.emulated.kvm.pmu import EVENT, Pmu
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.vgic.mmio import Refused
 from vcpu_scenario.machine.interface import KvmError, NotModelled
 
+_NOWHERE: Final = (1 << 64) - 1
+"""``INVALID_GPA``."""
 _INT: Final = 0xFFFF_FFFF
 _FIRST_PPI: Final = 16
 _FIRST_SPI: Final = 32
@@ -17,49 +23,69 @@ _PERF_TYPES: Final = 6
 """Types of perf events that are the kernel's own: no PMU has one of them."""
 
 
-class _Refused(Exception):
-    def __init__(self, errno: int) -> None:
-        super().__init__(errno)
-        self.errno = errno
-
-
 def set_attribute(vcpu: Vcpu, group: int, attr: int, value: int | None) -> None:
     """``KVM_SET_DEVICE_ATTR``."""
-    _check_group(group)
-    try:
-        _set(vcpu, attr, value)
-    except _Refused as refusal:
-        raise KvmError(refusal.errno, _what(group, attr)) from None
+    with _refusing(group, attr):
+        if group == attrs.KVM_ARM_VCPU_PMU_V3_CTRL:
+            _set(vcpu, attr, value)
+        elif group == attrs.KVM_ARM_VCPU_TIMER_CTRL:
+            timerattrs.set_attribute(vcpu, attr, value)
+        else:
+            _check_stolen_time(vcpu, group, attr)
+            if value is None:
+                raise Refused(EFAULT)
+            stealtime.set_ipa(vcpu, value)
 
 
 def get_attribute(vcpu: Vcpu, group: int, attr: int) -> int:
     """``KVM_GET_DEVICE_ATTR``."""
-    _check_group(group)
-    error = ENXIO
-    if attr == attrs.KVM_ARM_VCPU_PMU_V3_IRQ:
-        if vcpu.vm.vgic is None:
-            error = EINVAL
-        elif vcpu.pmu is None:
-            error = ENODEV
-        elif vcpu.pmu.irq is not None:
-            return vcpu.pmu.irq
-    raise KvmError(error, _what(group, attr))
+    with _refusing(group, attr):
+        if group == attrs.KVM_ARM_VCPU_PMU_V3_CTRL:
+            return _get(vcpu, attr)
+        if group == attrs.KVM_ARM_VCPU_TIMER_CTRL:
+            return timerattrs.get_attribute(vcpu, attr)
+        _check_stolen_time(vcpu, group, attr)
+        return _NOWHERE if vcpu.steal_time is None else vcpu.steal_time
+    raise AssertionError  # what was refused was raised
 
 
 def has_attribute(vcpu: Vcpu, group: int, attr: int) -> None:
     """``KVM_HAS_DEVICE_ATTR``."""
-    _check_group(group)
-    if vcpu.pmu is None or attr not in _known(vcpu):
-        raise KvmError(ENXIO, _what(group, attr))
+    with _refusing(group, attr):
+        if group == attrs.KVM_ARM_VCPU_PMU_V3_CTRL:
+            if vcpu.pmu is None or attr not in _known(vcpu):
+                raise Refused(ENXIO)
+        elif group == attrs.KVM_ARM_VCPU_TIMER_CTRL:
+            timerattrs.get_attribute(vcpu, attr)
+        else:
+            _check_stolen_time(vcpu, group, attr)
 
 
-def _what(group: int, attr: int) -> str:
-    return f"vcpu {attrs.said(group, attr)}"
+@contextmanager
+def _refusing(group: int, attr: int) -> Iterator[None]:
+    try:
+        yield
+    except Refused as refusal:
+        raise KvmError(refusal.errno, f"vcpu {attrs.said(group, attr)}") from None
 
 
-def _check_group(group: int) -> None:
-    if group != attrs.KVM_ARM_VCPU_PMU_V3_CTRL:
-        raise NotModelled(f"device attributes of a vCPU of group {group}")
+def _check_stolen_time(vcpu: Vcpu, group: int, attr: int) -> None:
+    """Of the other groups there is one, with one attribute."""
+    there = (group, attr) == (attrs.KVM_ARM_VCPU_PVTIME_CTRL, attrs.KVM_ARM_VCPU_PVTIME_IPA)
+    if not there or not vcpu.behaviour.smccc_pv_time:
+        raise Refused(ENXIO)
+
+
+def _get(vcpu: Vcpu, attr: int) -> int:
+    """``kvm_arm_pmu_v3_get_attr``."""
+    if attr == attrs.KVM_ARM_VCPU_PMU_V3_IRQ:
+        if vcpu.vm.vgic is None:
+            raise Refused(EINVAL)
+        if vcpu.pmu is None:
+            raise Refused(ENODEV)
+        if vcpu.pmu.irq is not None:
+            return vcpu.pmu.irq
+    raise Refused(ENXIO)
 
 
 def _known(vcpu: Vcpu) -> set[int]:
@@ -78,19 +104,19 @@ def _known(vcpu: Vcpu) -> set[int]:
 def _set(vcpu: Vcpu, attr: int, value: int | None) -> None:
     pmu = vcpu.pmu
     if pmu is None:
-        raise _Refused(ENODEV)
+        raise Refused(ENODEV)
     if pmu.created:
-        raise _Refused(EBUSY)
+        raise Refused(EBUSY)
     if attr not in _known(vcpu):
-        raise _Refused(ENXIO)
+        raise Refused(ENXIO)
     if attr == attrs.KVM_ARM_VCPU_PMU_V3_INIT:
         _init(vcpu, pmu)
     elif attr == attrs.KVM_ARM_VCPU_PMU_V3_IRQ and vcpu.vm.vgic is None:
-        raise _Refused(EINVAL)
+        raise Refused(EINVAL)
     elif attr == attrs.KVM_ARM_VCPU_PMU_V3_FILTER and vcpu.vm.has_run:
-        raise _Refused(EBUSY)
+        raise Refused(EBUSY)
     elif value is None:
-        raise _Refused(EFAULT)
+        raise Refused(EFAULT)
     else:
         _SET[attr](vcpu, pmu, value)
 
@@ -99,13 +125,13 @@ def _set_irq(vcpu: Vcpu, pmu: Pmu, value: int) -> None:
     irq, device = value & _INT, vcpu.vm.vgic
     assert device is not None
     if not _FIRST_PPI <= irq < 1020:
-        raise _Refused(EINVAL)
+        raise Refused(EINVAL)
     others = [one.pmu.irq for one in vcpu.vm.vcpus if one.pmu is not None and one.pmu.irq]
     private = irq < _FIRST_SPI
     if any((other != irq) is private for other in others):
-        raise _Refused(EINVAL)
+        raise Refused(EINVAL)
     if pmu.irq is not None:
-        raise _Refused(EBUSY)
+        raise Refused(EBUSY)
     pmu.irq = irq
 
 
@@ -113,14 +139,14 @@ def _init(vcpu: Vcpu, pmu: Pmu) -> None:
     """``kvm_arm_pmu_v3_init``."""
     if vcpu.vm.vgic is not None:
         if vcpu.gic is None:
-            raise _Refused(ENODEV)
+            raise Refused(ENODEV)
         if pmu.irq is None:
-            raise _Refused(ENXIO)
+            raise Refused(ENXIO)
         if pmu.irq >= _FIRST_SPI:
             raise NotModelled(f"a PMU with an SPI for its interrupt ({pmu.irq})")
         line = vcpu.gic.irqs[pmu.irq]
         if line.owned:
-            raise _Refused(EEXIST)
+            raise Refused(EEXIST)
         line.owned = True
     pmu.created = True
 
@@ -128,7 +154,7 @@ def _init(vcpu: Vcpu, pmu: Pmu) -> None:
 def _set_filter(vcpu: Vcpu, _pmu: Pmu, value: int) -> None:
     asked = attrs.EventFilter.of(value)
     if asked.action > attrs.KVM_PMU_EVENT_DENY or asked.base_event + asked.nevents > EVENT + 1:
-        raise _Refused(EINVAL)
+        raise Refused(EINVAL)
     vm = vcpu.vm
     events = set(range(asked.base_event, asked.base_event + asked.nevents))
     allow = asked.action == attrs.KVM_PMU_EVENT_ALLOW
@@ -141,13 +167,13 @@ def _set_filter(vcpu: Vcpu, _pmu: Pmu, value: int) -> None:
 def _set_pmu(vcpu: Vcpu, _pmu: Pmu, value: int) -> None:
     """No two hosts have the same types of PMUs."""
     if (value & _INT) >> 31 or value & _INT < _PERF_TYPES:
-        raise _Refused(ENXIO)
+        raise Refused(ENXIO)
     raise NotModelled(f"the PMU of perf's type {value}")
 
 
 def _set_counters(vcpu: Vcpu, _pmu: Pmu, value: int) -> None:
     if value & _INT > vcpu.model.pmu_counters:
-        raise _Refused(EINVAL)
+        raise Refused(EINVAL)
     vcpu.vm.pmu_counters = value & _INT
 
 
