@@ -172,6 +172,14 @@ def test_a_placeholder_makes_the_exits_where_they_came(
     assert "|".join(instructions) == code
 
 
+def test_a_draft_of_one_exit_without_a_name_asserts_something(tmp_path: Path) -> None:
+    path = tmp_path / "trace.txt"
+    path.write_text("7 ioctl(5, KVM_RUN, 0) = 0\n")
+    text = draft(read_trace(str(path)), "trace")
+    assert text.endswith("      - any: {}\n    never:\n      - error: {}\n")
+    loads(text, tmp_path / "draft.vcpu.yaml")
+
+
 def test_exits_that_repeat_are_one_item(tmp_path: Path) -> None:
     path = tmp_path / "trace.txt"
     path.write_text("7 ioctl(5, KVM_RUN, 0) = 0 (KVM_EXIT_MMIO)\n" * 1000)

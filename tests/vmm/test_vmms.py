@@ -25,6 +25,7 @@ WRITES: Final = 2
 """The protocol's ``Z2``."""
 BRK_7: Final = binary("brk #7; nop")
 UNMASKED: Final = binary("msr daifclr, #3; nop; nop")
+NO_SYNDROME: Final = binary("ldp x1, x2, [x0]; nop")
 
 
 def session(vmm: str, case: Case = CASE, kernel: str = "6.12") -> Session:
@@ -33,6 +34,16 @@ def session(vmm: str, case: Case = CASE, kernel: str = "6.12") -> Session:
 
 def running(code: bytes, pstate: int = 0x3C5) -> Case:
     return replace(CASE, loads=(Load(AT, code),), regs=(("pstate", pstate), ("pc", AT)))
+
+
+@pytest.mark.parametrize("vmm", ["firecracker", "cloud-hypervisor", "crosvm", "kvmtool"])
+def test_an_exit_that_a_vmm_does_not_know_ends_it(vmm: str) -> None:
+    case = replace(running(NO_SYNDROME), regs=(("x0", 0x0900_0000), ("pc", AT)))
+    one = session(vmm, replace(case, caps=("arm_nisv_to_user",)))
+    told = one.resume(step=True, interrupted=lambda: len(one.exits) > 2)
+    assert isinstance(told, Stopped)
+    assert (told.why, told.words) == (Why.LOST, "KVM_EXIT_ARM_NISV")
+    one.close()
 
 
 def test_firecracker_masks_interrupts_in_a_step_and_unmasks_them_behind_it() -> None:

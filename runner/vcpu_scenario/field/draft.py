@@ -13,7 +13,7 @@ from vcpu_scenario.actions.guestdebug import guest_debug_entry
 from vcpu_scenario.case import GuestDebug
 from vcpu_scenario.field.asked import asked_of
 from vcpu_scenario.field.exits import body, possible
-from vcpu_scenario.field.items import items_of, written
+from vcpu_scenario.field.items import Item, items_of, written
 from vcpu_scenario.field.records import FieldTrace, Seen
 from vcpu_scenario.field.standin import stand_in
 from vcpu_scenario.kvm import abi
@@ -48,10 +48,16 @@ def draft(field: FieldTrace, name: str, kernel: str | None = None) -> str:
         f'  - kernels: "{kernel}"' if kernel else "  - about: on which kernel is not in the trace",
         "    exits:" if items else "    exits: []",
         *(f"      {text}" for text in written(items[:MOST])),
+        *(["    never:", "      - error: {}"] if _says_nothing(items) else []),
     ]
     if len(items) > MOST:
         lines.append(f"      # {len(items) - MOST:,} more are not written here")
     return "\n".join(lines) + "\n"
+
+
+def _says_nothing(items: Sequence[Item]) -> bool:
+    """Whether all that is known is that KVM_RUN came back once: then it gave no error at least."""
+    return [(one.kind, one.times, dict(one.body)) for one in items] == [("any", 1, {})]
 
 
 def _about(field: FieldTrace) -> Iterator[str]:

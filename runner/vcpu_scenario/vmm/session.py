@@ -199,7 +199,7 @@ class Session:
             return Stopped(Why.LOST, SIGABRT, words=f"KVM_RUN: errno {-result}")
         exit_ = self._record()
         answer = _ANSWERS.get(self.machine.run.exit_reason)
-        if answer is None:
+        if answer is None or (exit_.exit == "ARM_NISV" and not self.vmm.knows_nisv):
             return Stopped(Why.LOST, SIGABRT, words=f"KVM_EXIT_{exit_.exit}")
         told = answer(self, exit_) or self.vmm.exited(exit_)
         if self.vmm.gave:

@@ -81,6 +81,8 @@ class Vmm:
     """Whether the first ``KVM_RUN`` after each stop has ``immediate_exit`` set."""
     always_asks: ClassVar[bool] = False
     """Whether it has guest debug on, whatever its debugger sets."""
+    knows_nisv: ClassVar[bool] = True
+    """Whether it goes on after ``KVM_EXIT_ARM_NISV``."""
     runs_at_pause: ClassVar[bool] = False
     """Whether it makes one ``KVM_RUN`` with ``immediate_exit`` set as it stops."""
     dead = False

@@ -29,7 +29,14 @@ def is_kernel(addr: int) -> bool:
 
 
 class MemoryAlone(Vmm):
-    """No device is read or written for its debugger."""
+    """No device is read or written for its debugger.
+
+    None of these asks for ``KVM_EXIT_ARM_NISV``, and each ends at an exit that it does not know:
+    ``handle_kvm_exit`` of Firecracker's ``vcpu.rs``, ``run`` of Cloud Hypervisor's ``kvm/mod.rs``,
+    the panic of crosvm's ``hypervisor/src/kvm/mod.rs``, ``panic_kvm`` of kvmtool's ``kvm-cpu.c``.
+    """
+
+    knows_nisv = False
 
     def ipa(self, addr: int) -> int:
         """Where the VMM looks for what its debugger calls ``addr``: here there.
