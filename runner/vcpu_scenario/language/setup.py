@@ -191,7 +191,7 @@ def _check_loads(program: Program, data: list[Bytes], memory: Memory, scope: Sco
     for load in program.loads if span is not None and program.ok else ():
         assert span is not None
         code = Bytes(load.addr, load.data, span, "")
-        check_in_memory(code, memory, "the guest's code is", scope)
+        check_in_memory(code, memory, "the guest's code is", scope, zeros=load.zeros)
     for item in data:
         check_in_memory(item, memory, "these bytes are", scope)
 
