@@ -30,6 +30,12 @@ class Load:
     addr: int
     data: bytes
     virtual: int | None = None
+    zeros: int = 0
+    """How many bytes behind them are its own too: zeros, as memory has them."""
+
+    @property
+    def end(self) -> int:
+        return self.addr + len(self.data) + self.zeros
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,10 @@ def test_one_vcpu_alone_takes_no_turns() -> None:
     assert (fault.message, fault.span.line) == ("one vCPU takes no turns", 4)
 
 
+def test_the_number_of_vcpus_that_take_turns_may_be_one() -> None:
+    assert first(f"{SMALL}vcpus: 1\nquantum: 1000\n").case.quantum == 1000
+
+
 def test_turns_are_written() -> None:
     case = first(f"{SMALL}vcpus: 2\nquantum: 1000\n").case
     text = write(case, title="t")

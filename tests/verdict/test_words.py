@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from vcpu_scenario.case import Limits
+from vcpu_scenario.trace import Ending, Exit, Trace
+from vcpu_scenario.verdict.judge import ending
 from vcpu_scenario.verdict.words import describe, hsr_words, masked_words, value_words
 
 
@@ -99,3 +102,14 @@ def test_a_syndrome_is_told_as_far_as_it_counts(value: int, mask: int, words: st
 
 def test_another_field_under_a_mask_is_told_as_it_is() -> None:
     assert masked_words("iss", 0x47, 0x40) == "0x40 under mask 0x40"
+
+
+def test_a_run_that_failed_says_with_which_error_and_what_enosys_means() -> None:
+    limits = Limits()
+    exits = (Exit("UNKNOWN", -1, 38, 0x4000_0004, {}, {}),)
+    said = ending(Trace(exits=exits, ended=Ending.ERROR), limits)
+    assert said.startswith("the run ended because KVM_RUN failed with ENOSYS: ")
+    assert "0x40000004" in said
+    other = (exits[0]._replace(errno=14),)
+    said = ending(Trace(exits=other, ended=Ending.ERROR), limits)
+    assert said == "the run ended because KVM_RUN failed with EFAULT"

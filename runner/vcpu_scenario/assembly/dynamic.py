@@ -68,7 +68,8 @@ def relocated(loads: Sequence[Load], dynamic: bytes, bias: int) -> tuple[Load, .
         target = offset + bias
         where, image = images.around(target, 8, f"the relocation at {offset:#x}")
         struct.pack_into("<Q", image, target - where, (addend + bias) % (1 << 64))
-    return tuple(Load(addr, bytes(image)) for addr, image in images.found)
+    zeros = {load.addr: load.zeros for load in loads}
+    return tuple(Load(addr, bytes(image), zeros=zeros[addr]) for addr, image in images.found)
 
 
 def _tags(dynamic: bytes) -> dict[int, int]:

@@ -23,7 +23,7 @@ from vcpu_scenario.assembly.refusal import NotAGuest
 from vcpu_scenario.case import Load
 
 MAX_FILE = 64 << 20
-MAX_IMAGE = 64 << 20
+MAX_IMAGE = 1 << 30
 """Bytes in memory, zeros that the file does not hold (``.bss``) included."""
 MAX_ENTRIES = 1024
 MAX_SYMBOLS = 500_000
@@ -177,7 +177,7 @@ def _load(segment: Any, addr: int, data: bytes) -> Load:
         raise NotAGuest(f"{where} has more bytes in the file than in memory")
     if addr + segment["p_memsz"] > 1 << 64:
         raise NotAGuest(f"{where} goes beyond the address space")
-    return Load(addr, data[start : start + size] + bytes(segment["p_memsz"] - size))
+    return Load(addr, data[start : start + size], zeros=segment["p_memsz"] - size)
 
 
 def _dynamic(elf: Any, data: bytes) -> bytes:
@@ -197,7 +197,7 @@ def _check_loads(loads: tuple[Load, ...]) -> None:
     for load in sorted(loads, key=lambda load: load.addr):
         if load.addr < end:
             raise NotAGuest(f"the segment at {load.addr:#x} overlaps the one before it")
-        end = load.addr + len(load.data)
+        end = load.end
 
 
 def _entry(elf: Any, segments: list[Any], place: str) -> int:

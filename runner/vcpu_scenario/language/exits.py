@@ -92,6 +92,8 @@ def _exit(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> Read
 def _vcpu(variant: Variant) -> None:
     """Whose exit it is, where there are several vCPUs."""
     node, scope = variant.body.get("vcpu"), variant.scope
+    if isinstance(node, Scalar) and node.text == "any":
+        return
     number = 0 if node is None else scope.number(node, high=scope.last_vcpu)
     if not scope.last_vcpu:
         return  # all exits are of the one, and do not say so

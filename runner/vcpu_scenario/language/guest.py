@@ -176,7 +176,7 @@ def _elf(node: Node, base: int, scope: Scope, sources: Sources) -> Program:
     except NotAGuest as fault:
         scope.problems.add(f"{quoted(node.text)} is no guest: {fault}", node.span)
         return _failed(base)
-    last = max(load.addr + len(load.data) for load in image.loads)
+    last = max(load.end for load in image.loads)
     if last > IPA_LIMIT:
         scope.problems.add(
             "beyond the guest's physical address space",

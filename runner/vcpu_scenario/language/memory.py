@@ -94,7 +94,7 @@ def _around(program: Program) -> Iterator[Memslot]:
             yield Memslot(base, end - base)
             base = load.addr & -PAGE
             end = base + program.room
-        end = max(end, load.addr + len(load.data) + PAGE - 1 & -PAGE)
+        end = max(end, load.end + PAGE - 1 & -PAGE)
     yield Memslot(base, min(end, IPA_LIMIT) - base)
 
 
@@ -267,10 +267,13 @@ def _place(region: Region) -> tuple[int, int]:
     return (0, 0) if region.implicit else (region.span.line, region.span.column)
 
 
-def check_in_memory(item: Bytes, memory: Memory, what: str, scope: Scope) -> None:
-    """Reports bytes that lie outside every slot, or in none completely."""
+def check_in_memory(
+    item: Bytes, memory: Memory, what: str, scope: Scope, *, zeros: int = 0
+) -> None:
+    """Reports bytes, and ``zeros`` behind them, that lie outside every slot, or in none
+    completely."""
     slots = memory.slots
-    end = item.addr + len(item.data)
+    end = item.addr + len(item.data) + zeros
     if not memory.complete:
         return
     if any(slot.base <= item.addr and end <= slot.base + slot.size for slot in slots):

@@ -13,7 +13,7 @@ def check_loads(program: Program, data: list[Bytes], memory: Memory, scope: Scop
     for load in program.loads if span is not None and program.ok else ():
         assert span is not None
         code = Bytes(load.addr, load.data, span, "")
-        check_in_memory(code, memory, "the guest's code is", scope)
+        check_in_memory(code, memory, "the guest's code is", scope, zeros=load.zeros)
     for item in data:
         check_in_memory(item, memory, "these bytes are", scope)
         _check_beside_code(item, program, scope)

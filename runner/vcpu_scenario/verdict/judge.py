@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from errno import ENOSYS
 from typing import Final
 
 from vcpu_scenario.case import Limits
@@ -19,7 +20,7 @@ from vcpu_scenario.verdict.records import Kind, Mismatch, StopFinding
 from vcpu_scenario.verdict.sofar import holds_so_far
 from vcpu_scenario.verdict.stops import compare_stops
 from vcpu_scenario.verdict.whole import cut_unasked, is_asked_for
-from vcpu_scenario.verdict.words import ENDINGS, INTERRUPTED_BY_VMM
+from vcpu_scenario.verdict.words import ENDINGS, INTERRUPTED_BY_VMM, NO_SYNDROME
 
 
 def judge(
@@ -100,7 +101,12 @@ def ending(trace: Trace, limits: Limits) -> str:
     """Why the run ended, in words; empty for an ending that is not known."""
     if trace.ended is Ending.INTERRUPTED and is_asked_for(trace):
         return INTERRUPTED_BY_VMM
-    return ENDINGS.get(trace.ended, "").format(exits=limits.exits, repeats=limits.repeats)
+    words = ENDINGS.get(trace.ended, "")
+    if trace.ended is Ending.ERROR:
+        last = trace.exits[-1]
+        words += f" with {errno_name(last.errno)}"
+        words += NO_SYNDROME.format(pc=last.pc) if last.errno == ENOSYS else ""
+    return words.format(exits=limits.exits, repeats=limits.repeats)
 
 
 def ended_as_expected(expectation: Expectation, trace: Trace) -> bool:

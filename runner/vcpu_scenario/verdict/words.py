@@ -213,4 +213,9 @@ ENDINGS: Final[Mapping[Ending, str]] = {
     Ending.SYSTEM_EVENT: "the run ended at a system event",
 }
 """Why a run ended, for a person; keyed by :attr:`vcpu_scenario.trace.Trace.ended`."""
+NO_SYNDROME: Final = (
+    ": the access at {pc:#x} is to no memory and has no valid syndrome, as those of pairs, of SIMD"
+    " registers and with write-back have none"
+)
+"""What ``ENOSYS`` of ``KVM_RUN`` means."""
 INTERRUPTED_BY_VMM: Final = "the run was interrupted, as its VMM asked"

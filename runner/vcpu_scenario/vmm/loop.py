@@ -172,6 +172,7 @@ class _Run:
                 exits=tuple(self.exits),
                 ended=Ending.NOT_MODELLED,
                 unmodelled=unmodelled,
+                output=self.bus.outputs(),
                 entries=tuple(self.entries),
             )
 
