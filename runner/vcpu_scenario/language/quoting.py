@@ -38,6 +38,8 @@ def syntax_help(problem: str, line: str, column: int) -> str:
         return f"quote it: {text}"
     if "mapping values" in problem:
         return "a text with `: ` in it needs quotes; an entry must be indented like those beside it"
+    if "expected key" in problem:
+        return "indent entries alike; a text after `|` ends at a line indented less than its first"
     return ""
 
 
