@@ -2,6 +2,7 @@
 # Runs the tests; arguments go to pytest.
 #   ./test.sh             all tests
 #   ./test.sh --inner     the quick ones of every folder, about 20 seconds
+#   ./test.sh --golden    writes golden files, schemas and generated pages anew
 #   ./test.sh --coverage  all tests, and what of the package they do not reach
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -13,6 +14,12 @@ case ${1-} in
 --inner)
     shift
     set -- -m "not slow" -rfE "$@"
+    ;;
+--golden)
+    shift
+    set -- --regenerate-golden tests/*/test_golden.py tests/actions tests/house tests/docs/test_language.py \
+        tests/language/test_code.py tests/running tests/report tests/export/test_c.py tests/editor \
+        tests/lsp/test_diagnostics.py "$@"
     ;;
 --coverage)
     shift

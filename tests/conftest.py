@@ -1,7 +1,5 @@
-"""Golden files: what a command prints, kept beside the test that looks at it.
-
-pytest --regenerate-golden     writes them anew; look at the difference before committing it
-"""
+"""Options and fixtures of all tests. A golden file is what a command prints, kept beside the test
+that looks at it."""
 
 from __future__ import annotations
 
@@ -14,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import goldenfiles
+
 # How fast a machine is, what else it does and what chance draws are no property of what is tested.
 settings.register_profile(
     "steady",
@@ -25,7 +25,6 @@ settings.register_profile(
 settings.register_profile("random", settings.get_profile("steady"), derandomize=False)
 settings.load_profile("steady")
 
-REGENERATE = "--regenerate-golden"
 SKIPPED = "--skipped"
 LONG = 0.5
 """Seconds that a test of the inner loop may take."""
@@ -36,7 +35,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        REGENERATE, action="store_true", help="write the golden files anew instead of comparing"
+        goldenfiles.OPTION, action="store_true", help="write golden files anew, compare none"
     )
     parser.addoption(
         "--fuzz", type=int, default=300, help="inputs that each fuzzer runs (default: 300)"
@@ -50,6 +49,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption(goldenfiles.OPTION):
+        goldenfiles.ask()
     if hasattr(config, "workerinput"):
         return
     if file := config.getoption(SKIPPED):
@@ -101,11 +102,15 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
     def compare(name: str, text: str) -> None:
         path = Path(request.path).parent / "golden" / name
-        if request.config.getoption(REGENERATE):
+        if goldenfiles.are_renewed():
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
             return
-        assert path.exists(), f"no golden file {path}: run pytest {REGENERATE} and look at it"
-        assert text == path.read_text(encoding="utf-8"), f"differs from {path} ({REGENERATE})"
+        assert path.exists(), (
+            f"no golden file {path}: run ./test.sh --golden"
+        )
+        assert text == path.read_text(encoding="utf-8"), (
+            f"differs from {path}"
+        )
 
     return compare

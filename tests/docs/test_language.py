@@ -1,6 +1,6 @@
 """docs/language.md holds the examples as they are run, and the reference as the schema has it.
 
-pytest --regenerate-golden tests/docs     brings it up to date
+./test.sh --golden     brings it up to date
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vcpu_scenario.cli import main
 from vcpu_scenario.language import load
 from vcpu_scenario.language.schema import scenario_schema
 
-from tests.conftest import REGENERATE
+from tests import goldenfiles
 
 from .markdown import anchors, filled, regions
 
@@ -40,14 +40,14 @@ def shown(path: Path) -> str:
     return f"```yaml\n{rest}```\n"
 
 
-def test_the_page_is_up_to_date(request: pytest.FixtureRequest) -> None:
+def test_the_page_is_up_to_date() -> None:
     text = PAGE.read_text(encoding="utf-8")
     parts = {f"example {name}": shown(path) for name, path in EXAMPLES.items()}
     fresh = filled(text, {**parts, "reference": f"\n{reference(3)}\n"})
-    if request.config.getoption(REGENERATE):
+    if goldenfiles.are_renewed():
         PAGE.write_text(fresh, encoding="utf-8")
         return
-    assert text == fresh, f"pytest {REGENERATE} tests/docs brings docs/language.md up to date"
+    assert text == fresh, "./test.sh --golden brings docs/language.md up to date"
 
 
 def test_every_example_is_shown() -> None:

@@ -18,7 +18,7 @@ import yaml
 from vcpu_scenario.assembly.assemblers import installed
 from vcpu_scenario.language.schema import schema_text
 
-from tests.conftest import REGENERATE
+from tests import goldenfiles
 from tests.editor.client import LanguageServer
 from tests.editor.marked import HEAD, cursor
 
@@ -106,16 +106,14 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 
 
 @pytest.mark.slow
-def test_every_command_prints_what_the_page_shows(
-    reader: Reader, request: pytest.FixtureRequest
-) -> None:
+def test_every_command_prints_what_the_page_shows(reader: Reader) -> None:
     text = PAGE.read_text(encoding="utf-8")
     shown = {
         number: steps(fence.content)
         for number, fence in enumerate(fences(text))
         if fence.kind == "console"
     }
-    if request.config.getoption(REGENERATE):
+    if goldenfiles.are_renewed():
         PAGE.write_text(regenerated(text, reader), encoding="utf-8")
         return
     for number, expected in shown.items():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import goldenfiles
 
 from . import picture
 
@@ -58,11 +59,11 @@ def test_the_contracts_hold() -> None:
 
 @pytest.mark.slow
 def test_the_picture_of_the_house_is_made_from_the_code() -> None:
-    """UPDATE_GOLDEN=1 draws it anew."""
+    """``./test.sh --golden`` draws it anew."""
     text = PAGE.read_text()
     head, _, rest = text.partition(_BEGIN)
     shown, _, tail = rest.partition(_END)
-    if os.environ.get("UPDATE_GOLDEN"):
+    if goldenfiles.are_renewed():
         PAGE.write_text(f"{head}{_BEGIN}{picture.diagram()}{_END}{tail}")
         return
     assert shown == picture.diagram()

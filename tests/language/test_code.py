@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from vcpu_scenario.assembly.cache import words_path
 from vcpu_scenario.language import load
 from vcpu_scenario.source import InvalidScenario, render, split_lines
 
+from tests import goldenfiles
 from tests.language.build import scenario
 
 CODE = """\
@@ -113,7 +113,7 @@ def test_faults_of_the_assembler_look_like_all_others(monkeypatch: pytest.Monkey
         scenario(CODE)
     text = "\n".join(render(found, CODE) for found in raised.value.diagnostics)
     golden = Path(__file__).parent / "code.txt"
-    if os.environ.get("UPDATE_GOLDEN"):
+    if goldenfiles.are_renewed():
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8")
 

@@ -1,8 +1,7 @@
 """Every kind of fault has a golden file: what is wrong, where, what was found and expected.
 
 ``NAME.vcpu.yaml`` is a faulty scenario and ``NAME.txt`` all that is said about it. After a change
-that is meant, write the texts anew with ``UPDATE_GOLDEN=1 pytest tests/language/test_golden.py``
-and read the difference.
+that is meant, write the texts anew with ``./test.sh --golden`` and read the difference.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ from pathlib import Path
 import pytest
 from vcpu_scenario.language import load
 from vcpu_scenario.source import InvalidScenario
+
+from tests import goldenfiles
 
 FOLDER = Path(__file__).parent / "golden"
 SCENARIOS = sorted(path.name.removesuffix(".vcpu.yaml") for path in FOLDER.glob("*.vcpu.yaml"))
@@ -27,7 +28,7 @@ def complaints(path: Path) -> str:
 
 def compare(name: str, text: str) -> None:
     golden = FOLDER / f"{name}.txt"
-    if os.environ.get("UPDATE_GOLDEN"):
+    if goldenfiles.are_renewed():
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8")
 

@@ -46,7 +46,8 @@ MODES: Final[Mapping[str, Mode]] = {
             "protected",
             "KVM in protected mode (pKVM), as `kvm-arm.mode=protected` starts it",
             "kvm-arm.mode=protected",
-            # In 7.3 hyp copies MDSCR_EL1 of guest debug, and more of HCR_EL2 (a940b03cee15).
+            # Mainline after 7.2 copies MDSCR_EL1 of guest debug to hyp (a940b03cee15): 7.3 at the
+            # earliest, which nobody has looked at.
             ">=6.1 <7.3",
             gicv2=False,  # a770ee80e662 ("KVM: arm64: pkvm: Disable GICv2 support") in 5.17
         ),
