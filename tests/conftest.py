@@ -106,11 +106,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
             return
-        assert path.exists(), (
-            f"no golden file {path}: run ./test.sh --golden"
-        )
-        assert text == path.read_text(encoding="utf-8"), (
-            f"differs from {path}"
-        )
+        assert path.exists(), f"no golden file {path}: run ./test.sh --golden"
+        assert text == path.read_text(encoding="utf-8"), f"differs from {path}"
 
     return compare

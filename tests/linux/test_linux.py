@@ -14,6 +14,7 @@ from vcpu_scenario.assembly.kernelimage import KernelImage, read_image
 from vcpu_scenario.assembly.refusal import NotAGuest
 from vcpu_scenario.case import Case, Device, Gic, Memslot
 from vcpu_scenario.language import load
+from vcpu_scenario.language.distribution import read_distributed
 from vcpu_scenario.language.model import ScenarioCase
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.running.execute import execute
@@ -159,6 +160,7 @@ def test_a_kernel_that_was_not_fetched_is_skipped_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    read_distributed.cache_clear()
     result = execute(cases(tmp_path, breakpoints="gic_cpu_config")[0], create)
     assert result.verdict == "skip"
     assert "scenario lab fetch 6.12" in result.reason

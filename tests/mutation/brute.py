@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol
 
-from vcpu_scenario.expectation import Check, Expectation, ExpectedExit, RegListCheck
+from vcpu_scenario.case import ImmediateExit, PendSignal
+from vcpu_scenario.expectation import Check, Expectation, ExpectedExit, Final, RegListCheck
 from vcpu_scenario.trace import Exit, Stop, Trace
 
 
@@ -54,7 +55,20 @@ def holds(expectation: Expectation, trace: Trace, stops: Sequence[Stop]) -> bool
         and _stops_hold(expectation, stops)
         and _final_holds(expectation, trace)
         and _all_done(expectation, trace)
+        and _interrupted_as_said(expectation, trace)
     )
+
+
+def _interrupted_as_said(expectation: Expectation, trace: Trace) -> bool:
+    """Of a guest that hangs, where nobody interrupts it, the clause says so or says nothing but
+    what its debugger is told."""
+    did = trace.entries[-1].did if trace.entries else ()
+    if trace.ended != "interrupted" or any(isinstance(x, ImmediateExit | PendSignal) for x in did):
+        return True
+    said = [one for one in expectation.exits or () if one.kind in ("interrupted", "error")]
+    if any(row[-1] for row in _fits(said, trace.exits)):
+        return True
+    return expectation.exits is None and not expectation.never and expectation.final == Final()
 
 
 def _exits_hold(pattern: Sequence[ExpectedExit] | None, exits: Sequence[Exit]) -> bool:

@@ -12,13 +12,16 @@ import pytest
 from junitparser import JUnitXml, Properties
 from vcpu_scenario import pytest_plugin
 from vcpu_scenario.api import dumps
-from vcpu_scenario.cli import main
+from vcpu_scenario.cli import application, main
 from vcpu_scenario.machine.interface import Unsupported
 from vcpu_scenario.pytest_plugin import nodes
 
 from .conftest import PLUGIN, ROOT, Run, breakpoint
 
 pytest_plugins = ["pytester"]
+
+# What is first imported within a run of pytester is forgotten after it, and comes a second time.
+assert application
 
 XDIST = ("-p", "xdist", "-n", "2")
 KNOWN = {"xfail": {"reason": "not mended yet", "link": "https://example.org/1"}}
