@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.language import ScenarioCase
 from vcpu_scenario.running.select import Selection, find, load_all
 from vcpu_scenario.running.targets import beyond_real_kvm
@@ -34,12 +35,18 @@ def texts(kernel: str) -> Texts:
 
 
 def keep(kernel: str, found: Texts) -> None:
-    """Writes what a kernel gave, in the place of what it gave for the same cases before."""
+    """Writes what a kernel gave, in the place of what it gave for the same cases before; of cases
+    that ship no more nothing is kept."""
     KEPT.mkdir(exist_ok=True)
     before = texts(kernel) if kernel in kernels() else {}
     every = {
         tracer: {**before.get(tracer, {}), **found.get(tracer, {})}
         for tracer in {**before, **found}
+    }
+    ship = cases(kernel)
+    every = {
+        tracer: {name: text for name, text in told.items() if name in ship}
+        for tracer, told in every.items()
     }
     text = json.dumps(every, indent=0)
     (KEPT / f"{kernel}.json.xz").write_bytes(lzma.compress(text.encode(), preset=9))
@@ -54,6 +61,7 @@ def cases(kernel: str) -> Mapping[str, ScenarioCase]:
     found: dict[str, ScenarioCase] = {}
     for case in selection.cases(scenarios):
         runs = case.expectation is not None and case.expectation.refused is None
-        if runs and not beyond_real_kvm(case.case):
+        at_home = not parse_release(case.kernel).host  # a lab has its CPU by an option
+        if runs and at_home and not beyond_real_kvm(case.case):
             found.setdefault(case.id.partition("@")[0], case)
     return {case.id: case for case in found.values()}

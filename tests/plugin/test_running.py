@@ -193,6 +193,7 @@ def test_a_test_of_another_kind_imports_nothing_of_the_package(project: pytest.P
         "vcpu_scenario.host",
         "vcpu_scenario.host.package",
         "vcpu_scenario.pytest_plugin",
+        "vcpu_scenario.pytest_plugin.settings",
     ]
 
 
