@@ -17,9 +17,10 @@ case ${1-} in
     ;;
 --golden)
     shift
-    set -- --regenerate-golden tests/*/test_golden.py tests/actions tests/house tests/docs/test_language.py \
-        tests/language/test_code.py tests/running tests/report tests/export/test_c.py tests/editor \
-        tests/lsp/test_diagnostics.py "$@"
+    set -- --regenerate-golden tests/*/test_golden.py tests/actions/test_kinds.py tests/report \
+        tests/house/test_house.py tests/docs/test_language.py tests/language/test_code.py \
+        tests/running/test_matrix.py tests/running/test_merge.py \
+        tests/export/test_c.py::test_a_{program,selftest}_reads_as_it_did "$@"
     ;;
 --coverage)
     shift
