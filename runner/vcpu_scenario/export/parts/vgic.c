@@ -89,17 +89,17 @@ static int its_set(uint32_t group, uint64_t attr, void *value)
 /* KVM_SET_GSI_ROUTING of pairs, a gsi and a pin of the vGIC */
 static int set_gsi_routing(uint32_t (*routes)[2], uint32_t nr)
 {
-	struct kvm_irq_routing *asked;
+	struct kvm_irq_routing *routing;
 	int ret;
 
-	asked = calloc(1, sizeof(*asked) + nr * sizeof(asked->entries[0]));
-	for (asked->nr = 0; asked->nr < nr; asked->nr++) {
-		asked->entries[asked->nr].gsi = routes[asked->nr][0];
-		asked->entries[asked->nr].type = KVM_IRQ_ROUTING_IRQCHIP;
-		asked->entries[asked->nr].u.irqchip.pin = routes[asked->nr][1];
+	routing = calloc(1, sizeof(*routing) + nr * sizeof(routing->entries[0]));
+	for (routing->nr = 0; routing->nr < nr; routing->nr++) {
+		routing->entries[routing->nr].gsi = routes[routing->nr][0];
+		routing->entries[routing->nr].type = KVM_IRQ_ROUTING_IRQCHIP;
+		routing->entries[routing->nr].u.irqchip.pin = routes[routing->nr][1];
 	}
-	ret = vm_call(KVM_SET_GSI_ROUTING, asked);
-	free(asked);
+	ret = vm_call(KVM_SET_GSI_ROUTING, routing);
+	free(routing);
 	return ret;
 }
 
