@@ -128,6 +128,20 @@ def test_what_trace_cmd_puts_before_the_fields_is_passed_over(tmp_path: Path) ->
     assert text.splitlines()[5][found.exits[0].facts["left"].span.column - 1 :].startswith("TRAP:")
 
 
+def test_breakpoints_are_read_as_trace_cmd_prints_them(tmp_path: Path) -> None:
+    """The addresses of the names for the names, the breakpoints first, and decimals."""
+    events = (
+        "kvm_set_guest_debug: vcpu: 0xffff1c3dc8770000, flags: 0x00020001",
+        "kvm_arm_set_regset: 6 ffffa19b6d436d50 CTRL:485 0 0 0 0 0 VALUE:1073741828 0 0 0 0 0",
+        "kvm_arm_set_regset: 4 ffffa19b6d436d58 CTRL:511 0 0 0 VALUE:1073807368 0 0 0",
+        "kvm_userspace_exit: reason KVM_EXIT_DEBUG (4)",
+    )
+    (seen,) = read(tmp_path, "".join(f" vmm-1 [000] 1.0: {each}\n" for each in events)).exits
+    assert seen.debugging is not None
+    assert seen.debugging.breakpoints == (0x4000_0004,)
+    assert [at for at, _, _ in seen.debugging.watchpoints] == [0x4001_0008]
+
+
 def test_an_error_of_which_trace_cmd_does_not_show_the_number_is_one(tmp_path: Path) -> None:
     line = " vmm-1 [000] 1.0: kvm_userspace_exit:   reason KVM_EXIT_UNKNOWN (0)\n"
     (seen,) = read(tmp_path, line).exits

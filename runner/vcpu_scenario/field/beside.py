@@ -126,10 +126,14 @@ def returns(trace: Trace, kernel: str) -> Iterator[Exit]:
     """Every return of KVM_RUN, also those that the VMM keeps to itself, with the pc that kvm_entry
     and kvm_exit trace on ``kernel`` among the fields."""
     # kvm_entry comes before the entry, in which later kernels move pc past what was emulated.
-    moved_later = known(kernel).behaviour.pc_adjusted_at_entry
+    behaviour = known(kernel).behaviour
+    moved_later = behaviour.pc_adjusted_at_entry
+    # Since 5.17 what refuses a first run is asked before KVM_RUN proper, whose end is traced.
+    traces_all = behaviour.first_run_tried_once
     if not trace.entries:
         yield from trace.exits
         return
+    ran = set[int]()
     for entry in trace.entries:
         if entry.exit is None:
             yield Exit("INTR", -1, ERRNOS["EINTR"], entry.pc, {}, {})
@@ -140,7 +144,13 @@ def returns(trace: Trace, kernel: str) -> Iterator[Exit]:
         if inside is None:
             yield exit_
             continue
-        entered = entry.pc if moved_later and inside.entered is not None else inside.entered
+        entered, vcpu = inside.entered, exit_.fields.get("vcpu", 0)
+        if entered is not None:
+            # One that is switched on is reset ahead of kvm_entry.
+            entered = entry.pc if moved_later and (vcpu in ran or not vcpu) else entered
+            ran.add(vcpu)
+        elif exit_.errno not in (0, ERRNOS["EINTR"]) and vcpu not in ran and not traces_all:
+            continue
         places = {ENTRY_PC: entered, EXIT_PC: inside.left}
         yield exit_._replace(fields={**exit_.fields, **places})
 

@@ -27,6 +27,8 @@ class Run:
     """The guest's last exception to KVM was a trap, and no interrupt of the host."""
     hypercall: int | None = None
     """x0 of the last hypercall since the last exception."""
+    regsets: dict[str, str] = field(default_factory=dict)
+    """What kvm_arm_set_regset is of, by the word in its place."""
     answered: int | None = None
     """The value that completed the read before."""
 

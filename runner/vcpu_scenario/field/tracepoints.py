@@ -140,7 +140,11 @@ def _kvm_set_guest_debug(run: Run, line: Line) -> None:
     run.debugging = Debugging(line.span, flags)
 
 
-_REGSET: Final = re.compile(r"(\d{1,2}) (BKPTS|WAPTS) CTRL:\{(.*?)\}\s*VALUE:\{(.*?)\}")
+_REGSET: Final = re.compile(
+    r"\d{1,2} (?P<kind>\w+) CTRL:(?:\{(?P<c>.*?)\}|(?P<cd>[\d ]*)) ?"
+    r"VALUE:(?:\{(?P<v>.*?)\}|(?P<vd>[\d ]*))"
+)
+"""trace-cmd has decimals, and the address of the name for the name."""
 
 
 def _kvm_arm_set_regset(run: Run, line: Line) -> None:
@@ -148,18 +152,23 @@ def _kvm_arm_set_regset(run: Run, line: Line) -> None:
     asked = run.debugging
     if asked is None or not (asked.flags or 0) & abi.KVM_GUESTDBG_USE_HW:
         return
-    _, kind, controls, values = _found(_REGSET, line).groups()
-    pairs = tuple(zip(_listed(controls, line), _listed(values, line), strict=False))
+    found = _found(_REGSET, line)
+    pairs = tuple(zip(_listed(found, "c", line), _listed(found, "v", line), strict=False))
+    # KVM traces its breakpoints before its watchpoints.
+    run.regsets.setdefault(found["kind"], "WAPTS" if run.regsets else "BKPTS")
+    kind = found["kind"] if found["kind"] in ("BKPTS", "WAPTS") else run.regsets[found["kind"]]
     if kind == "BKPTS":
-        found = replace(asked, breakpoints=asked.breakpoints or breakpoints(pairs))
+        asked = replace(asked, breakpoints=asked.breakpoints or breakpoints(pairs))
     else:
-        found = replace(asked, watchpoints=asked.watchpoints or watchpoints(pairs))
-    run.debugging = found
+        asked = replace(asked, watchpoints=asked.watchpoints or watchpoints(pairs))
+    run.debugging = asked
 
 
-def _listed(text: str, line: Line) -> tuple[int, ...]:
+def _listed(found: re.Match[str], group: str, line: Line) -> tuple[int, ...]:
+    if (decimals := found[f"{group}d"]) is not None:
+        return tuple(map(int, decimals.split()))
     try:
-        return tuple(int(number, 16) for number in text.split(",") if number.strip())
+        return tuple(int(number, 16) for number in found[group].split(",") if number.strip())
     except ValueError:
         raise line.bad("no kernel prints this event so") from None
 
