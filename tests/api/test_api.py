@@ -11,7 +11,7 @@ import pytest
 from vcpu_scenario.api import InvalidScenario, UsageError, dumps, failure_text, load, loads, run
 from vcpu_scenario.cli import main
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 
 BREAKPOINT: dict[str, Any] = {
     "title": "a breakpoint",

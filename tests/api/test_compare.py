@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vcpu_scenario.api import Comparison, compare, run
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.trace import Ending, Exit, Ring, RingEntry, Trace
 
 STEP = 0xCA000022

@@ -8,7 +8,8 @@ import pytest
 from vcpu_scenario.language import loads
 from vcpu_scenario.language.model import ScenarioCase
 from vcpu_scenario.machine.emulated.machine import create as emulated
-from vcpu_scenario.machine.interface import Machine, Unsupported
+from vcpu_scenario.machine.errors import Unsupported
+from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.running.execute import execute
 
 TEXT = """\

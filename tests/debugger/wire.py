@@ -29,7 +29,7 @@ from vcpu_scenario.debugger.handlers import HANDLERS
 from vcpu_scenario.debugger.history import History
 from vcpu_scenario.debugger.packets import framed
 from vcpu_scenario.debugger.stub import Stub
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 from vcpu_scenario.vmm.session import Session
 from vcpu_scenario.vmm.vmms.base import CPSR, PC, SP
 

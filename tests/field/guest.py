@@ -18,7 +18,7 @@ from typing import IO
 sys.path.insert(0, "/lab")
 
 from vcpu_scenario.interchange.cases import load_case
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.machine.real.machine import RealMachine
 from vcpu_scenario.vmm.loop import run_case
 

@@ -15,7 +15,7 @@ from vcpu_scenario.case import Case
 from vcpu_scenario.interchange.cases import case_to_json
 from vcpu_scenario.language import Scenario, load
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.report.json import report as json_report
 from vcpu_scenario.report.styled import plain
 from vcpu_scenario.report.text import report as text_report

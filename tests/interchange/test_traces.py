@@ -13,7 +13,7 @@ from vcpu_scenario.interchange.cases import dump_case, load_case
 from vcpu_scenario.interchange.traces import dump_trace, load_trace
 from vcpu_scenario.language import load
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.recordings.jobs import jobs
 from vcpu_scenario.trace import (
     Answer,

@@ -9,7 +9,7 @@ from vcpu_scenario.kernels.release import KNOWN_RELEASES, RangeError, parse_rang
 from vcpu_scenario.kernels.rules import RULES
 from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from vcpu_scenario.kvm.registers import CORE_REGISTERS
 from vcpu_scenario.language import loads
 from vcpu_scenario.machine.emulated.cpu import wordhooks
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.machine.interface import KvmError, NotModelled
+from vcpu_scenario.machine.errors import KvmError, NotModelled
 from vcpu_scenario.running.execute import execute
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
@@ -137,7 +137,7 @@ def test_slots_that_touch_are_two_slots() -> None:
     below = Memslot(BASE - 0x1000, 0x1000, readonly=True)
     machine = create("6.12")
     for slot in (RAM, above, below):
-        machine.set_user_memory_region(slot)
+        machine.memory.add(slot)
     machine.close()
 
 
@@ -227,9 +227,9 @@ def test_hooks_of_simd_stay_few_where_much_of_it_traps() -> None:
 
 def test_writing_nothing_is_nothing() -> None:
     machine = create("6.12")
-    machine.set_user_memory_region(RAM)
-    machine.write_memory(BASE, b"")
-    machine.write_memory(BASE + RAM.size - 4, b"")
+    machine.memory.add(RAM)
+    machine.memory.write(BASE, b"")
+    machine.memory.write(BASE + RAM.size - 4, b"")
     machine.close()
 
 

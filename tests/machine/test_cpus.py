@@ -20,7 +20,7 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import sys_reg
 from vcpu_scenario.machine.emulated.kvm.idfields import ctr_fits
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.machine.interface import KvmError, Unsupported
+from vcpu_scenario.machine.errors import KvmError, Unsupported
 from vcpu_scenario.running.targets import Emulated
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case

@@ -15,7 +15,7 @@ from vcpu_scenario.ioctls import (
     SetCounterOffset,
 )
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.machine.interface import Lacking
+from vcpu_scenario.machine.errors import Lacking
 from vcpu_scenario.trace import Ending, Trace
 from vcpu_scenario.vmm.loop import run_case
 

@@ -15,7 +15,7 @@ from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot, SetVcpuEvents
 from vcpu_scenario.kvm.registers import id_of, sys_reg
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
 

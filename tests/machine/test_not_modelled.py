@@ -9,7 +9,7 @@ from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.case import GuestDebug, Limits
 from vcpu_scenario.kvm.registers import sys_reg
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
-from vcpu_scenario.machine.interface import KvmError
+from vcpu_scenario.machine.errors import KvmError
 from vcpu_scenario.trace import Trace
 
 from .test_bounds import code, run

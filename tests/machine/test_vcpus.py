@@ -11,7 +11,7 @@ from vcpu_scenario.case import Gic, Memslot
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import id_of
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
-from vcpu_scenario.machine.interface import KvmError, NotModelled
+from vcpu_scenario.machine.errors import KvmError, NotModelled
 
 from tests.guests import binary
 
@@ -22,7 +22,7 @@ UART = 0x900_0000
 @pytest.fixture
 def machine() -> Iterator[EmulatedMachine]:
     made = create("6.12")
-    made.set_user_memory_region(Memslot(BASE, 0x10000))
+    made.memory.add(Memslot(BASE, 0x10000))
     made.create_vcpus(3)
     for number in range(3):
         made.select(number)
@@ -74,7 +74,7 @@ def test_one_that_is_off_waits_until_a_signal_comes(machine: EmulatedMachine) ->
 
 
 def test_an_access_that_is_not_complete_waits_for_its_own_vcpu(machine: EmulatedMachine) -> None:
-    machine.write_memory(BASE, binary("mov x0, #0x09000000; ldr w1, [x0]; str w1, [x0]"))
+    machine.memory.write(BASE, binary("mov x0, #0x09000000; ldr w1, [x0]; str w1, [x0]"))
     for number in range(2):
         start(machine, number, BASE)
         assert run(machine) == 0
@@ -117,7 +117,7 @@ def test_a_machine_that_had_several_leaves_nothing_for_the_next() -> None:
 
 def test_what_describes_the_vm_is_settled_once_one_of_its_vcpus_has_run() -> None:
     machine = create("6.12")
-    machine.set_user_memory_region(Memslot(BASE, 0x10000))
+    machine.memory.add(Memslot(BASE, 0x10000))
     machine.create_vcpus(2)
     start(machine, 0, BASE)
     run(machine)
@@ -161,7 +161,7 @@ def test_a_reset_by_the_vmm_begins_where_another_vcpu_switched_the_vcpu_on(
 ) -> None:
     """``kvm_reset_vcpu``: for whatever it is called. An odd address is no other one in AArch64."""
     entry = BASE + 0x1001
-    machine.write_memory(BASE, binary("hvc #0"))
+    machine.memory.write(BASE, binary("hvc #0"))
     for name, value in (("x0", 0xC400_0003), ("x1", 1), ("x2", entry), ("x3", 7), ("pc", BASE)):
         machine.set_one_reg(id_of(name), value)
     run(machine)

@@ -103,7 +103,7 @@ def test_a_check_of_nothing_fails(project: pytest.Pytester) -> None:
 def test_a_check_of_what_cannot_be_run_is_skipped(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
-        from vcpu_scenario.machine.interface import Unsupported
+        from vcpu_scenario.machine.errors import Unsupported
 
         def machine(kernel):
             raise Unsupported("not here")

@@ -13,7 +13,7 @@ from junitparser import JUnitXml, Properties
 from vcpu_scenario import pytest_plugin
 from vcpu_scenario.api import dumps
 from vcpu_scenario.cli import application, main
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.pytest_plugin import nodes
 
 from .conftest import PLUGIN, ROOT, Run, breakpoint

@@ -13,7 +13,7 @@ from vcpu_scenario.ioctls import SetMemoryRegion
 from vcpu_scenario.kvm import vcpuattrs as attrs
 from vcpu_scenario.kvm.registers import id_of, said
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
-from vcpu_scenario.machine.interface import KvmError, NotModelled
+from vcpu_scenario.machine.errors import KvmError, NotModelled
 
 PMU: Final = attrs.KVM_ARM_VCPU_PMU_V3_CTRL
 IRQ: Final = attrs.KVM_ARM_VCPU_PMU_V3_IRQ
@@ -33,7 +33,7 @@ def made(
     kernel: str = "6.12", *, pmu: bool = True, vcpus: int = 1, gic: bool = True
 ) -> Iterator[EmulatedMachine]:
     machine = create(kernel)
-    machine.set_memory_region(SetMemoryRegion(0, RAM, 0x1_0000))
+    machine.memory.set_region(SetMemoryRegion(0, RAM, 0x1_0000))
     machine.create_vcpus(vcpus) if vcpus > 1 else None
     for number in range(vcpus):
         machine.select(number)
@@ -60,7 +60,7 @@ def refusal(ask: Callable[..., object], *arguments: object) -> int:
 
 def stored(machine: EmulatedMachine, *words: int, **registers: int) -> int:
     """What a guest of these instructions stores."""
-    machine.write_memory(RAM, b"".join(word.to_bytes(4, "little") for word in (*words, STORE)))
+    machine.memory.write(RAM, b"".join(word.to_bytes(4, "little") for word in (*words, STORE)))
     for name, value in {"pc": RAM, "x28": 0x0900_0000, **registers}.items():
         machine.set_one_reg(id_of(name), value)
     assert machine.kvm_run(instructions=1_000_000, seconds=1) == 0

@@ -112,7 +112,7 @@ def fails(box: Mailbox, console: str) -> None:
     box.send(
         "failed",
         "Traceback (most recent call last):\n"
-        "vcpu_scenario.machine.interface.KvmError: KVM_GET_ONE_REG: Input/output error",
+        "vcpu_scenario.machine.errors.KvmError: KVM_GET_ONE_REG: Input/output error",
     )
     time.sleep(600)  # what comes next is for another guest
 

@@ -135,7 +135,7 @@ def test_what_real_kvm_cannot_do_is_skipped_with_its_reason(options: Options) ->
 @pytest.mark.parametrize(
     ("special", "reason"),
     [
-        (FAILS, "the VM failed: vcpu_scenario.machine.interface.KvmError: KVM_GET_ONE_REG: "),
+        (FAILS, "the VM failed: vcpu_scenario.machine.errors.KvmError: KVM_GET_ONE_REG: "),
         (BABBLES, "its answer cannot be read"),
         (KILLED, "the guest ended"),
     ],

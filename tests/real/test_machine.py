@@ -15,7 +15,8 @@ from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.ioctls import Irqfd
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS
-from vcpu_scenario.machine.interface import KvmError, Machine, Unsupported
+from vcpu_scenario.machine.errors import KvmError, Unsupported
+from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.machine.real.machine import RealMachine
 from vcpu_scenario.machine.real.opening import NoKvmError
 
@@ -83,8 +84,8 @@ def test_a_cpu_with_fewer_address_bits_gets_a_vm_of_its_size(kvm: FakeKvm) -> No
 
 
 def test_slots_are_numbered_and_read_only_where_asked(kvm: FakeKvm, machine: RealMachine) -> None:
-    machine.set_user_memory_region(Memslot(0x4000_0000, 0x2000))
-    machine.set_user_memory_region(Memslot(0x5000_0000, 0x1000, readonly=True))
+    machine.memory.add(Memslot(0x4000_0000, 0x2000))
+    machine.memory.add(Memslot(0x5000_0000, 0x1000, readonly=True))
     first, second = kvm.of("KVM_SET_USER_MEMORY_REGION")
     assert (first["slot"], first["flags"], first["guest_phys_addr"]) == (0, 0, 0x4000_0000)
     assert first["memory_size"] == 0x2000
@@ -92,15 +93,15 @@ def test_slots_are_numbered_and_read_only_where_asked(kvm: FakeKvm, machine: Rea
 
 
 def test_memory_is_written_and_read_across_slots_that_touch(machine: RealMachine) -> None:
-    machine.set_user_memory_region(Memslot(0x4000_0000, 0x1000))
-    machine.set_user_memory_region(Memslot(0x4000_1000, 0x1000, readonly=True))
-    machine.write_memory(0x4000_0FFE, b"abcd")
-    assert machine.read_memory(0x4000_0FFD, 6) == b"\0abcd\0"
+    machine.memory.add(Memslot(0x4000_0000, 0x1000))
+    machine.memory.add(Memslot(0x4000_1000, 0x1000, readonly=True))
+    machine.memory.write(0x4000_0FFE, b"abcd")
+    assert machine.memory.read(0x4000_0FFD, 6) == b"\0abcd\0"
 
 
 def test_the_guest_sees_what_was_written(kvm: FakeKvm, machine: RealMachine) -> None:
-    machine.set_user_memory_region(Memslot(0x4000_0000, 0x1000))
-    machine.write_memory(0x4000_0010, b"code")
+    machine.memory.add(Memslot(0x4000_0000, 0x1000))
+    machine.memory.write(0x4000_0010, b"code")
     (slot,) = kvm.of("KVM_SET_USER_MEMORY_REGION")
     assert ctypes.string_at(slot["userspace_addr"] + 0x10, 4) == b"code"
 
@@ -112,24 +113,24 @@ def test_caches_are_told_of_every_piece(
     monkeypatch.setattr(
         "vcpu_scenario.machine.real.caches.synchronise", lambda _, length: told.append(length)
     )
-    machine.set_user_memory_region(Memslot(0x4000_0000, 0x1000))
-    machine.set_user_memory_region(Memslot(0x4000_1000, 0x1000))
-    machine.write_memory(0x4000_0FFC, bytes(12))
-    machine.read_memory(0x4000_0FFC, 5)
+    machine.memory.add(Memslot(0x4000_0000, 0x1000))
+    machine.memory.add(Memslot(0x4000_1000, 0x1000))
+    machine.memory.write(0x4000_0FFC, bytes(12))
+    machine.memory.read(0x4000_0FFC, 5)
     assert told == [4, 8, 4, 1]
 
 
 def test_memory_that_no_slot_has_is_refused(machine: RealMachine) -> None:
-    machine.set_user_memory_region(Memslot(0x4000_0000, 0x1000))
+    machine.memory.add(Memslot(0x4000_0000, 0x1000))
     with pytest.raises(KvmError, match="0x40001000: no memslot"):
-        machine.write_memory(0x4000_0FFF, b"ab")
+        machine.memory.write(0x4000_0FFF, b"ab")
     with pytest.raises(KvmError, match="0x3fffffff: no memslot"):
-        machine.read_memory(0x3FFF_FFFF, 1)
+        machine.memory.read(0x3FFF_FFFF, 1)
 
 
 def test_a_slot_that_cannot_be_mapped_is_refused(machine: RealMachine) -> None:
     with pytest.raises(KvmError) as refused:
-        machine.set_user_memory_region(Memslot(0x4000_0000, 1 << 62))
+        machine.memory.add(Memslot(0x4000_0000, 1 << 62))
     assert refused.value.errno in (errno.ENOMEM, errno.EINVAL)
 
 
@@ -193,15 +194,15 @@ def test_the_vcpu_is_the_preferred_target_with_psci_as_asked(
 
 
 def test_eventfds_count_what_was_signalled(kvm: FakeKvm, machine: RealMachine) -> None:
-    machine.add_ioeventfd(Ioeventfd(0x0A00_0000, 4, 0))
-    machine.add_ioeventfd(Ioeventfd(0x0A00_0008, 0))
+    machine.ioeventfds.add(Ioeventfd(0x0A00_0000, 4, 0))
+    machine.ioeventfds.add(Ioeventfd(0x0A00_0008, 0))
     first, second = kvm.of("KVM_IOEVENTFD")
     assert (first["addr"], first["len"], first["datamatch"]) == (0x0A00_0000, 4, 0)
     assert (first["flags"], second["flags"], second["len"]) == (1, 0, 0)
     os.eventfd_write(first["fd"], 2)
-    assert machine.eventfd_counts() == (2, 0)
+    assert machine.ioeventfds.counts() == (2, 0)
     os.eventfd_write(first["fd"], 1)
-    assert machine.eventfd_counts() == (3, 0)
+    assert machine.ioeventfds.counts() == (3, 0)
 
 
 def test_a_doorbell_that_is_put_back_is_taken_away_by_its_new_eventfd(
@@ -209,8 +210,8 @@ def test_a_doorbell_that_is_put_back_is_taken_away_by_its_new_eventfd(
 ) -> None:
     doorbell = Ioeventfd(0x0A00_0000, 4)
     for _ in range(2):
-        machine.add_ioeventfd(doorbell)
-        machine.remove_ioeventfd(doorbell)
+        machine.ioeventfds.add(doorbell)
+        machine.ioeventfds.remove(doorbell)
     added, removed, again, removed_again = (one["fd"] for one in kvm.of("KVM_IOEVENTFD"))
     assert (removed, removed_again) == (added, again)
 
@@ -239,7 +240,7 @@ def test_what_else_the_vmm_does_reaches_the_kernel(kvm: FakeKvm, machine: RealMa
     machine.set_mp_state(abi.KVM_MP_STATE_STOPPED)
     machine.set_guest_debug(abi.kvm_guest_debug(control=3))
     machine.set_vcpu_events(abi.kvm_vcpu_events(ext_dabt_pending=1))
-    machine.add_coalesced_zone(0x0B00_0000, 0x100)
+    machine.zones.add(0x0B00_0000, 0x100)
     assert kvm.of("KVM_IRQ_LINE") == [{"irq": 0x0100_0020, "level": 1}]
     assert kvm.of("KVM_SET_MP_STATE") == [{"mp_state": 5}]
     assert kvm.of("KVM_SET_GUEST_DEBUG")[0]["control"] == 3
@@ -290,7 +291,7 @@ def test_closing_gives_the_signal_and_the_files_back(kvm: FakeKvm) -> None:
     handler = signal.getsignal(signal.SIGALRM)
     before = len(os.listdir("/proc/self/fd"))
     made = RealMachine(os.devnull)
-    made.add_ioeventfd(Ioeventfd(0x0A00_0000, 4))
+    made.ioeventfds.add(Ioeventfd(0x0A00_0000, 4))
     assert signal.getsignal(signal.SIGALRM) is not handler
     made.close()
     del made
@@ -315,15 +316,15 @@ def test_a_vgic_is_created_alone_and_its_attributes_are_asked_for(
 def test_a_gsi_has_one_eventfd_that_raises_it_and_one_that_tells_of_its_end(
     kvm: FakeKvm, machine: RealMachine
 ) -> None:
-    machine.add_irqfd(Irqfd(8, resample=True))
-    machine.add_irqfd(Irqfd(9))
-    machine.remove_irqfd(8)
+    machine.irqfds.add(Irqfd(8, resample=True))
+    machine.irqfds.add(Irqfd(9))
+    machine.irqfds.remove(8)
     first, second, removed = kvm.of("KVM_IRQFD")
     assert (first["gsi"], first["flags"], second["flags"], removed["flags"]) == (8, 2, 0, 1)
     assert first["fd"] == removed["fd"] != second["fd"]
     os.eventfd_write(first["resamplefd"], 2)
-    assert (machine.resamples(8), machine.resamples(8)) == (2, 0)
-    machine.signal_irqfd(9)
+    assert (machine.irqfds.resamples(8), machine.irqfds.resamples(8)) == (2, 0)
+    machine.irqfds.signal(9)
     assert os.eventfd_read(second["fd"]) == 1
 
 

@@ -12,7 +12,7 @@ import pytest
 from vcpu_scenario.kernels.table import Kernel, with_rules
 from vcpu_scenario.kernels.table import kernel as known
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
-from vcpu_scenario.machine.interface import KvmError, NotModelled
+from vcpu_scenario.machine.errors import KvmError, NotModelled
 from vcpu_scenario.running.causes import run_as
 from vcpu_scenario.survey import Answer, GetRegister, ListRegisters, PutRegister, Survey
 from vcpu_scenario.vmm import surveyor

@@ -14,7 +14,7 @@ from vcpu_scenario.api import load
 from vcpu_scenario.cli import main
 from vcpu_scenario.kernels.table import Kernel, kernel
 from vcpu_scenario.language.model import ScenarioCase
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.report.history import WIDTH, document, markdown, text
 from vcpu_scenario.report.styled import plain
 from vcpu_scenario.trace import Exit, Trace

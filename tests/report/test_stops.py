@@ -14,7 +14,7 @@ from vcpu_scenario.api import load
 from vcpu_scenario.cli import main
 from vcpu_scenario.course import Course, End
 from vcpu_scenario.language.model import ScenarioCase
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.report.stops import document, text
 from vcpu_scenario.report.stops_html import page
 from vcpu_scenario.report.styled import coloured, plain

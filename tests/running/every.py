@@ -18,7 +18,7 @@ from typing import Final
 from vcpu_scenario.kernels.release import KNOWN_RELEASES
 from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.language import ScenarioCase
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.running import causes as c
 from vcpu_scenario.running.select import Selection, find, load_all
 

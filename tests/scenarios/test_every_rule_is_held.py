@@ -15,7 +15,7 @@ from vcpu_scenario.kernels.release import KNOWN_RELEASES, VARIANTS, parse_range,
 from vcpu_scenario.kernels.rules import BY_NAME, RULES, Rule
 from vcpu_scenario.kernels.table import kernel, with_rules
 from vcpu_scenario.language import ScenarioCase
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.running.causes import run_as
 from vcpu_scenario.running.execute import judged
 

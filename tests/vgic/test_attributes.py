@@ -11,7 +11,7 @@ from vcpu_scenario.ioctls import CreateDevice, Irqfd
 from vcpu_scenario.kvm import vgicattrs as attrs
 from vcpu_scenario.kvm.deviceattrs import VCPU_SHIFT
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
-from vcpu_scenario.machine.interface import KvmError, NotModelled
+from vcpu_scenario.machine.errors import KvmError, NotModelled
 
 DIST: Final = attrs.KVM_DEV_ARM_VGIC_GRP_DIST_REGS
 REDIST: Final = attrs.KVM_DEV_ARM_VGIC_GRP_REDIST_REGS
@@ -129,8 +129,8 @@ def test_the_cpu_interface_of_a_gicv2_has_its_identity() -> None:
 
 
 def test_an_irqfd_beyond_the_spis_raises_nothing(gicv3: EmulatedMachine) -> None:
-    gicv3.add_irqfd(Irqfd(64))
-    gicv3.signal_irqfd(64)
+    gicv3.irqfds.add(Irqfd(64))
+    gicv3.irqfds.signal(64)
     assert gicv3.get_vgic_attr(DIST, 0x204) == gicv3.get_vgic_attr(DIST, 0x208) == 0
 
 
@@ -148,10 +148,10 @@ def test_routes_of_gsis_before_the_vgic_is_initialised_are_those_of_its_pins_aft
     machine = create("6.12")
     machine.vcpu_init(("psci_0_2",))
     machine.create_vgic(3)
-    machine.set_gsi_routing([(8, 9)])
+    machine.irqfds.route([(8, 9)])
     machine.set_vgic_attr(4, 0, None)
-    machine.add_irqfd(Irqfd(8))
-    machine.signal_irqfd(8)
+    machine.irqfds.add(Irqfd(8))
+    machine.irqfds.signal(8)
     assert machine.get_vgic_attr(DIST, 0x204) == 1 << 8
     machine.close()
 

@@ -23,7 +23,7 @@ from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import id_of
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.machine.real.lab import Lab, LabOptions
 from vcpu_scenario.running.targets.real import booting
 from vcpu_scenario.vmm.stepping import step_through

@@ -125,9 +125,9 @@ def test_a_breakpoint_that_is_written_over_is_not_put_back() -> None:
     set_up(machine, CASE)
     one = asker_of(machine, replace(CASE, vmm="qemu"), Bus(CASE))
     list(one.do(WriteMemory(LOAD, OTHER_BRK + BRK)))
-    assert machine.read_memory(LOAD, 8) == OTHER_BRK + BRK
+    assert machine.memory.read(LOAD, 8) == OTHER_BRK + BRK
     list(one.do(WriteMemory(LOAD, bytes(8))))
-    assert machine.read_memory(LOAD, 8) == bytes(8)
+    assert machine.memory.read(LOAD, 8) == bytes(8)
     machine.close()
 
 

@@ -23,7 +23,7 @@ from vcpu_scenario.ioctls import GetDirtyLog, Into, RestoreSnapshot, SetMemoryRe
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language import loads
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.source import InvalidScenario
 from vcpu_scenario.trace import Ending, Trace
 from vcpu_scenario.vmm.loop import run_case

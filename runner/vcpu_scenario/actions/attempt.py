@@ -8,7 +8,8 @@ from typing import Any, Final
 from vcpu_scenario.actions.kind import Kind, Name, Unwritable
 from vcpu_scenario.case import Action, Attempt
 from vcpu_scenario.kvm.errnos import errno_name, errno_word
-from vcpu_scenario.machine.interface import KvmError, Lacking, Machine, NotRefused
+from vcpu_scenario.machine.errors import KvmError, Lacking, NotRefused
+from vcpu_scenario.machine.interface import Machine
 
 KEY: Final = "errno"
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from vcpu_scenario.actions.kind import Node, Reader
 from vcpu_scenario.kvm.deviceattrs import VCPU_SHIFT, Group, Groups, group_of
 from vcpu_scenario.kvm.vgicattrs import VCPUS_MOST
-from vcpu_scenario.machine.interface import Unexpected
+from vcpu_scenario.machine.errors import Unexpected
 
 _LOW: Final = (1 << VCPU_SHIFT) - 1
 _HIGH: Final = (1 << 64) - 1

@@ -165,7 +165,7 @@ KINDS: Final = (
         },
         read=_read_routing,
         write=_write_routing,
-        perform=lambda machine, action: machine.set_gsi_routing(action.routes),
+        perform=lambda machine, action: machine.irqfds.route(action.routes),
         words=_routing_words,
     ),
 )

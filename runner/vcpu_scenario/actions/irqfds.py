@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from vcpu_scenario.actions.kind import Kind, Node, Reader
 from vcpu_scenario.ioctls import Irqfd, ReadResamples, RemoveIrqfd, SignalIrqfd
-from vcpu_scenario.machine.interface import Machine, Unexpected
+from vcpu_scenario.machine.errors import Unexpected
+from vcpu_scenario.machine.interface import Machine
 
 _HIGHEST: Final = 0xFFFF
 _GSI: Final = {
@@ -42,7 +43,7 @@ def _write_resampled(action: ReadResamples) -> dict[str, Any]:
 
 
 def _resampled(machine: Machine, action: ReadResamples) -> None:
-    found = machine.resamples(action.gsi)
+    found = machine.irqfds.resamples(action.gsi)
     if action.count is not None and found != action.count:
         raise Unexpected(
             f"the resamplefd of gsi {action.gsi} gave {found}, expected {action.count}"
@@ -75,7 +76,7 @@ KINDS: Final = (
         },
         read=_read_irqfd,
         write=_write_irqfd,
-        perform=lambda machine, action: machine.add_irqfd(action),
+        perform=lambda machine, action: machine.irqfds.add(action),
         words=lambda action, name: (
             f"KVM_IRQFD gsi {action.gsi}{' resample' if action.resample else ''}"
         ),
@@ -85,7 +86,7 @@ KINDS: Final = (
         schema={"remove_irqfd": _schema("KVM_IRQFD with KVM_IRQFD_FLAG_DEASSIGN.")},
         read=lambda key, node, reader: [RemoveIrqfd(_gsi(dict(reader.entries(node)), reader))],
         write=lambda action: {"remove_irqfd": {"gsi": action.gsi}},
-        perform=lambda machine, action: machine.remove_irqfd(action.gsi),
+        perform=lambda machine, action: machine.irqfds.remove(action.gsi),
         words=lambda action, name: f"KVM_IRQFD deassign gsi {action.gsi}",
     ),
     Kind(
@@ -93,7 +94,7 @@ KINDS: Final = (
         schema={"signal_irqfd": _schema("The VMM writes to the eventfd that it has for this gsi.")},
         read=lambda key, node, reader: [SignalIrqfd(_gsi(dict(reader.entries(node)), reader))],
         write=lambda action: {"signal_irqfd": {"gsi": action.gsi}},
-        perform=lambda machine, action: machine.signal_irqfd(action.gsi),
+        perform=lambda machine, action: machine.irqfds.signal(action.gsi),
         words=lambda action, name: f"write to the irqfd of gsi {action.gsi}",
     ),
     Kind(

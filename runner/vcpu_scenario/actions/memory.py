@@ -29,7 +29,7 @@ KINDS: Final = (
         },
         read=_read_write,
         write=lambda action: {"write": {"at": action.addr, "hex": action.data.hex(" ")}},
-        perform=lambda machine, action: machine.write_memory(action.addr, action.data),
+        perform=lambda machine, action: machine.memory.write(action.addr, action.data),
         words=lambda action, name: f"writes {action.data.hex(' ')} to {name(action.addr)}",
     ),
     Kind(
@@ -42,7 +42,7 @@ KINDS: Final = (
         },
         read=lambda key, node, reader: [AddMemslot(reader.new_slot(node))],
         write=lambda action: {"add_memory": slot_entry(action.slot)},
-        perform=lambda machine, action: machine.set_user_memory_region(action.slot),
+        perform=lambda machine, action: machine.memory.add(action.slot),
         words=lambda action, name: (
             f"KVM_SET_USER_MEMORY_REGION {action.slot.base:#x}+{action.slot.size:#x}"
         ),

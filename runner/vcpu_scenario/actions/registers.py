@@ -9,7 +9,8 @@ from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, bare, number
 from vcpu_scenario.case import SetRegister, SkipInstruction
 from vcpu_scenario.ioctls import GetRegWritableMasks
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FEATURE_IDS, id_of, name_of_id
-from vcpu_scenario.machine.interface import Machine, Unexpected
+from vcpu_scenario.machine.errors import Unexpected
+from vcpu_scenario.machine.interface import Machine
 
 _PC: Final = CORE_REGISTERS["pc"]
 

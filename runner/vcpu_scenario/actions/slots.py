@@ -17,7 +17,8 @@ from vcpu_scenario.ioctls import (
     SetMemoryRegion,
 )
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.interface import Machine, Unexpected
+from vcpu_scenario.machine.errors import Unexpected
+from vcpu_scenario.machine.interface import Machine
 
 _HIGH: Final = (1 << 64) - 1
 _SLOTS: Final = 0xFFFF
@@ -111,7 +112,7 @@ def _write_log(action: GetDirtyLog) -> dict[str, Any]:
 
 
 def _get_log(machine: Machine, action: GetDirtyLog) -> None:
-    found = machine.get_dirty_log(action.slot)
+    found = machine.memory.dirty_log(action.slot)
     if action.pages is not None and found != action.pages:
         pages, wanted = (", ".join(map(str, some)) or "none" for some in (found, action.pages))
         what = f"KVM_GET_DIRTY_LOG slot {action.slot}"
@@ -154,7 +155,7 @@ def _write_eventfd(action: RemoveIoeventfd) -> dict[str, Any]:
 
 
 def _remove_eventfd(machine: Machine, action: RemoveIoeventfd) -> None:
-    machine.remove_ioeventfd(Ioeventfd(action.addr, action.len, action.match))
+    machine.ioeventfds.remove(Ioeventfd(action.addr, action.len, action.match))
 
 
 def _read_zone(key: str, node: Node, reader: Reader) -> Iterable[RemoveCoalescedZone]:
@@ -200,7 +201,7 @@ KINDS: Final = (
         },
         read=_read_region,
         write=_write_region,
-        perform=lambda machine, action: machine.set_memory_region(action),
+        perform=lambda machine, action: machine.memory.set_region(action),
         words=_region_words,
     ),
     Kind(
@@ -221,7 +222,7 @@ KINDS: Final = (
         },
         read=_read_mapping,
         write=lambda action: {"host_mapping": {"slot": action.slot, "access": action.access}},
-        perform=lambda machine, action: machine.set_host_mapping(action.slot, action.access),
+        perform=lambda machine, action: machine.memory.set_access(action.slot, action.access),
         words=lambda action, name: f"{_CALLS[action.access]} of the memory of slot {action.slot}",
     ),
     Kind(
@@ -254,7 +255,7 @@ KINDS: Final = (
         },
         read=_read_clear,
         write=_write_clear,
-        perform=lambda machine, action: machine.clear_dirty_log(action),
+        perform=lambda machine, action: machine.memory.clear_dirty_log(action),
         words=lambda action, name: (
             f"KVM_CLEAR_DIRTY_LOG slot {action.slot}, {action.count} pages from {action.first}"
         ),
@@ -287,7 +288,7 @@ KINDS: Final = (
         },
         read=_read_zone,
         write=lambda action: {"remove_coalesced": {"at": action.addr, "size": action.size}},
-        perform=lambda machine, action: machine.remove_coalesced_zone(action.addr, action.size),
+        perform=lambda machine, action: machine.zones.remove(action.addr, action.size),
         words=lambda action, name: (
             f"KVM_UNREGISTER_COALESCED_MMIO {name(action.addr)}+{action.size:#x}"
         ),

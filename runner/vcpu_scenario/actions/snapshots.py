@@ -12,7 +12,8 @@ from typing import Any, Final, NoReturn, get_args
 from vcpu_scenario.actions.kind import Kind, Node, Reader
 from vcpu_scenario.ioctls import Into, RestoreSnapshot, TakeSnapshot
 from vcpu_scenario.kvm.errnos import errno_name, errno_word
-from vcpu_scenario.machine.interface import Machine, Unsupported
+from vcpu_scenario.machine.errors import Unsupported
+from vcpu_scenario.machine.interface import Machine
 
 _INTO: Final = get_args(Into)
 _PLACES: Final[dict[str, str]] = {"new_vm": "a new VM", "same_vm": "the same VM"}

@@ -10,7 +10,8 @@ from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, Unwritable
 from vcpu_scenario.case import InitVcpu, RunVcpu, SetIrqLine, SetMpState, SetVcpuEvents
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.features import FEATURES
-from vcpu_scenario.machine.interface import Machine, initialising
+from vcpu_scenario.machine.errors import initialising
+from vcpu_scenario.machine.interface import Machine
 
 # -- interrupt lines ------------------------------------------------------------------------------
 

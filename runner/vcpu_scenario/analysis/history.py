@@ -15,7 +15,7 @@ from vcpu_scenario.host.signals import is_interruption
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.kernels.rules import RULES
 from vcpu_scenario.kernels.table import kernel, with_rules
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.verdict.overrun import up_to_its_last_brk
 from vcpu_scenario.verdict.traces import Comparison, compare_traces

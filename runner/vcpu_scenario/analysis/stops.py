@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from vcpu_scenario.arm64.esr import STEP_COMPLETE
 from vcpu_scenario.course import Course, End, Landing, Point, Why
 from vcpu_scenario.kernels.release import parse_release
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.trace import Stop, StopReason
 from vcpu_scenario.verdict.records import Place, StopFinding
 from vcpu_scenario.verdict.result import guest_of

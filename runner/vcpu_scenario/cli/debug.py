@@ -140,7 +140,7 @@ def _stub(case: ScenarioCase, vmm: str, *, strict: bool) -> tuple[Stub, Checkpoi
     from vcpu_scenario.debugger.monitor import Monitor
     from vcpu_scenario.debugger.stub import Stub
     from vcpu_scenario.machine.emulated.machine import create
-    from vcpu_scenario.machine.interface import KvmError, NotModelled, Unsupported
+    from vcpu_scenario.machine.errors import KvmError, NotModelled, Unsupported
     from vcpu_scenario.vmm.session import Session
 
     try:

@@ -13,7 +13,7 @@ from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, destination, paint, wants_colour
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.course import Course, End, Recorded
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.running.select import Selection
 from vcpu_scenario.vmm.vmms import VMMS
 

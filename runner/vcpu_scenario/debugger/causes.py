@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from vcpu_scenario.debugger.finer import state_of
 from vcpu_scenario.kernels.table import Kernel, kernel, with_rules
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine
-from vcpu_scenario.machine.interface import KvmError, NotModelled
+from vcpu_scenario.machine.errors import KvmError, NotModelled
 from vcpu_scenario.running.causes import Asked
 from vcpu_scenario.vmm.session import Session
 

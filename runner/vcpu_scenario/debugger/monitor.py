@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from vcpu_scenario.case import SetIrqLine
 from vcpu_scenario.expectation import Expectation
-from vcpu_scenario.machine.interface import KvmError, NotModelled
+from vcpu_scenario.machine.errors import KvmError, NotModelled
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.verdict.result import Result, Verdict, guest_of

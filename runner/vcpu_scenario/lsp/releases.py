@@ -12,7 +12,7 @@ from vcpu_scenario.expectation import ExpectedExit
 from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.kvm.registers import reg_id
 from vcpu_scenario.language.model import Scenario, ScenarioCase
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.report.beside import Beside, beside
 from vcpu_scenario.report.cite import Citations
 from vcpu_scenario.report.markdown import escaped

@@ -25,79 +25,78 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Inside
 
 
-class KvmError(Exception):
-    """The kernel refused an ioctl: ``errno`` and what was asked of it."""
+class Memory(Protocol):
+    """The memslots, by their numbers, and the VMM's memory behind them."""
 
-    def __init__(self, errno: int, what: str) -> None:
-        super().__init__(errno, what)
-        self.errno = errno
-        self.what = what
+    def add(self, slot: Memslot) -> None:
+        """A slot of the set-up: they have their numbers in the order they came, from 0."""
+        ...
 
+    def set_region(self, asked: SetMemoryRegion) -> None:
+        """``KVM_SET_USER_MEMORY_REGION`` of a slot by its number."""
+        ...
 
-def enabling(cap: str) -> str:
-    """:attr:`KvmError.what` where ``KVM_ENABLE_CAP`` is refused; a trace's ``error`` begins so."""
-    return f"cap {cap}"
+    def regions(self) -> tuple[SetMemoryRegion, ...]:
+        """The slots that there are, as they were asked for last."""
+        ...
 
+    def set_access(self, number: int, access: Access) -> None:
+        """Changes what the VMM's own mapping of a slot's memory lets through."""
+        ...
 
-def initialising(features: Sequence[str], target: int | None = None, bits: int = 0) -> str:
-    """:attr:`KvmError.what` where ``KVM_ARM_VCPU_INIT`` is refused."""
-    words = [*features]
-    if bits:
-        words.append(f"features {bits:#x}")
-    if target is not None:
-        words.append(f"target {target}")
-    return " ".join(("KVM_ARM_VCPU_INIT", *words))
+    def dirty_log(self, number: int) -> tuple[int, ...]:
+        """``KVM_GET_DIRTY_LOG``: the pages that were written, by their numbers in the slot."""
+        ...
 
+    def clear_dirty_log(self, asked: ClearDirtyLog) -> None: ...
 
-def is_of_enabling(error: str) -> bool:
-    """Whether a trace's ``error`` says that ``KVM_ENABLE_CAP`` was refused."""
-    return error.startswith(enabling(""))
+    def write(self, ipa: int, data: bytes) -> None:
+        """Writes guest memory through the VMM's own mapping, also into read-only slots."""
+        ...
 
-
-class NotRefused(Exception):
-    """The kernel did ``what`` it was expected to refuse, or refused it in another way."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
+    def read(self, ipa: int, length: int) -> bytes: ...
 
 
-class Unexpected(Exception):
-    """The kernel answered an ioctl with something else than was expected of it: ``what`` says
-    the ioctl, the expectation and the answer."""
+class Ioeventfds(Protocol):
+    """``KVM_IOEVENTFD``, and an eventfd for each."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
+    def add(self, ioeventfd: Ioeventfd) -> None: ...
 
+    def remove(self, ioeventfd: Ioeventfd) -> None: ...
 
-class Unsupported(Exception):
-    """This machine cannot do what the case asks (not: the kernel refused it). A skip."""
-
-
-class Lacking(Unsupported):
-    """The kernel does not have what an ioctl asks for, and refuses it with ``errno``: a skip that
-    says so, but for whoever expects the refusal."""
-
-    def __init__(self, errno: int, what: str) -> None:
-        super().__init__(f"this kernel has no {what}")
-        self.errno = errno
-        self.what = what
+    def counts(self) -> tuple[int, ...]:
+        """How often each was signalled, in the order they were added."""
+        ...
 
 
-class NotModelled(Exception):
-    """The emulated machine comes to what it does not model: ``what`` names it, with its value.
+class CoalescedZones(Protocol):
+    """The zones whose writes KVM keeps in the coalesced MMIO ring."""
 
-    The run ends there with a verdict of its own. Not: the kernel refused it; not: no such machine
-    can do it.
-    """
+    def add(self, addr: int, size: int) -> None: ...
 
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
+    def remove(self, addr: int, size: int) -> None: ...
 
-    def __str__(self) -> str:
-        return f"not modelled: {self.what}"
+
+class Irqfds(Protocol):
+    """``KVM_IRQFD``, with the eventfds that the VMM has for each gsi."""
+
+    def add(self, irqfd: Irqfd) -> None: ...
+
+    def remove(self, gsi: int) -> None:
+        """Takes the eventfd of ``gsi`` off."""
+        ...
+
+    def signal(self, gsi: int) -> None:
+        """Writes to the eventfd of ``gsi``; its effect has come when this returns."""
+        ...
+
+    def resamples(self, gsi: int) -> int:
+        """How often resampling has signalled the VMM for ``gsi`` since this was asked last."""
+        ...
+
+    def route(self, routes: Sequence[tuple[int, int]]) -> None:
+        """``KVM_SET_GSI_ROUTING``: (gsi, pin of the vGIC) for each."""
+        ...
 
 
 class Machine(Protocol):
@@ -114,31 +113,22 @@ class Machine(Protocol):
         """The coalesced MMIO ring."""
         ...
 
+    @property
+    def memory(self) -> Memory: ...
+
+    @property
+    def ioeventfds(self) -> Ioeventfds: ...
+
+    @property
+    def zones(self) -> CoalescedZones: ...
+
+    @property
+    def irqfds(self) -> Irqfds: ...
+
     def enable_cap(self, cap: str) -> None:
         """``KVM_ENABLE_CAP`` on the VM, by the capability's name in lower case without
         ``kvm_cap_``: ``arm_nisv_to_user``, ``arm_system_suspend``."""
         ...
-
-    def set_user_memory_region(self, slot: Memslot) -> None: ...
-
-    def set_memory_region(self, asked: SetMemoryRegion) -> None:
-        """``KVM_SET_USER_MEMORY_REGION`` of a slot by its number. Those of
-        :meth:`set_user_memory_region` have theirs in the order they came, from 0."""
-        ...
-
-    def set_host_mapping(self, slot: int, access: Access) -> None:
-        """Changes what the VMM's own mapping of a slot's memory lets through."""
-        ...
-
-    def get_dirty_log(self, slot: int) -> tuple[int, ...]:
-        """``KVM_GET_DIRTY_LOG``: the pages that were written, by their numbers in the slot."""
-        ...
-
-    def clear_dirty_log(self, asked: ClearDirtyLog) -> None: ...
-
-    def remove_ioeventfd(self, ioeventfd: Ioeventfd) -> None: ...
-
-    def remove_coalesced_zone(self, addr: int, size: int) -> None: ...
 
     def set_smccc_filter(self, asked: SetSmcccFilter) -> None:
         """:class:`Unsupported` where the kernel has no such filter."""
@@ -189,26 +179,6 @@ class Machine(Protocol):
         """``KVM_SET_DEVICE_ATTR`` of the ITS; the address of a value that is None is NULL."""
         ...
 
-    def set_gsi_routing(self, routes: Sequence[tuple[int, int]]) -> None:
-        """``KVM_SET_GSI_ROUTING``: (gsi, pin of the vGIC) for each."""
-        ...
-
-    def add_irqfd(self, irqfd: Irqfd) -> None:
-        """``KVM_IRQFD``, with the eventfd that the VMM has for its gsi."""
-        ...
-
-    def remove_irqfd(self, gsi: int) -> None:
-        """``KVM_IRQFD`` that takes the eventfd of ``gsi`` off."""
-        ...
-
-    def signal_irqfd(self, gsi: int) -> None:
-        """Writes to the eventfd of ``gsi``; its effect has come when this returns."""
-        ...
-
-    def resamples(self, gsi: int) -> int:
-        """How often resampling has signalled the VMM for ``gsi`` since this was asked last."""
-        ...
-
     def ask_cap(self, asked: EnableCap) -> None:
         """``KVM_ENABLE_CAP`` of a capability by its number."""
         ...
@@ -257,20 +227,6 @@ class Machine(Protocol):
         """``KVM_GET_MP_STATE``."""
         ...
 
-    def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None: ...
-
-    def add_coalesced_zone(self, addr: int, size: int) -> None: ...
-
-    def eventfd_counts(self) -> tuple[int, ...]:
-        """How often each ioeventfd was signalled, in the order they were added."""
-        ...
-
-    def write_memory(self, ipa: int, data: bytes) -> None:
-        """Write guest memory through the VMM's own mapping, also into read-only slots."""
-        ...
-
-    def read_memory(self, ipa: int, length: int) -> bytes: ...
-
     def get_one_reg(self, reg_id: int) -> int: ...
 
     def get_regs(self, reg_ids: Sequence[int]) -> list[int]:
@@ -294,10 +250,6 @@ class Machine(Protocol):
         ...
 
     def set_mp_state(self, state: int) -> None: ...
-
-    def memory_regions(self) -> tuple[SetMemoryRegion, ...]:
-        """The memory slots that there are, as they were asked for last."""
-        ...
 
     def sibling(self) -> Machine:
         """A new VM of the same kernel on the same CPU, which the caller closes before this one."""

@@ -18,7 +18,7 @@ from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kernels.rules import RULES
 from vcpu_scenario.kernels.table import CAPABILITY_RULES, Kernel, kernel, with_rules
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.trace import Ending, Trace
 from vcpu_scenario.verdict.records import END, Cause, Kind, Mismatch
 from vcpu_scenario.verdict.traces import first_other_exit
@@ -44,7 +44,7 @@ _ORDER: Final[Mapping[str, int]] = {rule.name: place for place, rule in enumerat
 def causes(case: Case, kernel_name: str) -> tuple[Cause, ...]:
     """The causes of the run of ``case`` as ``kernel_name``, those of early exits first.
 
-    Raises :class:`~vcpu_scenario.machine.interface.Unsupported` where the machine cannot run it,
+    Raises :class:`~vcpu_scenario.machine.errors.Unsupported` where the machine cannot run it,
     and :class:`~vcpu_scenario.kernels.table.UnknownKernel`.
     """
     own = kernel(kernel_name)

@@ -20,7 +20,7 @@ from vcpu_scenario.interchange.cases import load_case
 from vcpu_scenario.interchange.courses import dump_course, dump_recorded, load_steps
 from vcpu_scenario.interchange.surveys import dump_answers, load_survey
 from vcpu_scenario.interchange.traces import dump_trace
-from vcpu_scenario.machine.interface import KvmError, Unsupported
+from vcpu_scenario.machine.errors import KvmError, Unsupported
 from vcpu_scenario.machine.real import mailbox, program
 from vcpu_scenario.machine.real.machine import RealMachine
 from vcpu_scenario.machine.real.opening import NoKvmError

@@ -16,7 +16,8 @@ from vcpu_scenario.actions import perform
 from vcpu_scenario.case import Action, Case, GuestDebug, SetGuestDebug, WriteMemory
 from vcpu_scenario.course import Point
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.interface import Machine, Unsupported
+from vcpu_scenario.machine.errors import Unsupported
+from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Deed, Exit, GuestException, StopReason
 from vcpu_scenario.vmm.debugger import Asked, reason_of, stepping, words_of
 from vcpu_scenario.vmm.devices import Bus
@@ -47,7 +48,7 @@ class Asker(Protocol):
     """``asked`` is what KVM is asked for now, with the VMM's own breakpoints; ``kicks`` and
     ``runs_at_pause`` are as :class:`~vcpu_scenario.vmm.vmms.base.Vmm` has them.
 
-    What acts gives what was done, and raises :class:`~vcpu_scenario.machine.interface.KvmError`
+    What acts gives what was done, and raises :class:`~vcpu_scenario.machine.errors.KvmError`
     where the kernel refuses it, :class:`VmmEnds` where the VMM does.
     """
 
@@ -209,7 +210,7 @@ class Attached:
         new = [addr for addr in brks if addr not in vmm.software]
         data = bytearray(write.data)
         for addr in brks:
-            there = self._machine.read_memory(addr, len(BRK))
+            there = self._machine.memory.read(addr, len(BRK))
             data[addr - write.addr : addr - write.addr + len(BRK)] = there
         if len(brks) * len(BRK) != len(data):
             perform(self._machine, WriteMemory(write.addr, bytes(data)))
@@ -232,7 +233,7 @@ def asker_of(machine: Machine, case: Case, bus: Bus) -> Asker:
     """The one for ``case``, whose VM is set up: of several vCPUs that for the first.
 
     Raises KeyError for a VMM that is not known, and
-    :class:`~vcpu_scenario.machine.interface.Unsupported` where a debugger would have several vCPUs.
+    :class:`~vcpu_scenario.machine.errors.Unsupported` where a debugger would have several vCPUs.
     """
     if case.vmm == PLAIN:
         return Itself(machine)

@@ -8,7 +8,7 @@ from typing import Final
 
 from vcpu_scenario.case import Limits
 from vcpu_scenario.kvm.errnos import errno_name
-from vcpu_scenario.machine.interface import KvmError, NotRefused, Unexpected
+from vcpu_scenario.machine.errors import KvmError, NotRefused, Unexpected
 from vcpu_scenario.trace import Ending, Exit
 from vcpu_scenario.vmm.attached import VmmEnds
 

@@ -21,7 +21,8 @@ from vcpu_scenario.case import (
 from vcpu_scenario.ioctls import RestoreSnapshot, TakeSnapshot
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, id_of
-from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled
+from vcpu_scenario.machine.errors import KvmError, NotModelled
+from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import (
     Answer,
     Deed,
@@ -320,11 +321,11 @@ class _Run:
         case, machine = self.case, self.machine
         return Trace(
             exits=tuple(self.exits),
-            eventfd=machine.eventfd_counts() if case.ioeventfds else (),
+            eventfd=machine.ioeventfds.counts() if case.ioeventfds else (),
             ring=ring_of(machine.ring) if case.coalesced else None,
             final_regs={name: machine.get_one_reg(id_of(name)) for name in case.final_regs},
             reg_list=machine.reg_list() if case.lists_registers else None,
-            memory={addr: machine.read_memory(addr, length) for addr, length in case.peek},
+            memory={addr: machine.memory.read(addr, length) for addr, length in case.peek},
             output=self.bus.outputs(),
             ended=ended,
             refused=self.refused,

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from vcpu_scenario.case import Case, Memslot
-from vcpu_scenario.machine.interface import KvmError, Machine
+from vcpu_scenario.machine.errors import KvmError
+from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.walk import translate
 
@@ -103,13 +104,13 @@ class Memory:
         if self._ram(ipa) is None:
             return self._bus.read(ipa, length).to_bytes(8, "little")[:length]
         try:
-            return self._machine.read_memory(ipa, length)
+            return self._machine.memory.read(ipa, length)
         except KvmError:
             raise Unreachable(ipa) from None
 
     def _kvm_write(self, ipa: int, data: bytes) -> None:
         try:
-            self._machine.write_memory(ipa, data)
+            self._machine.memory.write(ipa, data)
         except KvmError:
             raise Unreachable(ipa) from None
 

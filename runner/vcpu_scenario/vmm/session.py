@@ -20,7 +20,8 @@ from vcpu_scenario.case import (
 )
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, SYSTEM_REGISTERS, id_of
-from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled, Unsupported
+from vcpu_scenario.machine.errors import KvmError, NotModelled, Unsupported
+from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Answer, Deed, Entry, Exit, GuestException
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.fields import fields_of
@@ -64,7 +65,7 @@ class Session:
 
     def __init__(self, machine: Machine, case: Case, vmm: str) -> None:
         """Sets ``machine`` up for ``case``, of which the debugger takes the place of what the
-        scenario asks of guest debug. Raises :class:`~vcpu_scenario.machine.interface.KvmError`
+        scenario asks of guest debug. Raises :class:`~vcpu_scenario.machine.errors.KvmError`
         where the kernel refuses, and KeyError for a VMM that is not in
         :data:`~vcpu_scenario.vmm.vmms.VMMS`."""
         self.machine: Final = machine
@@ -250,7 +251,7 @@ class Session:
         if (told := self.vmm.resets()) is not None:
             return told
         for load in self.case.loads:
-            self.machine.write_memory(load.addr, load.data)
+            self.machine.memory.write(load.addr, load.data)
         self.machine.vcpu_init(self.machine.features)  # which resets every register
         for name, value in self._initial.items():
             try:

@@ -12,14 +12,14 @@ from vcpu_scenario.machine.interface import Machine
 def set_up(machine: Machine, case: Case) -> None:
     """Makes the VM that ``case`` describes, but for guest debug.
 
-    Raises :class:`~vcpu_scenario.machine.interface.KvmError` where the kernel refuses.
+    Raises :class:`~vcpu_scenario.machine.errors.KvmError` where the kernel refuses.
     """
     for action in case.setup:
         perform(machine, action)
     for slot in case.slots:
-        machine.set_user_memory_region(slot)
+        machine.memory.add(slot)
     for load in case.loads:
-        machine.write_memory(load.addr, load.data)
+        machine.memory.write(load.addr, load.data)
     equip(machine, case)
     for name, value in case.regs:
         machine.set_one_reg(id_of(name), value)
@@ -35,9 +35,9 @@ def equip(machine: Machine, case: Case) -> None:
     if case.gic is not None:
         machine.create_gic(case.gic)
     for ioeventfd in case.ioeventfds:
-        machine.add_ioeventfd(ioeventfd)
+        machine.ioeventfds.add(ioeventfd)
     for zone in case.coalesced:
-        machine.add_coalesced_zone(zone.addr, zone.size)
+        machine.zones.add(zone.addr, zone.size)
 
 
 def _add_vcpus(machine: Machine, case: Case) -> None:

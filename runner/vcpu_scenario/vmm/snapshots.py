@@ -17,7 +17,8 @@ from vcpu_scenario.ioctls import RestoreSnapshot, SetMemoryRegion, SetVcpuAttr, 
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.kvm.registers import id_of, said
-from vcpu_scenario.machine.interface import KvmError, Machine, NotRefused, Unsupported
+from vcpu_scenario.machine.errors import KvmError, NotRefused, Unsupported
+from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.vmm.attached import PLAIN, VmmEnds
 from vcpu_scenario.vmm.setup import equip
 
@@ -54,8 +55,8 @@ class Snapshots:
     ) -> None:
         states = [_state_of(machine) for _ in _each(machine, self._case.vcpus, current)]
         memory = tuple(
-            (region, machine.read_memory(region.base, region.size))
-            for region in machine.memory_regions()
+            (region, machine.memory.read(region.base, region.size))
+            for region in machine.memory.regions()
         )
         self._kept[action.name] = Snapshot(tuple(states), memory, breakpoints)
 
@@ -87,10 +88,10 @@ def _into_new_vm(
     try:
         for region, data in snapshot.memory:
             # Bytes are written before the slot is logged: they are no writes of the guest's.
-            new.set_memory_region(replace(region, log_dirty=False))
-            new.write_memory(region.base, data)
+            new.memory.set_region(replace(region, log_dirty=False))
+            new.memory.write(region.base, data)
             if region.log_dirty:
-                new.set_memory_region(region)
+                new.memory.set_region(region)
         equip(new, case)
         _set_attributes(new, case)
         _restore(new, snapshot, action, current)
@@ -117,7 +118,7 @@ def _into_same_vm(
     machine: Machine, snapshot: Snapshot, action: RestoreSnapshot, current: int
 ) -> None:
     for region, data in snapshot.memory:
-        machine.write_memory(region.base, data)
+        machine.memory.write(region.base, data)
     for number in _each(machine, len(snapshot.vcpus), current):
         machine.vcpu_init(snapshot.vcpus[number].features)
     _restore(machine, snapshot, action, current)

@@ -16,7 +16,8 @@ from typing import Final, Protocol
 from vcpu_scenario.case import Case, GuestDebug, SetGuestDebug, WriteMemory
 from vcpu_scenario.course import Course, End, Landing, Point, Why
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.interface import KvmError, Machine, NotModelled
+from vcpu_scenario.machine.errors import KvmError, NotModelled
+from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Entry, Exit, GuestException, Trace
 from vcpu_scenario.vmm.debugger import stepping
 from vcpu_scenario.vmm.memory import Unreachable

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vcpu_scenario.actions import perform
 from vcpu_scenario.case import Limits, SetGuestDebug
-from vcpu_scenario.machine.interface import KvmError, Machine
+from vcpu_scenario.machine.errors import KvmError
+from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.survey import (
     Answer,
     Answers,
@@ -19,7 +20,7 @@ from vcpu_scenario.vmm.setup import set_up
 
 def do(machine: Machine, survey: Survey) -> Answers:
     """Sets ``machine`` up for the survey's case and asks. Raises
-    :class:`~vcpu_scenario.machine.interface.KvmError` where the kernel refuses the set-up."""
+    :class:`~vcpu_scenario.machine.errors.KvmError` where the kernel refuses the set-up."""
     set_up(machine, survey.case)
     debug = survey.case.debug
     for action in (*([] if debug is None else [SetGuestDebug(debug)]), *survey.case.before):

@@ -9,7 +9,7 @@ from vcpu_scenario.analysis.changes.records import Change, Found
 from vcpu_scenario.kernels.rules import RULES
 from vcpu_scenario.kernels.table import Kernel, kernel, with_rules
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine
-from vcpu_scenario.machine.interface import KvmError, NotModelled, Unsupported
+from vcpu_scenario.machine.errors import KvmError, NotModelled, Unsupported
 from vcpu_scenario.running.causes import run_as
 from vcpu_scenario.survey import Answer, Survey
 from vcpu_scenario.verdict.traces import compare_traces

@@ -6,16 +6,12 @@ from collections.abc import Mapping, Sequence
 from errno import EBADF, EINVAL, ENOENT
 from typing import Literal
 
-from vcpu_scenario.case import Gic, Ioeventfd, Memslot
-from vcpu_scenario.ioctls import Access as HostAccess
+from vcpu_scenario.case import Gic
 from vcpu_scenario.ioctls import (
-    ClearDirtyLog,
     CreateDevice,
     EnableCap,
     GetRegWritableMasks,
-    Irqfd,
     SetCounterOffset,
-    SetMemoryRegion,
     SetSmcccFilter,
 )
 from vcpu_scenario.kernels.hosts import lacks_gic, ranges_of_host
@@ -38,7 +34,6 @@ from vcpu_scenario.machine.emulated.kvm import (
     vcpuattrs,
     vgicdevice,
 )
-from vcpu_scenario.machine.emulated.kvm.bus import CoalescedZoneDevice
 from vcpu_scenario.machine.emulated.kvm.events import get_vcpu_events, set_vcpu_events
 from vcpu_scenario.machine.emulated.kvm.firstrun import DEAD, first_run
 from vcpu_scenario.machine.emulated.kvm.idregs import hardware_id_registers
@@ -56,11 +51,13 @@ from vcpu_scenario.machine.emulated.kvm.registers import (
     reset_unloaded,
 )
 from vcpu_scenario.machine.emulated.kvm.reset import vcpu_init
+from vcpu_scenario.machine.emulated.kvm.slots import Memslots
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
+from vcpu_scenario.machine.emulated.kvm.zones import CoalescedZones
 from vcpu_scenario.machine.emulated.seats import Seats
 from vcpu_scenario.machine.emulated.vcpurun import VcpuRun
-from vcpu_scenario.machine.interface import KvmError, NotModelled, Unsupported, enabling
+from vcpu_scenario.machine.errors import KvmError, NotModelled, Unsupported, enabling
 from vcpu_scenario.trace import Inside
 
 
@@ -74,8 +71,10 @@ class EmulatedMachine:
         self._on_cpu = VcpuRun(self._vcpu)
         self._seats: Seats | None = None
         self._registers = registers_of(kernel.behaviour)
-        self._ioeventfds = Ioeventfds(self._vcpu.bus)
-        self._irqfds = Irqfds(self._vcpu)
+        bus, filled = self._vcpu.bus, kernel.behaviour.coalesced_ring_filled
+        self.ioeventfds = Ioeventfds(bus)
+        self.zones = CoalescedZones(bus, self._vcpu.ring, filled=filled)
+        self.irqfds = Irqfds(self._vcpu)
         self._features: dict[int, tuple[str, ...]] = {}
         self._power_on()
 
@@ -133,6 +132,10 @@ class EmulatedMachine:
     def ring(self) -> abi.kvm_coalesced_mmio_ring:
         return self._vcpu.ring
 
+    @property
+    def memory(self) -> Memslots:
+        return self._vcpu.memslots
+
     # -- the VM's ioctls ---------------------------------------------------------------------
 
     def enable_cap(self, cap: str) -> None:
@@ -155,27 +158,6 @@ class EmulatedMachine:
 
     def reg_writable_masks(self, asked: GetRegWritableMasks) -> Mapping[int, int]:
         return regmasks.writable_masks(self._vcpu, asked)
-
-    def set_user_memory_region(self, slot: Memslot) -> None:
-        self._vcpu.memslots.add(slot)
-
-    def set_memory_region(self, asked: SetMemoryRegion) -> None:
-        self._vcpu.memslots.set_region(asked)
-
-    def set_host_mapping(self, slot: int, access: HostAccess) -> None:
-        self._vcpu.memslots.set_access(slot, access)
-
-    def get_dirty_log(self, slot: int) -> tuple[int, ...]:
-        return self._vcpu.memslots.dirty_log(slot)
-
-    def clear_dirty_log(self, asked: ClearDirtyLog) -> None:
-        self._vcpu.memslots.clear_dirty_log(asked.slot, asked.first, asked.count, asked.pages)
-
-    def remove_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
-        self._ioeventfds.remove(ioeventfd)
-
-    def remove_coalesced_zone(self, addr: int, size: int) -> None:
-        self._vcpu.bus.unregister_zones(addr, size)
 
     def set_smccc_filter(self, asked: SetSmcccFilter) -> None:
         smcccfilter.set_filter(self._vcpu, asked)
@@ -222,21 +204,6 @@ class EmulatedMachine:
     def set_its_attr(self, group: int, attr: int, value: int | None) -> None:
         devices.set_its_attribute(self._vcpu, group, attr, value)
 
-    def set_gsi_routing(self, routes: Sequence[tuple[int, int]]) -> None:
-        self._irqfds.route(routes)
-
-    def add_irqfd(self, irqfd: Irqfd) -> None:
-        self._irqfds.add(irqfd)
-
-    def remove_irqfd(self, gsi: int) -> None:
-        self._irqfds.remove(gsi)
-
-    def signal_irqfd(self, gsi: int) -> None:
-        self._irqfds.signal(gsi)
-
-    def resamples(self, gsi: int) -> int:
-        return self._irqfds.resamples(gsi)
-
     def vcpu_init(self, features: Sequence[str], target: int | None = None, bits: int = 0) -> None:
         vcpu_init(self._vcpu, features, target, bits)
         self._registers = registers_of(self.kernel.behaviour, pmu=self._vcpu.pmu is not None)
@@ -245,32 +212,6 @@ class EmulatedMachine:
     @property
     def features(self) -> tuple[str, ...]:
         return self._features.get(self._vcpu.number) or self._features.get(0, ())
-
-    def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
-        self._ioeventfds.add(ioeventfd)
-
-    def add_coalesced_zone(self, addr: int, size: int) -> None:
-        if not size:
-            return  # no write lies within it
-        filled = self.kernel.behaviour.coalesced_ring_filled
-        # `int len` of kvm_io_bus_register_dev: from 2 GiB on no access is in it.
-        size -= size >> 31 << 32
-        self._vcpu.bus.register(addr, size, CoalescedZoneDevice(self._vcpu.ring, filled=filled))
-
-    def eventfd_counts(self) -> tuple[int, ...]:
-        return self._ioeventfds.counts()
-
-    def write_memory(self, ipa: int, data: bytes) -> None:
-        self._vcpu.memslots.check_reachable(ipa, write=True)
-        if not self._cpu.stage2.write(ipa, data):
-            raise KvmError(EINVAL, f"no memslot holds {ipa:#x}+{len(data):#x}")
-
-    def read_memory(self, ipa: int, length: int) -> bytes:
-        self._vcpu.memslots.check_reachable(ipa, write=False)
-        found = self._cpu.stage2.read(ipa, length)
-        if found is None:
-            raise KvmError(EINVAL, f"no memslot holds {ipa:#x}+{length:#x}")
-        return found
 
     # -- the vCPU's ioctls -------------------------------------------------------------------
 
@@ -314,9 +255,6 @@ class EmulatedMachine:
 
     def get_vcpu_events(self) -> abi.kvm_vcpu_events | None:
         return get_vcpu_events(self._vcpu)
-
-    def memory_regions(self) -> tuple[SetMemoryRegion, ...]:
-        return self._vcpu.memslots.regions()
 
     def sibling(self) -> EmulatedMachine:
         return EmulatedMachine(self.kernel)
@@ -365,7 +303,7 @@ def create(name: str) -> EmulatedMachine:
     host than the default one, ``6.12+cortex-a76``.
 
     Raises :class:`~vcpu_scenario.kernels.table.UnknownKernel` and
-    :class:`~vcpu_scenario.machine.interface.Unsupported` for a kernel that was never seen there.
+    :class:`~vcpu_scenario.machine.errors.Unsupported` for a kernel that was never seen there.
     """
     host = parse_release(name).host if "+" in name else ""
     for range_ in ranges_of_host(host):

@@ -8,7 +8,7 @@ from errno import EBADF
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
 from vcpu_scenario.machine.emulated.cpu.turns import Kept, Turns
 from vcpu_scenario.machine.emulated.vcpurun import VcpuRun
-from vcpu_scenario.machine.interface import KvmError
+from vcpu_scenario.machine.errors import KvmError
 
 
 @dataclass(slots=True)

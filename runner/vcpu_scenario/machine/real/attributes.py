@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-from vcpu_scenario.machine.interface import KvmError, Lacking
+from vcpu_scenario.machine.errors import KvmError, Lacking
 from vcpu_scenario.machine.real import uapi
 from vcpu_scenario.machine.real.ioctls import call
 

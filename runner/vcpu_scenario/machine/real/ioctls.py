@@ -1,4 +1,4 @@
-"""``ioctl`` with the kernel's refusals as :class:`~vcpu_scenario.machine.interface.KvmError`."""
+"""``ioctl`` with the kernel's refusals as :class:`~vcpu_scenario.machine.errors.KvmError`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import fcntl
 from typing import Any, TypeAlias
 
-from vcpu_scenario.machine.interface import KvmError
+from vcpu_scenario.machine.errors import KvmError
 
 Argument: TypeAlias = "ctypes.Structure | ctypes.Array[Any] | int"
 """An address does not fit into an ``int`` of ``fcntl``: what KVM reads or writes is handed over

@@ -8,7 +8,7 @@ import os
 from typing import Final
 
 from vcpu_scenario.case import Ioeventfd
-from vcpu_scenario.machine.interface import KvmError
+from vcpu_scenario.machine.errors import KvmError
 from vcpu_scenario.machine.real import uapi
 from vcpu_scenario.machine.real.ioctls import call
 

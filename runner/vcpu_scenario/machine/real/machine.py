@@ -1,7 +1,7 @@
 """One VM on ``/dev/kvm``: the ``Machine`` protocol as ioctls.
 
 Needs an arm64 Linux host and the standard library alone. Every refusal of the kernel is a
-:class:`~vcpu_scenario.machine.interface.KvmError` whose ``what`` reads ``cap nisv: Invalid
+:class:`~vcpu_scenario.machine.errors.KvmError` whose ``what`` reads ``cap nisv: Invalid
 argument``.
 """
 
@@ -17,33 +17,24 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Final, Literal
 
-from vcpu_scenario.case import Gic, Ioeventfd, Memslot
+from vcpu_scenario.case import Gic
 from vcpu_scenario.ioctls import (
-    Access,
-    ClearDirtyLog,
     CreateDevice,
     EnableCap,
     GetRegWritableMasks,
-    Irqfd,
     SetCounterOffset,
-    SetMemoryRegion,
     SetSmcccFilter,
 )
 from vcpu_scenario.kvm import abi, vcpuattrs, vgicattrs
 from vcpu_scenario.kvm.features import NEEDS, bits_of
 from vcpu_scenario.kvm.registers import KVM_REGISTERS_MOST, said, size_of
-from vcpu_scenario.machine.interface import (
-    KvmError,
-    Lacking,
-    Unsupported,
-    enabling,
-    initialising,
-)
+from vcpu_scenario.machine.errors import KvmError, Lacking, Unsupported, enabling, initialising
 from vcpu_scenario.machine.real import alarms, attributes, opening, regmasks, signals, uapi, vgic
 from vcpu_scenario.machine.real.ioctls import call
 from vcpu_scenario.machine.real.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.real.irqfds import Irqfds
 from vcpu_scenario.machine.real.memory import GuestMemory
+from vcpu_scenario.machine.real.zones import CoalescedZones
 
 _CAPABILITIES: Final = {
     "arm_nisv_to_user": (abi.KVM_CAP_ARM_NISV_TO_USER, "nisv"),
@@ -78,10 +69,11 @@ class RealMachine:
             self._size = call(kvm, uapi.KVM_GET_VCPU_MMAP_SIZE, 0, "KVM_GET_VCPU_MMAP_SIZE")
             self._resources = self._resources.pop_all()
         self._selected = 0
-        self._memory = GuestMemory(self._vm)
-        self._ioeventfds = Ioeventfds(self._vm, self._resources)
+        self.memory = GuestMemory(self._vm)
+        self.ioeventfds = Ioeventfds(self._vm, self._resources)
         self._vgic = self._its = -1  # no file: EBADF
-        self._irqfds = Irqfds(self._vm, self._resources)
+        self.zones = CoalescedZones(self._vm)
+        self.irqfds = Irqfds(self._vm, self._resources)
         self._features: dict[int, tuple[str, ...]] = {}
         self._signal_pending = False
         self._resources.enter_context(alarms.caught())
@@ -167,21 +159,6 @@ class RealMachine:
     def reg_writable_masks(self, asked: GetRegWritableMasks) -> Mapping[int, int]:
         return regmasks.writable_masks(self._with_a_vcpu(), asked)
 
-    def set_user_memory_region(self, slot: Memslot) -> None:
-        self._memory.add(slot)
-
-    def set_memory_region(self, asked: SetMemoryRegion) -> None:
-        self._memory.set_region(asked)
-
-    def set_host_mapping(self, slot: int, access: Access) -> None:
-        self._memory.set_access(slot, access)
-
-    def get_dirty_log(self, slot: int) -> tuple[int, ...]:
-        return self._memory.dirty_log(slot)
-
-    def clear_dirty_log(self, asked: ClearDirtyLog) -> None:
-        self._memory.clear_dirty_log(asked)
-
     def set_smccc_filter(self, asked: SetSmcccFilter) -> None:
         filter_ = uapi.kvm_smccc_filter(
             base=asked.base, nr_functions=asked.count, action=asked.action
@@ -224,9 +201,6 @@ class RealMachine:
     def set_its_attr(self, group: int, attr: int, value: int | None) -> None:
         vgic.set_attribute(self._its, group, attr, value)
 
-    def set_gsi_routing(self, routes: Sequence[tuple[int, int]]) -> None:
-        self._irqfds.route(routes)
-
     def set_vcpu_attr(self, group: int, attr: int, value: int | None) -> None:
         place = None if value is None else ctypes.c_uint64(value)
         attributes.set_attribute(self._vcpu, group, attr, place, _of_vcpu(group, attr))
@@ -238,18 +212,6 @@ class RealMachine:
 
     def has_vcpu_attr(self, group: int, attr: int) -> None:
         attributes.has_attribute(self._vcpu, group, attr, _of_vcpu(group, attr))
-
-    def add_irqfd(self, irqfd: Irqfd) -> None:
-        self._irqfds.add(irqfd)
-
-    def remove_irqfd(self, gsi: int) -> None:
-        self._irqfds.remove(gsi)
-
-    def signal_irqfd(self, gsi: int) -> None:
-        self._irqfds.signal(gsi)
-
-    def resamples(self, gsi: int) -> int:
-        return self._irqfds.resamples(gsi)
 
     def create_vcpus(self, count: int) -> None:
         for number in range(1, count):
@@ -284,30 +246,6 @@ class RealMachine:
     @property
     def features(self) -> tuple[str, ...]:
         return self._features.get(self._vcpu) or next(iter(self._features.values()), ())
-
-    def add_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
-        self._ioeventfds.add(ioeventfd)
-
-    def remove_ioeventfd(self, ioeventfd: Ioeventfd) -> None:
-        self._ioeventfds.remove(ioeventfd)
-
-    def eventfd_counts(self) -> tuple[int, ...]:
-        return self._ioeventfds.counts()
-
-    def remove_coalesced_zone(self, addr: int, size: int) -> None:
-        zone = uapi.kvm_coalesced_mmio_zone(addr=addr, size=size)
-        what = "KVM_UNREGISTER_COALESCED_MMIO"
-        call(self._vm, uapi.KVM_UNREGISTER_COALESCED_MMIO, zone, what)
-
-    def add_coalesced_zone(self, addr: int, size: int) -> None:
-        zone = uapi.kvm_coalesced_mmio_zone(addr=addr, size=size)
-        call(self._vm, uapi.KVM_REGISTER_COALESCED_MMIO, zone, "KVM_REGISTER_COALESCED_MMIO")
-
-    def write_memory(self, ipa: int, data: bytes) -> None:
-        self._memory.write(ipa, data)
-
-    def read_memory(self, ipa: int, length: int) -> bytes:
-        return self._memory.read(ipa, length)
 
     def get_one_reg(self, reg_id: int) -> int:
         stored = (ctypes.c_uint8 * size_of(reg_id))()
@@ -377,9 +315,6 @@ class RealMachine:
                     signals.take(self._vcpu)
                     self._signal_pending = False
 
-    def memory_regions(self) -> tuple[SetMemoryRegion, ...]:
-        return self._memory.regions()
-
     def sibling(self) -> RealMachine:
         return RealMachine(self._device)
 
@@ -394,7 +329,7 @@ class RealMachine:
 
     def close(self) -> None:
         """Ends the VM. Guest memory and the shared page go with the last use of them."""
-        self._memory.restore()
+        self.memory.restore()
         self._resources.close()
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from vcpu_scenario.case import Memslot
 from vcpu_scenario.ioctls import Access, ClearDirtyLog, SetMemoryRegion
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.interface import KvmError
+from vcpu_scenario.machine.errors import KvmError
 from vcpu_scenario.machine.real import caches, mappings, uapi
 from vcpu_scenario.machine.real.ioctls import call, refusal
 

@@ -6,7 +6,7 @@ import errno
 import os
 import platform
 
-from vcpu_scenario.machine.interface import KvmError
+from vcpu_scenario.machine.errors import KvmError
 from vcpu_scenario.machine.real import uapi
 from vcpu_scenario.machine.real.ioctls import call
 

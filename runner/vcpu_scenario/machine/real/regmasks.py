@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from vcpu_scenario.ioctls import GetRegWritableMasks
 from vcpu_scenario.kvm.registers import FEATURE_IDS
-from vcpu_scenario.machine.interface import KvmError, Lacking
+from vcpu_scenario.machine.errors import KvmError, Lacking
 from vcpu_scenario.machine.real import uapi
 from vcpu_scenario.machine.real.ioctls import call
 

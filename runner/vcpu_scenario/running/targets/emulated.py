@@ -12,7 +12,8 @@ from vcpu_scenario.kernels.hosts import cpu_of, host
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.kernels.table import Kernel
-from vcpu_scenario.machine.interface import Machine, NotModelled, Unsupported
+from vcpu_scenario.machine.errors import NotModelled, Unsupported
+from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.running.targets.target import BadTarget, Closing, Create, Found, Lost, Skipped
 from vcpu_scenario.survey import Answers, Survey
 from vcpu_scenario.vmm import surveyor

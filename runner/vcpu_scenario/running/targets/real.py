@@ -13,7 +13,8 @@ from vcpu_scenario.course import Course, Recorded, Steps
 from vcpu_scenario.kernels.hosts import cpu_of, modes_of
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import RangeError, parse_release
-from vcpu_scenario.machine.interface import KvmError, Machine, Unsupported, is_of_enabling
+from vcpu_scenario.machine.errors import KvmError, Unsupported, is_of_enabling
+from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.running.targets.target import BadTarget, Closing, Found, Lost, Skipped
 from vcpu_scenario.survey import Answers, Survey
 from vcpu_scenario.trace import Trace

@@ -11,7 +11,7 @@ from typing import Any, Final
 from vcpu_scenario.case import Case, GuestDebug, SetRegister, WriteMemory
 from vcpu_scenario.course import Recorded, Why
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.interface import Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.trace import Entry, Exit
 from vcpu_scenario.vmm.carried import virt
 from vcpu_scenario.vmm.carried.process import own_folder, started, version
@@ -52,7 +52,7 @@ _SIGNALS: Final = {SIGINT: Why.INTERRUPT}
 def record(case: Case, vmm: str) -> Recorded:
     """What the VMM of that name, which this guest carries, tells a debugger that steps ``case``.
 
-    Raises :class:`~vcpu_scenario.machine.interface.Unsupported` where it cannot be what the case
+    Raises :class:`~vcpu_scenario.machine.errors.Unsupported` where it cannot be what the case
     says, and :class:`Gone` where it does not start.
     """
     if reason := virt.beyond(case):

@@ -13,7 +13,8 @@ from vcpu_scenario.actions.guestdebug import struct_of
 from vcpu_scenario.case import GuestDebug, Watchpoint
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS
-from vcpu_scenario.machine.interface import KvmError, Machine
+from vcpu_scenario.machine.errors import KvmError
+from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Exit, StopReason
 from vcpu_scenario.vmm.debugger import BRK as BRK
 from vcpu_scenario.vmm.debugger import reason_of

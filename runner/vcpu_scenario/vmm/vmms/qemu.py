@@ -11,7 +11,8 @@ from typing import ClassVar, Final
 from vcpu_scenario.case import GuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import id_of
-from vcpu_scenario.machine.interface import KvmError, Machine
+from vcpu_scenario.machine.errors import KvmError
+from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Exit, StopReason
 from vcpu_scenario.vmm.debugger import reason_of, stepping
 from vcpu_scenario.vmm.memory import Memory, Unreachable

@@ -33,7 +33,7 @@ from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, PAN, SS
 from vcpu_scenario.machine.emulated.cpu.sysreghook import FPEN, SCTLR_A, RegisterHooks
 from vcpu_scenario.machine.emulated.cpu.walk import oversized, unmapped_table
 from vcpu_scenario.machine.emulated.cpu.wordhooks import WordHooks
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 
 EXIT_BUDGET: Final = -1
 """``enter`` ended because the instruction budget ran out: the time limit's signal."""

@@ -13,7 +13,7 @@ from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding, encoding_of
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 from vcpu_scenario.machine.emulated.cpu.regfile import PAN, UAO
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 
 CONTROLS: Final[Mapping[Encoding, tuple[int, str]]] = {
     sysregs.SCTLR_EL1: (1 << 44, "SCTLR_EL1.DSSBS (FEAT_SSBS)"),

@@ -21,7 +21,7 @@ from vcpu_scenario.machine.emulated.cpu.regfile import (
 )
 from vcpu_scenario.machine.emulated.cpu.stage2 import Stage2
 from vcpu_scenario.machine.emulated.cpu.timers import Timers
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 
 HCR_TVM: Final = 1 << 26
 HCR_TID1: Final = 1 << 16

@@ -15,7 +15,7 @@ from vcpu_scenario.machine.emulated.cpu.features import check_system
 from vcpu_scenario.machine.emulated.cpu.gicport import GicPort
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, HCR_TID2, Hardware
 from vcpu_scenario.machine.emulated.cpu.icv import UNDEF
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 
 _MSR_OR_MRS: Final = 0b1101010100
 _DC_ZVA_ISS: Final = 1 << 20 | 3 << 14 | 1 << 17 | 7 << 10 | 4 << 1
@@ -72,7 +72,7 @@ _TDCC: Final = 1 << 12
 
 
 def check_half_precision(cpu: Hardware, word: int) -> None:
-    """Raises :class:`~vcpu_scenario.machine.interface.NotModelled` where ``word``, which Unicorn
+    """Raises :class:`~vcpu_scenario.machine.errors.NotModelled` where ``word``, which Unicorn
     does not run, may be an instruction of a CPU that calculates in half precision."""
     if cpu.model.armv8_2 and word >> 25 & 7 == 7:
         raise NotModelled(

@@ -8,10 +8,8 @@ miss a device that would have taken the access: so do the kernels that are emula
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, TypeAlias
-
-from vcpu_scenario.case import Ioeventfd
-from vcpu_scenario.kvm import abi
 
 Range: TypeAlias = tuple[int, int]
 """Address and size."""
@@ -67,17 +65,10 @@ class IoBus:
         self._known.clear()
         return gone
 
-    def unregister_zones(self, base: int, size: int) -> None:
-        """``kvm_vm_ioctl_unregister_coalesced_mmio``: every zone that holds all of the range."""
-        zones = [
-            device
-            for (start, room), device in self._devices
-            if isinstance(device, CoalescedZoneDevice)
-            and start <= base
-            and base + size <= start + room
-        ]
-        for zone in zones:
-            self.unregister(zone)
+    def unregister_all(self, gone: Callable[[range, BusDevice], bool]) -> None:
+        """Every device of whose range and itself ``gone`` says so."""
+        for device in [d for (base, size), d in self._devices if gone(range(base, base + size), d)]:
+            self.unregister(device)
 
     def _serving(self, ipa: int, length: int) -> list[BusDevice]:
         access = (ipa, length)
@@ -123,55 +114,3 @@ class IoBus:
             if device.write(ipa, length, value):
                 return True
         return False
-
-
-class EventfdDevice:
-    """An ioeventfd (``virt/kvm/eventfd.c``, ``ioeventfd_in_range``)."""
-
-    def __init__(self, ioeventfd: Ioeventfd) -> None:
-        self._spec = ioeventfd
-        self.count = 0
-
-    def read(self, ipa: int, length: int) -> int | None:
-        return None
-
-    def write(self, ipa: int, length: int, value: int) -> bool:
-        spec = self._spec
-        if ipa != spec.addr or (spec.len and length != spec.len):
-            return False
-        if spec.match is not None and value != spec.match & (1 << 8 * length) - 1:
-            return False
-        self.count += 1
-        return True
-
-
-class CoalescedZoneDevice:
-    """A coalesced zone: writes go to the ring until it is full."""
-
-    def __init__(self, ring: abi.kvm_coalesced_mmio_ring, *, filled: bool) -> None:
-        self._ring = ring
-        self._filled = filled
-
-    def read(self, ipa: int, length: int) -> int | None:
-        return None
-
-    def write(self, ipa: int, length: int, value: int) -> bool:
-        ring = self._ring
-        last = ring.last
-        if last >= abi.COALESCED_RING_MAX or not self._has_room(last):
-            return False
-        entry = ring.coalesced_mmio[last]
-        entry.phys_addr, entry.len, entry.pio = ipa, length, 0
-        # The kernel copies `length` bytes: what an older entry left beyond them stays.
-        entry.data[:length] = value.to_bytes(length, "little")
-        ring.last = (last + 1) % abi.COALESCED_RING_MAX
-        return True
-
-    def _has_room(self, last: int) -> bool:
-        first: int = self._ring.first
-        if self._filled:
-            return (last + 1) % abi.COALESCED_RING_MAX != first
-        # Unsigned arithmetic modulo a number that is no power of two: from an empty ring at
-        # index 0 only 85 entries fit.
-        avail: int = ((first - last - 1) & 0xFFFFFFFF) % abi.COALESCED_RING_MAX
-        return avail > 0

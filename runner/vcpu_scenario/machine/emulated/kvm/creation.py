@@ -15,7 +15,7 @@ from vcpu_scenario.machine.emulated.cpu.timers import HOST_AHEAD
 from vcpu_scenario.machine.emulated.kvm.timerregs import physical_moved
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.vgic import VgicV2
-from vcpu_scenario.machine.interface import KvmError, Lacking, NotModelled
+from vcpu_scenario.machine.errors import KvmError, Lacking, NotModelled
 
 _IPA_BITS: Final = 0xFF
 _LEAST_BITS: Final = 32

@@ -15,7 +15,7 @@ from vcpu_scenario.machine.emulated.kvm.its import Its
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
 from vcpu_scenario.machine.emulated.vgic.placement import check_range
-from vcpu_scenario.machine.interface import KvmError, NotModelled, Unsupported
+from vcpu_scenario.machine.errors import KvmError, NotModelled, Unsupported
 
 _VFIO: Final = 4
 _VERSIONS: Final[dict[int, vgicdevice.Version]] = {

@@ -14,7 +14,7 @@ from vcpu_scenario.machine.emulated.kvm.inject import (
     pend_serror,
 )
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
-from vcpu_scenario.machine.interface import KvmError
+from vcpu_scenario.machine.errors import KvmError
 
 _ISS: Final = 0x1FF_FFFF
 

@@ -9,7 +9,7 @@ from vcpu_scenario.kvm.registers import said
 from vcpu_scenario.machine.emulated.kvm import pmuregs, vgicdevice
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
-from vcpu_scenario.machine.interface import KvmError, NotModelled
+from vcpu_scenario.machine.errors import KvmError, NotModelled
 
 
 def first_run(vcpu: Vcpu) -> int:

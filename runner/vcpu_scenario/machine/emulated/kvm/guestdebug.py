@@ -20,7 +20,7 @@ from vcpu_scenario.machine.emulated.cpu.debugunit import (
 from vcpu_scenario.machine.emulated.cpu.hardware import KDE, MDCR_TDE
 from vcpu_scenario.machine.emulated.cpu.regfile import SS
 from vcpu_scenario.machine.emulated.kvm.vcpu import USE_HW, Vcpu
-from vcpu_scenario.machine.interface import KvmError
+from vcpu_scenario.machine.errors import KvmError
 
 _VALID = (
     abi.KVM_GUESTDBG_ENABLE

@@ -18,7 +18,7 @@ from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined, skip_ins
 from vcpu_scenario.machine.emulated.kvm.psci import NOT_SUPPORTED, SMCCC_VERSION, answer, psci
 from vcpu_scenario.machine.emulated.kvm.trng import TRNG_FUNCTIONS, Answer, trng
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 
 SMCCC_ARCH_FEATURES: Final = 0x8000_0001
 SMCCC_WORKAROUND_1: Final = 0x8000_8000

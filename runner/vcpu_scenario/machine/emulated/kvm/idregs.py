@@ -19,7 +19,7 @@ from vcpu_scenario.machine.emulated.kvm.idfields import (
 )
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 from vcpu_scenario.machine.emulated.vgic import Vgic, VgicV2, VgicV3
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 
 _CSV3: Final = 1 << 60
 _GIC: Final = {sysregs.ID_AA64PFR0_EL1: 0xF << 24, sysregs.ID_PFR1_EL1: 0xF << 28}

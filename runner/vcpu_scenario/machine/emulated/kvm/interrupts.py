@@ -13,7 +13,7 @@ from vcpu_scenario.machine.emulated import vgic
 from vcpu_scenario.machine.emulated.cpu.icv import READS, SGI_REGISTERS, WRITES
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.vgic import VgicFeatures
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 
 NR_IRQS: Final = 64
 """What the recorded VMM asked for, as ours does."""

@@ -6,10 +6,30 @@ from errno import EEXIST, EINVAL, ENOENT
 from typing import Final
 
 from vcpu_scenario.case import Ioeventfd
-from vcpu_scenario.machine.emulated.kvm.bus import EventfdDevice, IoBus
-from vcpu_scenario.machine.interface import KvmError
+from vcpu_scenario.machine.emulated.kvm.bus import IoBus
+from vcpu_scenario.machine.errors import KvmError
 
 _HIGHEST: Final = (1 << 64) - 1
+
+
+class EventfdDevice:
+    """An ioeventfd (``virt/kvm/eventfd.c``, ``ioeventfd_in_range``)."""
+
+    def __init__(self, ioeventfd: Ioeventfd) -> None:
+        self._spec = ioeventfd
+        self.count = 0
+
+    def read(self, ipa: int, length: int) -> int | None:
+        return None
+
+    def write(self, ipa: int, length: int, value: int) -> bool:
+        spec = self._spec
+        if ipa != spec.addr or (spec.len and length != spec.len):
+            return False
+        if spec.match is not None and value != spec.match & (1 << 8 * length) - 1:
+            return False
+        self.count += 1
+        return True
 
 
 class Ioeventfds:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from vcpu_scenario.ioctls import Irqfd
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS
-from vcpu_scenario.machine.interface import KvmError
+from vcpu_scenario.machine.errors import KvmError
 
 if TYPE_CHECKING:
     from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 
 
 class Its:

@@ -8,7 +8,7 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.kvm.systemevent import report
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.kvm.wait import block, has_interrupt
-from vcpu_scenario.machine.interface import KvmError
+from vcpu_scenario.machine.errors import KvmError
 
 
 def set_mp_state(vcpu: Vcpu, state: int) -> None:

@@ -29,7 +29,7 @@ from vcpu_scenario.machine.emulated.kvm.idregs import (
 from vcpu_scenario.machine.emulated.kvm.sysregs import OSLK, RESET_VALUES
 from vcpu_scenario.machine.emulated.kvm.timerregs import timer_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import UNKNOWN_RESET, Refused, Vcpu
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 
 _AARCH32_USER = 1 << 4
 _PSTATE: Final = 0xF << 28 | 3 << 20 | 0xF << 6 | 0x1F

@@ -11,7 +11,7 @@ from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.ioctls import GetRegWritableMasks
 from vcpu_scenario.kvm.registers import sys_reg
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
-from vcpu_scenario.machine.interface import KvmError, Lacking, NotModelled
+from vcpu_scenario.machine.errors import KvmError, Lacking, NotModelled
 
 _ALL: Final = (1 << 64) - 1
 _WORD: Final = 0xFFFF_FFFF

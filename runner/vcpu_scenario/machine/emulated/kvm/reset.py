@@ -16,7 +16,7 @@ from vcpu_scenario.machine.emulated.kvm.registers import registers_of, reset_unl
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import OSLSR_RESET, UNKNOWN_RESET, Reset, Vcpu
 from vcpu_scenario.machine.emulated.kvm.vm import mpidr_of
-from vcpu_scenario.machine.interface import KvmError, NotModelled, initialising
+from vcpu_scenario.machine.errors import KvmError, NotModelled, initialising
 
 _SCTLR_EE: Final = 1 << 25
 _ZEROED: Final = (*CORE_REGISTERS.values(), *FP_REGISTERS.values())

@@ -7,10 +7,10 @@ from errno import EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM
 from typing import Final
 
 from vcpu_scenario.case import Memslot
-from vcpu_scenario.ioctls import Access, SetMemoryRegion
+from vcpu_scenario.ioctls import Access, ClearDirtyLog, SetMemoryRegion
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.machine.emulated.cpu.stage2 import PAGE, HostSlot, Stage2
-from vcpu_scenario.machine.interface import KvmError, NotModelled
+from vcpu_scenario.machine.errors import KvmError, NotModelled
 
 _IPA_BITS: Final = 40
 """Of the guest's physical address space in a VM of type 0."""
@@ -156,17 +156,18 @@ class Memslots:
             self._clean(slot, dirty, found)
         return found
 
-    def clear_dirty_log(self, number: int, first: int, count: int, pages: tuple[int, ...]) -> None:
+    def clear_dirty_log(self, asked: ClearDirtyLog) -> None:
         """``kvm_clear_dirty_log_protect``."""
         what = "KVM_CLEAR_DIRTY_LOG"
+        first, count = asked.first, asked.count
         if first % _BITS:
             raise KvmError(EINVAL, what)
-        slot, dirty = self._logged(number, what)
+        slot, dirty = self._logged(asked.slot, what)
         rest = slot.host.slot.size // PAGE - first
         if rest < 0 or count > rest or (count < rest and count % _BITS):
             raise KvmError(EINVAL, what)
         within = range(first, first + count)
-        self._clean(slot, dirty, tuple(page for page in pages if page in within))
+        self._clean(slot, dirty, tuple(page for page in asked.pages if page in within))
 
     def _logged(self, number: int, what: str) -> tuple[Slot, set[int]]:
         if number >= self._most:
@@ -198,7 +199,19 @@ class Memslots:
         slot.access = access
         self.stage2.unmap(slot.host)
 
-    def check_reachable(self, ipa: int, *, write: bool) -> None:
+    def write(self, ipa: int, data: bytes) -> None:
+        self._check_reachable(ipa, write=True)
+        if not self.stage2.write(ipa, data):
+            raise KvmError(EINVAL, f"no memslot holds {ipa:#x}+{len(data):#x}")
+
+    def read(self, ipa: int, length: int) -> bytes:
+        self._check_reachable(ipa, write=False)
+        found = self.stage2.read(ipa, length)
+        if found is None:
+            raise KvmError(EINVAL, f"no memslot holds {ipa:#x}+{length:#x}")
+        return found
+
+    def _check_reachable(self, ipa: int, *, write: bool) -> None:
         """Raises :class:`KvmError` where the VMM itself cannot get at its memory."""
         host = self.stage2.slot_at(ipa)
         if host is not None and not self.reachable(host, write=write):

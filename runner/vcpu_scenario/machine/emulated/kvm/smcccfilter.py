@@ -9,7 +9,7 @@ from vcpu_scenario.arm64 import esr
 from vcpu_scenario.ioctls import SetSmcccFilter
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
-from vcpu_scenario.machine.interface import KvmError, Lacking
+from vcpu_scenario.machine.errors import KvmError, Lacking
 
 _WHAT: Final = "KVM_ARM_VM_SMCCC_FILTER"
 _ARCH: Final = ((0x8000_0000, 0x8000_FFFF), (0xC000_0000, 0xC000_FFFF))

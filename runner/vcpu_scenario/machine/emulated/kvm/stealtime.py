@@ -6,7 +6,7 @@ from errno import EEXIST, EINVAL, ENXIO
 from typing import Final
 
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
-from vcpu_scenario.machine.interface import KvmError, Lacking
+from vcpu_scenario.machine.errors import KvmError, Lacking
 
 PV_TIME_FEATURES: Final = 0xC500_0020
 PV_TIME_ST: Final = 0xC500_0021

@@ -9,7 +9,7 @@ from vcpu_scenario.kvm import vcpuattrs as attrs
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, NR_SGIS, TIMER_PPIS
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 
 _INTERRUPTS: Final = dict(
     zip(

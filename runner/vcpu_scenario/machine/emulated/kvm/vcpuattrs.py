@@ -12,7 +12,7 @@ from vcpu_scenario.machine.emulated.kvm import stealtime, timerattrs
 from vcpu_scenario.machine.emulated.kvm.pmu import EVENT, Pmu
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
-from vcpu_scenario.machine.interface import KvmError, NotModelled
+from vcpu_scenario.machine.errors import KvmError, NotModelled
 
 _NOWHERE: Final = (1 << 64) - 1
 """``INVALID_GPA``."""

@@ -20,7 +20,7 @@ from vcpu_scenario.machine.emulated.vgic.devicev2 import DeviceV2
 from vcpu_scenario.machine.emulated.vgic.devicev3 import DeviceV3
 from vcpu_scenario.machine.emulated.vgic.irq import TIMER_PPIS
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
-from vcpu_scenario.machine.interface import KvmError, NotModelled, Unsupported
+from vcpu_scenario.machine.errors import KvmError, NotModelled, Unsupported
 
 Version: TypeAlias = Literal[2, 3]
 

@@ -19,7 +19,7 @@ from vcpu_scenario.machine.emulated.vgic.irq import (
     VIRTUAL_TIMER_PPI,
     VgicIrq,
 )
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 
 _TYPE_CPU, _TYPE_SPI, _TYPE_PPI = range(3)
 

@@ -14,7 +14,7 @@ from vcpu_scenario.machine.emulated.cpu.cpuif import MIN_BPR0, MIN_BPR1, CpuInte
 from vcpu_scenario.machine.emulated.vgic.core import Interrupts
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 
 _A3V: Final = 1 << 15
 _SEIS: Final = 1 << 14

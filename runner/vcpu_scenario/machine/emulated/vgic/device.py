@@ -18,7 +18,7 @@ from vcpu_scenario.machine.emulated.vgic.mmio import Refused, Registers
 from vcpu_scenario.machine.emulated.vgic.placement import Placement
 from vcpu_scenario.machine.emulated.vgic.v2 import VgicV2
 from vcpu_scenario.machine.emulated.vgic.v3 import VgicV3
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 
 _LEGACY_IRQS: Final = 256
 """How many interrupts there are where nobody said how many."""

@@ -13,7 +13,7 @@ from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
 from vcpu_scenario.machine.emulated.vgic.placement import PlacementV2
 from vcpu_scenario.machine.emulated.vgic.v2 import VgicV2
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 
 
 class DeviceV2(VgicDevice[VgicV2]):

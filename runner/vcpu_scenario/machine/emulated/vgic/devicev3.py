@@ -14,7 +14,7 @@ from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, NR_SGIS, VI
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
 from vcpu_scenario.machine.emulated.vgic.placement import PlacementV3
 from vcpu_scenario.machine.emulated.vgic.v3 import VgicV3
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 
 _IIDR: Final = 0x8
 _TYPER2: Final = 0xC

@@ -24,7 +24,7 @@ from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, VgicIrq
 from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Refused, Register, Registers
 from vcpu_scenario.machine.emulated.vgic.revision import restore_revision
-from vcpu_scenario.machine.interface import NotModelled
+from vcpu_scenario.machine.errors import NotModelled
 
 FRAME_SIZE: Final = 0x10000
 REDISTRIBUTOR_SIZE: Final = 2 * FRAME_SIZE

@@ -33,6 +33,7 @@ _TAKEN: Final = (
     "vmm/carried/*.py",
     "vmm/vmms/*.py",
     "machine/__init__.py",
+    "machine/errors.py",
     "machine/interface.py",
     "machine/real/*.py",
 )
