@@ -61,7 +61,7 @@ def test_what_a_program_is_linked_with_is_found() -> None:
 @pytest.mark.parametrize("vmm", carried.CARRIED)
 def test_qemu_itself_tells_what_the_one_that_is_acted_does(lab: Lab, vmm: str) -> None:
     if not list((cache.root() / "vmm").glob(f"{vmm}-[0-9]*/vmm.cpio")):
-        pytest.skip(f"NO LAB: {vmm} was not fetched; scenario stops with --machine lab does it")
+        pytest.skip(f"NO LAB: {vmm} was not fetched; scenario lab fetch {vmm} does it")
     case = FITS
     recorded = lab.record(Steps(case, vmm))
     assert isinstance(recorded, Recorded), recorded

@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from vcpu_scenario.case import Load
 from vcpu_scenario.cli import conform, main, record, stops
 from vcpu_scenario.cli.machines import LabArguments
 from vcpu_scenario.machine.real.lab import carried
 from vcpu_scenario.running.targets import InLab
+from vcpu_scenario.vmm.carried.image import executable
+
+from tests.debugger.guests import AT
 
 from .conftest import Debian
 from .test_lab import Options, options
@@ -40,6 +44,18 @@ def test_kernels_are_fetched_listed_and_found(
     assert [line for line in lines if line.startswith("6.12 ") and "not fetched" in line]
     assert status("lab", "path", "6.1") == 0
     assert Path(capsys.readouterr().out.strip()).read_text() == "x"
+
+
+@pytest.mark.slow
+def test_a_vmm_that_a_lab_carries_is_fetched_like_a_kernel(
+    debian: Debian, capsys: pytest.CaptureFixture[str]
+) -> None:
+    debian.sources("bookworm", "trixie")
+    program = executable((Load(AT, b"code"),), AT).decode("latin1")
+    debian.holds("qemu-system-arm", "1:10.0+dfsg-1", {"usr/bin/qemu-system-aarch64": program})
+    assert status("lab", "fetch", "qemu") == 0
+    name, made = capsys.readouterr().out.strip().split(": ")
+    assert (name, Path(made).exists()) == ("qemu", True)
 
 
 @pytest.fixture

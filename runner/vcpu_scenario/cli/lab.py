@@ -31,14 +31,16 @@ def list_kernels() -> Status:
 
 def fetch(names: Sequence[str], mirror: str | None, *, update: bool) -> Status:
     """Gets kernels, by default all that are known, what a lab's guest needs beside them, and the
-    packages that are named."""
-    from vcpu_scenario.machine.real.lab import kernels, packages, userland
+    packages and VMMs that are named."""
+    from vcpu_scenario.machine.real.lab import carried, kernels, packages, userland
 
     with failing():
         wanted = names or list(kernels.CATALOGUE)
         releases = [name for name in wanted if name[:1].isdigit()]
         for name in wanted:
-            if name not in releases:
+            if name in carried.CARRIED:
+                say(f"{name}: {carried.archive(name, mirror, progress=complain)}\n")
+            elif name not in releases:
                 package = packages.fetch(name, mirror, update=update, progress=complain)
                 say(f"{package.name} {package.version}\n")
         for name in releases:

@@ -34,14 +34,14 @@ def fetch(
         list[str] | None,
         typer.Argument(
             metavar="KERNEL...",
-            help="6.12 or 6.12.107. Default: all known ones.",
+            help="6.12 or 6.12.107, a Debian package, qemu or qemu-7.2. Default: all known kernels.",
             autocompletion=complete.lab_kernels,
         ),
     ] = None,
     mirror: Mirror = None,
     update: Annotated[bool, option("--update", "Fetch again even if one is present.")] = False,
 ) -> Status:
-    """Fetch kernels, and the packages of a lab's guest, from a Debian mirror."""
+    """Fetch kernels, and the packages and VMMs of a lab's guest, from a Debian mirror."""
     from vcpu_scenario.cli import lab as command
 
     return command.fetch(kernels or [], mirror, update=update)
