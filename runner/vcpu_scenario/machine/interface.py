@@ -15,11 +15,16 @@ from vcpu_scenario.ioctls import (
     ClearDirtyLog,
     CreateDevice,
     EnableCap,
+    GetItsAttr,
     GetRegWritableMasks,
+    HasItsAttr,
     Irqfd,
     SetCounterOffset,
+    SetGsiRouting,
+    SetItsAttr,
     SetMemoryRegion,
     SetSmcccFilter,
+    SignalMsi,
 )
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Inside
@@ -185,12 +190,24 @@ class Machine(Protocol):
         """``KVM_CREATE_DEVICE`` by its type, or on trial."""
         ...
 
-    def set_its_attr(self, group: int, attr: int, value: int | None) -> None:
-        """``KVM_SET_DEVICE_ATTR`` of the ITS; the address of a value that is None is NULL."""
+    def set_its_attr(self, asked: SetItsAttr) -> None:
+        """``KVM_SET_DEVICE_ATTR`` of an ITS; the address of a value that is None is NULL."""
         ...
 
-    def set_gsi_routing(self, routes: Sequence[tuple[int, int]]) -> None:
-        """``KVM_SET_GSI_ROUTING``: (gsi, pin of the vGIC) for each."""
+    def get_its_attr(self, asked: GetItsAttr) -> int:
+        """``KVM_GET_DEVICE_ATTR`` of an ITS."""
+        ...
+
+    def has_its_attr(self, asked: HasItsAttr) -> None:
+        """``KVM_HAS_DEVICE_ATTR`` of an ITS."""
+        ...
+
+    def signal_msi(self, asked: SignalMsi) -> bool:
+        """``KVM_SIGNAL_MSI``: whether it was delivered, not blocked by the guest."""
+        ...
+
+    def set_gsi_routing(self, asked: SetGsiRouting) -> None:
+        """``KVM_SET_GSI_ROUTING``."""
         ...
 
     def add_irqfd(self, irqfd: Irqfd) -> None:

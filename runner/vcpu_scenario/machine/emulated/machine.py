@@ -12,11 +12,16 @@ from vcpu_scenario.ioctls import (
     ClearDirtyLog,
     CreateDevice,
     EnableCap,
+    GetItsAttr,
     GetRegWritableMasks,
+    HasItsAttr,
     Irqfd,
     SetCounterOffset,
+    SetGsiRouting,
+    SetItsAttr,
     SetMemoryRegion,
     SetSmcccFilter,
+    SignalMsi,
 )
 from vcpu_scenario.kernels.hosts import lacks_gic, ranges_of_host
 from vcpu_scenario.kernels.release import parse_range, parse_release
@@ -32,6 +37,7 @@ from vcpu_scenario.machine.emulated.kvm import (
     creation,
     devices,
     guestdebug,
+    its,
     regmasks,
     smcccfilter,
     stealtime,
@@ -219,11 +225,23 @@ class EmulatedMachine:
     def create_device(self, asked: CreateDevice) -> None:
         devices.create(self._vcpu, asked)
 
-    def set_its_attr(self, group: int, attr: int, value: int | None) -> None:
-        devices.set_its_attribute(self._vcpu, group, attr, value)
+    def set_its_attr(self, asked: SetItsAttr) -> None:
+        with its.asked(self._vcpu, asked) as device:
+            device.set(asked.group, asked.attr, asked.value)
 
-    def set_gsi_routing(self, routes: Sequence[tuple[int, int]]) -> None:
-        self._irqfds.route(routes)
+    def get_its_attr(self, asked: GetItsAttr) -> int:
+        with its.asked(self._vcpu, asked) as device:
+            return device.get(asked.group, asked.attr)
+
+    def has_its_attr(self, asked: HasItsAttr) -> None:
+        with its.asked(self._vcpu, asked) as device:
+            device.has(asked.group, asked.attr)
+
+    def signal_msi(self, asked: SignalMsi) -> bool:
+        return its.signal_msi(self._vcpu, asked.address, asked.data, asked.device)
+
+    def set_gsi_routing(self, asked: SetGsiRouting) -> None:
+        self._irqfds.route(asked)
 
     def add_irqfd(self, irqfd: Irqfd) -> None:
         self._irqfds.add(irqfd)

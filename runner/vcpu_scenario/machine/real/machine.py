@@ -23,11 +23,16 @@ from vcpu_scenario.ioctls import (
     ClearDirtyLog,
     CreateDevice,
     EnableCap,
+    GetItsAttr,
     GetRegWritableMasks,
+    HasItsAttr,
     Irqfd,
     SetCounterOffset,
+    SetGsiRouting,
+    SetItsAttr,
     SetMemoryRegion,
     SetSmcccFilter,
+    SignalMsi,
 )
 from vcpu_scenario.kvm import abi, vcpuattrs, vgicattrs
 from vcpu_scenario.kvm.features import NEEDS, bits_of
@@ -43,6 +48,7 @@ from vcpu_scenario.machine.real import alarms, attributes, opening, regmasks, si
 from vcpu_scenario.machine.real.ioctls import call
 from vcpu_scenario.machine.real.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.real.irqfds import Irqfds
+from vcpu_scenario.machine.real.its import Itses
 from vcpu_scenario.machine.real.memory import GuestMemory
 
 _CAPABILITIES: Final = {
@@ -80,7 +86,8 @@ class RealMachine:
         self._selected = 0
         self._memory = GuestMemory(self._vm)
         self._ioeventfds = Ioeventfds(self._vm, self._resources)
-        self._vgic = self._its = -1  # no file: EBADF
+        self._vgic = -1  # no file: EBADF
+        self._itses = Itses(self._vm)
         self._irqfds = Irqfds(self._vm, self._resources)
         self._features: dict[int, tuple[str, ...]] = {}
         self._signal_pending = False
@@ -217,15 +224,24 @@ class RealMachine:
             return
         self._keep_fd(created)
         if asked.type == vgicattrs.KVM_DEV_TYPE_ARM_VGIC_ITS:
-            self._its = created
+            self._itses.add(created)
         else:
             self._vgic = created
 
-    def set_its_attr(self, group: int, attr: int, value: int | None) -> None:
-        vgic.set_attribute(self._its, group, attr, value)
+    def set_its_attr(self, asked: SetItsAttr) -> None:
+        self._itses.set(asked)
 
-    def set_gsi_routing(self, routes: Sequence[tuple[int, int]]) -> None:
-        self._irqfds.route(routes)
+    def get_its_attr(self, asked: GetItsAttr) -> int:
+        return self._itses.get(asked)
+
+    def has_its_attr(self, asked: HasItsAttr) -> None:
+        self._itses.has(asked)
+
+    def signal_msi(self, asked: SignalMsi) -> bool:
+        return self._itses.signal(asked)
+
+    def set_gsi_routing(self, asked: SetGsiRouting) -> None:
+        self._irqfds.route(asked)
 
     def set_vcpu_attr(self, group: int, attr: int, value: int | None) -> None:
         place = None if value is None else ctypes.c_uint64(value)
