@@ -151,6 +151,7 @@ class Behaviour:
     its_targets_by_number: bool = False
     vgic_lpis_by_number: bool = False
     its_movall_moves_every: bool = False
+    its_caches_apart: bool = False
     its_clears_entries: bool = False
     its_control_checked: bool = False
     gicv_trapped: bool = False

@@ -70,6 +70,20 @@ ITS: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        "its_caches_apart",
+        (">=6.10",),
+        "each ITS has a cache of its translations, without a limit; before, there was one for all, "
+        "of 16 for each vCPU",
+        source("vgic_its_cache_translation in the trees of 5.14 and 7.1"),
+        (
+            Commit(
+                "8201d1028caa",
+                "KVM: arm64: vgic-its: Maintain a translation cache per ITS",
+                "6.10",
+            ),
+        ),
+    ),
+    Rule(
         "its_clears_entries",
         ("6.1", ">=6.12"),
         "DISCARD, and a MAPD that unmaps, clear the entry in guest memory (in late 6.1.y, and "

@@ -97,6 +97,7 @@ def features(behaviour: Behaviour, nr_irqs: int = NR_IRQS) -> VgicFeatures:
         lpi_registers=behaviour.vgic_revision_3,
         lpis_by_number=behaviour.vgic_lpis_by_number,
         movall_moves_every=behaviour.its_movall_moves_every,
+        its_caches_apart=behaviour.its_caches_apart,
         its_clears_entries=behaviour.its_clears_entries,
         its_tables_checked=behaviour.its_tables_checked,
         mapc_unmaps_any=behaviour.its_targets_by_number,

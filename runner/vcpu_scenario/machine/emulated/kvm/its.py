@@ -54,9 +54,9 @@ def signal_msi(vcpu: Vcpu, address: int, data: int, of: int | None) -> bool:
     device = vm.bus.device_at(address)
     if not isinstance(device, ItsDevice):
         raise KvmError(EINVAL, what)
+    if device.may_be_cached(address) and device.its.raise_cached(of or 0, data):
+        return True
     if of is None:
-        if device.its.event(0, data) is not None:
-            raise NotModelled("an MSI without a device, which KVM may have translated before")
         raise KvmError(EINVAL, what)
     try:
         return device.its.trigger(of, data)

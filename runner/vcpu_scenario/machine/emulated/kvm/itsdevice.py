@@ -53,6 +53,12 @@ class ItsDevice:
         registers.write(self.its, ipa - self.its.base, length, value)
         return True
 
+    def may_be_cached(self, address: int) -> bool:
+        """Whether KVM looks into its cache for an MSI that goes to ``address``, where this is."""
+        assert self.its.base is not None
+        exact = address == self.its.base + registers.TRANSLATER
+        return exact or self.its.features.its_caches_apart
+
     def set(self, group: int, attr: int, value: int | None) -> None:
         """``vgic_its_set_attr``."""
         if group == attrs.KVM_DEV_ARM_VGIC_GRP_CTRL:

@@ -50,6 +50,10 @@ class Distributor(Generic[_Interface]):
         self._nr_irqs = nr_irqs
         self._group = group
 
+        self.translations: Final[dict[tuple[int, int, int], VgicIrq]] = {}
+        """Those that KVM has in its cache, the last used last: where an ITS lies, a device's and an
+        event's number."""
+
     @property
     def has_its(self) -> bool:
         """``vgic_has_its``."""

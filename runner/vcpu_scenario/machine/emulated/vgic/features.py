@@ -69,6 +69,9 @@ class VgicFeatures:
     other vCPUs as well where one enables LPIs."""
     movall_moves_every: bool = True
     """MOVALL moves the LPIs of every vCPU, not only those of the first that it names."""
+    its_caches_apart: bool = True
+    """Each ITS has a cache of translations without a limit, for its own commands to invalidate;
+    once there was one for all, of 16 translations for each vCPU."""
     its_clears_entries: bool = True
     """DISCARD and a MAPD that unmaps write 0 to the entry in guest memory."""
     its_tables_checked: bool = True

@@ -117,6 +117,7 @@ def enable(gic: Interrupts) -> None:
 def disable(gic: Interrupts) -> None:
     """``vgic_flush_pending_lpis``."""
     gic.lpis_enabled = False
+    gic.distributor.translations.clear()
     gone = [irq for irq in gic.ap_list if irq.intid >= FIRST_LPI]
     gic.ap_list = [irq for irq in gic.ap_list if irq.intid < FIRST_LPI]
     for irq in gone:

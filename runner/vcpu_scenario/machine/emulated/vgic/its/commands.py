@@ -106,6 +106,7 @@ def _mapc(its: Its, command: _Command) -> None:
         return
     if not valid:
         its.forget_collection(number)
+        its.invalidate()
         return
     collection = its.collections.get(number)
     if collection is None:
@@ -154,6 +155,7 @@ def _discard(its: Its, command: _Command) -> None:
     event = its.event(command.device, command.event)
     if event is not None and event.target is not None:
         device = its.devices[command.device]
+        its.invalidate()
         its.forget_event(device, event.id)
         _clear_entry(its, device.entry_of(event.id))
 
@@ -164,6 +166,7 @@ def _movi(its: Its, command: _Command) -> None:
         return
     event.collection = its.collections[command.collection]
     event.irq.target = event.target
+    its.invalidate()
 
 
 def _movall(its: Its, command: _Command) -> None:
@@ -173,6 +176,7 @@ def _movall(its: Its, command: _Command) -> None:
     for irq in its.lpis.lpis.values():
         if its.features.movall_moves_every or irq.target == first:
             irq.target = second
+    its.invalidate()
 
 
 def _clear(its: Its, command: _Command) -> None:

@@ -15,6 +15,7 @@ from vcpu_scenario.machine.emulated.vgic.tablebase import extract, sanitised, up
 
 FRAMES: Final = 0x2_0000
 """Bytes of its two frames; there is nothing to read or write in the second."""
+TRANSLATER: Final = 0x1_0040
 _IIDR: Final = 0x4B00_043B
 _TYPER: Final = 15 << 13 | 15 << 8 | 7 << 4 | 1
 """16 bits of devices and of events, entries of 8 bytes, physical LPIs."""
@@ -66,6 +67,8 @@ def _write_ctlr(its: Its, at: int, value: int) -> None:
     if not its.enabled and value & _ENABLE and not tables & VALID:
         return
     its.enabled = bool(value & _ENABLE)
+    if not its.enabled:
+        its.invalidate()
     _process(its)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from errno import EEXIST, EFAULT, EINVAL
+from itertools import zip_longest
 from typing import Final
 
 from vcpu_scenario.machine.emulated.vgic import lpis
@@ -42,7 +43,7 @@ def save(its: Its) -> None:
 def _save_devices(its: Its) -> None:
     its.devices = dict(sorted(its.devices.items()))
     numbers = [*its.devices]
-    for device, following in zip(its.devices.values(), [*numbers[1:], None], strict=True):
+    for device, following in zip_longest(its.devices.values(), numbers[1:]):
         at = entry_at(its.memory, its.device_table, device.id)
         if at is None:
             raise Refused(EINVAL)
@@ -54,7 +55,7 @@ def _save_devices(its: Its) -> None:
 def _save_events(its: Its, device: Device) -> None:
     device.events = dict(sorted(device.events.items()))
     numbers = [*device.events]
-    for event, following in zip(device.events.values(), [*numbers[1:], None], strict=True):
+    for event, following in zip_longest(device.events.values(), numbers[1:]):
         if event.collection is None:
             raise NotModelled("tables of an ITS that are saved with an event of no collection")
         step = 0 if following is None else min(following - event.id, _FARTHEST_EVENT)

@@ -9,6 +9,7 @@ from typing import Final
 from vcpu_scenario.machine.emulated.vgic import lpis
 from vcpu_scenario.machine.emulated.vgic.distributor import GuestMemory
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
+from vcpu_scenario.machine.emulated.vgic.irq import VgicIrq
 from vcpu_scenario.machine.emulated.vgic.its.tables import VALID, Collection, Device, Event
 from vcpu_scenario.machine.emulated.vgic.lpis import Lpis
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
@@ -19,6 +20,7 @@ _INITIAL_BASER: Final = 3 << 59 | 7 << 48 | 1 << 10 | 2 << 8
 DEVICES: Final = 1 << 56
 COLLECTIONS: Final = 4 << 56
 """``GITS_BASER.Type``."""
+_CACHED_PER_VCPU: Final = 16
 
 
 class Its:
@@ -65,8 +67,43 @@ class Its:
             return False
         if not self.lpis.interfaces[known.target].lpis_enabled:
             raise Refused(EBUSY)
+        self._keep(device, event, known.irq)
         lpis.raise_(self.lpis, known.irq)
         return True
+
+    # -- the cache of translations, which some changes of the tables do not reach ----------------
+
+    def _keep(self, device: int, event: int, irq: VgicIrq) -> None:
+        """``vgic_its_cache_translation``."""
+        cache = self.lpis.translations
+        cache.pop(self._key(device, event), None)
+        cache[self._key(device, event)] = irq
+        most = _CACHED_PER_VCPU * len(self.lpis.interfaces)
+        if not self.features.its_caches_apart and len(cache) > most:
+            del cache[next(iter(cache))]
+
+    def _key(self, device: int, event: int) -> tuple[int, int, int]:
+        return (self.base or 0, device, event)
+
+    def raise_cached(self, device: int, event: int) -> bool:
+        """``vgic_its_inject_cached_translation``: whether there is a translation in the cache."""
+        found = self._initialised()
+        irq = None if found is None else found.translations.get(self._key(device, event))
+        if irq is None:
+            return False
+        self._keep(device, event, irq)
+        lpis.raise_(self.lpis, irq)
+        return True
+
+    def invalidate(self) -> None:
+        """``vgic_its_invalidate_cache``."""
+        found = self._initialised()
+        cache = {} if found is None else found.translations
+        for key in tuple(cache):
+            if key[0] == self.base or not self.features.its_caches_apart:
+                del cache[key]
+
+    # -- what goes away ---------------------------------------------------------------------------
 
     def forget_event(self, device: Device, event: int) -> None:
         """``its_free_ite``."""
@@ -76,6 +113,7 @@ class Its:
         """``vgic_its_free_device``."""
         for event in tuple(device.events):
             self.forget_event(device, event)
+        self.invalidate()
         del self.devices[device.id]
 
     def forget_devices(self) -> None:
