@@ -174,19 +174,57 @@ class CreateDevice:
 
 @dataclass(frozen=True, slots=True)
 class SetItsAttr:
-    """``KVM_SET_DEVICE_ATTR`` of the ITS; ``value`` None hands no address over."""
+    """``KVM_SET_DEVICE_ATTR`` of an ITS; ``value`` None hands no address over. ``its`` counts those
+    of the VM as they were created, from 0."""
 
     group: int
     attr: int
     value: int | None = None
+    its: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GetItsAttr:
+    """``KVM_GET_DEVICE_ATTR`` of an ITS: ``value`` is what is expected, None for any."""
+
+    group: int
+    attr: int
+    value: int | None = None
+    its: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HasItsAttr:
+    """``KVM_HAS_DEVICE_ATTR`` of an ITS."""
+
+    group: int
+    attr: int
+    its: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SignalMsi:
+    """``KVM_SIGNAL_MSI``: what the device writes where, the device None without
+    ``KVM_MSI_VALID_DEVID``. ``delivered`` is the answer that is expected, False where the guest
+    blocks it, None for any."""
+
+    address: int
+    data: int
+    device: int | None = None
+    delivered: bool | None = None
+
+
+MsiRoute: TypeAlias = tuple[int, int, int, int | None]
+"""A gsi, and what :class:`SignalMsi` has: address, data and device."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetGsiRouting:
-    """``KVM_SET_GSI_ROUTING``: by gsi the pin of the vGIC, the SPI less 32. It replaces all that
-    there were."""
+    """``KVM_SET_GSI_ROUTING``: by gsi the pin of the vGIC, the SPI less 32, or an MSI. It replaces
+    all that there were."""
 
     routes: tuple[tuple[int, int], ...]
+    msis: tuple[MsiRoute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +342,9 @@ Ioctl: TypeAlias = (
     | HasVgicAttr
     | CreateDevice
     | SetItsAttr
+    | GetItsAttr
+    | HasItsAttr
+    | SignalMsi
     | SetGsiRouting
     | SetVcpuAttr
     | GetVcpuAttr

@@ -7,7 +7,7 @@ from errno import EBUSY, EINVAL, ENXIO
 from typing import Final
 
 import pytest
-from vcpu_scenario.ioctls import CreateDevice, Irqfd
+from vcpu_scenario.ioctls import Irqfd, SetGsiRouting
 from vcpu_scenario.kvm import vgicattrs as attrs
 from vcpu_scenario.kvm.deviceattrs import VCPU_SHIFT
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
@@ -134,21 +134,11 @@ def test_an_irqfd_beyond_the_spis_raises_nothing(gicv3: EmulatedMachine) -> None
     assert gicv3.get_vgic_attr(DIST, 0x204) == gicv3.get_vgic_attr(DIST, 0x208) == 0
 
 
-def test_what_a_guest_finds_of_an_its_is_not_modelled(gicv3: EmulatedMachine) -> None:
-    gicv3.create_device(CreateDevice(8))
-    gicv3.set_its_attr(0, 4, 0x0900_0000)
-    for group, register in ((DIST, 0x4), (REDIST, 0x0), (REDIST, 0x8)):
-        with pytest.raises(NotModelled, match="of a vGIC with an ITS"):
-            gicv3.get_vgic_attr(group, register)
-    with pytest.raises(NotModelled, match="its"):
-        gicv3.set_its_attr(4, 1, None)
-
-
 def test_routes_of_gsis_before_the_vgic_is_initialised_are_those_of_its_pins_after() -> None:
     machine = create("6.12")
     machine.vcpu_init(("psci_0_2",))
     machine.create_vgic(3)
-    machine.irqfds.route([(8, 9)])
+    machine.irqfds.route(SetGsiRouting(((8, 9),)))
     machine.set_vgic_attr(4, 0, None)
     machine.irqfds.add(Irqfd(8))
     machine.irqfds.signal(8)

@@ -1,19 +1,14 @@
-"""Devices of the kernel by their types, the ITS, and which gsi leads to which line of the vGIC."""
+"""Devices of the kernel by their types, and where a gsi leads to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, Final
 
-from vcpu_scenario.actions.attributes import (
-    attribute_schema,
-    read_attribute,
-    setting,
-    write_attribute,
-)
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, number
-from vcpu_scenario.ioctls import CreateDevice, SetGsiRouting, SetItsAttr
-from vcpu_scenario.kvm import deviceattrs, vgicattrs
+from vcpu_scenario.actions.msi import msi_schema, msi_words, read_msi, write_msi
+from vcpu_scenario.ioctls import CreateDevice, SetGsiRouting
+from vcpu_scenario.kvm import vgicattrs
 
 _WORD: Final = 0xFFFF_FFFF
 _TYPES: Final = {
@@ -22,7 +17,6 @@ _TYPES: Final = {
     "vgic_its": vgicattrs.KVM_DEV_TYPE_ARM_VGIC_ITS,
 }
 _NAMES: Final = {number: name for name, number in _TYPES.items()}
-_ITS: Final = vgicattrs.its_groups()
 
 
 # -- KVM_CREATE_DEVICE ----------------------------------------------------------------------------
@@ -47,48 +41,31 @@ def _device_words(action: CreateDevice, name: Name) -> str:
     return f"KVM_CREATE_DEVICE {what}{' on trial' if action.test else ''}"
 
 
-# -- the ITS --------------------------------------------------------------------------------------
-
-
-def _read_its(key: str, node: Node, reader: Reader) -> Iterable[SetItsAttr]:
-    asked = dict(reader.entries(node))
-    group, attr = read_attribute(_ITS, asked, reader)
-    yield SetItsAttr(group, attr, reader.word(asked["value"]) if "value" in asked else None)
-
-
-def _write_its(action: SetItsAttr) -> dict[str, Any]:
-    value = {} if action.value is None else {"value": action.value}
-    return {"set_its_attr": write_attribute(_ITS, action.group, action.attr) | value}
-
-
-def _its_words(action: SetItsAttr, name: Name) -> str:
-    return setting(f"its {deviceattrs.said(_ITS, action.group, action.attr)}", action.value)
-
-
 # -- KVM_SET_GSI_ROUTING --------------------------------------------------------------------------
 
 
 def _read_routing(key: str, node: Node, reader: Reader) -> Iterable[SetGsiRouting]:
-    routes = (dict(reader.entries(item)) for item in reader.items(node))
-    yield SetGsiRouting(
-        tuple(
-            (
-                reader.number(each["gsi"], low=0, high=_WORD),
-                reader.number(each["pin"], low=0, high=_WORD),
-            )
-            for each in routes
-            if {"gsi", "pin"} <= each.keys()
-        )
-    )
+    pins, msis = [], []
+    for item in reader.items(node):
+        asked = dict(reader.entries(item))
+        gsi = reader.number(asked["gsi"], low=0, high=_WORD) if "gsi" in asked else 0
+        if "msi" in asked:
+            msis.append((gsi, *read_msi(dict(reader.entries(asked["msi"])), reader)))
+        elif "pin" in asked:
+            pins.append((gsi, reader.number(asked["pin"], low=0, high=_WORD)))
+    yield SetGsiRouting(tuple(pins), tuple(msis))
 
 
 def _write_routing(action: SetGsiRouting) -> dict[str, Any]:
-    return {"gsi_routing": [{"gsi": gsi, "pin": pin} for gsi, pin in action.routes]}
+    pins: list[dict[str, Any]] = [{"gsi": gsi, "pin": pin} for gsi, pin in action.routes]
+    msis = [{"gsi": msi[0], "msi": write_msi(*msi[1:])} for msi in action.msis]
+    return {"gsi_routing": pins + msis}
 
 
 def _routing_words(action: SetGsiRouting, name: Name) -> str:
-    routes = ", ".join(f"{gsi} to {pin}" for gsi, pin in action.routes)
-    return f"KVM_SET_GSI_ROUTING {routes or 'of nothing'}"
+    pins = [f"{gsi} to {pin}" for gsi, pin in action.routes]
+    msis = [f"{msi[0]} to {msi_words(*msi[1:])}" for msi in action.msis]
+    return f"KVM_SET_GSI_ROUTING {', '.join(pins + msis) or 'of nothing'}"
 
 
 KINDS: Final = (
@@ -122,50 +99,29 @@ KINDS: Final = (
         words=_device_words,
     ),
     Kind(
-        SetItsAttr,
-        schema={
-            "set_its_attr": attribute_schema(
-                _ITS,
-                "KVM_DEV_ARM_VGIC_GRP_ and this name",
-                "KVM_SET_DEVICE_ATTR of the ITS that create_device has made. Without a value the "
-                "address of one is NULL.",
-                {
-                    "description": "The attribute: its, its address, or init, or a number. "
-                    "Default: 0.",
-                    "title": "its, init or a number",
-                },
-                value=number("What it is set to."),
-            )
-        },
-        read=_read_its,
-        write=_write_its,
-        perform=lambda machine, action: machine.set_its_attr(
-            action.group, action.attr, action.value
-        ),
-        words=_its_words,
-    ),
-    Kind(
         SetGsiRouting,
         schema={
             "gsi_routing": {
                 "description": "KVM_SET_GSI_ROUTING: from now on these gsis lead to pins of the "
-                "vGIC, and no others do.",
+                "vGIC or to MSIs, and no others do.",
                 "type": "array",
                 "items": {
                     "description": "A gsi and where it leads.",
                     "type": "object",
                     "additionalProperties": False,
-                    "required": ["gsi", "pin"],
+                    "required": ["gsi"],
+                    "oneOf": [{"required": ["pin"]}, {"required": ["msi"]}],
                     "properties": {
                         "gsi": number("gsi, which an irqfd names."),
                         "pin": number("irqchip.pin: the SPI less 32."),
+                        "msi": msi_schema("What an ITS is to translate."),
                     },
                 },
             }
         },
         read=_read_routing,
         write=_write_routing,
-        perform=lambda machine, action: machine.irqfds.route(action.routes),
+        perform=lambda machine, action: machine.irqfds.route(action),
         words=_routing_words,
     ),
 )

@@ -93,13 +93,33 @@ _CPU_INTERFACE: Final = {
     "DIR": 0x1000,
 }
 
-_REDISTRIBUTOR: Final = {"CTLR": 0x0, "IIDR": 0x4, "TYPER": 0x8, "WAKER": 0x14, "PIDR2": 0xFFE8}
+_REDISTRIBUTOR: Final = {
+    "CTLR": 0x0,
+    "IIDR": 0x4,
+    "TYPER": 0x8,
+    "WAKER": 0x14,
+    "PROPBASER": 0x70,
+    "PENDBASER": 0x78,
+    "PIDR2": 0xFFE8,
+}
 _SGI_FRAME: Final = 0x10000
 _OF_SGIS_AND_PPIS: Final = {
     **{name: (first, 1) for name, (first, count) in _OF_INTERRUPTS.items() if count == 32},
     "IPRIORITYR": (0x400, 8),
     "ICFGR": (0xC00, 2),
     "IGRPMODR": (0xD00, 1),
+}
+
+
+ITS: Final[Mapping[str, int]] = {
+    "GITS_CTLR": 0x0,
+    "GITS_IIDR": 0x4,
+    "GITS_TYPER": 0x8,
+    "GITS_CBASER": 0x80,
+    "GITS_CWRITER": 0x88,
+    "GITS_CREADR": 0x90,
+    **{f"GITS_BASER{n}": 0x100 + 8 * n for n in range(8)},
+    "GITS_PIDR2": 0xFFE8,
 }
 
 

@@ -34,7 +34,7 @@ def fetch(
         list[str] | None,
         typer.Argument(
             metavar="KERNEL...",
-            help="6.12 or 6.12.107, a Debian package, qemu or qemu-7.2. Default: all known kernels.",
+            help="6.12 or 6.12.107, a Debian package, or qemu. Default: all known kernels.",
             autocompletion=complete.lab_kernels,
         ),
     ] = None,

@@ -8,7 +8,9 @@ from vcpu_scenario.export.names import Names
 from vcpu_scenario.ioctls import (
     CreateDevice,
     CreateVgic,
+    GetItsAttr,
     GetVgicAttr,
+    HasItsAttr,
     HasVgicAttr,
     Irqfd,
     ReadResamples,
@@ -17,6 +19,7 @@ from vcpu_scenario.ioctls import (
     SetItsAttr,
     SetVgicAttr,
     SignalIrqfd,
+    SignalMsi,
 )
 from vcpu_scenario.kvm import vgicattrs as attrs
 
@@ -32,7 +35,6 @@ _ADDRESSES: Final = {
     attrs.KVM_VGIC_V3_ADDR_TYPE_REDIST: "KVM_VGIC_V3_ADDR_TYPE_REDIST",
     attrs.KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION: "KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION",
 }
-_ITS: Final = attrs.KVM_VGIC_ITS_ADDR_TYPE
 _DEVICES: Final = {
     attrs.KVM_DEV_TYPE_ARM_VGIC_V2: "KVM_DEV_TYPE_ARM_VGIC_V2",
     attrs.KVM_DEV_TYPE_ARM_VGIC_V3: "KVM_DEV_TYPE_ARM_VGIC_V3",
@@ -41,6 +43,16 @@ _DEVICES: Final = {
 _CONTROLS: Final = {
     attrs.KVM_DEV_ARM_VGIC_CTRL_INIT: "KVM_DEV_ARM_VGIC_CTRL_INIT",
     attrs.KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES: "KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES",
+}
+_ITS_CONTROLS: Final = {
+    attrs.KVM_DEV_ARM_VGIC_CTRL_INIT: "KVM_DEV_ARM_VGIC_CTRL_INIT",
+    attrs.KVM_DEV_ARM_ITS_SAVE_TABLES: "KVM_DEV_ARM_ITS_SAVE_TABLES",
+    attrs.KVM_DEV_ARM_ITS_RESTORE_TABLES: "KVM_DEV_ARM_ITS_RESTORE_TABLES",
+    attrs.KVM_DEV_ARM_ITS_CTRL_RESET: "KVM_DEV_ARM_ITS_CTRL_RESET",
+}
+_ITS_WORDS: Final = {
+    attrs.KVM_DEV_ARM_VGIC_GRP_ADDR: {attrs.KVM_VGIC_ITS_ADDR_TYPE: "KVM_VGIC_ITS_ADDR_TYPE"},
+    attrs.KVM_DEV_ARM_VGIC_GRP_CTRL: _ITS_CONTROLS,
 }
 _WORDS: Final = {
     attrs.KVM_DEV_ARM_VGIC_GRP_ADDR: _ADDRESSES,
@@ -85,18 +97,45 @@ def create_device(action: CreateDevice, names: Names) -> str:
     return f"create_device({_DEVICES.get(action.type, str(action.type))}, {flags})"
 
 
+def _of_its(action: SetItsAttr | GetItsAttr | HasItsAttr) -> str:
+    """Which ITS, its group and attribute."""
+    known = attrs.its_groups().values()
+    group = next((one.name.upper() for one in known if one.number == action.group), None)
+    name = str(action.group) if group is None else f"KVM_DEV_ARM_VGIC_GRP_{group}"
+    attr = _ITS_WORDS.get(action.group, {}).get(action.attr, f"{action.attr:#x}")
+    return f"{action.its}, {name}, {attr}"
+
+
 def set_its(action: SetItsAttr, names: Names) -> str:
-    place = (action.group, action.attr) == (attrs.KVM_DEV_ARM_VGIC_GRP_ADDR, _ITS)
-    group, _, attr = _where(action.group, action.attr).partition(", ")
     value = "NULL" if action.value is None else f"&(uint64_t){{ {action.value:#x} }}"
-    return call("its_set", f"{group}, {'KVM_VGIC_ITS_ADDR_TYPE' if place else attr}", value)
+    return call("its_set", _of_its(action), value)
+
+
+def get_its(action: GetItsAttr, names: Names) -> str:
+    return f"its_get({_of_its(action)})"
+
+
+def has_its(action: HasItsAttr, names: Names) -> str:
+    return f"its_has({_of_its(action)})"
+
+
+def _msi(address: int, data: int, device: int | None) -> str:
+    flags = "0" if device is None else "KVM_MSI_VALID_DEVID"
+    return f"{address:#x}, {data:#x}, {flags}, {device or 0:#x}"
+
+
+def signal_msi(action: SignalMsi, names: Names) -> str:
+    return f"signal_msi({_msi(action.address, action.data, action.device)})"
 
 
 def route(action: SetGsiRouting, names: Names) -> str:
-    if not action.routes:
+    count = len(action.routes) + len(action.msis)
+    if not count:
         return "set_gsi_routing(NULL, 0)"
-    pairs = ", ".join(f"{{ {gsi}, {pin} }}" for gsi, pin in action.routes)
-    return f"set_gsi_routing((uint32_t[][2]) {{ {pairs} }}, {len(action.routes)})"
+    pins = (f"{{ .gsi = {gsi}, .pin = {pin} }}" for gsi, pin in action.routes)
+    msis = (f"{{ {msi[0]}, 1, 0, {_msi(*msi[1:])} }}" for msi in action.msis)
+    routes = ",\n\t\t".join((*pins, *msis))
+    return f"set_gsi_routing((struct route[]) {{\n\t\t{routes}\n\t}}, {count})"
 
 
 def irqfd(action: Irqfd, names: Names) -> str:

@@ -14,9 +14,11 @@ from vcpu_scenario.ioctls import (
     CreateDevice,
     CreateVgic,
     GetDirtyLog,
+    GetItsAttr,
     GetRegWritableMasks,
     GetVcpuAttr,
     GetVgicAttr,
+    HasItsAttr,
     HasVcpuAttr,
     HasVgicAttr,
     Irqfd,
@@ -32,6 +34,7 @@ from vcpu_scenario.ioctls import (
     SetStealTime,
     SetVcpuAttr,
     SetVgicAttr,
+    SignalMsi,
 )
 from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.kvm.registers import FEATURE_IDS, id_of
@@ -128,6 +131,9 @@ _CALLS: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = 
     HasVgicAttr: ("KVM_HAS_DEVICE_ATTR", vgic.has_attr),
     CreateDevice: ("KVM_CREATE_DEVICE", vgic.create_device),
     SetItsAttr: ("KVM_SET_DEVICE_ATTR", vgic.set_its),
+    GetItsAttr: ("KVM_GET_DEVICE_ATTR", vgic.get_its),
+    HasItsAttr: ("KVM_HAS_DEVICE_ATTR", vgic.has_its),
+    SignalMsi: ("KVM_SIGNAL_MSI", vgic.signal_msi),
     SetGsiRouting: ("KVM_SET_GSI_ROUTING", vgic.route),
     SetVcpuAttr: ("KVM_SET_DEVICE_ATTR", vcpuattrs.set_attr),
     GetVcpuAttr: ("KVM_GET_DEVICE_ATTR", vcpuattrs.get_attr),
@@ -150,12 +156,15 @@ _TRIED: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = 
 
 def _done(action: Action, names: Names) -> Iterator[str]:
     what, call = _CALLS[type(action)]
+    if isinstance(action, SignalMsi) and action.delivered is not None:
+        yield f"expect_msi({call(action, names)}, {int(action.delivered)});"
+        return
     yield from _broken(f"succeed({call(action, names)}", f'"{what}"')
     if isinstance(action, GetDirtyLog) and action.pages is not None:
         yield f"expect_dirty({_pages(action.pages)});"
     if isinstance(action, GetRegWritableMasks) and action.masks is not None:
         yield from _masks(action.masks)
-    if isinstance(action, GetVgicAttr) and action.value is not None:
+    if isinstance(action, GetVgicAttr | GetItsAttr) and action.value is not None:
         yield f"expect_vgic_value({action.value:#x});"
     if isinstance(action, GetVcpuAttr) and action.value is not None:
         yield f"expect_vcpu_attr({action.value:#x});"

@@ -145,6 +145,15 @@ class Behaviour:
     first_run_tried_once: bool = False
     vgic_revision_3: bool = False
     vgic_lr_overflow: bool = False
+    # ITS.
+    its_seen: bool = False
+    its_tables_checked: bool = False
+    its_targets_by_number: bool = False
+    vgic_lpis_by_number: bool = False
+    its_movall_moves_every: bool = False
+    its_caches_apart: bool = False
+    its_clears_entries: bool = False
+    its_control_checked: bool = False
     gicv_trapped: bool = False
     # Hosts.
     pkvm_debug_mdscr_lost: bool = False

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
-from vcpu_scenario.arm64.mmioregisters import cpu_interface, distributor, redistributor
+from vcpu_scenario.arm64.mmioregisters import ITS, cpu_interface, distributor, redistributor
 from vcpu_scenario.kvm import deviceattrs
 from vcpu_scenario.kvm.deviceattrs import Group
 
@@ -25,6 +25,7 @@ KVM_DEV_ARM_VGIC_GRP_CTRL: Final = 4
 KVM_DEV_ARM_VGIC_GRP_REDIST_REGS: Final = 5
 KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS: Final = 6
 KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO: Final = 7
+KVM_DEV_ARM_VGIC_GRP_ITS_REGS: Final = 8
 
 KVM_VGIC_V2_ADDR_TYPE_DIST: Final = 0
 KVM_VGIC_V2_ADDR_TYPE_CPU: Final = 1
@@ -34,7 +35,10 @@ KVM_VGIC_ITS_ADDR_TYPE: Final = 4
 KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION: Final = 5
 
 KVM_DEV_ARM_VGIC_CTRL_INIT: Final = 0
+KVM_DEV_ARM_ITS_SAVE_TABLES: Final = 1
+KVM_DEV_ARM_ITS_RESTORE_TABLES: Final = 2
 KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES: Final = 3
+KVM_DEV_ARM_ITS_CTRL_RESET: Final = 4
 
 VCPUS_MOST: Final = 16
 """The vCPUs whose number is their affinity."""
@@ -85,13 +89,26 @@ def groups() -> Mapping[str, Group]:
     return {group.name: group for group in every}
 
 
+@cache
 def its_groups() -> Mapping[str, Group]:
-    """Those of an ITS, a device of its own, that set it up."""
+    """Those of an ITS, a device of its own."""
+    controls = {
+        "init": KVM_DEV_ARM_VGIC_CTRL_INIT,
+        "save_tables": KVM_DEV_ARM_ITS_SAVE_TABLES,
+        "restore_tables": KVM_DEV_ARM_ITS_RESTORE_TABLES,
+        "reset": KVM_DEV_ARM_ITS_CTRL_RESET,
+    }
     every = (
         Group("addr", KVM_DEV_ARM_VGIC_GRP_ADDR, 8, {"its": KVM_VGIC_ITS_ADDR_TYPE}),
-        Group("ctrl", KVM_DEV_ARM_VGIC_GRP_CTRL, 0, {"init": KVM_DEV_ARM_VGIC_CTRL_INIT}),
+        Group("ctrl", KVM_DEV_ARM_VGIC_GRP_CTRL, 0, controls),
+        Group("its_regs", KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 8, ITS),
     )
     return {group.name: group for group in every}
+
+
+def its_said(number: int, attribute: int) -> str:
+    """An attribute of an ITS as reports say it: ``its_regs GITS_CTLR``."""
+    return deviceattrs.said(its_groups(), number, attribute)
 
 
 def group_of(number: int) -> Group | None:

@@ -15,11 +15,16 @@ from vcpu_scenario.ioctls import (
     ClearDirtyLog,
     CreateDevice,
     EnableCap,
+    GetItsAttr,
     GetRegWritableMasks,
+    HasItsAttr,
     Irqfd,
     SetCounterOffset,
+    SetGsiRouting,
+    SetItsAttr,
     SetMemoryRegion,
     SetSmcccFilter,
+    SignalMsi,
 )
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Inside
@@ -94,8 +99,24 @@ class Irqfds(Protocol):
         """How often resampling has signalled the VMM for ``gsi`` since this was asked last."""
         ...
 
-    def route(self, routes: Sequence[tuple[int, int]]) -> None:
-        """``KVM_SET_GSI_ROUTING``: (gsi, pin of the vGIC) for each."""
+    def route(self, asked: SetGsiRouting) -> None:
+        """``KVM_SET_GSI_ROUTING``."""
+        ...
+
+
+class Itses(Protocol):
+    """The ITSs, in the order in which they were created."""
+
+    def set(self, asked: SetItsAttr) -> None:
+        """``KVM_SET_DEVICE_ATTR``; the address of a value that is None is NULL."""
+        ...
+
+    def get(self, asked: GetItsAttr) -> int: ...
+
+    def has(self, asked: HasItsAttr) -> None: ...
+
+    def signal(self, asked: SignalMsi) -> bool:
+        """``KVM_SIGNAL_MSI``: whether it was delivered, not blocked by the guest."""
         ...
 
 
@@ -124,6 +145,9 @@ class Machine(Protocol):
 
     @property
     def irqfds(self) -> Irqfds: ...
+
+    @property
+    def itses(self) -> Itses: ...
 
     def enable_cap(self, cap: str) -> None:
         """``KVM_ENABLE_CAP`` on the VM, by the capability's name in lower case without
@@ -173,10 +197,6 @@ class Machine(Protocol):
 
     def create_device(self, asked: CreateDevice) -> None:
         """``KVM_CREATE_DEVICE`` by its type, or on trial."""
-        ...
-
-    def set_its_attr(self, group: int, attr: int, value: int | None) -> None:
-        """``KVM_SET_DEVICE_ATTR`` of the ITS; the address of a value that is None is NULL."""
         ...
 
     def ask_cap(self, asked: EnableCap) -> None:

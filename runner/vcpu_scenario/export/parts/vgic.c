@@ -53,7 +53,8 @@ static int new_vgic(uint32_t type)
 	return 0;
 }
 
-static int its_fd = -1;
+static int its_fds[16] = { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 };
+static int nr_its;
 
 /* KVM_CREATE_DEVICE by its type; one on trial has no file */
 static int create_device(uint32_t type, uint32_t flags)
@@ -63,13 +64,14 @@ static int create_device(uint32_t type, uint32_t flags)
 	if (vm_call(KVM_CREATE_DEVICE, &device) < 0)
 		return -1;
 	if (type == KVM_DEV_TYPE_ARM_VGIC_ITS && !flags)
-		its_fd = device.fd;
+		its_fds[nr_its++] = device.fd;
 	else if (!flags)
 		vgic_fd = device.fd;
 	return 0;
 }
 
-static int its_set(uint32_t group, uint64_t attr, const void *value)
+static int its_call(int its, unsigned long request, uint32_t group, uint64_t attr,
+		    const void *value)
 {
 	struct kvm_device_attr device_attr = {
 		.group = group,
@@ -77,26 +79,82 @@ static int its_set(uint32_t group, uint64_t attr, const void *value)
 		.addr = (uintptr_t)value,
 	};
 
-	return ioctl(its_fd, KVM_SET_DEVICE_ATTR, &device_attr);
+	return ioctl(its_fds[its], request, &device_attr);
+}
+
+static int its_set(int its, uint32_t group, uint64_t attr, const void *value)
+{
+	return its_call(its, KVM_SET_DEVICE_ATTR, group, attr, value);
 }
 
 /* variant: harness */
-static int its_set(uint32_t group, uint64_t attr, void *value)
+static int its_set(int its, uint32_t group, uint64_t attr, void *value)
 {
-	return __kvm_device_attr_set(its_fd, group, attr, value);
+	return __kvm_device_attr_set(its_fds[its], group, attr, value);
 }
 
-/* KVM_SET_GSI_ROUTING of pairs, a gsi and a pin of the vGIC */
-static int set_gsi_routing(uint32_t (*routes)[2], uint32_t nr)
+static int its_has(int its, uint32_t group, uint64_t attr)
+{
+	return its_call(its, KVM_HAS_DEVICE_ATTR, group, attr, NULL);
+}
+
+/* variant: harness */
+static int its_has(int its, uint32_t group, uint64_t attr)
+{
+	return __kvm_has_device_attr(its_fds[its], group, attr);
+}
+
+/* KVM_SIGNAL_MSI: 1 where it was delivered, 0 where the guest blocks it */
+static int signal_msi(uint64_t address, uint32_t data, uint32_t flags, uint32_t devid)
+{
+	struct kvm_msi msi = {
+		.address_lo = (uint32_t)address,
+		.address_hi = address >> 32,
+		.data = data,
+		.flags = flags,
+		.devid = devid,
+	};
+
+	return vm_call(KVM_SIGNAL_MSI, &msi);
+}
+
+static void expect_msi(int gave, int expected)
+{
+	if (gave < 0)
+		refused("KVM_SIGNAL_MSI");
+	if (gave != expected)
+		fail("KVM_SIGNAL_MSI gave %d, expected %d", gave, expected);
+}
+
+/* Where a gsi leads to: a pin of the vGIC, or an MSI */
+struct route {
+	uint32_t gsi, is_msi, pin;
+	uint64_t address;
+	uint32_t data, flags, devid;
+};
+
+static int set_gsi_routing(const struct route *routes, uint32_t nr)
 {
 	struct kvm_irq_routing *routing;
+	struct kvm_irq_routing_entry *entry;
+	const struct route *route;
 	int ret;
 
 	routing = calloc(1, sizeof(*routing) + nr * sizeof(routing->entries[0]));
 	for (routing->nr = 0; routing->nr < nr; routing->nr++) {
-		routing->entries[routing->nr].gsi = routes[routing->nr][0];
-		routing->entries[routing->nr].type = KVM_IRQ_ROUTING_IRQCHIP;
-		routing->entries[routing->nr].u.irqchip.pin = routes[routing->nr][1];
+		entry = &routing->entries[routing->nr];
+		route = &routes[routing->nr];
+		entry->gsi = route->gsi;
+		entry->type = route->is_msi ? KVM_IRQ_ROUTING_MSI : KVM_IRQ_ROUTING_IRQCHIP;
+		if (!route->is_msi) {
+			entry->u.irqchip.pin = route->pin;
+			continue;
+		}
+		entry->flags = route->flags;
+		entry->u.msi.address_lo = (uint32_t)route->address;
+		entry->u.msi.address_hi = route->address >> 32;
+		entry->u.msi.data = route->data;
+		entry->u.msi.devid = route->devid;
 	}
 	ret = vm_call(KVM_SET_GSI_ROUTING, routing);
 	free(routing);
@@ -150,6 +208,19 @@ static int vgic_get(uint32_t group, uint64_t attr, uint64_t given)
 {
 	vgic_value = given;
 	return __kvm_device_attr_get(vgic_fd, group, attr, &vgic_value);
+}
+
+static int its_get(int its, uint32_t group, uint64_t attr)
+{
+	vgic_value = 0;
+	return its_call(its, KVM_GET_DEVICE_ATTR, group, attr, &vgic_value);
+}
+
+/* variant: harness */
+static int its_get(int its, uint32_t group, uint64_t attr)
+{
+	vgic_value = 0;
+	return __kvm_device_attr_get(its_fds[its], group, attr, &vgic_value);
 }
 
 static void expect_vgic_value(uint64_t value)

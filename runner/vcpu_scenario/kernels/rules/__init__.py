@@ -10,6 +10,7 @@ from typing import Final
 
 from vcpu_scenario.kernels.rules.hosts import HOSTS
 from vcpu_scenario.kernels.rules.hypercalls import HYPERCALLS
+from vcpu_scenario.kernels.rules.its import ITS
 from vcpu_scenario.kernels.rules.memory import MEMORY
 from vcpu_scenario.kernels.rules.mmio import MMIO
 from vcpu_scenario.kernels.rules.onereg import ONE_REG
@@ -32,6 +33,7 @@ RULES: Final = (
     *ONE_REG,
     *PMU,
     *VGIC,
+    *ITS,
     *VARIANTS,
     *HOSTS,
 )

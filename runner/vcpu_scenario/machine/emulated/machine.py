@@ -44,6 +44,7 @@ from vcpu_scenario.machine.emulated.kvm.interrupts import (
 )
 from vcpu_scenario.machine.emulated.kvm.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.emulated.kvm.irqfds import Irqfds
+from vcpu_scenario.machine.emulated.kvm.its import Itses
 from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state
 from vcpu_scenario.machine.emulated.kvm.registers import (
     at_once,
@@ -75,6 +76,7 @@ class EmulatedMachine:
         self.ioeventfds = Ioeventfds(bus)
         self.zones = CoalescedZones(bus, self._vcpu.ring, filled=filled)
         self.irqfds = Irqfds(self._vcpu)
+        self.itses = Itses(self._vcpu)
         self._features: dict[int, tuple[str, ...]] = {}
         self._power_on()
 
@@ -200,9 +202,6 @@ class EmulatedMachine:
 
     def create_device(self, asked: CreateDevice) -> None:
         devices.create(self._vcpu, asked)
-
-    def set_its_attr(self, group: int, attr: int, value: int | None) -> None:
-        devices.set_its_attribute(self._vcpu, group, attr, value)
 
     def vcpu_init(self, features: Sequence[str], target: int | None = None, bits: int = 0) -> None:
         vcpu_init(self._vcpu, features, target, bits)

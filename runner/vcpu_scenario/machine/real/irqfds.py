@@ -6,10 +6,9 @@ import contextlib
 import ctypes
 import os
 import time
-from collections.abc import Sequence
 from typing import Final
 
-from vcpu_scenario.ioctls import Irqfd
+from vcpu_scenario.ioctls import Irqfd, MsiRoute, SetGsiRouting
 from vcpu_scenario.machine.real import uapi
 from vcpu_scenario.machine.real.ioctls import call
 
@@ -32,18 +31,15 @@ class Irqfds:
         call(self._vm, uapi.KVM_IRQFD, request, "KVM_IRQFD")
         time.sleep(_WHILE)
 
-    def route(self, routes: Sequence[tuple[int, int]]) -> None:
-        entries = (uapi.kvm_irq_routing_entry * len(routes))(
-            *(
-                uapi.kvm_irq_routing_entry(gsi=gsi, type=uapi.KVM_IRQ_ROUTING_IRQCHIP, pin=pin)
-                for gsi, pin in routes
-            )
+    def route(self, asked: SetGsiRouting) -> None:
+        pins = (
+            uapi.kvm_irq_routing_entry(gsi=gsi, type=uapi.KVM_IRQ_ROUTING_IRQCHIP, pin=pin)
+            for gsi, pin in asked.routes
         )
-        head = uapi.kvm_irq_routing(nr=len(routes))
-        asked = (ctypes.c_uint8 * (ctypes.sizeof(head) + ctypes.sizeof(entries))).from_buffer_copy(
-            bytes(head) + bytes(entries)
-        )
-        call(self._vm, uapi.KVM_SET_GSI_ROUTING, asked, "KVM_SET_GSI_ROUTING")
+        entries = [bytes(entry) for entry in (*pins, *map(_msi_entry, asked.msis))]
+        stored = bytes(uapi.kvm_irq_routing(nr=len(entries))) + b"".join(entries)
+        request = (ctypes.c_uint8 * len(stored)).from_buffer_copy(stored)
+        call(self._vm, uapi.KVM_SET_GSI_ROUTING, request, "KVM_SET_GSI_ROUTING")
 
     def remove(self, gsi: int) -> None:
         flags = uapi.KVM_IRQFD_FLAG_DEASSIGN
@@ -68,3 +64,16 @@ class Irqfds:
                 self._resources.callback(os.close, fd)
             self._eventfds[gsi] = raises, resampled
         return self._eventfds[gsi]
+
+
+def _msi_entry(route: MsiRoute) -> uapi.kvm_irq_routing_msi_entry:
+    gsi, address, data, device = route
+    return uapi.kvm_irq_routing_msi_entry(
+        gsi=gsi,
+        type=uapi.KVM_IRQ_ROUTING_MSI,
+        flags=0 if device is None else uapi.KVM_MSI_VALID_DEVID,
+        address_lo=address & 0xFFFF_FFFF,
+        address_hi=address >> 32,
+        data=data,
+        devid=device or 0,
+    )

@@ -33,6 +33,7 @@ from vcpu_scenario.machine.real import alarms, attributes, opening, regmasks, si
 from vcpu_scenario.machine.real.ioctls import call
 from vcpu_scenario.machine.real.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.real.irqfds import Irqfds
+from vcpu_scenario.machine.real.its import Itses
 from vcpu_scenario.machine.real.memory import GuestMemory
 from vcpu_scenario.machine.real.zones import CoalescedZones
 
@@ -71,7 +72,8 @@ class RealMachine:
         self._selected = 0
         self.memory = GuestMemory(self._vm)
         self.ioeventfds = Ioeventfds(self._vm, self._resources)
-        self._vgic = self._its = -1  # no file: EBADF
+        self._vgic = -1  # no file: EBADF
+        self.itses = Itses(self._vm)
         self.zones = CoalescedZones(self._vm)
         self.irqfds = Irqfds(self._vm, self._resources)
         self._features: dict[int, tuple[str, ...]] = {}
@@ -194,12 +196,9 @@ class RealMachine:
             return
         self._keep_fd(created)
         if asked.type == vgicattrs.KVM_DEV_TYPE_ARM_VGIC_ITS:
-            self._its = created
+            self.itses.add(created)
         else:
             self._vgic = created
-
-    def set_its_attr(self, group: int, attr: int, value: int | None) -> None:
-        vgic.set_attribute(self._its, group, attr, value)
 
     def set_vcpu_attr(self, group: int, attr: int, value: int | None) -> None:
         place = None if value is None else ctypes.c_uint64(value)

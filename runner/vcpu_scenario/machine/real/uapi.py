@@ -146,6 +146,33 @@ class kvm_irq_routing(ctypes.Structure):  # noqa: N801
     _fields_ = [("nr", c_uint32), ("flags", c_uint32)]
 
 
+class kvm_msi(ctypes.Structure):  # noqa: N801
+    _fields_ = [
+        ("address_lo", c_uint32),
+        ("address_hi", c_uint32),
+        ("data", c_uint32),
+        ("flags", c_uint32),
+        ("devid", c_uint32),
+        ("pad", c_uint8 * 12),
+    ]
+
+
+class kvm_irq_routing_msi_entry(ctypes.Structure):  # noqa: N801
+    """``struct kvm_irq_routing_entry`` of the type KVM_IRQ_ROUTING_MSI."""
+
+    _fields_ = [
+        ("gsi", c_uint32),
+        ("type", c_uint32),
+        ("flags", c_uint32),
+        ("pad", c_uint32),
+        ("address_lo", c_uint32),
+        ("address_hi", c_uint32),
+        ("data", c_uint32),
+        ("devid", c_uint32),
+        ("rest", c_uint32 * 4),
+    ]
+
+
 class kvm_create_device(ctypes.Structure):  # noqa: N801
     _fields_ = [("type", c_uint32), ("fd", c_uint32), ("flags", c_uint32)]
 
@@ -172,6 +199,8 @@ KVM_REGISTER_COALESCED_MMIO: Final = _ioc(_WRITE, 0x67, kvm_coalesced_mmio_zone)
 KVM_UNREGISTER_COALESCED_MMIO: Final = _ioc(_WRITE, 0x68, kvm_coalesced_mmio_zone)
 KVM_SET_GSI_ROUTING: Final = _ioc(_WRITE, 0x6A, kvm_irq_routing)
 KVM_IRQ_ROUTING_IRQCHIP: Final = 1
+KVM_IRQ_ROUTING_MSI: Final = 2
+KVM_MSI_VALID_DEVID: Final = 1 << 0
 KVM_IRQFD: Final = _ioc(_WRITE, 0x76, kvm_irqfd)
 KVM_IOEVENTFD: Final = _ioc(_WRITE, 0x79, kvm_ioeventfd)
 KVM_RUN: Final = _io(0x80)
@@ -182,6 +211,7 @@ KVM_SET_GUEST_DEBUG: Final = _ioc(_WRITE, 0x9B, abi.kvm_guest_debug)
 KVM_GET_VCPU_EVENTS: Final = _ioc(_READ, 0x9F, abi.kvm_vcpu_events)
 KVM_SET_VCPU_EVENTS: Final = _ioc(_WRITE, 0xA0, abi.kvm_vcpu_events)
 KVM_ENABLE_CAP: Final = _ioc(_WRITE, 0xA3, kvm_enable_cap)
+KVM_SIGNAL_MSI: Final = _ioc(_WRITE, 0xA5, kvm_msi)
 KVM_GET_ONE_REG: Final = _ioc(_WRITE, 0xAB, kvm_one_reg)
 KVM_SET_ONE_REG: Final = _ioc(_WRITE, 0xAC, kvm_one_reg)
 KVM_ARM_VCPU_INIT: Final = _ioc(_WRITE, 0xAE, kvm_vcpu_init)

@@ -51,19 +51,22 @@ def set_up(device: int, gic: Gic) -> None:
     set_attribute(device, v.KVM_DEV_ARM_VGIC_GRP_CTRL, v.KVM_DEV_ARM_VGIC_CTRL_INIT, None)
 
 
-def set_attribute(device: int, group: int, attr: int, value: int | None) -> None:
+def set_attribute(
+    device: int, group: int, attr: int, value: int | None, what: str | None = None
+) -> None:
+    """``what`` is how an attribute that is no vGIC's is said."""
     stored = None if value is None else _place(group, value)
-    _attribute(device, uapi.KVM_SET_DEVICE_ATTR, group, attr, stored)
+    _attribute(device, uapi.KVM_SET_DEVICE_ATTR, (group, attr), stored, what)
 
 
-def get_attribute(device: int, group: int, attr: int, given: int) -> int:
+def get_attribute(device: int, group: int, attr: int, given: int, what: str | None = None) -> int:
     stored = _place(group, given)
-    _attribute(device, uapi.KVM_GET_DEVICE_ATTR, group, attr, stored)
+    _attribute(device, uapi.KVM_GET_DEVICE_ATTR, (group, attr), stored, what)
     return int.from_bytes(bytes(stored), "little")
 
 
-def has_attribute(device: int, group: int, attr: int) -> None:
-    _attribute(device, uapi.KVM_HAS_DEVICE_ATTR, group, attr, None)
+def has_attribute(device: int, group: int, attr: int, what: str | None = None) -> None:
+    _attribute(device, uapi.KVM_HAS_DEVICE_ATTR, (group, attr), None, what)
 
 
 def _place(group: int, value: int) -> ctypes.Array[ctypes.c_uint8]:
@@ -72,13 +75,17 @@ def _place(group: int, value: int) -> ctypes.Array[ctypes.c_uint8]:
 
 
 def _attribute(
-    device: int, request: int, group: int, attr: int, stored: ctypes.Array[ctypes.c_uint8] | None
+    device: int,
+    request: int,
+    attribute: tuple[int, int],
+    stored: ctypes.Array[ctypes.c_uint8] | None,
+    what: str | None,
 ) -> None:
-    what = f"vgic {v.said(group, attr)}"
+    what = what or f"vgic {v.said(*attribute)}"
     if device < 0:  # which no ioctl of Python's takes
         raise KvmError(errno.EBADF, what)
     address = 0 if stored is None else ctypes.addressof(stored)
-    asked = uapi.kvm_device_attr(group=group, attr=attr, addr=address)
+    asked = uapi.kvm_device_attr(group=attribute[0], attr=attribute[1], addr=address)
     call(device, request, asked, what)
 
 

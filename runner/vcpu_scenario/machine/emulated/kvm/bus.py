@@ -103,6 +103,10 @@ class IoBus:
             number //= 2
         return None
 
+    def device_at(self, ipa: int) -> BusDevice | None:
+        """``kvm_io_bus_get_dev``."""
+        return next(iter(self._serving(ipa, 1)), None)
+
     def read(self, ipa: int, length: int) -> int | None:
         for device in self._serving(ipa, length):
             if (value := device.read(ipa, length)) is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import suppress
 from errno import EAGAIN, EBUSY, EINVAL
 from typing import TYPE_CHECKING, Final
 
-from vcpu_scenario.ioctls import Irqfd
+from vcpu_scenario.ioctls import Irqfd, MsiRoute, SetGsiRouting
+from vcpu_scenario.machine.emulated.kvm.its import signal_msi
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS
 from vcpu_scenario.machine.errors import KvmError
 
@@ -33,6 +34,8 @@ class Irqfds:
         self._pins: dict[int, int] | None = None
         """By gsi the pin of the vGIC, its SPI less 32; None as KVM routes them at first, each to
         the pin of its number."""
+        self._msis: dict[int, MsiRoute] = {}
+        """By gsi those that lead to an ITS."""
 
     def add(self, irqfd: Irqfd) -> None:
         """``kvm_irqfd_assign``."""
@@ -47,20 +50,26 @@ class Irqfds:
             self._signalled.discard(irqfd.gsi)
             self._inject(gic, irqfd.gsi)
 
-    def route(self, routes: Sequence[tuple[int, int]]) -> None:
-        """``kvm_set_irq_routing``: a gsi has one pin, a pin may have many."""
-        pins: dict[int, int] = {}
-        if len(routes) > _ROUTES:
+    def route(self, asked: SetGsiRouting) -> None:
+        """``kvm_set_irq_routing``: a gsi has one pin or MSI, a pin may have many."""
+        pins, msis = dict(asked.routes), {msi[0]: msi for msi in asked.msis}
+        count = len(asked.routes) + len(asked.msis)
+        every = pins.keys() | msis.keys()
+        if count > _ROUTES or len(every) < count or any(gsi >= _ROUTES for gsi in every):
             raise KvmError(EINVAL, "KVM_SET_GSI_ROUTING")
-        for gsi, pin in routes:
-            if gsi >= _ROUTES or pin >= _PINS or gsi in pins:
-                raise KvmError(EINVAL, "KVM_SET_GSI_ROUTING")
-            pins[gsi] = pin
+        if any(pin >= _PINS for pin in pins.values()):
+            raise KvmError(EINVAL, "KVM_SET_GSI_ROUTING")
         if self._vcpu.gic is not None:  # one that is initialised later routes as at first
-            self._pins = pins
+            self._pins, self._msis = pins, msis
 
     def _drive(self, gic: Vgic, gsi: int, level: bool) -> None:
-        """``vgic_irqfd_set_irq``; nothing is routed to a pin beyond the SPIs."""
+        """``vgic_irqfd_set_irq``, ``kvm_set_msi``; nothing is routed to a pin beyond the SPIs, and
+        nobody is told of an MSI that is refused."""
+        if gsi in self._msis:
+            if level:
+                with suppress(KvmError):
+                    signal_msi(self._vcpu, *self._msis[gsi][1:])
+            return
         pin = gsi if self._pins is None else self._pins.get(gsi, _PINS)
         if pin + NR_PRIVATE_IRQS < len(gic.irqs):
             gic.drive(pin + NR_PRIVATE_IRQS, level)

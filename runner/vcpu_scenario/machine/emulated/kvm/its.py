@@ -1,18 +1,86 @@
-"""An ITS that was set up, and that no guest can use here."""
+"""The ITSs of a VM, and ``KVM_SIGNAL_MSI``."""
 
 from __future__ import annotations
 
-from vcpu_scenario.machine.errors import NotModelled
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EBADF, EINVAL, ENODEV
+from typing import Final
+
+from vcpu_scenario.ioctls import GetItsAttr, HasItsAttr, SetItsAttr, SignalMsi
+from vcpu_scenario.kvm import vgicattrs as attrs
+from vcpu_scenario.machine.emulated.kvm import vgicdevice
+from vcpu_scenario.machine.emulated.kvm.guestmemory import GuestMemory
+from vcpu_scenario.machine.emulated.kvm.itsdevice import ItsDevice
+from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.vgic.lpis import Lpis
+from vcpu_scenario.machine.emulated.vgic.mmio import Refused
+from vcpu_scenario.machine.errors import KvmError, NotModelled
 
 
-class Its:
-    """What a VMM has made of it: where it lies."""
+def _lpis_of(vcpu: Vcpu) -> Lpis | None:
+    return None if vcpu.gic is None else vcpu.gic.distributor
 
-    def __init__(self) -> None:
-        self.base: int | None = None
 
-    def read(self, ipa: int, length: int) -> int | None:
-        raise NotModelled("a guest that reads a register of an ITS")
+def create(vcpu: Vcpu) -> None:
+    """``vgic_its_create``."""
+    if not vcpu.behaviour.its_seen:
+        raise NotModelled("an ITS, on kernels before 5.10")
+    memory, features = GuestMemory(vcpu), vgicdevice.features_of(vcpu)
+    device = ItsDevice(memory, vcpu.bus, features, lambda: _lpis_of(vcpu))
+    vcpu.vm.itses.append(device)
+    if vcpu.gic is not None:
+        device.join(vcpu.gic.distributor)
 
-    def write(self, ipa: int, length: int, value: int) -> bool:
-        raise NotModelled("a guest that writes a register of an ITS")
+
+def signal_msi(vcpu: Vcpu, address: int, data: int, of: int | None) -> bool:
+    """``KVM_SIGNAL_MSI``: whether it was delivered, not blocked by the guest."""
+    vm, what = vcpu.vm, "KVM_SIGNAL_MSI"
+    if vm.vgic is None:
+        raise KvmError(EINVAL, what)
+    if not vm.itses or vm.vgic.version != 3:
+        raise KvmError(ENODEV, what)
+    device = vm.bus.device_at(address)
+    if not isinstance(device, ItsDevice):
+        raise KvmError(EINVAL, what)
+    if device.may_be_cached(address) and device.its.raise_cached(of or 0, data):
+        return True
+    if of is None:
+        raise KvmError(EINVAL, what)
+    try:
+        return device.its.trigger(of, data)
+    except Refused as refused:
+        raise KvmError(refused.errno, what) from None
+
+
+class Itses:
+    """Those of one VM, in the order in which they were created."""
+
+    def __init__(self, vcpu: Vcpu) -> None:
+        self._vcpu: Final = vcpu
+
+    def set(self, asked: SetItsAttr) -> None:
+        with self._asked(asked) as device:
+            device.set(asked.group, asked.attr, asked.value)
+
+    def get(self, asked: GetItsAttr) -> int:
+        with self._asked(asked) as device:
+            return device.get(asked.group, asked.attr)
+
+    def has(self, asked: HasItsAttr) -> None:
+        with self._asked(asked) as device:
+            device.has(asked.group, asked.attr)
+
+    def signal(self, asked: SignalMsi) -> bool:
+        return signal_msi(self._vcpu, asked.address, asked.data, asked.device)
+
+    @contextmanager
+    def _asked(self, asked: SetItsAttr | GetItsAttr | HasItsAttr) -> Iterator[ItsDevice]:
+        """The ITS that is asked, whose refusals are KVM's."""
+        itses, what = self._vcpu.vm.itses, f"its {attrs.its_said(asked.group, asked.attr)}"
+        if asked.its >= len(itses):
+            raise KvmError(EBADF, what)
+        try:
+            yield itses[asked.its]
+        except Refused as refused:
+            raise KvmError(refused.errno, what) from None

@@ -73,7 +73,8 @@ def create(vcpu: Vcpu, version: Version) -> None:
         assert vm.vgic is not None
         for one, interface in zip(vm.vcpus, vm.vgic.interfaces, strict=True):
             one.gic, interface.affinity = interface, one.affinity
-        vm.vgic.interfaces[0].distributor.has_its = vm.its is not None
+        if vm.itses:
+            vm.itses[-1].join(vm.vgic.interfaces[0].distributor)
         connect(vm.on_cpu)
 
     kind = DeviceV2 if version == 2 else DeviceV3

@@ -11,7 +11,7 @@ from vcpu_scenario.machine.emulated.kvm.slots import Memslots
 from vcpu_scenario.machine.emulated.vgic.distributor import affinity_of
 
 if TYPE_CHECKING:
-    from vcpu_scenario.machine.emulated.kvm.its import Its
+    from vcpu_scenario.machine.emulated.kvm.itsdevice import ItsDevice
     from vcpu_scenario.machine.emulated.vgic.devicev2 import DeviceV2
     from vcpu_scenario.machine.emulated.vgic.devicev3 import DeviceV3
 
@@ -45,8 +45,8 @@ class Vm(Generic[_Vcpu]):
         """The firmware's registers that the VMM wrote, by their ids."""
         self.vgic: DeviceV2 | DeviceV3 | None = None
         """Its vGIC, once it is created."""
-        self.its: Its | None = None
-        """Its ITS, once it is created."""
+        self.itses: Final[list[ItsDevice]] = []
+        """Its ITSs, in the order in which they were created."""
         self.redistributors: Final = dict[int, BusDevice]()
         """Of a GICv3 those that have come onto the bus, by the numbers of their vCPUs."""
         self.counter_offset = False

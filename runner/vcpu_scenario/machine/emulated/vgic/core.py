@@ -9,10 +9,11 @@ import errno
 from collections.abc import Callable
 from functools import cached_property, cmp_to_key
 
-from vcpu_scenario.machine.emulated.cpu.cpuif import CpuInterface, ListRegister
+from vcpu_scenario.machine.emulated.cpu.cpuif import PRIORITY_MASK, CpuInterface, ListRegister
 from vcpu_scenario.machine.emulated.vgic.distributor import Distributor, affinity_of
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import (
+    FIRST_LPI,
     NR_PRIVATE_IRQS,
     NR_SGIS,
     TIMER_PPIS,
@@ -54,6 +55,9 @@ class Interrupts:
         self._last_in_lrs: VgicIrq | None = None
         self._spis_queued = 0
         self.active_outside_lrs = False
+        self.pendbaser = 0x580  # inner shareable, inner cacheable with read-allocate
+        self.lpis_enabled = False
+        """``GICR_CTLR.EnableLPIs``."""
         self._watch_enables()
 
     @cached_property
@@ -65,6 +69,10 @@ class Interrupts:
         ]
         return private + self.distributor.spis
 
+    def irq(self, intid: int) -> VgicIrq:
+        """One of this vCPU's, or of all."""
+        return self.irqs[intid] if intid < FIRST_LPI else self.distributor.lpis[intid]
+
     # -- routing and queueing -------------------------------------------------------------
 
     def deliverable(self, irq: VgicIrq) -> bool:
@@ -74,7 +82,8 @@ class Interrupts:
         return self._destination(irq) is self
 
     def _destination(self, irq: VgicIrq) -> Interrupts | None:
-        """``vgic_target_oracle``: which vCPU ``irq``, one of this vCPU's or an SPI, goes to now."""
+        """``vgic_target_oracle``: which vCPU ``irq``, one of this vCPU's or of all, goes to
+        now."""
         if not irq.active and not (irq.enabled and irq.pending and self.distributor.enabled):
             return None
         if irq.intid < NR_PRIVATE_IRQS:
@@ -93,7 +102,7 @@ class Interrupts:
         """Puts ``irq`` on this vCPU's list."""
         irq.queued = True
         self.ap_list.append(irq)
-        if irq.intid >= NR_PRIVATE_IRQS:
+        if NR_PRIVATE_IRQS <= irq.intid < FIRST_LPI:
             self._spis_queued += 1
 
     def inject(self, intid: int, level: bool) -> int:
@@ -239,7 +248,7 @@ class Interrupts:
             irq.intid,
             pending=may_be_pending and irq.pending,
             active=irq.active,
-            priority=irq.priority,
+            priority=irq.priority & PRIORITY_MASK,
             group=irq.group,
             eoi=level or (irq.active and many_sources),
         )
@@ -279,7 +288,7 @@ class Interrupts:
         self._prune()
 
     def _fold(self, lr: ListRegister) -> None:
-        irq = self.irqs[lr.intid]
+        irq = self.irq(lr.intid)
         irq.on_lr = False
         deactivated = irq.active and not lr.active
         irq.active = lr.active
@@ -321,6 +330,7 @@ class Interrupts:
             for irq in gone:
                 irq.queued = False
                 self.queue(irq)  # which may have been routed to another vCPU
+                self.distributor.release(irq)
 
     def deactivate(self, intid: int, source: int = 0) -> None:
         """A trapped write of ``ICC_DIR_EL1`` or ``GICV_DIR`` (``vgic_v3_deactivate``)."""

@@ -11,6 +11,7 @@ from vcpu_scenario.machine.emulated.vgic import cpuregs
 from vcpu_scenario.machine.emulated.vgic.device import OFFSET, VgicDevice
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, NR_SGIS, VIRTUAL_TIMER_PPI
+from vcpu_scenario.machine.emulated.vgic.lpis import save_pending
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
 from vcpu_scenario.machine.emulated.vgic.placement import PlacementV3
 from vcpu_scenario.machine.emulated.vgic.v3 import VgicV3
@@ -55,7 +56,9 @@ class DeviceV3(VgicDevice[VgicV3]):
     def _control(self, attr: int) -> None:
         if attr != attrs.KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES:
             super()._control(attr)
-        elif not self.interfaces and self.places.features.saving_needs_init:
+        elif self.interfaces:
+            save_pending(self.interfaces[0].distributor)
+        elif self.places.features.saving_needs_init:
             raise Refused(ENXIO)
 
     def _vcpu(self, group: int, attr: int) -> int:

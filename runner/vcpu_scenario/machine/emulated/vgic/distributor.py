@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, VgicIrq
 
 _Interface = TypeVar("_Interface")
+
+
+class GuestMemory(Protocol):
+    """Guest memory as the kernel gets at it."""
+
+    def read(self, ipa: int, length: int) -> bytes | None:
+        """``kvm_read_guest``; None where it fails."""
+        ...
+
+    def write(self, ipa: int, data: bytes) -> bool:
+        """``kvm_write_guest``."""
+        ...
+
+    def has(self, ipa: int) -> bool:
+        """``kvm_is_visible_gfn``."""
+        ...
 
 
 class Distributor(Generic[_Interface]):
@@ -21,14 +37,32 @@ class Distributor(Generic[_Interface]):
         """``GICD_IIDR.Revision``, which the VMM may choose."""
         self.groups_restored = False
         """Whether a GICv2's groups are the VMM's to write: it has written ``GICD_IIDR``."""
-        self.has_its = False
-        """Whether the VM has an ITS, of which a guest would find much here."""
+        self.memory: GuestMemory | None = None
+        """What the VM's ITSs have their tables in; None where there is no ITS."""
+        self.propbaser = 0
+        """``GICR_PROPBASER``, one for all redistributors."""
+        self.lpis: Final[dict[int, VgicIrq]] = {}
+        """By INTID those that a translation leads to or that a vCPU still has."""
         self.acknowledged: Callable[[int], None] = _nobody
         """Told each SPI that the guest has ended (``kvm_notify_acked_irq``)."""
         self.interfaces: Final[list[_Interface]] = []
         """Those of the vCPUs, by their numbers."""
         self._nr_irqs = nr_irqs
         self._group = group
+
+        self.translations: Final[dict[tuple[int, int, int], VgicIrq]] = {}
+        """Those that KVM has in its cache, the last used last: where an ITS lies, a device's and an
+        event's number."""
+
+    @property
+    def has_its(self) -> bool:
+        """``vgic_has_its``."""
+        return self.memory is not None
+
+    def release(self, irq: VgicIrq) -> None:
+        """``vgic_put_irq``: an LPI that nothing leads to and no vCPU has is gone."""
+        if not irq.mapped and not irq.queued:
+            self.lpis.pop(irq.intid, None)
 
     @cached_property
     def spis(self) -> list[VgicIrq]:

@@ -64,6 +64,23 @@ class VgicFeatures:
     it was EINVAL."""
     lpi_registers: bool = True
     """A redistributor has the registers that invalidate LPIs."""
+    lpis_by_number: bool = True
+    """KVM meets LPIs in the order of their INTIDs, no longer as they were made, and queues those of
+    other vCPUs as well where one enables LPIs."""
+    movall_moves_every: bool = True
+    """MOVALL moves the LPIs of every vCPU, not only those of the first that it names."""
+    its_caches_apart: bool = True
+    """Each ITS has a cache of translations without a limit, for its own commands to invalidate;
+    once there was one for all, of 16 translations for each vCPU."""
+    its_clears_entries: bool = True
+    """DISCARD and a MAPD that unmaps write 0 to the entry in guest memory."""
+    its_tables_checked: bool = True
+    """An event whose entry lies outside guest memory is not mapped, and nothing stays of tables
+    that could not be restored as a whole."""
+    mapc_unmaps_any: bool = True
+    """A MAPC that unmaps is not refused for the vCPU that it names."""
+    its_control_checked: bool = True
+    """``KVM_DEV_ARM_VGIC_GRP_CTRL`` of an ITS refuses what it does not know, once it ignored it."""
     unknown_sysreg_is_enoent: bool = True
     """What ``KVM_SET_DEVICE_ATTR`` gives for a register that the CPU interface has not: ENOENT, or
     ENXIO."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from vcpu_scenario.machine.emulated.cpu.cpuif import NR_SGIS as NR_SGIS
 
 NR_PRIVATE_IRQS = 32
+FIRST_LPI = 8192
 VIRTUAL_TIMER_PPI = 27
 TIMER_PPIS = (VIRTUAL_TIMER_PPI, 30)
 """The virtual and the physical timer's."""
 
 
 class VgicIrq:
-    """A private interrupt of one vCPU, or an SPI of them all."""
+    """A private interrupt of one vCPU, an SPI of them all, or an LPI."""
 
     __slots__ = (
         "active",
@@ -21,6 +22,7 @@ class VgicIrq:
         "group",
         "intid",
         "line_level",
+        "mapped",
         "mpidr",
         "on_lr",
         "owned",
@@ -46,7 +48,9 @@ class VgicIrq:
         self.mpidr = 0
         self.targets = targets
         self.target: int | None = 0
-        """For an SPI: the number of the vCPU that its routing leads to."""
+        """For an SPI or an LPI: the number of the vCPU that its routing leads to."""
+        self.mapped = 0
+        """For an LPI: how many translations of an ITS lead to it."""
         self.source = 0
         self.active_source = 0
         self.queued = False

@@ -1,6 +1,6 @@
 """KVM's GICv3: a distributor of 64 KiB, one redistributor of two such frames, system registers.
 
-Register semantics after ``vgic-mmio-v3.c`` and ``vgic-v3.c``; there is no ITS.
+Register semantics after ``vgic-mmio-v3.c`` and ``vgic-v3.c``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from vcpu_scenario.case import Gic
 from vcpu_scenario.machine.emulated.cpu import icv
 from vcpu_scenario.machine.emulated.cpu.cpuif import ListRegister
 from vcpu_scenario.machine.emulated.cpu.icv import Value
+from vcpu_scenario.machine.emulated.vgic import lpiregs
 from vcpu_scenario.machine.emulated.vgic import mmio as m
 from vcpu_scenario.machine.emulated.vgic.base import Vgic
 from vcpu_scenario.machine.emulated.vgic.core import Interrupts
@@ -24,7 +25,7 @@ from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, VgicIrq
 from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Refused, Register, Registers
 from vcpu_scenario.machine.emulated.vgic.revision import restore_revision
-from vcpu_scenario.machine.errors import NotModelled
+from vcpu_scenario.machine.emulated.vgic.tablebase import extract
 
 FRAME_SIZE: Final = 0x10000
 REDISTRIBUTOR_SIZE: Final = 2 * FRAME_SIZE
@@ -33,8 +34,10 @@ _PIDR2_GICV3: Final = 0x3B
 _CTLR_ENABLE_GROUP1 = 1 << 1
 _CTLR_ARE_DS = 0x50
 _TYPER_10_BIT_INTIDS = 9 << 19
-_GICR_CTLR_IR_CES = 6
+_TYPER_LPIS = 15 << 19 | 1 << 17
+"""With an ITS: 16 bits of INTIDs, and LPIs."""
 _GICR_TYPER_LAST = 1 << 4
+_GICR_TYPER_PLPIS = 1
 _SGI_FRAME = FRAME_SIZE
 
 
@@ -52,8 +55,6 @@ class VgicV3(Vgic):
         super().__init__(
             features, sgis_have_sources=False, group=1, distributor=distributor, number=number
         )
-        self.propbaser = 0
-        self.pendbaser = 0x580  # inner shareable, inner cacheable with read-allocate
         self.is_last: Callable[[], bool] = self._ends_the_vm
         """Whether its redistributor says that no other follows it."""
         self.frames = []
@@ -146,17 +147,12 @@ def _read_misc(gic: Interrupts, offset: int, length: int) -> int:
         case 0x0:
             return gic.distributor.enabled * _CTLR_ENABLE_GROUP1 | _CTLR_ARE_DS
         case 0x4:
-            _check_without_its(gic, "GICD_TYPER")
-            return (len(gic.irqs) >> 5) - 1 | _TYPER_10_BIT_INTIDS
+            lines = (len(gic.irqs) >> 5) - 1
+            return lines | (_TYPER_LPIS if gic.distributor.has_its else _TYPER_10_BIT_INTIDS)
         case 0x8:
             return _IIDR | gic.distributor.revision << 12
         case _:
             return 0
-
-
-def _check_without_its(gic: Interrupts, register: str) -> None:
-    if gic.distributor.has_its:
-        raise NotModelled(f"{register} of a vGIC with an ITS")
 
 
 def _write_misc(gic: Interrupts, offset: int, length: int, value: int) -> None:
@@ -199,23 +195,8 @@ def _read_id(gic: Interrupts, offset: int, length: int) -> int:
     return _PIDR2_GICV3 if offset == 0x18 else 0
 
 
-def _read_redist_ctlr(gic: Interrupts, offset: int, length: int) -> int:
-    _check_without_its(gic, "GICR_CTLR")
-    return _GICR_CTLR_IR_CES if gic.distributor.revision >= 3 else 0
-
-
 def _read_redist_iidr(gic: Interrupts, offset: int, length: int) -> int:
     return _IIDR
-
-
-def _extract(value: int, offset: int, length: int) -> int:
-    return value >> (offset & 7) * 8 & (1 << length * 8) - 1
-
-
-def _update(value: int, offset: int, length: int, new: int) -> int:
-    shift = (offset & 4) * 8
-    mask = (1 << length * 8) - 1 << shift
-    return value & ~mask | new << shift & mask
 
 
 def _read_redist_typer(gic: Interrupts, offset: int, length: int) -> int:
@@ -228,50 +209,9 @@ def _read_redist_typer_by_user(gic: Interrupts, offset: int, length: int) -> int
 
 
 def _redist_typer(gic: Interrupts, offset: int, length: int, last: bool) -> int:
-    _check_without_its(gic, "GICR_TYPER")
     value = gic.affinity() << 32 | gic.number << 8 | last * _GICR_TYPER_LAST
-    return _extract(value, offset, length)
-
-
-def _sanitised(value: int, features: VgicFeatures, reserved: int) -> int:
-    if value >> 10 & 3 == 2:  # outer shareable
-        value = value & ~(3 << 10) | 1 << 10
-    if value >> 7 & 7 in (0, 1):  # device or non-cacheable
-        value = value & ~(7 << 7) | 3 << 7
-    if value >> 56 & 7 not in (0, 1):
-        value = value & ~(7 << 56)
-        if not features.outer_cacheability_same_as_inner:
-            value |= 1 << 56
-    if not features.pendbaser_52bit:
-        value &= ~(0xF << 48)
-    return value & ~reserved
-
-
-_PROPBASER_RES0 = 0x1F << 59 | 0xF << 52 | 3 << 5
-_PENDBASER_RES0 = 1 << 63 | 7 << 59 | 0xF << 52 | 0xF << 12 | 0x7F
-
-
-def _read_propbaser(gic: Interrupts, offset: int, length: int) -> int:
-    return _extract(_gic(gic).propbaser, offset, length)
-
-
-def _write_propbaser(gic: Interrupts, offset: int, length: int, value: int) -> None:
-    v3 = _gic(gic)
-    new = _update(v3.propbaser, offset, length, value)
-    v3.propbaser = _sanitised(new, gic.features, _PROPBASER_RES0)
-
-
-def _read_pendbaser(gic: Interrupts, offset: int, length: int) -> int:
-    value = _gic(gic).pendbaser
-    if gic.features.pendbaser_hides_ptz:
-        value &= ~(1 << 62)
-    return _extract(value, offset, length)
-
-
-def _write_pendbaser(gic: Interrupts, offset: int, length: int, value: int) -> None:
-    v3 = _gic(gic)
-    new = _update(v3.pendbaser, offset, length, value)
-    v3.pendbaser = _sanitised(new, gic.features, _PENDBASER_RES0)
+    value |= gic.distributor.has_its * _GICR_TYPER_PLPIS
+    return extract(value, offset, length)
 
 
 def _per_irq_registers(features: VgicFeatures, base: int, first: int, end: int) -> list[Register]:
@@ -307,8 +247,6 @@ def _per_irq_registers(features: VgicFeatures, base: int, first: int, end: int) 
     ]
 
 
-_OF_LPIS: Final = ((0xA0, 8), (0xB0, 8), (0xC0, 4))
-"""GICR_INVLPIR, GICR_INVALLR and GICR_SYNCR, which do nothing without an ITS."""
 _BANKED_IN_THE_SGI_FRAME: Final = (
     *((offset, 1) for offset in (0x80, 0x100, 0x180, 0x200, 0x280, 0x300, 0x380, 0xD00)),
     (0x400, 8),
@@ -335,7 +273,6 @@ def _distributor(features: VgicFeatures) -> list[Register]:
 
 def _redistributor(features: VgicFeatures) -> list[Register]:
     return [
-        Register(0x0000, 4, _read_redist_ctlr),
         Register(0x0004, 4, _read_redist_iidr),
         Register(
             0x0008,
@@ -346,12 +283,7 @@ def _redistributor(features: VgicFeatures) -> list[Register]:
         ),
         # No GICR_STATUSR, which KVM's search does not find: its table is out of order there.
         Register(0x0014, 4, m.read_as_zero),
-        *(
-            Register(offset, size, m.read_as_zero, sizes=m.WORD_OR_LONG if size > 4 else m.WORD)
-            for offset, size in (_OF_LPIS if features.lpi_registers else ())
-        ),
-        Register(0x0070, 8, _read_propbaser, _write_propbaser, m.WORD_OR_LONG),
-        Register(0x0078, 8, _read_pendbaser, _write_pendbaser, m.WORD_OR_LONG),
+        *lpiregs.registers(features),
         Register(0xFFD0, 48, _read_id),
         *_per_irq_registers(features, _SGI_FRAME, 0, 32),
         Register(_SGI_FRAME + 0xE00, 4, m.read_as_zero),
