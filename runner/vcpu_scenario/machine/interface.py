@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.ioctls import (
     Access,
+    Ask,
     ClearDirtyLog,
     CreateDevice,
     EnableCap,
@@ -263,6 +264,16 @@ class Machine(Protocol):
 
     def eventfd_counts(self) -> tuple[int, ...]:
         """How often each ioeventfd was signalled, in the order they were added."""
+        ...
+
+    def eventfd_count(self, ioeventfd: Ioeventfd) -> int:
+        """How often the last one that was added like this was signalled, or was until it was
+        removed."""
+        ...
+
+    def ask(self, asked: Ask) -> int:
+        """An ioctl of :data:`~vcpu_scenario.kvm.plainioctls.REQUESTS`: what it returns, or the
+        structure that it fills as a little-endian number."""
         ...
 
     def write_memory(self, ipa: int, data: bytes) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from errno import EBADF, EINVAL, ENOENT
-from typing import Literal
+from errno import EBADF, EINVAL
+from typing import Final, Literal
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.ioctls import Access as HostAccess
 from vcpu_scenario.ioctls import (
+    Ask,
     ClearDirtyLog,
     CreateDevice,
     EnableCap,
@@ -32,6 +33,7 @@ from vcpu_scenario.machine.emulated.kvm import (
     creation,
     devices,
     guestdebug,
+    questions,
     regmasks,
     smcccfilter,
     stealtime,
@@ -50,6 +52,7 @@ from vcpu_scenario.machine.emulated.kvm.interrupts import (
 from vcpu_scenario.machine.emulated.kvm.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.emulated.kvm.irqfds import Irqfds
 from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state
+from vcpu_scenario.machine.emulated.kvm.regids import check_initialised, unknown
 from vcpu_scenario.machine.emulated.kvm.registers import (
     at_once,
     registers_of,
@@ -62,6 +65,9 @@ from vcpu_scenario.machine.emulated.seats import Seats
 from vcpu_scenario.machine.emulated.vcpurun import VcpuRun
 from vcpu_scenario.machine.interface import KvmError, NotModelled, Unsupported, enabling
 from vcpu_scenario.trace import Inside
+
+_GET: Final = "KVM_GET_ONE_REG"
+_SET: Final = "KVM_SET_ONE_REG"
 
 
 class EmulatedMachine:
@@ -260,6 +266,12 @@ class EmulatedMachine:
     def eventfd_counts(self) -> tuple[int, ...]:
         return self._ioeventfds.counts()
 
+    def eventfd_count(self, ioeventfd: Ioeventfd) -> int:
+        return self._ioeventfds.count(ioeventfd)
+
+    def ask(self, asked: Ask) -> int:
+        return questions.answer(self._vcpu, self.kernel, asked)
+
     def write_memory(self, ipa: int, data: bytes) -> None:
         self._vcpu.memslots.check_reachable(ipa, write=True)
         if not self._cpu.stage2.write(ipa, data):
@@ -275,28 +287,32 @@ class EmulatedMachine:
     # -- the vCPU's ioctls -------------------------------------------------------------------
 
     def get_one_reg(self, reg_id: int) -> int:
+        check_initialised(self._vcpu, _GET)
         entry = self._registers.get(reg_id)
         if entry is None:
-            raise KvmError(ENOENT, f"KVM_GET_ONE_REG {said(reg_id)}")
+            raise unknown(_GET, reg_id)
         return entry[0](self._vcpu)
 
     def get_regs(self, reg_ids: Sequence[int]) -> list[int]:
         registers, vcpu = self._registers, self._vcpu
-        if (take := at_once(reg_ids)) is not None and registers is not DEAD:
-            return list(take(self._cpu.regs))
+        if registers is not DEAD:
+            check_initialised(vcpu, _GET)
+            if (take := at_once(reg_ids)) is not None:
+                return list(take(self._cpu.regs))
         try:
             return [registers[reg_id][0](vcpu) for reg_id in reg_ids]
-        except KeyError as unknown:
-            raise KvmError(ENOENT, f"KVM_GET_ONE_REG {said(unknown.args[0])}") from None
+        except KeyError as missing:
+            raise unknown(_GET, missing.args[0]) from None
 
     def set_one_reg(self, reg_id: int, value: int) -> None:
+        check_initialised(self._vcpu, _SET)
         entry = self._registers.get(reg_id)
         if entry is None:
-            raise KvmError(ENOENT, f"KVM_SET_ONE_REG {said(reg_id)}")
+            raise unknown(_SET, reg_id)
         try:
             entry[1](self._vcpu, value & (1 << 8 * size_of(reg_id)) - 1)
         except Refused as refusal:
-            raise KvmError(refusal.errno, f"KVM_SET_ONE_REG {said(reg_id)}") from None
+            raise KvmError(refusal.errno, f"{_SET} {said(reg_id)}") from None
 
     def reg_list(self) -> tuple[int, ...]:
         return tuple(self._registers)

@@ -20,6 +20,7 @@ from typing import Final, Literal
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.ioctls import (
     Access,
+    Ask,
     ClearDirtyLog,
     CreateDevice,
     EnableCap,
@@ -31,6 +32,7 @@ from vcpu_scenario.ioctls import (
 )
 from vcpu_scenario.kvm import abi, vcpuattrs, vgicattrs
 from vcpu_scenario.kvm.features import NEEDS, bits_of
+from vcpu_scenario.kvm.plainioctls import REQUESTS
 from vcpu_scenario.kvm.registers import KVM_REGISTERS_MOST, said, size_of
 from vcpu_scenario.machine.interface import (
     KvmError,
@@ -40,7 +42,7 @@ from vcpu_scenario.machine.interface import (
     initialising,
 )
 from vcpu_scenario.machine.real import alarms, attributes, opening, regmasks, signals, uapi, vgic
-from vcpu_scenario.machine.real.ioctls import call
+from vcpu_scenario.machine.real.ioctls import ask, call
 from vcpu_scenario.machine.real.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.real.irqfds import Irqfds
 from vcpu_scenario.machine.real.memory import GuestMemory
@@ -293,6 +295,15 @@ class RealMachine:
 
     def eventfd_counts(self) -> tuple[int, ...]:
         return self._ioeventfds.counts()
+
+    def eventfd_count(self, ioeventfd: Ioeventfd) -> int:
+        return self._ioeventfds.count(ioeventfd)
+
+    def ask(self, asked: Ask) -> int:
+        request = REQUESTS[asked.request]
+        file = asked.file or request.file
+        fd = self._vcpu if file == "vcpu" else self._kvm if file == "system" else self._vm
+        return ask(fd, request, asked.arg, asked.request)
 
     def remove_coalesced_zone(self, addr: int, size: int) -> None:
         zone = uapi.kvm_coalesced_mmio_zone(addr=addr, size=size)
