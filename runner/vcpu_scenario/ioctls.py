@@ -326,6 +326,58 @@ class EnableCap:
     arg: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class GetRegister:
+    """``KVM_GET_ONE_REG``: ``value`` is what is expected, None for any."""
+
+    reg: str
+    value: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddIoeventfd:
+    """``KVM_IOEVENTFD``, beside those of the set-up: ``len`` 0 takes any width, ``match`` None any
+    value."""
+
+    addr: int
+    len: int
+    match: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadIoeventfd:
+    """The VMM reads the eventfd of the ioeventfd that was set up like this: ``count`` is how often
+    it must have been signalled in all."""
+
+    addr: int
+    len: int
+    match: int | None = None
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AddCoalescedZone:
+    """``KVM_REGISTER_COALESCED_MMIO``, beside those of the set-up."""
+
+    addr: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """An ioctl of :data:`vcpu_scenario.kvm.plainioctls.REQUESTS` by its name.
+
+    ``arg`` is its argument, or its structure as a little-endian number. ``value`` is what is
+    expected, None for any: what it returns, or the structure that it has filled. ``file`` is empty
+    for the one that the ioctl is for.
+    """
+
+    request: str
+    arg: int = 0
+    value: int | None = None
+    file: Literal["", "system", "vm"] = ""
+
+
 Ioctl: TypeAlias = (
     SetMemoryRegion
     | SetHostMapping
@@ -359,6 +411,11 @@ Ioctl: TypeAlias = (
     | CreateVcpu
     | CreateIrqchip
     | EnableCap
+    | GetRegister
+    | AddIoeventfd
+    | ReadIoeventfd
+    | AddCoalescedZone
+    | Ask
     | TakeSnapshot
     | RestoreSnapshot
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from vcpu_scenario.actions.kind import Kind, Node, Reader, bare, number
+from vcpu_scenario.actions.questions import CAP, read_cap
 from vcpu_scenario.ioctls import (
     CreateIrqchip,
     CreateVcpu,
@@ -14,40 +15,29 @@ from vcpu_scenario.ioctls import (
     EnableCap,
     SetCounterOffset,
 )
-from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm import capabilities
 
 _WORD: Final = 0xFFFF_FFFF
 _INT: Final = (1 << 31) - 1
-_CAPS: Final = {
-    name.removeprefix("KVM_CAP_").lower(): number
-    for name, number in vars(abi).items()
-    if name.startswith("KVM_CAP_")
-}
-_CAP_NAMES: Final = {number: name for name, number in _CAPS.items()}
 
 
 def _read_cap(key: str, node: Node, reader: Reader) -> Iterable[EnableCap]:
     asked = dict(reader.entries(node))
-    cap = asked.get("cap")
-    number = _CAPS.get(reader.text(cap)) if cap is not None else 0
-    if number is None:
-        number = reader.number(cap, low=0, high=_WORD)
+    number = read_cap(asked.get("cap"), reader)
     flags = reader.number(asked["flags"], low=0, high=_WORD) if "flags" in asked else 0
     yield EnableCap(number, flags, reader.word(asked["arg"]) if "arg" in asked else 0)
 
 
 def _write_cap(action: EnableCap) -> dict[str, Any]:
-    asked = {"cap": _CAP_NAMES.get(action.cap, action.cap)}
+    asked = {"cap": capabilities.NAMES.get(action.cap, action.cap)}
     rest = {"flags": action.flags, "arg": action.arg}
     return {"enable_cap": asked | {key: value for key, value in rest.items() if value}}
 
 
 def _cap_words(action: EnableCap) -> str:
-    name = _CAP_NAMES.get(action.cap)
-    known = f"KVM_CAP_{name.upper()}" if name else str(action.cap)
     rest = [f"{key} {value:#x}" for key, value in (("flags", action.flags), ("arg", action.arg))]
     told = [words for words in rest if not words.endswith(" 0x0")]
-    return " ".join(("KVM_ENABLE_CAP", known, *told))
+    return " ".join(("KVM_ENABLE_CAP", capabilities.said(action.cap), *told))
 
 
 def _read_offset(key: str, node: Node, reader: Reader) -> Iterable[SetCounterOffset]:
@@ -130,11 +120,7 @@ KINDS: Final = (
                 "additionalProperties": False,
                 "required": ["cap"],
                 "properties": {
-                    "cap": {
-                        "title": f"one of {', '.join(_CAPS)}, or a number",
-                        "description": "cap: KVM_CAP_ and this name, or its number.",
-                        "type": ["string", "integer"],
-                    },
+                    "cap": CAP,
                     "flags": number("flags. Default: 0."),
                     "arg": number("args[0]. Default: 0."),
                 },

@@ -98,6 +98,22 @@ def number(description: str) -> dict[str, str]:
     return {"$ref": "#/definitions/number", "description": description}
 
 
+def of(definition: str, description: str, **more: Any) -> dict[str, Any]:
+    """The schema of what the language has a definition for."""
+    return {"$ref": f"#/definitions/{definition}", "description": description, **more}
+
+
+def fields(description: str, required: Iterable[str], **keys: Any) -> dict[str, Any]:
+    """The schema of a mapping with these keys and no others."""
+    return {
+        "description": description,
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(required),
+        "properties": keys,
+    }
+
+
 def bare(
     action: _Action,
     key: str,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, bare, number
 from vcpu_scenario.case import SetRegister, SkipInstruction
-from vcpu_scenario.ioctls import GetRegWritableMasks
+from vcpu_scenario.ioctls import GetRegister, GetRegWritableMasks
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FEATURE_IDS, id_of, name_of_id
 from vcpu_scenario.machine.errors import Unexpected
 from vcpu_scenario.machine.interface import Machine
@@ -22,6 +22,13 @@ def _set_words(action: SetRegister, name: Name) -> str:
 
 def _skip(machine: Machine, action: SkipInstruction) -> None:
     machine.set_one_reg(_PC, machine.get_one_reg(_PC) + 4)
+
+
+def _get(machine: Machine, action: GetRegister) -> None:
+    found = machine.get_one_reg(id_of(action.reg))
+    if action.value is not None and found != action.value:
+        what = f"KVM_GET_ONE_REG {action.reg}"
+        raise Unexpected(f"{what} gave {found:#x}, expected {action.value:#x}")
 
 
 _MASKS: Final = "KVM_ARM_GET_REG_WRITABLE_MASKS"
@@ -88,6 +95,27 @@ KINDS: Final = (
         write=lambda action: {"set": {action.reg: action.value}},
         perform=lambda machine, action: machine.set_one_reg(id_of(action.reg), action.value),
         words=_set_words,
+    ),
+    Kind(
+        GetRegister,
+        schema={
+            "get": {
+                "description": "KVM_GET_ONE_REG of each register named, and what it is expected to"
+                " give.",
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {
+                    "$ref": "#/definitions/address_by_case",
+                    "description": "The register's value.",
+                },
+            }
+        },
+        read=lambda key, node, reader: [
+            GetRegister(name, value) for name, value in reader.registers(node)
+        ],
+        write=lambda action: {"get": {action.reg: action.value}},
+        perform=_get,
+        words=lambda action, name: f"KVM_GET_ONE_REG {action.reg}",
     ),
     Kind(
         GetRegWritableMasks,

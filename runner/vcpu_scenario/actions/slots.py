@@ -1,18 +1,15 @@
-"""Memory slots by their numbers, the dirty log, and what takes doorbells and zones away."""
+"""Memory slots by their numbers, and the dirty log."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, Final, get_args
 
-from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, number
-from vcpu_scenario.case import Ioeventfd
+from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, fields, number, of
 from vcpu_scenario.ioctls import (
     Access,
     ClearDirtyLog,
     GetDirtyLog,
-    RemoveCoalescedZone,
-    RemoveIoeventfd,
     SetHostMapping,
     SetMemoryRegion,
 )
@@ -21,11 +18,11 @@ from vcpu_scenario.machine.errors import Unexpected
 from vcpu_scenario.machine.interface import Machine
 
 _HIGH: Final = (1 << 64) - 1
-_SLOTS: Final = 0xFFFF
+_SLOTS: Final = 0xFFFF_FFFF
 _PAGES: Final = 1 << 18
 _FLAGS: Final = abi.KVM_MEM_LOG_DIRTY_PAGES | abi.KVM_MEM_READONLY
 _ACCESS: Final = {word: word for word in get_args(Access)}
-_SLOT: Final = number("The slot's number.")
+_SLOT: Final = number("The slot's number; the high half is that of its address space.")
 
 
 def _number(asked: dict[str, Node], key: str, reader: Reader, high: int = _HIGH) -> int:
@@ -139,45 +136,6 @@ def _write_clear(action: ClearDirtyLog) -> dict[str, Any]:
     return {"clear_dirty_log": entry}
 
 
-# -- doorbells and zones --------------------------------------------------------------------------
-
-
-def _read_eventfd(key: str, node: Node, reader: Reader) -> Iterable[RemoveIoeventfd]:
-    asked = dict(reader.entries(node))
-    match = reader.word(asked["match"]) if "match" in asked else None
-    at = reader.address(asked["at"]) if "at" in asked else 0
-    yield RemoveIoeventfd(at, _number(asked, "len", reader, 8), match)
-
-
-def _write_eventfd(action: RemoveIoeventfd) -> dict[str, Any]:
-    entry = {"at": action.addr, "len": action.len}
-    return {"remove_ioeventfd": entry | ({} if action.match is None else {"match": action.match})}
-
-
-def _remove_eventfd(machine: Machine, action: RemoveIoeventfd) -> None:
-    machine.ioeventfds.remove(Ioeventfd(action.addr, action.len, action.match))
-
-
-def _read_zone(key: str, node: Node, reader: Reader) -> Iterable[RemoveCoalescedZone]:
-    asked = dict(reader.entries(node))
-    at = reader.address(asked["at"]) if "at" in asked else 0
-    yield RemoveCoalescedZone(at, _number(asked, "size", reader, 0xFFFF_FFFF))
-
-
-def _fields(description: str, required: list[str], **keys: Any) -> dict[str, Any]:
-    return {
-        "description": description,
-        "type": "object",
-        "additionalProperties": False,
-        "required": required,
-        "properties": keys,
-    }
-
-
-def _of(kind: str, description: str, **more: Any) -> dict[str, Any]:
-    return {"$ref": f"#/definitions/{kind}", "description": description, **more}
-
-
 def _list_of_pages(description: str) -> dict[str, Any]:
     of_each = number("A page, from the slot's first.")
     return {"description": description, "type": "array", "items": of_each}
@@ -187,16 +145,16 @@ KINDS: Final = (
     Kind(
         SetMemoryRegion,
         schema={
-            "memory_region": _fields(
+            "memory_region": fields(
                 "KVM_SET_USER_MEMORY_REGION of a slot by its number: makes it, moves it, changes "
                 "its flags, or deletes it with size 0. The slots of `memory` are numbered from 0.",
                 ["slot", "at", "size"],
                 slot=_SLOT,
-                at=_of("address", "guest_phys_addr."),
-                size=_of("number", "memory_size; 0 deletes the slot."),
-                readonly=_of("flag", "KVM_MEM_READONLY. Default: false.", default=False),
-                log_dirty=_of("flag", "KVM_MEM_LOG_DIRTY_PAGES. Default: false.", default=False),
-                bits=_of("number", "Further bits of flags, each of which KVM refuses."),
+                at=of("address", "guest_phys_addr."),
+                size=of("number", "memory_size; 0 deletes the slot."),
+                readonly=of("flag", "KVM_MEM_READONLY. Default: false.", default=False),
+                log_dirty=of("flag", "KVM_MEM_LOG_DIRTY_PAGES. Default: false.", default=False),
+                bits=of("number", "Further bits of flags, each of which KVM refuses."),
             )
         },
         read=_read_region,
@@ -207,7 +165,7 @@ KINDS: Final = (
     Kind(
         SetHostMapping,
         schema={
-            "host_mapping": _fields(
+            "host_mapping": fields(
                 "The VMM changes its own mapping of a slot's memory, which KVM follows.",
                 ["slot", "access"],
                 slot=_SLOT,
@@ -228,7 +186,7 @@ KINDS: Final = (
     Kind(
         GetDirtyLog,
         schema={
-            "get_dirty_log": _fields(
+            "get_dirty_log": fields(
                 "KVM_GET_DIRTY_LOG. What is asked for is write-protected again, unless "
                 "`manual_dirty_log_protect2` is among the capabilities.",
                 ["slot"],
@@ -244,12 +202,12 @@ KINDS: Final = (
     Kind(
         ClearDirtyLog,
         schema={
-            "clear_dirty_log": _fields(
+            "clear_dirty_log": fields(
                 "KVM_CLEAR_DIRTY_LOG: clears and write-protects pages that are dirty.",
                 ["slot", "first_page", "num_pages", "pages"],
                 slot=_SLOT,
-                first_page=_of("number", "first_page, a multiple of 64."),
-                num_pages=_of("number", "num_pages: a multiple of 64, or up to the slot's end."),
+                first_page=of("number", "first_page, a multiple of 64."),
+                num_pages=of("number", "num_pages: a multiple of 64, or up to the slot's end."),
                 pages=_list_of_pages("The pages whose bit is set in dirty_bitmap."),
             )
         },
@@ -258,39 +216,6 @@ KINDS: Final = (
         perform=lambda machine, action: machine.memory.clear_dirty_log(action),
         words=lambda action, name: (
             f"KVM_CLEAR_DIRTY_LOG slot {action.slot}, {action.count} pages from {action.first}"
-        ),
-    ),
-    Kind(
-        RemoveIoeventfd,
-        schema={
-            "remove_ioeventfd": _fields(
-                "KVM_IOEVENTFD with KVM_IOEVENTFD_FLAG_DEASSIGN, with what it was set up with.",
-                ["at"],
-                at=_of("address", "addr."),
-                len=_of("number", "len. Default: 0, any width.", default=0),
-                match=_of("number", "datamatch. Default: any value."),
-            )
-        },
-        read=_read_eventfd,
-        write=_write_eventfd,
-        perform=_remove_eventfd,
-        words=lambda action, name: f"KVM_IOEVENTFD deassign {name(action.addr)} len {action.len}",
-    ),
-    Kind(
-        RemoveCoalescedZone,
-        schema={
-            "remove_coalesced": _fields(
-                "KVM_UNREGISTER_COALESCED_MMIO of the zones that hold this range.",
-                ["at", "size"],
-                at=_of("address", "addr."),
-                size=_of("number", "size."),
-            )
-        },
-        read=_read_zone,
-        write=lambda action: {"remove_coalesced": {"at": action.addr, "size": action.size}},
-        perform=lambda machine, action: machine.zones.remove(action.addr, action.size),
-        words=lambda action, name: (
-            f"KVM_UNREGISTER_COALESCED_MMIO {name(action.addr)}+{action.size:#x}"
         ),
     ),
 )

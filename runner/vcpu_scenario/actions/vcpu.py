@@ -106,18 +106,18 @@ def _events_words(action: SetVcpuEvents, name: Name) -> str:
 
 # -- the MP state ---------------------------------------------------------------------------------
 
-_MP_STATES: Final = {
+MP_STATES: Final = {
     "runnable": abi.KVM_MP_STATE_RUNNABLE,
     "stopped": abi.KVM_MP_STATE_STOPPED,
     "suspended": abi.KVM_MP_STATE_SUSPENDED,
 }
-_MP_WORDS: Final = {state: word for word, state in _MP_STATES.items()}
+MP_WORDS: Final = {state: word for word, state in MP_STATES.items()}
 
 
 def _write_mp_state(action: SetMpState) -> dict[str, Any]:
-    if action.state not in _MP_WORDS:
+    if action.state not in MP_WORDS:
         raise Unwritable(f"an MP state {action.state}")
-    return {"mp_state": _MP_WORDS[action.state]}
+    return {"mp_state": MP_WORDS[action.state]}
 
 
 # -- whose turn it is -----------------------------------------------------------------------------
@@ -186,7 +186,7 @@ KINDS: Final = (
             "vcpu_init": {
                 "title": "true, a list of features, or a mapping that says more",
                 "description": "KVM_ARM_VCPU_INIT once more, which resets the vCPU: with the"
-                " features of the set-up, or with those of a list.",
+                " features of the set-up, which in `setup` are none yet, or with those of a list.",
                 "type": ["boolean", "array", "object"],
                 "items": _FEATURE,
                 "additionalProperties": False,
@@ -263,10 +263,10 @@ KINDS: Final = (
             "mp_state": {
                 "description": "KVM_SET_MP_STATE.",
                 "type": "string",
-                "enum": list(_MP_STATES),
+                "enum": list(MP_STATES),
             }
         },
-        read=lambda key, node, reader: [SetMpState(_MP_STATES[reader.text(node)])],
+        read=lambda key, node, reader: [SetMpState(MP_STATES[reader.text(node)])],
         write=_write_mp_state,
         perform=lambda machine, action: machine.set_mp_state(action.state),
         words=lambda action, name: f"KVM_SET_MP_STATE {action.state}",

@@ -12,7 +12,7 @@ from vcpu_scenario.actions.attributes import (
     setting,
     write_attribute,
 )
-from vcpu_scenario.actions.kind import Kind, Name, Node, Reader
+from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, of
 from vcpu_scenario.ioctls import GetVcpuAttr, HasVcpuAttr, SetVcpuAttr
 from vcpu_scenario.kvm.vcpuattrs import (
     GROUPS,
@@ -148,7 +148,7 @@ KINDS: Final = (
         schema={
             "get_vcpu_attr": _attribute(
                 "KVM_GET_DEVICE_ATTR of the vCPU.",
-                value={**_NUMBER, "description": "What it is expected to be. Default: any value."},
+                value=of("number_by_case", "What it is expected to be. Default: any value."),
             )
         },
         read=lambda key, node, reader: [

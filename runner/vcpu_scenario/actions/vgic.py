@@ -186,7 +186,7 @@ KINDS: Final = (
             "get_vgic_attr": _attribute(
                 "KVM_GET_DEVICE_ATTR of the vGIC.",
                 value={
-                    "$ref": "#/definitions/number",
+                    "$ref": "#/definitions/number_by_case",
                     "description": "What it is expected to be. Default: any value.",
                 },
                 region=_region("Which v3_redist_region, by its index, and what is expected of it."),

@@ -32,11 +32,16 @@ from vcpu_scenario.export.names import Names, exit_reason, flags
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import byte_string
 from vcpu_scenario.ioctls import (
+    AddCoalescedZone,
+    AddIoeventfd,
+    Ask,
     CreateIrqchip,
     CreateVcpu,
     CreateVm,
     EmptyRing,
     EnableCap,
+    GetRegister,
+    ReadIoeventfd,
     ReadResamples,
     RestoreSnapshot,
     SignalIrqfd,
@@ -169,6 +174,19 @@ _CREATION: Final[Mapping[type[Action], str]] = {
 }
 
 
+def _question(action: Action, names: Names) -> Iterator[str]:
+    raise Unexportable(f"{_QUESTIONS[type(action)]}: a program in C has no such call")
+
+
+_QUESTIONS: Final[Mapping[type[Action], str]] = {
+    Ask: "an ioctl that only asks",
+    GetRegister: "get",
+    ReadIoeventfd: "read_ioeventfd",
+    AddIoeventfd: "add_ioeventfd",
+    AddCoalescedZone: "add_coalesced",
+}
+
+
 def features(names: Iterable[str]) -> str:
     """The first word of ``kvm_vcpu_init.features``."""
     return " | ".join(f"1 << KVM_ARM_VCPU_{name.upper()}" for name in names) or "0"
@@ -208,6 +226,7 @@ _OF: Final[Mapping[type[Action], Callable[[Any, Names], Iterable[str]]]] = {
     TakeSnapshot: _snapshot,
     RestoreSnapshot: _snapshot,
     **dict.fromkeys(_CREATION, _creation),
+    **dict.fromkeys(_QUESTIONS, _question),
     **vm.OF,
     HostInterrupt: _host_interrupt,
     InitVcpu: _init,

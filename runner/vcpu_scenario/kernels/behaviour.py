@@ -30,6 +30,7 @@ class Behaviour:
     mmio_sign_extends: bool = False
     nisv_to_user: bool = False
     vcpu_events: bool = False
+    vcpu_events_need_init: bool = False
     external_abort_from_user: bool = False
     user_aborts_committed_at_once: bool = False
     coalesced_ring_filled: bool = False
@@ -120,6 +121,7 @@ class Behaviour:
     sgi_undefined_without_gic: bool = False
     icc_undefined_without_gic: bool = False
     # vGIC.
+    device_addr_of_gicv2_alone: bool = False
     vgic_sgi_sources_in_turn: bool = False
     vgic_lr_state_separate: bool = False
     vgic_groups_writable: bool = False

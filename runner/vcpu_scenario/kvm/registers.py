@@ -172,14 +172,15 @@ FEATURE_IDS: Final = tuple(
 ALIASES: Final = {"sp": "sp_el1", "lr": "x30", "fp": "x29"}
 
 _GENERIC = re.compile(r"s([23])_([0-7])_c(\d+)_c(\d+)_([0-7])\Z")
+_RAW: Final = re.compile(r"0[xX][0-9a-fA-F]{1,16}\Z")
 
 
 def reg_id(name: str) -> int | None:
     """The id of the register ``name``, or None where no register is called so.
 
     Takes core registers, those of SIMD and floating point, those of the timers and the firmware,
-    named system registers, the aliases ``sp`` ``lr`` ``fp``, and the assembler's generic form
-    ``s3_0_c15_c0_0``.
+    named system registers, the aliases ``sp`` ``lr`` ``fp``, the assembler's generic form
+    ``s3_0_c15_c0_0``, and an id as it is, ``0x6030000000100042``.
     """
     name = ALIASES.get(name, name)
     if (core := CORE_REGISTERS.get(name) or OTHER_REGISTERS.get(name)) is not None:
@@ -190,7 +191,7 @@ def reg_id(name: str) -> int | None:
         op0, op1, crn, crm, op2 = map(int, match.groups())
         if crn < 16 and crm < 16:
             return sys_reg(op0, op1, crn, crm, op2)
-    return None
+    return int(name, 16) if _RAW.match(name) else None
 
 
 def id_of(name: str) -> int:

@@ -23,6 +23,8 @@ Left: TypeAlias = Callable[[Node], Node | None]
 
 _EXPECTED_OF: Final = {"restore": "refused", "reg_writable_masks": "masks"}
 """Of an action: the part that has what is expected of each register."""
+_VALUED: Final = frozenset(("check_extension", "ioctl", "get_vgic_attr", "get_vcpu_attr"))
+"""Actions of which ``value`` is what is expected."""
 
 
 class Visitor(Protocol):
@@ -100,8 +102,12 @@ class _Rewriting:
         return _each(item, self.of_action)
 
     def of_action(self, key: str, node: Node) -> Node | None:
-        if key == "errno":
+        if key in ("errno", "preferred_target"):
             return self.value(node)
+        if key in ("get", "get_vcpu_events"):
+            return self.values(node)
+        if key in _VALUED and isinstance(node, Map):
+            return _each(node, lambda name, of: self.value(of) if name == "value" else of)
         if (part := _EXPECTED_OF.get(key)) is not None and isinstance(node, Map):
             return _each(node, lambda name, of: self.values(of) if name == part else of)
         return node

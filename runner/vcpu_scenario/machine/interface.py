@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
 from vcpu_scenario.ioctls import (
     Access,
+    Ask,
     ClearDirtyLog,
     CreateDevice,
     EnableCap,
@@ -71,6 +72,11 @@ class Ioeventfds(Protocol):
 
     def counts(self) -> tuple[int, ...]:
         """How often each was signalled, in the order they were added."""
+        ...
+
+    def count(self, ioeventfd: Ioeventfd) -> int:
+        """How often the last one that was added like this was signalled, or was until it was
+        removed."""
         ...
 
 
@@ -245,6 +251,11 @@ class Machine(Protocol):
 
     def mp_state(self) -> int:
         """``KVM_GET_MP_STATE``."""
+        ...
+
+    def ask(self, asked: Ask) -> int:
+        """An ioctl of :data:`~vcpu_scenario.kvm.plainioctls.REQUESTS`: what it returns, or the
+        structure that it fills as a little-endian number."""
         ...
 
     def get_one_reg(self, reg_id: int) -> int: ...

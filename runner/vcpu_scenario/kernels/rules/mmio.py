@@ -66,6 +66,14 @@ MMIO: Final[tuple[Rule, ...]] = (
         (Commit("b7b27facc7b5", "arm/arm64: KVM: Add KVM_GET/SET_VCPU_EVENTS", "4.19"),),
     ),
     Rule(
+        "vcpu_events_need_init",
+        ("6.1", "6.12", ">=6.17"),
+        "KVM_GET_VCPU_EVENTS and KVM_SET_VCPU_EVENTS before KVM_ARM_VCPU_INIT fail with ENOEXEC "
+        "(mainline since 6.18; late 6.1.y, 6.12.y and 6.17.y have it)",
+        recorded("Debian's 5.10.223, 6.1.192, 6.12.118, 6.16.12, 6.17.13 and 7.2.13, both ioctls"),
+        (Commit("0aa1b76fe142", "KVM: arm64: Prevent access to vCPU events before init", "6.18"),),
+    ),
+    Rule(
         "external_abort_from_user",
         (">=5.5",),
         "KVM_SET_VCPU_EVENTS takes ext_dabt_pending: an external abort at the last fault",

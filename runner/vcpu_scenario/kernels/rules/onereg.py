@@ -151,11 +151,16 @@ ONE_REG: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "generic_target_accepted",
-        (">=6.5",),
-        "KVM_ARM_VCPU_INIT takes the generic target on every CPU; before, the CPU's own alone",
-        recorded(
-            "Debian's 5.10, 6.1, 6.12, 6.16 and 7.2, KVM_ARM_VCPU_INIT; nothing between 6.1 and "
-            "6.12 was looked at: that it is 6.5 is taken from power_off_ephemeral"
+        (">=6.6",),
+        "KVM_ARM_PREFERRED_TARGET is the generic target on every CPU, and KVM_ARM_VCPU_INIT takes "
+        "it; before, they know the CPU's own alone",
+        recorded("Debian's 5.10, 6.1, 6.12, 6.16, 6.17 and 7.2, both ioctls"),
+        (
+            Commit(
+                "5346f7e13e5e",
+                "KVM: arm64: Always return generic v8 as the preferred target",
+                "6.6",
+            ),
         ),
     ),
     Rule(

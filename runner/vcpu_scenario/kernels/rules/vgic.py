@@ -75,6 +75,19 @@ VGIC: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        "device_addr_of_gicv2_alone",
+        (">=6.0",),
+        "KVM_ARM_SET_DEVICE_ADDR is for a GICv2 alone; before, it sets a GICv3's addresses too",
+        recorded("Debian's 5.10, 6.1 and 7.2, KVM_ARM_SET_DEVICE_ADDR of each type"),
+        (
+            Commit(
+                "9f968c9266aa",
+                "KVM: arm64: vgic-v2: Add helper for legacy dist/cpuif base address setting",
+                "6.0",
+            ),
+        ),
+    ),
+    Rule(
         "vgic_redistributor_one_region",
         (">=5.4",),
         "a redistributor is one region of 128 KiB; before, an access across its two frames left "

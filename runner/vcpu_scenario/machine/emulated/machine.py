@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from errno import EBADF, EINVAL, ENOENT
-from typing import Literal
+from errno import EBADF, EINVAL
+from typing import Final, Literal
 
 from vcpu_scenario.case import Gic
 from vcpu_scenario.ioctls import (
+    Ask,
     CreateDevice,
     EnableCap,
     GetRegWritableMasks,
@@ -28,6 +29,7 @@ from vcpu_scenario.machine.emulated.kvm import (
     creation,
     devices,
     guestdebug,
+    questions,
     regmasks,
     smcccfilter,
     stealtime,
@@ -46,6 +48,7 @@ from vcpu_scenario.machine.emulated.kvm.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.emulated.kvm.irqfds import Irqfds
 from vcpu_scenario.machine.emulated.kvm.its import Itses
 from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state
+from vcpu_scenario.machine.emulated.kvm.regids import check_initialised, unknown
 from vcpu_scenario.machine.emulated.kvm.registers import (
     at_once,
     registers_of,
@@ -60,6 +63,9 @@ from vcpu_scenario.machine.emulated.seats import Seats
 from vcpu_scenario.machine.emulated.vcpurun import VcpuRun
 from vcpu_scenario.machine.errors import KvmError, NotModelled, Unsupported, enabling
 from vcpu_scenario.trace import Inside
+
+_GET: Final = "KVM_GET_ONE_REG"
+_SET: Final = "KVM_SET_ONE_REG"
 
 
 class EmulatedMachine:
@@ -212,31 +218,38 @@ class EmulatedMachine:
     def features(self) -> tuple[str, ...]:
         return self._features.get(self._vcpu.number) or self._features.get(0, ())
 
+    def ask(self, asked: Ask) -> int:
+        return questions.answer(self._vcpu, self.kernel, asked)
+
     # -- the vCPU's ioctls -------------------------------------------------------------------
 
     def get_one_reg(self, reg_id: int) -> int:
+        check_initialised(self._vcpu, _GET)
         entry = self._registers.get(reg_id)
         if entry is None:
-            raise KvmError(ENOENT, f"KVM_GET_ONE_REG {said(reg_id)}")
+            raise unknown(_GET, reg_id)
         return entry[0](self._vcpu)
 
     def get_regs(self, reg_ids: Sequence[int]) -> list[int]:
         registers, vcpu = self._registers, self._vcpu
-        if (take := at_once(reg_ids)) is not None and registers is not DEAD:
-            return list(take(self._cpu.regs))
+        if registers is not DEAD:
+            check_initialised(vcpu, _GET)
+            if (take := at_once(reg_ids)) is not None:
+                return list(take(self._cpu.regs))
         try:
             return [registers[reg_id][0](vcpu) for reg_id in reg_ids]
-        except KeyError as unknown:
-            raise KvmError(ENOENT, f"KVM_GET_ONE_REG {said(unknown.args[0])}") from None
+        except KeyError as missing:
+            raise unknown(_GET, missing.args[0]) from None
 
     def set_one_reg(self, reg_id: int, value: int) -> None:
+        check_initialised(self._vcpu, _SET)
         entry = self._registers.get(reg_id)
         if entry is None:
-            raise KvmError(ENOENT, f"KVM_SET_ONE_REG {said(reg_id)}")
+            raise unknown(_SET, reg_id)
         try:
             entry[1](self._vcpu, value & (1 << 8 * size_of(reg_id)) - 1)
         except Refused as refusal:
-            raise KvmError(refusal.errno, f"KVM_SET_ONE_REG {said(reg_id)}") from None
+            raise KvmError(refusal.errno, f"{_SET} {said(reg_id)}") from None
 
     def reg_list(self) -> tuple[int, ...]:
         return tuple(self._registers)

@@ -6,6 +6,7 @@ import ctypes
 import fcntl
 from typing import Any, TypeAlias
 
+from vcpu_scenario.kvm.plainioctls import Request
 from vcpu_scenario.machine.errors import KvmError
 
 Argument: TypeAlias = "ctypes.Structure | ctypes.Array[Any] | int"
@@ -19,6 +20,16 @@ def call(fd: int, request: int, argument: Argument, what: str) -> int:
         return fcntl.ioctl(fd, request, argument)
     except OSError as error:
         raise refusal(error, what) from None
+
+
+def ask(fd: int, request: Request, argument: int, what: str) -> int:
+    """``request`` with its number, or with its structure as a little-endian number: what it
+    returns, or the structure where it fills that."""
+    if not request.size:
+        return call(fd, request.number, argument, what)
+    stored = (ctypes.c_uint8 * request.size)(*argument.to_bytes(request.size, "little"))
+    returned = call(fd, request.number, stored, what)
+    return int.from_bytes(bytes(stored), "little") if request.fills else returned
 
 
 def refusal(error: OSError, what: str) -> KvmError:

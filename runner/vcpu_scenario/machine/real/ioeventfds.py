@@ -45,3 +45,11 @@ class Ioeventfds:
             with contextlib.suppress(BlockingIOError):  # never signalled since it was last read
                 self._signalled[n] += os.eventfd_read(fd)
         return tuple(self._signalled)
+
+    def count(self, ioeventfd: Ioeventfd) -> int:
+        """How often the last one that was added like this was signalled."""
+        counts = self.counts()
+        for n, (known, _) in reversed([*enumerate(self._known)]):
+            if known == ioeventfd:
+                return counts[n]
+        raise KvmError(errno.EBADF, "the eventfd of an ioeventfd that there is not")

@@ -19,6 +19,7 @@ from typing import Final, Literal
 
 from vcpu_scenario.case import Gic
 from vcpu_scenario.ioctls import (
+    Ask,
     CreateDevice,
     EnableCap,
     GetRegWritableMasks,
@@ -27,10 +28,11 @@ from vcpu_scenario.ioctls import (
 )
 from vcpu_scenario.kvm import abi, vcpuattrs, vgicattrs
 from vcpu_scenario.kvm.features import NEEDS, bits_of
+from vcpu_scenario.kvm.plainioctls import REQUESTS
 from vcpu_scenario.kvm.registers import KVM_REGISTERS_MOST, said, size_of
 from vcpu_scenario.machine.errors import KvmError, Lacking, Unsupported, enabling, initialising
 from vcpu_scenario.machine.real import alarms, attributes, opening, regmasks, signals, uapi, vgic
-from vcpu_scenario.machine.real.ioctls import call
+from vcpu_scenario.machine.real.ioctls import ask, call
 from vcpu_scenario.machine.real.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.real.irqfds import Irqfds
 from vcpu_scenario.machine.real.its import Itses
@@ -245,6 +247,12 @@ class RealMachine:
     @property
     def features(self) -> tuple[str, ...]:
         return self._features.get(self._vcpu) or next(iter(self._features.values()), ())
+
+    def ask(self, asked: Ask) -> int:
+        request = REQUESTS[asked.request]
+        file = asked.file or request.file
+        fd = self._vcpu if file == "vcpu" else self._kvm if file == "system" else self._vm
+        return ask(fd, request, asked.arg, asked.request)
 
     def get_one_reg(self, reg_id: int) -> int:
         stored = (ctypes.c_uint8 * size_of(reg_id))()

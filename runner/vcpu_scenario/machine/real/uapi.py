@@ -12,6 +12,7 @@ from typing import Final
 
 from vcpu_scenario.case import Ioeventfd
 from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.capabilities import NUMBERS
 
 KVMIO: Final = 0xAE
 
@@ -227,10 +228,10 @@ KVM_HAS_DEVICE_ATTR: Final = _ioc(_WRITE, 0xE3, kvm_device_attr)
 
 KVM_API_VERSION: Final = 12
 
-KVM_CAP_VCPU_EVENTS: Final = 41
-KVM_CAP_ARM_VM_IPA_SIZE: Final = 165
-KVM_CAP_COUNTER_OFFSET: Final = 227
-KVM_CAP_ARM_SUPPORTED_REG_MASK_RANGES: Final = 230
+KVM_CAP_VCPU_EVENTS: Final = NUMBERS["vcpu_events"]
+KVM_CAP_ARM_VM_IPA_SIZE: Final = NUMBERS["arm_vm_ipa_size"]
+KVM_CAP_COUNTER_OFFSET: Final = NUMBERS["counter_offset"]
+KVM_CAP_ARM_SUPPORTED_REG_MASK_RANGES: Final = NUMBERS["arm_supported_reg_mask_ranges"]
 
 KVM_IOEVENTFD_FLAG_DATAMATCH: Final = 1 << 0
 KVM_IOEVENTFD_FLAG_DEASSIGN: Final = 1 << 2

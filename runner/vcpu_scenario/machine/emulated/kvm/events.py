@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errno import EINVAL
+from errno import EINVAL, ENOEXEC
 from typing import Final
 
 from vcpu_scenario.kvm import abi
@@ -25,6 +25,8 @@ def set_vcpu_events(vcpu: Vcpu, events: abi.kvm_vcpu_events) -> None:
     behaviour = vcpu.behaviour
     if not behaviour.vcpu_events:
         raise KvmError(EINVAL, "KVM_SET_VCPU_EVENTS")
+    if vcpu.features is None and behaviour.vcpu_events_need_init:
+        raise KvmError(ENOEXEC, "KVM_SET_VCPU_EVENTS")
     syndrome = events.serror_esr if events.serror_has_esr else None
     if events.serror_pending and syndrome is not None and not _may_be(vcpu, syndrome):
         raise KvmError(EINVAL, "KVM_SET_VCPU_EVENTS")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from errno import EIO
+from errno import EIO, ENOEXEC
 from typing import Final
 
 from vcpu_scenario.kvm.registers import said
 from vcpu_scenario.machine.emulated.kvm import pmuregs, vgicdevice
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
-from vcpu_scenario.machine.errors import KvmError, NotModelled
+from vcpu_scenario.machine.errors import KvmError
 
 
 def first_run(vcpu: Vcpu) -> int:
     """``kvm_arch_vcpu_run_pid_change``: 0, or the negative errno."""
-    if vcpu.number and vcpu.features is None:
-        raise NotModelled("a vCPU that runs before it is initialised")
+    if vcpu.features is None:
+        return -ENOEXEC
     if (error := vgicdevice.first_run(vcpu)) == 0:
         if (error := pmuregs.first_run(vcpu)) == 0:
             if vcpu.behaviour.affinities_indexed and not vcpu.vm.has_run:

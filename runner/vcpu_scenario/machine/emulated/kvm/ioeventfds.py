@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errno import EEXIST, EINVAL, ENOENT
+from errno import EBADF, EEXIST, EINVAL, ENOENT
 from typing import Final
 
 from vcpu_scenario.case import Ioeventfd
@@ -59,6 +59,13 @@ class Ioeventfds:
     def counts(self) -> tuple[int, ...]:
         """How often each was signalled, in the order they were added."""
         return tuple(device.count for _, device in self._devices)
+
+    def count(self, ioeventfd: Ioeventfd) -> int:
+        """How often the last one that was added like this was signalled."""
+        for spec, device in reversed(self._devices):
+            if spec == ioeventfd:
+                return device.count
+        raise KvmError(EBADF, "the eventfd of an ioeventfd that there is not")
 
 
 def _sound(ioeventfd: Ioeventfd) -> bool:

@@ -74,6 +74,13 @@ _OF_OTHER_CPUS: Final = 0b111 << 4 | _OF_EL2
 """SVE, pointer authentication, and nested virtualisation."""
 
 
+def preferred_target(vcpu: Vcpu) -> int:
+    """``KVM_ARM_PREFERRED_TARGET``, whose features are none."""
+    if vcpu.behaviour.generic_target_accepted:
+        return _GENERIC
+    return _TARGETS.get(vcpu.model.name, _GENERIC)
+
+
 def _checked(vcpu: Vcpu, features: Sequence[str], target: int | None, bits: int) -> tuple[str, ...]:
     what = initialising(features, target, bits)
     own = _TARGETS.get(vcpu.model.name, _GENERIC)

@@ -1,0 +1,147 @@
+"""Ioeventfds and coalesced zones that come and go after the set-up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar
+
+from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, fields, number, of
+from vcpu_scenario.case import Ioeventfd
+from vcpu_scenario.ioctls import (
+    AddCoalescedZone,
+    AddIoeventfd,
+    ReadIoeventfd,
+    RemoveCoalescedZone,
+    RemoveIoeventfd,
+)
+from vcpu_scenario.machine.errors import Unexpected
+from vcpu_scenario.machine.interface import Machine
+
+_WORD: Final = 0xFFFF_FFFF
+
+_Doorbell = TypeVar("_Doorbell", AddIoeventfd, RemoveIoeventfd)
+_Zone = TypeVar("_Zone", AddCoalescedZone, RemoveCoalescedZone)
+
+
+def _where(asked: dict[str, Node], reader: Reader) -> tuple[int, int, int | None]:
+    """``addr``, ``len`` and ``datamatch`` of an ioeventfd."""
+    return (
+        reader.address(asked["at"]) if "at" in asked else 0,
+        reader.number(asked["len"], low=0, high=_WORD) if "len" in asked else 0,
+        reader.word(asked["match"]) if "match" in asked else None,
+    )
+
+
+def _ioeventfd(action: AddIoeventfd | RemoveIoeventfd | ReadIoeventfd) -> Ioeventfd:
+    return Ioeventfd(action.addr, action.len, action.match)
+
+
+def _entry(action: AddIoeventfd | RemoveIoeventfd | ReadIoeventfd) -> dict[str, Any]:
+    entry = {"at": action.addr, "len": action.len}
+    return entry | ({} if action.match is None else {"match": action.match})
+
+
+def _read_count(key: str, node: Node, reader: Reader) -> Iterable[ReadIoeventfd]:
+    asked = dict(reader.entries(node))
+    count = reader.number(asked["count"], low=0, high=_WORD) if "count" in asked else 0
+    yield ReadIoeventfd(*_where(asked, reader), count)
+
+
+def _check_count(machine: Machine, action: ReadIoeventfd) -> None:
+    found = machine.ioeventfds.count(_ioeventfd(action))
+    if found != action.count:
+        raise Unexpected(f"{_counted(action, hex)} gave {found}, expected {action.count}")
+
+
+def _counted(action: ReadIoeventfd, name: Name) -> str:
+    return f"the eventfd of {name(action.addr)} len {action.len}"
+
+
+def _places(description: str, *required: str, **more: Any) -> dict[str, Any]:
+    return fields(
+        description,
+        ["at", *required],
+        at=of("address", "addr."),
+        len=of("number", "len. Default: 0, any width.", default=0),
+        match=number("datamatch. Default: any value."),
+        **more,
+    )
+
+
+def _of_ioeventfd(
+    record: type[_Doorbell], key: str, description: str, method: str, said: str
+) -> Kind[_Doorbell]:
+    return Kind(
+        record,
+        schema={key: _places(description)},
+        read=lambda _, node, reader: [record(*_where(dict(reader.entries(node)), reader))],
+        write=lambda action: {key: _entry(action)},
+        perform=lambda machine, action: getattr(machine, method)(_ioeventfd(action)),
+        words=lambda action, name: f"{said} {name(action.addr)} len {action.len}",
+    )
+
+
+def _of_zone(
+    record: type[_Zone], key: str, description: str, method: str, said: str
+) -> Kind[_Zone]:
+    def read(_: str, node: Node, reader: Reader) -> Iterable[_Zone]:
+        asked = dict(reader.entries(node))
+        at = reader.address(asked["at"]) if "at" in asked else 0
+        size = reader.number(asked["size"], low=0, high=_WORD) if "size" in asked else 0
+        yield record(at, size)
+
+    keys = {"at": of("address", "addr."), "size": of("number", "size.")}
+    return Kind(
+        record,
+        schema={key: fields(description, ["at", "size"], **keys)},
+        read=read,
+        write=lambda action: {key: {"at": action.addr, "size": action.size}},
+        perform=lambda machine, action: getattr(machine, method)(action.addr, action.size),
+        words=lambda action, name: f"{said} {name(action.addr)}+{action.size:#x}",
+    )
+
+
+KINDS: Final = (
+    _of_ioeventfd(
+        AddIoeventfd,
+        "add_ioeventfd",
+        "KVM_IOEVENTFD, beside those among the devices.",
+        "add_ioeventfd",
+        "KVM_IOEVENTFD",
+    ),
+    _of_ioeventfd(
+        RemoveIoeventfd,
+        "remove_ioeventfd",
+        "KVM_IOEVENTFD with KVM_IOEVENTFD_FLAG_DEASSIGN, with what it was set up with.",
+        "remove_ioeventfd",
+        "KVM_IOEVENTFD deassign",
+    ),
+    Kind(
+        ReadIoeventfd,
+        schema={
+            "read_ioeventfd": _places(
+                "The VMM reads the eventfd of an ioeventfd, by what that was set up with.",
+                "count",
+                count=number("How often it was signalled so far, in all."),
+            )
+        },
+        read=_read_count,
+        write=lambda action: {"read_ioeventfd": _entry(action) | {"count": action.count}},
+        perform=_check_count,
+        words=_counted,
+    ),
+    _of_zone(
+        AddCoalescedZone,
+        "add_coalesced",
+        "KVM_REGISTER_COALESCED_MMIO, beside the zones among the devices.",
+        "add_coalesced_zone",
+        "KVM_REGISTER_COALESCED_MMIO",
+    ),
+    _of_zone(
+        RemoveCoalescedZone,
+        "remove_coalesced",
+        "KVM_UNREGISTER_COALESCED_MMIO of the zones that hold this range.",
+        "remove_coalesced_zone",
+        "KVM_UNREGISTER_COALESCED_MMIO",
+    ),
+)

@@ -1,0 +1,119 @@
+"""What ``KVM_CHECK_EXTENSION`` of a VM gives on a Cortex-A57, as Debian's kernels answered.
+
+Each number up to 299 was asked on 5.10, 6.1, 6.12, 6.16, 6.17 and 7.2. A release between two of
+them that gave the same gives that too; of others nothing is said, but where a rule says it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcpu_scenario.kernels.release import parse_range
+from vcpu_scenario.kernels.table import Kernel
+from vcpu_scenario.kvm.capabilities import NAMES
+
+_ASKED: Final = "5.10..7.2"
+_MOST: Final = 299
+
+_OLD: Final = frozenset(
+    [
+        "arm_psci",
+        "arm_psci_0_2",
+        "arm_set_device_addr",
+        "coalesced_mmio",
+        "destroy_memory_region_works",
+        "device_ctrl",
+        "ioeventfd",
+        "irqchip",
+        "mp_state",
+        "one_reg",
+        "readonly_mem",
+        "sync_mmu",
+        "user_memory",
+    ]
+)
+"""In ``kvm_vm_ioctl_check_extension`` of trees older than 4.14 as well."""
+
+_SAME: Final = {
+    **dict.fromkeys(_OLD, 1),
+    **dict.fromkeys(
+        [
+            "arm_el1_32bit",
+            "arm_inject_ext_dabt",
+            "arm_irq_line_layout_2",
+            "arm_nisv_to_user",
+            "arm_pmu_v3",
+            "arm_user_irq",
+            "check_extension_vm",
+            "coalesced_pio",
+            "enable_cap_vm",
+            "halt_poll",
+            "immediate_exit",
+            "internal_error_data",
+            "ioeventfd_any_length",
+            "irqfd",
+            "irqfd_resample",
+            "join_memory_regions_works",
+            "set_guest_debug",
+            "signal_msi",
+            "steal_time",
+            "vcpu_attributes",
+            "vcpu_events",
+        ],
+        1,
+    ),
+    "arm_vm_ipa_size": 44,
+    "guest_debug_hw_bps": 6,
+    "guest_debug_hw_wps": 4,
+    "irq_routing": 4096,
+    "manual_dirty_log_protect2": 3,
+    "max_vcpu_id": 512,
+    "max_vcpus": 512,
+    "msi_devid": 0,
+}
+"""On all of them the same."""
+
+_SINCE: Final = {
+    "set_guest_debug2": ("5.10", "6.1", 0x3_0003),
+    "binary_stats_fd": ("5.10", "6.1", 1),
+    "dirty_log_ring_acq_rel": ("6.1", "6.12", 0x10_0000),
+    "dirty_log_ring_with_bitmap": ("6.1", "6.12", 1),
+    "arm_supported_block_sizes": ("6.1", "6.12", 0x4020_1000),
+    "arm_supported_reg_mask_ranges": ("6.1", "6.12", 1),
+    "user_memory2": ("6.1", "6.12", 1),
+    "guest_memfd": ("6.17", "7.2", 1),
+    "guest_memfd_flags": ("6.17", "7.2", 3),
+    "arm_sea_to_user": ("6.17", "7.2", 1),
+}
+"""The last that gave 0, the first that gave something, and what."""
+
+_BY_RULE: Final = {
+    "nr_memslots": ("memslots_32767", 512, 32767),
+    "ptp_kvm": ("smccc_vendor_hyp", 0, 1),
+    "system_event_data": ("system_event_data", 0, 1),
+    "arm_system_suspend": ("psci_system_suspend", 0, 1),
+    "counter_offset": ("counter_offset", 0, 1),
+    "arm_writable_imp_id_regs": ("implementation_id_writable", 0, 1),
+}
+"""The rule that tells them apart, and what they give without it and with it."""
+
+_OF_THE_HOST: Final = frozenset(("nr_vcpus",))
+
+
+def extension(kernel: Kernel, cap: int) -> int | None:
+    """What the VM of ``kernel`` says of the capability with this number; None where that is not
+    known."""
+    plain, _, host = kernel.name.partition("+")
+    name = NAMES.get(cap, "")
+    if host or cap > _MOST or name in _OF_THE_HOST:
+        return None
+    if not parse_range(_ASKED).matches(plain):
+        return 1 if name in _OLD and parse_range(f"<{_ASKED[:4]}").matches(plain) else None
+    if (rule := _BY_RULE.get(name)) is not None:
+        return rule[1 + (rule[0] in kernel.rules)]
+    if name in _SINCE:
+        last, first, value = _SINCE[name]
+        if parse_range(f">={first}").matches(plain):
+            return value
+        return 0 if parse_range(f"<={last}").matches(plain) else None
+    return _SAME.get(name, 0)
