@@ -40,7 +40,7 @@ def is_kept(package: str) -> bool:
         return False
 
 
-FIRMWARE = all(map(is_kept, ("u-boot-qemu", "grub-efi-arm64-unsigned")))
+FIRMWARE = all(map(is_kept, ("u-boot-qemu", "grub-efi-arm64-unsigned", "qemu-efi-aarch64")))
 
 
 def check(step: Step) -> None:
@@ -58,8 +58,8 @@ def test_the_scenario_on_the_page_is_the_shipped_one(page: str) -> None:
 
 
 def test_the_pages_show_both_sides() -> None:
-    assert len(HERE) == 5
-    assert len(IN_LAB) == 4
+    assert len(HERE) == 6
+    assert len(IN_LAB) == 6
 
 
 @pytest.mark.slow

@@ -52,6 +52,10 @@ def device_tree(
     if gic is not None:
         _interrupts(tree, gic, boot.vcpus)
     _uarts(tree, [device for device in devices if device.model == "pl011"])
+    for device in devices:
+        if device.model == "cfi-flash":
+            flash = tree.region("flash", device.base, device.size, compatible="cfi-flash")
+            tree.set(flash, "bank-width", 4)
     return tree.blob()
 
 

@@ -221,9 +221,14 @@ def _pl011(device: Device, name: str) -> Model:
     return Model(declared, [f"return {name}_read(offset);"], [f"{name}_write(offset, data);"])
 
 
+def _cfi_flash(device: Device, name: str) -> Model:
+    raise Unexportable(f"{device.name}, a CFI flash, whose slot comes and goes")
+
+
 _MODELS: Final[Mapping[str, Callable[[Device, str], Model]]] = {
     "registers": _registers,
     "scripted": _scripted,
     "pl011": _pl011,
     "replies-by-address": _by_address,
+    "cfi-flash": _cfi_flash,
 }

@@ -273,6 +273,7 @@ _MODELS: Final[Mapping[str, _Model]] = {
         "userspace", ("at",), ("size", "registers", "input", "typed", "console"), _userspace
     ),
     "replies-by-address": _Model("userspace", ("at",), ("size", "registers"), _userspace),
+    "cfi-flash": _Model("userspace", ("at", "size"), ("console",), _userspace),
     "vgic-v3": _Model(
         "kernel", ("distributor", "redistributor"), (), _vgic(3, "redistributor", _REDISTRIBUTOR)
     ),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from vcpu_scenario.case import Memslot
+from vcpu_scenario.language.devices import Devices
 from vcpu_scenario.language.guest import Program
 from vcpu_scenario.language.memory import Bytes, Memory, check_in_memory
 from vcpu_scenario.language.scope import Scope
+from vcpu_scenario.source import quoted
+from vcpu_scenario.vmm.flash import BLOCK
 
 
 def check_loads(program: Program, data: list[Bytes], memory: Memory, scope: Scope) -> None:
@@ -30,4 +34,26 @@ def _check_beside_code(item: Bytes, program: Program, scope: Scope) -> None:
                 item.span,
                 found=f"{item.addr:#x} to {item.addr + len(item.data):#x}, and code from"
                 f" {load.addr:#x} to {load.addr + len(load.data):#x}",
+            )
+
+
+def check_flashes(devices: Devices, slots: list[Memslot], scope: Scope) -> None:
+    """Reports a flash whose memory is not a read-only slot of its own."""
+    spans = {region.low: region.span for region in devices.regions if region.kind == "userspace"}
+    for device in devices.userspace:
+        if device.model != "cfi-flash" or device.base not in spans:
+            continue
+        if device.size < 2 * BLOCK or device.size & device.size - 1:
+            scope.problems.add(
+                "no flash has this size",
+                spans[device.base],
+                found=f"{device.size:#x}",
+                expected=f"a power of two, {2 * BLOCK >> 10}KiB or more",
+            )
+        elif Memslot(device.base, device.size, readonly=True) not in slots:
+            scope.problems.add(
+                f"the flash {quoted(device.name)} has no memory",
+                spans[device.base],
+                expected=f"a slot of `memory` that is readonly, {device.size:#x} bytes at "
+                f"{device.base:#x}",
             )

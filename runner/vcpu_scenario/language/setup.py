@@ -33,7 +33,7 @@ from vcpu_scenario.language.nodes import (
     items_of,
     text_of,
 )
-from vcpu_scenario.language.placed import check_loads
+from vcpu_scenario.language.placed import check_flashes, check_loads
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.reactions import ReadReaction, read_on
 from vcpu_scenario.language.renamed import said_twice
@@ -97,6 +97,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     data = [read_placed(item, scope, folder) for item in items_of(root.get("data"))]
     check_overlaps([*memory.regions, *devices.regions], scope)
     check_loads(program, data, memory, scope)
+    check_flashes(devices, memory.slots, scope)
 
     vcpus, quantum = root.get("vcpus"), root.get("quantum")
     if vcpus is not None:

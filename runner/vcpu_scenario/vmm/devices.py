@@ -7,6 +7,8 @@ from itertools import repeat
 from typing import Final, Protocol
 
 from vcpu_scenario.case import Case, Device
+from vcpu_scenario.machine.interface import Machine
+from vcpu_scenario.vmm.flash import CfiFlash
 from vcpu_scenario.vmm.watch import Watch
 
 
@@ -148,6 +150,7 @@ MODELS: dict[str, Callable[[Device], DeviceModel]] = {
     "scripted": Scripted,
     "pl011": Pl011,
     "replies-by-address": ByAddress,
+    "cfi-flash": CfiFlash,
 }
 
 SENDING: Final = frozenset({"pl011"})
@@ -159,10 +162,18 @@ class Bus:
 
     def __init__(self, case: Case, watch: Watch | None = None) -> None:
         self._devices = [(device, MODELS[device.model](device)) for device in case.devices]
-        for _, model in self._devices:
+        for device, model in self._devices:
             if isinstance(model, Pl011):
                 model.watch = watch
+            if isinstance(model, CfiFlash):
+                model.slot = [slot.base for slot in case.slots].index(device.base)
         self._default_reply = case.default_reply
+
+    def belong_to(self, machine: Machine) -> None:
+        """What devices do to memory is done to the memory of ``machine`` from now on."""
+        for _, model in self._devices:
+            if isinstance(model, CfiFlash):
+                model.machine = machine
 
     def _at(self, addr: int) -> tuple[DeviceModel, int] | None:
         for device, model in self._devices:

@@ -83,6 +83,7 @@ class _Run:
         self.mmio_data = c_uint64.from_buffer(self.run.mmio.data)
         self.case = case
         self.bus = Bus(case, watch)
+        self.bus.belong_to(machine)
         self.consoles = Consoles(case, self.bus)
         self.exits: list[Exit] = []
         self.entries: list[Entry] = []
@@ -154,6 +155,7 @@ class _Run:
         self.mmio_data = c_uint64.from_buffer(self.run.mmio.data)
         self.vmm = Itself(machine, breakpoints)
         self.turns.go_on_in(machine)
+        self.bus.belong_to(machine)
 
     def do(self, action: Action) -> None:
         self.note(self.vmm.do(action))

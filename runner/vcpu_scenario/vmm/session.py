@@ -71,6 +71,7 @@ class Session:
         self.machine: Final = machine
         self.case: Final = case
         self.bus = Bus(case)
+        self.bus.belong_to(machine)
         self.exits: list[Exit] = []
         self.entries: list[Entry] = []
         self.since = 0
