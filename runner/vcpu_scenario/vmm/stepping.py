@@ -62,7 +62,7 @@ class Stub(Protocol):
 
     def remove(self, kind: int, addr: int, length: int) -> None: ...
 
-    def read_register(self, number: int) -> int: ...
+    def read_registers(self) -> tuple[int, ...]: ...
 
     def write_memory(self, addr: int, data: bytes) -> None: ...
 
@@ -212,7 +212,7 @@ class _Client:
 
     def _landing(self, why: Why) -> Landing:
         session = self._session
-        regs = tuple(session.vmm.read_register(number) for number in range(CPSR + 1))
+        regs = session.vmm.read_registers()
         return Landing(why, session.pc, regs, len(session.entries), len(session.exits))
 
     def _ended(self) -> End | None:

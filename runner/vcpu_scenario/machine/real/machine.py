@@ -319,11 +319,10 @@ class RealMachine:
         return self._memory.read(ipa, length)
 
     def get_one_reg(self, reg_id: int) -> int:
-        return onereg.get(self._vcpu, reg_id)
+        return onereg.get(self._vcpu, (reg_id,))[0]
 
     def get_regs(self, reg_ids: Sequence[int]) -> list[int]:
-        vcpu = self._vcpu
-        return [onereg.get(vcpu, reg_id) for reg_id in reg_ids]
+        return onereg.get(self._vcpu, reg_ids)
 
     def set_one_reg(self, reg_id: int, value: int) -> None:
         size = size_of(reg_id)

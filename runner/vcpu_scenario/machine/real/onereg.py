@@ -1,28 +1,46 @@
-"""``KVM_GET_ONE_REG``: a register is read after each exit, so each request is made once."""
+"""``KVM_GET_ONE_REG``: the same are read after each exit, so that the requests are made once."""
 
 from __future__ import annotations
 
 import ctypes
 import fcntl
+from collections.abc import Sequence
 from functools import cache
+from typing import Final
 
 from vcpu_scenario.kvm.registers import said, size_of
 from vcpu_scenario.machine.real import uapi
 from vcpu_scenario.machine.real.ioctls import refusal
 
-
-@cache
-def _request(reg_id: int) -> tuple[uapi.kvm_one_reg, ctypes.Array[ctypes.c_uint8]]:
-    """It, and where the kernel puts the value."""
-    value = (ctypes.c_uint8 * size_of(reg_id))()
-    return uapi.kvm_one_reg(id=reg_id, addr=ctypes.addressof(value)), value
+_WORD: Final = 8
 
 
-def get(vcpu: int, reg_id: int) -> int:
-    """Raises :class:`~vcpu_scenario.machine.interface.KvmError` where the kernel refuses."""
-    request, value = _request(reg_id)
-    try:
-        fcntl.ioctl(vcpu, uapi.KVM_GET_ONE_REG, request)
-    except OSError as error:
-        raise refusal(error, f"KVM_GET_ONE_REG {said(reg_id)}") from None
-    return int.from_bytes(value, "little")
+class _Requests:
+    """Those of some registers, and where the kernel puts their values."""
+
+    def __init__(self, reg_ids: Sequence[int]) -> None:
+        size = max(map(size_of, reg_ids), default=0)
+        self.words = max(size // _WORD, 1)
+        self.values = (ctypes.c_uint64 * (self.words * len(reg_ids)))()
+        start, stride = ctypes.addressof(self.values), self.words * _WORD
+        self.each = [
+            uapi.kvm_one_reg(reg_id, start + stride * number)
+            for number, reg_id in enumerate(reg_ids)
+        ]
+
+
+_kept = cache(_Requests)
+
+
+def get(vcpu: int, reg_ids: Sequence[int]) -> list[int]:
+    """Raises :class:`~vcpu_scenario.machine.interface.KvmError` where the kernel refuses one."""
+    requests = _kept(tuple(reg_ids))
+    for request in requests.each:
+        try:
+            fcntl.ioctl(vcpu, uapi.KVM_GET_ONE_REG, request)
+        except OSError as error:
+            raise refusal(error, f"KVM_GET_ONE_REG {said(request.id)}") from None
+    found = list(requests.values)
+    if requests.words == 1:
+        return found
+    return [low | high << 64 for low, high in zip(found[::2], found[1::2], strict=True)]
