@@ -46,6 +46,7 @@ def test_programs_of_a_kind_come_to_an_end_and_are_modelled(kind: str, kernel: s
         assert trace.exits or trace.unmodelled or trace.ended is Ending.REFUSED
 
 
+@pytest.mark.slow
 def test_their_vmm_does_everything_that_it_may() -> None:
     cases = [generate(seed, VM) for seed in range(150)]
     done = Counter(type(action) for case in cases for action in case.all_actions())
@@ -53,6 +54,7 @@ def test_their_vmm_does_everything_that_it_may() -> None:
     assert {PMU_V3 in case.features for case in cases} == {True, False}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["5.10", "6.12", "7.2"])
 def test_nothing_enables_the_cycle_counter_whose_count_is_the_hosts(kernel: str) -> None:
     ended = 0

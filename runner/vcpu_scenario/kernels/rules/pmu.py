@@ -31,10 +31,10 @@ PMU: Final[tuple[Rule, ...]] = (
         recorded(f"Debian's 5.10 and 6.1, KVM_GET_ONE_REG; {_BETWEEN}"),
     ),
     Rule(
-        "pmu_counters_raw",
-        ("<6.1",),
-        "KVM_GET_ONE_REG of PMEVCNTRn_EL0 shows what is stored: above its 32 bits, what was there "
-        "and what the guest wrote there, added up, until an event of the host ends",
+        "pmu_counters_narrow",
+        (">=6.1",),
+        "KVM_GET_ONE_REG of PMEVCNTRn_EL0 shows 32 bits; before, above them what was there and "
+        "what the guest wrote there, added up, until an event of the host ends",
         recorded("Debian's 5.10 and 6.1, random programs; stable has it from 6.1.23 on"),
         (
             Commit(

@@ -254,10 +254,9 @@ class Pmu:
         if index == CYCLES:
             self.values[index] = value
             return
-        if self._behaviour.pmu_counters_raw:
-            self.values[index] = (self.values[index] & ~_WORD) + value & _LONG
-        else:
-            self.values[index] = value & _WORD
+        above = 0 if self._behaviour.pmu_counters_narrow else self.values[index] & ~_WORD
+        mask = _WORD if self._behaviour.pmu_counters_narrow else _LONG
+        self.values[index] = above + value & mask
         self.backing.renew(index)
 
     def set_type(self, index: int, value: int) -> None:
