@@ -22,7 +22,7 @@ from vcpu_scenario.vmm.debugger import stepping
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.session import Session
 from vcpu_scenario.vmm.told import Over, Told
-from vcpu_scenario.vmm.vmms.base import BRK, CPSR, HARDWARE, SOFTWARE, Refused
+from vcpu_scenario.vmm.vmms.base import BRK, CPSR, HARDWARE, PC, SOFTWARE, Refused
 
 MOST: Final = 100
 """Stops after which it has seen enough."""
@@ -213,11 +213,11 @@ class _Client:
     def _landing(self, why: Why) -> Landing:
         session = self._session
         regs = session.vmm.read_registers()
-        return Landing(why, session.pc, regs, len(session.entries), len(session.exits))
+        return Landing(why, regs[PC], regs, len(session.entries), len(session.exits))
 
     def _ended(self) -> End | None:
         """Where there is nothing more to step."""
-        session, pc = self._session, self._session.pc
+        session, pc = self._session, self._landings[-1].pc
         try:
             word = session.memory.read_virtual(pc, len(BRK))
         except Unreachable:
