@@ -117,7 +117,7 @@ CPUS: Final[Mapping[str, CpuModel]] = {
     model.name: model
     for model in (
         CORTEX_A57,
-        replace(CORTEX_A57, name="cortex-a72", midr=0x410F_D083, pmu_counters=0),
+        replace(CORTEX_A57, name="cortex-a72", midr=0x410F_D083, pmcr=0x4102_3000),
         CORTEX_A76,
     )
 }

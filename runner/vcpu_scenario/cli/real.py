@@ -106,6 +106,7 @@ class Programs(StrEnum):
     vgic = "vgic"
     snapshots = "snapshots"
     pair = "pair"
+    vm = "vm"
 
 
 @subcommand(reads_files=False)
@@ -124,7 +125,8 @@ def fuzz(
         Programs,
         option(
             "--profile",
-            "What programs are about: everything, less, the vGIC, snapshots, or two vCPUs.",
+            "What programs are about: everything, less, the vGIC, snapshots, two vCPUs, or the VM:"
+            " its PMU, timers and slots.",
         ),
     ] = Programs.wide,
     known: Annotated[

@@ -25,8 +25,7 @@ def state_of(session: Session) -> tuple[int, ...]:
     """The registers in which two stops are compared."""
     if session.over:
         return (0,) * (CPSR + 1)
-    vmm = session.vmm
-    *most, pstate = (vmm.read_register(number) for number in range(CPSR + 1))
+    *most, pstate = session.vmm.read_registers()
     return (*most, pstate & ~_SS)
 
 

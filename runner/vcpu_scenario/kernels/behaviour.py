@@ -111,6 +111,7 @@ class Behaviour:
     pmu_seen: bool = False
     pmu_init_required: bool = False
     pmu_chosen: bool = False
+    pmu_counters_narrow: bool = False
     pmu_counters_chosen: bool = False
     pmu_registers_narrow: bool = False
     pmu_limits_writable: bool = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
@@ -194,6 +195,7 @@ def reg_id(name: str) -> int | None:
     return int(name, 16) if _RAW.match(name) else None
 
 
+@cache
 def id_of(name: str) -> int:
     """The register's id; the loader has already refused names that have none."""
     found = reg_id(name)

@@ -23,7 +23,7 @@ from vcpu_scenario.vmm.debugger import stepping
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.session import Session
 from vcpu_scenario.vmm.told import Over, Told
-from vcpu_scenario.vmm.vmms.base import BRK, CPSR, HARDWARE, SOFTWARE, Refused
+from vcpu_scenario.vmm.vmms.base import BRK, CPSR, HARDWARE, PC, SOFTWARE, Refused
 
 MOST: Final = 100
 """Stops after which it has seen enough."""
@@ -63,7 +63,7 @@ class Stub(Protocol):
 
     def remove(self, kind: int, addr: int, length: int) -> None: ...
 
-    def read_register(self, number: int) -> int: ...
+    def read_registers(self) -> tuple[int, ...]: ...
 
     def write_memory(self, addr: int, data: bytes) -> None: ...
 
@@ -213,12 +213,12 @@ class _Client:
 
     def _landing(self, why: Why) -> Landing:
         session = self._session
-        regs = tuple(session.vmm.read_register(number) for number in range(CPSR + 1))
-        return Landing(why, session.pc, regs, len(session.entries), len(session.exits))
+        regs = session.vmm.read_registers()
+        return Landing(why, regs[PC], regs, len(session.entries), len(session.exits))
 
     def _ended(self) -> End | None:
         """Where there is nothing more to step."""
-        session, pc = self._session, self._session.pc
+        session, pc = self._session, self._landings[-1].pc
         try:
             word = session.memory.read_virtual(pc, len(BRK))
         except Unreachable:

@@ -6,14 +6,20 @@ A seed gives one case, on any machine and for good: what is random comes from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
-from vcpu_scenario.analysis.generate import pages, pair
+from vcpu_scenario.analysis.generate import pages, pair, vm
 from vcpu_scenario.analysis.generate.blocks import BLOCKS
-from vcpu_scenario.analysis.generate.course import ACTIONS, WIDER_ACTIONS, Course, with_snapshot
+from vcpu_scenario.analysis.generate.course import (
+    ACTIONS,
+    WIDER_ACTIONS,
+    Course,
+    Make,
+    with_snapshot,
+)
 from vcpu_scenario.analysis.generate.frame import mmu_on, tables, write
 from vcpu_scenario.analysis.generate.surroundings import Surroundings, surroundings
 from vcpu_scenario.analysis.generate.vgicactions import VGIC_ACTIONS
@@ -65,8 +71,10 @@ class Profile:
     """Only the emulated machine can be asked for one."""
     observed: tuple[str, ...] = OBSERVED
     wide: bool = False
-    vgic: bool = False
-    """With attributes of the vGIC and irqfds among the actions."""
+    does: Mapping[str, Make] = field(default_factory=lambda: ACTIONS)
+    """Kinds of actions."""
+    vm: bool = False
+    """With a PMU, and all else that a VMM does to a VM."""
     snapshots: bool = False
     """Whether a snapshot is taken after some exit, and restored after that or a later one."""
     pair: bool = False
@@ -76,23 +84,26 @@ class Profile:
 EVERYTHING: Final = Profile()
 REAL: Final = Profile(host_interrupts=False)
 """What real KVM can be asked for as well."""
-WIDE: Final = Profile(blocks=(*BLOCKS, *WIDER), host_interrupts=False, wide=True)
-"""The same with what random programs left out at first."""
-VGIC: Final = Profile(
-    blocks=(*BLOCKS, *WIDER, *("gic",) * 8), host_interrupts=False, wide=True, vgic=True
+WIDE: Final = Profile(
+    blocks=(*BLOCKS, *WIDER), host_interrupts=False, wide=True, does=WIDER_ACTIONS
 )
+"""The same with what random programs left out at first."""
+VGIC: Final = replace(WIDE, blocks=(*WIDE.blocks, *("gic",) * 8), does=VGIC_ACTIONS)
 """The same about the vGIC most of all, with what a VMM does to it by its attributes and irqfds."""
 SNAPSHOTS: Final = replace(WIDE, snapshots=True)
 PAIR: Final = Profile(pair=True)
+VM: Final = replace(WIDE, blocks=(*WIDE.blocks, *vm.BLOCKS), does=vm.VM_ACTIONS, vm=True)
+"""The same about the VM: its PMU, timers, slots and their dirty log, and what a VMM reads."""
 PROFILES: Final = {
     "wide": WIDE,
     "narrow": REAL,
     "vgic": VGIC,
     "snapshots": SNAPSHOTS,
     "pair": PAIR,
+    "vm": VM,
 }
 """By their names on the command line."""
-_KINDS: Final = {**BLOCKS, **WIDER}
+_KINDS: Final = {**BLOCKS, **WIDER, **vm.BLOCKS}
 
 
 def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
@@ -101,13 +112,14 @@ def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
     if profile.pair:
         return pair.case(random)
     around = surroundings(random)
+    if profile.vm:
+        around = vm.with_features(random, around)
     first, tabled = _stage1(random, around, profile)
     weights = [_KINDS[name][1] for name in profile.blocks]
     names = random.choices(profile.blocks, weights, k=random.randint(*profile.length))
     program, places = write(random, around, [_KINDS[name][0] for name in names], first)
     data = program.address("data")
-    actions = VGIC_ACTIONS if profile.vgic else WIDER_ACTIONS if profile.wide else ACTIONS
-    course = Course(random, around, places, data, exits=24, actions=actions)
+    course = Course(random, around, places, data, exits=24, actions=profile.does)
     loads = [*program.loads(), *tabled()]
     if around.second is not None and random.random() < 0.7:
         loads.append(Load(around.second.base, random.randbytes(0x80)))
@@ -139,6 +151,8 @@ def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
             stop_on_event=True,
         ),
     )
+    if profile.vm:
+        return vm.beside(random, around, case)
     return replace(case, on=with_snapshot(course, on)) if profile.snapshots else case
 
 

@@ -29,8 +29,7 @@ class Course:
     data: int
     exits: int
     """Exits after which there may be actions."""
-    actions: Mapping[str, tuple[Callable[[Course], c.Action], int]]
-    """Every kind of action with its weight."""
+    actions: Mapping[str, Make]
 
     def debug(self) -> c.GuestDebug | None:
         kind = self.random.random()
@@ -85,7 +84,8 @@ def _set_guest_debug(course: Course) -> c.Action:
     return c.SetGuestDebug(course.request())
 
 
-def _set_register(course: Course) -> c.Action:
+def set_register(course: Course) -> c.Action:
+    """pc, or one that holds values."""
     random = course.random
     if random.random() < 0.15:
         return c.SetRegister("pc", random.choice(course.code))
@@ -150,9 +150,12 @@ def _set_system_register(course: Course) -> c.Action:
     return c.SetRegister(name, random.choice((*course.code, random.getrandbits(32))))
 
 
-ACTIONS: Final[dict[str, tuple[Callable[[Course], c.Action], int]]] = {
+Make: TypeAlias = tuple[Callable[[Course], c.Action], int]
+"""Makes a kind of action, and its weight."""
+
+ACTIONS: Final[dict[str, Make]] = {
     "debug": (_set_guest_debug, 12),
-    "set": (_set_register, 4),
+    "set": (set_register, 4),
     "write": (_write_memory, 3),
     "irq": (set_irq_line, 5),
     "immediate_exit": (lambda course: c.ImmediateExit(), 6),

@@ -33,6 +33,7 @@ class Surroundings:
     uart: Device | None
     ioeventfds: tuple[Ioeventfd, ...]
     coalesced: tuple[CoalescedZone, ...]
+    features: tuple[str, ...] = ()
 
     @property
     def slots(self) -> tuple[Memslot, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from vcpu_scenario.analysis.generate import pages, systemblocks
 from vcpu_scenario.analysis.generate import words as w
-from vcpu_scenario.analysis.generate.writing import ADDRESS, DATA, RETURN_FROM_EL0, Writing
+from vcpu_scenario.analysis.generate.writing import ADDRESS, DATA, RETURN_FROM_EL0, Block, Writing
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
 
@@ -63,6 +64,11 @@ def stack_askew(to: Writing) -> None:
 
 def at_el0(to: Writing) -> None:
     """To EL0, where system registers, pages and operations on caches are tried, and back."""
+    visit(to, (_register, _register, _operation, pages.touch, _stack, _sundry))
+
+
+def visit(to: Writing, kinds: Sequence[Block]) -> None:
+    """To EL0, a few of ``kinds`` there, and back."""
     random, program = to.random, to.program
     there = program.fresh()
     program.to(there, lambda offset: w.adr(ADDRESS, offset))
@@ -71,7 +77,7 @@ def at_el0(to: Writing) -> None:
     to.emit(w.msr(ADDRESS, sysregs.SPSR_EL1), w.ERET)
     program.label(there)
     for _ in range(random.randrange(1, 6)):
-        random.choice((_register, _register, _operation, pages.touch, _stack, _sundry))(to)
+        random.choice(kinds)(to)
     to.emit(w.svc(RETURN_FROM_EL0))
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import vcpu_scenario.case as c
-from vcpu_scenario.analysis.generate.course import WIDER_ACTIONS, Course, set_irq_line
+from vcpu_scenario.analysis.generate.course import WIDER_ACTIONS, Course, Make, set_irq_line
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.ioctls import (
     GetVgicAttr,
@@ -77,7 +76,7 @@ def _irqfd(course: Course) -> c.Action:
     return RemoveIrqfd(gsi) if kind < 0.9 else ReadResamples(gsi)
 
 
-VGIC_ACTIONS: Final[dict[str, tuple[Callable[[Course], c.Action], int]]] = WIDER_ACTIONS | {
+VGIC_ACTIONS: Final[dict[str, Make]] = WIDER_ACTIONS | {
     "set_vgic_attr": (_set, 14),
     "get_vgic_attr": (_get, 2),
     "irqfd": (_irqfd, 14),

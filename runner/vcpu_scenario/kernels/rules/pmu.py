@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vcpu_scenario.kernels.rules.rule import Rule, recorded
+from vcpu_scenario.kernels.rules.rule import Commit, Rule, recorded
 
 _BETWEEN: Final = "nothing between was looked at"
 
@@ -29,6 +29,20 @@ PMU: Final[tuple[Rule, ...]] = (
         "the PMU's registers reset to values that they can have, and what a VMM wrote to "
         "PMCR_EL0 takes effect at the first KVM_RUN",
         recorded(f"Debian's 5.10 and 6.1, KVM_GET_ONE_REG; {_BETWEEN}"),
+    ),
+    Rule(
+        "pmu_counters_narrow",
+        (">=6.1",),
+        "KVM_GET_ONE_REG of PMEVCNTRn_EL0 shows 32 bits; before, above them what was there and "
+        "what the guest wrote there, added up, until an event of the host ends",
+        recorded("Debian's 5.10 and 6.1, random programs; stable has it from 6.1.23 on"),
+        (
+            Commit(
+                "9228b26194d1",
+                "KVM: arm64: PMU: Fix GET_ONE_REG for vPMC regs to return the current value",
+                "6.4",
+            ),
+        ),
     ),
     Rule(
         "pmu_chosen",

@@ -31,7 +31,16 @@ from vcpu_scenario.kvm.features import NEEDS, bits_of
 from vcpu_scenario.kvm.plainioctls import REQUESTS
 from vcpu_scenario.kvm.registers import KVM_REGISTERS_MOST, said, size_of
 from vcpu_scenario.machine.errors import KvmError, Lacking, Unsupported, enabling, initialising
-from vcpu_scenario.machine.real import alarms, attributes, opening, regmasks, signals, uapi, vgic
+from vcpu_scenario.machine.real import (
+    alarms,
+    attributes,
+    onereg,
+    opening,
+    regmasks,
+    signals,
+    uapi,
+    vgic,
+)
 from vcpu_scenario.machine.real.ioctls import ask, call
 from vcpu_scenario.machine.real.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.real.irqfds import Irqfds
@@ -255,13 +264,10 @@ class RealMachine:
         return ask(fd, request, asked.arg, asked.request)
 
     def get_one_reg(self, reg_id: int) -> int:
-        stored = (ctypes.c_uint8 * size_of(reg_id))()
-        request = uapi.kvm_one_reg(id=reg_id, addr=ctypes.addressof(stored))
-        call(self._vcpu, uapi.KVM_GET_ONE_REG, request, f"KVM_GET_ONE_REG {said(reg_id)}")
-        return int.from_bytes(bytes(stored), "little")
+        return onereg.get(self._vcpu, (reg_id,))[0]
 
     def get_regs(self, reg_ids: Sequence[int]) -> list[int]:
-        return [self.get_one_reg(reg_id) for reg_id in reg_ids]
+        return onereg.get(self._vcpu, reg_ids)
 
     def set_one_reg(self, reg_id: int, value: int) -> None:
         size = size_of(reg_id)

@@ -138,8 +138,8 @@ class WireSession:
             raise Refused
         self._set.remove((kind, addr))
 
-    def read_register(self, number: int) -> int:
-        return self._last[_NAMES[number]]
+    def read_registers(self) -> tuple[int, ...]:
+        return tuple(self._last[_NAMES[number]] for number in range(CPSR + 1))
 
     def write_memory(self, addr: int, data: bytes) -> None:
         if self._ask(f"M{addr:x},{len(data):x}:{data.hex()}") != "OK":

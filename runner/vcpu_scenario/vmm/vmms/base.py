@@ -43,6 +43,7 @@ _IDS: Final = {
     FPSR: FP_REGISTERS["fpsr"],
     FPCR: FP_REGISTERS["fpcr"],
 }
+_X: Final = tuple(_IDS[n] for n in range(SP))
 SP_EL0: Final = CORE_REGISTERS["sp_el0"]
 SP_EL1: Final = CORE_REGISTERS["sp_el1"]
 _EL1H: Final = 0b0101
@@ -174,6 +175,10 @@ class Vmm:
     def read_register(self, number: int) -> int:
         """A register by its number in GDB's description."""
         return self.machine.get_one_reg(self.stack_pointer() if number == SP else _IDS[number])
+
+    def read_registers(self) -> tuple[int, ...]:
+        """x0 to x30, sp, pc and cpsr at once."""
+        return tuple(self.machine.get_regs((*_X, self.stack_pointer(), _IDS[PC], _IDS[CPSR])))
 
     def write_register(self, number: int, value: int) -> None:
         """Raises :class:`Refused` where the kernel refuses."""

@@ -65,6 +65,9 @@ class FewRegisters(UserRegisters):
     def read_register(self, number: int) -> int:
         return super().read_register(number) if number <= PC else 0
 
+    def read_registers(self) -> tuple[int, ...]:
+        return (*super().read_registers()[: PC + 1], 0)
+
     def write_register(self, number: int, value: int) -> None:
         if number <= PC:
             super().write_register(number, value)

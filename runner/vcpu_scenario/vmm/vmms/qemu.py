@@ -113,11 +113,16 @@ class Qemu(Vmm):
     def read_register(self, number: int) -> int:
         """From ``env``, into which KVM's registers are read at the first look."""
         if number not in self._env:
-            if number == SP:
-                self._env[SP] = self.machine.get_one_reg(_BANKS[self.read_register(CPSR) & _SPSEL])
-            else:
-                self._env[number] = super().read_register(number)
+            self._env[number] = super().read_register(number)
         return self._env[number]
+
+    def read_registers(self) -> tuple[int, ...]:
+        if not self._env:
+            self._env = dict(enumerate(super().read_registers()))
+        return tuple(map(self.read_register, range(CPSR + 1)))
+
+    def stack_pointer(self) -> int:
+        return _BANKS[self.read_register(CPSR) & _SPSEL]
 
     def write_register(self, number: int, value: int) -> None:
         self.read_register(SP)  # the bank in use before PSTATE may be another one

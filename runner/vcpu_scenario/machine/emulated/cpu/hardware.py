@@ -234,8 +234,10 @@ class Hardware(RegisterFile):
         return self.vserror is not None and self.serror_is_seen
 
     def take_pending_serror(self) -> None:
-        """Takes a virtual SError, if one is pending and unmasked."""
-        if self.serror_pends and self.vserror is not None and not self.pstate & PSR_A:
+        """Takes a virtual SError, if one is pending and unmasked, after an interrupt that is."""
+        # A line of HCR_EL2 has the place of its mask in PSTATE.
+        masked = self.pstate & PSR_A or self.interrupt_lines & ~self.pstate
+        if self.serror_pends and self.vserror is not None and not masked:
             iss, self.vserror = self.vserror, None
             syndrome = esr.EC_SERROR << esr.EC_SHIFT | esr.IL | iss
             self.take_to_el1(syndrome, offset=SERROR_OFFSET)

@@ -13,6 +13,7 @@ from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
 from vcpu_scenario.machine.emulated.cpu.perfcounters import CYCLES_OF_AN_INSTRUCTION, PerfCounter
+from vcpu_scenario.machine.emulated.kvm.pmubacking import Backing
 from vcpu_scenario.machine.emulated.kvm.vm import Vm
 
 CYCLES: Final = 31
@@ -60,6 +61,7 @@ class Pmu:
         """Its interrupt, as KVM last saw it."""
         self.values = [0] * 32
         self.types = [0] * 32
+        self.backing: Final = Backing(self, single=behaviour.pmu_chain_counted)
         cpu.perf.used = True
         self.reset()
 
@@ -67,6 +69,7 @@ class Pmu:
         """``kvm_pmu_vcpu_reset`` and the values of its registers."""
         behaviour = self._behaviour
         self._cpu.perf.running = []
+        self.backing.clear()
         narrow = behaviour.pmu_registers_narrow
         own = behaviour.pmu_limits_writable
         self.pmcr = self.counters << N_SHIFT if own else self._model.pmcr | _PMCR_UNKNOWN
@@ -107,11 +110,21 @@ class Pmu:
         plain = behaviour.pmu_registers_narrow and not behaviour.pmu_limits_writable
         return _LONG if plain else self.mask
 
+    @property
+    def is_on(self) -> bool:
+        return bool(self.pmcr & PMCR_E)
+
     def has(self, index: int) -> bool:
         return index == CYCLES or index < self.counters
 
     def runs(self, index: int) -> bool:
-        return bool(self.pmcr & PMCR_E and self.enabled >> index & 1)
+        return bool(self.is_on and self.enabled >> index & 1)
+
+    def is_backed(self, index: int) -> bool:
+        """Whether an event of perf is to count for it, ever so little."""
+        event = self.event(index)
+        counted = event == SW_INCR or (event == CHAIN and self._behaviour.pmu_chain_counted)
+        return not counted and event not in self._vm.pmu_denied
 
     def event(self, index: int) -> int:
         return CPU_CYCLES if index == CYCLES else self.types[index] & EVENT
@@ -120,7 +133,7 @@ class Pmu:
         """Whether its overflow is that of 64 bits."""
         return index == CYCLES and bool(self.pmcr & PMCR_LC)
 
-    def _paired(self, index: int) -> bool:
+    def paired(self, index: int) -> bool:
         """Whether two counters are one of 64 bits, on kernels that have them so."""
         odd = index | 1
         return (
@@ -165,8 +178,9 @@ class Pmu:
     def _to_overflow(self, index: int) -> int:
         if self._is_long(index):
             return (1 << 64) - self.values[index]
-        if index != CYCLES and self._paired(index):
-            return (1 << 64) - (self.values[index | 1] << 32 | self.values[index])
+        if index != CYCLES and self.paired(index):
+            low, high = (self.values[each] & _WORD for each in (index & ~1, index | 1))
+            return (1 << 64) - (high << 32 | low)
         return (1 << 32) - (self.values[index] & _WORD)
 
     def fold(self) -> None:
@@ -174,7 +188,7 @@ class Pmu:
         running, self._cpu.perf.running = self._cpu.perf.running, []
         for counter in running:
             index, over = counter.index, counter.count >= counter.limit
-            if index != CYCLES and self._paired(index):
+            if index != CYCLES and self.paired(index):
                 self._add_to_pair(index & ~1, counter.count)
                 self.overflowed |= over << (index | 1)
                 continue
@@ -187,7 +201,8 @@ class Pmu:
         return _LONG if index == CYCLES else _WORD
 
     def _add_to_pair(self, even: int, count: int) -> None:
-        both = (self.values[even | 1] << 32 | self.values[even]) + count
+        low, high = (self.values[each] & _WORD for each in (even, even | 1))
+        both = (high << 32 | low) + count
         self.values[even], self.values[even | 1] = both & _WORD, both >> 32 & _WORD
 
     def _overflow(self, index: int) -> None:
@@ -203,13 +218,12 @@ class Pmu:
         for index in range(self.counters):
             if not mask >> index & 1 or not self.runs(index) or self.event(index) != SW_INCR:
                 continue
-            paired = self._paired(index) and not index & 1
-            if paired:
-                self._add_to_pair(index, 1)
+            top = index | (self.paired(index) and not index & 1)
+            for each in range(index, top + 1):
+                self.values[each] = self.values[each] + 1 & _WORD
+                if self.values[each]:
+                    break
             else:
-                self.values[index] = self.values[index] + 1 & _WORD
-            top = index | paired
-            if not self.values[index] and not self.values[top]:
                 self.overflowed |= 1 << top
 
     def _increment(self, mask: int, event: int) -> None:
@@ -225,14 +239,31 @@ class Pmu:
 
     def control(self, value: int) -> None:
         """``kvm_pmu_handle_pmcr``: C and P reset counters."""
+        behaviour = self._behaviour
+        lost = (PMCR_C | PMCR_P) * behaviour.pmu_registers_narrow
+        self.pmcr = value & ~(lost | PMCR_LP * behaviour.pmu_limits_writable)
+        self.backing.switched(self.enabled, on=bool(value & PMCR_E))
         if value & PMCR_C:
             self.values[CYCLES] = 0
         if value & PMCR_P:
             for index in range(self.counters):
-                self.values[index] = 0
-        behaviour = self._behaviour
-        lost = (PMCR_C | PMCR_P) * behaviour.pmu_registers_narrow
-        self.pmcr = value & ~(lost | PMCR_LP * behaviour.pmu_limits_writable)
+                self.write(index, 0)
+
+    def write(self, index: int, value: int) -> None:
+        """``kvm_pmu_set_counter_value``."""
+        if index == CYCLES:
+            self.values[index] = value
+            return
+        above = 0 if self._behaviour.pmu_counters_narrow else self.values[index] & ~_WORD
+        mask = _WORD if self._behaviour.pmu_counters_narrow else _LONG
+        self.values[index] = above + value & mask
+        self.backing.renew(index)
+
+    def set_type(self, index: int, value: int) -> None:
+        """``kvm_pmu_set_counter_event_type``."""
+        self.types[index] = value & self.type_mask
+        if index != CYCLES:
+            self.backing.type_changed(index)
 
     # -- its interrupt ---------------------------------------------------------------------------
 
@@ -240,7 +271,7 @@ class Pmu:
     def level(self) -> bool:
         """``kvm_pmu_overflow_status``."""
         pending = self.overflowed & self.enabled & self.interrupts & self.mask
-        return bool(self.pmcr & PMCR_E and pending)
+        return self.is_on and bool(pending)
 
     def update(self) -> bool:
         """``kvm_pmu_update_state``; whether the line changed."""

@@ -80,6 +80,8 @@ def _flags(name: str, *, sets: bool) -> Guest:
             return held & pmu.read_mask
         value &= pmu.mask
         setattr(pmu, name, held | value if sets else held & ~value)
+        if name == "enabled":
+            pmu.backing.switched(value, on=sets)
         return None
 
     return access_flags
@@ -125,7 +127,7 @@ def _counter(index: int | None) -> Guest:
         at = _there(pmu, index)
         if value is None:
             return pmu.value(at)
-        pmu.values[at] = value if at == CYCLES else value & _WORD
+        pmu.write(at, value)
         return None
 
     return access_counter
@@ -136,7 +138,7 @@ def _type(index: int | None) -> Guest:
         at = _there(pmu, index)
         if value is None:
             return pmu.types[at] & pmu.type_mask
-        pmu.types[at] = value & pmu.type_mask
+        pmu.set_type(at, value)
         return None
 
     return access_type
