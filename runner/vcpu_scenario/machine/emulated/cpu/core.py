@@ -46,6 +46,7 @@ _SINGLE_COST: Final = 20
 
 _ABORTS: Final = (esr.EC_IABT_LOW, esr.EC_IABT_CUR, esr.EC_DABT_LOW, esr.EC_DABT_CUR)
 _DATA_ABORTS: Final = _ABORTS[2:]
+_BREAKPOINTS: Final = (esr.EC_BREAKPT_LOW, esr.EC_BREAKPT_LOW + 1)
 
 _A64: Final = 1 << 32
 _IL: Final = 1 << 20
@@ -291,11 +292,15 @@ class Cpu(Hardware):
             except native.NotHandled:
                 pass
         if exception not in _ABORTS:
-            self.take_to_el1(self.hsr)
+            # QEMU clears the address with the exception of a breakpoint.
+            self.take_to_el1(self.hsr, 0 if exception in _BREAKPOINTS else None)
             return None
         va = self.vaddress.value
         if exception not in _DATA_ABORTS and aborts.fetched_on(self, va):
             return misaligned(self)
+        if exception not in _DATA_ABORTS and va < self.pc and self.step_due:
+            # Where a step pends at the start of a page Unicorn asks for the page below too.
+            return native.pending_step(self)
         if self.mmu_on:
             translated = self.hsr & _FAULT_STATUS < _EXTERNAL
             if translated and (level := oversized(self, va)) is not None:
