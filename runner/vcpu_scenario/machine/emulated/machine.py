@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from errno import EBADF, EINVAL, ENOENT
+from errno import EBADF, EFAULT, EINVAL, ENOENT
 from typing import Literal
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
@@ -263,13 +263,13 @@ class EmulatedMachine:
     def write_memory(self, ipa: int, data: bytes) -> None:
         self._vcpu.memslots.check_reachable(ipa, write=True)
         if not self._cpu.stage2.write(ipa, data):
-            raise KvmError(EINVAL, f"no memslot holds {ipa:#x}+{len(data):#x}")
+            raise KvmError(EFAULT, f"no memslot holds {ipa:#x}+{len(data):#x}")
 
     def read_memory(self, ipa: int, length: int) -> bytes:
         self._vcpu.memslots.check_reachable(ipa, write=False)
         found = self._cpu.stage2.read(ipa, length)
         if found is None:
-            raise KvmError(EINVAL, f"no memslot holds {ipa:#x}+{length:#x}")
+            raise KvmError(EFAULT, f"no memslot holds {ipa:#x}+{length:#x}")
         return found
 
     # -- the vCPU's ioctls -------------------------------------------------------------------

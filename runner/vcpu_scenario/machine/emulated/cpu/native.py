@@ -13,11 +13,12 @@ from vcpu_scenario.arm64.sysregs import Encoding, encoding_of
 from vcpu_scenario.machine.emulated.cpu.aborts import fetch_abort_at, zero_block_abort
 from vcpu_scenario.machine.emulated.cpu.features import check_system
 from vcpu_scenario.machine.emulated.cpu.gicport import GicPort
-from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, HCR_TID2, Hardware
+from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, HCR_TID2, MDCR_TDE, Hardware
 from vcpu_scenario.machine.emulated.cpu.icv import UNDEF
 from vcpu_scenario.machine.interface import NotModelled
 
 _MSR_OR_MRS: Final = 0b1101010100
+_BREAKPOINT: Final = esr.EC_BREAKPT_LOW << esr.EC_SHIFT | esr.IL | 0x22
 _DC_ZVA_ISS: Final = 1 << 20 | 3 << 14 | 1 << 17 | 7 << 10 | 4 << 1
 _BLOCK: Final = 64
 _TRAPPED_DEBUG: Final = {sysregs.MDCCSR_EL0}
@@ -254,9 +255,24 @@ def pending_step(cpu: Hardware) -> int | None:
 
 def breakpoint_hit(cpu: Hardware) -> int | None:
     """A pending step comes before a breakpoint on the same instruction."""
+    return pending_step(cpu) if cpu.step_due else esr.EC_BREAKPT_LOW
+
+
+def breakpoint_at(cpu: Hardware) -> int | None:
+    """The exception of a breakpoint that Unicorn did not come to."""
+    cpu.hsr = _BREAKPOINT
+    if cpu.mdcr & MDCR_TDE:
+        return esr.EC_BREAKPT_LOW
+    cpu.hsr += cpu.current_el << esr.EC_SHIFT
+    return own_breakpoint(cpu)
+
+
+def own_breakpoint(cpu: Hardware) -> int | None:
+    """The guest's own, with which QEMU clears the address."""
     if cpu.step_due:
-        return cpu.step_exception(esr.STEP_PENDING)
-    return esr.EC_BREAKPT_LOW
+        return pending_step(cpu)
+    cpu.take_to_el1(cpu.hsr, 0)
+    return None
 
 
 def invalid(cpu: Hardware) -> None:
@@ -280,6 +296,8 @@ BELOW_KVM: Final = {
 ABOVE_UNICORN: Final = {
     esr.EC_UNKNOWN: undefined,
     esr.EC_SYS64: trap_to_el1,
+    esr.EC_BREAKPT_LOW: own_breakpoint,
+    esr.EC_BREAKPT_LOW + 1: own_breakpoint,
     esr.EC_SOFTSTP_LOW: own_step,
     esr.EC_SOFTSTP_LOW + 1: own_step,
 }
