@@ -128,8 +128,7 @@ def returns(trace: Trace, kernel: str) -> Iterator[Exit]:
     # kvm_entry comes before the entry, in which later kernels move pc past what was emulated.
     behaviour = known(kernel).behaviour
     moved_later = behaviour.pc_adjusted_at_entry
-    # Since 5.17 what refuses a first run is asked before KVM_RUN proper, whose end is traced.
-    traces_all = behaviour.first_run_tried_once
+    untraced = behaviour.first_run_refused_untraced
     if not trace.entries:
         yield from trace.exits
         return
@@ -149,7 +148,7 @@ def returns(trace: Trace, kernel: str) -> Iterator[Exit]:
             # One that is switched on is reset ahead of kvm_entry.
             entered = entry.pc if moved_later and (vcpu in ran or not vcpu) else entered
             ran.add(vcpu)
-        elif exit_.errno not in (0, ERRNOS["EINTR"]) and vcpu not in ran and not traces_all:
+        elif untraced and exit_.errno not in (0, ERRNOS["EINTR"]) and vcpu not in ran:
             continue
         places = {ENTRY_PC: entered, EXIT_PC: inside.left}
         yield exit_._replace(fields={**exit_.fields, **places})

@@ -39,6 +39,7 @@ class Behaviour:
     injected_walk_abort_has_level: bool = False
     injected_il_set: bool = False
     injected_spsr_lost: bool = False
+    injected_flags_kept: bool = False
     # Exit records.
     debug_hsr_high: bool = False
     system_event_data: bool = False
@@ -146,6 +147,7 @@ class Behaviour:
     vgic_revision_stays: bool = False
     vm_dead_without_vgic: bool = False
     first_run_tried_once: bool = False
+    first_run_refused_untraced: bool = False
     vgic_revision_3: bool = False
     vgic_lr_overflow: bool = False
     # ITS.

@@ -139,10 +139,8 @@ MMIO: Final[tuple[Rule, ...]] = (
         "injected_walk_abort_has_level",
         (">=6.18",),
         "an abort that is injected for a table walk outside of memory says so, and at which level",
-        recorded(
-            "Debian's 6.17.13 against 7.2.13 on a Cortex-A76; 6.18 to 7.1 were not asked, and are "
-            "taken to be as 7.2"
-        ),
+        recorded("Debian's 6.17.13 against 7.2.13 on a Cortex-A76; 6.18 by the commit"),
+        (Commit("50f77dc87f13", "KVM: arm64: Populate level on S1PTW SEA injection", "6.18"),),
     ),
     Rule(
         "injected_spsr_lost",
@@ -157,6 +155,14 @@ MMIO: Final[tuple[Rule, ...]] = (
                 "5.17",
             ),
         ),
+    ),
+    Rule(
+        "injected_flags_kept",
+        (">=5.6",),
+        "an exception that KVM injects leaves the condition flags as they were; before, it clears "
+        "them (in stable kernels of February 2020 and later as well)",
+        source("get_except64_pstate in the commit; PSTATE_FAULT_BITS_64 before it"),
+        (Commit("a425372e7331", "KVM: arm64: Correct PSTATE on exception entry", "5.6"),),
     ),
     Rule(
         "injected_il_set",

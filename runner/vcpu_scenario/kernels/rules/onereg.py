@@ -135,7 +135,14 @@ ONE_REG: Final[tuple[Rule, ...]] = (
         "KVM_ARM_VCPU_INIT again makes CNTV_CVAL_EL0 and CNTP_CVAL_EL0 0; before, they stay",
         recorded(
             "Debian's 5.10, 6.12, 6.17 and 7.2, KVM_ARM_VCPU_INIT after the guest has set them; "
-            "nothing between was run: that it is 6.18 is taken from timer_control_plain"
+            "6.18 by the commit, which gives them a value at reset"
+        ),
+        (
+            Commit(
+                "8af198980eff",
+                "KVM: arm64: Move CNT*_CVAL_EL0 userspace accessors to generic infrastructure",
+                "6.18",
+            ),
         ),
     ),
     Rule(
@@ -154,7 +161,7 @@ ONE_REG: Final[tuple[Rule, ...]] = (
         (">=6.6",),
         "KVM_ARM_PREFERRED_TARGET is the generic target on every CPU, and KVM_ARM_VCPU_INIT takes "
         "it; before, they know the CPU's own alone",
-        recorded("Debian's 5.10, 6.1, 6.12, 6.16, 6.17 and 7.2, both ioctls"),
+        recorded("Debian's 5.10, 6.1, 6.12, 6.16, 6.17 and 7.2, both ioctls; 6.6 by the commit"),
         (
             Commit(
                 "5346f7e13e5e",
@@ -168,9 +175,13 @@ ONE_REG: Final[tuple[Rule, ...]] = (
         (">=6.16",),
         "KVM_ARM_VCPU_INIT knows the features of a guest with EL2, which a host without nested "
         "virtualisation refuses with EINVAL; before, with ENOENT as those that are none",
-        recorded(
-            "Debian's 5.10, 6.12, 6.16 and 7.2, KVM_ARM_VCPU_INIT; nothing between 6.12 and 6.16 "
-            "was looked at"
+        recorded("Debian's 5.10, 6.12, 6.16 and 7.2, KVM_ARM_VCPU_INIT; 6.16 by the commit"),
+        (
+            Commit(
+                "a7484c80e5ca",
+                "KVM: arm64: Allow userspace to request KVM_ARM_VCPU_EL2*",
+                "6.16",
+            ),
         ),
     ),
     Rule(
@@ -178,9 +189,13 @@ ONE_REG: Final[tuple[Rule, ...]] = (
         (">=6.5",),
         "KVM_ARM_VCPU_POWER_OFF is of one KVM_ARM_VCPU_INIT alone; before, it is one of the "
         "features that may not change",
-        recorded(
-            "Debian's 6.1 against 6.12, KVM_ARM_VCPU_INIT; not in the tree of 6.4.6: "
-            "kvm_arch_vcpu_ioctl_vcpu_init; nothing between 6.4 and 6.12 was looked at"
+        recorded("Debian's 6.1 against 6.12, KVM_ARM_VCPU_INIT; not in the tree of 6.4.6"),
+        (
+            Commit(
+                "e3c1c0cae31e",
+                "KVM: arm64: Relax invariance of KVM_ARM_VCPU_POWER_OFF",
+                "6.5",
+            ),
         ),
     ),
     Rule(

@@ -235,8 +235,22 @@ VGIC: Final[tuple[Rule, ...]] = (
         recorded("Debian's 5.10, KVM_RUN again after EINVAL and after ENXIO"),
         (
             Commit(
-                "cc5705fb1bf1",
-                "KVM: arm64: Drop vcpu->arch.has_run_once for vcpu->pid",
+                "1408e73d21fe",
+                "KVM: arm64: Restructure the point where has_run_once is advertised",
+                "5.17",
+            ),
+        ),
+    ),
+    Rule(
+        "first_run_refused_untraced",
+        (">=5.17",),
+        "a first KVM_RUN that is refused is in no trace: it fails before kvm_arch_vcpu_ioctl_run, "
+        "whose return kvm_userspace_exit tells",
+        recorded("Debian's 5.10 against 6.12 and 7.2, traces of a GICv3 without redistributors"),
+        (
+            Commit(
+                "b5aa368abfbf",
+                "KVM: arm64: Merge kvm_arch_vcpu_run_pid_change() and kvm_vcpu_first_run_init()",
                 "5.17",
             ),
         ),

@@ -110,8 +110,6 @@ class VcpuRun:
         deadline = 0.0
         if vcpu.steal_time is not None:
             stealtime.update(vcpu)
-        if vcpu.unloaded:
-            vcpu.unloaded.clear()
         while True:
             waits = vcpu.mp_state != abi.KVM_MP_STATE_RUNNABLE and not vcpu.signal_pending
             if waits and wait_to_run(vcpu):
@@ -131,6 +129,8 @@ class VcpuRun:
                 guestdebug.program(vcpu)
             if vcpu.increment_pc or vcpu.pending_exception is not None:
                 adjust_pc(vcpu)
+            if vcpu.unloaded:
+                vcpu.unloaded.clear()
             start = regs[_PC]
             if self._entered is None:
                 self._entered = start

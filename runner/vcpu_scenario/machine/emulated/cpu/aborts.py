@@ -32,7 +32,7 @@ def data_abort(cpu: Hardware) -> int | None:
         if cpu.pc != cpu.failed_pc:
             # After a DC ZVA that fails Unicorn comes to the next instruction.
             cpu.pc = cpu.failed_pc
-            return _zero_block_abort(cpu, ipa)
+            return zero_block_abort(cpu, cpu.x_or_zero(cpu.word_at_pc() & 31), ipa)
     translated = cpu.sctlr_el1.value & 1
     word = cpu.word_at_pc() if translated else cpu.stage2.word(cpu.regs[32])
     iss = decode.isv_syndrome(word)
@@ -61,16 +61,12 @@ def first_half(cpu: Hardware, word: int, address: int) -> int:
     return address - _HALF if began else address
 
 
-def _zero_block_abort(cpu: Hardware, ipa: int) -> int | None:
-    va = cpu.x_or_zero(cpu.word_at_pc() & 31)
+def zero_block_abort(cpu: Hardware, va: int, ipa: int) -> int | None:
+    """DC ZVA of a block that stage 2 does not let through: a write without valid syndrome, unless
+    stage 1 comes to an address that is too large."""
     if cpu.mmu_on and (level := oversized(cpu, va, ipa)) is not None:
         cpu.take_to_el1(esr.address_size_fault(cpu.current_el, level, is_write=True), va)
         return None
-    return block_abort(cpu, va, ipa)
-
-
-def block_abort(cpu: Hardware, va: int, ipa: int) -> int:
-    """DC ZVA of a block that stage 2 does not let through: a write without valid syndrome."""
     cpu.hsr = _DATA_ABORT | decode.WNR | cpu.stage2.fault_status(ipa)
     cpu.ipa, cpu.far = ipa & ~_PAGE_OFFSET, va
     return esr.EC_DABT_LOW

@@ -19,7 +19,7 @@ from typing import Final
 from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
-from vcpu_scenario.machine.emulated.cpu import aborts, features, native, uc
+from vcpu_scenario.machine.emulated.cpu import aborts, features, illegal, native, uc
 from vcpu_scenario.machine.emulated.cpu.alignment import Alignment, misaligned
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters, DebugUnit
 from vcpu_scenario.machine.emulated.cpu.hardware import (
@@ -48,7 +48,6 @@ _ABORTS: Final = (esr.EC_IABT_LOW, esr.EC_IABT_CUR, esr.EC_DABT_LOW, esr.EC_DABT
 _DATA_ABORTS: Final = _ABORTS[2:]
 
 _A64: Final = 1 << 32
-_IL: Final = 1 << 20
 _FAULT_STATUS: Final = 0x3F
 """DFSC or IFSC: below an external abort are the faults of a translation."""
 _EXTERNAL: Final = 0x10
@@ -58,8 +57,6 @@ _MODELLED: Final = frozenset(_A64 | mode | ss for mode in (EL0T, EL1T, EL1H) for
 
 def _strange_state(state: int) -> str:
     """What the guest got into by an exception return that Unicorn does not do as the hardware."""
-    if state & _IL:
-        return "an illegal exception return"
     if state & (PAN | UAO):
         return "PSTATE.PAN or PSTATE.UAO"
     return "AArch32 state, to which the guest went by an exception return"
@@ -227,6 +224,9 @@ class Cpu(Hardware):
         """One run of Unicorn: the exception it ended with, None where that was settled."""
         if self.untrap_dc_zva:
             return self._run_untrapped()
+        if self.state.value & illegal.IL and illegal.is_next(self):
+            illegal.take(self)
+            return None
         if self._registers.changed:
             self._hook_anew()
         if self.passed_hooks:
@@ -241,7 +241,7 @@ class Cpu(Hardware):
             if self._count.value == self.executed.value:
                 break
             self._count.value -= self.executed.value
-        if self.state.value not in _MODELLED:
+        if self.state.value & ~illegal.IL not in _MODELLED:
             raise NotModelled(_strange_state(self.state.value))
         if status and self.debug.watch_hit is not None:
             loading = status == uc.UC_ERR_READ_UNMAPPED
@@ -296,6 +296,12 @@ class Cpu(Hardware):
         va = self.vaddress.value
         if exception not in _DATA_ABORTS and aborts.fetched_on(self, va):
             return misaligned(self)
+        if exception not in _DATA_ABORTS and va < self.pc and self.step_due:
+            # Where a step pends at the start of a page Unicorn asks for the page below too.
+            return native.pending_step(self)
+        if exception not in _DATA_ABORTS and not self.step_due and self.debug.breaks:
+            # QEMU looks for breakpoints before it fetches.
+            return native.breakpoint_at(self)
         if self.mmu_on:
             translated = self.hsr & _FAULT_STATUS < _EXTERNAL
             if translated and (level := oversized(self, va)) is not None:

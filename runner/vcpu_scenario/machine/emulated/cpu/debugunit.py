@@ -17,22 +17,14 @@ from functools import cache
 from typing import Final
 
 from vcpu_scenario.arm64 import esr, sysregs
-from vcpu_scenario.machine.emulated.cpu import decode, uc
-from vcpu_scenario.machine.emulated.cpu.hardware import HCR_TVM, MDCR_TDE, Hardware
+from vcpu_scenario.machine.emulated.cpu import decode, matching, uc
+from vcpu_scenario.machine.emulated.cpu.hardware import HCR_TVM, Hardware
 from vcpu_scenario.machine.emulated.cpu.walk import translate
 
 BREAKPOINTS: Final = 6
 WATCHPOINTS: Final = 4
 
 _LINKED: Final = 1 << 20
-_SECURE_ONLY: Final = 2
-_CONTEXT_BREAKPOINTS: Final = (4, 5)
-"""Which can be for a context: the last two of a Cortex-A57."""
-_LINKED_CONTEXT: Final = (3, 7)
-"""DBGBCR_EL1.BT: linked, and matches CONTEXTIDR_EL1."""
-_LINKED_ADDRESS: Final = 1
-"""The same: up to here it matches an address."""
-MDE: Final = 1 << 15
 _TRAMPOLINE: Final = 1 << 40
 _PA_RANGE, _PA_OF_48_BITS = 0xF, 5
 """Behind the guest's physical address space: no memslot can be there."""
@@ -131,6 +123,11 @@ class DebugUnit:
         cpu.set_mdcr(mdcr)
         cpu.set_mdscr(mdscr)
 
+    @property
+    def breaks(self) -> bool:
+        """Whether a breakpoint is hit at pc."""
+        return matching.breaks(self._cpu, self._loaded)
+
     # -- watchpoints -------------------------------------------------------------------------
 
     def hit_at(self, va: int, length: int, *, is_write: bool) -> int | None:
@@ -143,9 +140,7 @@ class DebugUnit:
 
     def _hit_by(self, va: int, length: int, is_write: bool) -> _Watch | None:
         cpu = self._cpu
-        if not self._watches or not cpu.mdscr & MDE:
-            return None
-        if not cpu.mdcr & MDCR_TDE and not cpu.takes_debug_exceptions:
+        if not self._watches or not matching.takes_debug_exceptions(cpu):
             return None
         # LDTR and STTR too: on the recorded CPU they are not EL0's here.
         level = 1 if cpu.current_el else 2
@@ -161,12 +156,7 @@ class DebugUnit:
         """Whether the breakpoint that a watchpoint is linked to is for the context that runs."""
         if linked is None:
             return True
-        if linked not in _CONTEXT_BREAKPOINTS:
-            return False
-        control, value = self._loaded.bcr[linked], self._loaded.bvr[linked]
-        if not control & 1 or control >> 20 & 15 not in _LINKED_CONTEXT:
-            return False
-        return self._cpu.read_sys(sysregs.CONTEXTIDR_EL1) == value & 0xFFFF_FFFF
+        return matching.linked_matches(self._cpu, self._loaded, linked)
 
     def _hook_accesses(self) -> None:
         engine = self._cpu.engine
@@ -275,14 +265,14 @@ def _far(watch: _Watch, va: int, size: int, *, is_write: bool) -> int:
 def _never_matches(value: int, control: int) -> bool:
     """Whether a breakpoint is at an address that no instruction has: the recorded CPU compares
     DBGBVR_EL1[63:49] as well, of which Unicorn makes copies of bit 48."""
-    return control >> 20 & 15 <= _LINKED_ADDRESS and value >> 48 not in (0, (1 << 16) - 1)
+    return control >> 20 & 15 <= matching.LINKED_ADDRESS and value >> 48 not in (0, (1 << 16) - 1)
 
 
 def _watches(registers: DebugRegisters) -> tuple[_Watch, ...]:
     enabled = [
         (control, value)
         for control, value in zip(registers.wcr, registers.wvr, strict=True)
-        if control & 1 and control >> 14 & 3 != _SECURE_ONLY
+        if control & 1 and control >> 14 & 3 != matching.SECURE_ONLY
     ]
     # KVM writes the registers from the last to the first, and the recorded CPU looks at its
     # watchpoints in the order in which they were written.

@@ -10,14 +10,15 @@ from typing import Final
 
 from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.arm64.sysregs import Encoding, encoding_of
-from vcpu_scenario.machine.emulated.cpu.aborts import block_abort, fetch_abort_at
+from vcpu_scenario.machine.emulated.cpu.aborts import fetch_abort_at, zero_block_abort
 from vcpu_scenario.machine.emulated.cpu.features import check_system
 from vcpu_scenario.machine.emulated.cpu.gicport import GicPort
-from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, HCR_TID2, Hardware
+from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, HCR_TID2, MDCR_TDE, Hardware
 from vcpu_scenario.machine.emulated.cpu.icv import UNDEF
 from vcpu_scenario.machine.errors import NotModelled
 
 _MSR_OR_MRS: Final = 0b1101010100
+_BREAKPOINT: Final = esr.EC_BREAKPT_LOW << esr.EC_SHIFT | esr.IL | 0x22
 _DC_ZVA_ISS: Final = 1 << 20 | 3 << 14 | 1 << 17 | 7 << 10 | 4 << 1
 _BLOCK: Final = 64
 _TRAPPED_DEBUG: Final = {sysregs.MDCCSR_EL0}
@@ -217,12 +218,12 @@ def _zero_block(cpu: Hardware, rt: int) -> int | None:
     va = cpu.x_or_zero(rt)
     start = va & ~(_BLOCK - 1)
     ipa = cpu.translate_write(start)
-    if ipa is None:
+    if ipa is None or (not cpu.mmu_on and ipa >> cpu.model.pa_bits):
         cpu.untrap_dc_zva = True
         return None
     slot = cpu.stage2.slot_at(ipa)
     if slot is None or not slot.writes(ipa):
-        return block_abort(cpu, va, ipa)
+        return zero_block_abort(cpu, va, ipa)
     far = cpu.watchpoints.hit_at(start, _BLOCK, is_write=True)
     if far is not None:
         return cpu.watchpoints.report_hit(far, is_write=True)
@@ -231,23 +232,47 @@ def _zero_block(cpu: Hardware, rt: int) -> int | None:
 
 
 def software_step(cpu: Hardware) -> int | None:
+    """KVM's step."""
+    return pending_step(cpu) if cpu.hsr == esr.STEP_PENDING else esr.EC_SOFTSTP_LOW
+
+
+def own_step(cpu: Hardware) -> int | None:
+    """The guest's own."""
+    if cpu.hsr & esr.STEP_ISV:
+        raise NotHandled
+    return pending_step(cpu)
+
+
+def pending_step(cpu: Hardware) -> int | None:
     """A pending step waits for the fetch of its instruction, which may abort first."""
-    if cpu.hsr != esr.STEP_PENDING:
-        return esr.EC_SOFTSTP_LOW
     ipa = cpu.translate_fetch(cpu.pc)
-    if ipa is None:
-        return esr.EC_SOFTSTP_LOW
-    slot = cpu.stage2.slot_at(ipa)
-    if slot is not None and slot.maps(ipa):
-        return esr.EC_SOFTSTP_LOW
-    return fetch_abort_at(cpu, ipa)
+    if ipa is not None:
+        slot = cpu.stage2.slot_at(ipa)
+        if slot is None or not slot.maps(ipa):
+            return fetch_abort_at(cpu, ipa)
+    return cpu.step_exception(esr.STEP_PENDING)
 
 
 def breakpoint_hit(cpu: Hardware) -> int | None:
     """A pending step comes before a breakpoint on the same instruction."""
+    return pending_step(cpu) if cpu.step_due else esr.EC_BREAKPT_LOW
+
+
+def breakpoint_at(cpu: Hardware) -> int | None:
+    """The exception of a breakpoint that Unicorn did not come to."""
+    cpu.hsr = _BREAKPOINT
+    if cpu.mdcr & MDCR_TDE:
+        return esr.EC_BREAKPT_LOW
+    cpu.hsr += cpu.current_el << esr.EC_SHIFT
+    return own_breakpoint(cpu)
+
+
+def own_breakpoint(cpu: Hardware) -> int | None:
+    """The guest's own, with which QEMU clears the address."""
     if cpu.step_due:
-        return cpu.step_exception(esr.STEP_PENDING)
-    return esr.EC_BREAKPT_LOW
+        return pending_step(cpu)
+    cpu.take_to_el1(cpu.hsr, 0)
+    return None
 
 
 def invalid(cpu: Hardware) -> None:
@@ -268,5 +293,13 @@ BELOW_KVM: Final = {
 }
 """Exceptions to EL2 that the hardware settles or changes before KVM sees them."""
 
-ABOVE_UNICORN: Final = {esr.EC_UNKNOWN: undefined, esr.EC_SYS64: trap_to_el1}
-"""Exceptions to EL1 that Unicorn takes where the hardware has the register, or traps it."""
+ABOVE_UNICORN: Final = {
+    esr.EC_UNKNOWN: undefined,
+    esr.EC_SYS64: trap_to_el1,
+    esr.EC_BREAKPT_LOW: own_breakpoint,
+    esr.EC_BREAKPT_LOW + 1: own_breakpoint,
+    esr.EC_SOFTSTP_LOW: own_step,
+    esr.EC_SOFTSTP_LOW + 1: own_step,
+}
+"""Exceptions to EL1 that Unicorn takes where the hardware has the register, or traps it, or aborts
+first."""

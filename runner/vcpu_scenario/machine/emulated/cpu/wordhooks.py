@@ -14,7 +14,7 @@ from itertools import count
 from typing import Final
 
 from vcpu_scenario.arm64 import esr, sysregs
-from vcpu_scenario.machine.emulated.cpu import decode, uc
+from vcpu_scenario.machine.emulated.cpu import decode, illegal, uc
 from vcpu_scenario.machine.emulated.cpu.allocated import is_allocated
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 from vcpu_scenario.machine.emulated.cpu.native import check_half_precision, read_cache_register
@@ -86,6 +86,8 @@ _NOTABLE: Final = re.compile(
 )
 _MOST_SIMD: Final = 64
 """Where there would be more hooks of SIMD, they are taken away and set anew as code runs."""
+_MOST_RETURNS: Final = 32
+"""The same of ERET."""
 _MOST_TRANSLATING: Final = 32
 """The same of AT. Each slows down all that the guest runs."""
 
@@ -99,6 +101,7 @@ class WordHooks:
         self._simd = dict[int, int]()
         self._translating = dict[int, int]()
         self._beyond = dict[int, int]()
+        self._returns = dict[int, int]()
         """All by the addresses of their instructions."""
         self.ordered: Final = OrderedAccesses(cpu, self._add, self._stop_before)
         self.hooked: tuple[int, int] | None = None
@@ -125,7 +128,11 @@ class WordHooks:
         notable = _NOTABLE.search(code[3::4]) is not None
         words = [word for (word,) in struct.iter_unpack("<I", code if notable else code[-4:])]
         new = self.ordered.inspect(pc, words)
+        if illegal.is_return(words[-1]):
+            new |= self._hook(self._returns, _MOST_RETURNS, pc + size - 4)
         if not notable:
+            if new:
+                self._stop_before(pc, size)
             return
         trapping = not self._simd_enabled()
         for address, word in zip(count(pc, 4), words):
@@ -189,6 +196,7 @@ class WordHooks:
         self._remove(self._simd)
         self._remove(self._translating)
         self._remove(self._beyond)
+        self._remove(self._returns)
         self.ordered.clear()
         self.check_alignment(checked=False)
         self._stopped_before = 0
@@ -240,6 +248,8 @@ class WordHooks:
             self._misaligned = address if stops else None
             if not stops:
                 self.ordered.passed(at)
+        elif illegal.is_return(word):
+            stops = illegal.returns_illegally(cpu)
         elif _translates(word):
             stops = bool(cpu.current_el) and self._oversized(word) is not None
         else:
@@ -260,6 +270,8 @@ class WordHooks:
     def take(self) -> int | None:
         """Does what the hardware does with the instruction that the CPU was stopped before."""
         word, self._stopped_before = self._stopped_before, 0
+        if illegal.is_return(word):
+            return illegal.return_(self._cpu)
         if _translates(word):
             level = self._oversized(word) or 0
             self._cpu.write_sys(sysregs.PAR_EL1, _PAR_RES1 | level << 1 | _PAR_F)

@@ -13,11 +13,11 @@ from typing import NamedTuple
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.debugunit import (
     BREAKPOINTS,
-    MDE,
     WATCHPOINTS,
     DebugRegisters,
 )
 from vcpu_scenario.machine.emulated.cpu.hardware import KDE, MDCR_TDE
+from vcpu_scenario.machine.emulated.cpu.matching import MDE
 from vcpu_scenario.machine.emulated.cpu.regfile import SS
 from vcpu_scenario.machine.emulated.kvm.vcpu import USE_HW, Vcpu
 from vcpu_scenario.machine.errors import KvmError

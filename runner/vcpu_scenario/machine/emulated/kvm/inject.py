@@ -7,11 +7,13 @@ it at the next entry, after the debug state is set up (rule ``pc_adjusted_at_ent
 from __future__ import annotations
 
 from vcpu_scenario.arm64 import esr
+from vcpu_scenario.kvm.registers import CORE_REGISTERS
 from vcpu_scenario.machine.emulated.cpu.hardware import SERROR_OFFSET
 from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H, SS
 from vcpu_scenario.machine.emulated.kvm.vcpu import PendingException, Vcpu
 
 _NZCV = 0xF << 28
+_PSTATE = CORE_REGISTERS["pstate"]
 _OF_A_WALK = 1 << 2
 """ESR_ELx.FSC of a synchronous external abort on a translation table walk, beside its level."""
 _SERROR_ISV = 1 << 24
@@ -43,13 +45,14 @@ def inject(vcpu: Vcpu, exception: PendingException) -> None:
 
 
 def take(vcpu: Vcpu, exception: PendingException) -> None:
-    cpu = vcpu.cpu
-    old, spsr = cpu.pstate, cpu.spsr_el1.value
+    cpu, behaviour = vcpu.cpu, vcpu.behaviour
+    spsr = cpu.spsr_el1.value
+    # What the VMM wrote is KVM's until the vCPU runs, with bits that the CPU has not.
+    old = vcpu.unloaded.pop(_PSTATE, cpu.pstate)
     cpu.take_to_el1(exception.syndrome, exception.far, exception.offset)
-    if vcpu.behaviour.injected_spsr_lost:
-        cpu.spsr_el1.value = spsr
+    cpu.spsr_el1.value = spsr if behaviour.injected_spsr_lost else old
     # KVM keeps the condition flags; the hardware's own exceptions here do not.
-    cpu.pstate = DAIF | EL1H | old & _NZCV
+    cpu.pstate = DAIF | EL1H | (old & _NZCV if behaviour.injected_flags_kept else 0)
 
 
 def adjust_pc(vcpu: Vcpu) -> None:

@@ -202,13 +202,13 @@ class Memslots:
     def write(self, ipa: int, data: bytes) -> None:
         self._check_reachable(ipa, write=True)
         if not self.stage2.write(ipa, data):
-            raise KvmError(EINVAL, f"no memslot holds {ipa:#x}+{len(data):#x}")
+            raise KvmError(EFAULT, f"no memslot holds {ipa:#x}+{len(data):#x}")
 
     def read(self, ipa: int, length: int) -> bytes:
         self._check_reachable(ipa, write=False)
         found = self.stage2.read(ipa, length)
         if found is None:
-            raise KvmError(EINVAL, f"no memslot holds {ipa:#x}+{length:#x}")
+            raise KvmError(EFAULT, f"no memslot holds {ipa:#x}+{length:#x}")
         return found
 
     def _check_reachable(self, ipa: int, *, write: bool) -> None:
