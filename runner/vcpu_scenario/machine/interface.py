@@ -14,6 +14,7 @@ from vcpu_scenario.ioctls import (
     Access,
     ClearDirtyLog,
     CreateDevice,
+    DiscardMemory,
     EnableCap,
     GetRegWritableMasks,
     Irqfd,
@@ -128,6 +129,15 @@ class Machine(Protocol):
 
     def set_host_mapping(self, slot: int, access: Access) -> None:
         """Changes what the VMM's own mapping of a slot's memory lets through."""
+        ...
+
+    def discard_memory(self, asked: DiscardMemory) -> None:
+        """Drops what is in a slot's memory. :class:`Lacking` where there is no userfaultfd."""
+        ...
+
+    def userfaults(self, slot: int) -> tuple[tuple[int, bool], ...]:
+        """The pages that were put back as they were touched, since this was asked last, each with
+        whether a write did it."""
         ...
 
     def get_dirty_log(self, slot: int) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from vcpu_scenario.ioctls import Access as HostAccess
 from vcpu_scenario.ioctls import (
     ClearDirtyLog,
     CreateDevice,
+    DiscardMemory,
     EnableCap,
     GetRegWritableMasks,
     Irqfd,
@@ -165,6 +166,12 @@ class EmulatedMachine:
     def set_host_mapping(self, slot: int, access: HostAccess) -> None:
         self._vcpu.memslots.set_access(slot, access)
 
+    def discard_memory(self, asked: DiscardMemory) -> None:
+        self._vcpu.memslots.discard(asked.slot, refilled=asked.userfaultfd)
+
+    def userfaults(self, slot: int) -> tuple[tuple[int, bool], ...]:
+        return self._vcpu.memslots.userfaults(slot)
+
     def get_dirty_log(self, slot: int) -> tuple[int, ...]:
         return self._vcpu.memslots.dirty_log(slot)
 
@@ -261,12 +268,12 @@ class EmulatedMachine:
         return self._ioeventfds.counts()
 
     def write_memory(self, ipa: int, data: bytes) -> None:
-        self._vcpu.memslots.check_reachable(ipa, write=True)
+        self._vcpu.memslots.reach(ipa, len(data), write=True)
         if not self._cpu.stage2.write(ipa, data):
             raise KvmError(EINVAL, f"no memslot holds {ipa:#x}+{len(data):#x}")
 
     def read_memory(self, ipa: int, length: int) -> bytes:
-        self._vcpu.memslots.check_reachable(ipa, write=False)
+        self._vcpu.memslots.reach(ipa, length, write=False)
         found = self._cpu.stage2.read(ipa, length)
         if found is None:
             raise KvmError(EINVAL, f"no memslot holds {ipa:#x}+{length:#x}")

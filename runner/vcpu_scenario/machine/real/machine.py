@@ -22,6 +22,7 @@ from vcpu_scenario.ioctls import (
     Access,
     ClearDirtyLog,
     CreateDevice,
+    DiscardMemory,
     EnableCap,
     GetRegWritableMasks,
     Irqfd,
@@ -175,6 +176,12 @@ class RealMachine:
 
     def set_host_mapping(self, slot: int, access: Access) -> None:
         self._memory.set_access(slot, access)
+
+    def discard_memory(self, asked: DiscardMemory) -> None:
+        self._memory.discard(asked)
+
+    def userfaults(self, slot: int) -> tuple[tuple[int, bool], ...]:
+        return self._memory.userfaults(slot)
 
     def get_dirty_log(self, slot: int) -> tuple[int, ...]:
         return self._memory.dirty_log(slot)

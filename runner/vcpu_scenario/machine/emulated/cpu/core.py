@@ -31,7 +31,12 @@ from vcpu_scenario.machine.emulated.cpu.hardware import (
 )
 from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, PAN, SS, UAO
 from vcpu_scenario.machine.emulated.cpu.sysreghook import FPEN, SCTLR_A, RegisterHooks
-from vcpu_scenario.machine.emulated.cpu.walk import oversized, unmapped_table
+from vcpu_scenario.machine.emulated.cpu.walk import (
+    oversized,
+    set_access_flag,
+    unflagged_leaf,
+    unmapped_table,
+)
 from vcpu_scenario.machine.emulated.cpu.wordhooks import WordHooks
 from vcpu_scenario.machine.interface import NotModelled
 
@@ -52,6 +57,8 @@ _IL: Final = 1 << 20
 _FAULT_STATUS: Final = 0x3F
 """DFSC or IFSC: below an external abort are the faults of a translation."""
 _EXTERNAL: Final = 0x10
+_FAULT_TYPE: Final = 0x3C
+_ACCESS_FLAG: Final = 0x08
 _MODELLED: Final = frozenset(_A64 | mode | ss for mode in (EL0T, EL1T, EL1H) for ss in (0, SS))
 """The execution states that are: AArch64, at EL1 or EL0."""
 
@@ -303,6 +310,11 @@ class Cpu(Hardware):
                 return None
             if (table := unmapped_table(self, va)) is not None:
                 return aborts.table_walk_abort(self, exception, va, table.at)
+            if self.hsr & _FAULT_TYPE == _ACCESS_FLAG and (leaf := unflagged_leaf(self, va)):
+                if not set_access_flag(self, leaf.at):
+                    return aborts.table_walk_abort(self, exception, va, leaf.at)
+                self.engine.flush_tlb()
+                return None
         if exception in _DATA_ABORTS and self.is_big_endian:
             va = aborts.first_half(self, self.word_at_pc(), va)
         self.take_to_el1(self.hsr, va)

@@ -15,12 +15,19 @@ from typing import Final
 
 from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.machine.emulated.cpu import decode, uc
+from vcpu_scenario.machine.emulated.cpu.aborts import table_walk_abort
 from vcpu_scenario.machine.emulated.cpu.allocated import is_allocated
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 from vcpu_scenario.machine.emulated.cpu.native import check_half_precision, read_cache_register
 from vcpu_scenario.machine.emulated.cpu.ordered import OrderedAccesses, is_ordered, length_of
 from vcpu_scenario.machine.emulated.cpu.sysreghook import RegisterHooks
-from vcpu_scenario.machine.emulated.cpu.walk import oversized
+from vcpu_scenario.machine.emulated.cpu.walk import (
+    Unmapped,
+    oversized,
+    set_access_flag,
+    unflagged_leaf,
+    unmapped_table,
+)
 
 _EC_FP_ASIMD: Final = 0x07
 _TRAPPED: Final = _EC_FP_ASIMD << esr.EC_SHIFT | esr.IL | 0x1E0_0000
@@ -241,17 +248,34 @@ class WordHooks:
             if not stops:
                 self.ordered.passed(at)
         elif _translates(word):
-            stops = bool(cpu.current_el) and self._oversized(word) is not None
+            stops = bool(cpu.current_el) and self._fault_of_at(word) is not None
         else:
             stops = _is_beyond(word) or (_is_simd(word) and not self._simd_enabled())
         if stops:
             self._stopped_before = word
             uc.uc_emu_stop(cpu.engine.handle)
 
-    def _oversized(self, word: int) -> int | None:
-        """The level of the address size fault that AT finds, if it finds one."""
+    def _fault_of_at(self, word: int) -> int | Unmapped | None:
+        """What Unicorn misses of AT: the level of an address size fault, or the descriptor that
+        stage 2 keeps from its walk or in which the access flag is to be set."""
         cpu = self._cpu
-        return oversized(cpu, cpu.x_or_zero(word & 31)) if cpu.mmu_on else None
+        if not cpu.mmu_on:
+            return None
+        va = cpu.x_or_zero(word & 31)
+        level = oversized(cpu, va)
+        return unmapped_table(cpu, va) or unflagged_leaf(cpu, va) if level is None else level
+
+    def _translate(self, word: int) -> int | None:
+        """Does what Unicorn misses of AT."""
+        cpu = self._cpu
+        found = self._fault_of_at(word)
+        if isinstance(found, Unmapped):
+            if set_access_flag(cpu, found.at):
+                cpu.engine.flush_tlb()
+                return None
+            return table_walk_abort(cpu, esr.EC_DABT_CUR, cpu.x_or_zero(word & 31), found.at)
+        cpu.write_sys(sysregs.PAR_EL1, _PAR_RES1 | (found or 0) << 1 | _PAR_F)
+        return cpu.finish_natively()
 
     def _simd_enabled(self) -> bool:
         fpen = self._cpu.read_sys(sysregs.CPACR_EL1) >> 20 & 3
@@ -261,9 +285,7 @@ class WordHooks:
         """Does what the hardware does with the instruction that the CPU was stopped before."""
         word, self._stopped_before = self._stopped_before, 0
         if _translates(word):
-            level = self._oversized(word) or 0
-            self._cpu.write_sys(sysregs.PAR_EL1, _PAR_RES1 | level << 1 | _PAR_F)
-            return self._cpu.finish_natively()
+            return self._translate(word)
         if _is_beyond(word):
             if word & _SYSTEM in _OF_THE_CACHES and self._cpu.current_el and word & _IS_READ:
                 return read_cache_register(self._cpu, word)
