@@ -17,8 +17,8 @@ MEMORY: Final[tuple[Rule, ...]] = (
     Rule(
         "walk_fault_reads",
         ("5.10", ">=6.1"),
-        "a table of stage 1 that stage 2 does not map is read by the walk that meets it; before, KVM "
-        "took each such fault for a write",
+        "the walk that meets a table which stage 2 does not map reads it; before, KVM took each "
+        "such fault for a write",
         recorded("Debian's 5.10.223 and 6.1.192, tables in memory that is logged or read-only"),
         (Commit("406504c7b040", "KVM: arm64: Fix S1PTW handling on RO memslots", "6.2"),),
     ),

@@ -33,7 +33,6 @@ from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, PAN, SS
 from vcpu_scenario.machine.emulated.cpu.sysreghook import FPEN, SCTLR_A, RegisterHooks
 from vcpu_scenario.machine.emulated.cpu.walk import (
     oversized,
-    set_access_flag,
     unflagged_leaf,
     unmapped_table,
 )
@@ -311,10 +310,7 @@ class Cpu(Hardware):
             if (table := unmapped_table(self, va)) is not None:
                 return aborts.table_walk_abort(self, exception, va, table.at)
             if self.hsr & _FAULT_TYPE == _ACCESS_FLAG and (leaf := unflagged_leaf(self, va)):
-                if not set_access_flag(self, leaf.at):
-                    return aborts.table_walk_abort(self, exception, va, leaf.at)
-                self.engine.flush_tlb()
-                return None
+                return aborts.set_access_flag(self, exception, va, leaf)
         if exception in _DATA_ABORTS and self.is_big_endian:
             va = aborts.first_half(self, self.word_at_pc(), va)
         self.take_to_el1(self.hsr, va)

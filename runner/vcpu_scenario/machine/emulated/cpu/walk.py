@@ -27,7 +27,8 @@ _BITS_OF_MEMORY: Final = 40
 """Beyond these there is none, so that no table is there that Unicorn could have read."""
 _LAST_LEVEL: Final = 3
 _HA: Final = 1 << 39
-_AF: Final = 1 << 10
+AF: Final = 1 << 10
+"""A descriptor's access flag."""
 
 
 class _Step(NamedTuple):
@@ -118,18 +119,8 @@ def unflagged_leaf(cpu: Hardware, va: int) -> Unmapped | None:
         return None
     for step in _walk(cpu, va):
         if step.maps:
-            return None if step.descriptor & _AF else Unmapped(step.at, step.level)
+            return None if step.descriptor & AF else Unmapped(step.at, step.level)
     return None
-
-
-def set_access_flag(cpu: Hardware, at: int) -> bool:
-    """Does so in the descriptor at ``at``; False where stage 2 does not let it be written."""
-    slot = cpu.stage2.slot_at(at)
-    if slot is None or not slot.writes(at):
-        return False
-    found = int.from_bytes(cpu.stage2.read(at, 8) or b"", "little")
-    cpu.stage2.write(at, (found | _AF).to_bytes(8, "little"))
-    return True
 
 
 def oversized(cpu: Hardware, va: int, ipa: int = -1) -> int | None:

@@ -14,25 +14,15 @@ from itertools import count
 from typing import Final
 
 from vcpu_scenario.arm64 import esr, sysregs
-from vcpu_scenario.machine.emulated.cpu import decode, uc
-from vcpu_scenario.machine.emulated.cpu.aborts import table_walk_abort
+from vcpu_scenario.machine.emulated.cpu import addresstranslation, decode, uc
 from vcpu_scenario.machine.emulated.cpu.allocated import is_allocated
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 from vcpu_scenario.machine.emulated.cpu.native import check_half_precision, read_cache_register
 from vcpu_scenario.machine.emulated.cpu.ordered import OrderedAccesses, is_ordered, length_of
 from vcpu_scenario.machine.emulated.cpu.sysreghook import RegisterHooks
-from vcpu_scenario.machine.emulated.cpu.walk import (
-    Unmapped,
-    oversized,
-    set_access_flag,
-    unflagged_leaf,
-    unmapped_table,
-)
 
 _EC_FP_ASIMD: Final = 0x07
 _TRAPPED: Final = _EC_FP_ASIMD << esr.EC_SHIFT | esr.IL | 0x1E0_0000
-_PAR_F: Final = 1
-_PAR_RES1: Final = 1 << 11
 
 
 def _is_simd_top(top: int) -> bool:
@@ -47,11 +37,6 @@ def _is_simd_top(top: int) -> bool:
 def _is_simd(word: int) -> bool:
     """SIMD&FP, or an access to FPCR or FPSR."""
     return _is_simd_top(word >> 24) or word & 0xFFDF_FFC0 == 0xD51B_4400
-
-
-def _translates(word: int) -> bool:
-    """AT of stage 1."""
-    return word & 0xFFFF_FF80 == 0xD508_7800
 
 
 _IS_READ: Final = 1 << 21
@@ -136,7 +121,7 @@ class WordHooks:
             return
         trapping = not self._simd_enabled()
         for address, word in zip(count(pc, 4), words):
-            if _translates(word):
+            if addresstranslation.is_at(word):
                 new |= self._hook(self._translating, _MOST_TRANSLATING, address)
             elif _is_beyond(word):
                 new |= self._hook_beyond(address)
@@ -247,35 +232,13 @@ class WordHooks:
             self._misaligned = address if stops else None
             if not stops:
                 self.ordered.passed(at)
-        elif _translates(word):
-            stops = bool(cpu.current_el) and self._fault_of_at(word) is not None
+        elif addresstranslation.is_at(word):
+            stops = bool(cpu.current_el) and addresstranslation.fault(cpu, word) is not None
         else:
             stops = _is_beyond(word) or (_is_simd(word) and not self._simd_enabled())
         if stops:
             self._stopped_before = word
             uc.uc_emu_stop(cpu.engine.handle)
-
-    def _fault_of_at(self, word: int) -> int | Unmapped | None:
-        """What Unicorn misses of AT: the level of an address size fault, or the descriptor that
-        stage 2 keeps from its walk or in which the access flag is to be set."""
-        cpu = self._cpu
-        if not cpu.mmu_on:
-            return None
-        va = cpu.x_or_zero(word & 31)
-        level = oversized(cpu, va)
-        return unmapped_table(cpu, va) or unflagged_leaf(cpu, va) if level is None else level
-
-    def _translate(self, word: int) -> int | None:
-        """Does what Unicorn misses of AT."""
-        cpu = self._cpu
-        found = self._fault_of_at(word)
-        if isinstance(found, Unmapped):
-            if set_access_flag(cpu, found.at):
-                cpu.engine.flush_tlb()
-                return None
-            return table_walk_abort(cpu, esr.EC_DABT_CUR, cpu.x_or_zero(word & 31), found.at)
-        cpu.write_sys(sysregs.PAR_EL1, _PAR_RES1 | (found or 0) << 1 | _PAR_F)
-        return cpu.finish_natively()
 
     def _simd_enabled(self) -> bool:
         fpen = self._cpu.read_sys(sysregs.CPACR_EL1) >> 20 & 3
@@ -284,8 +247,8 @@ class WordHooks:
     def take(self) -> int | None:
         """Does what the hardware does with the instruction that the CPU was stopped before."""
         word, self._stopped_before = self._stopped_before, 0
-        if _translates(word):
-            return self._translate(word)
+        if addresstranslation.is_at(word):
+            return addresstranslation.finish(self._cpu, word)
         if _is_beyond(word):
             if word & _SYSTEM in _OF_THE_CACHES and self._cpu.current_el and word & _IS_READ:
                 return read_cache_register(self._cpu, word)

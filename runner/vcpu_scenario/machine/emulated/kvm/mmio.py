@@ -10,7 +10,7 @@ from vcpu_scenario.arm64 import esr
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu import decode
 from vcpu_scenario.machine.emulated.cpu.stage2 import PAGE
-from vcpu_scenario.machine.emulated.cpu.walk import unmapped_table
+from vcpu_scenario.machine.emulated.cpu.walk import unflagged_leaf, unmapped_table
 from vcpu_scenario.machine.emulated.kvm.inject import inject_abort, skip_instruction
 from vcpu_scenario.machine.emulated.kvm.vcpu import MmioDecode, Vcpu
 
@@ -57,7 +57,7 @@ def _level_of_walk(vcpu: Vcpu, va: int) -> int | None:
     """``__kvm_find_s1_desc_level``, where the abort of a table walk says its level."""
     if not (vcpu.cpu.hsr & _S1PTW and vcpu.behaviour.injected_walk_abort_has_level):
         return None
-    table = unmapped_table(vcpu.cpu, va)
+    table = unmapped_table(vcpu.cpu, va) or unflagged_leaf(vcpu.cpu, va)
     return table and table.level
 
 
