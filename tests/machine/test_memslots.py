@@ -145,7 +145,9 @@ def test_memory_that_is_discarded_is_zero_or_put_back(refilled: bool, found: int
 
 def test_what_the_guest_had_mapped_is_gone_when_it_is_discarded() -> None:
     on = ((0, (DiscardMemory(1),)),)
-    trace = told(*LOAD_1000, BRK, *LOAD_1000, before=HELD, on=on, skip_brk="always", observe=("x2",))
+    trace = told(
+        *LOAD_1000, BRK, *LOAD_1000, before=HELD, on=on, skip_brk="always", observe=("x2",)
+    )
     assert [exit_.regs["x2"] for exit_ in trace.exits[:2]] == [0x2A, 0]
 
 
