@@ -44,6 +44,25 @@ class SetHostMapping:
 
 
 @dataclass(frozen=True, slots=True)
+class DiscardMemory:
+    """``MADV_DONTNEED`` of the VMM's memory of a slot: it is zero from then on, or, with a
+    userfaultfd, each page is what it was once it is touched."""
+
+    slot: int
+    userfaultfd: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GetUserfaults:
+    """The pages that were touched, of those that a userfaultfd puts back, since this was asked
+    last; ``written`` are those among them that a write met."""
+
+    slot: int
+    pages: tuple[int, ...]
+    written: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class GetDirtyLog:
     """``KVM_GET_DIRTY_LOG``; ``pages`` are those expected to be dirty, None for any."""
 
@@ -381,6 +400,8 @@ class Ask:
 Ioctl: TypeAlias = (
     SetMemoryRegion
     | SetHostMapping
+    | DiscardMemory
+    | GetUserfaults
     | GetDirtyLog
     | ClearDirtyLog
     | RemoveIoeventfd

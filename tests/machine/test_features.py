@@ -44,7 +44,7 @@ TOLD: Final[dict[tuple[str | int, ...], tuple[str, tuple[int, ...]]]] = {
     (PFR1, 1): ("FEAT_SSBS", words("mrs x1, s3_3_c4_c2_6")),
     (PFR1, 1, "SPSR"): ("FEAT_SSBS", words("mov x1, #0x13c5; msr spsr_el1, x1")),
     (PFR1, 1, "SCTLR"): ("FEAT_SSBS", words("mov x1, #0x100000000000; msr sctlr_el1, x1")),
-    (MMFR1, 0): ("FEAT_HAFDBS", words("mov x1, #0x8000000000; msr tcr_el1, x1")),
+    (MMFR1, 0): ("FEAT_HAFDBS", words("mov x1, #0x10000000000; msr tcr_el1, x1")),
     (MMFR1, 5): ("PSTATE.PAN", (0xD500_419F,)),  # msr pan, #1
     (MMFR2, 1): ("PSTATE.UAO", (0xD500_417F,)),  # msr uao, #1
 }
@@ -155,7 +155,6 @@ def test_what_is_modelled_works(x1: int, code: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     ("register", "bit", "name"),
     [
-        (sysregs.TCR_EL1, 39, "FEAT_HAFDBS"),
         (sysregs.TCR_EL1, 40, "FEAT_HAFDBS"),
         (sysregs.SCTLR_EL1, 44, "FEAT_SSBS"),
         ("pstate", 12, "SSBS"),

@@ -11,7 +11,9 @@ from vcpu_scenario.case import Action, AddMemslot, Attempt, GuestDebug, Memslot,
 from vcpu_scenario.ioctls import (
     Access,
     ClearDirtyLog,
+    DiscardMemory,
     GetDirtyLog,
+    GetUserfaults,
     SetHostMapping,
     SetMemoryRegion,
     SetSmcccFilter,
@@ -128,6 +130,55 @@ def test_memory_that_may_be_read_can_be_read() -> None:
 def test_memory_that_is_back_can_be_written() -> None:
     before = (slot(), SetHostMapping(1, "none"), SetHostMapping(1, "read_write"))
     assert told(*STORE, before=before).exits[0].exit == "DEBUG"
+
+
+HELD = (slot(), WriteMemory(SECOND + 0x1000, b"\x2a"))
+LOAD_1000 = (w.movz(0, 0x5000, shift=16), 0xF948_0002)  # ldr x2, [x0, #0x1000]
+MISSING = (*HELD, DiscardMemory(1, userfaultfd=True))
+
+
+@pytest.mark.parametrize(("refilled", "found"), [(False, 0), (True, 0x2A)])
+def test_memory_that_is_discarded_is_zero_or_put_back(refilled: bool, found: int) -> None:
+    before = (*HELD, DiscardMemory(1, userfaultfd=refilled))
+    assert told(*LOAD_1000, before=before, observe=("x2",)).exits[0].regs["x2"] == found
+
+
+def test_what_the_guest_had_mapped_is_gone_when_it_is_discarded() -> None:
+    on = ((0, (DiscardMemory(1),)),)
+    trace = told(
+        *LOAD_1000, BRK, *LOAD_1000, before=HELD, on=on, skip_brk="always", observe=("x2",)
+    )
+    assert [exit_.regs["x2"] for exit_ in trace.exits[:2]] == [0x2A, 0]
+
+
+@pytest.mark.parametrize(
+    ("faults", "refused"),
+    [
+        (GetUserfaults(1, (0, 1), (0,)), ""),
+        (
+            GetUserfaults(1, (1, 2)),
+            "the userfaultfd of slot 1 was asked for 0 by a write, 1, expected 1, 2",
+        ),
+    ],
+)
+def test_a_userfaultfd_tells_each_page_once(faults: GetUserfaults, refused: str) -> None:
+    on = ((0, (faults, GetUserfaults(1, ()))),)
+    words = (*STORE, *LOAD_1000, *STORE, BRK, *LOAD_1000)
+    assert told(*words, before=MISSING, on=on, skip_brk="always").refused == refused
+
+
+def test_a_userfaultfd_does_not_tell_what_the_vmm_touches() -> None:
+    before = (*MISSING, WriteMemory(SECOND + 0x1008, b"\x01"))
+    on = ((0, (GetUserfaults(1, ()),)),)
+    trace = told(*LOAD_1000, BRK, before=before, on=on, observe=("x2",), skip_brk="always")
+    assert (trace.exits[0].regs["x2"], trace.refused) == (0x2A, "")
+
+
+def test_a_userfaultfd_is_not_asked_where_nothing_is_let_through() -> None:
+    before = (*MISSING, SetHostMapping(1, "none"))
+    on = ((0, (GetUserfaults(1, ()),)),)
+    trace = told(*LOAD_1000, before=before, on=on)
+    assert (trace.exits[0].errno, trace.refused) == (EFAULT, "")
 
 
 def test_a_large_slot_is_logged_page_by_page() -> None:

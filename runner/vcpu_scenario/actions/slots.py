@@ -22,18 +22,18 @@ _SLOTS: Final = 0xFFFF_FFFF
 _PAGES: Final = 1 << 18
 _FLAGS: Final = abi.KVM_MEM_LOG_DIRTY_PAGES | abi.KVM_MEM_READONLY
 _ACCESS: Final = {word: word for word in get_args(Access)}
-_SLOT: Final = number("The slot's number; the high half is that of its address space.")
+SLOT: Final = number("The slot's number; the high half is that of its address space.")
 
 
 def _number(asked: dict[str, Node], key: str, reader: Reader, high: int = _HIGH) -> int:
     return reader.number(asked[key], low=0, high=high) if key in asked else 0
 
 
-def _slot(asked: dict[str, Node], reader: Reader) -> int:
+def slot_number(asked: dict[str, Node], reader: Reader) -> int:
     return _number(asked, "slot", reader, _SLOTS)
 
 
-def _pages(node: Node | None, reader: Reader) -> tuple[int, ...]:
+def read_pages(node: Node | None, reader: Reader) -> tuple[int, ...]:
     found = (reader.number(page, low=0, high=_PAGES) for page in reader.items(node))
     return tuple(sorted(set(found)))
 
@@ -48,7 +48,7 @@ def _read_region(key: str, node: Node, reader: Reader) -> Iterable[SetMemoryRegi
         expected = "readonly or log_dirty beside it"
         reader.complain("this bit has a word", asked["bits"], found=hex(bits), expected=expected)
     yield SetMemoryRegion(
-        _slot(asked, reader),
+        slot_number(asked, reader),
         reader.address(asked["at"]) if "at" in asked else 0,
         _number(asked, "size", reader),
         reader.flag(asked.get("readonly")),
@@ -80,7 +80,7 @@ def _region_words(action: SetMemoryRegion, name: Name) -> str:
 def _read_mapping(key: str, node: Node, reader: Reader) -> Iterable[SetHostMapping]:
     asked = dict(reader.entries(node))
     access = reader.text(asked["access"]) if "access" in asked else ""
-    yield SetHostMapping(_slot(asked, reader), _ACCESS.get(access, "read_write"))
+    yield SetHostMapping(slot_number(asked, reader), _ACCESS.get(access, "read_write"))
 
 
 _CALLS: Final = {
@@ -97,8 +97,8 @@ _CALLS: Final = {
 
 def _read_log(key: str, node: Node, reader: Reader) -> Iterable[GetDirtyLog]:
     asked = dict(reader.entries(node))
-    wanted = _pages(asked["pages"], reader) if "pages" in asked else None
-    yield GetDirtyLog(_slot(asked, reader), wanted)
+    wanted = read_pages(asked["pages"], reader) if "pages" in asked else None
+    yield GetDirtyLog(slot_number(asked, reader), wanted)
 
 
 def _write_log(action: GetDirtyLog) -> dict[str, Any]:
@@ -119,10 +119,10 @@ def _get_log(machine: Machine, action: GetDirtyLog) -> None:
 def _read_clear(key: str, node: Node, reader: Reader) -> Iterable[ClearDirtyLog]:
     asked = dict(reader.entries(node))
     yield ClearDirtyLog(
-        _slot(asked, reader),
+        slot_number(asked, reader),
         _number(asked, "first_page", reader, _PAGES),
         _number(asked, "num_pages", reader, _PAGES),
-        _pages(asked.get("pages"), reader),
+        read_pages(asked.get("pages"), reader),
     )
 
 
@@ -136,7 +136,7 @@ def _write_clear(action: ClearDirtyLog) -> dict[str, Any]:
     return {"clear_dirty_log": entry}
 
 
-def _list_of_pages(description: str) -> dict[str, Any]:
+def list_of_pages(description: str) -> dict[str, Any]:
     of_each = number("A page, from the slot's first.")
     return {"description": description, "type": "array", "items": of_each}
 
@@ -149,7 +149,7 @@ KINDS: Final = (
                 "KVM_SET_USER_MEMORY_REGION of a slot by its number: makes it, moves it, changes "
                 "its flags, or deletes it with size 0. The slots of `memory` are numbered from 0.",
                 ["slot", "at", "size"],
-                slot=_SLOT,
+                slot=SLOT,
                 at=of("address", "guest_phys_addr."),
                 size=of("number", "memory_size; 0 deletes the slot."),
                 readonly=of("flag", "KVM_MEM_READONLY. Default: false.", default=False),
@@ -168,7 +168,7 @@ KINDS: Final = (
             "host_mapping": fields(
                 "The VMM changes its own mapping of a slot's memory, which KVM follows.",
                 ["slot", "access"],
-                slot=_SLOT,
+                slot=SLOT,
                 access={
                     "description": "What it lets through: `none` and `read` by mprotect, "
                     "`unmapped` by munmap, `past_end` by mapping a file that ends before it.",
@@ -190,8 +190,8 @@ KINDS: Final = (
                 "KVM_GET_DIRTY_LOG. What is asked for is write-protected again, unless "
                 "`manual_dirty_log_protect2` is among the capabilities.",
                 ["slot"],
-                slot=_SLOT,
-                pages=_list_of_pages("The pages expected to be dirty: these and no others."),
+                slot=SLOT,
+                pages=list_of_pages("The pages expected to be dirty: these and no others."),
             )
         },
         read=_read_log,
@@ -205,10 +205,10 @@ KINDS: Final = (
             "clear_dirty_log": fields(
                 "KVM_CLEAR_DIRTY_LOG: clears and write-protects pages that are dirty.",
                 ["slot", "first_page", "num_pages", "pages"],
-                slot=_SLOT,
+                slot=SLOT,
                 first_page=of("number", "first_page, a multiple of 64."),
                 num_pages=of("number", "num_pages: a multiple of 64, or up to the slot's end."),
-                pages=_list_of_pages("The pages whose bit is set in dirty_bitmap."),
+                pages=list_of_pages("The pages whose bit is set in dirty_bitmap."),
             )
         },
         read=_read_clear,

@@ -41,6 +41,7 @@ from vcpu_scenario.ioctls import (
     EmptyRing,
     EnableCap,
     GetRegister,
+    GetUserfaults,
     ReadIoeventfd,
     ReadResamples,
     RestoreSnapshot,
@@ -154,6 +155,10 @@ def _empty_ring(action: EmptyRing, names: Names) -> Iterator[str]:
     yield f"empty_ring({action.at});"
 
 
+def _userfaults(action: GetUserfaults, names: Names) -> Iterator[str]:
+    raise Unexportable("userfaults: a program in C has no userfaultfd")
+
+
 def _run_vcpu(action: RunVcpu, names: Names) -> Iterator[str]:
     raise Unexportable("run_vcpu: a program in C has one vCPU")
 
@@ -223,6 +228,7 @@ _OF: Final[Mapping[type[Action], Callable[[Any, Names], Iterable[str]]]] = {
     ],
     AddMemslot: lambda action, names: [memslot(action.slot)],
     RunVcpu: _run_vcpu,
+    GetUserfaults: _userfaults,
     TakeSnapshot: _snapshot,
     RestoreSnapshot: _snapshot,
     **dict.fromkeys(_CREATION, _creation),

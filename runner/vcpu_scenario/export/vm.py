@@ -13,6 +13,7 @@ from vcpu_scenario.ioctls import (
     ClearDirtyLog,
     CreateDevice,
     CreateVgic,
+    DiscardMemory,
     GetDirtyLog,
     GetItsAttr,
     GetRegWritableMasks,
@@ -65,6 +66,12 @@ def _mapping(action: SetHostMapping, names: Names) -> str:
     return f"protect_memory({action.slot}, {_PROTECTIONS[action.access]})"
 
 
+def _discard(action: DiscardMemory, names: Names) -> str:
+    if action.userfaultfd:
+        raise Unexportable("discard_memory with a userfaultfd, which takes a thread")
+    return f"discard_memory({action.slot})"
+
+
 def _pages(pages: tuple[int, ...]) -> str:
     """An array of them, and how many there are."""
     if any(page >= _MOST_PAGES for page in pages):
@@ -98,6 +105,7 @@ def _doorbell(action: RemoveIoeventfd, names: Names) -> str:
 _CALLS: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = {
     SetMemoryRegion: ("KVM_SET_USER_MEMORY_REGION", _region),
     SetHostMapping: ("a change of the memory's mapping", _mapping),
+    DiscardMemory: ("madvise of guest memory", _discard),
     GetDirtyLog: ("KVM_GET_DIRTY_LOG", lambda action, names: f"get_dirty_log({action.slot})"),
     ClearDirtyLog: ("KVM_CLEAR_DIRTY_LOG", _clear),
     RemoveIoeventfd: ("KVM_IOEVENTFD", _doorbell),

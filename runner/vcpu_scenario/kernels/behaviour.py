@@ -46,6 +46,8 @@ class Behaviour:
     watchpoint_far: bool = False
     # Memory.
     memslots_32767: bool = False
+    walk_fault_reads: bool = False
+    fetch_walk_fault_writes: bool = False
     dirty_log_manual_protect: bool = False
     # Hypercalls.
     smccc_filter: bool = False

@@ -15,6 +15,7 @@ from vcpu_scenario.ioctls import (
     Ask,
     ClearDirtyLog,
     CreateDevice,
+    DiscardMemory,
     EnableCap,
     GetItsAttr,
     GetRegWritableMasks,
@@ -48,6 +49,15 @@ class Memory(Protocol):
 
     def set_access(self, number: int, access: Access) -> None:
         """Changes what the VMM's own mapping of a slot's memory lets through."""
+        ...
+
+    def discard(self, asked: DiscardMemory) -> None:
+        """Drops what is in a slot's memory. :class:`Lacking` where there is no userfaultfd."""
+        ...
+
+    def userfaults(self, number: int) -> tuple[tuple[int, bool], ...]:
+        """The pages that were put back as they were touched, since this was asked last, each with
+        whether a write did it."""
         ...
 
     def dirty_log(self, number: int) -> tuple[int, ...]:

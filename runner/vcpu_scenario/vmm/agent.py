@@ -8,6 +8,7 @@ part, nothing else: it mounts what it needs itself and powers the guest off when
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import os
@@ -29,6 +30,7 @@ from vcpu_scenario.vmm.loop import run_case
 from vcpu_scenario.vmm.stepping import step_through
 
 _DEVICES: Final = "/sys/bus/pci/devices"
+_HUGE_PAGES: Final = "/sys/kernel/mm/transparent_hugepage/enabled"
 _IVSHMEM: Final = ("0x1af4", "0x1110")
 """PCI vendor and device (QEMU's ``docs/specs/ivshmem-spec``); its BAR 2 is the memory."""
 
@@ -42,6 +44,7 @@ def main() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     for kind, target in (("devtmpfs", "/dev"), ("sysfs", "/sys"), ("proc", "/proc")):
         _mount(libc, kind, target)
+    _allow_huge_pages()
     box = mailbox.Mailbox(_shared_memory(), host=False)
     box.send(*_readiness())
     while True:
@@ -57,6 +60,12 @@ def _mount(libc: ctypes.CDLL, kind: str, target: str) -> None:
     encoded = kind.encode()
     if libc.mount(encoded, target.encode(), encoded, 0, None):
         print(f"mount {target}: {os.strerror(ctypes.get_errno())}", file=sys.stderr)
+
+
+def _allow_huge_pages() -> None:
+    """A kernel of less than 512 MiB does not use them until it is told to."""
+    with contextlib.suppress(OSError), open(_HUGE_PAGES, "w") as enabled:
+        enabled.write("madvise")
 
 
 def _shared_memory() -> mmap.mmap:

@@ -8,6 +8,22 @@ static struct memslot {
 
 static int nr_memslots;
 
+/* The VMM's memory of a slot, in huge pages where it is large and the host has them */
+static uint8_t *map_memory(uint64_t size)
+{
+	uint64_t huge = 2 << 20, spare = size >= 8 * huge ? huge : 0;
+	uint8_t *host = mmap(NULL, size + spare, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (host == MAP_FAILED)
+		refused("mmap of guest memory");
+	if (spare) {
+		host += -(uintptr_t)host % huge;
+		madvise(host, size, MADV_HUGEPAGE);
+	}
+	return host;
+}
+
 static void add_memslot(uint64_t base, uint64_t size, uint32_t flags)
 {
 	struct memslot *slot = &memslots[nr_memslots];
@@ -20,9 +36,7 @@ static void add_memslot(uint64_t base, uint64_t size, uint32_t flags)
 
 	slot->base = base;
 	slot->size = size;
-	slot->host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (slot->host == MAP_FAILED)
-		refused("mmap of guest memory");
+	slot->host = map_memory(size);
 	region.userspace_addr = (uintptr_t)slot->host;
 	must_ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
 	nr_memslots++;
@@ -35,8 +49,7 @@ static void add_memslot(uint64_t base, uint64_t size, uint32_t flags)
 
 	slot->base = base;
 	slot->size = size;
-	slot->host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	TEST_ASSERT(slot->host != MAP_FAILED, "mmap of guest memory");
+	slot->host = map_memory(size);
 	vm_set_user_memory_region(vm, nr_memslots, flags, base, size, slot->host);
 	nr_memslots++;
 }
@@ -71,10 +84,7 @@ static int set_memory_region(uint32_t nr, uint64_t base, uint64_t size, uint32_t
 	if (!mapped[i])
 		mapped[i] = slot->size;
 	if (size && !slot->size && mapped[i] != size) {
-		slot->host = mmap(NULL, size, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (slot->host == MAP_FAILED)
-			refused("mmap of guest memory");
+		slot->host = map_memory(size);
 		mapped[i] = size;
 	}
 	region.userspace_addr = (uintptr_t)slot->host;
@@ -109,6 +119,14 @@ static int map_past_end(uint32_t nr)
 			   MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
 		return -1;
 	return 0;
+}
+
+/* Guest memory is zero from now on */
+static int discard_memory(uint32_t nr)
+{
+	struct memslot *slot = &memslots[slot_index(nr)];
+
+	return madvise(slot->host, slot->size, MADV_DONTNEED);
 }
 
 /* A bit for each page, 256 MiB of them */

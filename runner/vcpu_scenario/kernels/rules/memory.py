@@ -15,6 +15,27 @@ MEMORY: Final[tuple[Rule, ...]] = (
         (Commit("4fc096a99e01", "KVM: Raise the maximum number of user memslots", "5.12"),),
     ),
     Rule(
+        "walk_fault_reads",
+        ("5.10", ">=6.1"),
+        "the walk that meets a table which stage 2 does not map reads it; before, KVM took each "
+        "such fault for a write",
+        recorded("Debian's 5.10.223 and 6.1.192, tables in memory that is logged or read-only"),
+        (Commit("406504c7b040", "KVM: arm64: Fix S1PTW handling on RO memslots", "6.2"),),
+    ),
+    Rule(
+        "fetch_walk_fault_writes",
+        (">=5.9",),
+        "what KVM takes for a write of a walk is so for the walk of a fetch as well",
+        source("kvm_is_write_fault in the trees of 5.7 and 5.9"),
+        (
+            Commit(
+                "c4ad98e4b72c",
+                "KVM: arm64: Assume write fault on S1PTW permission fault on instruction fetch",
+                "5.9",
+            ),
+        ),
+    ),
+    Rule(
         "vm_type_ipa_size",
         (">=4.20",),
         "KVM_CREATE_VM takes the number of bits of an IPA, from 32 to what the CPU has; before, "

@@ -30,6 +30,7 @@ def _libc() -> Any:
     )
     libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
     libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     return libc
 
 
@@ -45,6 +46,11 @@ def change(address: int, size: int, access: Access) -> None:
             os.close(fd)
     else:
         _check(_libc().mprotect(address, size, _PROTECTIONS[access]), "mprotect")
+
+
+def discard(address: int, size: int) -> None:
+    """Drops what is there."""
+    _check(_libc().madvise(address, size, mmap.MADV_DONTNEED), "madvise")
 
 
 def reserve(address: int, size: int) -> None:

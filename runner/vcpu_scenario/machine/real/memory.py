@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import mmap
@@ -9,14 +10,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from vcpu_scenario.case import Memslot
-from vcpu_scenario.ioctls import Access, ClearDirtyLog, SetMemoryRegion
+from vcpu_scenario.ioctls import Access, ClearDirtyLog, DiscardMemory, SetMemoryRegion
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.errors import KvmError
 from vcpu_scenario.machine.real import caches, mappings, uapi
 from vcpu_scenario.machine.real.ioctls import call, refusal
+from vcpu_scenario.machine.real.userfaults import Userfaults
 
 _REGION: Final = "KVM_SET_USER_MEMORY_REGION"
 _PAGE: Final = 4096
+_BLOCK: Final = 2 << 20
+_LARGE: Final = 16 << 20
+"""A slot of this size is in huge pages, where the host has them."""
 
 
 @dataclass(slots=True)
@@ -24,12 +29,21 @@ class _Slot:
     """A slot's memory, and where the guest has it: ``base`` None where the slot is deleted."""
 
     pages: mmap.mmap
+    begins: int
+    """Where in ``pages`` it begins: at what a huge page can begin at, if it is large."""
     address: int
     size: int
     base: int | None
     access: Access = "read_write"
     asked: SetMemoryRegion | None = None
     """What made it as it is."""
+    faults: Userfaults | None = None
+    """What puts its pages back."""
+
+    def ready(self, offset: int, length: int) -> None:
+        """The VMM is about to touch these bytes."""
+        if self.faults is not None and length:
+            self.faults.fill(offset, length)
 
 
 class GuestMemory:
@@ -75,9 +89,26 @@ class GuestMemory:
         mappings.change(slot.address, slot.size, access)
         slot.access = access
 
+    def discard(self, asked: DiscardMemory) -> None:
+        """Drops what is in a slot's memory, for good or until it is touched."""
+        slot = self._slots.get(asked.slot)
+        if slot is None:
+            raise KvmError(errno.EINVAL, f"the VMM has no memory of slot {asked.slot}")
+        if slot.faults is not None:
+            slot.faults.fill(0, slot.size)
+            slot.faults.close()
+        slot.faults = Userfaults(slot.address, slot.size) if asked.userfaultfd else None
+        mappings.discard(slot.address, slot.size)
+
+    def userfaults(self, number: int) -> tuple[tuple[int, bool], ...]:
+        slot = self._slots.get(number)
+        return slot.faults.told() if slot is not None and slot.faults is not None else ()
+
     def restore(self) -> None:
         """Gives every address back that belongs to memory: it is about to be released."""
         for slot in self._slots.values():
+            if slot.faults is not None:
+                slot.faults.close()
             if slot.access in ("unmapped", "past_end"):
                 mappings.reserve(slot.address, slot.size)
 
@@ -118,7 +149,9 @@ class GuestMemory:
         while done < len(data):
             slot, offset, room = self._at(ipa + done, write=True)
             piece = data[done : done + room]
-            slot.pages[offset : offset + len(piece)] = piece
+            slot.ready(offset, len(piece))
+            at = slot.begins + offset
+            slot.pages[at : at + len(piece)] = piece
             caches.synchronise(slot.address + offset, len(piece))
             done += len(piece)
 
@@ -127,8 +160,9 @@ class GuestMemory:
         while len(out) < length:
             slot, offset, room = self._at(ipa + len(out), write=False)
             count = min(room, length - len(out))
+            slot.ready(offset, count)
             caches.synchronise(slot.address + offset, count)
-            out += slot.pages[offset : offset + count]
+            out += slot.pages[slot.begins + offset : slot.begins + offset + count]
         return bytes(out)
 
     def _at(self, ipa: int, *, write: bool) -> tuple[_Slot, int, int]:
@@ -148,8 +182,14 @@ def _mapped(size: int) -> _Slot | None:
     if not size:
         return None
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    spare = _BLOCK if size >= _LARGE else 0
     try:
-        pages = mmap.mmap(-1, size, flags=flags)
+        pages = mmap.mmap(-1, size + spare, flags=flags)
     except (OSError, ValueError, OverflowError) as error:
         raise refusal(OSError(getattr(error, "errno", errno.EINVAL), ""), _REGION) from error
-    return _Slot(pages, ctypes.addressof(ctypes.c_char.from_buffer(pages)), size, None)
+    if spare:
+        with contextlib.suppress(OSError):  # a host without huge pages
+            pages.madvise(mmap.MADV_HUGEPAGE)
+    mapped = ctypes.addressof(ctypes.c_char.from_buffer(pages))
+    address = mapped + (-mapped % _BLOCK if spare else 0)
+    return _Slot(pages, address - mapped, address, size, None)

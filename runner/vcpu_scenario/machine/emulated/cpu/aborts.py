@@ -13,13 +13,17 @@ from vcpu_scenario.machine.emulated.cpu import decode, uc
 from vcpu_scenario.machine.emulated.cpu.alignment import misaligned
 from vcpu_scenario.machine.emulated.cpu.gicport import GicvPort
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, Hardware
-from vcpu_scenario.machine.emulated.cpu.walk import oversized
+from vcpu_scenario.machine.emulated.cpu.walk import AF, Unmapped, oversized
 
 _PAGE_OFFSET: Final = 0xFFF
 _HALF: Final = 8
 _DATA_ABORT: Final = esr.EC_DABT_LOW << esr.EC_SHIFT | esr.IL
 _FETCH_ABORT: Final = esr.EC_IABT_LOW << esr.EC_SHIFT | esr.IL
 _S1PTW: Final = 1 << 7
+_PXN: Final = 53
+_UXN: Final = 54
+_FAULT_STATUS: Final = 0x3F
+_PERMISSION: Final = 0x0C
 _WRITES: Final = (uc.UC_ERR_WRITE_UNMAPPED, uc.UC_ERR_WRITE_PROT)
 
 
@@ -79,6 +83,29 @@ def table_walk_abort(cpu: Hardware, exception: int, va: int, descriptor: int) ->
     cpu.hsr = abort | _S1PTW | cpu.stage2.fault_status(descriptor)
     cpu.ipa, cpu.far = descriptor & ~_PAGE_OFFSET, va
     return esr.EC_IABT_LOW if fetch else esr.EC_DABT_LOW
+
+
+def set_access_flag(cpu: Hardware, exception: int, va: int, leaf: Unmapped) -> int | None:
+    """The CPU is to set the access flag for an access that may be made (FEAT_HAFDBS): it may not
+    be, or stage 2 keeps the descriptor from being written."""
+    fetch = exception in (esr.EC_IABT_LOW, esr.EC_IABT_CUR)
+    write = not fetch and bool(cpu.hsr & decode.WNR)
+    slot, kept = cpu.stage2.slot_at(leaf.at), cpu.stage2.read(leaf.at, 8) or bytes(8)
+    descriptor = int.from_bytes(kept, "little")
+    cpu.stage2.write(leaf.at, (descriptor | AF).to_bytes(8, "little"))
+    cpu.engine.flush_tlb()
+    if fetch:
+        denied = bool(descriptor >> (_PXN if cpu.current_el else _UXN) & 1)
+    else:
+        denied = (cpu.translate_write(va) if write else cpu.translate(va)) is None
+    refused = slot is None or not slot.writes(leaf.at)
+    if denied or refused:
+        cpu.stage2.write(leaf.at, kept)
+        cpu.engine.flush_tlb()
+    if denied:
+        cpu.take_to_el1(cpu.hsr & ~_FAULT_STATUS | _PERMISSION | leaf.level, va)
+        return None
+    return table_walk_abort(cpu, exception, va, leaf.at) if refused else None
 
 
 def fetch_abort(cpu: Hardware) -> int | None:

@@ -31,7 +31,11 @@ from vcpu_scenario.machine.emulated.cpu.hardware import (
 )
 from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, PAN, SS, UAO
 from vcpu_scenario.machine.emulated.cpu.sysreghook import FPEN, SCTLR_A, RegisterHooks
-from vcpu_scenario.machine.emulated.cpu.walk import oversized, unmapped_table
+from vcpu_scenario.machine.emulated.cpu.walk import (
+    oversized,
+    unflagged_leaf,
+    unmapped_table,
+)
 from vcpu_scenario.machine.emulated.cpu.wordhooks import WordHooks
 from vcpu_scenario.machine.errors import NotModelled
 
@@ -51,6 +55,8 @@ _A64: Final = 1 << 32
 _FAULT_STATUS: Final = 0x3F
 """DFSC or IFSC: below an external abort are the faults of a translation."""
 _EXTERNAL: Final = 0x10
+_FAULT_TYPE: Final = 0x3C
+_ACCESS_FLAG: Final = 0x08
 _MODELLED: Final = frozenset(_A64 | mode | ss for mode in (EL0T, EL1T, EL1H) for ss in (0, SS))
 """The execution states that are: AArch64, at EL1 or EL0."""
 
@@ -309,6 +315,8 @@ class Cpu(Hardware):
                 return None
             if (table := unmapped_table(self, va)) is not None:
                 return aborts.table_walk_abort(self, exception, va, table.at)
+            if self.hsr & _FAULT_TYPE == _ACCESS_FLAG and (leaf := unflagged_leaf(self, va)):
+                return aborts.set_access_flag(self, exception, va, leaf)
         if exception in _DATA_ABORTS and self.is_big_endian:
             va = aborts.first_half(self, self.word_at_pc(), va)
         self.take_to_el1(self.hsr, va)

@@ -18,7 +18,7 @@ from vcpu_scenario.machine.errors import NotModelled
 CONTROLS: Final[Mapping[Encoding, tuple[int, str]]] = {
     sysregs.SCTLR_EL1: (1 << 44, "SCTLR_EL1.DSSBS (FEAT_SSBS)"),
     sysregs.SPSR_EL1: (1 << 12, "PSTATE.SSBS, which an exception return sets (FEAT_SSBS)"),
-    sysregs.TCR_EL1: (3 << 39, "TCR_EL1.HA or TCR_EL1.HD (FEAT_HAFDBS)"),
+    sysregs.TCR_EL1: (1 << 40, "TCR_EL1.HD (FEAT_HAFDBS)"),
 }
 """Bits that switch something on. A CPU without it ignores them."""
 _PSTATE: Final = PAN | UAO | 1 << 12

@@ -85,6 +85,7 @@ class Timer:
     def set_count(self, value: int) -> None:
         """The counter goes on from ``value``."""
         self.clock.ahead[self.counter] = value - self.clock.count & _WORD
+        self.clock.read()
 
     def read_by_guest(self) -> int:
         """The physical counter in an MRS."""

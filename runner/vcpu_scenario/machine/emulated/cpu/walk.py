@@ -26,6 +26,9 @@ _OUTPUT_BITS: Final = (32, 36, 40, 42, 44)
 _BITS_OF_MEMORY: Final = 40
 """Beyond these there is none, so that no table is there that Unicorn could have read."""
 _LAST_LEVEL: Final = 3
+_HA: Final = 1 << 39
+AF: Final = 1 << 10
+"""A descriptor's access flag."""
 
 
 class _Step(NamedTuple):
@@ -92,7 +95,8 @@ def _walk(cpu: Hardware, va: int) -> Iterator[_Step]:
 
 
 class Unmapped(NamedTuple):
-    """A descriptor in a page which stage 2 does not map: its IPA, and the level of its table."""
+    """A descriptor in a page which stage 2 does not map, or not for what the walk is to do: its
+    IPA, and the level of its table."""
 
     at: int
     level: int
@@ -105,6 +109,17 @@ def unmapped_table(cpu: Hardware, va: int) -> Unmapped | None:
         slot = cpu.stage2.slot_at(step.at)
         if slot is None or not slot.maps(step.at):
             return Unmapped(step.at, step.level)
+    return None
+
+
+def unflagged_leaf(cpu: Hardware, va: int) -> Unmapped | None:
+    """The descriptor in which the walk for ``va`` is to set the access flag (FEAT_HAFDBS,
+    TCR_EL1.HA); None where there is none."""
+    if not (cpu.model.armv8_2 and cpu.read_sys(sysregs.TCR_EL1) & _HA):
+        return None
+    for step in _walk(cpu, va):
+        if step.maps:
+            return None if step.descriptor & AF else Unmapped(step.at, step.level)
     return None
 
 

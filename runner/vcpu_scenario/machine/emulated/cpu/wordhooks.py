@@ -14,18 +14,15 @@ from itertools import count
 from typing import Final
 
 from vcpu_scenario.arm64 import esr, sysregs
-from vcpu_scenario.machine.emulated.cpu import decode, illegal, uc
+from vcpu_scenario.machine.emulated.cpu import addresstranslation, decode, illegal, uc
 from vcpu_scenario.machine.emulated.cpu.allocated import is_allocated
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 from vcpu_scenario.machine.emulated.cpu.native import check_half_precision, read_cache_register
 from vcpu_scenario.machine.emulated.cpu.ordered import OrderedAccesses, is_ordered, length_of
 from vcpu_scenario.machine.emulated.cpu.sysreghook import RegisterHooks
-from vcpu_scenario.machine.emulated.cpu.walk import oversized
 
 _EC_FP_ASIMD: Final = 0x07
 _TRAPPED: Final = _EC_FP_ASIMD << esr.EC_SHIFT | esr.IL | 0x1E0_0000
-_PAR_F: Final = 1
-_PAR_RES1: Final = 1 << 11
 
 
 def _is_simd_top(top: int) -> bool:
@@ -40,11 +37,6 @@ def _is_simd_top(top: int) -> bool:
 def _is_simd(word: int) -> bool:
     """SIMD&FP, or an access to FPCR or FPSR."""
     return _is_simd_top(word >> 24) or word & 0xFFDF_FFC0 == 0xD51B_4400
-
-
-def _translates(word: int) -> bool:
-    """AT of stage 1."""
-    return word & 0xFFFF_FF80 == 0xD508_7800
 
 
 _IS_READ: Final = 1 << 21
@@ -136,7 +128,7 @@ class WordHooks:
             return
         trapping = not self._simd_enabled()
         for address, word in zip(count(pc, 4), words):
-            if _translates(word):
+            if addresstranslation.is_at(word):
                 new |= self._hook(self._translating, _MOST_TRANSLATING, address)
             elif _is_beyond(word):
                 new |= self._hook_beyond(address)
@@ -250,18 +242,13 @@ class WordHooks:
                 self.ordered.passed(at)
         elif illegal.is_return(word):
             stops = illegal.returns_illegally(cpu)
-        elif _translates(word):
-            stops = bool(cpu.current_el) and self._oversized(word) is not None
+        elif addresstranslation.is_at(word):
+            stops = bool(cpu.current_el) and addresstranslation.fault(cpu, word) is not None
         else:
             stops = _is_beyond(word) or (_is_simd(word) and not self._simd_enabled())
         if stops:
             self._stopped_before = word
             uc.uc_emu_stop(cpu.engine.handle)
-
-    def _oversized(self, word: int) -> int | None:
-        """The level of the address size fault that AT finds, if it finds one."""
-        cpu = self._cpu
-        return oversized(cpu, cpu.x_or_zero(word & 31)) if cpu.mmu_on else None
 
     def _simd_enabled(self) -> bool:
         fpen = self._cpu.read_sys(sysregs.CPACR_EL1) >> 20 & 3
@@ -272,10 +259,8 @@ class WordHooks:
         word, self._stopped_before = self._stopped_before, 0
         if illegal.is_return(word):
             return illegal.return_(self._cpu)
-        if _translates(word):
-            level = self._oversized(word) or 0
-            self._cpu.write_sys(sysregs.PAR_EL1, _PAR_RES1 | level << 1 | _PAR_F)
-            return self._cpu.finish_natively()
+        if addresstranslation.is_at(word):
+            return addresstranslation.finish(self._cpu, word)
         if _is_beyond(word):
             if word & _SYSTEM in _OF_THE_CACHES and self._cpu.current_el and word & _IS_READ:
                 return read_cache_register(self._cpu, word)

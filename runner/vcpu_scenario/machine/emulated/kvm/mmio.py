@@ -10,7 +10,7 @@ from vcpu_scenario.arm64 import esr
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu import decode
 from vcpu_scenario.machine.emulated.cpu.stage2 import PAGE
-from vcpu_scenario.machine.emulated.cpu.walk import unmapped_table
+from vcpu_scenario.machine.emulated.cpu.walk import unflagged_leaf, unmapped_table
 from vcpu_scenario.machine.emulated.kvm.inject import inject_abort, skip_instruction
 from vcpu_scenario.machine.emulated.kvm.vcpu import MmioDecode, Vcpu
 
@@ -21,6 +21,8 @@ _SSE = 1 << 21
 _SF = 1 << 15
 _NISV_ISS = decode.CM | decode.WNR | 0x3F
 _S1PTW = 1 << 7
+_FAULT_TYPE = 0x3C
+_PERMISSION = 0x0C
 
 
 def handle_guest_abort(vcpu: Vcpu) -> int:
@@ -34,20 +36,28 @@ def handle_guest_abort(vcpu: Vcpu) -> int:
         inject_abort(vcpu, far=ipa | far & PAGE - 1, fetch=fetch)
         return 1
     slot = cpu.stage2.slot_at(ipa)
-    if slot is not None and (fetch or not (hsr & decode.WNR and slot.slot.readonly)):
-        write = not fetch and bool(hsr & decode.WNR)
-        return vcpu.memslots.fault(slot, ipa, write=write, walk=bool(hsr & _S1PTW)) or 1
+    write = _is_write_fault(vcpu, fetch=fetch)
+    if slot is not None and not (write and slot.slot.readonly):
+        return vcpu.memslots.fault(slot, ipa, write=write) or 1
     if fetch or hsr & _S1PTW:
         inject_abort(vcpu, far=far, fetch=fetch, level=_level_of_walk(vcpu, far))
         return 1
     return _io_mem_abort(vcpu, ipa | far & PAGE - 1, hsr)
 
 
+def _is_write_fault(vcpu: Vcpu, *, fetch: bool) -> bool:
+    """``kvm_is_write_fault``."""
+    hsr, behaviour = vcpu.cpu.hsr, vcpu.behaviour
+    if hsr & _S1PTW and (behaviour.fetch_walk_fault_writes or not fetch):
+        return not behaviour.walk_fault_reads or hsr & _FAULT_TYPE == _PERMISSION
+    return not fetch and bool(hsr & decode.WNR)
+
+
 def _level_of_walk(vcpu: Vcpu, va: int) -> int | None:
     """``__kvm_find_s1_desc_level``, where the abort of a table walk says its level."""
     if not (vcpu.cpu.hsr & _S1PTW and vcpu.behaviour.injected_walk_abort_has_level):
         return None
-    table = unmapped_table(vcpu.cpu, va)
+    table = unmapped_table(vcpu.cpu, va) or unflagged_leaf(vcpu.cpu, va)
     return table and table.level
 
 

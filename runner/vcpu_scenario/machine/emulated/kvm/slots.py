@@ -7,7 +7,7 @@ from errno import EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM
 from typing import Final
 
 from vcpu_scenario.case import Memslot
-from vcpu_scenario.ioctls import Access, ClearDirtyLog, SetMemoryRegion
+from vcpu_scenario.ioctls import Access, ClearDirtyLog, DiscardMemory, SetMemoryRegion
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.machine.emulated.cpu.stage2 import PAGE, HostSlot, Stage2
 from vcpu_scenario.machine.errors import KvmError, NotModelled
@@ -34,6 +34,16 @@ class Slot:
     """The pages written since they were last asked for, where they are logged."""
     access: Access = "read_write"
     """What the VMM's own mapping lets through."""
+    missing: set[int] = field(default_factory=set)
+    """The pages that a userfaultfd puts back when they are touched."""
+    put_back: list[tuple[int, bool]] = field(default_factory=list)
+    """Those that it has, each with whether a write was met."""
+
+    def touch(self, page: int, *, write: bool) -> None:
+        """``handle_userfault``, where the page is missing."""
+        if page in self.missing:
+            self.missing.discard(page)
+            self.put_back.append((page, write))
 
 
 def ipa_limit(behaviour: Behaviour, pa_bits: int) -> int:
@@ -130,7 +140,7 @@ class Memslots:
                 self.stage2.write_protect(slot.host, leaf.base)
         elif not wanted:
             slot.dirty = None
-        slot.host.by_page = wanted
+        slot.host.by_page = wanted or bool(slot.missing)
 
     def regions(self) -> tuple[SetMemoryRegion, ...]:
         """The slots that there are, as they would be asked for."""
@@ -184,10 +194,13 @@ class Memslots:
                 self.stage2.write_protect(slot.host, slot.host.base + page * PAGE)
 
     def written(self, ipa: int) -> None:
-        """``mark_page_dirty``: KVM or the guest writes there."""
-        for slot in self._slots.values():
-            if slot.present and slot.dirty is not None and slot.host.base <= ipa < slot.host.end:
-                slot.dirty.add((ipa - slot.host.base) // PAGE)
+        """``mark_page_dirty``: KVM writes there itself."""
+        host = self.stage2.slot_at(ipa)
+        if host is not None:
+            slot, page = self._of(host), (ipa - host.base) // PAGE
+            slot.touch(page, write=True)
+            if slot.dirty is not None:
+                slot.dirty.add(page)
 
     # -- the VMM's mapping -------------------------------------------------------------------
 
@@ -200,38 +213,63 @@ class Memslots:
         self.stage2.unmap(slot.host)
 
     def write(self, ipa: int, data: bytes) -> None:
-        self._check_reachable(ipa, write=True)
+        self._reach(ipa, len(data), write=True)
         if not self.stage2.write(ipa, data):
             raise KvmError(EFAULT, f"no memslot holds {ipa:#x}+{len(data):#x}")
 
     def read(self, ipa: int, length: int) -> bytes:
-        self._check_reachable(ipa, write=False)
+        self._reach(ipa, length, write=False)
         found = self.stage2.read(ipa, length)
         if found is None:
             raise KvmError(EFAULT, f"no memslot holds {ipa:#x}+{length:#x}")
         return found
 
-    def _check_reachable(self, ipa: int, *, write: bool) -> None:
-        """Raises :class:`KvmError` where the VMM itself cannot get at its memory."""
+    def discard(self, asked: DiscardMemory) -> None:
+        """``MADV_DONTNEED``: KVM is told and unmaps what lies there."""
+        number, refilled = asked.slot, asked.userfaultfd
+        slot = self._slots.get(number)
+        if slot is None:
+            raise KvmError(EINVAL, f"the VMM has no memory of slot {number}")
+        if slot.access in ("unmapped", "past_end"):
+            raise NotModelled(f"MADV_DONTNEED of memory that is {slot.access}")
+        slot.missing = set(range(slot.host.slot.size // PAGE)) if refilled else set()
+        slot.put_back.clear()
+        if not refilled:
+            slot.host.memory[:] = bytes(slot.host.slot.size)
+        slot.host.by_page |= refilled
+        self.stage2.unmap(slot.host)
+
+    def userfaults(self, number: int) -> tuple[tuple[int, bool], ...]:
+        slot = self._slots.get(number)
+        if slot is None:
+            return ()
+        told = tuple(slot.put_back)
+        slot.put_back.clear()
+        return told
+
+    def _reach(self, ipa: int, length: int, *, write: bool) -> None:
+        """The VMM itself is to get at its memory, and puts back first what is missing of it.
+        Raises :class:`KvmError` where it cannot."""
         host = self.stage2.slot_at(ipa)
-        if host is not None and not self.reachable(host, write=write):
+        if host is None:
+            return
+        if not self.reachable(host, write=write):
             raise KvmError(EFAULT, f"the VMM's mapping of {ipa:#x} lets nothing through")
+        if missing := self._of(host).missing:
+            start = ipa - host.base
+            missing.difference_update(range(start // PAGE, (start + length - 1) // PAGE + 1))
 
     def reachable(self, host: HostSlot, *, write: bool) -> bool:
         """Whether the VMM's mapping has memory there, for reading or writing."""
         access = self._of(host).access
         return access == "read_write" or (access == "read" and not write)
 
-    def fault(self, host: HostSlot, ipa: int, *, write: bool, walk: bool = False) -> int:
-        """``user_mem_abort``: maps a page or block for the guest. 0, or the negative errno.
-
-        ``walk`` says that a stage-1 walk met it.
-        """
+    def fault(self, host: HostSlot, ipa: int, *, write: bool) -> int:
+        """``user_mem_abort``: maps a page or block for the guest. 0, or the negative errno."""
         slot = self._of(host)
-        if walk and slot.dirty is not None:
-            raise NotModelled("a stage-1 table in a slot whose writes are logged")
         if not self.reachable(host, write=write):
             return -EFAULT
+        slot.touch((ipa - host.base) // PAGE, write=write)
         writable = not host.slot.readonly and slot.access == "read_write"
         if slot.dirty is not None:
             writable &= write

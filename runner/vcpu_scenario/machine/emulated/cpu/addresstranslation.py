@@ -1,0 +1,50 @@
+"""AT of stage 1, where Unicorn's is not the hardware's."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcpu_scenario.arm64 import esr, sysregs
+from vcpu_scenario.machine.emulated.cpu.aborts import set_access_flag, table_walk_abort
+from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
+from vcpu_scenario.machine.emulated.cpu.walk import (
+    Unmapped,
+    oversized,
+    unflagged_leaf,
+    unmapped_table,
+)
+from vcpu_scenario.machine.errors import NotModelled
+
+_PAR_F: Final = 1
+_PAR_RES1: Final = 1 << 11
+_S1E1R: Final = 0xD508_7800
+
+
+def is_at(word: int) -> bool:
+    """AT S1E1R, S1E1W, S1E0R or S1E0W."""
+    return word & 0xFFFF_FF80 == _S1E1R
+
+
+def fault(cpu: Hardware, word: int) -> int | Unmapped | None:
+    """What Unicorn misses of AT: the level of an address size fault, or the descriptor that stage 2
+    keeps from its walk or in which the access flag is to be set."""
+    if not cpu.mmu_on:
+        return None
+    va = cpu.x_or_zero(word & 31)
+    level = oversized(cpu, va)
+    return unmapped_table(cpu, va) or unflagged_leaf(cpu, va) if level is None else level
+
+
+def finish(cpu: Hardware, word: int) -> int | None:
+    """Does what Unicorn misses."""
+    found, va = fault(cpu, word), cpu.x_or_zero(word & 31)
+    if isinstance(found, Unmapped):
+        slot = cpu.stage2.slot_at(found.at)
+        if slot is None or not slot.maps(found.at):
+            return table_walk_abort(cpu, esr.EC_DABT_CUR, va, found.at)
+        if word & ~31 != _S1E1R:
+            raise NotModelled("AT, but for S1E1R, of a page whose access flag the CPU is to set")
+        cpu.hsr = 0
+        return set_access_flag(cpu, esr.EC_DABT_CUR, va, found)
+    cpu.write_sys(sysregs.PAR_EL1, _PAR_RES1 | (found or 0) << 1 | _PAR_F)
+    return cpu.finish_natively()
