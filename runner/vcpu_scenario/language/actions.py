@@ -158,7 +158,7 @@ class Doings:
         return slot
 
     def complain(self, message: str, node: Node, *, found: str, expected: str) -> None:
-        if not self.scope.problems.spoil(node):  # of which its own fault is told
+        if not self.scope.problems.took_from(node):  # of which its own fault is told
             self.scope.problems.add(message, node.span, found=found, expected=expected)
 
 
@@ -203,7 +203,7 @@ def _read_item(item: Node, doings: Doings) -> Iterable[Action]:
     before = doings.scope.problems.reports
     done = tuple(actions.read(key, value, doings))
     if errno is not None and (
-        doings.scope.problems.spoil(value) or doings.scope.problems.reports > before
+        doings.scope.problems.took_from(value) or doings.scope.problems.reports > before
     ):
         return done
     if errno is None:

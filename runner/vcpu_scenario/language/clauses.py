@@ -52,7 +52,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
     never = _never(node.get("never"), setup)
     stops = _stops(node.get("stops"), setup)
     check_doings(setup.doings, setup.memory)
-    if setup.clean and not problems.spoil(node):
+    if setup.clean and not problems.took_from(node):
         check_snapshots(setup.doings)
     final = read_final(node.get("final"), setup)
     expectation = Expectation(
@@ -80,7 +80,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         lists_registers=final.reg_list is not None,
         final_regs=tuple(dict.fromkeys(check.reg for check in final.regs)),
     )
-    if setup.clean and not problems.spoil(node) and problems.reports == before:
+    if setup.clean and not problems.took_from(node) and problems.reports == before:
         check_possible(exits or (), expectation, means_of(case), problems)
         check_order(exits or (), case, problems)
         check_asserts(expectation, node, problems)

@@ -100,7 +100,7 @@ class ClauseReader:
         if not (conditions.items or conditions.keys):
             return {0: read_clause(node, setup)}
         # What was taken out, or is wrong, may have been for this or that case.
-        if setup.scope.problems.spoil(node) or not conditions.sound:
+        if setup.scope.problems.took_from(node) or not conditions.sound:
             setup = setup._replace(clean=False)
         own = [spot for spot in self.spots if spot.first(fitting) == number]
         if own:
