@@ -31,7 +31,7 @@ from vcpu_scenario.language.nodes import (
 )
 from vcpu_scenario.language.nodes import Sequence as Items
 from vcpu_scenario.language.possible import check_order, check_possible, means_of
-from vcpu_scenario.language.sense import check_asserts, check_never
+from vcpu_scenario.language.sense import check_asserts
 from vcpu_scenario.language.setup import MAX_EXITS, Setup, check_doings
 
 
@@ -84,8 +84,6 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         check_possible(exits or (), expectation, means_of(case), problems)
         check_order(exits or (), case, problems)
         check_asserts(expectation, node, problems)
-        if exits is not None and _is_fixed(exits):
-            check_never(expectation, node, problems)
     expectation = replace(
         expectation,
         acting=_acting(exits or (), setup, limits.exits),
