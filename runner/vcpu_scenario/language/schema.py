@@ -13,16 +13,15 @@ import operator
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 
-from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value
+from vcpu_scenario.language.misplaced import home_of
+from vcpu_scenario.language.nodes import Entries, Map, Node, Scalar, Sequence, Value
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.renamed import OTHER_VALUES, OTHER_WORDS, RENAMED, said_twice
 from vcpu_scenario.language.shapes import Schema, Shape, shape_of, types_of
 from vcpu_scenario.language.wrongvalue import article, choices, described, hint_for, near_words
 from vcpu_scenario.source import Span, did_you_mean, quoted
-
-Entries: TypeAlias = tuple[tuple[Scalar, Node], ...]
 
 _FOLDERS: Final = (
     Path(__file__).resolve().parents[1] / "schemas",
@@ -159,7 +158,7 @@ class _Check:
         """What the value of a key has to be like that the schema does not name; None where it
         may not have such a key."""
         if shape.further is False:
-            self._unknown(key, shape.properties, what, beside)
+            self._unknown(key, shape, what, beside)
             return None
         names = shape.names
         if names is None or shape.further is True or names.fits_text(key.text):
@@ -199,9 +198,8 @@ class _Check:
             )
         return not absent
 
-    def _unknown(
-        self, key: Scalar, properties: Mapping[str, Shape], what: str, beside: Entries
-    ) -> None:
+    def _unknown(self, key: Scalar, shape: Shape, what: str, beside: Entries) -> None:
+        properties = shape.properties
         new = RENAMED.get(key.text)
         if new is not None and new in properties:
             if any(other.text == new for other, _ in beside):
@@ -217,12 +215,15 @@ class _Check:
             )
             return
         other = OTHER_WORDS.get(key.text, "")
+        home = home_of(key, beside, shape, self._root)
         self._problems.add(
             f"unknown key {quoted(key.text)} in {what}",
             key.span,
             expected=", ".join(properties),
-            help="YAML 1.2 has no merge keys" if key.text == "<<" else "",
-            near=(other if other in properties else key.text, properties),
+            help="YAML 1.2 has no merge keys" if key.text == "<<" else home,
+            near=None
+            if home and other not in properties
+            else (other if other in properties else key.text, properties),
         )
 
     def _not_one_of(self, node: Scalar, enum: Iterable[Value], what: str) -> None:
