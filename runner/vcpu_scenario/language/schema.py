@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
@@ -19,8 +20,8 @@ from vcpu_scenario.language.misplaced import home_of
 from vcpu_scenario.language.nodes import Entries, Map, Node, Scalar, Sequence, Value
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.renamed import OTHER_VALUES, OTHER_WORDS, RENAMED, said_twice
-from vcpu_scenario.language.shapes import Schema, Shape, shape_of, types_of
-from vcpu_scenario.language.wrongvalue import article, choices, described, hint_for, near_words
+from vcpu_scenario.language.shapes import Schema, Shape, shape_of
+from vcpu_scenario.language.wrongvalue import choices, described, expected_of, hint_for, near_words
 from vcpu_scenario.source import Span, did_you_mean, quoted
 
 _FOLDERS: Final = (
@@ -181,6 +182,7 @@ class _Check:
             node.entries[high][0].span if count > high else label,
             found=keys if count <= 12 else f"{count} keys",
             expected=at_most_one + ", ".join(properties) if properties else f"at least {low}",
+            help="" if properties or low < 2 else "say what holds in the other cases: `else:`",
         )
         return False
 
@@ -214,6 +216,12 @@ class _Check:
                 help=f"write {quoted(new)}, or run `scenario migrate`; what it says is the same",
             )
             return
+        if glued := _GLUED.match(key.text):
+            name, rest = glued.groups()
+            if name in properties:
+                help_ = f"write `{name}: {rest}`, with a plain space behind the colon"
+                self._problems.add(f"{quoted(name)} has no value", key.span, help=help_)
+                return
         other = OTHER_WORDS.get(key.text, "")
         home = home_of(key, beside, shape, self._root)
         self._problems.add(
@@ -237,16 +245,18 @@ class _Check:
         )
 
     def _wrong(self, node: Node, shape: Shape, what: str) -> None:
-        title = shape.schema.get("title") if shape is not self._root else None
-        expected = title or " or ".join(map(article, types_of(shape.schema)))
         self._problems.add(
             f"wrong value for {what}",
             node.span,
             found=described(node),
-            expected=expected,
+            expected="a mapping" if shape is self._root else expected_of(node, shape),
             help=hint_for(node, shape),
             near=near_words(node, shape),
         )
+
+
+_GLUED: Final = re.compile(r"(\w+)(?:\s*[:=]\s*|\s+)(\S.*)\Z")
+"""A key that has swallowed its value, since no space stands behind the colon."""
 
 
 def _not_meant(absent: list[str], node: Map, known: Mapping[str, Shape]) -> list[str]:

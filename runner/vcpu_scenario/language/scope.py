@@ -22,6 +22,7 @@ from vcpu_scenario.kvm.registers import (
 )
 from vcpu_scenario.language.nodes import Node, Scalar, entries_of
 from vcpu_scenario.language.problems import Problems
+from vcpu_scenario.language.wrongvalue import number_meant
 from vcpu_scenario.source import did_you_mean, quoted
 
 U64: Final = (1 << 64) - 1
@@ -238,7 +239,8 @@ class Scope:
             f"no label and no device is called {quoted(name)}",
             node.span,
             expected=_some(known),
-            help="" if known else "give the code a label, or name the address under `symbols`",
+            help=number_meant(name)
+            or ("" if known else "give the code a label, or name the address under `symbols`"),
             near=(name, known),
         )
 

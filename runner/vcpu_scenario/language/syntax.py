@@ -11,6 +11,8 @@ from vcpu_scenario.language.quoting import surplus, syntax_help, unclosed
 from vcpu_scenario.source import Diagnostic, Span, split_lines
 
 _ITEM: Final = re.compile(r" *- ")
+_COMMENT: Final = re.compile(r" #.*[\]}]")
+_DASH: Final = re.compile(r" *-\w")
 _END: Final = {"{": "}", "[": "]"}
 
 
@@ -30,12 +32,12 @@ def syntax_error(error: Any, text: str, file: str, too_deep: str) -> Diagnostic:
     starts_above = bool(context) and where is not None and where.line + 1 < number
     is_flow = starts_above and "flow" in context and "expected ','" in problem
     if is_flow and _indent(lines[number - 1]) <= _indent(lines[where.line]):
-        opens = where.line + 1, where.column + 1
+        opens, line = (where.line + 1, where.column + 1), lines[where.line]
         return Diagnostic(
-            f"not YAML: this `{lines[where.line][where.column]}` is not closed",
+            f"not YAML: this `{line[where.column]}` is not closed",
             Span(file, *opens, opens[0], opens[1] + 1),
             found=f"line {number}, which begins something else",
-            help=f"end it with `{_END[lines[where.line][where.column]]}`",
+            help=f"end it with `{_END[line[where.column]]}`{_hidden(line)}",
         )
     if starts_above:
         context += f" that starts at line {where.line + 1}"
@@ -52,6 +54,8 @@ def _help(problem: str, lines: Sequence[str], column: int, where: Any) -> str:
     is above."""
     line = lines[-1]
     first = _indent(line) + 1
+    if where is not None and _DASH.match(line) and "'-' indicator" in problem:
+        return "a space stands behind the `-` of an item"
     if where is not None and first == column and "'-' indicator" in problem:
         at = f"as in line {where.line + 1}"
         if first > where.column + 1:
@@ -75,6 +79,11 @@ def _help(problem: str, lines: Sequence[str], column: int, where: Any) -> str:
     ):
         return f"close the quote that opens in line {opens}"
     return syntax_help(problem, line, column)
+
+
+def _hidden(line: str) -> str:
+    comment = _COMMENT.search(line)
+    return ": what stands behind ` #` is a comment" if comment else ""
 
 
 def _indent(line: str) -> int:
