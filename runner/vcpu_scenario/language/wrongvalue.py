@@ -89,7 +89,8 @@ def expected_of(node: Node, shape: Shape) -> str:
     number = node.value if isinstance(node, Scalar) and shape.is_type(node) else None
     if isinstance(number, int | float) and shape.low is not None and number < shape.low:
         return f"{said}; at least {shape.low:g}"
-    return said
+    is_short = isinstance(node, Scalar) and str in shape.scalars and not node.text
+    return f"{said} that is not empty" if is_short and shape.min_length else said
 
 
 _SHOWN: Final = 8
