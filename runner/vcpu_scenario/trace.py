@@ -221,6 +221,9 @@ class Trace:
     unmodelled: Unmodelled | None = None
     entries: tuple[Entry, ...] = field(default=(), compare=False)
     reg_list: tuple[int, ...] | None = None
+    asked: int = field(default=0, compare=False)
+    """How many of the actions before the first KVM_RUN had been asked for when the last of them
+    ended the run; 0 where none did."""
 
     @property
     def runs(self) -> Iterator[tuple[Entry, Exit]]:

@@ -15,6 +15,7 @@ from vcpu_scenario.case import Case
 from vcpu_scenario.cli import labcheck
 from vcpu_scenario.cli.machines import NO_LAB
 from vcpu_scenario.cli.status import Status
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.report.changes import text
 from vcpu_scenario.report.styled import plain
@@ -191,3 +192,17 @@ def test_the_exit_status_says_whether_anything_differs(
     request = labcheck.Request("7.9", [str(ROOT / STEP)], [], "7.2", 1, 0, None)
     assert labcheck.check(request, NO_LAB) is status
     assert "random programs" in capsys.readouterr().out
+
+
+def test_without_paths_the_scenarios_that_ship_are_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.vcpu.yaml").write_text("no: scenario")
+    monkeypatch.setattr(labcheck, "_SHIPPED", ROOT / "scenarios" / "thread")
+    asked = labcheck._asked(labcheck.Request("7.9", (), (), "7.2", 0, 0, None), "7.2")
+    assert asked is not None
+    assert len(asked) > 10
+    monkeypatch.setattr(labcheck, "_SHIPPED", tmp_path / "none")
+    with pytest.raises(UsageError, match="name a folder of them"):
+        labcheck._asked(labcheck.Request("7.9", (), (), "7.2", 0, 0, None), "7.2")

@@ -50,6 +50,12 @@ def test_without_a_kernel_it_says_on_which_the_trace_is_as_the_model(scenario: S
     assert "differs on <5.11" in outcome.out
 
 
+def test_each_kernel_that_is_named_has_to_agree(scenario: Scenario) -> None:
+    for kernels, status in ((("6.12", "7.2"), 0), (("5.10", "7.2"), 1), ((">=5.0",), 0)):
+        named = (text for kernel in kernels for text in ("--kernel", kernel))
+        assert scenario("import", "7.2.txt", STEP, *named).status == status
+
+
 def test_a_trace_that_ends_early_is_no_success(scenario: Scenario, tmp_path: Path) -> None:
     lines = (tmp_path / "7.2.txt").read_text().splitlines(keepends=True)
     exits = [n for n, text in enumerate(lines, start=1) if "kvm_userspace_exit" in text]

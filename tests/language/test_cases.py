@@ -214,7 +214,7 @@ def test_debug_flags_follow_from_what_is_there(text: str, control: int) -> None:
         ("4KiB", 4096),
         ("1MiB", 1 << 20),
         ("0x2GiB", 2 << 30),
-        ("017", 17),
+        ("007", 7),
         ("0o17", 15),
         ("-1", U64),
         ("-0x10", U64 - 15),

@@ -9,11 +9,17 @@ from vcpu_scenario.case import SetRegister
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, RangeError
 from vcpu_scenario.language import ScenarioCase
 
-from tests.language.build import SMALL, scenario, small
+from tests.language.build import SMALL, messages, scenario, small
 
 
 def ids(text: str, kernels: list[str] | None = None, vmms: list[str] | None = None) -> list[str]:
     return [case.id for case in small(text).cases(kernels, vmms)]
+
+
+def using(*names: str) -> str:
+    """An expectation in which the parameters stand."""
+    about = " ".join(f"${{{name}}}" for name in names)
+    return f"expect: [{{about: 'of {about}', exits: []}}]\n"
 
 
 def value(case: ScenarioCase) -> Any:
@@ -23,7 +29,7 @@ def value(case: ScenarioCase) -> Any:
 
 
 def test_a_mapping_makes_a_case_of_every_combination() -> None:
-    assert ids("matrix: {width: [1, 0x4], op: [a b, ldr]}\n", ["6.12"]) == [
+    assert ids("matrix: {width: [1, 0x4], op: [a b, ldr]}\n" + using("width", "op"), ["6.12"]) == [
         "made[width=1,op=a_b]@6.12/plain",
         "made[width=1,op=ldr]@6.12/plain",
         "made[width=0x4,op=a_b]@6.12/plain",
@@ -32,7 +38,7 @@ def test_a_mapping_makes_a_case_of_every_combination() -> None:
 
 
 def test_a_list_makes_a_case_of_each_row() -> None:
-    text = "matrix: [{op: ldrb, len: 1}, {len: 4, op: ldr}]\n"
+    text = "matrix: [{op: ldrb, len: 1}, {len: 4, op: ldr}]\n" + using("op")
     assert ids(text, ["6.12"]) == [
         "made[op=ldrb,len=1]@6.12/plain",
         "made[op=ldr,len=4]@6.12/plain",
@@ -40,7 +46,7 @@ def test_a_list_makes_a_case_of_each_row() -> None:
 
 
 def test_ids_differ_where_the_values_look_alike() -> None:
-    found = ids("matrix: {op: [a b, a_b, a/b]}\n", ["6.12"])
+    found = ids("matrix: {op: [a b, a_b, a/b]}\n" + using("op"), ["6.12"])
     assert found == [
         "made[op=a_b]@6.12/plain",
         "made[op=a_b,#2]@6.12/plain",
@@ -49,7 +55,8 @@ def test_ids_differ_where_the_values_look_alike() -> None:
 
 
 def test_ids_do_not_depend_on_what_else_is_run() -> None:
-    text = "vmm: [qemu, plain]\nmatrix: {width: [1, 2]}\nexpect: [{kernels: '>=6.0', exits: []}]\n"
+    text = "vmm: [qemu, plain]\nmatrix: {width: [1, 2]}\n" + using("width")
+    text = text.replace("[{", "[{kernels: '>=6.0', ")
     every = ids(text)
     assert len(every) == len(set(every))
     assert set(ids(text, ["6.12", "7.3"], ["plain"])) < set(every)
@@ -191,6 +198,16 @@ def test_what_is_no_kernel_is_refused() -> None:
 
 
 def test_combinations_share_what_they_have_in_common() -> None:
-    text = SMALL + "matrix: {n: [1, 2, 3]}\nexpect: [{exits: [any: {pc: start}]}]\n"
+    text = SMALL + "matrix: {n: [1, 2, 3]}\nexpect: [{exits: [any: {pc: '${n}'}]}]\n"
     cases = scenario(text).cases()
     assert len({id(case.case) for case in cases}) == 3
+
+
+def test_combinations_that_differ_in_nothing_that_is_used_are_an_error() -> None:
+    same = "two combinations of the matrix are the same case"
+    assert messages("matrix: {n: [1, 2]}\n") == [same]
+    assert messages("matrix: {n: [1, 1]}\n" + using("n")) == [same]
+    assert messages("matrix: [{n: 1, of: a}, {n: 1, of: b}]\n" + using("n")) == [same]
+    assert messages("matrix: {n: [1, 2]}\nexpect: [{when: {n: 1}, exits: []}]\n") == []
+    by_case = "expect: [{exits: [any: {pc: {n=1: start, else: done}}]}]\n"
+    assert messages("matrix: {n: [1, 2]}\n" + by_case) == []

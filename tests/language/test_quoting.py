@@ -50,7 +50,7 @@ def test_a_text_that_needs_quotes_is_shown_with_them(text: str, written: str) ->
         ("a: b\n\tc: d\n", "tabs cannot indent, write spaces"),
         ("-\t\ta: @b\n", "tabs cannot indent, write spaces"),
         ('title: "C:\\path"\n', "in double quotes a backslash starts an escape: write two, or"),
-        ('kernels: ">=5.11\n', "close what is open there, such as quotes"),
+        ('kernels: ">=5.11\n', "close the quote that opens in line 1"),
         ("a: !!binary b\n", "leave the tag out; a quoted scalar is a string"),
         ("a: b\n c: d\n", "a text with `: ` in it needs quotes; an entry must be indented like"),
     ],

@@ -40,6 +40,36 @@ def test_a_clause_that_any_run_fulfils_is_an_error(clause: str, message: str) ->
     assert messages(f"expect:\n- {clause}\n") == [message]
 
 
+@pytest.mark.parametrize(
+    "clause",
+    [
+        "{stops: [], exits: [mmio: {read: 0}]}",
+        "{stops: [], exits: [mmio: {read: 0}, error: {}]}",
+        '{stops: [], exits: [mmio: {read: 0}, mmio: {read: 8, kernels: "<6.0"}]}',
+    ],
+)
+def test_no_stops_beside_exits_that_are_none_is_an_error(clause: str) -> None:
+    assert messages(f"expect:\n- {clause}\n") == ["`stops` asserts nothing beside these exits"]
+
+
+@pytest.mark.parametrize(
+    ("debug", "clause"),
+    [
+        ("", "{stops: [], exits: [mmio: {read: 0}, any: {repeat: {least: 0}}]}"),
+        ("", "{stops: [], exits: [mmio: {read: 0}, any: {}]}"),
+        ("debug: {single_step: true}\n", "{stops: [], exits: [debug: {}]}"),
+        ("debug: {single_step: true}\n", "{stops: [], exits: [mmio: {read: 0}]}"),
+        (
+            "",
+            '{exits: [mmio: {read: 0}, any: {repeat: {least: 0}, kernels: ">=6.0"}], '
+            "never: [mmio: {write: 0}]}",
+        ),
+    ],
+)
+def test_what_must_not_come_where_it_may_is_no_error(debug: str, clause: str) -> None:
+    assert messages(f"{debug}expect:\n- {clause}\n") == []
+
+
 def test_no_clause_at_all_under_expect_is_an_error() -> None:
     assert messages("expect: []\n") == ["`expect` has no items"]
 

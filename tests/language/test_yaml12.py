@@ -165,10 +165,10 @@ def test_the_faults_of_the_whole_tree_come_with_the_tree() -> None:
 
 @pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r", "\x85", "\u2028"])
 def test_lines_are_counted_as_the_parser_counts_them(line_break: str) -> None:
-    text = line_break.join(["a: 1", "b: 2", "c: [", "d"])
+    text = line_break.join(["a: 1", "b: 2", "c: 3", "d: ]"])
     _, (problem,) = parse(text, "made.yaml")
     assert problem.span.line == 4
-    assert split_lines(text)[3] == "d"
+    assert split_lines(text)[3] == "d: ]"
 
 
 @pytest.mark.parametrize("text", [EVERYTHING, SMALL])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from vcpu_scenario.analysis.history import Rules, emulated
 from vcpu_scenario.analysis.later import NotYet, not_yet
-from vcpu_scenario.language import loads
+from vcpu_scenario.language import ScenarioCase, loads
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.report.ladder import ladder
 from vcpu_scenario.report.styled import plain
 from vcpu_scenario.running.execute import execute
+from vcpu_scenario.trace import Trace
 from vcpu_scenario.verdict.result import Result, Verdict
 
 # mov x0, #0x09000000; ldr w1, [x0, #0x18]; add x2, x2, #1; brk #7
@@ -81,6 +83,18 @@ def test_what_is_in_a_field_alone_is_told_where_it_is_asked_for() -> None:
     found = not_yet(result.case, result.trace, fields=[(0, "far")])
     assert found == NotYet(0, "6.1", ("watchpoint_far",))
     assert not_yet(result.case, result.trace) is None
+
+
+def test_what_is_asked_of_a_field_runs_no_release_again() -> None:
+    result, seen = run(WATCH, "5.10"), []
+
+    def noted(case: ScenarioCase, rules: Rules) -> Trace:
+        seen.append((case.kernel, rules))
+        return emulated(case, rules)
+
+    assert result.trace is not None
+    assert not_yet(result.case, result.trace, noted, [(0, "far")])
+    assert len(seen) == len(set(seen))
 
 
 def test_a_rule_that_was_dropped_is_nothing_to_wait_for() -> None:

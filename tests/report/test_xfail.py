@@ -50,6 +50,33 @@ def test_a_case_that_passes_against_its_clause_is_a_failure_at_that_line() -> No
     assert "xfail: the guest says 7" in mismatch.notes
 
 
+@pytest.mark.parametrize(
+    ("action", "wrong"),
+    [
+        ("set: {x1: 1}\n    errno: EINVAL", "the kernel did not refuse as expected"),
+        ("set: {id_aa64isar0_el1: -1}", "the kernel refused the set-up: KVM_SET_ONE_REG"),
+    ],
+)
+def test_a_set_up_that_answers_otherwise_is_a_failure(action: str, wrong: str) -> None:
+    result = run(f"{TEXT}before:\n  - {action}\n")
+    assert result.verdict == "fail"
+    mismatch = result.mismatches[0]
+    assert mismatch.kind == "refused"
+    assert mismatch.message.startswith(wrong)
+    assert mismatch.notes[-1].startswith("xfail: the guest says 7: that is for what the clause")
+
+
+def test_what_the_clause_says_of_the_set_up_may_be_known_to_fail() -> None:
+    text = TEXT[: TEXT.index("    exits:")] + "    refused: {errno: EINVAL}\n"
+    assert run(text).verdict == "xfail"
+
+
+def test_a_run_that_is_only_cut_is_a_failure() -> None:
+    text = TEXT[: TEXT.index("    exits:")] + "    never: [debug: {brk: stop, imm: 8}]\n"
+    result = run(text)
+    assert (result.verdict, result.mismatches[0].kind) == ("fail", "cut")
+
+
 def test_a_machine_that_fails_is_an_error_all_the_same() -> None:
     (case,) = loads(TEXT, "t.vcpu.yaml").cases(["6.12"])
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from vcpu_scenario.api import loads, run
+from vcpu_scenario.api import load, loads, run
 from vcpu_scenario.kernels.rules import RULES
-from vcpu_scenario.running.causes import _causes, causes, first_change
-from vcpu_scenario.trace import Exit, Trace
+from vcpu_scenario.kernels.table import kernel
+from vcpu_scenario.running.causes import (
+    _causes,
+    causes,
+    first_change,
+    run_without,
+)
+from vcpu_scenario.trace import Exit, Trace, Unmodelled
 from vcpu_scenario.verdict.records import END, Cause
 from vcpu_scenario.verdict.result import Result
 
@@ -83,6 +89,30 @@ def test_rules_that_eclipse_each_other_are_told_together() -> None:
     rules = {"a", "b", "idle"}
     found = _causes(trace, rules, lambda gone: other if {"a", "b"} <= gone else trace)
     assert found == (Cause(("a", "b"), 0),)
+
+
+def test_a_run_that_is_not_modelled_without_a_rule_says_nothing_of_it() -> None:
+    trace, nobody_knows = Trace(exits(0, 4)), Unmodelled("what nobody looked at", None)
+
+    def without(gone: frozenset[str]) -> Trace:
+        if "known" in gone:
+            return Trace(exits(0), unmodelled=nobody_knows)
+        if "before" in gone:
+            return Trace(exits(8), unmodelled=nobody_knows)
+        return Trace(exits(0, 8)) if {"a", "b"} <= gone else trace
+
+    found = _causes(trace, {"known", "before", "a", "b"}, without)
+    assert set(found) == {Cause(("before",), 0), Cause(("a", "b"), 1)}
+
+
+def test_a_rule_is_not_cited_for_what_is_not_modelled_without_it() -> None:
+    (case,) = load("scenarios/rules/vgic-attributes-by-release.vcpu.yaml").cases(["6.12"])
+    without = run_without(kernel("6.12"), frozenset({"vgic_groups_writable"}), case.case)
+    assert without is not None
+    assert without.unmodelled is not None
+    cited = {name for cause in causes(case.case, "6.12") for name in cause.rules}
+    assert "vgic_ends_checked" in cited
+    assert "vgic_groups_writable" not in cited
 
 
 def test_every_group_of_rules_that_eclipse_each_other_is_found() -> None:

@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kernels.hosts import is_so, ranges_of_host
+from vcpu_scenario.kernels.modelled import MODELLED
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, VARIANTS, parse_range, parse_release
 from vcpu_scenario.kernels.rules import BY_NAME, RULES, Rule
 from vcpu_scenario.kernels.table import kernel, with_rules
@@ -40,9 +41,6 @@ HELD_BY_SWEEPS: Final = frozenset({"hypercall_bitmaps", "hypercall_bitmap_2"})
 """What the language cannot say: registers that it has no name for. tests/registers holds these to
 what real kernels answered."""
 
-SAY_WHAT_IS_MODELLED: Final = frozenset({"pmu_seen", "reg_masks_seen"})
-"""Without them a run says that it is not modelled: tests/pmu, tests/machine/test_creation.py."""
-
 SEEN_WITHIN: Final = frozenset({"id_isar3_masked", "id_df2_masked", "id_lsui_masked"})
 """Beyond their ends nothing is modelled that they would change."""
 
@@ -64,7 +62,7 @@ def each_rule_but(*names: str) -> pytest.MarkDecorator:
 
 
 @pytest.mark.slow
-@each_rule_but(*HELD_BY_SWEEPS, *SAY_WHAT_IS_MODELLED)
+@each_rule_but(*HELD_BY_SWEEPS)
 def test_no_kernel_passes_without_a_rule_of_its_own(rule: Rule) -> None:
     rows = [row for row in KNOWN_RELEASES if has(rule, row) and is_looked_at(rule.host, row)]
     assert rows, f"no kernel of the table has the rule {rule.name}"
@@ -76,7 +74,7 @@ def test_no_kernel_passes_without_a_rule_of_its_own(rule: Rule) -> None:
 
 
 @pytest.mark.slow
-@each_rule_but(*HELD_BY_SWEEPS, *SAY_WHAT_IS_MODELLED, *SEEN_WITHIN)
+@each_rule_but(*HELD_BY_SWEEPS, *SEEN_WITHIN)
 def test_no_kernel_passes_with_a_rule_of_its_neighbours(rule: Rule) -> None:
     """The ends of a rule's range are held from outside as well."""
     outside = [
@@ -174,7 +172,8 @@ def test_a_tag_that_looks_like_a_rule_is_one() -> None:
 def test_each_rule_is_a_switch_of_the_machine() -> None:
     names = [rule.name for rule in RULES]
     assert len(names) == len(set(names))
-    assert set(names) == {field.name for field in fields(Behaviour)}
+    assert not {*names} & {*MODELLED}, "what is modelled is no rule of a kernel"
+    assert {*names, *MODELLED} == {field.name for field in fields(Behaviour)}
 
 
 def test_each_release_at_which_a_rule_begins_or_ends_is_a_row() -> None:

@@ -7,11 +7,12 @@ is taken away again: without a rule that matters, the way is the old one, or a t
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
-from vcpu_scenario.analysis.history import Run, emulated, tried
+from vcpu_scenario.analysis.history import Rules, Run, emulated, tried
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, parse_release
 from vcpu_scenario.kernels.rules import RULES
 from vcpu_scenario.kernels.table import kernel
@@ -38,11 +39,25 @@ def not_yet(
 ) -> NotYet | None:
     """Where the first later release that goes another way than ``trace`` leaves it, and why.
 
-    What is in the fields of an exit is no matter of the way, but for ``fields``: the number of an
-    exit, and the name of one. None where no release goes another, or not by a rule that it has
-    gained.
+    What is in the fields of an exit is no matter of the way; where no release goes another,
+    that of ``fields``, the number of an exit and the name of one, is looked at as well. None where
+    it is the same too, or is another not by a rule that the release has gained.
     """
 
+    @cache
+    def run_as(name: str, rules: Rules) -> Trace | None:
+        return tried(run, replace(case, kernel=name), rules)
+
+    ways = _other_way(case.kernel, trace, run_as, ())
+    return ways or (_other_way(case.kernel, trace, run_as, fields) if fields else None)
+
+
+def _other_way(
+    kernel_name: str,
+    trace: Trace,
+    run_as: Callable[[str, Rules], Trace | None],
+    fields: Collection[tuple[int, str]],
+) -> NotYet | None:
     def seen(at: int, exit_: Exit) -> tuple[object, ...]:
         values = [exit_.fields.get(name) for number, name in fields if number == at]
         return exit_.exit, exit_.ret, exit_.errno, exit_.pc, values
@@ -52,11 +67,10 @@ def not_yet(
             return False
         return at >= len(other.exits) or seen(at, other.exits[at]) != seen(at, exit_)
 
-    own = kernel(case.kernel).rules
-    for name in _later(case.kernel):
-        there = replace(case, kernel=name)
+    own = kernel(kernel_name).rules
+    for name in later_releases(kernel_name):
         rules = kernel(name).rules
-        other = tried(run, there, rules)
+        other = run_as(name, rules)
         pairs = enumerate(zip(trace.exits, other.exits, strict=False) if other else ())
         at = next((n for n, (here, there) in pairs if seen(n, here) != seen(n, there)), None)
         if other is None or at is None:
@@ -65,14 +79,13 @@ def not_yet(
         causes = tuple(
             rule.name
             for rule in RULES
-            if rule.name in rules - own
-            and is_another(tried(run, there, rules - {rule.name}), at, found)
+            if rule.name in rules - own and is_another(run_as(name, rules - {rule.name}), at, found)
         )
         return NotYet(at, name, causes) if causes else None
     return None
 
 
-def _later(name: str) -> list[str]:
+def later_releases(name: str) -> list[str]:
     """The releases of the table after the one called ``name``, of the same kind."""
     own = parse_release(name)
     return [

@@ -48,12 +48,8 @@ def explain(path: str, selection: Selection) -> Status:
         if trace is not None and case.case.limits.may_run_again:
             if not result.causes:
                 result = replace(result, causes=causes(case.case, case.kernel))
-            later = not_yet(case, trace)
-            if later is None and result.mismatches:
-                failed = [
-                    (one.exit, one.field) for one in result.mismatches if one.exit is not None
-                ]
-                later = not_yet(case, trace, fields=failed)
+            failed = [(one.exit, one.field) for one in result.mismatches if one.exit is not None]
+            later = not_yet(case, trace, fields=failed)
         lines += [*([((("", ""),))] if lines else [])]
         lines += ladder(result, max(width(), _LEAST_WIDTH), later)
     say(paint(lines, colour=wants_colour(COMMON.colour, to_file=False)))

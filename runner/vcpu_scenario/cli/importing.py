@@ -12,6 +12,7 @@ from vcpu_scenario.cli.output import complain, destination, paint, wants_colour
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable
+from vcpu_scenario.kernels.release import parse_range, parse_release
 from vcpu_scenario.running.select import Selection
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def import_(path: str, scenario: str | None, selection: Selection, output: str |
         if not cases:
             to.discard()
             return Status.USAGE if cases is None else Status.NOTHING_SELECTED
-        return _beside(field, cases, to.write, to_file=output not in (None, "-"))
+        to_file = output not in (None, "-")
+        return _beside(field, cases, selection.kernels, to.write, to_file=to_file)
     except BaseException:
         to.discard()
         raise
@@ -77,7 +79,12 @@ def _cases(path: str, selection: Selection) -> list[ScenarioCase] | None:
 
 
 def _beside(
-    field: FieldTrace, cases: Sequence[ScenarioCase], write: Write, *, to_file: bool
+    field: FieldTrace,
+    cases: Sequence[ScenarioCase],
+    named: Sequence[str],
+    write: Write,
+    *,
+    to_file: bool,
 ) -> Status:
     from vcpu_scenario.field.beside import MOST, beside
     from vcpu_scenario.report import field as report
@@ -87,7 +94,9 @@ def _beside(
     found = [beside(field, case) for case in cases]
     lines = report.text(field, found)
     write(paint(list(lines), colour=wants_colour(COMMON.colour, to_file=to_file)))
-    if any(each.agrees for each in found):
+    agreeing = {parse_release(each.case.kernel) for each in found if each.agrees}
+    ranges = [parse_range(name) for name in named]
+    if agreeing and all(any(map(range_.admits, agreeing)) for range_ in ranges):
         return Status.OK
     parts = any(each.mismatch or each.more for each in found)
     return Status.MISMATCH if parts else Status.NOT_MODELLED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
 PROGRAMS_CPU: Final = "cortex-a72"
 """KVM from 6.16 on has a workaround for the Cortex-A57 under which, in QEMU 7.2, a guest's MMIO
 with stage 1 on never comes back: random programs do that."""
+_SHIPPED: Final = Path(__file__).resolve().parents[3] / "scenarios"
 _TOLD_EVERY: Final = 15.0
 """Seconds between two lines about how far it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the command line says. ``against`` is a release, empty for the newest known."""
+    """What the command line says. ``against`` is a release, empty for the newest known; without
+    ``paths`` it is about the scenarios that ship."""
 
     kernel: str
     paths: Sequence[str]
@@ -72,16 +75,23 @@ def _asked(request: Request, release: str) -> list[Asked] | None:
     """The scenarios and recorded jobs; None where one is invalid, which has been told."""
     from vcpu_scenario.analysis.changes.records import Asked
 
-    found: list[Asked] = []
-    if request.paths:
-        scenarios = scenarios_of(request.paths, "nothing was asked")
-        if scenarios is None:
-            return None
-        cases = Selection((release,), complain=complain).cases(scenarios)
-        found += [
-            Asked("scenarios", case.id, case.case) for case in cases if case.expectation is not None
-        ]
+    scenarios = scenarios_of(request.paths or [_shipped()], "nothing was asked")
+    if scenarios is None:
+        return None
+    cases = Selection((release,), complain=complain).cases(scenarios)
+    found = [
+        Asked("scenarios", case.id, case.case) for case in cases if case.expectation is not None
+    ]
     return [*found, *_jobs(request.recorded)]
+
+
+def _shipped() -> str:
+    """The folder with the scenarios of this project."""
+    if not _SHIPPED.is_dir():
+        raise UsageError(
+            "the scenarios that ship are not part of the package: name a folder of them, PATH"
+        )
+    return os.path.relpath(_SHIPPED)
 
 
 def _jobs(paths: Sequence[str]) -> Iterator[Asked]:

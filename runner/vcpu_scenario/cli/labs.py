@@ -6,7 +6,7 @@ import typer
 
 from vcpu_scenario.cli import complete
 from vcpu_scenario.cli.application import app, subcommand
-from vcpu_scenario.cli.arguments import Hosts, Output, Paths, option
+from vcpu_scenario.cli.arguments import Hosts, Output, option
 from vcpu_scenario.cli.machines import LabArguments
 from vcpu_scenario.cli.status import Status
 
@@ -82,7 +82,14 @@ def run_(
 @subcommand(of=lab)
 def check(
     kernel: Annotated[str, typer.Argument(metavar="KERNEL", autocompletion=complete.lab_kernels)],
-    paths: Paths = None,
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH...",
+            help="Scenarios, or folders of them. Default: those that ship.",
+            autocompletion=complete.paths,
+        ),
+    ] = None,
     recorded: Annotated[
         list[str] | None, option("--recorded FILE", "Ask these recorded jobs as well. Repeatable.")
     ] = None,
@@ -114,7 +121,7 @@ def check(
 
     request = command.Request(
         kernel,
-        paths or ["."],
+        paths or (),
         recorded or (),
         against,
         programs,

@@ -150,7 +150,8 @@ def import_(
     """Read a trace from the field: KVM's tracepoints, or strace -e ioctl of a VMM.
 
     Writes the draft of a scenario with the exits that were seen. With a scenario: the first place
-    where the trace and the model part, on each kernel; exit status 0 if they agree on any.
+    where the trace and the model part, on each kernel; exit status 0 if they agree on a release of
+    each --kernel, or on any without one.
     """
     from vcpu_scenario.cli import importing as command
 

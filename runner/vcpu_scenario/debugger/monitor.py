@@ -60,18 +60,18 @@ class Monitor:
         return "".join(f"{''.join(text for text, _ in line)}\n" for line in lines)
 
     def rules(self, rest: list[str]) -> str:
-        """The rules of the kernel without which the last stop would be another."""
+        """The rules without which the last stop would be another, and those that are lacking."""
         # They take as long to load as all else that a debugger waits for.
-        from vcpu_scenario.debugger.causes import rules_of
-        from vcpu_scenario.kernels.rules import RULES
+        from vcpu_scenario.debugger.causes import MOST, Behind
+        from vcpu_scenario.kernels.rules import BY_NAME
 
-        names = rules_of(self._history, self._case)
-        if names is None:
+        if self._history.length > MOST:
             return "the way here is too long to go it again without each rule\n"
-        about = {rule.name: rule.summary for rule in RULES}
-        return "".join(f"{name}: {about[name]}\n" for name in names) or (
-            f"no rule of {self._case.kernel} alone makes the last stop\n"
-        )
+        behind = Behind(self._history, self._case)
+        later, lacking = behind.lacking()
+        lines = [f"{name}: {BY_NAME[name].summary}\n" for name in behind.own()]
+        lines += [f"not yet, but from {later} on: {n}: {BY_NAME[n].summary}\n" for n in lacking]
+        return "".join(lines) or f"no rule of {self._case.kernel} alone makes the last stop\n"
 
     def devices(self, rest: list[str]) -> str:
         """The devices, and what they sent out."""
@@ -143,7 +143,10 @@ def _help(monitor: Monitor, rest: list[str]) -> str:
 _COMMANDS: Final[Mapping[str, tuple[_Command, str]]] = {
     "help": (_help, "this list"),
     "ladder": (Monitor.ladder, "every KVM_RUN so far, as `scenario explain` shows it"),
-    "rules": (Monitor.rules, "the kernel's rules without which the last stop would be another"),
+    "rules": (
+        Monitor.rules,
+        "the rules without which the last stop would be another, or that it lacks",
+    ),
     "devices": (Monitor.devices, "the devices, and what they sent out"),
     "irq": (Monitor.irq, "the interrupt lines that were set; `irq 40 1` sets one"),
     "skipped": (Monitor.skipped, "the instructions that ran unseen since the last stop"),

@@ -29,7 +29,7 @@ _NOTHING: Final = Inside()
 def trace_to_json(trace: Trace) -> dict[str, Any]:
     """``exits``, and of the rest what there is: ``eventfd``, ``ring``, ``error``, ``errno``,
     ``ended``, ``refused``, ``not_modelled``, ``final_regs``, ``memory``, ``output``, ``entries``,
-    ``reg_list``.
+    ``reg_list``, ``asked``.
 
     An entry has the fields of :class:`vcpu_scenario.trace.Entry`, those with their default value
     left out, and ``debug`` and ``breakpoints`` only where they are not as at the entry before.
@@ -44,6 +44,7 @@ def trace_to_json(trace: Trace) -> dict[str, Any]:
         "output": {name: data.decode("latin-1") for name, data in trace.output.items()},
         "entries": list(_entries(trace.entries)),
         "reg_list": None if trace.reg_list is None else list(trace.reg_list),
+        "asked": trace.asked,
     }
     return trace.to_json() | {key: value for key, value in state.items() if value}
 
@@ -96,6 +97,7 @@ def load_trace(line: str) -> Trace:
 
 def _read_trace(document: Json) -> Trace:
     _number(document.get("errno", 0), "errno")
+    _number(document.get("asked", 0), "asked")
     _number(document.get("eventfd", []), "eventfd")
     _registers(document.get("final_regs", {}), "final_regs")
     _text(document.get("refused", ""), "refused")
@@ -114,6 +116,7 @@ def _read_trace(document: Json) -> Trace:
         _unmodelled(document.get("not_modelled")),
         tuple(_read_entries(document.get("entries", ()))),
         _reg_list(document.get("reg_list")),
+        document.get("asked", 0),
     )
 
 

@@ -1,4 +1,5 @@
-"""What a kernel release does, as one switch for each rule of :mod:`.rules`.
+"""What a kernel release does, as one switch for each rule of :mod:`.rules`, and what is modelled
+of it (:mod:`.modelled`).
 
 The machine asks for behaviour, never for a version.
 """
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """The rules of one kernel; each field is the name of a rule."""
+    """The rules of one kernel: each field is the name of one, but for the last."""
 
     # Single-step over emulated instructions.
     step_exit_faked: bool = False
@@ -90,7 +91,6 @@ class Behaviour:
     ctr_policy_writable: bool = False
     id_ras_writable: bool = False
     implementation_id_writable: bool = False
-    reg_masks_seen: bool = False
     id_isar3_masked: bool = False
     id_df2_masked: bool = False
     id_lsui_masked: bool = False
@@ -111,7 +111,6 @@ class Behaviour:
     os_lock_emulated: bool = False
     pmu_undefined: bool = False
     # The PMU of a vCPU that has one.
-    pmu_seen: bool = False
     pmu_init_required: bool = False
     pmu_chosen: bool = False
     pmu_counters_narrow: bool = False
@@ -169,3 +168,6 @@ class Behaviour:
     pkvm_vm_copied: bool = False
     pkvm_irq_lines_lost: bool = False
     pkvm_serror_lost: bool = False
+    # What is modelled of some releases alone.
+    pmu_seen: bool = False
+    reg_masks_seen: bool = False

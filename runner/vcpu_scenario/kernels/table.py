@@ -9,6 +9,7 @@ from typing import Final
 from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CpuModel
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kernels.hosts import cpu_of, is_so
+from vcpu_scenario.kernels.modelled import modelled
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, RangeError, parse_range, parse_release
 from vcpu_scenario.kernels.rules import RULES
 
@@ -77,5 +78,6 @@ def kernel(name: str) -> Kernel:
 def with_rules(name: str, rules: frozenset[str]) -> Kernel:
     """A kernel with exactly ``rules``, on the host that ``name`` says."""
     known = {field.name for field in fields(Behaviour)}
-    behaviour = Behaviour(**dict.fromkeys(rules & known, True))
-    return Kernel(name, rules, behaviour, cpu_of(parse_release(name).host))
+    release = parse_release(name)
+    behaviour = Behaviour(**dict.fromkeys(rules & known | modelled(release), True))
+    return Kernel(name, rules, behaviour, cpu_of(release.host))

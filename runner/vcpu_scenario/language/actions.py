@@ -58,7 +58,7 @@ from vcpu_scenario.language.nodes import (
     value_at,
 )
 from vcpu_scenario.language.scope import Scope
-from vcpu_scenario.source import quoted
+from vcpu_scenario.source import Span, quoted
 
 _CANNOT_BE_REFUSED = (
     RunAgain,
@@ -176,7 +176,7 @@ class Doings:
         return slot
 
     def complain(self, message: str, node: Node, *, found: str, expected: str) -> None:
-        if not self.scope.problems.spoil(node):  # of which its own fault is told
+        if not self.scope.problems.took_from(node):  # of which its own fault is told
             self.scope.problems.add(message, node.span, found=found, expected=expected)
 
 
@@ -185,7 +185,14 @@ def read_actions(node: Node | None, doings: Doings) -> tuple[Action, ...]:
     return tuple(action for item in doings.items(node) for action in _read_item(item, doings))
 
 
-def read_first_actions(node: Node | None, doings: Doings) -> tuple[Action, ...]:
+def read_each(node: Node | None, doings: Doings) -> list[tuple[Action, Span]]:
+    """The same, each with the text that asks for it."""
+    return [
+        (action, item.span) for item in doings.items(node) for action in _read_item(item, doings)
+    ]
+
+
+def read_first(node: Node | None, doings: Doings) -> list[tuple[Action, Span]]:
     """The same, of what is done to a VM before it is set up."""
     found = []
     for item in doings.items(node):
@@ -199,8 +206,8 @@ def read_first_actions(node: Node | None, doings: Doings) -> tuple[Action, ...]:
                     expected="an ioctl of the VM, or vcpu_init; `before` has the others",
                 )
             else:
-                found.append(action)
-    return tuple(found)
+                found.append((action, item.span))
+    return found
 
 
 def _read_item(item: Node, doings: Doings) -> Iterable[Action]:
@@ -221,7 +228,7 @@ def _read_item(item: Node, doings: Doings) -> Iterable[Action]:
     before = doings.scope.problems.reports
     done = tuple(actions.read(key, value, doings))
     if errno is not None and (
-        doings.scope.problems.spoil(value) or doings.scope.problems.reports > before
+        doings.scope.problems.took_from(value) or doings.scope.problems.reports > before
     ):
         return done
     if errno is None:

@@ -31,7 +31,7 @@ from vcpu_scenario.language.nodes import (
 )
 from vcpu_scenario.language.nodes import Sequence as Items
 from vcpu_scenario.language.possible import check_order, check_possible, means_of
-from vcpu_scenario.language.sense import check_asserts, check_never
+from vcpu_scenario.language.sense import check_asserts
 from vcpu_scenario.language.setup import MAX_EXITS, Setup, check_doings
 
 
@@ -52,7 +52,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
     never = _never(node.get("never"), setup)
     stops = _stops(node.get("stops"), setup)
     check_doings(setup.doings, setup.memory)
-    if setup.clean and not problems.spoil(node):
+    if setup.clean and not problems.took_from(node):
         check_snapshots(setup.doings)
     final = read_final(node.get("final"), setup)
     expectation = Expectation(
@@ -80,12 +80,10 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         lists_registers=final.reg_list is not None,
         final_regs=tuple(dict.fromkeys(check.reg for check in final.regs)),
     )
-    if setup.clean and not problems.spoil(node) and problems.reports == before:
+    if setup.clean and not problems.took_from(node) and problems.reports == before:
         check_possible(exits or (), expectation, means_of(case), problems)
         check_order(exits or (), case, problems)
         check_asserts(expectation, node, problems)
-        if exits is not None and _is_fixed(exits):
-            check_never(expectation, node, problems)
     expectation = replace(
         expectation,
         acting=_acting(exits or (), setup, limits.exits),

@@ -22,6 +22,7 @@ from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty, items_of,
 from vcpu_scenario.language.params import (
     Parameters,
     case_names,
+    check_distinct,
     check_size,
     combinations,
     parameter_names,
@@ -145,6 +146,8 @@ class _Loader:
         if matrix is not None and not check_size(self.rows, text, matrix, problems):
             self.rows = []
         self.whole &= problems.reports == before
+        if self.whole:
+            check_distinct(self.rows, root, problems)
         if not self.whole and root.dynamic:
             self.rows = []
         self.never: dict[Span, str] = {}

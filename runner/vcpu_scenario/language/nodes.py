@@ -41,7 +41,7 @@ class Map(NamedTuple):
     then may only be missing for that.
     """
 
-    entries: tuple[tuple[Scalar, Node], ...]
+    entries: Entries
     span: Span
     dynamic: bool = False
     faulty: bool = False
@@ -59,6 +59,7 @@ class Map(NamedTuple):
 
 
 Node: TypeAlias = Scalar | Sequence | Map
+Entries: TypeAlias = tuple[tuple[Scalar, Node], ...]
 
 
 def is_faulty(node: Node | None) -> bool:

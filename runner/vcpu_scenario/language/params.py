@@ -8,7 +8,16 @@ from collections.abc import Container, Mapping
 from itertools import product
 from typing import Final, TypeAlias
 
-from vcpu_scenario.language.nodes import PARAMETER, Map, Node, Scalar, Sequence, Value, scalar
+from vcpu_scenario.language.nodes import (
+    PARAMETER,
+    Map,
+    Node,
+    Scalar,
+    Sequence,
+    Value,
+    is_faulty,
+    scalar,
+)
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.source import Span, quoted
 
@@ -72,6 +81,43 @@ def _listed(matrix: Sequence, problems: Problems) -> list[Parameters]:
                 found=", ".join(here),
                 expected=", ".join(names),
             )
+    return found
+
+
+def check_distinct(rows: list[Parameters], root: Map, problems: Problems) -> None:
+    """Reports two combinations that differ in nothing that is used: they are one case."""
+    matrix = root.get("matrix")
+    if matrix is None or root.faulty or is_faulty(matrix):
+        return
+    used = _used(root)
+    seen: dict[tuple[Value, ...], Parameters] = {}
+    for row in rows:
+        values = tuple(value.text for name, value in row.items() if name in used)
+        if (first := seen.setdefault(values, row)) is not row:
+            idle = next((name for name in row if name not in used), None)
+            problems.add(
+                "two combinations of the matrix are the same case",
+                matrix.span,
+                found=f"{shown(first)} and {shown(row)}",
+                help="leave one out"
+                if idle is None
+                else f"nothing uses {quoted(idle)}: write ${{{idle}}} where its value belongs",
+            )
+            return
+
+
+def _used(node: Node) -> set[str]:
+    """The parameters that are named in ``node``: by ``${name}``, under ``when``, and by a case."""
+    if isinstance(node, Scalar):
+        return {use.group(1) for use in _USE.finditer(node.text)}
+    if isinstance(node, Sequence):
+        return set().union(*map(_used, node.items))
+    found: set[str] = set()
+    for key, value in node.entries:
+        if key.text == "when" and isinstance(value, Map):
+            found |= {name.text for name, _ in value.entries}
+        found |= {case.partition("=")[0].strip() for case in key.text.split(",") if "=" in case}
+        found |= _used(key) | (_used(value) if key.text != "matrix" else set())
     return found
 
 

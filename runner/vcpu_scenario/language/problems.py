@@ -51,7 +51,7 @@ class Problems:
     def __len__(self) -> int:
         return len(self._found)
 
-    def spoil(self, node: Node | None) -> bool:
+    def took_from(self, node: Node | None) -> bool:
         """Whether something was taken out within ``node``, which is never done untold."""
         return bool(self._found or self.renamed) and is_faulty(node)
 

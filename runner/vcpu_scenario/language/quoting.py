@@ -16,6 +16,8 @@ _DASHES = re.compile(r"[ ]*(?:-[ ]+)*")
 _KEY = re.compile(r"[^\s\"'\[{#][^:]*?(?=[ ]*:(?:[ ]|$))")
 _COLON = re.compile(r"[ ]*:(?:[ ]+|$)")
 _IN_QUOTES = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:''|[^'])*'")
+_VALUE_IN_QUOTES = re.compile(rf"(?<=[ \[{{])(?:{_IN_QUOTES.pattern})")
+_OPEN_QUOTE = re.compile(r"(?:: |- |[\[{,] ?)[\"']")
 _COMMENT = re.compile(r"(?:^|[ ])#.*")
 _PIECE = re.compile(r"[^,\[\]{}]+")
 _BEGINS_NO_TEXT: Final = ",[]{}#&*!|>'\"%@`"
@@ -41,6 +43,26 @@ def syntax_help(problem: str, line: str, column: int) -> str:
     if "expected key" in problem:
         return "indent entries alike; a text after `|` ends at a line indented less than its first"
     return ""
+
+
+def surplus(line: str) -> str:
+    """The first bracket that closes none of ``line``; empty where each does."""
+    depth, text = 0, _bare(line)
+    for letter in text:
+        depth += (letter in "[{") - (letter in "]}")
+        if depth < 0:
+            return letter
+    return ""
+
+
+def unclosed(line: str) -> bool:
+    """Whether a value of ``line`` begins with a quote that does not end in it."""
+    return _OPEN_QUOTE.search(_bare(line)) is not None
+
+
+def _bare(line: str) -> str:
+    """The line without what stands in quotes, and without its comment."""
+    return _COMMENT.sub("", _VALUE_IN_QUOTES.sub("", line))
 
 
 class _Text(NamedTuple):

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 
-from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value
+from vcpu_scenario.language.misplaced import home_of
+from vcpu_scenario.language.nodes import Entries, Map, Node, Scalar, Sequence, Value
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.renamed import OTHER_VALUES, OTHER_WORDS, RENAMED, said_twice
-from vcpu_scenario.language.shapes import Schema, Shape, shape_of, types_of
-from vcpu_scenario.language.wrongvalue import article, choices, described, hint_for, near_words
+from vcpu_scenario.language.shapes import Schema, Shape, shape_of
+from vcpu_scenario.language.wrongvalue import choices, described, expected_of, hint_for, near_words
 from vcpu_scenario.source import Span, did_you_mean, quoted
-
-Entries: TypeAlias = tuple[tuple[Scalar, Node], ...]
 
 _FOLDERS: Final = (
     Path(__file__).resolve().parents[1] / "schemas",
@@ -159,7 +159,7 @@ class _Check:
         """What the value of a key has to be like that the schema does not name; None where it
         may not have such a key."""
         if shape.further is False:
-            self._unknown(key, shape.properties, what, beside)
+            self._unknown(key, shape, what, beside)
             return None
         names = shape.names
         if names is None or shape.further is True or names.fits_text(key.text):
@@ -182,6 +182,7 @@ class _Check:
             node.entries[high][0].span if count > high else label,
             found=keys if count <= 12 else f"{count} keys",
             expected=at_most_one + ", ".join(properties) if properties else f"at least {low}",
+            help="" if properties or low < 2 else "say what holds in the other cases: `else:`",
         )
         return False
 
@@ -199,9 +200,8 @@ class _Check:
             )
         return not absent
 
-    def _unknown(
-        self, key: Scalar, properties: Mapping[str, Shape], what: str, beside: Entries
-    ) -> None:
+    def _unknown(self, key: Scalar, shape: Shape, what: str, beside: Entries) -> None:
+        properties = shape.properties
         new = RENAMED.get(key.text)
         if new is not None and new in properties:
             if any(other.text == new for other, _ in beside):
@@ -216,13 +216,22 @@ class _Check:
                 help=f"write {quoted(new)}, or run `scenario migrate`; what it says is the same",
             )
             return
+        if glued := _GLUED.match(key.text):
+            name, rest = glued.groups()
+            if name in properties:
+                help_ = f"write `{name}: {rest}`, with a plain space behind the colon"
+                self._problems.add(f"{quoted(name)} has no value", key.span, help=help_)
+                return
         other = OTHER_WORDS.get(key.text, "")
+        home = home_of(key, beside, shape, self._root)
         self._problems.add(
             f"unknown key {quoted(key.text)} in {what}",
             key.span,
             expected=", ".join(properties),
-            help="YAML 1.2 has no merge keys" if key.text == "<<" else "",
-            near=(other if other in properties else key.text, properties),
+            help="YAML 1.2 has no merge keys" if key.text == "<<" else home,
+            near=None
+            if home and other not in properties
+            else (other if other in properties else key.text, properties),
         )
 
     def _not_one_of(self, node: Scalar, enum: Iterable[Value], what: str) -> None:
@@ -236,16 +245,18 @@ class _Check:
         )
 
     def _wrong(self, node: Node, shape: Shape, what: str) -> None:
-        title = shape.schema.get("title") if shape is not self._root else None
-        expected = title or " or ".join(map(article, types_of(shape.schema)))
         self._problems.add(
             f"wrong value for {what}",
             node.span,
             found=described(node),
-            expected=expected,
+            expected="a mapping" if shape is self._root else expected_of(node, shape),
             help=hint_for(node, shape),
             near=near_words(node, shape),
         )
+
+
+_GLUED: Final = re.compile(r"(\w+)(?:\s*[:=]\s*|\s+)(\S.*)\Z")
+"""A key that has swallowed its value, since no space stands behind the colon."""
 
 
 def _not_meant(absent: list[str], node: Map, known: Mapping[str, Shape]) -> list[str]:

@@ -22,6 +22,7 @@ from vcpu_scenario.kvm.registers import (
 )
 from vcpu_scenario.language.nodes import Node, Scalar, entries_of
 from vcpu_scenario.language.problems import Problems
+from vcpu_scenario.language.wrongvalue import number_meant
 from vcpu_scenario.source import did_you_mean, quoted
 
 U64: Final = (1 << 64) - 1
@@ -83,7 +84,20 @@ class Scope:
                 expected="a number such as 4096, 0x1000, 0x0900_0000 or 4KiB",
             )
             return harmless
+        if (plain := _PLAIN.match(node.text)) is not None:
+            self._check_zero(plain[2], node)
         return self._within(value, low, high, node)
+
+    def _check_zero(self, digits: str, node: Scalar) -> None:
+        """Reports decimal digits behind a zero, as they are left of an address without its 0x."""
+        plain = digits.replace("_", "")
+        if plain[0] == "0" and plain.isdecimal() and int(plain) > 9:
+            self.problems.add(
+                "a number that begins with 0 is decimal here",
+                node.span,
+                found=f"{quoted(digits)}, which is {int(plain)}",
+                help=f"write `0x{digits}`, or {int(plain)} if that is meant",
+            )
 
     def word(self, node: Node | None, bits: int = 64) -> int:
         """A number of ``bits`` bits; a negative one stands for its two's complement."""
@@ -199,6 +213,8 @@ class Scope:
         if register is not None:
             base = self._register_of(name, register, node)
         offset = _read(digits, unit) if sign else 0
+        if sign:
+            self._check_zero(digits, node)
         return base - offset if sign == "-" else base + offset
 
     def _register_of(self, device: str, name: str, node: Scalar) -> int:
@@ -223,7 +239,8 @@ class Scope:
             f"no label and no device is called {quoted(name)}",
             node.span,
             expected=_some(known),
-            help="" if known else "give the code a label, or name the address under `symbols`",
+            help=number_meant(name)
+            or ("" if known else "give the code a label, or name the address under `symbols`"),
             near=(name, known),
         )
 

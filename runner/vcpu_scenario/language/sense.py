@@ -7,7 +7,7 @@ from typing import Final
 
 from vcpu_scenario.expectation import Expectation, ExpectedExit
 from vcpu_scenario.expectation import Final as FinalState
-from vcpu_scenario.language.nodes import Map
+from vcpu_scenario.language.nodes import Map, items_of
 from vcpu_scenario.language.problems import Problems
 
 _ANY_KIND: Final = {"any", "error", "interrupted"}
@@ -38,20 +38,40 @@ def check_asserts(expectation: Expectation, clause: Map, problems: Problems) -> 
         )
 
 
-def check_never(expectation: Expectation, clause: Map, problems: Problems) -> None:
-    """Reports exits that must not come where the run ends with the last exit that is expected, and
-    none of those can be one of these."""
-    key = clause.key("never")
-    banned, exits = expectation.never, expectation.exits or ()
-    if key is None or not all(_exclude(one, other) for one in banned for other in exits):
+def check_beside(
+    expectations: Sequence[Expectation], clause: Map, debugged: bool, problems: Problems
+) -> None:
+    """Reports what says that something must not come, where the run ends with the last exit that
+    is expected, and none of those can be it: in each of the clause's cases."""
+    never, stops = clause.key("never"), clause.key("stops")
+    closed = [one.exits for one in expectations if one.exits and is_closed(one.exits)]
+    if not closed or len(closed) < len(expectations):
         return
-    problems.add(
-        "`never` asserts nothing beside these exits",
-        key.span,
-        found="the run ends with the last of them, and none of them is like it",
-        expected="exits of which some number is left open",
-        help="end `exits` with `any: {repeat: {least: 0}}`, and the run goes on",
-    )
+    each = [(one.never, other) for one in expectations for other in one.exits or ()]
+    if never is not None and all(_exclude(one, other) for banned, other in each for one in banned):
+        problems.add(
+            "`never` asserts nothing beside these exits",
+            never.span,
+            found="the run ends with the last of them, and none of them is like it",
+            expected="exits of which some number is left open",
+            help="end `exits` with `any: {repeat: {least: 0}}`, and the run goes on",
+        )
+    if stops is None or items_of(clause.get("stops")):
+        return
+    told = {"any", "debug", *(["mmio"] if debugged else [])}  # of an MMIO by QEMU as of 2017
+    if not any(item.kind in told for exits in closed for item in exits):
+        problems.add(
+            "`stops` asserts nothing beside these exits",
+            stops.span,
+            found="no stop, and none of them is one that a debugger is told of",
+            expected="stops, or exits of which some number is left open",
+            help="leave `stops` out",
+        )
+
+
+def is_closed(exits: Sequence[ExpectedExit]) -> bool:
+    """Whether they say how many exits there are."""
+    return all(item.most == item.least for item in exits)
 
 
 def _exclude(one: ExpectedExit, other: ExpectedExit) -> bool:
@@ -83,5 +103,4 @@ def holds_of_all(exits: Sequence[ExpectedExit]) -> bool:
     if not exits or any(item.checks or item.regs for item in exits):
         return False
     least = sum(item.least for item in exits)
-    fixed = all(item.most == item.least for item in exits)
-    return least <= 1 and (fixed or any(item.most is None for item in exits))
+    return least <= 1 and (is_closed(exits) or any(item.most is None for item in exits))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
 from vcpu_scenario.case import Case, Limits
 from vcpu_scenario.expectation import Acting
 from vcpu_scenario.kvm.features import PSCI_0_2
-from vcpu_scenario.language.actions import Doings, read_actions, read_debug, read_first_actions
+from vcpu_scenario.language.actions import Doings, read_debug, read_each, read_first
 from vcpu_scenario.language.devices import Devices, read_devices
 from vcpu_scenario.language.exits import ExitReader
 from vcpu_scenario.language.guest import Program, Sources, read_program
@@ -61,7 +61,7 @@ class Setup(NamedTuple):
     limited: bool
     """``limits.exits`` is given: a run need not end with its expectation."""
     acting: tuple[Acting, ...]
-    """What ``on:`` asks for, by exit."""
+    """What is asked for before the first KVM_RUN, in order, and by ``on:``, by exit."""
     reactions: tuple[ReadReaction, ...]
     """What it asks for as exits come."""
     clean: bool
@@ -117,8 +117,8 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         check_loads(program, [], memory, scope)
     doings = Doings(scope, folder)
     debug = root.get("debug")
-    setup = read_first_actions(root.get("setup"), doings)
-    before = read_actions(root.get("before"), doings)
+    setup = read_first(root.get("setup"), doings)
+    before = read_each(root.get("before"), doings)
     on = read_on(root.get("on"), doings)
     case = Case(
         slots=tuple(memory.slots),
@@ -131,8 +131,8 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         devices=tuple(devices.userspace),
         default_reply=_word(root.get("default_reply"), DEFAULT_REPLY, scope),
         debug=read_debug(debug, doings),
-        setup=setup,
-        before=before,
+        setup=tuple(action for action, _ in setup),
+        before=tuple(action for action, _ in before),
         on=on.by_number,
         reactions=tuple(read.reaction for read in on.reactions),
         observe=_observe(root.get("observe"), on.reactions, scope),
@@ -155,7 +155,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         memory,
         doings,
         limited,
-        (*_first_acting(root), *on.acting),
+        (*(Acting(-1, span) for _, span in (*setup, *before)), *on.acting),
         on.reactions,
         clean,
         ExitReader(),
@@ -195,13 +195,6 @@ def _check_names(devices: Node | None, program: Program, scope: Scope) -> None:
                 key.span,
                 expected="a name of its own for each",
             )
-
-
-def _first_acting(root: Map) -> Iterator[Acting]:
-    """What is done before the first KVM_RUN is asked for here."""
-    for name in ("setup", "before"):
-        if items_of(node := root.get(name)) and node is not None:
-            yield Acting(-1, node.span)
 
 
 def _one_or_more(node: Node) -> tuple[Node, ...]:

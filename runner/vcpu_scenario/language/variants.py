@@ -14,8 +14,10 @@ from vcpu_scenario.language.clauses import Clause, read_clause
 from vcpu_scenario.language.conditions import Conditions, Course
 from vcpu_scenario.language.nodes import Map
 from vcpu_scenario.language.params import Parameters, shown
+from vcpu_scenario.language.possible import means_of
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.seen import Seen
+from vcpu_scenario.language.sense import check_beside
 from vcpu_scenario.language.setup import Setup
 
 Variants = Mapping[int, Clause]
@@ -96,11 +98,22 @@ class ClauseReader:
     def _variants(
         self, number: int, node: Map, row: Parameters, setup: Setup, fitting: Sequence[bool]
     ) -> Variants:
+        problems, conditions = setup.scope.problems, self.conditions[number]
+        reports, clean = problems.reports, setup.clean and not setup.scope.problems.took_from(node)
+        found = self._found(number, node, row, setup, fitting)
+        if clean and conditions.sound and problems.reports == reports:
+            debugged = any(means_of(one.case).debugged for one in found.values())
+            check_beside([one.expectation for one in found.values()], node, debugged, problems)
+        return found
+
+    def _found(
+        self, number: int, node: Map, row: Parameters, setup: Setup, fitting: Sequence[bool]
+    ) -> Variants:
         conditions = self.conditions[number]
         if not (conditions.items or conditions.keys):
             return {0: read_clause(node, setup)}
         # What was taken out, or is wrong, may have been for this or that case.
-        if setup.scope.problems.spoil(node) or not conditions.sound:
+        if setup.scope.problems.took_from(node) or not conditions.sound:
             setup = setup._replace(clean=False)
         own = [spot for spot in self.spots if spot.first(fitting) == number]
         if own:

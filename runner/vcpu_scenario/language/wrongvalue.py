@@ -57,7 +57,7 @@ def hint_for(node: Node, shape: Shape) -> str:
     if types_of(shape.schema) == ["array"]:
         return _as_a_list(node) if shape.items is None or shape.items.is_type(node) else ""
     if isinstance(node, Scalar) and isinstance(node.value, str):
-        return _as_a_character(node, shape)
+        return (int in shape.scalars and number_meant(node.text)) or _as_a_character(node, shape)
     if not isinstance(node, Scalar) or not node.text:
         return ""
     if node.style != "plain" or str not in shape.scalars or shape.is_type(node):
@@ -66,6 +66,34 @@ def hint_for(node: Node, shape: Shape) -> str:
         return "leave out what has no value"
     fits = shape.pattern is None or shape.pattern.search(node.text)
     return f'quote it: "{node.text}"' if fits else ""
+
+
+_UNIT: Final = re.compile(r"([0-9]+) ?([KMGT])i?B?\Z", re.IGNORECASE)
+_HEX: Final = re.compile(r"(?=[^_]*[0-9])([0-9A-Fa-f_]{2,})h?\Z")
+
+
+def number_meant(text: str) -> str:
+    """How a number is written that ``text`` may be; empty where it is like none."""
+    if unit := _UNIT.match(text):
+        return f"write {unit[1]}{unit[2].upper()}iB"
+    digits = _HEX.match(text)
+    return f"write 0x{digits[1]}" if digits else ""
+
+
+def expected_of(node: Node, shape: Shape) -> str:
+    """What a value is to be."""
+    types = types_of(shape.schema)
+    said: str = shape.schema.get("title") or " or ".join(map(article, types))
+    if said == "a mapping" and shape.properties:
+        return f"{said}: {', '.join([*shape.properties][:_SHOWN])}"
+    number = node.value if isinstance(node, Scalar) and shape.is_type(node) else None
+    if isinstance(number, int | float) and shape.low is not None and number < shape.low:
+        return f"{said}; at least {shape.low:g}"
+    is_short = isinstance(node, Scalar) and str in shape.scalars and not node.text
+    return f"{said} that is not empty" if is_short and shape.min_length else said
+
+
+_SHOWN: Final = 8
 
 
 def _as_a_character(node: Scalar, shape: Shape) -> str:

@@ -24,7 +24,8 @@ from vcpu_scenario.language.nodes import (
     Value,
     scalar,
 )
-from vcpu_scenario.language.quoting import quotes_missing, syntax_help
+from vcpu_scenario.language.quoting import quotes_missing
+from vcpu_scenario.language.syntax import syntax_error
 from vcpu_scenario.source import Diagnostic, Span, quoted, split_lines
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -65,7 +66,7 @@ def parse(
     except (yaml.reader.ReaderError, UnicodeEncodeError):
         builder.problems.append(_unprintable(text, file))
     except yaml.MarkedYAMLError as error:
-        builder.problems.append(_syntax_error(error, text, file))
+        builder.problems.append(syntax_error(error, text, file, _TOO_DEEP))
     except _LimitError as stop:
         builder.problems.append(stop.diagnostic)
     else:
@@ -280,29 +281,6 @@ def _between(file: str, start: Any, end: Any) -> Span:
     # Not Span(...), which takes twice as long, and there is one for each node.
     place = file, start.line + 1, start.column + 1, end.line + 1, end.column + 1
     return tuple.__new__(Span, place)
-
-
-def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> Diagnostic:
-    mark = error.problem_mark or error.context_mark
-    lines = split_lines(text)
-    number, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    while number > len(lines) or (number > 1 and not lines[number - 1].strip()):
-        number -= 1
-        column = len(lines[number - 1]) + 1 if number <= len(lines) else 1
-    where = error.context_mark
-    context = error.context or ""
-    if context and where is not None and where.line + 1 < number:
-        context += f" that starts at line {where.line + 1}"
-    problem = error.problem or context
-    if "nesting depth" in problem:
-        # Newer versions of libyaml have a limit of their own, and scan ahead of what they give.
-        return Diagnostic(_TOO_DEEP, Span(file, number, column, number, column + 1))
-    return Diagnostic(
-        f"not YAML: {problem}",
-        Span(file, number, column, number, column + 1),
-        found=context if error.problem else "",
-        help=syntax_help(problem, lines[number - 1], column),
-    )
 
 
 def _unprintable(text: str, file: str) -> Diagnostic:

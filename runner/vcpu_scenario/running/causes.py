@@ -82,7 +82,7 @@ def explained(result: Result, judged: Callable[[ScenarioCase, Trace], Result]) -
     others = {
         rules: judged(scenario_case, other).mismatches
         for rules in (cause.rules for cause in found)
-        if (other := without(frozenset(rules))) is not None
+        if (other := without(frozenset(rules))) is not None and _is_known(trace, other)
     }
     mismatches = tuple(
         replace(mismatch, rules=tuple(_behind(mismatch, others))) for mismatch in result.mismatches
@@ -129,11 +129,12 @@ def _causes(
     found: list[Cause] = []
     idle: list[str] = []
     for name in sorted(rules, key=lambda name: (_ORDER.get(name, 0), name)):
-        at = change(frozenset([name]))
-        if at is None:
-            idle.append(name)
-        else:
+        other = without(frozenset([name]))
+        at = first_change(trace, other)
+        if at is not None:
             found.append(Cause((name,), at))
+        elif other is not None and _is_known(trace, other):
+            idle.append(name)
     found += _eclipsed(idle, change)
     return tuple(sorted(found, key=lambda cause: (cause.exit == END, cause.exit)))
 
@@ -157,25 +158,31 @@ def first_change(trace: Trace, other: Trace | None) -> int | None:
     """The first exit in which ``other`` is another run, or that comes after a kick in which it is,
     :data:`END`, or None where it is the same.
 
-    No run at all is another one from the start.
+    No run at all is another one from the start. One that is not modelled to its end is another one
+    only where it was before: what such a kernel does then nobody knows.
     """
     if other is None:
         return 0
     at, end = first_other_exit(trace, other), len(trace.exits)
+    if not _is_known(trace, other) and at in (None, len(other.exits)):
+        return None
     changes = [end if at is None else at, *(entry for entry, _ in {*trace.kicks} ^ {*other.kicks})]
     if (first := min(changes)) < end:
         return first
     return None if trace == other else END
 
 
+def _is_known(trace: Trace, other: Trace) -> bool:
+    """Whether ``other`` ends as a kernel ends it, or where ``trace`` is not modelled any more."""
+    return other.unmodelled in (None, trace.unmodelled)
+
+
 def run_without(own: Kernel, gone: Rules, case: Case) -> Trace | None:
-    """The run of ``case`` on a kernel that lacks the rules ``gone``, None if it cannot be run, or
-    ends in what is not modelled there, which says nothing of what such a kernel does."""
+    """The run of ``case`` on a kernel that lacks the rules ``gone``, None if it cannot be run."""
     try:
-        trace = run_as(with_rules(own.name, own.rules - gone), case)
+        return run_as(with_rules(own.name, own.rules - gone), case)
     except Unsupported:
         return None
-    return None if trace.ended is Ending.NOT_MODELLED else trace
 
 
 def run_as(which: Kernel, case: Case) -> Trace:

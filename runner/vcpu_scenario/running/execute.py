@@ -8,12 +8,12 @@ from vcpu_scenario.host.signals import is_interruption
 from vcpu_scenario.running.targets import Create, Lost, Made, Skipped, lacks_capability
 from vcpu_scenario.trace import Stop, Trace
 from vcpu_scenario.verdict.judge import (
+    as_known,
     ended_as_expected,
     ending,
     judge,
     judge_so_far,
     reached,
-    unexpected_pass,
 )
 from vcpu_scenario.verdict.overrun import without_overrun
 from vcpu_scenario.verdict.result import Result, Verdict, guest_of
@@ -88,9 +88,10 @@ def judged(scenario_case: ScenarioCase, trace: Trace) -> Result:
         stops, found, mismatches = _compared(scenario_case, expectation, trace, guest)
     verdict = Verdict.FAIL if mismatches else Verdict.PASS
     reason = ""
-    if (known := expectation.xfail) is not None:
-        verdict, reason = (Verdict.XFAIL, str(known)) if mismatches else (Verdict.FAIL, "")
-        mismatches = mismatches or (unexpected_pass(known),)
+    if expectation.xfail is not None:
+        known, mismatches = as_known(expectation, trace, mismatches)
+        verdict = Verdict.XFAIL if known else Verdict.FAIL
+        reason = str(expectation.xfail) if known else ""
     return Result(
         scenario_case,
         verdict,

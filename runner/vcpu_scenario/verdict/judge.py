@@ -97,6 +97,30 @@ def unexpected_pass(xfail: Xfail) -> Mismatch:
     )
 
 
+def as_known(
+    expectation: Expectation, trace: Trace, mismatches: Sequence[Mismatch]
+) -> tuple[bool, tuple[Mismatch, ...]]:
+    """Whether ``mismatches`` are the failure that its ``xfail`` knows of, and what to tell.
+
+    It knows of what the clause expects of the run. That a set-up answers otherwise than the
+    scenario says is no such thing, and of a run that was cut nothing has failed.
+    """
+    assert expectation.xfail is not None
+    if not mismatches:
+        return False, (unexpected_pass(expectation.xfail),)
+    set_up = trace.refused or (trace.error is not None and expectation.refused is None)
+    if (trace.exits or not set_up) and mismatches[0].kind is not Kind.CUT:
+        return True, tuple(mismatches)
+    first, *others = mismatches
+    notes = (*first.notes, _NOT_KNOWN.format(reason=expectation.xfail.reason))
+    return False, (replace(first, notes=notes), *others)
+
+
+_NOT_KNOWN: Final = (
+    "xfail: {reason}: that is for what the clause expects of the run, which this is not"
+)
+
+
 def ending(trace: Trace, limits: Limits) -> str:
     """Why the run ended, in words; empty for an ending that is not known."""
     if trace.ended is Ending.INTERRUPTED and is_asked_for(trace):
@@ -149,7 +173,7 @@ def _refusal(expectation: Expectation, trace: Trace) -> Iterator[Mismatch]:
         yield Mismatch(
             Kind.REFUSED,
             f"the kernel refused the set-up: {trace.error}",
-            expectation.span,
+            _asked_before(expectation, trace) or expectation.span,
             found=errno_name(trace.errno),
         )
     elif trace.error is None:
@@ -183,7 +207,8 @@ def _refused_action(expectation: Expectation, trace: Trace) -> Iterator[Mismatch
         yield Mismatch(
             Kind.REFUSED,
             f"{_WHO.get(trace.ended, _REFUSED)}{where}: {trace.refused}",
-            _asks_at(expectation, last) or expectation.span,
+            (_asks_at(expectation, last) if trace.exits else _asked_before(expectation, trace))
+            or expectation.span,
             exit=last if trace.exits else None,
         )
 
@@ -192,6 +217,12 @@ def _asks_at(expectation: Expectation, exit_: int) -> Span | None:
     """The one text that asks the VMM to do something after that exit; None if several do."""
     spans = {acting.span for acting in expectation.acting if acting.exit == exit_}
     return spans.pop() if len(spans) == 1 else None
+
+
+def _asked_before(expectation: Expectation, trace: Trace) -> Span | None:
+    """The text that asks for the action before the first KVM_RUN that ended the run."""
+    first = [acting.span for acting in expectation.acting if acting.exit < 0]
+    return first[trace.asked - 1] if 0 < trace.asked <= len(first) else None
 
 
 _REFUSED: Final = "the kernel refused what the VMM did"

@@ -41,7 +41,7 @@ from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.endings import ENDS, Endings, ending_of, told
 from vcpu_scenario.vmm.fields import fields_of, ring_of
 from vcpu_scenario.vmm.patterns import Reactions
-from vcpu_scenario.vmm.setup import set_up
+from vcpu_scenario.vmm.setup import Asked, set_up
 from vcpu_scenario.vmm.snapshots import Snapshots
 from vcpu_scenario.vmm.turns import Turns
 from vcpu_scenario.vmm.watch import Watch
@@ -59,16 +59,18 @@ _new = tuple.__new__
 
 def run_case(machine: Machine, case: Case, watch: Watch | None = None) -> Trace:
     """Sets ``machine`` up for ``case`` and runs it to its end, while somebody may ``watch``."""
+    asked = Asked()
     try:
-        set_up(machine, case)
+        set_up(machine, case, asked)
         with closing(_Run(machine, case, watch)) as run:
-            run.begin()
+            run.begin(asked)
             return run.to_the_end()
     except KvmError as refusal:
-        return Trace(error=told(refusal), errno=refusal.errno, ended=Ending.REFUSED)
+        words, ended = told(refusal), Ending.REFUSED
+        return Trace(error=words, errno=refusal.errno, ended=ended, asked=asked.number)
     except ENDS as error:
         ended, refused = ending_of(error)
-        return Trace(refused=refused, ended=ended)
+        return Trace(refused=refused, ended=ended, asked=asked.number)
     except NotModelled as limit:
         return Trace(ended=Ending.NOT_MODELLED, unmodelled=Unmodelled(limit.what, None))
 
@@ -115,10 +117,12 @@ class _Run:
         if self.machine is not self.first:
             self.machine.close()
 
-    def begin(self) -> None:
+    def begin(self, asked: Asked) -> None:
         """What is done before the first run."""
         self.note(self.vmm.begin(self.case.debug))
-        self.ask(self.case.before)
+        for asked.number, action in enumerate(self.case.before, len(self.case.setup) + 1):
+            self.ask((action,))
+        asked.number = 0
         self.note(self.vmm.resume(told=True))
 
     def ask(self, actions: Sequence[Action]) -> None:

@@ -9,13 +9,21 @@ from vcpu_scenario.kvm.registers import id_of
 from vcpu_scenario.machine.interface import Machine
 
 
-def set_up(machine: Machine, case: Case) -> None:
+class Asked:
+    """Counts the actions before the first ``KVM_RUN`` up to the one that is being done, if any."""
+
+    number = 0
+
+
+def set_up(machine: Machine, case: Case, asked: Asked | None = None) -> None:
     """Makes the VM that ``case`` describes, but for guest debug.
 
     Raises :class:`~vcpu_scenario.machine.errors.KvmError` where the kernel refuses.
     """
-    for action in case.setup:
+    asked = asked or Asked()
+    for asked.number, action in enumerate(case.setup, 1):
         perform(machine, action)
+    asked.number = 0
     for slot in case.slots:
         machine.memory.add(slot)
     for load in case.loads:

@@ -93,12 +93,6 @@ ONE_REG: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
-        "reg_masks_seen",
-        ("6.12", "6.16..6.17", "7.2"),
-        f"what {_MASKS} gives was recorded; of no other kernel is it modelled",
-        recorded(f"Debian's 6.12, 6.16, 6.17 and 7.2, {_MASKS}"),
-    ),
-    Rule(
         "id_isar3_masked",
         ("6.16..6.17", "7.2"),
         "fields of ID_AA64ISAR3_EL1, and new ones of ID_AA64ISAR2_EL1, ID_AA64ZFR0_EL1, "

@@ -10,13 +10,6 @@ _BETWEEN: Final = "nothing between was looked at"
 
 PMU: Final[tuple[Rule, ...]] = (
     Rule(
-        "pmu_seen",
-        (">=5.10",),
-        "what a vCPU with KVM_ARM_VCPU_PMU_V3 does was recorded; of kernels before it is not "
-        "modelled",
-        recorded("Debian's 5.10, 6.1, 6.12, 6.16, 6.17 and 7.2"),
-    ),
-    Rule(
         "pmu_init_required",
         (">=5.11",),
         "KVM_RUN of a vCPU whose PMU was not initialised is EINVAL; before, it runs, and the "

@@ -1,0 +1,24 @@
+"""What is modelled of some releases alone: nobody has seen it on the others, which is no rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+
+from vcpu_scenario.kernels.release import Release, parse_range
+
+MODELLED: Final[Mapping[str, tuple[str, ...]]] = {
+    "pmu_seen": (">=5.10",),
+    "reg_masks_seen": ("6.12", "6.16..6.17", "7.2"),
+}
+"""By the switch of :class:`~vcpu_scenario.kernels.behaviour.Behaviour`: a vCPU with
+KVM_ARM_VCPU_PMU_V3, and what KVM_ARM_GET_REG_WRITABLE_MASKS gives, as Debian's kernels were
+recorded."""
+
+
+@lru_cache(maxsize=256)
+def modelled(release: Release) -> frozenset[str]:
+    """What of :data:`MODELLED` there is on the release."""
+    plain = Release(release.numbers)
+    return frozenset(what for what, texts in MODELLED.items() if parse_range(texts).admits(plain))

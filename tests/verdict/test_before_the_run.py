@@ -1,0 +1,37 @@
+"""What a kernel answers otherwise before the first KVM_RUN is told at the action that asked."""
+
+from __future__ import annotations
+
+import pytest
+from vcpu_scenario.interchange.traces import dump_trace, load_trace
+from vcpu_scenario.language import loads
+from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.running.execute import execute, judged
+
+TEXT = """\
+title: t
+guest: {words: [0xd42000e0]}
+debug: {software_breakpoints: true}
+expect: [{exits: [debug: {brk: 0x40000000}]}]
+"""
+FIRST = "setup:\n  - create_vcpu: 2\n"
+THEN = "before:\n  - set: {x1: 1, x2: 2}\n"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        (f"{FIRST}  - create_vcpu: 5000\n", 7),
+        (f"{FIRST}  - create_vcpu: 1\n    errno: EEXIST\n", 7),
+        (f"{FIRST}{THEN}  - set: {{id_aa64isar0_el1: -1}}\n", 9),
+        (f"{FIRST}{THEN}  - set: {{x1: 3}}\n    errno: EINVAL\n", 9),
+        (f"{THEN}  - set: {{x4: 1}}\n    errno: EINVAL\n", 7),
+    ],
+)
+def test_it_is_told_at_the_item(wrong: str, line: int) -> None:
+    (case,) = loads(TEXT + wrong, "t.vcpu.yaml").cases(["5.10"])
+    result = execute(case, create)
+    assert result.trace is not None
+    from_the_lab = judged(case, load_trace(dump_trace(result.trace)))
+    for told in (result, from_the_lab):
+        assert (told.mismatches[0].kind, told.mismatches[0].span.line) == ("refused", line)
