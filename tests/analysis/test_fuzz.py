@@ -57,20 +57,6 @@ class Panics(Emulated):
         return Lost("the guest ended", "Kernel panic")
 
 
-class Slow(Emulated):
-    """A kernel that comes to no exit within a tenth of a second."""
-
-    real = True
-
-    def run(self, case: Case, kernel: str) -> Found:
-        found = super().run(case, kernel)
-        assert isinstance(found, Trace)
-        if case.limits.seconds > 0.1:
-            return found
-        cut_off = found.exits[0]._replace(exit="INTR", ret=-1, errno=4)
-        return replace(found, exits=(cut_off, *found.exits))
-
-
 def test_a_difference_is_shrunk_to_what_makes_it() -> None:
     """Only the MOV that sets x0 to 42, and the BRK that shows it, are left."""
     case = program(NOP, 0xD280_0001, NOP, MOV, 0xD280_0002, BRK)
@@ -89,11 +75,6 @@ def test_what_does_not_differ_is_the_same() -> None:
 def test_a_program_that_spins_is_not_compared_where_the_clock_ends_it() -> None:
     outcome = attempt(1, program(0x1400_0000), Panics("6.12"), Emulated("6.12"), shrink=True)
     assert (outcome.state, outcome.kind) == ("skipped", "spins before its first exit")
-
-
-def test_a_run_that_the_clock_cut_off_is_made_again_with_more_time() -> None:
-    outcome = attempt(1, program(MOV, BRK), Slow("6.12"), Emulated("6.12"), shrink=True)
-    assert outcome.state == "same"
 
 
 def test_a_kernel_that_panics_is_told_with_its_console() -> None:

@@ -20,8 +20,6 @@ State: TypeAlias = Literal["same", "differs", "lost", "skipped"]
 
 SECONDS: Final = 0.1
 """What a ``KVM_RUN`` may take on the real kernel: programs that spin are cut off before."""
-_PATIENCE: Final = 2.0
-"""What it may take where it was cut off: perf's first event takes a kernel longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +55,6 @@ def attempt(seed: int, case: Case, real: Target, emulated: Target, *, shrink: bo
         case = replace(case, limits=replace(case.limits, exits=until))
         expected = _run(case, emulated, kernel)
     found = real.run(case, kernel)
-    if isinstance(found, Trace) and _spins_at(case, found) is not None:
-        patient = replace(case.limits, seconds=_PATIENCE)
-        found = real.run(replace(case, limits=patient), kernel)
     if isinstance(found, Lost):
         trace = expected if isinstance(expected, Trace) else None
         return Outcome(seed, "lost", f"lost: {found.reason}", case, trace, None, found.console)

@@ -125,6 +125,8 @@ class Cpu(Hardware):
         if encoding == sysregs.SCTLR_EL1:
             self.debug.translation_changed()
             self._word_hooks.check_alignment(bool(value & SCTLR_A))
+        if encoding in (sysregs.SCTLR_EL1, sysregs.TCR_EL1):
+            features.check_granule(self)
 
     # -- running -----------------------------------------------------------------------------
 

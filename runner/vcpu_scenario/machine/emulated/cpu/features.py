@@ -1,4 +1,5 @@
-"""What a guest may use of Armv8.2 that is told by name: neither Unicorn nor this machine has it.
+"""What a guest may use that is told by name: neither Unicorn nor this machine has it, or Unicorn
+has what the CPU lacks. Most is of Armv8.2.
 
 PSTATE.PAN and UAO, half precision and AArch32 are found where they take effect.
 """
@@ -22,6 +23,7 @@ CONTROLS: Final[Mapping[Encoding, tuple[int, str]]] = {
 }
 """Bits that switch something on. A CPU without it ignores them."""
 _PSTATE: Final = PAN | UAO | 1 << 12
+_EPD0, _EPD1 = 1 << 7, 1 << 23
 _SCTLR_IESB: Final = 1 << 21
 _ESB: Final = 0xD503_221F
 _MSR_SSBS: Final = 0xD503_403F
@@ -41,6 +43,25 @@ def check_controls(cpu: Hardware) -> None:
     for encoding in CONTROLS:
         if on := switched_on(cpu.model, encoding, cpu.read_sys(encoding)):
             raise NotModelled(on)
+
+
+GRANULE: Final = "stage 1 with a granule that the CPU lacks (TCR_EL1.TG0, TG1)"
+"""For which a CPU takes another one. Unicorn has them all."""
+
+
+def lacks_granule(model: CpuModel, tcr: int) -> bool:
+    """Whether a walk by TCR_EL1 would take one that the CPU does not have."""
+    lacks_16k = not model.id_registers[sysregs.ID_AA64MMFR0_EL1] >> 20 & 0xF
+    tg0, tg1 = tcr >> 14 & 3, tcr >> 30 & 3
+    lower = not tcr & _EPD0 and (tg0 == 3 or (tg0 == 2 and lacks_16k))
+    upper = not tcr & _EPD1 and tg1 == 1 and lacks_16k
+    return lower or upper
+
+
+def check_granule(cpu: Hardware) -> None:
+    """Raises :class:`NotModelled` where a register was written so that there is one."""
+    if cpu.mmu_on and lacks_granule(cpu.model, cpu.read_sys(sysregs.TCR_EL1)):
+        raise NotModelled(GRANULE)
 
 
 def check_pstate(model: CpuModel, value: int) -> None:

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Final
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import uc
-from vcpu_scenario.machine.emulated.cpu.features import CONTROLS, switched_on
+from vcpu_scenario.machine.emulated.cpu.features import (
+    CONTROLS,
+    GRANULE,
+    lacks_granule,
+    switched_on,
+)
 from vcpu_scenario.machine.emulated.cpu.timers import ENABLE, ISTATUS
 
 if TYPE_CHECKING:
@@ -100,6 +105,9 @@ class RegisterHooks:
         encoding = found.op0, found.op1, found.crn, found.crm, found.op2
         if encoding in CONTROLS and self._check_features(encoding):
             return 0
+        if encoding == sysregs.TCR_EL1:
+            value = self._cpu.x_or_zero(self._cpu.word_at_pc() & 31)
+            return self._check_granule(value, self._cpu.sctlr_el1.value)
         if encoding == sysregs.SCTLR_EL1:
             return self._check_sctlr()
         if encoding == sysregs.CPACR_EL1:
@@ -121,9 +129,17 @@ class RegisterHooks:
             uc.uc_emu_stop(self._cpu.engine.handle)
         return bool(on)
 
+    def _check_granule(self, tcr: int, sctlr: int) -> int:
+        """Stops where stage 1 comes to have a granule that there is not."""
+        if self._cpu.current_el and sctlr & 1 and lacks_granule(self._cpu.model, tcr):
+            self.changed, self.unmodelled = True, GRANULE
+            uc.uc_emu_stop(self._cpu.engine.handle)
+        return 0
+
     def _check_sctlr(self) -> int:
         """Stops where SCTLR_EL1.A changes, so that hooks can be set."""
         value = self._cpu.x_or_zero(self._cpu.word_at_pc() & 31)
+        self._check_granule(self._cpu.read_sys(sysregs.TCR_EL1), value)
         checked = bool(value & SCTLR_A)
         if self._cpu.current_el and checked != bool(self._cpu.sctlr_el1.value & SCTLR_A):
             self.changed, self.alignment = True, checked
@@ -203,6 +219,7 @@ def _access(encoding: Encoding) -> int:
 
 
 _ACCESSES: Final = frozenset(_access(encoding) | _IS_READ for encoding in _READS) | frozenset(
-    _access(encoding) for encoding in (*_WRITES, sysregs.SCTLR_EL1, sysregs.CPACR_EL1)
+    _access(encoding)
+    for encoding in (*_WRITES, sysregs.SCTLR_EL1, sysregs.TCR_EL1, sysregs.CPACR_EL1)
 )
 _OF_FEATURES: Final = frozenset(map(_access, CONTROLS))
