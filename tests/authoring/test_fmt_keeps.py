@@ -136,8 +136,9 @@ def test_a_formatter_that_errs_is_found_out(
 
 def test_the_order_of_a_matrix_is_part_of_the_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
     """It orders the cases and makes their ids; as YAML both mappings are the same."""
-    before = f"{SMALL}matrix: {{a: [1, 2], b: [3, 4]}}\n"
-    after = f"{SMALL}matrix: {{b: [3, 4], a: [1, 2]}}\n"
+    uses = f"{SMALL}before: [set: {{x1: '${{a}}', x2: '${{b}}'}}]\n"
+    before = f"{uses}matrix: {{a: [1, 2], b: [3, 4]}}\n"
+    after = f"{uses}matrix: {{b: [3, 4], a: [1, 2]}}\n"
     monkeypatch.setattr(formatting, "written", lambda document: after)
     with pytest.raises(MeaningChanged, match="the cases are not the same"):
         formatted(before, NOWHERE)
