@@ -25,6 +25,12 @@ _NOT_IN_C = {
     "what-a-new-vm-refuses",
     "vgic-line-of-a-high-vcpu",
     "every-interrupt-by-every-way",
+    "access-flag-set-by-the-cpu",
+    "at-of-a-page-not-accessed",
+    "page-faults-holes",
+    "page-faults-logged",
+    "page-faults-readonly",
+    "page-faults-userfaultfd",
 }
 """Shipped scenarios with what no program in C has."""
 _ALL = sorted((ROOT / "scenarios").rglob("*.vcpu.yaml"))
