@@ -25,6 +25,13 @@ _NOT_IN_C = {
     "what-a-new-vm-refuses",
     "vgic-line-of-a-high-vcpu",
     "every-interrupt-by-every-way",
+    "access-flag-set-by-the-cpu",
+    "at-of-a-page-not-accessed",
+    "page-faults-holes",
+    "page-faults-logged",
+    "page-faults-readonly",
+    "page-faults-userfaultfd",
+    "timers-whose-counters-move",
 }
 """Shipped scenarios with what no program in C has."""
 _ALL = sorted((ROOT / "scenarios").rglob("*.vcpu.yaml"))

@@ -232,6 +232,22 @@ static struct memslot {
 
 static int nr_memslots;
 
+/* The VMM's memory of a slot, in huge pages where it is large and the host has them */
+static uint8_t *map_memory(uint64_t size)
+{
+	uint64_t huge = 2 << 20, spare = size >= 8 * huge ? huge : 0;
+	uint8_t *host = mmap(NULL, size + spare, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (host == MAP_FAILED)
+		refused("mmap of guest memory");
+	if (spare) {
+		host += -(uintptr_t)host % huge;
+		madvise(host, size, MADV_HUGEPAGE);
+	}
+	return host;
+}
+
 static void add_memslot(uint64_t base, uint64_t size, uint32_t flags)
 {
 	struct memslot *slot = &memslots[nr_memslots];
@@ -244,9 +260,7 @@ static void add_memslot(uint64_t base, uint64_t size, uint32_t flags)
 
 	slot->base = base;
 	slot->size = size;
-	slot->host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (slot->host == MAP_FAILED)
-		refused("mmap of guest memory");
+	slot->host = map_memory(size);
 	region.userspace_addr = (uintptr_t)slot->host;
 	must_ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
 	nr_memslots++;

@@ -144,6 +144,12 @@ static void __attribute__((noreturn)) pass(void)
 	ksft_finished();
 }
 
+/* KVM did not do what it was asked to */
+static void __attribute__((noreturn)) refused(const char *what)
+{
+	fail("%s: %s", what, strerror(errno));
+}
+
 static uint64_t get_reg(uint64_t id)
 {
 	uint64_t value = 0;
@@ -166,14 +172,29 @@ static struct memslot {
 
 static int nr_memslots;
 
+/* The VMM's memory of a slot, in huge pages where it is large and the host has them */
+static uint8_t *map_memory(uint64_t size)
+{
+	uint64_t huge = 2 << 20, spare = size >= 8 * huge ? huge : 0;
+	uint8_t *host = mmap(NULL, size + spare, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (host == MAP_FAILED)
+		refused("mmap of guest memory");
+	if (spare) {
+		host += -(uintptr_t)host % huge;
+		madvise(host, size, MADV_HUGEPAGE);
+	}
+	return host;
+}
+
 static void add_memslot(uint64_t base, uint64_t size, uint32_t flags)
 {
 	struct memslot *slot = &memslots[nr_memslots];
 
 	slot->base = base;
 	slot->size = size;
-	slot->host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	TEST_ASSERT(slot->host != MAP_FAILED, "mmap of guest memory");
+	slot->host = map_memory(size);
 	vm_set_user_memory_region(vm, nr_memslots, flags, base, size, slot->host);
 	nr_memslots++;
 }

@@ -17,6 +17,11 @@ from vcpu_scenario.machine.errors import NotModelled
 
 _PAR_F: Final = 1
 _PAR_RES1: Final = 1 << 11
+_OF_EL0: Final = 1 << 6
+_TO_WRITE: Final = 1 << 5
+"""Whose access AT translates, and which."""
+_READONLY: Final = 1 << 7
+"""AP[2] of a descriptor."""
 _S1E1R: Final = 0xD508_7800
 
 
@@ -42,8 +47,9 @@ def finish(cpu: Hardware, word: int) -> int | None:
         slot = cpu.stage2.slot_at(found.at)
         if slot is None or not slot.maps(found.at):
             return table_walk_abort(cpu, esr.EC_DABT_CUR, va, found.at)
-        if word & ~31 != _S1E1R:
-            raise NotModelled("AT, but for S1E1R, of a page whose access flag the CPU is to set")
+        readonly = cpu.stage2.word(found.at) & _READONLY
+        if word & _OF_EL0 or (word & _TO_WRITE and readonly):
+            raise NotModelled("AT of what may not be accessed, with TCR_EL1.HA (FEAT_HAFDBS)")
         cpu.hsr = 0
         return set_access_flag(cpu, esr.EC_DABT_CUR, va, found)
     cpu.write_sys(sysregs.PAR_EL1, _PAR_RES1 | (found or 0) << 1 | _PAR_F)
