@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from vcpu_scenario.case import Case
 from vcpu_scenario.ioctls import Ask, GetRegister
 from vcpu_scenario.kernels.extensions import extension
