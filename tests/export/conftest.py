@@ -32,6 +32,14 @@ _NOT_IN_C = {
     "page-faults-readonly",
     "page-faults-userfaultfd",
     "timers-whose-counters-move",
+    "what-a-vmm-asks-first",
+    "ioctls-that-arm64-has-not",
+    "state-and-events-read-back",
+    "run-before-it-is-initialised",
+    "vcpu-used-before-it-is-initialised",
+    "device-addresses-by-the-old-ioctl",
+    "by-their-ids",
+    "doorbells-added-later",
 }
 """Shipped scenarios with what no program in C has."""
 _ALL = sorted((ROOT / "scenarios").rglob("*.vcpu.yaml"))

@@ -116,7 +116,7 @@ _WORDS: Final[Mapping[str, tuple[str, Callable[[Node, Reader], Ask], Callable[[A
     "get_mp_state": (
         plainioctls.GET_MP_STATE,
         lambda node, reader: Ask(plainioctls.GET_MP_STATE, 0, MP_STATES.get(reader.text(node))),
-        lambda action: MP_WORDS.get(action.value),
+        lambda action: None if action.value is None else MP_WORDS.get(action.value),
     ),
     "get_vcpu_events": (plainioctls.GET_VCPU_EVENTS, _read_events, _write_events),
     "preferred_target": (

@@ -125,6 +125,7 @@ class Behaviour:
     icc_undefined_without_gic: bool = False
     # vGIC.
     device_addr_of_gicv2_alone: bool = False
+    irqchip_wants_gicv2_first: bool = False
     vgic_sgi_sources_in_turn: bool = False
     vgic_lr_state_separate: bool = False
     vgic_groups_writable: bool = False

@@ -110,10 +110,11 @@ def extension(kernel: Kernel, cap: int) -> int | None:
     if not parse_range(_ASKED).matches(plain):
         return 1 if name in _OLD and parse_range(f"<{_ASKED[:4]}").matches(plain) else None
     if (rule := _BY_RULE.get(name)) is not None:
-        return rule[1 + (rule[0] in kernel.rules)]
+        told_by, without, value = rule
+        return value if told_by in kernel.rules else without
     if name in _SINCE:
-        last, first, value = _SINCE[name]
+        last, first, given = _SINCE[name]
         if parse_range(f">={first}").matches(plain):
-            return value
+            return given
         return 0 if parse_range(f"<={last}").matches(plain) else None
     return _SAME.get(name, 0)

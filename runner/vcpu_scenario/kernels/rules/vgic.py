@@ -88,6 +88,16 @@ VGIC: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        "irqchip_wants_gicv2_first",
+        (">=6.1",),
+        "KVM_CREATE_IRQCHIP on a host without GICv2 is ENODEV in a VM that has a GICv3 as well; "
+        "before, EEXIST there",
+        recorded(
+            "Debian's 5.10, 6.1, 6.12, 6.16, 6.17 and 7.2, KVM_CREATE_IRQCHIP; nothing between "
+            "5.10 and 6.1 was looked at"
+        ),
+    ),
+    Rule(
         "vgic_redistributor_one_region",
         (">=5.4",),
         "a redistributor is one region of 128 KiB; before, an access across its two frames left "

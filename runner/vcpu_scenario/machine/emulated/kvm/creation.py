@@ -56,7 +56,9 @@ def check_vcpu(vcpu: Vcpu, number: int) -> None:
 
 def create_irqchip(vcpu: Vcpu) -> None:
     """``kvm_vgic_create`` of a vGICv2, which only a host with a GICv2 has."""
-    raise KvmError(EEXIST if isinstance(vcpu.gic, VgicV2) else ENODEV, "KVM_CREATE_IRQCHIP")
+    there = vcpu.vm.vgic is not None and not vcpu.behaviour.irqchip_wants_gicv2_first
+    raised = EEXIST if there or isinstance(vcpu.gic, VgicV2) else ENODEV
+    raise KvmError(raised, "KVM_CREATE_IRQCHIP")
 
 
 def set_counter_offset(vcpu: Vcpu, asked: SetCounterOffset) -> None:
