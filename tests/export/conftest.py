@@ -16,6 +16,7 @@ from vcpu_scenario.language.model import Scenario
 ROOT = Path(__file__).parents[2]
 _NOT_IN_C = {
     "a-signal-is-pending",
+    "cfi-flash",
     "vcpu-init-again",
     "power-off-at-a-reset",
     "firmware",
