@@ -38,7 +38,6 @@ NOT_ANSWERED: Final = {
 """Packets by how they begin."""
 
 ENDS: Final = {
-    ("g", "pstates"): "not modelled: an illegal exception return",
     ("g", "wild-el0-a32"): "not modelled: AArch32",
     ("wfi", "steps"): "not modelled: an armed timer",
     ("wfi", "bp1"): "not modelled: an armed timer",

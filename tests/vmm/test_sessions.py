@@ -25,7 +25,6 @@ OF_THE_HOST: Final = {
 """(guest, register, recorded value) of what is no matter of KVM's."""
 
 ENDS: Final = {
-    ("g", "pstates"): "not modelled: an illegal exception return",
     ("g", "limits"): "no memslot: a breakpoint in a device",
     ("g", "wild-el2"): "KVM_SET_ONE_REG refuses PSTATE, and QEMU takes no notice",
     ("g", "wild-a32"): "not modelled: AArch32",

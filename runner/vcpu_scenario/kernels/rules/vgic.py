@@ -256,7 +256,7 @@ VGIC: Final[tuple[Rule, ...]] = (
         (">=5.17",),
         "a first KVM_RUN that is refused is in no trace: it fails before kvm_arch_vcpu_ioctl_run, "
         "whose return kvm_userspace_exit tells",
-        recorded("Debian's 5.10 against 6.12 and 7.2, traces of a GICv3 without redistributors"),
+        source("kvm_vcpu_ioctl asks kvm_arch_vcpu_run_pid_change first, and so do traces of 6.12"),
         (
             Commit(
                 "b5aa368abfbf",

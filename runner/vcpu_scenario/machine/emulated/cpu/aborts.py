@@ -19,6 +19,7 @@ _PAGE_OFFSET: Final = 0xFFF
 _HALF: Final = 8
 _DATA_ABORT: Final = esr.EC_DABT_LOW << esr.EC_SHIFT | esr.IL
 _FETCH_ABORT: Final = esr.EC_IABT_LOW << esr.EC_SHIFT | esr.IL
+_ADDRESSES: Final = (1 << 64) - 1
 _S1PTW: Final = 1 << 7
 _PXN: Final = 53
 _UXN: Final = 54
@@ -118,6 +119,12 @@ def fetched_on(cpu: Hardware, address: int) -> bool:
     """Whether Unicorn has fetched the rest of a misaligned word from the next page, which faults.
     The hardware takes the fault of the first page alone."""
     return bool(cpu.pc & 3) and not address & _PAGE_OFFSET
+
+
+def fetched_below(cpu: Hardware, address: int) -> bool:
+    """Whether Unicorn has asked for the page below that of pc, as it does too where a step pends
+    at the start of one."""
+    return not cpu.pc & _PAGE_OFFSET and address == cpu.pc - 1 - _PAGE_OFFSET & _ADDRESSES
 
 
 def fetch_abort_at(cpu: Hardware, ipa: int) -> int | None:

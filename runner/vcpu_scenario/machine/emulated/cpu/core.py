@@ -304,11 +304,9 @@ class Cpu(Hardware):
         va = self.vaddress.value
         if exception not in _DATA_ABORTS and aborts.fetched_on(self, va):
             return misaligned(self)
-        if exception not in _DATA_ABORTS and va < self.pc and self.step_due:
-            # Where a step pends at the start of a page Unicorn asks for the page below too.
+        if exception not in _DATA_ABORTS and aborts.fetched_below(self, va) and self.step_due:
             return native.pending_step(self)
-        if exception not in _DATA_ABORTS and not self.step_due and self.debug.breaks:
-            # QEMU looks for breakpoints before it fetches.
+        if exception not in _DATA_ABORTS and self._breaks:
             return native.breakpoint_at(self)
         if self.mmu_on:
             translated = self.hsr & _FAULT_STATUS < _EXTERNAL
@@ -323,6 +321,14 @@ class Cpu(Hardware):
             va = aborts.first_half(self, self.word_at_pc(), va)
         self.take_to_el1(self.hsr, va)
         return None
+
+    @property
+    def _breaks(self) -> bool:
+        """A breakpoint comes before what is wrong with the fetch: QEMU looks for it first."""
+        return not self.step_due and self.debug.breaks
+
+    def _fetch_abort(self) -> int | None:
+        return native.breakpoint_at(self) if self._breaks else aborts.fetch_abort(self)
 
     def _stopped(self) -> int | None:
         """emu_start came back without an exception: a watchpoint stopped it, a trap of SIMD&FP,
@@ -349,7 +355,7 @@ _ON_STATUS: Final = {
     uc.UC_ERR_WRITE_UNMAPPED: aborts.data_abort,
     uc.UC_ERR_READ_PROT: aborts.data_abort,
     uc.UC_ERR_WRITE_PROT: aborts.data_abort,
-    uc.UC_ERR_FETCH_UNMAPPED: aborts.fetch_abort,
-    uc.UC_ERR_FETCH_PROT: aborts.fetch_abort,
+    uc.UC_ERR_FETCH_UNMAPPED: Cpu._fetch_abort,
+    uc.UC_ERR_FETCH_PROT: Cpu._fetch_abort,
     uc.UC_ERR_INSN_INVALID: native.invalid,
 }

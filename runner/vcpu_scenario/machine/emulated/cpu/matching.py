@@ -3,13 +3,10 @@ linked to a context or not."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.machine.emulated.cpu.hardware import MDCR_TDE, Hardware
-
-if TYPE_CHECKING:
-    from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters
 
 LINKED_ADDRESS: Final = 1
 """DBGBCR_EL1.BT: linked, and matches an address, as does what is below it."""
@@ -24,12 +21,22 @@ _UPPER_HALF: Final = 0xC
 """DBGBCR_EL1.BAS: of a word, which no instruction of A64 begins with."""
 
 
+class Breakpoints(Protocol):
+    """DBGBCR and DBGBVR, one entry a slot."""
+
+    @property
+    def bcr(self) -> tuple[int, ...]: ...
+
+    @property
+    def bvr(self) -> tuple[int, ...]: ...
+
+
 def takes_debug_exceptions(cpu: Hardware) -> bool:
     """Whether breakpoints and watchpoints are on where the guest is."""
     return bool(cpu.mdscr & MDE and (cpu.mdcr & MDCR_TDE or cpu.takes_debug_exceptions))
 
 
-def breaks(cpu: Hardware, registers: DebugRegisters) -> bool:
+def breaks(cpu: Hardware, registers: Breakpoints) -> bool:
     """Whether a breakpoint is hit at pc."""
     level = 1 if cpu.current_el else 2
     return takes_debug_exceptions(cpu) and any(
@@ -44,7 +51,7 @@ def breaks(cpu: Hardware, registers: DebugRegisters) -> bool:
     )
 
 
-def linked_matches(cpu: Hardware, registers: DebugRegisters, linked: int) -> bool:
+def linked_matches(cpu: Hardware, registers: Breakpoints, linked: int) -> bool:
     """Whether the breakpoint that another one or a watchpoint is linked to is for the context that
     runs."""
     if linked not in _CONTEXT_BREAKPOINTS:

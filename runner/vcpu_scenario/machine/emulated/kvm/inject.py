@@ -48,7 +48,7 @@ def take(vcpu: Vcpu, exception: PendingException) -> None:
     cpu, behaviour = vcpu.cpu, vcpu.behaviour
     spsr = cpu.spsr_el1.value
     # What the VMM wrote is KVM's until the vCPU runs, with bits that the CPU has not.
-    old = vcpu.unloaded.pop(_PSTATE, cpu.pstate)
+    old = cpu.pstate | vcpu.unloaded.pop(_PSTATE, 0) & ~SS
     cpu.take_to_el1(exception.syndrome, exception.far, exception.offset)
     cpu.spsr_el1.value = spsr if behaviour.injected_spsr_lost else old
     # KVM keeps the condition flags; the hardware's own exceptions here do not.
