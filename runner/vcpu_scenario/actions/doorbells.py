@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, fields, number, of
@@ -69,20 +69,28 @@ def _places(description: str, *required: str, **more: Any) -> dict[str, Any]:
 
 
 def _of_ioeventfd(
-    record: type[_Doorbell], key: str, description: str, method: str, said: str
+    record: type[_Doorbell],
+    key: str,
+    description: str,
+    said: str,
+    perform: Callable[[Machine, Ioeventfd], None],
 ) -> Kind[_Doorbell]:
     return Kind(
         record,
         schema={key: _places(description)},
         read=lambda _, node, reader: [record(*_where(dict(reader.entries(node)), reader))],
         write=lambda action: {key: _entry(action)},
-        perform=lambda machine, action: getattr(machine, method)(_ioeventfd(action)),
+        perform=lambda machine, action: perform(machine, _ioeventfd(action)),
         words=lambda action, name: f"{said} {name(action.addr)} len {action.len}",
     )
 
 
 def _of_zone(
-    record: type[_Zone], key: str, description: str, method: str, said: str
+    record: type[_Zone],
+    key: str,
+    description: str,
+    said: str,
+    perform: Callable[[Machine, _Zone], None],
 ) -> Kind[_Zone]:
     def read(_: str, node: Node, reader: Reader) -> Iterable[_Zone]:
         asked = dict(reader.entries(node))
@@ -96,7 +104,7 @@ def _of_zone(
         schema={key: fields(description, ["at", "size"], **keys)},
         read=read,
         write=lambda action: {key: {"at": action.addr, "size": action.size}},
-        perform=lambda machine, action: getattr(machine, method)(action.addr, action.size),
+        perform=perform,
         words=lambda action, name: f"{said} {name(action.addr)}+{action.size:#x}",
     )
 
@@ -106,15 +114,15 @@ KINDS: Final = (
         AddIoeventfd,
         "add_ioeventfd",
         "KVM_IOEVENTFD, beside those among the devices.",
-        "add_ioeventfd",
         "KVM_IOEVENTFD",
+        lambda machine, ioeventfd: machine.ioeventfds.add(ioeventfd),
     ),
     _of_ioeventfd(
         RemoveIoeventfd,
         "remove_ioeventfd",
         "KVM_IOEVENTFD with KVM_IOEVENTFD_FLAG_DEASSIGN, with what it was set up with.",
-        "remove_ioeventfd",
         "KVM_IOEVENTFD deassign",
+        lambda machine, ioeventfd: machine.ioeventfds.remove(ioeventfd),
     ),
     Kind(
         ReadIoeventfd,
@@ -134,14 +142,14 @@ KINDS: Final = (
         AddCoalescedZone,
         "add_coalesced",
         "KVM_REGISTER_COALESCED_MMIO, beside the zones among the devices.",
-        "add_coalesced_zone",
         "KVM_REGISTER_COALESCED_MMIO",
+        lambda machine, zone: machine.zones.add(zone.addr, zone.size),
     ),
     _of_zone(
         RemoveCoalescedZone,
         "remove_coalesced",
         "KVM_UNREGISTER_COALESCED_MMIO of the zones that hold this range.",
-        "remove_coalesced_zone",
         "KVM_UNREGISTER_COALESCED_MMIO",
+        lambda machine, zone: machine.zones.remove(zone.addr, zone.size),
     ),
 )
