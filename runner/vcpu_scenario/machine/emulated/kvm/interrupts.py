@@ -96,6 +96,7 @@ def features(behaviour: Behaviour, nr_irqs: int = NR_IRQS) -> VgicFeatures:
         typer2_is_settled=behaviour.vgic_typer2_settled,
         lpi_registers=behaviour.vgic_revision_3,
         lpis_by_number=behaviour.vgic_lpis_by_number,
+        disabling_drops_pending=behaviour.vgic_lpis_dropped,
         movall_moves_every=behaviour.its_movall_moves_every,
         its_caches_apart=behaviour.its_caches_apart,
         its_clears_entries=behaviour.its_clears_entries,

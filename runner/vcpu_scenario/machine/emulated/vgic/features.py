@@ -67,6 +67,8 @@ class VgicFeatures:
     lpis_by_number: bool = True
     """KVM meets LPIs in the order of their INTIDs, no longer as they were made, and queues those of
     other vCPUs as well where one enables LPIs."""
+    disabling_drops_pending: bool = True
+    """LPIs that are pending where a vCPU has them disabled are so no more."""
     movall_moves_every: bool = True
     """MOVALL moves the LPIs of every vCPU, not only those of the first that it names."""
     its_caches_apart: bool = True
