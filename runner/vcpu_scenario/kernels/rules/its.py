@@ -58,11 +58,11 @@ ITS: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "vgic_lpis_dropped",
-        ("6.12", ">=7.2"),
-        "LPIs that are pending where GICR_CTLR.EnableLPIs becomes 0 are so no more (in late 6.12.y "
-        "and 7.2.y); before, whatever looked at one again brought it to that vCPU all the same",
+        ("6.1", "6.12", ">=7.2"),
+        "LPIs that are pending where GICR_CTLR.EnableLPIs becomes 0 are so no more (in late 6.1.y, "
+        "6.12.y and 7.2.y); before, whatever looked at one again brought it to that vCPU all the same",
         recorded(
-            "Debian's 5.10.223, 6.1.192, 6.16.12 and 6.17.13 against 6.12.118 and 7.2.13; nothing "
+            "Debian's 5.10.223, 6.16.12 and 6.17.13 against 6.1.192, 6.12.118 and 7.2.13; nothing "
             "between 6.17 and 7.2 was looked at"
         ),
     ),
