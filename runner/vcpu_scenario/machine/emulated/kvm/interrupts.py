@@ -98,6 +98,7 @@ def features(behaviour: Behaviour, nr_irqs: int = NR_IRQS) -> VgicFeatures:
         lpis_by_number=behaviour.vgic_lpis_by_number,
         disabling_drops_pending=behaviour.vgic_lpis_dropped,
         movall_moves_every=behaviour.its_movall_moves_every,
+        its_saves_what_it_can=behaviour.its_saves_what_it_can,
         its_caches_apart=behaviour.its_caches_apart,
         its_clears_entries=behaviour.its_clears_entries,
         its_tables_checked=behaviour.its_tables_checked,
