@@ -7,6 +7,7 @@ from errno import EBADF, EFAULT, EINVAL, ENODEV
 from struct import pack
 
 import pytest
+from vcpu_scenario import InvalidScenario, loads
 from vcpu_scenario.case import Gic, Memslot
 from vcpu_scenario.ioctls import CreateDevice, GetItsAttr, SetItsAttr, SignalMsi
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
@@ -119,12 +120,17 @@ def test_a_read_only_table_cannot_be_saved(machine: EmulatedMachine) -> None:
     assert refused.value.errno == EFAULT
 
 
-def test_events_of_no_collection_are_not_saved_but_named(machine: EmulatedMachine) -> None:
+def test_events_of_no_collection_that_stop_the_host_are_named() -> None:
+    machine = create("6.1")
+    machine.set_user_memory_region(Memslot(0x4000_0000, 0x10_0000))
+    machine.vcpu_init(("psci_0_2",))
+    machine.create_gic(Gic(3, 0x0800_0000, redist=0x080A_0000))
     set_up(machine)
     send(machine, (MAPD, 4, VALID | 0x4004_0000), (MAPC, 0, VALID), (MAPTI, 8192 << 32, 0))
     send(machine, (MAPC, 0, 0))
     with pytest.raises(NotModelled, match="an event of no collection"):
         machine.set_its_attr(SetItsAttr(CTRL, SAVE))
+    machine.close()
 
 
 def test_an_its_before_5_10_is_named() -> None:
@@ -169,3 +175,17 @@ def test_gicr_invlpir_reads_the_configuration_again(machine: EmulatedMachine) ->
     assert [irq.intid for irq in gic.ap_list] == [8192]
     with pytest.raises(NotModelled, match="GICR_INVLPIR of an interrupt that is no LPI, 40"):
         machine.set_vgic_attr(REDIST, 0xA0, 40)
+
+
+@pytest.mark.parametrize("where", ["{gsi: 8}", "{gsi: 8, pin: 1, msi: {address: 0, data: 0}}"])
+def test_a_gsi_leads_to_a_pin_or_to_an_msi(where: str) -> None:
+    text = f"""
+title: a route
+guest: {{at: 0x40000000, words: [0xd42000e0]}}
+debug: {{software_breakpoints: true}}
+before: [gsi_routing: [{where}]]
+expect:
+  - exits: [debug: {{brk: 0x40000000, imm: 7}}]
+"""
+    with pytest.raises(InvalidScenario, match="a gsi leads to one place"):
+        loads(text)
