@@ -49,7 +49,14 @@ def _read_routing(key: str, node: Node, reader: Reader) -> Iterable[SetGsiRoutin
     for item in reader.items(node):
         asked = dict(reader.entries(item))
         gsi = reader.number(asked["gsi"], low=0, high=_WORD) if "gsi" in asked else 0
-        if "msi" in asked:
+        if ("msi" in asked) is ("pin" in asked):
+            reader.complain(
+                "a gsi leads to one place",
+                item,
+                found=", ".join(key for key in ("pin", "msi") if key in asked) or "none",
+                expected="pin or msi",
+            )
+        elif "msi" in asked:
             msis.append((gsi, *read_msi(dict(reader.entries(asked["msi"])), reader)))
         elif "pin" in asked:
             pins.append((gsi, reader.number(asked["pin"], low=0, high=_WORD)))
@@ -110,7 +117,6 @@ KINDS: Final = (
                     "type": "object",
                     "additionalProperties": False,
                     "required": ["gsi"],
-                    "oneOf": [{"required": ["pin"]}, {"required": ["msi"]}],
                     "properties": {
                         "gsi": number("gsi, which an irqfd names."),
                         "pin": number("irqchip.pin: the SPI less 32."),

@@ -157,7 +157,9 @@ class Behaviour:
     its_tables_checked: bool = False
     its_targets_by_number: bool = False
     vgic_lpis_by_number: bool = False
+    vgic_lpis_dropped: bool = False
     its_movall_moves_every: bool = False
+    its_saves_what_it_can: bool = False
     its_caches_apart: bool = False
     its_clears_entries: bool = False
     its_control_checked: bool = False

@@ -57,16 +57,41 @@ ITS: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        "vgic_lpis_dropped",
+        ("6.1", "6.12", ">=7.2"),
+        "LPIs that are pending where GICR_CTLR.EnableLPIs becomes 0 are so no more (in late 6.1.y, "
+        "6.12.y and 7.2.y); before, what looked at one again brought it to that vCPU all the same",
+        recorded(
+            "Debian's 5.10.223, 6.16.12 and 6.17.13 against 6.1.192, 6.12.118 and 7.2.13; nothing "
+            "between 6.17 and 7.2 was looked at"
+        ),
+    ),
+    Rule(
         "its_movall_moves_every",
-        (">=6.10",),
-        "MOVALL moves the LPIs of every vCPU, not only those of the one that it names first",
-        recorded("Debian's 6.1.192 against 6.12.118"),
+        (">=6.10 <6.12", ">=6.13 <7.2"),
+        "MOVALL moves the LPIs of every vCPU, not only those of the one that it names first (late "
+        "6.12.y and 7.2.y have the repair)",
+        recorded(
+            "Debian's 6.16.12 and 6.17.13 against 6.1.192, 6.12.118 and 7.2.13; nothing between "
+            "6.17 and 7.2 was looked at"
+        ),
         (
             Commit(
                 "11f4f8f3e6e0",
                 "KVM: arm64: vgic-its: Walk LPI xarray in vgic_its_cmd_handle_movall()",
                 "6.10",
             ),
+        ),
+    ),
+    Rule(
+        "its_saves_what_it_can",
+        ("6.12", ">=7.2"),
+        "tables are saved without a device that its table has no room for, once EINVAL, and an "
+        "event of no collection as an empty entry; a GITS_BASER of another value forgets what the "
+        "table had, before only one without the valid bit (in late 6.12.y and 7.2.y)",
+        recorded(
+            "Debian's 5.10.223, 6.16.12 and 6.17.13 against 6.12.118 and 7.2.13; nothing between "
+            "6.17 and 7.2 was looked at"
         ),
     ),
     Rule(

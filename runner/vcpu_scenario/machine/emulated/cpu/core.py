@@ -21,7 +21,8 @@ from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import aborts, features, illegal, native, uc
 from vcpu_scenario.machine.emulated.cpu.alignment import Alignment, misaligned
-from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters, DebugUnit
+from vcpu_scenario.machine.emulated.cpu.debugregisters import DebugRegisters
+from vcpu_scenario.machine.emulated.cpu.debugunit import DebugUnit
 from vcpu_scenario.machine.emulated.cpu.hardware import (
     EXIT_IRQ,
     HCR_LINES,

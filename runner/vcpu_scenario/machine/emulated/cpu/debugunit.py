@@ -18,34 +18,21 @@ from typing import Final
 
 from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.machine.emulated.cpu import decode, matching, uc
+from vcpu_scenario.machine.emulated.cpu.debugregisters import (
+    BREAKPOINTS,
+    DebugRegisters,
+)
 from vcpu_scenario.machine.emulated.cpu.hardware import HCR_TVM, Hardware
 from vcpu_scenario.machine.emulated.cpu.walk import translate
 
-BREAKPOINTS: Final = 6
-WATCHPOINTS: Final = 4
-
 _LINKED: Final = 1 << 20
 _TRAMPOLINE: Final = 1 << 40
-_PA_RANGE, _PA_OF_48_BITS = 0xF, 5
 """Behind the guest's physical address space: no memslot can be there."""
+_PA_RANGE, _PA_OF_48_BITS = 0xF, 5
 _MSR_DEBUG: Final = 0xD5100000
 _HVC: Final = 0xD4000002
 _EL1H_MASKED: Final = 0x3C5
 _LARGEST_ACCESS: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class DebugRegisters:
-    """Values of DBGBCR, DBGBVR, DBGWCR and DBGWVR, one entry a slot."""
-
-    bcr: tuple[int, ...] = (0,) * BREAKPOINTS
-    bvr: tuple[int, ...] = (0,) * BREAKPOINTS
-    wcr: tuple[int, ...] = (0,) * WATCHPOINTS
-    wvr: tuple[int, ...] = (0,) * WATCHPOINTS
-
-    @property
-    def breakpoints(self) -> tuple[int, ...]:
-        return self.bcr + self.bvr
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def end_of_interrupt(cpuif: CpuInterface, group: int, value: int) -> None:
     elif (
         lr.group == group
         and lr.priority & cpuif.group_priority_mask(group) == dropped
-        and not cpuif.eoi_mode
+        and (intid >= _FIRST_LPI or not cpuif.eoi_mode)
     ):
         lr.active = False
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
-from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters
+from vcpu_scenario.machine.emulated.cpu.debugregisters import DebugRegisters
 from vcpu_scenario.machine.emulated.cpu.sysreghook import FPEN, SCTLR_A
 
 _BESIDE_UNICORN: Final = (

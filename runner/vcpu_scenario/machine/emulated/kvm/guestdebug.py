@@ -11,7 +11,7 @@ from errno import EINVAL
 from typing import NamedTuple
 
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.emulated.cpu.debugunit import (
+from vcpu_scenario.machine.emulated.cpu.debugregisters import (
     BREAKPOINTS,
     WATCHPOINTS,
     DebugRegisters,

@@ -13,7 +13,7 @@ from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
-from vcpu_scenario.machine.emulated.cpu.debugunit import DebugRegisters
+from vcpu_scenario.machine.emulated.cpu.debugregisters import DebugRegisters
 from vcpu_scenario.machine.emulated.kvm.pmu import Pmu
 from vcpu_scenario.machine.emulated.kvm.slots import Memslots, ipa_limit
 from vcpu_scenario.machine.emulated.kvm.vm import AFFINITY, Vm, mpidr_of

@@ -290,6 +290,8 @@ class Interrupts:
     def _fold(self, lr: ListRegister) -> None:
         irq = self.irq(lr.intid)
         irq.on_lr = False
+        if irq.intid >= FIRST_LPI and self.features.lr_overflow:
+            lr.active = False  # an LPI has no active state, of which KVM once knew nothing
         deactivated = irq.active and not lr.active
         irq.active = lr.active
         has_source = self._sgis_have_sources and irq.is_sgi

@@ -67,8 +67,13 @@ class VgicFeatures:
     lpis_by_number: bool = True
     """KVM meets LPIs in the order of their INTIDs, no longer as they were made, and queues those of
     other vCPUs as well where one enables LPIs."""
+    disabling_drops_pending: bool = True
+    """LPIs that are pending where a vCPU has them disabled are so no more."""
     movall_moves_every: bool = True
     """MOVALL moves the LPIs of every vCPU, not only those of the first that it names."""
+    its_saves_what_it_can: bool = True
+    """Devices out of reach and events of no collection do not keep tables from being saved, and a
+    ``GITS_BASER`` of another value forgets what the table had."""
     its_caches_apart: bool = True
     """Each ITS has a cache of translations without a limit, for its own commands to invalidate;
     once there was one for all, of 16 translations for each vCPU."""

@@ -122,6 +122,7 @@ def disable(gic: Interrupts) -> None:
     gic.ap_list = [irq for irq in gic.ap_list if irq.intid < FIRST_LPI]
     for irq in gone:
         irq.queued = False
+        irq.pending_latch &= not gic.features.disabling_drops_pending
         gic.distributor.release(irq)
 
 

@@ -125,12 +125,14 @@ def _write_baser(its: Its, at: int, value: int) -> None:
     value &= ~(_READ_ONLY | 3 << 8 | (INDIRECT if at else 0))
     value |= 7 << 48 | _PAGES_OF_64K | (COLLECTIONS if at else DEVICES)
     value = sanitised(value, its.features, _INNER, _OUTER)
+    changed = value != _read_baser(its, at)
     if at:
         its.collection_table = value
     else:
         its.device_table = value
-    if not value & VALID:
+    if changed if its.features.its_saves_what_it_can else not value & VALID:
         (its.forget_collections if at else its.forget_devices)()
+        its.invalidate()
 
 
 _REGISTERS: Final = (

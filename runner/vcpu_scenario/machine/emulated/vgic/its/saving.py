@@ -42,9 +42,14 @@ def save(its: Its) -> None:
 
 def _save_devices(its: Its) -> None:
     its.devices = dict(sorted(its.devices.items()))
-    numbers = [*its.devices]
-    for device, following in zip_longest(its.devices.values(), numbers[1:]):
-        at = entry_at(its.memory, its.device_table, device.id)
+    places = {number: entry_at(its.memory, its.device_table, number) for number in its.devices}
+    numbers = [
+        number
+        for number, at in places.items()
+        if at is not None or not its.features.its_saves_what_it_can
+    ]
+    for number, following in zip_longest(numbers, numbers[1:]):
+        device, at = its.devices[number], places[number]
         if at is None:
             raise Refused(EINVAL)
         _save_events(its, device)
@@ -56,10 +61,13 @@ def _save_events(its: Its, device: Device) -> None:
     device.events = dict(sorted(device.events.items()))
     numbers = [*device.events]
     for event, following in zip_longest(device.events.values(), numbers[1:]):
-        if event.collection is None:
-            raise NotModelled("tables of an ITS that are saved with an event of no collection")
         step = 0 if following is None else min(following - event.id, _FARTHEST_EVENT)
-        entry = step << 48 | event.irq.intid << 16 | event.collection.id
+        if event.collection is not None:
+            entry = step << 48 | event.irq.intid << 16 | event.collection.id
+        elif its.features.its_saves_what_it_can:
+            entry = 0
+        else:
+            raise NotModelled("tables of an ITS that are saved with an event of no collection")
         _write(its, device.entry_of(event.id), entry)
 
 
@@ -152,6 +160,9 @@ def _restore_device(its: Its, number: int, entry: int) -> int:
         raise NotModelled(f"the device {number:#x} of an ITS that is restored and was there")
     table = (entry >> 5 & (1 << 44) - 1) << 8
     device = its.devices[number] = Device(number, table, (entry & 0x1F) + 1)
+    if device.event_bits > MOST_EVENT_BITS and its.features.its_saves_what_it_can:
+        del its.devices[number]
+        raise Refused(EINVAL)
     if device.event_bits > MOST_EVENT_BITS:
         raise NotModelled(f"a restored device of an ITS with {device.event_bits} bits of events")
     try:
