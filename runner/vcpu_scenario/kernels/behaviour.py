@@ -120,6 +120,7 @@ class Behaviour:
     pmu_flags_plain: bool = False
     pmu_chain_counted: bool = False
     pmu_cycle_overflow_lost: bool = False
+    pmu_overflow_of_any_counter: bool = False
     # The interrupt controller's registers where there is none.
     sgi_undefined_without_gic: bool = False
     icc_undefined_without_gic: bool = False

@@ -57,6 +57,20 @@ PMU: Final[tuple[Rule, ...]] = (
         recorded("Debian's 5.10, 6.1 and 6.12, a guest that counts"),
     ),
     Rule(
+        "pmu_overflow_of_any_counter",
+        ("6.1", "6.12", ">=6.13"),
+        "a counter whose flag and interrupt are set raises the PMU's line whether it is enabled or "
+        "not (late 5.15.y, 6.1.y, 6.6.y and 6.12.y have it); before, only one that is",
+        recorded("Debian's 5.10, 6.1, 6.12, 6.16, 6.17 and 7.2, a guest that sets PMCR_EL0.E"),
+        (
+            Commit(
+                "54bbee190d42",
+                "KVM: arm64: Ignore PMCNTENSET_EL0 while checking for overflow status",
+                "6.13",
+            ),
+        ),
+    ),
+    Rule(
         "pmu_limits_writable",
         (">=6.11",),
         "a VMM may take counters away by PMCR_EL0.N before the vCPU first runs; PMCR_EL0 does "

@@ -270,7 +270,9 @@ class Pmu:
     @property
     def level(self) -> bool:
         """``kvm_pmu_overflow_status``."""
-        pending = self.overflowed & self.enabled & self.interrupts & self.mask
+        pending = self.overflowed & self.interrupts & self.mask
+        if not self._behaviour.pmu_overflow_of_any_counter:
+            pending &= self.enabled
         return self.is_on and bool(pending)
 
     def update(self) -> bool:
