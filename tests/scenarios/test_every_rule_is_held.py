@@ -40,7 +40,7 @@ HELD_BY_SWEEPS: Final = frozenset({"hypercall_bitmaps", "hypercall_bitmap_2"})
 """What the language cannot say: registers that it has no name for. tests/registers holds these to
 what real kernels answered."""
 
-SAY_WHAT_IS_MODELLED: Final = frozenset({"pmu_seen", "reg_masks_seen"})
+SAY_WHAT_IS_MODELLED: Final = frozenset({"pmu_seen", "reg_masks_seen", "its_seen"})
 """Without them a run says that it is not modelled: tests/pmu, tests/machine/test_creation.py."""
 
 SEEN_WITHIN: Final = frozenset({"id_isar3_masked", "id_df2_masked", "id_lsui_masked"})
@@ -53,6 +53,9 @@ BETWEEN_ROWS: Final = {
     "vm_type_ipa_size",
     "vcpu_ids_reset_once",
     "vgic_table_address_52bit",
+    "vgic_lpis_by_number",
+    "its_movall_moves_every",
+    "its_caches_apart",
 }
 """5.17, 5.2, 5.16, 4.20 and 6.10 have them, and are no rows."""
 
