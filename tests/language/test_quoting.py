@@ -51,6 +51,8 @@ def test_a_text_that_needs_quotes_is_shown_with_them(text: str, written: str) ->
         ("-\t\ta: @b\n", "tabs cannot indent, write spaces"),
         ('title: "C:\\path"\n', "in double quotes a backslash starts an escape: write two, or"),
         ('kernels: ">=5.11\n', "close the quote that opens in line 1"),
+        ('a: "of\n  two lines"\nb:\n  |\n    x\n  y\n', "indent entries alike"),
+        ("a: [it's, 'of\n  two']\nc: d\n e: f\n", "a text with `: ` in it"),
         ("a: !!binary b\n", "leave the tag out; a quoted scalar is a string"),
         ("a: b\n c: d\n", "a text with `: ` in it needs quotes; an entry must be indented like"),
     ],

@@ -10,10 +10,11 @@ from vcpu_scenario.kernels.release import Release, parse_range
 
 MODELLED: Final[Mapping[str, tuple[str, ...]]] = {
     "pmu_seen": (">=5.10",),
+    "its_seen": (">=5.10",),
     "reg_masks_seen": ("6.12", "6.16..6.17", "7.2"),
 }
 """By the switch of :class:`~vcpu_scenario.kernels.behaviour.Behaviour`: a vCPU with
-KVM_ARM_VCPU_PMU_V3, and what KVM_ARM_GET_REG_WRITABLE_MASKS gives, as Debian's kernels were
+KVM_ARM_VCPU_PMU_V3, an ITS, and what KVM_ARM_GET_REG_WRITABLE_MASKS gives, as Debian's kernels were
 recorded."""
 
 

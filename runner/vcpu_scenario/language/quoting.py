@@ -7,7 +7,7 @@ and is asked for no more than a hint.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from vcpu_scenario.language.nodes import PARAMETER
@@ -18,6 +18,7 @@ _COLON = re.compile(r"[ ]*:(?:[ ]+|$)")
 _IN_QUOTES = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:''|[^'])*'")
 _VALUE_IN_QUOTES = re.compile(rf"(?<=[ \[{{])(?:{_IN_QUOTES.pattern})")
 _OPEN_QUOTE = re.compile(r"(?:: |- |[\[{,] ?)[\"']")
+_ENDS_TEXT = re.compile(r" *(?:[\]},]|#|$)", re.MULTILINE)
 _COMMENT = re.compile(r"(?:^|[ ])#.*")
 _PIECE = re.compile(r"[^,\[\]{}]+")
 _BEGINS_NO_TEXT: Final = ",[]{}#&*!|>'\"%@`"
@@ -55,9 +56,18 @@ def surplus(line: str) -> str:
     return ""
 
 
-def unclosed(line: str) -> bool:
-    """Whether a value of ``line`` begins with a quote that does not end in it."""
-    return _OPEN_QUOTE.search(_bare(line)) is not None
+def unclosed(lines: Sequence[str]) -> int:
+    """The number of the first line with a value that begins with a quote which ends nowhere, or
+    where another text begins: 0 if there is none. One that ends with a later line is a text of
+    several lines."""
+    for number, line in enumerate(lines, 1):
+        opens = _OPEN_QUOTE.search(_bare(line))
+        if opens is None:
+            continue
+        _, quote, behind = "\n".join(lines[number:]).partition(opens[0][-1])
+        if not quote or not _ENDS_TEXT.match(behind):
+            return number
+    return 0
 
 
 def _bare(line: str) -> str:

@@ -74,9 +74,8 @@ def _help(problem: str, lines: Sequence[str], column: int, where: Any) -> str:
         return f"write a `{other}` before it, which closes what is open there"
     if bracket := surplus(line):
         return f"leave out a `{bracket}`: more are closed than open"
-    if (opens := next((n for n, other in enumerate(lines, 1) if unclosed(other)), 0)) and (
-        "end of stream" in problem or opens < len(lines)
-    ):
+    opens = unclosed(lines)
+    if opens and ("end of stream" in problem or opens < len(lines)):
         return f"close the quote that opens in line {opens}"
     return syntax_help(problem, line, column)
 

@@ -8,12 +8,6 @@ from vcpu_scenario.kernels.rules.rule import Commit, Rule, recorded, source
 
 ITS: Final[tuple[Rule, ...]] = (
     Rule(
-        "its_seen",
-        (">=5.10",),
-        "what an ITS does was recorded; of kernels before it is not modelled",
-        recorded("Debian's 5.10, 6.1, 6.12, 6.16, 6.17 and 7.2"),
-    ),
-    Rule(
         "its_tables_checked",
         (">=5.19",),
         "an event whose entry lies outside guest memory is not mapped, and of tables that cannot "
