@@ -58,6 +58,7 @@ asm(
 "	.pushsection .text.guest, \"ax\"\n"
 "	.balign	4096\n"
 "guest_code:\n"
+"maps:      nop                  // the page, before anything else\n"
 "start:     mov w0, #1\n"
 "str:       str w1, [x10]            // GICD_CTLR, in the kernel\n"
 "after_str: add x2, x2, #1\n"
@@ -71,6 +72,7 @@ asm(
 /* They are in this file, not behind a global offset table */
 #pragma GCC visibility push(hidden)
 extern const uint8_t guest_code[], guest_end[];
+extern const uint8_t at_maps[] asm("maps");
 extern const uint8_t at_start[] asm("start");
 extern const uint8_t at_end[] asm("end");
 extern const uint8_t at_str[] asm("str");
@@ -816,7 +818,7 @@ static void set_registers(void)
 {
 	set_reg(REG_X(10), 0x8000000);
 	set_reg(REG_X(11), 0x9000000);
-	set_reg(REG_PC, PC(start));
+	set_reg(REG_PC, PC(maps));
 }
 
 static void set_debug(void)
