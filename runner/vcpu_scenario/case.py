@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from vcpu_scenario.ioctls import CreateVcpu, Ioctl
+from vcpu_scenario.ioctls import Ioctl
+from vcpu_scenario.ioctls.vm import CreateVcpu
 
 
 @dataclass(frozen=True, slots=True)

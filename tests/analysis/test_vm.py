@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 from vcpu_scenario.analysis.generate import VM, generate, vm
 from vcpu_scenario.case import Case
-from vcpu_scenario.ioctls import GetDirtyLog, GetRegWritableMasks, GetVgicAttr, SetMemoryRegion
+from vcpu_scenario.ioctls.devices import GetVgicAttr
+from vcpu_scenario.ioctls.memory import GetDirtyLog, SetMemoryRegion
+from vcpu_scenario.ioctls.vm import GetRegWritableMasks
 from vcpu_scenario.kvm.features import PMU_V3
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.machine.errors import Lacking

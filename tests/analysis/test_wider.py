@@ -8,7 +8,7 @@ import pytest
 from vcpu_scenario.analysis.generate import PROFILES, REAL, SNAPSHOTS, WIDE, Profile, generate
 from vcpu_scenario.analysis.generate.wider import WIDER
 from vcpu_scenario.cli.real import Programs
-from vcpu_scenario.ioctls import RestoreSnapshot
+from vcpu_scenario.ioctls.vm import RestoreSnapshot
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Ending
 from vcpu_scenario.vmm.loop import run_case

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot, SetVcpuEvents
-from vcpu_scenario.ioctls import EnableCap
+from vcpu_scenario.ioctls.vm import EnableCap
 from vcpu_scenario.kernels.hosts import UnknownHost
 from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.kvm import abi

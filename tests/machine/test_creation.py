@@ -6,7 +6,7 @@ from errno import EBUSY, EEXIST, EINVAL, ENODEV, ENOENT, ENOEXEC
 
 import pytest
 from vcpu_scenario.case import Action, Attempt, Case, Gic, InitVcpu, Memslot, RunVcpu, SetRegister
-from vcpu_scenario.ioctls import (
+from vcpu_scenario.ioctls.vm import (
     CreateIrqchip,
     CreateVcpu,
     CreateVm,

@@ -8,7 +8,7 @@ from errno import EEXIST, EFAULT, EINVAL, ENOENT
 import pytest
 from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.case import Action, AddMemslot, Attempt, GuestDebug, Memslot, WriteMemory
-from vcpu_scenario.ioctls import (
+from vcpu_scenario.ioctls.memory import (
     Access,
     ClearDirtyLog,
     DiscardMemory,
@@ -16,9 +16,8 @@ from vcpu_scenario.ioctls import (
     GetUserfaults,
     SetHostMapping,
     SetMemoryRegion,
-    SetSmcccFilter,
-    SetStealTime,
 )
+from vcpu_scenario.ioctls.vm import SetSmcccFilter, SetStealTime
 from vcpu_scenario.kernels.release import KNOWN_RELEASES
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Ending, Trace

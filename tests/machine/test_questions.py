@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from vcpu_scenario.case import Case
-from vcpu_scenario.ioctls import Ask, GetRegister
+from vcpu_scenario.ioctls.vm import Ask, GetRegister
 from vcpu_scenario.kernels.extensions import extension
 from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.kvm.capabilities import NUMBERS

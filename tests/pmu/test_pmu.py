@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 from vcpu_scenario.case import Gic
-from vcpu_scenario.ioctls import SetMemoryRegion
+from vcpu_scenario.ioctls.memory import SetMemoryRegion
 from vcpu_scenario.kvm import vcpuattrs as attrs
 from vcpu_scenario.kvm.registers import id_of, said
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create

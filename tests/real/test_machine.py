@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
-from vcpu_scenario.ioctls import Irqfd
+from vcpu_scenario.ioctls.devices import Irqfd
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS
 from vcpu_scenario.machine.errors import KvmError, Unsupported

@@ -7,7 +7,7 @@ from errno import EBUSY, EINVAL, ENXIO
 from typing import Final
 
 import pytest
-from vcpu_scenario.ioctls import Irqfd, SetGsiRouting
+from vcpu_scenario.ioctls.devices import Irqfd, SetGsiRouting
 from vcpu_scenario.kvm import vgicattrs as attrs
 from vcpu_scenario.kvm.deviceattrs import VCPU_SHIFT
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create

@@ -9,7 +9,7 @@ from struct import pack
 import pytest
 from vcpu_scenario import InvalidScenario, loads
 from vcpu_scenario.case import Gic, Memslot
-from vcpu_scenario.ioctls import CreateDevice, GetItsAttr, SetItsAttr, SignalMsi
+from vcpu_scenario.ioctls.devices import CreateDevice, GetItsAttr, SetItsAttr, SignalMsi
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
 from vcpu_scenario.machine.errors import KvmError, NotModelled
 

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 from vcpu_scenario.case import Device
-from vcpu_scenario.ioctls import SetMemoryRegion
+from vcpu_scenario.ioctls.memory import SetMemoryRegion
 from vcpu_scenario.machine.errors import NotModelled
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.vmm.flash import BLOCK, CfiFlash

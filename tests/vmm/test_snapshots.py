@@ -19,7 +19,8 @@ from vcpu_scenario.case import (
     SkipInstruction,
     WriteMemory,
 )
-from vcpu_scenario.ioctls import GetDirtyLog, Into, RestoreSnapshot, SetMemoryRegion, TakeSnapshot
+from vcpu_scenario.ioctls.memory import GetDirtyLog, SetMemoryRegion
+from vcpu_scenario.ioctls.vm import Into, RestoreSnapshot, TakeSnapshot
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language import loads
 from vcpu_scenario.machine.emulated.machine import create

@@ -8,13 +8,7 @@ from typing import Any, Final
 
 from vcpu_scenario.actions.kind import Kind, Node, Reader, bare, number
 from vcpu_scenario.actions.questions import CAP, read_cap
-from vcpu_scenario.ioctls import (
-    CreateIrqchip,
-    CreateVcpu,
-    CreateVm,
-    EnableCap,
-    SetCounterOffset,
-)
+from vcpu_scenario.ioctls.vm import CreateIrqchip, CreateVcpu, CreateVm, EnableCap, SetCounterOffset
 from vcpu_scenario.kvm import capabilities
 
 _WORD: Final = 0xFFFF_FFFF

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, number
 from vcpu_scenario.actions.msi import msi_schema, msi_words, read_msi, write_msi
-from vcpu_scenario.ioctls import CreateDevice, SetGsiRouting
+from vcpu_scenario.ioctls.devices import CreateDevice, SetGsiRouting
 from vcpu_scenario.kvm import vgicattrs
 
 _WORD: Final = 0xFFFF_FFFF

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, fields, number, of
 from vcpu_scenario.case import Ioeventfd
-from vcpu_scenario.ioctls import (
+from vcpu_scenario.ioctls.doorbells import (
     AddCoalescedZone,
     AddIoeventfd,
     ReadIoeventfd,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from vcpu_scenario.actions.kind import Kind, Node, Reader
-from vcpu_scenario.ioctls import SetSmcccFilter, SetStealTime
+from vcpu_scenario.ioctls.vm import SetSmcccFilter, SetStealTime
 from vcpu_scenario.kvm import abi
 
 _ACTIONS: Final = {

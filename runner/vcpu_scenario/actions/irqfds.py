@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from vcpu_scenario.actions.kind import Kind, Node, Reader
-from vcpu_scenario.ioctls import Irqfd, ReadResamples, RemoveIrqfd, SignalIrqfd
+from vcpu_scenario.ioctls.devices import Irqfd, ReadResamples, RemoveIrqfd, SignalIrqfd
 from vcpu_scenario.machine.errors import Unexpected
 from vcpu_scenario.machine.interface import Machine
 

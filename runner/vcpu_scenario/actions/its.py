@@ -14,7 +14,7 @@ from vcpu_scenario.actions.attributes import (
 )
 from vcpu_scenario.actions.kind import Kind, Node, Reader, number
 from vcpu_scenario.actions.msi import msi_schema, msi_words, read_msi, write_msi
-from vcpu_scenario.ioctls import GetItsAttr, HasItsAttr, SetItsAttr, SignalMsi
+from vcpu_scenario.ioctls.devices import GetItsAttr, HasItsAttr, SetItsAttr, SignalMsi
 from vcpu_scenario.kvm import vgicattrs
 from vcpu_scenario.machine.errors import Unexpected
 from vcpu_scenario.machine.interface import Machine

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, fields
 from vcpu_scenario.actions.slots import SLOT, list_of_pages, read_pages, slot_number
-from vcpu_scenario.ioctls import DiscardMemory, GetUserfaults
+from vcpu_scenario.ioctls.memory import DiscardMemory, GetUserfaults
 from vcpu_scenario.machine.errors import Unexpected
 from vcpu_scenario.machine.interface import Machine
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from vcpu_scenario.actions.kind import Kind, Node, Reader, fields, number, of
 from vcpu_scenario.actions.vcpu import MP_STATES, MP_WORDS
-from vcpu_scenario.ioctls import Ask
+from vcpu_scenario.ioctls.vm import Ask
 from vcpu_scenario.kvm import abi, capabilities, plainioctls
 from vcpu_scenario.kvm.plainioctls import REQUESTS
 from vcpu_scenario.machine.errors import Unexpected

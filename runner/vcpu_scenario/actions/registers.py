@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, bare, number
 from vcpu_scenario.case import SetRegister, SkipInstruction
-from vcpu_scenario.ioctls import GetRegister, GetRegWritableMasks
+from vcpu_scenario.ioctls.vm import GetRegister, GetRegWritableMasks
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FEATURE_IDS, id_of, name_of_id
 from vcpu_scenario.machine.errors import Unexpected
 from vcpu_scenario.machine.interface import Machine

@@ -14,7 +14,7 @@ from vcpu_scenario.case import (
     SetMmioData,
     SetRunField,
 )
-from vcpu_scenario.ioctls import EmptyRing
+from vcpu_scenario.ioctls.doorbells import EmptyRing
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.interface import Machine
 

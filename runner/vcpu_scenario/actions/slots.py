@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final, get_args
 
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, fields, number, of
-from vcpu_scenario.ioctls import (
+from vcpu_scenario.ioctls.memory import (
     Access,
     ClearDirtyLog,
     GetDirtyLog,

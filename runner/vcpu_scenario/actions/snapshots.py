@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NoReturn, get_args
 
 from vcpu_scenario.actions.kind import Kind, Node, Reader
-from vcpu_scenario.ioctls import Into, RestoreSnapshot, TakeSnapshot
+from vcpu_scenario.ioctls.vm import Into, RestoreSnapshot, TakeSnapshot
 from vcpu_scenario.kvm.errnos import errno_name, errno_word
 from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.machine.interface import Machine

@@ -13,7 +13,7 @@ from vcpu_scenario.actions.attributes import (
     write_attribute,
 )
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, of
-from vcpu_scenario.ioctls import GetVcpuAttr, HasVcpuAttr, SetVcpuAttr
+from vcpu_scenario.ioctls.devices import GetVcpuAttr, HasVcpuAttr, SetVcpuAttr
 from vcpu_scenario.kvm.vcpuattrs import (
     GROUPS,
     KVM_ARM_VCPU_PMU_V3_CTRL,

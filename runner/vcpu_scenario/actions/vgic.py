@@ -13,7 +13,7 @@ from vcpu_scenario.actions.attributes import (
     write_attribute,
 )
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader
-from vcpu_scenario.ioctls import CreateVgic, GetVgicAttr, HasVgicAttr, SetVgicAttr
+from vcpu_scenario.ioctls.devices import CreateVgic, GetVgicAttr, HasVgicAttr, SetVgicAttr
 from vcpu_scenario.kvm import vgicattrs
 from vcpu_scenario.kvm.vgicattrs import Region
 from vcpu_scenario.machine.interface import Machine

@@ -31,21 +31,17 @@ from vcpu_scenario.export import vgic, vm
 from vcpu_scenario.export.names import Names, exit_reason, flags
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import byte_string
-from vcpu_scenario.ioctls import (
-    AddCoalescedZone,
-    AddIoeventfd,
+from vcpu_scenario.ioctls.devices import ReadResamples, SignalIrqfd
+from vcpu_scenario.ioctls.doorbells import AddCoalescedZone, AddIoeventfd, EmptyRing, ReadIoeventfd
+from vcpu_scenario.ioctls.memory import GetUserfaults
+from vcpu_scenario.ioctls.vm import (
     Ask,
     CreateIrqchip,
     CreateVcpu,
     CreateVm,
-    EmptyRing,
     EnableCap,
     GetRegister,
-    GetUserfaults,
-    ReadIoeventfd,
-    ReadResamples,
     RestoreSnapshot,
-    SignalIrqfd,
     TakeSnapshot,
 )
 from vcpu_scenario.kvm import abi

@@ -11,7 +11,7 @@ from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import function
 from vcpu_scenario.export.vgic import OF_IRQFDS, OF_VGIC
-from vcpu_scenario.ioctls import SetMemoryRegion
+from vcpu_scenario.ioctls.memory import SetMemoryRegion
 from vcpu_scenario.kvm.features import PMU_V3
 
 _CAPS: Final = {

@@ -6,7 +6,7 @@ from typing import Final
 
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.vgic import call
-from vcpu_scenario.ioctls import GetVcpuAttr, HasVcpuAttr, SetVcpuAttr
+from vcpu_scenario.ioctls.devices import GetVcpuAttr, HasVcpuAttr, SetVcpuAttr
 from vcpu_scenario.kvm import vcpuattrs as attrs
 
 _WORDS: Final = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from vcpu_scenario.export.names import Names
-from vcpu_scenario.ioctls import (
+from vcpu_scenario.ioctls.devices import (
     CreateDevice,
     CreateVgic,
     GetItsAttr,

@@ -9,33 +9,36 @@ from vcpu_scenario.case import Action, Attempt, SetRegister
 from vcpu_scenario.export import vcpuattrs, vgic
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
-from vcpu_scenario.ioctls import (
-    ClearDirtyLog,
+from vcpu_scenario.ioctls.devices import (
     CreateDevice,
     CreateVgic,
-    DiscardMemory,
-    GetDirtyLog,
     GetItsAttr,
-    GetRegWritableMasks,
     GetVcpuAttr,
     GetVgicAttr,
     HasItsAttr,
     HasVcpuAttr,
     HasVgicAttr,
     Irqfd,
-    RemoveCoalescedZone,
-    RemoveIoeventfd,
     RemoveIrqfd,
-    SetCounterOffset,
     SetGsiRouting,
-    SetHostMapping,
     SetItsAttr,
-    SetMemoryRegion,
-    SetSmcccFilter,
-    SetStealTime,
     SetVcpuAttr,
     SetVgicAttr,
     SignalMsi,
+)
+from vcpu_scenario.ioctls.doorbells import RemoveCoalescedZone, RemoveIoeventfd
+from vcpu_scenario.ioctls.memory import (
+    ClearDirtyLog,
+    DiscardMemory,
+    GetDirtyLog,
+    SetHostMapping,
+    SetMemoryRegion,
+)
+from vcpu_scenario.ioctls.vm import (
+    GetRegWritableMasks,
+    SetCounterOffset,
+    SetSmcccFilter,
+    SetStealTime,
 )
 from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.kvm.registers import FEATURE_IDS, id_of

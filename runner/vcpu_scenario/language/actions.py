@@ -26,23 +26,19 @@ from vcpu_scenario.case import (
     SetVcpuEvents,
     WriteMemory,
 )
-from vcpu_scenario.ioctls import (
+from vcpu_scenario.ioctls.devices import ReadResamples, SignalIrqfd
+from vcpu_scenario.ioctls.doorbells import EmptyRing, ReadIoeventfd
+from vcpu_scenario.ioctls.memory import DiscardMemory, GetUserfaults, SetMemoryRegion
+from vcpu_scenario.ioctls.vm import (
     Ask,
     CreateIrqchip,
     CreateVcpu,
     CreateVm,
-    DiscardMemory,
-    EmptyRing,
     EnableCap,
     GetRegister,
-    GetUserfaults,
-    ReadIoeventfd,
-    ReadResamples,
     RestoreSnapshot,
     SetCounterOffset,
-    SetMemoryRegion,
     SetSmcccFilter,
-    SignalIrqfd,
     TakeSnapshot,
 )
 from vcpu_scenario.language.errno import read_errno

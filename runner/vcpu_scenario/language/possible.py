@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from vcpu_scenario.case import Case, Limits, SetGuestDebug, SetMpState, SetRunField
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
-from vcpu_scenario.ioctls import SetMemoryRegion, SetSmcccFilter
+from vcpu_scenario.ioctls.memory import SetMemoryRegion
+from vcpu_scenario.ioctls.vm import SetSmcccFilter
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language.exits import ReadExit
 from vcpu_scenario.language.problems import Problems

@@ -10,23 +10,22 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
-from vcpu_scenario.ioctls import (
-    Access,
-    Ask,
-    ClearDirtyLog,
+from vcpu_scenario.ioctls.devices import (
     CreateDevice,
-    DiscardMemory,
-    EnableCap,
     GetItsAttr,
-    GetRegWritableMasks,
     HasItsAttr,
     Irqfd,
-    SetCounterOffset,
     SetGsiRouting,
     SetItsAttr,
-    SetMemoryRegion,
-    SetSmcccFilter,
     SignalMsi,
+)
+from vcpu_scenario.ioctls.memory import Access, ClearDirtyLog, DiscardMemory, SetMemoryRegion
+from vcpu_scenario.ioctls.vm import (
+    Ask,
+    EnableCap,
+    GetRegWritableMasks,
+    SetCounterOffset,
+    SetSmcccFilter,
 )
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Inside

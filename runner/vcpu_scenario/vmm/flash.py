@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from vcpu_scenario.case import Device
-from vcpu_scenario.ioctls import SetMemoryRegion
+from vcpu_scenario.ioctls.memory import SetMemoryRegion
 from vcpu_scenario.machine.errors import NotModelled
 from vcpu_scenario.machine.interface import Machine
 

@@ -18,7 +18,7 @@ from vcpu_scenario.case import (
     RunVcpu,
     SetRegister,
 )
-from vcpu_scenario.ioctls import RestoreSnapshot, TakeSnapshot
+from vcpu_scenario.ioctls.vm import RestoreSnapshot, TakeSnapshot
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, id_of
 from vcpu_scenario.machine.errors import KvmError, NotModelled

@@ -13,7 +13,9 @@ from typing import Final
 
 from vcpu_scenario.actions import perform
 from vcpu_scenario.case import Case, RunVcpu
-from vcpu_scenario.ioctls import RestoreSnapshot, SetMemoryRegion, SetVcpuAttr, TakeSnapshot
+from vcpu_scenario.ioctls.devices import SetVcpuAttr
+from vcpu_scenario.ioctls.memory import SetMemoryRegion
+from vcpu_scenario.ioctls.vm import RestoreSnapshot, TakeSnapshot
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.kvm.registers import id_of, said

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import vcpu_scenario.case as c
 from vcpu_scenario.analysis.generate.surroundings import UART, Surroundings
-from vcpu_scenario.ioctls import Into, RestoreSnapshot, TakeSnapshot
+from vcpu_scenario.ioctls.vm import Into, RestoreSnapshot, TakeSnapshot
 from vcpu_scenario.kvm import abi
 
 STEP: Final = abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_SINGLESTEP

@@ -17,7 +17,7 @@ from vcpu_scenario.analysis.generate.course import Course, set_register
 from vcpu_scenario.analysis.generate.surroundings import Surroundings
 from vcpu_scenario.analysis.generate.writing import ADDRESS, Writing
 from vcpu_scenario.arm64 import sysregs
-from vcpu_scenario.ioctls import SetVcpuAttr
+from vcpu_scenario.ioctls.devices import SetVcpuAttr
 from vcpu_scenario.kvm import vcpuattrs as attrs
 from vcpu_scenario.kvm.features import PMU_V3
 from vcpu_scenario.kvm.registers import name_of

@@ -7,7 +7,7 @@ from typing import Final
 import vcpu_scenario.case as c
 from vcpu_scenario.analysis.generate.course import WIDER_ACTIONS, Course, Make, set_irq_line
 from vcpu_scenario.arm64 import sysregs
-from vcpu_scenario.ioctls import (
+from vcpu_scenario.ioctls.devices import (
     GetVgicAttr,
     Irqfd,
     ReadResamples,

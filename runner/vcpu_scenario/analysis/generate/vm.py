@@ -16,15 +16,9 @@ from vcpu_scenario.analysis.generate.surroundings import DISTRIBUTOR, REDISTRIBU
 from vcpu_scenario.analysis.generate.vgicactions import VGIC_ACTIONS
 from vcpu_scenario.analysis.generate.writing import ADDRESS, Block, Writing
 from vcpu_scenario.arm64 import sysregs
-from vcpu_scenario.ioctls import (
-    ClearDirtyLog,
-    GetDirtyLog,
-    GetRegWritableMasks,
-    GetVgicAttr,
-    SetCounterOffset,
-    SetHostMapping,
-    SetMemoryRegion,
-)
+from vcpu_scenario.ioctls.devices import GetVgicAttr
+from vcpu_scenario.ioctls.memory import ClearDirtyLog, GetDirtyLog, SetHostMapping, SetMemoryRegion
+from vcpu_scenario.ioctls.vm import GetRegWritableMasks, SetCounterOffset
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm import vgicattrs as attrs
 from vcpu_scenario.kvm.features import PMU_V3

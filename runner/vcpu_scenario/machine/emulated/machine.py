@@ -7,9 +7,9 @@ from errno import EBADF, EINVAL
 from typing import Final, Literal
 
 from vcpu_scenario.case import Gic
-from vcpu_scenario.ioctls import (
+from vcpu_scenario.ioctls.devices import CreateDevice
+from vcpu_scenario.ioctls.vm import (
     Ask,
-    CreateDevice,
     EnableCap,
     GetRegWritableMasks,
     SetCounterOffset,

@@ -8,7 +8,7 @@ import os
 import time
 from typing import Final
 
-from vcpu_scenario.ioctls import Irqfd, MsiRoute, SetGsiRouting
+from vcpu_scenario.ioctls.devices import Irqfd, MsiRoute, SetGsiRouting
 from vcpu_scenario.machine.real import uapi
 from vcpu_scenario.machine.real.ioctls import call
 

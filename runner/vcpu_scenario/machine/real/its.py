@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vcpu_scenario.ioctls import GetItsAttr, HasItsAttr, SetItsAttr, SignalMsi
+from vcpu_scenario.ioctls.devices import GetItsAttr, HasItsAttr, SetItsAttr, SignalMsi
 from vcpu_scenario.kvm.vgicattrs import its_said
 from vcpu_scenario.machine.real import uapi, vgic
 from vcpu_scenario.machine.real.ioctls import call

@@ -8,7 +8,7 @@ import os
 from functools import cache
 from typing import Any, Final
 
-from vcpu_scenario.ioctls import Access
+from vcpu_scenario.ioctls.memory import Access
 
 _FIXED: Final = 0x10
 _NONE: Final = 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vcpu_scenario.case import Memslot
-from vcpu_scenario.ioctls import Access, ClearDirtyLog, DiscardMemory, SetMemoryRegion
+from vcpu_scenario.ioctls.memory import Access, ClearDirtyLog, DiscardMemory, SetMemoryRegion
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.errors import KvmError
 from vcpu_scenario.machine.real import caches, mappings, uapi

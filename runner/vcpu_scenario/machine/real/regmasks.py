@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 
-from vcpu_scenario.ioctls import GetRegWritableMasks
+from vcpu_scenario.ioctls.vm import GetRegWritableMasks
 from vcpu_scenario.kvm.registers import FEATURE_IDS
 from vcpu_scenario.machine.errors import KvmError, Lacking
 from vcpu_scenario.machine.real import uapi

@@ -7,7 +7,7 @@ import errno
 from typing import Final
 
 from vcpu_scenario.case import Gic
-from vcpu_scenario.ioctls import CreateDevice
+from vcpu_scenario.ioctls.devices import CreateDevice
 from vcpu_scenario.kvm import vgicattrs as v
 from vcpu_scenario.machine.errors import KvmError, Unsupported
 from vcpu_scenario.machine.real import uapi

@@ -8,7 +8,7 @@ from __future__ import annotations
 from errno import EBUSY, EEXIST, EINVAL, ENODEV
 from typing import Final
 
-from vcpu_scenario.ioctls import EnableCap, SetCounterOffset
+from vcpu_scenario.ioctls.vm import EnableCap, SetCounterOffset
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.timers import HOST_AHEAD

@@ -5,7 +5,7 @@ from __future__ import annotations
 from errno import ENODEV
 from typing import Final
 
-from vcpu_scenario.ioctls import CreateDevice
+from vcpu_scenario.ioctls.devices import CreateDevice
 from vcpu_scenario.kvm import vgicattrs as attrs
 from vcpu_scenario.machine.emulated.kvm import its, vgicdevice
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu

@@ -6,7 +6,7 @@ from contextlib import suppress
 from errno import EAGAIN, EBUSY, EINVAL
 from typing import TYPE_CHECKING, Final
 
-from vcpu_scenario.ioctls import Irqfd, MsiRoute, SetGsiRouting
+from vcpu_scenario.ioctls.devices import Irqfd, MsiRoute, SetGsiRouting
 from vcpu_scenario.machine.emulated.kvm.its import signal_msi
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS
 from vcpu_scenario.machine.errors import KvmError

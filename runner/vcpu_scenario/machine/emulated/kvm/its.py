@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from errno import EBADF, EINVAL, ENODEV
 from typing import Final
 
-from vcpu_scenario.ioctls import GetItsAttr, HasItsAttr, SetItsAttr, SignalMsi
+from vcpu_scenario.ioctls.devices import GetItsAttr, HasItsAttr, SetItsAttr, SignalMsi
 from vcpu_scenario.kvm import vgicattrs as attrs
 from vcpu_scenario.machine.emulated.kvm import vgicdevice
 from vcpu_scenario.machine.emulated.kvm.guestmemory import GuestMemory

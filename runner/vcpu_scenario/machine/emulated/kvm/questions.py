@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from errno import EINVAL, ENODEV, ENOEXEC, ENXIO
 from typing import Final
 
-from vcpu_scenario.ioctls import Ask
+from vcpu_scenario.ioctls.vm import Ask
 from vcpu_scenario.kernels.extensions import extension
 from vcpu_scenario.kernels.table import Kernel
 from vcpu_scenario.kvm import capabilities, plainioctls, vgicattrs

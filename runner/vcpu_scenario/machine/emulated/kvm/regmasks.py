@@ -8,7 +8,7 @@ from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
-from vcpu_scenario.ioctls import GetRegWritableMasks
+from vcpu_scenario.ioctls.vm import GetRegWritableMasks
 from vcpu_scenario.kvm.registers import sys_reg
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.errors import KvmError, Lacking, NotModelled

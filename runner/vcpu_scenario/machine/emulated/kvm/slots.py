@@ -7,7 +7,7 @@ from errno import EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM
 from typing import Final
 
 from vcpu_scenario.case import Memslot
-from vcpu_scenario.ioctls import Access, ClearDirtyLog, DiscardMemory, SetMemoryRegion
+from vcpu_scenario.ioctls.memory import Access, ClearDirtyLog, DiscardMemory, SetMemoryRegion
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.machine.emulated.cpu.stage2 import PAGE, HostSlot, Stage2
 from vcpu_scenario.machine.errors import KvmError, NotModelled

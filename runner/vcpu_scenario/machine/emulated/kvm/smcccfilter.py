@@ -6,7 +6,7 @@ from errno import EBUSY, EEXIST, EINVAL
 from typing import Final
 
 from vcpu_scenario.arm64 import esr
-from vcpu_scenario.ioctls import SetSmcccFilter
+from vcpu_scenario.ioctls.vm import SetSmcccFilter
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.errors import KvmError, Lacking

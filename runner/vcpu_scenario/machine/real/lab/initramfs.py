@@ -16,7 +16,7 @@ HOME: Final = "lab"
 _TAKEN: Final = (
     "__init__.py",
     "case.py",
-    "ioctls.py",
+    "ioctls/*.py",
     "trace.py",
     "actions/*.py",
     "arm64/__init__.py",

@@ -13,7 +13,7 @@ from vcpu_scenario.interchange.cases import dump_case
 from vcpu_scenario.interchange.courses import dump_steps, load_course, load_recorded
 from vcpu_scenario.interchange.surveys import dump_survey, load_answers
 from vcpu_scenario.interchange.traces import load_trace
-from vcpu_scenario.ioctls import CreateVgic
+from vcpu_scenario.ioctls.devices import CreateVgic
 from vcpu_scenario.machine.real import mailbox
 from vcpu_scenario.machine.real.lab import carried, kernels, userland
 from vcpu_scenario.machine.real.lab.apt import Progress, announce

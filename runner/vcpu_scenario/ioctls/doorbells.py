@@ -1,0 +1,69 @@
+"""Ioeventfds and coalesced MMIO."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class AddIoeventfd:
+    """``KVM_IOEVENTFD``, beside those of the set-up: ``len`` 0 takes any width, ``match`` None any
+    value."""
+
+    addr: int
+    len: int
+    match: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveIoeventfd:
+    """``KVM_IOEVENTFD`` with ``KVM_IOEVENTFD_FLAG_DEASSIGN``, of one that was set up like this."""
+
+    addr: int
+    len: int
+    match: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadIoeventfd:
+    """The VMM reads the eventfd of the ioeventfd that was set up like this: ``count`` is how often
+    it must have been signalled in all."""
+
+    addr: int
+    len: int
+    match: int | None = None
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AddCoalescedZone:
+    """``KVM_REGISTER_COALESCED_MMIO``, beside those of the set-up."""
+
+    addr: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveCoalescedZone:
+    """``KVM_UNREGISTER_COALESCED_MMIO``."""
+
+    addr: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyRing:
+    """No ioctl: the VMM takes all entries out of the coalesced ring, whose next one is ``at``."""
+
+    at: int
+
+
+DoorbellIoctl: TypeAlias = (
+    AddIoeventfd
+    | RemoveIoeventfd
+    | ReadIoeventfd
+    | AddCoalescedZone
+    | RemoveCoalescedZone
+    | EmptyRing
+)
