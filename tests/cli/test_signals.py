@@ -19,7 +19,7 @@ from .test_process import COMMAND, environment
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SLOW = """\
 title: many polls
-guest: {at: 0x40000000, words: [0xb9400001, 0x17ffffff], registers: {x0: 0x09000000}}
+guest: {at: 0x40000000, words: [0xb9400001, 0x17ffffff], registers: {x0: 0x09000000, x5: '${x5}'}}
 matrix: {x5: [%s]}
 limits: {exits: 20000}
 expect: [{exits: [mmio: {read: 0x09000000, repeat: 20000}]}]

@@ -124,7 +124,8 @@ def test_too_much_of_anything_is_told_and_not_tried(name: str) -> None:
 
 @pytest.mark.slow
 def test_as_many_cases_as_there_may_be_are_made() -> None:
-    text = f"{HEAD}matrix: {{a: [{HUNDRED}], b: [{HUNDRED}]}}\nexpect: [{{exits: []}}]\n"
+    used = 'title: x\nguest: {words: [0xd4200000], regs: {x0: "${a}", x1: "${b}"}}\n'
+    text = f"{used}matrix: {{a: [{HUNDRED}], b: [{HUNDRED}]}}\nexpect: [{{exits: []}}]\n"
     found = scenario(text).cases(["6.12"])
     assert len({case.id for case in found}) == 10_000
 

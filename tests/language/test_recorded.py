@@ -129,8 +129,9 @@ def expected(found: Json) -> dict[str, Any]:
         variant = {"interrupted": {"exit": found["exit"], "pc": found["pc"]}}
     else:
         variant = {"error": {"errno": found["errno"], "exit": found["exit"], "pc": found["pc"]}}
-    for body in variant.values():
-        body["regs"] = found["regs"]
+    if found["regs"]:
+        for body in variant.values():
+            body["regs"] = found["regs"]
     return variant
 
 

@@ -20,6 +20,8 @@ from vcpu_scenario.vmm.loop import run_case
 
 from tests.guests import words
 
+from .initialised import initialised
+
 BASE = 0x4000_0000
 RAM = Memslot(BASE, 1 << 20)
 
@@ -84,7 +86,7 @@ def test_a_scenario_that_does_so_is_not_modelled_with_the_reason() -> None:
 
 @pytest.mark.parametrize("mode", [0x0, 0x4, 0x5])
 def test_the_modes_of_el1_and_el0_can_be_set(mode: int) -> None:
-    machine = create("6.12")
+    machine = initialised("6.12")
     machine.set_one_reg(CORE_REGISTERS["pstate"], 0x3C0 | mode)
     assert machine.get_one_reg(CORE_REGISTERS["pstate"]) == 0x3C0 | mode
     machine.close()
@@ -92,7 +94,7 @@ def test_the_modes_of_el1_and_el0_can_be_set(mode: int) -> None:
 
 @pytest.mark.parametrize("mode", [0x1, 0x8, 0x9, 0xC, 0xD])
 def test_modes_beyond_are_refused(mode: int) -> None:
-    machine = create("6.12")
+    machine = initialised("6.12")
     with pytest.raises(KvmError) as refused:
         machine.set_one_reg(CORE_REGISTERS["pstate"], 0x3C0 | mode)
     assert refused.value.errno == EINVAL
@@ -100,7 +102,7 @@ def test_modes_beyond_are_refused(mode: int) -> None:
 
 
 def test_aarch32_at_el0_is_not_modelled() -> None:
-    machine = create("6.12")
+    machine = initialised("6.12")
     with pytest.raises(NotModelled, match="AArch32"):
         machine.set_one_reg(CORE_REGISTERS["pstate"], 0x10)
     machine.close()

@@ -8,10 +8,11 @@ import pytest
 from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.case import GuestDebug, Limits
 from vcpu_scenario.kvm.registers import sys_reg
-from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
+from vcpu_scenario.machine.emulated.machine import EmulatedMachine
 from vcpu_scenario.machine.errors import KvmError
 from vcpu_scenario.trace import Trace
 
+from .initialised import initialised
 from .test_bounds import code, run
 
 CNTVCT, CNTPCT = (3, 3, 14, 0, 2), (3, 3, 14, 0, 1)
@@ -68,7 +69,7 @@ def test_a_masked_timer_whose_time_is_past_has_its_status() -> None:
 
 @pytest.fixture
 def machine() -> EmulatedMachine:
-    return create("6.12")
+    return initialised("6.12")
 
 
 IDENTITIES = [(3, 0, 0, crm, op2) for crm in range(1, 8) for op2 in range(8)]
@@ -79,7 +80,7 @@ IDENTITIES = [(3, 0, 0, crm, op2) for crm in range(1, 8) for op2 in range(8)]
 def test_an_identity_takes_what_it_is_and_no_feature_more(
     kernel: str, encoding: tuple[int, int, int, int, int]
 ) -> None:
-    reg, machine = sys_reg(*encoding), create(kernel)
+    reg, machine = sys_reg(*encoding), initialised(kernel)
     value = machine.get_one_reg(reg)
     machine.set_one_reg(reg, value)
     with pytest.raises(KvmError) as refused:
