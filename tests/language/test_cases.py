@@ -268,7 +268,7 @@ def test_clauses_may_add_the_same_memory_each() -> None:
 
 def test_every_model_of_a_userspace_device_is_one_that_the_vmm_has() -> None:
     for model in MODELS:
-        place = "at: 0x09000000, size: 256KiB"
+        place = "at: 0x08000000, size: 1MiB"
         text = f"devices: {{d: {{handled_by: userspace, {place}, model: {model}}}}}\n"
         assert [device.model for device in case(text).case.devices] == [model]
 
