@@ -267,9 +267,10 @@ def test_clauses_may_add_the_same_memory_each() -> None:
 
 
 def test_every_model_of_a_userspace_device_is_one_that_the_vmm_has() -> None:
+    memory = "memory: [{at: 0x40000000, size: 1MiB}, {at: 0x08000000, size: 1MiB, readonly: true}]"
+    place = "at: 0x08000000, size: 1MiB"
     for model in MODELS:
-        place = "at: 0x08000000, size: 1MiB"
-        text = f"devices: {{d: {{handled_by: userspace, {place}, model: {model}}}}}\n"
+        text = f"{memory}\ndevices: {{d: {{handled_by: userspace, {place}, model: {model}}}}}\n"
         assert [device.model for device in case(text).case.devices] == [model]
 
 
