@@ -107,9 +107,11 @@ def test_a_machine_that_had_several_leaves_nothing_for_the_next() -> None:
     several = create("6.12")
     several.create_vcpus(2)
     several.select(1)
+    several.vcpu_init(())
     several.set_one_reg(id_of("x5"), 5)
     several.close()
     with_one = create("6.12")
+    with_one.vcpu_init(())
     assert with_one.get_one_reg(id_of("x5")) == 0
     assert with_one.get_one_reg(id_of("mpidr_el1")) == 1 << 31
     with_one.close()
@@ -119,6 +121,9 @@ def test_what_describes_the_vm_is_settled_once_one_of_its_vcpus_has_run() -> Non
     machine = create("6.12")
     machine.memory.add(Memslot(BASE, 0x10000))
     machine.create_vcpus(2)
+    for number in range(2):
+        machine.select(number)
+        machine.vcpu_init(("psci_0_2",))
     start(machine, 0, BASE)
     run(machine)
     machine.select(1)

@@ -15,23 +15,24 @@ BASE, SIZE = 0x400_0000, 2 * BLOCK
 
 
 class Slot:
-    """The part of a machine that a flash asks for."""
+    """The part of a machine that a flash asks for, and of that the part that is asked."""
 
     def __init__(self) -> None:
+        self.memory = self
         self.data = bytearray(b"\xf0" * SIZE)
         self.shown = True
 
-    def set_memory_region(self, asked: SetMemoryRegion) -> None:
+    def set_region(self, asked: SetMemoryRegion) -> None:
         assert asked.slot == 3
         assert asked.size in (0, SIZE)
         assert self.shown is (asked.size == 0), "the slot is taken away once, and put back once"
         self.shown = asked.size != 0
 
-    def read_memory(self, ipa: int, length: int) -> bytes:
+    def read(self, ipa: int, length: int) -> bytes:
         assert self.shown
         return bytes(self.data[ipa - BASE :][:length])
 
-    def write_memory(self, ipa: int, data: bytes) -> None:
+    def write(self, ipa: int, data: bytes) -> None:
         assert self.shown
         self.data[ipa - BASE : ipa - BASE + len(data)] = data
 

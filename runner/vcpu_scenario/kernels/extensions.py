@@ -6,8 +6,10 @@ them that gave the same gives that too; of others nothing is said, but where a r
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kernels.release import parse_range
 from vcpu_scenario.kernels.table import Kernel
 from vcpu_scenario.kvm.capabilities import NAMES
@@ -87,15 +89,15 @@ _SINCE: Final = {
 }
 """The last that gave 0, the first that gave something, and what."""
 
-_BY_RULE: Final = {
-    "nr_memslots": ("memslots_32767", 512, 32767),
-    "ptp_kvm": ("smccc_vendor_hyp", 0, 1),
-    "system_event_data": ("system_event_data", 0, 1),
-    "arm_system_suspend": ("psci_system_suspend", 0, 1),
-    "counter_offset": ("counter_offset", 0, 1),
-    "arm_writable_imp_id_regs": ("implementation_id_writable", 0, 1),
+_BY_RULE: Final[Mapping[str, tuple[Callable[[Behaviour], bool], int, int]]] = {
+    "nr_memslots": (lambda behaviour: behaviour.memslots_32767, 512, 32767),
+    "ptp_kvm": (lambda behaviour: behaviour.smccc_vendor_hyp, 0, 1),
+    "system_event_data": (lambda behaviour: behaviour.system_event_data, 0, 1),
+    "arm_system_suspend": (lambda behaviour: behaviour.psci_system_suspend, 0, 1),
+    "counter_offset": (lambda behaviour: behaviour.counter_offset, 0, 1),
+    "arm_writable_imp_id_regs": (lambda behaviour: behaviour.implementation_id_writable, 0, 1),
 }
-"""The rule that tells them apart, and what they give without it and with it."""
+"""What tells them apart, and what they give without it and with it."""
 
 _OF_THE_HOST: Final = frozenset(("nr_vcpus",))
 
@@ -111,7 +113,7 @@ def extension(kernel: Kernel, cap: int) -> int | None:
         return 1 if name in _OLD and parse_range(f"<{_ASKED[:4]}").matches(plain) else None
     if (rule := _BY_RULE.get(name)) is not None:
         told_by, without, value = rule
-        return value if told_by in kernel.rules else without
+        return value if told_by(kernel.behaviour) else without
     if name in _SINCE:
         last, first, given = _SINCE[name]
         if parse_range(f">={first}").matches(plain):

@@ -53,7 +53,7 @@ from vcpu_scenario.language.nodes import (
     text_of,
     value_at,
 )
-from vcpu_scenario.language.scope import Scope
+from vcpu_scenario.language.scope import MAX_VCPUS, Scope
 from vcpu_scenario.source import Span, quoted
 
 _CANNOT_BE_REFUSED = (
@@ -211,7 +211,9 @@ def _read_item(item: Node, doings: Doings) -> Iterable[Action]:
     entries = [entry for entry in doings.entries(item) if entry[0] != ERRNO]
     errno = value_at(item, ERRNO)
     if len(entries) != 1:
-        if not (isinstance(item, Map) and item.faulty):
+        if isinstance(item, Map) and item.faulty:
+            doings.scope.created.add(MAX_VCPUS - 1)  # for all that is known of it
+        else:
             found = ", ".join(key for key, _ in entries) or "none"
             doings.complain(
                 "one item is one action",

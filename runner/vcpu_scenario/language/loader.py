@@ -146,8 +146,6 @@ class _Loader:
         if matrix is not None and not check_size(self.rows, text, matrix, problems):
             self.rows = []
         self.whole &= problems.reports == before
-        if self.whole:
-            check_distinct(self.rows, root, problems)
         if not self.whole and root.dynamic:
             self.rows = []
         self.never: dict[Span, str] = {}
@@ -174,7 +172,8 @@ class _Loader:
             tuple(found.selectors for found in held),
             named_hosts(read_hosts(root.get("host"))),
         )
-        told = root.faulty or any(map(_selects_faultily, nodes))
+        chosen = (root.get("vmm"), root.get("host"))
+        told = root.faulty or any(map(_selects_faultily, nodes)) or any(map(is_faulty, chosen))
         sound = self.whole and bool(self.rows) and not told and len(problems) == before
         sized = sound and self._check_size(audience)
         reader = ClauseReader.of(audience, held)
@@ -184,6 +183,8 @@ class _Loader:
             check_reachable(audience, self.rows, problems, told=len(problems) > before)
         if sound and conditions:
             reader.report(problems)
+        if sound and len(problems) == before:
+            check_distinct(self.rows, root, problems)
         return Scenario(
             self.path,
             name,

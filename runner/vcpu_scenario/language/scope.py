@@ -29,6 +29,8 @@ U64: Final = (1 << 64) - 1
 IPA_LIMIT: Final = 1 << 40
 """The guest's physical address space: 40 bits, what ``KVM_CREATE_VM`` with type 0 gives."""
 PAGE: Final = 4096
+MAX_VCPUS: Final = 8
+"""So many have a vGICv2."""
 _WIDEST: Final = 2048
 """Bits of the widest register."""
 

@@ -37,7 +37,7 @@ from vcpu_scenario.language.placed import check_flashes, check_loads
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.reactions import ReadReaction, read_on
 from vcpu_scenario.language.renamed import said_twice
-from vcpu_scenario.language.scope import Scope
+from vcpu_scenario.language.scope import MAX_VCPUS, Scope
 from vcpu_scenario.source import quoted
 
 DEFAULT_REPLY: Final = 0x8877665544332211
@@ -101,9 +101,9 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
 
     vcpus, quantum = root.get("vcpus"), root.get("quantum")
     if vcpus is not None:
-        scope.vcpus = scope.number(vcpus, low=1, high=_MAX_VCPUS)
+        scope.vcpus = scope.number(vcpus, low=1, high=MAX_VCPUS)
     elif root.faulty:  # it may be what is misspelt
-        scope.vcpus = _MAX_VCPUS
+        scope.vcpus = MAX_VCPUS
     if quantum is not None and vcpus is None and scope.vcpus == 1:
         scope.problems.add(
             "one vCPU takes no turns", quantum.span, help="leave `quantum` out, or say `vcpus`"
@@ -244,10 +244,6 @@ def _observe(
 MAX_EXITS: Final = 100_000
 _MAX_INSTRUCTIONS: Final = 100_000_000_000
 _MAX_SECONDS: Final = 600.0
-
-
-_MAX_VCPUS: Final = 8
-"""So many have a vGICv2."""
 
 _LIMITS_OF_LINUX: Final = Limits(instructions=10_000_000_000, seconds=300.0)
 """It boots within one KVM_RUN."""

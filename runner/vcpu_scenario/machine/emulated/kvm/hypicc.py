@@ -62,16 +62,18 @@ def _acknowledge(cpuif: CpuInterface, group: int) -> int:
     if cpuif.running_priority() <= priority:
         return SPURIOUS
     cpuif.active_priorities[group] |= 1 << (priority >> 3)
-    lr.pending, lr.active = False, True
+    lr.pending, lr.active = False, lr.intid < _FIRST_LPI
     return lr.intid
 
 
 def _end(cpuif: CpuInterface, group: int, intid: int) -> None:
     """``__vgic_v3_write_eoir``."""
     dropped = cpuif.drop_priority()
+    if intid >= _FIRST_LPI:
+        return
     lr = cpuif.find_active(intid)
     if lr is None:
-        cpuif.eoi_count = cpuif.eoi_count + (intid < _FIRST_LPI) & _COUNTS
+        cpuif.eoi_count = cpuif.eoi_count + 1 & _COUNTS
     elif (
         not cpuif.eoi_mode
         and lr.group == group
