@@ -193,7 +193,7 @@ def test_a_scheduler_that_dies_is_told_in_the_results_alone(local: Cluster, tmp_
     slow = tmp_path / "slow.vcpu.yaml"
     slow.write_text(
         "title: many polls\n"
-        "guest: {words: [0xb9400001, 0x17ffffff], registers: {x0: 0x09000000}}\n"
+        "guest: {words: [0xb9400001, 0x17ffffff], registers: {x0: 0x09000000, x5: '${x5}'}}\n"
         f"matrix: {{x5: [{', '.join(map(str, range(400)))}]}}\n"
         "limits: {exits: 20000}\n"
         "expect: [{exits: [mmio: {read: 0x09000000, repeat: 20000}]}]\n"
