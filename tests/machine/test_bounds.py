@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from errno import EEXIST, EFAULT, EINTR, EINVAL, ENOMEM
 
 import pytest
@@ -57,10 +58,6 @@ def test_a_guest_that_goes_to_aarch32_is_not_run_any_further(debug: int) -> None
     # 0xE3A00001 is `mov r0, #1` of A32, and no instruction of A64.
     guest = code(w.movz(1, AARCH32_USER), *ERET_TO_X1, 0xE3A00001, 0xE3A00001, 0xEAFFFFFE)
     if debug:
-        from dataclasses import replace
-
-        from vcpu_scenario.case import GuestDebug
-
         guest = replace(guest, debug=GuestDebug(debug), limits=Limits(exits=20))
     trace = run(guest)
     assert trace.unmodelled is not None
@@ -69,8 +66,18 @@ def test_a_guest_that_goes_to_aarch32_is_not_run_any_further(debug: int) -> None
 
 @pytest.mark.parametrize("mode", [0x8, 0x9, 0xC, 0xD, 0x13, 0x1F, 0x2])
 def test_an_illegal_exception_return_is_modelled(mode: int) -> None:
+    vectors = BASE + 0x800
+    vector = Load(vectors + 0x200, struct.pack("<I", 0xD4200000))
     guest = code(w.movz(1, mode), *ERET_TO_X1, w.b(0))
-    assert run(guest).unmodelled is None
+    guest = replace(
+        guest,
+        loads=(*guest.loads, vector),
+        regs=(*guest.regs, ("vbar_el1", vectors)),
+        debug=GuestDebug(abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_USE_SW_BP),
+        observe=("esr_el1", "spsr_el1"),
+    )
+    seen = run(guest).exits[0].regs
+    assert (seen["esr_el1"], seen["spsr_el1"] & 1 << 20) == (0x3A00_0000, 1 << 20)
 
 
 def test_a_scenario_that_does_so_is_not_modelled_with_the_reason() -> None:

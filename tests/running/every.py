@@ -9,7 +9,7 @@ does not look at are taken away: all at once, and one by one where that is anoth
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -44,50 +44,31 @@ def cases(
     return [case for case in selected if case.expectation is not None]
 
 
-def differences(
-    case: ScenarioCase, of_an_earlier: Callable[[frozenset[str]], bool] = lambda asked: False
-) -> Iterator[Difference]:
-    """What is wrong with the causes of one case; nothing of one that the machine cannot run.
-
-    ``of_an_earlier`` says of the rules that the run looks at that they were taken away one by one
-    already; that is not done again.
-    """
+def differences(case: ScenarioCase) -> Iterator[Difference]:
+    """What is wrong with the causes of one case; nothing of one that the machine cannot run."""
     own = kernel(case.kernel)
     try:
         asked = c.Asked(own)
         trace = c.run_as(asked.kernel, case.case)
     except Unsupported:
         return
-    found = () if of_an_earlier(asked.rules) else c.causes(case.case, case.kernel)
-    cited = frozenset(name for cause in found if len(cause.rules) == 1 for name in cause.rules)
 
     def matter(*rules: str) -> bool:
         other = c.run_without(own, frozenset(rules), case.case)
         return c.first_change(trace, other) is not None
 
-    # What is asked for, causes() took away one by one, as is done here.
+    # What is asked for, causes() takes away one by one, as would be done here.
     unasked = own.rules - asked.rules
     missed = {name for name in unasked if matter(name)} if matter(*unasked) else set()
     if missed:
+        found = c.causes(case.case, case.kernel)
+        cited = frozenset(name for cause in found if len(cause.rules) == 1 for name in cause.rules)
         yield Difference(case.id, cited, frozenset(missed))
 
 
 def _of_file(kernels: Sequence[str], file: tuple[Path, str]) -> tuple[int, list[Difference]]:
-    """Releases that look at the same rules are many, and to take these away is what takes long."""
-    known: set[tuple[str, frozenset[str]]] = set()
-
-    def is_known(which: str, asked: frozenset[str]) -> bool:
-        before = len(known)
-        known.add((which, asked))
-        return len(known) == before
-
     selected = cases(kernels, [file])
-    names = [case.id.replace(f"@{case.kernel}", "") for case in selected]
-    return len(selected), [
-        wrong
-        for name, case in zip(names, selected, strict=True)
-        for wrong in differences(case, partial(is_known, name))
-    ]
+    return len(selected), [wrong for case in selected for wrong in differences(case)]
 
 
 def main(kernels: Sequence[str]) -> int:

@@ -88,6 +88,31 @@ def test_an_msi_needs_a_device_unless_kvm_knows_its_translation(machine: Emulate
     assert machine.itses.signal(SignalMsi(DOORBELL, 3))
 
 
+def test_commands_that_look_at_more_than_a_run_may_are_told(
+    machine: EmulatedMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up(machine)
+    table, every = (MAPD, 4, VALID | 0x4004_0000), (0xD, 0, 0)
+    lpis = ((MAPTI, 8192 + event << 32 | event, 0) for event in range(8))
+    send(machine, table, (MAPC, 0, VALID), *lpis)
+    monkeypatch.setattr("vcpu_scenario.machine.emulated.vgic.its.state._MOST_STEPS", 20)
+    send(machine, every, every)
+    with pytest.raises(NotModelled, match="more than 20 steps to do at once"):
+        send(machine, every, every, every)
+
+
+def test_more_events_than_there_is_room_for_are_told(
+    machine: EmulatedMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vcpu_scenario.machine.emulated.vgic.its.state._MOST_EVENTS", 2)
+    set_up(machine)
+    send(machine, (MAPD, 4, VALID | 0x4004_0000), (MAPC, 0, VALID))
+    first, second, third = ((MAPTI, 8192 + event << 32 | event, 0) for event in range(3))
+    send(machine, first, second, (0xF, 0, 0), first)
+    with pytest.raises(NotModelled, match="more than 2 events"):
+        send(machine, third)
+
+
 def test_a_queue_goes_round(machine: EmulatedMachine) -> None:
     set_up(machine)
     for at in (0xFE0, 0x20):

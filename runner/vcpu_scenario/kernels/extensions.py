@@ -14,7 +14,8 @@ from vcpu_scenario.kernels.release import parse_range
 from vcpu_scenario.kernels.table import Kernel
 from vcpu_scenario.kvm.capabilities import NAMES
 
-_ASKED: Final = "5.10..7.2"
+_OLDEST: Final = "5.10"
+_ASKED: Final = f"{_OLDEST}..7.2"
 _MOST: Final = 299
 
 _OLD: Final = frozenset(
@@ -110,7 +111,7 @@ def extension(kernel: Kernel, cap: int) -> int | None:
     if host or cap > _MOST or name in _OF_THE_HOST:
         return None
     if not parse_range(_ASKED).matches(plain):
-        return 1 if name in _OLD and parse_range(f"<{_ASKED[:4]}").matches(plain) else None
+        return 1 if name in _OLD and parse_range(f"<{_OLDEST}").matches(plain) else None
     if (rule := _BY_RULE.get(name)) is not None:
         told_by, without, value = rule
         return value if told_by(kernel.behaviour) else without

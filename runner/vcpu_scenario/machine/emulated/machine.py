@@ -22,9 +22,7 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import said, size_of
 from vcpu_scenario.machine.emulated.cpu import pool
 from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
-from vcpu_scenario.machine.emulated.cpu.timers import (
-    Timers,
-)
+from vcpu_scenario.machine.emulated.cpu.timers import Timers
 from vcpu_scenario.machine.emulated.kvm import (
     creation,
     devices,
@@ -36,8 +34,9 @@ from vcpu_scenario.machine.emulated.kvm import (
     vcpuattrs,
     vgicdevice,
 )
+from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.events import get_vcpu_events, set_vcpu_events
-from vcpu_scenario.machine.emulated.kvm.firstrun import DEAD, first_run
+from vcpu_scenario.machine.emulated.kvm.firstrun import first_run
 from vcpu_scenario.machine.emulated.kvm.idregs import hardware_id_registers
 from vcpu_scenario.machine.emulated.kvm.interrupts import (
     bare_interface,
@@ -48,7 +47,7 @@ from vcpu_scenario.machine.emulated.kvm.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.emulated.kvm.irqfds import Irqfds
 from vcpu_scenario.machine.emulated.kvm.its import Itses
 from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state
-from vcpu_scenario.machine.emulated.kvm.regids import check_initialised, unknown
+from vcpu_scenario.machine.emulated.kvm.regids import DEAD, UNINITIALISED, unknown
 from vcpu_scenario.machine.emulated.kvm.registers import (
     at_once,
     registers_of,
@@ -77,7 +76,9 @@ class EmulatedMachine:
         self._vcpu = Vcpu(self._cpu, abi.kvm_run(), kernel.behaviour, kernel.cpu)
         self._on_cpu = VcpuRun(self._vcpu)
         self._seats: Seats | None = None
-        self._registers = registers_of(kernel.behaviour)
+        self._tables: dict[int, Mapping[int, Access]] = {}
+        """By the vCPU's number its registers, once it is initialised."""
+        self._registers: Mapping[int, Access] = UNINITIALISED
         bus, filled = self._vcpu.bus, kernel.behaviour.coalesced_ring_filled
         self.ioeventfds = Ioeventfds(bus)
         self.zones = CoalescedZones(bus, self._vcpu.ring, filled=filled)
@@ -128,6 +129,11 @@ class EmulatedMachine:
     def _sit(self, on_cpu: VcpuRun) -> None:
         self._on_cpu, self._vcpu = on_cpu, on_cpu.vcpu
         self._vcpu.vm.on_cpu = self._vcpu
+        self._show_registers()
+
+    def _show_registers(self) -> None:
+        vcpu = self._vcpu
+        self._registers = DEAD if vcpu.vm.dead else self._tables.get(vcpu.number, UNINITIALISED)
 
     def mp_state(self) -> int:
         return self._vcpu.mp_state
@@ -211,8 +217,10 @@ class EmulatedMachine:
 
     def vcpu_init(self, features: Sequence[str], target: int | None = None, bits: int = 0) -> None:
         vcpu_init(self._vcpu, features, target, bits)
-        self._registers = registers_of(self.kernel.behaviour, pmu=self._vcpu.pmu is not None)
-        self._features.setdefault(self._vcpu.number, tuple(features))
+        number, pmu = self._vcpu.number, self._vcpu.pmu is not None
+        self._tables[number] = registers_of(self.kernel.behaviour, pmu=pmu)
+        self._features.setdefault(number, tuple(features))
+        self._show_registers()
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -224,35 +232,36 @@ class EmulatedMachine:
     # -- the vCPU's ioctls -------------------------------------------------------------------
 
     def get_one_reg(self, reg_id: int) -> int:
-        check_initialised(self._vcpu, _GET)
-        entry = self._registers.get(reg_id)
-        if entry is None:
-            raise unknown(_GET, reg_id)
+        try:
+            entry = self._registers[reg_id]
+        except KeyError:
+            raise unknown(_GET, reg_id) from None
+        except Refused as refusal:
+            raise KvmError(refusal.errno, f"{_GET} {said(reg_id)}") from None
         return entry[0](self._vcpu)
 
     def get_regs(self, reg_ids: Sequence[int]) -> list[int]:
-        registers, vcpu = self._registers, self._vcpu
-        if registers is not DEAD:
-            check_initialised(vcpu, _GET)
-            if (take := at_once(reg_ids)) is not None:
-                return list(take(self._cpu.regs))
-        try:
-            return [registers[reg_id][0](vcpu) for reg_id in reg_ids]
-        except KeyError as missing:
-            raise unknown(_GET, missing.args[0]) from None
+        if self._registers and (take := at_once(reg_ids)) is not None:
+            return list(take(self._cpu.regs))
+        return [self.get_one_reg(reg_id) for reg_id in reg_ids]
 
     def set_one_reg(self, reg_id: int, value: int) -> None:
-        check_initialised(self._vcpu, _SET)
-        entry = self._registers.get(reg_id)
-        if entry is None:
-            raise unknown(_SET, reg_id)
+        try:
+            entry = self._registers[reg_id]
+        except KeyError:
+            raise unknown(_SET, reg_id) from None
+        except Refused as refusal:
+            raise KvmError(refusal.errno, f"{_SET} {said(reg_id)}") from None
         try:
             entry[1](self._vcpu, value & (1 << 8 * size_of(reg_id)) - 1)
         except Refused as refusal:
             raise KvmError(refusal.errno, f"{_SET} {said(reg_id)}") from None
 
     def reg_list(self) -> tuple[int, ...]:
-        return tuple(self._registers)
+        try:
+            return tuple(self._registers)
+        except Refused as refusal:
+            raise KvmError(refusal.errno, "KVM_GET_REG_LIST") from None
 
     def set_guest_debug(self, debug: abi.kvm_guest_debug) -> None:
         guestdebug.set_guest_debug(self._vcpu, debug)
@@ -301,8 +310,7 @@ class EmulatedMachine:
 
     def _run_without_timers(self, instructions: int, seconds: float) -> int:
         if not self._vcpu.has_run and (error := first_run(self._vcpu)):
-            if self._vcpu.vm.dead:
-                self._registers = DEAD
+            self._show_registers()
             return error
         result = self._on_cpu.run(instructions, seconds)
         if not self._vcpu.timers_enabled and self._cpu.timers.in_use:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 from vcpu_scenario.kvm.registers import said, size_of
@@ -29,7 +29,7 @@ class _Requests:
         ]
 
 
-_kept = cache(_Requests)
+_kept = lru_cache(maxsize=64)(_Requests)
 
 
 def get(vcpu: int, reg_ids: Sequence[int]) -> list[int]:
@@ -40,7 +40,7 @@ def get(vcpu: int, reg_ids: Sequence[int]) -> list[int]:
             fcntl.ioctl(vcpu, uapi.KVM_GET_ONE_REG, request)
         except OSError as error:
             raise refusal(error, f"KVM_GET_ONE_REG {said(request.id)}") from None
-    found = list(requests.values)
     if requests.words == 1:
-        return found
-    return [low | high << 64 for low, high in zip(found[::2], found[1::2], strict=True)]
+        return list(requests.values)
+    data, size = bytes(requests.values), requests.words * _WORD
+    return [int.from_bytes(data[at : at + size], "little") for at in range(0, len(data), size)]

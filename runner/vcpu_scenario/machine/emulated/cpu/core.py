@@ -30,7 +30,7 @@ from vcpu_scenario.machine.emulated.cpu.hardware import (
     MDCR_TDE,
     Hardware,
 )
-from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, PAN, SS, UAO
+from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, IL, PAN, SS, UAO
 from vcpu_scenario.machine.emulated.cpu.sysreghook import FPEN, SCTLR_A, RegisterHooks
 from vcpu_scenario.machine.emulated.cpu.walk import (
     oversized,
@@ -58,7 +58,9 @@ _FAULT_STATUS: Final = 0x3F
 _EXTERNAL: Final = 0x10
 _FAULT_TYPE: Final = 0x3C
 _ACCESS_FLAG: Final = 0x08
-_MODELLED: Final = frozenset(_A64 | mode | ss for mode in (EL0T, EL1T, EL1H) for ss in (0, SS))
+_MODELLED: Final = frozenset(
+    _A64 | mode | ss | il for mode in (EL0T, EL1T, EL1H) for ss in (0, SS) for il in (0, IL)
+)
 """The execution states that are: AArch64, at EL1 or EL0."""
 
 
@@ -126,6 +128,8 @@ class Cpu(Hardware):
         if encoding == sysregs.SCTLR_EL1:
             self.debug.translation_changed()
             self._word_hooks.check_alignment(bool(value & SCTLR_A))
+        if encoding == sysregs.SPSR_EL1:
+            self.may_be_illegal = True
         if encoding in (sysregs.SCTLR_EL1, sysregs.TCR_EL1):
             features.check_granule(self)
 
@@ -233,7 +237,7 @@ class Cpu(Hardware):
         """One run of Unicorn: the exception it ended with, None where that was settled."""
         if self.untrap_dc_zva:
             return self._run_untrapped()
-        if self.state.value & illegal.IL and illegal.is_next(self):
+        if self.may_be_illegal and self._is_illegal():
             illegal.take(self)
             return None
         if self._registers.changed:
@@ -250,7 +254,7 @@ class Cpu(Hardware):
             if self._count.value == self.executed.value:
                 break
             self._count.value -= self.executed.value
-        if self.state.value & ~illegal.IL not in _MODELLED:
+        if self.state.value not in _MODELLED:
             raise NotModelled(_strange_state(self.state.value))
         if status and self.debug.watch_hit is not None:
             loading = status == uc.UC_ERR_READ_UNMAPPED
@@ -270,6 +274,15 @@ class Cpu(Hardware):
         exception = hsr >> esr.EC_SHIFT
         settle = native.BELOW_KVM.get(exception)
         return exception if settle is None else settle(self)
+
+    def _is_illegal(self) -> bool:
+        """Whether an exception for the illegal execution state is next. Where that is to come each
+        ERET is looked at from now on."""
+        self.may_be_illegal = bool(self.state.value & IL)
+        if self.may_be_illegal or illegal.is_odd(self.spsr_el1.value):
+            self._word_hooks.watch_returns()
+            self._word_hooks.translate_anew()
+        return self.may_be_illegal and illegal.is_next(self)
 
     def _hook_anew(self) -> None:
         """The guest has changed which of its words have to be caught."""

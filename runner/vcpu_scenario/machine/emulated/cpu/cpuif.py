@@ -8,6 +8,7 @@ bits of priority and of preemption, as the recorded host has.
 from __future__ import annotations
 
 NR_SGIS = 16
+FIRST_LPI = 8192
 
 SPURIOUS = 1023
 IDLE_PRIORITY = 0xFF

@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu.cpuif import (
+    FIRST_LPI,
     NR_SPECIAL_IDS,
     PRIORITY_MASK,
     SPURIOUS,
@@ -31,7 +32,6 @@ _CTLR_FIXED = 0x8C00
 """A3V, 24-bit INTIDs, five priority bits: recorded (job icc-step)."""
 _CTLR_CBPR = 1 << 0
 _CTLR_EOIMODE = 1 << 1
-_FIRST_LPI = 8192
 _MAX_SPI = 1020
 
 
@@ -58,12 +58,12 @@ def end_of_interrupt(cpuif: CpuInterface, group: int, value: int) -> None:
         return
     lr = cpuif.find_active(intid)
     if lr is None:
-        if intid < _FIRST_LPI:
+        if intid < FIRST_LPI:
             cpuif.eoi_count = cpuif.eoi_count + 1 & 0x1F
     elif (
         lr.group == group
         and lr.priority & cpuif.group_priority_mask(group) == dropped
-        and (intid >= _FIRST_LPI or not cpuif.eoi_mode)
+        and (intid >= FIRST_LPI or not cpuif.eoi_mode)
     ):
         lr.active = False
 

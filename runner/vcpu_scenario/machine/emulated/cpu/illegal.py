@@ -10,10 +10,10 @@ from typing import Final
 from vcpu_scenario.arm64 import esr
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.hardware import MDCR_TDE, Hardware
-from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL0T, EL1H, EL1T, SS
+from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL0T, EL1H, EL1T, IL, SS
 
-IL: Final = 1 << 20
 _ERET: Final = 0xD69F_03E0
+_MSR_SPSR: Final = 0xD518_4000
 _EC_ILLEGAL: Final = 0x0E
 _NZCV: Final = 0xF << 28
 _MODE: Final = 0x1F
@@ -26,10 +26,19 @@ def is_return(word: int) -> bool:
     return word == _ERET
 
 
+def writes_spsr(word: int) -> bool:
+    """MSR SPSR_EL1, without which no ERET of a guest is illegal."""
+    return word & ~0x1F == _MSR_SPSR
+
+
+def is_odd(spsr: int) -> bool:
+    """Whether an ERET by this SPSR_EL1 is illegal: by the state, or a mode there is no way to."""
+    return bool(spsr & IL) or spsr & _MODE not in _LEGAL
+
+
 def returns_illegally(cpu: Hardware) -> bool:
-    """Whether an ERET now gets into the state: SPSR_EL1 has it, or a mode there is no way to."""
-    spsr = cpu.spsr_el1.value
-    return bool(cpu.current_el) and (bool(spsr & IL) or spsr & _MODE not in _LEGAL)
+    """Whether an ERET now gets into the state."""
+    return bool(cpu.current_el) and is_odd(cpu.spsr_el1.value)
 
 
 def return_(cpu: Hardware) -> int | None:

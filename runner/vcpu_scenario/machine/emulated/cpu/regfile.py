@@ -14,6 +14,7 @@ from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CpuModel
 from vcpu_scenario.machine.emulated.cpu import layout, uc
 
+IL: Final = 1 << 20
 SS: Final = 1 << 21
 PAN: Final = 1 << 22
 UAO: Final = 1 << 23
@@ -44,6 +45,9 @@ class RegisterFile:
         self.regs: Final = (c_uint64 * 33).from_address(base + at.x0)
         self.pc_cell: Final = c_uint64.from_address(base + at.x0 + 8 * _PC)
         self.state: Final = c_uint64.from_address(base + at.state)
+        self.may_be_illegal = False
+        """Whether the execution state may be illegal (PSTATE.IL), or get so by an ERET: somebody
+        has written PSTATE or SPSR_EL1 otherwise than an exception does."""
         """PSTATE without flags and masks; above it 1 for AArch64."""
         self.syndrome: Final = c_uint32.from_address(base + at.syndrome)
         self.vaddress: Final = c_uint64.from_address(base + at.vaddress)
@@ -106,6 +110,7 @@ class RegisterFile:
             self.engine.write(before, self.regs[_SP])
             self.regs[_SP] = self.engine.read(after)
         self._cell.value = value
+        self.may_be_illegal |= bool(value & IL)
         uc.uc_reg_write(self.engine.handle, uc.UC_ARM64_REG_PSTATE, self._cell_ref)
         if (old ^ value) & (_MODE | DAIF):
             self.rebuild_flags()

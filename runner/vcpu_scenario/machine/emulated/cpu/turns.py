@@ -35,6 +35,7 @@ _BESIDE_UNICORN: Final = (
     "mdscr",
     "_hcr",
     "traps_dc_zva",
+    "may_be_illegal",
 )
 
 

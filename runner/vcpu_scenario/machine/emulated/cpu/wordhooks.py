@@ -95,6 +95,8 @@ class WordHooks:
         self._beyond = dict[int, int]()
         self._returns = dict[int, int]()
         """All by the addresses of their instructions."""
+        self._watches_returns = False
+        """Whether an ERET may be illegal: no guest pays for it that does not write SPSR_EL1."""
         self.ordered: Final = OrderedAccesses(cpu, self._add, self._stop_before)
         self.hooked: tuple[int, int] | None = None
         """Code that was translated before its hooks were set, for which the CPU was stopped."""
@@ -120,7 +122,7 @@ class WordHooks:
         notable = _NOTABLE.search(code[3::4]) is not None
         words = [word for (word,) in struct.iter_unpack("<I", code if notable else code[-4:])]
         new = self.ordered.inspect(pc, words)
-        if illegal.is_return(words[-1]):
+        if self._watches_returns and illegal.is_return(words[-1]):
             new |= self._hook(self._returns, _MOST_RETURNS, pc + size - 4)
         if not notable:
             if new:
@@ -138,8 +140,16 @@ class WordHooks:
                     trapping = False  # it does at this one, and none behind is run
             else:
                 new |= self._registers.hook(address, word)
+                if illegal.writes_spsr(word) and not self._watches_returns:
+                    self.watch_returns()
+                    new = True
         if new:
             self._stop_before(pc, size)
+
+    def watch_returns(self) -> None:
+        """From now on. What was translated before is, once more, since it may have an ERET."""
+        self._all_stale |= not self._watches_returns
+        self._watches_returns = True
 
     def _stop_before(self, pc: int, size: int) -> None:
         """Stops the CPU for a block to be translated anew."""
@@ -191,7 +201,7 @@ class WordHooks:
         self._remove(self._returns)
         self.ordered.clear()
         self.check_alignment(checked=False)
-        self._stopped_before = 0
+        self._stopped_before, self._watches_returns = 0, False
         self.translate_anew()
 
     # -- what they do ------------------------------------------------------------------------

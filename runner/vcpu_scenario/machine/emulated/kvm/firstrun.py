@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from errno import EIO, ENOEXEC
-from typing import Final
+from errno import ENOEXEC
 
-from vcpu_scenario.kvm.registers import said
 from vcpu_scenario.machine.emulated.kvm import pmuregs, vgicdevice
-from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
-from vcpu_scenario.machine.errors import KvmError
 
 
 def first_run(vcpu: Vcpu) -> int:
@@ -26,15 +22,3 @@ def first_run(vcpu: Vcpu) -> int:
     elif vcpu.behaviour.first_run_tried_once:
         vcpu.has_run = vcpu.vm.has_run = True
     return error
-
-
-class _Dead(dict[int, Access]):
-    def get(self, reg_id: int, _default: object = None) -> Access:
-        raise KvmError(EIO, f"KVM_GET_ONE_REG {said(reg_id)}")
-
-    def __getitem__(self, reg_id: int) -> Access:
-        return self.get(reg_id)
-
-
-DEAD: Final = _Dead()
-"""The registers of a VM that is dead."""

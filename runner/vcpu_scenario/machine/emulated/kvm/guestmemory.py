@@ -19,6 +19,7 @@ class GuestMemory:
         host = self._stage2.slot_at(ipa)
         if host is None or not self._slots.reachable(host, write=False):
             return None
+        self._slots.touched(ipa, write=False)
         return self._stage2.read(ipa, length)
 
     def write(self, ipa: int, data: bytes) -> bool:
@@ -28,7 +29,7 @@ class GuestMemory:
             return False
         if not self._stage2.write(ipa, data):
             return False
-        self._slots.written(ipa)
+        self._slots.touched(ipa, write=True)
         return True
 
     def has(self, ipa: int) -> bool:

@@ -12,12 +12,17 @@ from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.machine.emulated.cpu import icv
-from vcpu_scenario.machine.emulated.cpu.cpuif import IDLE_PRIORITY, MIN_BPR1, SPURIOUS, CpuInterface
+from vcpu_scenario.machine.emulated.cpu.cpuif import (
+    FIRST_LPI,
+    IDLE_PRIORITY,
+    MIN_BPR1,
+    SPURIOUS,
+    CpuInterface,
+)
 
 _ACKNOWLEDGE: Final = {sysregs.ICC_IAR0_EL1: 0, sysregs.ICC_IAR1_EL1: 1}
 _END: Final = {sysregs.ICC_EOIR0_EL1: 0, sysregs.ICC_EOIR1_EL1: 1}
 _BINARY_POINTS: Final = {sysregs.ICC_BPR0_EL1: 0, sysregs.ICC_BPR1_EL1: 1}
-_FIRST_LPI: Final = 8192
 _COUNTS: Final = 0x1F
 _VMCR_CBPR: Final = 1 << 4
 
@@ -62,14 +67,14 @@ def _acknowledge(cpuif: CpuInterface, group: int) -> int:
     if cpuif.running_priority() <= priority:
         return SPURIOUS
     cpuif.active_priorities[group] |= 1 << (priority >> 3)
-    lr.pending, lr.active = False, lr.intid < _FIRST_LPI
+    lr.pending, lr.active = False, lr.intid < FIRST_LPI
     return lr.intid
 
 
 def _end(cpuif: CpuInterface, group: int, intid: int) -> None:
     """``__vgic_v3_write_eoir``."""
     dropped = cpuif.drop_priority()
-    if intid >= _FIRST_LPI:
+    if intid >= FIRST_LPI:
         return
     lr = cpuif.find_active(intid)
     if lr is None:

@@ -15,10 +15,9 @@ from vcpu_scenario.machine.emulated.vgic.its.state import Its
 from vcpu_scenario.machine.emulated.vgic.lpis import Lpis
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
 from vcpu_scenario.machine.emulated.vgic.placement import UNDEFINED, check_range
+from vcpu_scenario.machine.emulated.vgic.tablebase import INITIAL
 
 _ALIGNMENT: Final = 0x1_0000
-_INITIAL_PROPBASER: Final = 0x580
-"""Inner shareable, inner cacheable with read-allocate."""
 _CONTROLS: Final = (
     attrs.KVM_DEV_ARM_VGIC_CTRL_INIT,
     attrs.KVM_DEV_ARM_ITS_SAVE_TABLES,
@@ -42,7 +41,7 @@ class ItsDevice:
 
     def join(self, lpis: Lpis) -> None:
         """The VM has a vGIC and this ITS, the last of those that there are."""
-        lpis.memory, lpis.propbaser = self.its.memory, _INITIAL_PROPBASER
+        lpis.memory, lpis.propbaser = self.its.memory, INITIAL
 
     def read(self, ipa: int, length: int) -> int | None:
         assert self.its.base is not None

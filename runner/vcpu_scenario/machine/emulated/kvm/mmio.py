@@ -36,9 +36,10 @@ def handle_guest_abort(vcpu: Vcpu) -> int:
         inject_abort(vcpu, far=ipa | far & PAGE - 1, fetch=fetch)
         return 1
     slot = cpu.stage2.slot_at(ipa)
-    write = _is_write_fault(vcpu, fetch=fetch)
-    if slot is not None and not (write and slot.slot.readonly):
-        return vcpu.memslots.fault(slot, ipa, write=write) or 1
+    if slot is not None:
+        write = _is_write_fault(vcpu, fetch=fetch)
+        if not (write and slot.slot.readonly):
+            return vcpu.memslots.fault(slot, ipa, write=write) or 1
     if fetch or hsr & _S1PTW:
         inject_abort(vcpu, far=far, fetch=fetch, level=_level_of_walk(vcpu, far))
         return 1

@@ -11,6 +11,7 @@ from vcpu_scenario.kernels.extensions import extension
 from vcpu_scenario.kernels.table import Kernel
 from vcpu_scenario.kvm import capabilities, plainioctls, vgicattrs
 from vcpu_scenario.machine.emulated.kvm import vgicdevice
+from vcpu_scenario.machine.emulated.kvm.creation import VGIC_V2_MAX_CPUS
 from vcpu_scenario.machine.emulated.kvm.events import get_vcpu_events
 from vcpu_scenario.machine.emulated.kvm.reset import preferred_target
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
@@ -20,6 +21,7 @@ _API_VERSION: Final = 12
 _MMAP_SIZE: Final = 2 * 4096
 """``struct kvm_run`` and the coalesced ring, a page each."""
 _MSI_DEVID: Final = capabilities.NUMBERS["msi_devid"]
+_VCPUS: Final = (capabilities.NUMBERS["max_vcpus"], capabilities.NUMBERS["max_vcpu_id"])
 _WORD: Final = 0xFFFF_FFFF
 _ADDRESSES: Final = {
     vgicattrs.KVM_VGIC_V2_ADDR_TYPE_DIST: 2,
@@ -44,9 +46,13 @@ def _extension(vcpu: Vcpu, kernel: Kernel, asked: Ask) -> int:
     what = f"KVM_CHECK_EXTENSION {capabilities.said(asked.arg)}"
     if asked.file == "system" and asked.arg == _MSI_DEVID:  # which is the VM's
         raise KvmError(EINVAL, what)
-    found = extension(kernel, asked.arg)
+    found, vm = extension(kernel, asked.arg), vcpu.vm
     if found is None:
         raise NotModelled(what)
+    if asked.arg == _MSI_DEVID:
+        return int(bool(vm.itses))
+    if asked.arg in _VCPUS and vm.vgic is not None and vm.vgic.version == 2:
+        return VGIC_V2_MAX_CPUS
     return found
 
 

@@ -1,12 +1,14 @@
-"""Ids that are no register's: how ``KVM_GET_ONE_REG`` and ``KVM_SET_ONE_REG`` refuse them."""
+"""What ``KVM_GET_ONE_REG`` and ``KVM_SET_ONE_REG`` refuse: ids of no register, or every one."""
 
 from __future__ import annotations
 
-from errno import EINVAL, ENOENT, ENOEXEC
+from collections.abc import Iterator
+from errno import EINVAL, EIO, ENOENT, ENOEXEC
 from typing import Final
 
 from vcpu_scenario.kvm.registers import KVM_REG_ARM64, KVM_REG_ARM_CORE, said, size_of
-from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.kvm.access import Access
+from vcpu_scenario.machine.emulated.kvm.vcpu import Refused
 from vcpu_scenario.machine.errors import KvmError
 
 _SIZE: Final = 0xF << 52
@@ -15,10 +17,24 @@ _CORE_WORDS: Final = 864 // 4
 """``struct kvm_regs`` in words of 32 bits."""
 
 
-def check_initialised(vcpu: Vcpu, what: str) -> None:
-    """Raises ENOEXEC before ``KVM_ARM_VCPU_INIT``."""
-    if vcpu.features is None:
-        raise KvmError(ENOEXEC, what)
+class Withheld(dict[int, Access]):
+    """The registers of a vCPU that shows none: ``errno`` is what each ioctl about them gives."""
+
+    def __init__(self, errno: int) -> None:
+        super().__init__()
+        self.errno: Final = errno
+
+    def __missing__(self, reg_id: int) -> Access:
+        raise Refused(self.errno)
+
+    def __iter__(self) -> Iterator[int]:
+        raise Refused(self.errno)
+
+
+UNINITIALISED: Final = Withheld(ENOEXEC)
+"""Before ``KVM_ARM_VCPU_INIT``."""
+DEAD: Final = Withheld(EIO)
+"""Of a VM that is dead."""
 
 
 def unknown(what: str, reg_id: int) -> KvmError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass, field
 from errno import EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM
 from typing import Final
@@ -193,13 +194,13 @@ class Memslots:
                 dirty.discard(page)
                 self.stage2.write_protect(slot.host, slot.host.base + page * PAGE)
 
-    def written(self, ipa: int) -> None:
-        """``mark_page_dirty``: KVM writes there itself."""
+    def touched(self, ipa: int, *, write: bool) -> None:
+        """KVM reads or writes there itself, and marks what it writes (``mark_page_dirty``)."""
         host = self.stage2.slot_at(ipa)
         if host is not None:
             slot, page = self._of(host), (ipa - host.base) // PAGE
-            slot.touch(page, write=True)
-            if slot.dirty is not None:
+            slot.touch(page, write=write)
+            if write and slot.dirty is not None:
                 slot.dirty.add(page)
 
     # -- the VMM's mapping -------------------------------------------------------------------
@@ -235,7 +236,7 @@ class Memslots:
         slot.missing = set(range(slot.host.slot.size // PAGE)) if refilled else set()
         slot.put_back.clear()
         if not refilled:
-            slot.host.memory[:] = bytes(slot.host.slot.size)
+            slot.host.memory.madvise(mmap.MADV_DONTNEED)
         slot.host.by_page |= refilled
         self.stage2.unmap(slot.host)
 

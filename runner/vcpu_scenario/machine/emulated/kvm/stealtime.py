@@ -5,6 +5,7 @@ from __future__ import annotations
 from errno import EEXIST, EINVAL, ENXIO
 from typing import Final
 
+from vcpu_scenario.machine.emulated.kvm.guestmemory import GuestMemory
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.errors import KvmError, Lacking
 
@@ -42,19 +43,11 @@ def record(vcpu: Vcpu) -> int:
     """PV_TIME_ST (``kvm_init_stolen_time``): begins the record and says where it is."""
     if vcpu.steal_time is None:
         return _NOT_SUPPORTED
-    _write(vcpu, vcpu.steal_time, _RECORD)
+    GuestMemory(vcpu).write(vcpu.steal_time, _RECORD)
     return vcpu.steal_time
 
 
 def update(vcpu: Vcpu) -> None:
     """``kvm_update_stolen_time``, where the vCPU is loaded. Nobody takes time from this vCPU."""
     if vcpu.steal_time is not None:
-        _write(vcpu, vcpu.steal_time + _TIME_AT, bytes(8))
-
-
-def _write(vcpu: Vcpu, addr: int, data: bytes) -> None:
-    host = vcpu.cpu.stage2.slot_at(addr)
-    if host is None or host.slot.readonly or not vcpu.memslots.reachable(host, write=True):
-        return
-    vcpu.cpu.stage2.write(addr, data)
-    vcpu.memslots.written(addr)
+        GuestMemory(vcpu).write(vcpu.steal_time + _TIME_AT, bytes(8))

@@ -20,6 +20,7 @@ from vcpu_scenario.machine.emulated.vgic.irq import (
     VIRTUAL_TIMER_PPI,
     VgicIrq,
 )
+from vcpu_scenario.machine.emulated.vgic.tablebase import INITIAL
 from vcpu_scenario.machine.errors import NotModelled
 
 _TYPE_CPU, _TYPE_SPI, _TYPE_PPI = range(3)
@@ -55,7 +56,7 @@ class Interrupts:
         self._last_in_lrs: VgicIrq | None = None
         self._spis_queued = 0
         self.active_outside_lrs = False
-        self.pendbaser = 0x580  # inner shareable, inner cacheable with read-allocate
+        self.pendbaser = INITIAL
         self.lpis_enabled = False
         """``GICR_CTLR.EnableLPIs``."""
         self._watch_enables()

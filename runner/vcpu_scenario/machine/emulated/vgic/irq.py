@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from vcpu_scenario.machine.emulated.cpu.cpuif import FIRST_LPI as FIRST_LPI
 from vcpu_scenario.machine.emulated.cpu.cpuif import NR_SGIS as NR_SGIS
 
 NR_PRIVATE_IRQS = 32
-FIRST_LPI = 8192
 VIRTUAL_TIMER_PPI = 27
 TIMER_PPIS = (VIRTUAL_TIMER_PPI, 30)
 """The virtual and the physical timer's."""

@@ -11,12 +11,11 @@ from vcpu_scenario.machine.emulated.vgic.core import Interrupts
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import FIRST_LPI
 from vcpu_scenario.machine.emulated.vgic.mmio import Register
-from vcpu_scenario.machine.emulated.vgic.tablebase import extract, sanitised, update
+from vcpu_scenario.machine.emulated.vgic.tablebase import PTZ, extract, sanitised, update
 from vcpu_scenario.machine.errors import NotModelled
 
 _IR_CES: Final = 6
 _ENABLE_LPIS: Final = 1
-_PTZ: Final = 1 << 62
 _INNER, _OUTER = 7, 56
 _PROPBASER_RES0: Final = 0x1F << 59 | 0xF << 52 | 3 << 5
 _PENDBASER_RES0: Final = 1 << 63 | 7 << 59 | 0xF << 52 | 0xF << 12 | 0x7F
@@ -67,7 +66,7 @@ def _write_propbaser(gic: Interrupts, offset: int, length: int, value: int) -> N
 def _read_pendbaser(gic: Interrupts, offset: int, length: int) -> int:
     value = gic.pendbaser
     if gic.features.pendbaser_hides_ptz:
-        value &= ~_PTZ
+        value &= ~PTZ
     return extract(value, offset, length)
 
 

@@ -15,10 +15,10 @@ from vcpu_scenario.machine.emulated.vgic.core import Interrupts
 from vcpu_scenario.machine.emulated.vgic.distributor import Distributor, GuestMemory
 from vcpu_scenario.machine.emulated.vgic.irq import FIRST_LPI, VgicIrq
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
+from vcpu_scenario.machine.emulated.vgic.tablebase import PTZ
 
 _PENDING_TABLE: Final = (1 << 52) - (1 << 16)
 _CONFIGURATION_TABLE: Final = (1 << 52) - (1 << 12)
-_PTZ: Final = 1 << 62
 _ENABLED: Final = 1
 _PRIORITY: Final = 0xFC
 
@@ -99,7 +99,7 @@ def _take_pending(lpis: Lpis, irq: VgicIrq) -> None:
 def enable(gic: Interrupts) -> None:
     """``vgic_enable_lpis``: what is pending is what the table says."""
     gic.lpis_enabled = True
-    if gic.pendbaser & _PTZ:
+    if gic.pendbaser & PTZ:
         return
     for irq in _walk(gic.distributor):
         mine = irq.target == gic.index

@@ -3,7 +3,14 @@ KVM supports (``vgic-mmio-v3.c``)."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
+
+INITIAL: Final = 0x580
+"""Inner shareable, inner cacheable with read-allocate."""
+PTZ: Final = 1 << 62
+"""``GICR_PENDBASER.PTZ``."""
 
 
 def extract(value: int, offset: int, length: int) -> int:

@@ -19,10 +19,9 @@ from vcpu_scenario.machine.emulated.vgic.distributor import Distributor
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, NR_SGIS
 from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Register, Registers
-from vcpu_scenario.machine.emulated.vgic.revision import restore_revision
+from vcpu_scenario.machine.emulated.vgic.revision import IIDR, restore_revision
 
 DIST_SIZE: Final = 0x1000
-_IIDR: Final = 0x4B00_043B
 _IIDR_AT: Final = 8
 
 
@@ -86,7 +85,7 @@ def _read_misc(gic: Interrupts, offset: int, length: int) -> int:
         case 0x4:
             return (len(gic.irqs) >> 5) - 1 | len(gic.distributor.interfaces) - 1 << 5
         case _:
-            return _IIDR | gic.distributor.revision << 12
+            return IIDR | gic.distributor.revision << 12
 
 
 def _write_misc(gic: Interrupts, offset: int, length: int, value: int) -> None:
@@ -97,7 +96,7 @@ def _write_misc(gic: Interrupts, offset: int, length: int, value: int) -> None:
 def _restore_misc(gic: Interrupts, offset: int, length: int, value: int) -> None:
     """``vgic_mmio_uaccess_write_v2_misc``: GICD_IIDR says that the VMM knows of groups."""
     if offset == _IIDR_AT:
-        restore_revision(gic, _IIDR, value)
+        restore_revision(gic, value)
         gic.distributor.groups_restored = True
     else:
         _write_misc(gic, offset, length, value)

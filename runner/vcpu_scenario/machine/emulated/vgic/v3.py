@@ -24,12 +24,11 @@ from vcpu_scenario.machine.emulated.vgic.distributor import Distributor
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, VgicIrq
 from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Refused, Register, Registers
-from vcpu_scenario.machine.emulated.vgic.revision import restore_revision
+from vcpu_scenario.machine.emulated.vgic.revision import IIDR, restore_revision
 from vcpu_scenario.machine.emulated.vgic.tablebase import extract
 
 FRAME_SIZE: Final = 0x10000
 REDISTRIBUTOR_SIZE: Final = 2 * FRAME_SIZE
-_IIDR: Final = 0x4B00_043B
 _PIDR2_GICV3: Final = 0x3B
 _CTLR_ENABLE_GROUP1 = 1 << 1
 _CTLR_ARE_DS = 0x50
@@ -150,7 +149,7 @@ def _read_misc(gic: Interrupts, offset: int, length: int) -> int:
             lines = (len(gic.irqs) >> 5) - 1
             return lines | (_TYPER_LPIS if gic.distributor.has_its else _TYPER_10_BIT_INTIDS)
         case 0x8:
-            return _IIDR | gic.distributor.revision << 12
+            return IIDR | gic.distributor.revision << 12
         case _:
             return 0
 
@@ -164,7 +163,7 @@ def _restore_misc(gic: Interrupts, offset: int, length: int, value: int) -> None
     """``vgic_mmio_uaccess_write_v3_misc``."""
     match offset & 0xC:
         case 0x8:
-            restore_revision(gic, _IIDR, value)
+            restore_revision(gic, value)
         case 0xC if value:  # GICD_TYPER2: there is no GICv4.1 whose nASSGIcap it could have
             raise Refused(EBUSY if gic.features.typer2_is_settled else EINVAL)
         case _:
@@ -196,7 +195,7 @@ def _read_id(gic: Interrupts, offset: int, length: int) -> int:
 
 
 def _read_redist_iidr(gic: Interrupts, offset: int, length: int) -> int:
-    return _IIDR
+    return IIDR
 
 
 def _read_redist_typer(gic: Interrupts, offset: int, length: int) -> int:

@@ -12,7 +12,6 @@ from vcpu_scenario.machine.emulated.vgic.irq import FIRST_LPI
 from vcpu_scenario.machine.emulated.vgic.its.state import Its
 from vcpu_scenario.machine.emulated.vgic.its.tables import Collection, Device, Event, entry_at
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
-from vcpu_scenario.machine.errors import NotModelled
 
 SIZE: Final = 32
 MOST_EVENT_BITS: Final = 16
@@ -68,17 +67,10 @@ def handle(its: Its, data: bytes) -> None:
     """``vgic_its_handle_command``."""
     command = _Command(*unpack("<4Q", data))
     handler = _HANDLERS.get(command.w0 & 0xFF)
+    its.spend(1 + len(its.lpis.lpis) if handler in _OF_ALL else 1)
     if handler is not None:
         with suppress(Refused):
             handler(its, command)
-
-
-def _has_vcpu(its: Its, number: int) -> bool:
-    """Of the vCPUs, which KVM once counted as they were created, now by their numbers."""
-    interfaces = its.lpis.interfaces
-    if any(one.index != one.number for one in interfaces):
-        raise NotModelled("a target of LPIs where vCPUs were created out of order")
-    return number < len(interfaces)
 
 
 def _mapd(its: Its, command: _Command) -> None:
@@ -102,7 +94,7 @@ def _clear_entry(its: Its, entry: int) -> None:
 
 def _mapc(its: Its, command: _Command) -> None:
     valid, number = command.valid, command.collection
-    if (valid or not its.features.mapc_unmaps_any) and not _has_vcpu(its, command.target):
+    if (valid or not its.features.mapc_unmaps_any) and not its.has_vcpu(command.target):
         return
     if not valid:
         its.forget_collection(number)
@@ -141,7 +133,7 @@ def _map(its: Its, command: _Command, intid: int) -> None:
         collection = Collection(command.collection)
     irq = lpis.add(its.lpis, intid, collection.target)
     its.collections[collection.id] = collection
-    device.events[command.event] = Event(command.event, collection, irq)
+    its.remember(device, Event(command.event, collection, irq))
 
 
 def can_have(its: Its, device: Device, event: int) -> bool:
@@ -171,7 +163,7 @@ def _movi(its: Its, command: _Command) -> None:
 
 def _movall(its: Its, command: _Command) -> None:
     first, second = command.target, command.second_target
-    if not _has_vcpu(its, first) or not _has_vcpu(its, second) or first == second:
+    if not its.has_vcpu(first) or not its.has_vcpu(second) or first == second:
         return
     for irq in its.lpis.lpis.values():
         if its.features.movall_moves_every or irq.target == first:
@@ -205,6 +197,8 @@ def _sync(its: Its, command: _Command) -> None:
     """All is done at once."""
 
 
+_OF_ALL: Final = (_mapc, _mapd, _invall, _movall)
+"""What may look at every LPI."""
 _HANDLERS: Final[dict[int, Callable[[Its, _Command], None]]] = {
     0x01: _movi,
     0x03: _int,

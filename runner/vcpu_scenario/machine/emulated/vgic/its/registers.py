@@ -11,12 +11,14 @@ from vcpu_scenario.machine.emulated.vgic.its import commands
 from vcpu_scenario.machine.emulated.vgic.its.state import COLLECTIONS, DEVICES, Its
 from vcpu_scenario.machine.emulated.vgic.its.tables import INDIRECT, VALID
 from vcpu_scenario.machine.emulated.vgic.mmio import WORD, WORD_OR_LONG, Refused
+from vcpu_scenario.machine.emulated.vgic.revision import IIDR
 from vcpu_scenario.machine.emulated.vgic.tablebase import extract, sanitised, update
 
 FRAMES: Final = 0x2_0000
 """Bytes of its two frames; there is nothing to read or write in the second."""
 TRANSLATER: Final = 0x1_0040
-_IIDR: Final = 0x4B00_043B
+_TYPER_AT, _IDENTITY_AT = 0x0008, 0xFFD0
+"""Between them registers have 64 bits (``vgic_its_attr_regs_access``)."""
 _TYPER: Final = 15 << 13 | 15 << 8 | 7 << 4 | 1
 """16 bits of devices and of events, entries of 8 bytes, physical LPIs."""
 _ENABLE: Final = 1
@@ -108,9 +110,12 @@ def _restore_creadr(its: Its, at: int, value: int) -> None:
 def _process(its: Its) -> None:
     """``vgic_its_process_commands``: a command that cannot be read is passed over."""
     base = its.cbaser & (1 << 52) - (1 << 12)
+    its.begin()
     while its.enabled and its.cwriter != its.creadr:
         command = its.memory.read(base + its.creadr, commands.SIZE)
-        if command is not None:
+        if command is None:
+            its.spend(1)
+        else:
             commands.handle(its, command)
         its.creadr = (its.creadr + commands.SIZE) % _commands_of(its)
 
@@ -137,13 +142,13 @@ def _write_baser(its: Its, at: int, value: int) -> None:
 
 _REGISTERS: Final = (
     _Register(0x0000, 4, _read_ctlr, _write_ctlr, wide=False),
-    _Register(0x0004, 4, lambda its, at: _IIDR, _ignore, wide=False, user_write=_restore_iidr),
-    _Register(0x0008, 8, lambda its, at: _TYPER, _ignore),
+    _Register(0x0004, 4, lambda its, at: IIDR, _ignore, wide=False, user_write=_restore_iidr),
+    _Register(_TYPER_AT, 8, lambda its, at: _TYPER, _ignore),
     _Register(0x0080, 8, lambda its, at: its.cbaser, _write_cbaser),
     _Register(0x0088, 8, lambda its, at: its.cwriter, _write_cwriter),
     _Register(0x0090, 8, lambda its, at: its.creadr, _ignore, user_write=_restore_creadr),
     _Register(0x0100, 64, _read_baser, _write_baser),
-    _Register(0xFFD0, 48, lambda its, at: _IDENTITY.get(at, 0), _ignore, wide=False),
+    _Register(_IDENTITY_AT, 48, lambda its, at: _IDENTITY.get(at, 0), _ignore, wide=False),
 )
 
 
@@ -192,7 +197,7 @@ def check_user(offset: int) -> None:
 
 def _of_user(offset: int) -> tuple[_Register, int]:
     """A VMM reads and writes whole registers."""
-    if offset & (3 if offset < 8 or offset >= 0xFFD0 else 7):
+    if offset & (7 if _TYPER_AT <= offset < _IDENTITY_AT else 3):
         raise Refused(EINVAL)
     found = _find(offset)
     if found is None:

@@ -84,6 +84,7 @@ def _save_collections(its: Its) -> None:
 def restore(its: Its) -> None:
     """``vgic_its_restore_tables_v0``."""
     undone = its.features.its_tables_checked
+    its.begin()
     try:
         if its.collection_table & VALID:
             _restore_collections(its)
@@ -108,7 +109,7 @@ def _restore_collections(its: Its) -> None:
         if not entry & VALID:
             return
         target, number = entry >> 16 & 0xFFFF_FFFF, entry & 0xFFFF
-        if target != _NOWHERE and target >= len(its.lpis.interfaces):
+        if target != _NOWHERE and not its.has_vcpu(target):
             raise Refused(EINVAL)
         if number in its.collections:
             raise Refused(EEXIST)
@@ -186,13 +187,14 @@ def _restore_events(its: Its, device: Device) -> None:
         if its.features.its_tables_checked and not can_have(its, device, number):
             raise Refused(EINVAL)
         irq = lpis.add(its.lpis, intid, collection.target)
-        device.events[number] = Event(number, collection, irq)
+        its.remember(device, Event(number, collection, irq))
         return step
 
     _scan(its, device.table, ENTRY << device.event_bits, 0, restore)
 
 
 def _read(its: Its, at: int) -> int:
+    its.spend(1)
     found = its.memory.read(at, ENTRY)
     if found is None:
         raise Refused(EFAULT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from errno import EBUSY
 from typing import Final
 
@@ -21,6 +21,10 @@ DEVICES: Final = 1 << 56
 COLLECTIONS: Final = 4 << 56
 """``GITS_BASER.Type``."""
 _CACHED_PER_VCPU: Final = 16
+_MOST_STEPS: Final = 1 << 19
+"""Commands, LPIs and entries of tables that one access of a guest's or one ioctl looks at: more
+would take longer than a run may."""
+_MOST_EVENTS: Final = 1 << 17
 
 
 class Its:
@@ -40,6 +44,7 @@ class Its:
         self.collection_table = _INITIAL_BASER | COLLECTIONS
         self.devices: dict[int, Device] = {}
         self.collections: dict[int, Collection] = {}
+        self._steps = self._events = 0
 
     @property
     def lpis(self) -> Lpis:
@@ -47,6 +52,29 @@ class Its:
         if found is None:
             raise NotModelled("an ITS that is used before its vGIC is initialised")
         return found
+
+    def begin(self) -> None:
+        """Something that may go through many commands or entries, for which it may :meth:`spend`
+        steps."""
+        self._steps = 0
+
+    def spend(self, steps: int) -> None:
+        self._steps += steps
+        if self._steps > _MOST_STEPS:
+            raise NotModelled(f"an ITS that has more than {_MOST_STEPS:,} steps to do at once")
+
+    def has_vcpu(self, number: int) -> bool:
+        """Of the vCPUs, which KVM once counted as they were created, now by their numbers."""
+        interfaces = self.lpis.interfaces
+        if any(one.index != one.number for one in interfaces):
+            raise NotModelled("a target of LPIs where vCPUs were created out of order")
+        return number < len(interfaces)
+
+    def remember(self, device: Device, event: Event) -> None:
+        self._events += 1
+        if self._events > _MOST_EVENTS:
+            raise NotModelled(f"an ITS with more than {_MOST_EVENTS:,} events")
+        device.events[event.id] = event
 
     def event(self, device: int, event: int) -> Event | None:
         """``find_ite``."""
@@ -82,8 +110,13 @@ class Its:
         if not self.features.its_caches_apart and len(cache) > most:
             del cache[next(iter(cache))]
 
+    @property
+    def _place(self) -> int:
+        """What tells its translations from another ITS's: itself, once it was where it lies."""
+        return id(self) if self.features.its_caches_apart else self.base or 0
+
     def _key(self, device: int, event: int) -> tuple[int, int, int]:
-        return (self.base or 0, device, event)
+        return (self._place, device, event)
 
     def raise_cached(self, device: int, event: int) -> bool:
         """``vgic_its_inject_cached_translation``: whether there is a translation in the cache."""
@@ -100,13 +133,14 @@ class Its:
         found = self._initialised()
         cache = {} if found is None else found.translations
         for key in tuple(cache):
-            if key[0] == self.base or not self.features.its_caches_apart:
+            if key[0] == self._place or not self.features.its_caches_apart:
                 del cache[key]
 
     # -- what goes away ---------------------------------------------------------------------------
 
     def forget_event(self, device: Device, event: int) -> None:
         """``its_free_ite``."""
+        self._events -= 1
         lpis.remove(self.lpis, device.events.pop(event).irq)
 
     def forget_device(self, device: Device) -> None:
@@ -123,14 +157,17 @@ class Its:
     def forget_collection(self, collection: int) -> None:
         """``vgic_its_free_collection``: its events stay, and go nowhere."""
         gone = self.collections.pop(collection, None)
-        for device in self.devices.values():
-            for event in device.events.values():
-                if gone is not None and event.collection is gone:
-                    event.collection = None
+        for event in self._every_event() if gone is not None else ():
+            if event.collection is gone:
+                event.collection = None
 
     def forget_collections(self) -> None:
-        for collection in tuple(self.collections):
-            self.forget_collection(collection)
+        self.collections.clear()
+        for event in self._every_event():
+            event.collection = None
+
+    def _every_event(self) -> Iterator[Event]:
+        return (event for device in self.devices.values() for event in device.events.values())
 
     def reset(self) -> None:
         """``vgic_its_reset``."""
