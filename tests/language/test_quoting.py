@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from vcpu_scenario.language import yaml12
-from vcpu_scenario.language.quoting import quotes_missing
+from vcpu_scenario.language.quoting import Bracket, last_open, quotes_missing, unclosed
+from vcpu_scenario.language.wrongvalue import number_meant
 
 
 @pytest.mark.parametrize(
@@ -65,3 +66,39 @@ def test_what_quotes_would_not_mend_is_not_said_to_need_them(text: str, help_: s
 def test_looking_for_quotes_takes_no_longer_than_the_line_is_long() -> None:
     for line in ("[" * 50_000, "a: " * 50_000, "{'" * 50_000, "- " * 50_000, "[a, " * 30_000):
         assert len(quotes_missing(line, len(line))) < 100
+
+
+def test_a_quote_that_is_open_is_found_behind_texts_of_several_lines() -> None:
+    texts = ['- "a', 'b"'] * 100_000  # which took minutes when each began a search to the end
+    assert unclosed(texts) == 0
+    assert unclosed([*texts, "- 'c", "d"]) == len(texts) + 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "bracket"),
+    [
+        (["a: [{b: [c]}"], Bracket("[", 1, 4)),
+        (["a: {b: [c],", "  d: e"], Bracket("{", 1, 4)),
+        (['a: ["]", {b: c}'], Bracket("[", 1, 4)),
+        (["a: [b] # ["], None),
+    ],
+)
+def test_the_bracket_that_nothing_closes(lines: list[str], bracket: Bracket | None) -> None:
+    assert last_open(lines) == bracket
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("0b101", "write 0x5"),
+        ("09000000h", "write 0x09000000"),
+        ("4k", "write 4KiB"),
+        ("1f", "write 0x1f"),
+        ("c0000000", "write 0xc0000000"),
+        ("c0", ""),
+        ("a1", ""),
+        ("add1", ""),
+    ],
+)
+def test_a_number_is_guessed_of_what_is_like_none_but_one(text: str, meant: str) -> None:
+    assert number_meant(text).partition(":")[0] == meant

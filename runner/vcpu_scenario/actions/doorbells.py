@@ -54,7 +54,12 @@ def _check_count(machine: Machine, action: ReadIoeventfd) -> None:
 
 
 def _counted(action: ReadIoeventfd, name: Name) -> str:
-    return f"the eventfd of {name(action.addr)} len {action.len}"
+    return f"the eventfd of {_said(action, name)}"
+
+
+def _said(action: AddIoeventfd | RemoveIoeventfd | ReadIoeventfd, name: Name) -> str:
+    match = "" if action.match is None else f" datamatch {action.match:#x}"
+    return f"{name(action.addr)} len {action.len}{match}"
 
 
 def _places(description: str, *required: str, **more: Any) -> dict[str, Any]:
@@ -81,7 +86,7 @@ def _of_ioeventfd(
         read=lambda _, node, reader: [record(*_where(dict(reader.entries(node)), reader))],
         write=lambda action: {key: _entry(action)},
         perform=lambda machine, action: perform(machine, _ioeventfd(action)),
-        words=lambda action, name: f"{said} {name(action.addr)} len {action.len}",
+        words=lambda action, name: f"{said} {_said(action, name)}",
     )
 
 

@@ -170,7 +170,10 @@ def _told(action: Ask, found: int | None = None) -> str:
     if action.request == plainioctls.GET_MP_STATE:
         return MP_WORDS.get(value, str(value))
     if action.request == plainioctls.GET_VCPU_EVENTS:
-        return str(_write_events(Ask(action.request, 0, value)) or "none")
+        events = _write_events(Ask(action.request, 0, value)).items()
+        return (
+            ", ".join(key if word is True else f"{key} {word:#x}" for key, word in events) or "none"
+        )
     return str(value) if value < 1 << 16 else hex(value)
 
 

@@ -12,12 +12,7 @@ def read_errno(node: Node, scope: Scope) -> int:
     """An errno by name or number; values by case are those of an exit's ``then`` alone, where
     they are one by now."""
     if not isinstance(node, Scalar):
-        scope.problems.add(
-            "no errno by case stands here",
-            node.span,
-            expected="one errno: EINVAL",
-            help="values by case stand in the `then` of an exit of `expect`",
-        )
+        scope.one_value(node, "errno")
         return 0
     name = node.text
     if name in ERRNOS:

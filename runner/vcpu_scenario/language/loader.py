@@ -183,7 +183,7 @@ class _Loader:
             check_reachable(audience, self.rows, problems, told=len(problems) > before)
         if sound and conditions:
             reader.report(problems)
-        if sound and len(problems) == before:
+        if sound and not problems:
             check_distinct(self.rows, root, problems)
         return Scenario(
             self.path,

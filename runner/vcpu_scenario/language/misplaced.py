@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from vcpu_scenario.language.nodes import Entries, Scalar
 from vcpu_scenario.language.shapes import Shape
 from vcpu_scenario.source import quoted
+
+_MOST: Final = 3
 
 
 def home_of(key: Scalar, beside: Entries, shape: Shape, root: Shape) -> str:
@@ -21,11 +24,10 @@ def home_of(key: Scalar, beside: Entries, shape: Shape, root: Shape) -> str:
         for above, place, known in _below(shape)
         if name in known.properties and known.properties[name].is_type(value)
     ]
-    found = [place for above, place in below if above in present] or [
-        place for _, place in below[:1]
-    ]
-    if found:
-        return f"{quoted(name)} belongs into {found[0]}: indent it further"
+    # Of many places that know it, none is the one that is meant more than another.
+    found = [place for above, place in below if above in present] or [place for _, place in below]
+    if 0 < len(found) <= _MOST:
+        return f"{quoted(name)} belongs into {' or '.join(found)}: indent it further"
     if name in root.properties and any(shape is known for _, _, known in _below(root)):
         return f"{quoted(name)} is a key of the scenario itself: it is not indented"
     return ""

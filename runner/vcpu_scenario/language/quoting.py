@@ -60,19 +60,41 @@ def unclosed(lines: Sequence[str]) -> int:
     """The number of the first line with a value that begins with a quote which ends nowhere, or
     where another text begins: 0 if there is none. One that ends with a later line is a text of
     several lines."""
+    text, starts = "\n".join(lines), [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line) + 1)
+    ended = 0
     for number, line in enumerate(lines, 1):
-        opens = _OPEN_QUOTE.search(_bare(line))
+        opens = _OPEN_QUOTE.search(_bare(line)) if starts[number - 1] >= ended else None
         if opens is None:
             continue
-        _, quote, behind = "\n".join(lines[number:]).partition(opens[0][-1])
-        if not quote or not _ENDS_TEXT.match(behind):
+        ended = text.find(opens[0][-1], starts[number]) + 1
+        if not ended or not _ENDS_TEXT.match(text, ended):
             return number
     return 0
 
 
+class Bracket(NamedTuple):
+    letter: str
+    line: int
+    column: int
+
+
+def last_open(lines: Sequence[str]) -> Bracket | None:
+    """The bracket in which the text ends, which nothing closes; line and column count from 1."""
+    depth = 0
+    for number in range(len(lines), 0, -1):
+        bare = _bare(lines[number - 1])
+        for at in range(len(bare) - 1, -1, -1):
+            depth += (bare[at] in "]}") - (bare[at] in "[{")
+            if depth < 0:
+                return Bracket(bare[at], number, at + 1)
+    return None
+
+
 def _bare(line: str) -> str:
-    """The line without what stands in quotes, and without its comment."""
-    return _COMMENT.sub("", _VALUE_IN_QUOTES.sub("", line))
+    """The line with blanks for what stands in quotes, and without its comment."""
+    return _COMMENT.sub("", _VALUE_IN_QUOTES.sub(lambda found: " " * len(found[0]), line))
 
 
 class _Text(NamedTuple):

@@ -174,6 +174,8 @@ class _Check:
         high = count if shape.max_properties is None else shape.max_properties
         if low <= count <= high:
             return True
+        if count > high and sum(key.text in shape.properties for key, _ in node.entries) == high:
+            return False  # those that are too many are unknown, and told as that
         properties = [name for name in shape.properties if name != "at"]
         at_most_one = "one of " if high <= 2 or low == 1 else ""
         keys = ", ".join(key.text for key, _ in node.entries) or "no key"

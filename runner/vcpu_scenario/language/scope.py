@@ -20,7 +20,7 @@ from vcpu_scenario.kvm.registers import (
     reg_id,
     size_of,
 )
-from vcpu_scenario.language.nodes import Node, Scalar, entries_of
+from vcpu_scenario.language.nodes import Map, Node, Scalar, entries_of
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.wrongvalue import number_meant
 from vcpu_scenario.source import did_you_mean, quoted
@@ -76,6 +76,7 @@ class Scope:
         """The integer that ``node`` is, from ``low`` to ``high``."""
         harmless = max(low, 0)
         if not isinstance(node, Scalar):
+            self.one_value(node)
             return harmless
         value = read_number(node)
         if value is None:
@@ -101,6 +102,16 @@ class Scope:
                 help=f"write `0x{digits}`, or {int(plain)} if that is meant",
             )
 
+    def one_value(self, node: Node | None, what: str = "value") -> None:
+        """Reports a ``what`` by case: where it may stand, it is one by the time it is read."""
+        if isinstance(node, Map) and not node.faulty:
+            self.problems.add(
+                f"no {what} by case stands here",
+                node.span,
+                expected=f"one {what}",
+                help="values by case stand in the `then` of an exit of `expect`",
+            )
+
     def word(self, node: Node | None, bits: int = 64) -> int:
         """A number of ``bits`` bits; a negative one stands for its two's complement."""
         return self._word(self._value(node, bits), node, bits)
@@ -115,6 +126,7 @@ class Scope:
 
     def flag(self, node: Node | None, default: bool = False) -> bool:
         if not isinstance(node, Scalar):
+            self.one_value(node)
             return default
         value = _FLAGS.get(node.text) if isinstance(node.value, str) else node.value
         if isinstance(value, bool):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from vcpu_scenario.language.quoting import surplus, syntax_help, unclosed
+from vcpu_scenario.language.quoting import Bracket, last_open, surplus, syntax_help, unclosed
 from vcpu_scenario.source import Diagnostic, Span, split_lines
 
 _ITEM: Final = re.compile(r" *- ")
@@ -32,13 +32,11 @@ def syntax_error(error: Any, text: str, file: str, too_deep: str) -> Diagnostic:
     starts_above = bool(context) and where is not None and where.line + 1 < number
     is_flow = starts_above and "flow" in context and "expected ','" in problem
     if is_flow and _indent(lines[number - 1]) <= _indent(lines[where.line]):
-        opens, line = (where.line + 1, where.column + 1), lines[where.line]
-        return Diagnostic(
-            f"not YAML: this `{line[where.column]}` is not closed",
-            Span(file, *opens, opens[0], opens[1] + 1),
-            found=f"line {number}, which begins something else",
-            help=f"end it with `{_END[line[where.column]]}`{_hidden(line)}",
-        )
+        opens = Bracket(lines[where.line][where.column], where.line + 1, where.column + 1)
+        return _open(opens, lines, file, f"line {number}, which begins something else")
+    at_end = mark is not None and not "".join(lines[mark.line :])[mark.column :].strip()
+    if at_end and "flow" in context and (last := last_open(lines)) is not None:
+        return _open(last, lines, file, "the end of the file")
     if starts_above:
         context += f" that starts at line {where.line + 1}"
     return Diagnostic(
@@ -46,6 +44,17 @@ def syntax_error(error: Any, text: str, file: str, too_deep: str) -> Diagnostic:
         Span(file, number, column, number, column + 1),
         found=context if error.problem else "",
         help=_help(problem, lines[:number], column, where if starts_above else None),
+    )
+
+
+def _open(bracket: Bracket, lines: Sequence[str], file: str, found: str) -> Diagnostic:
+    """What is said of a bracket that is open where ``found`` comes."""
+    letter, line, column = bracket
+    return Diagnostic(
+        f"not YAML: this `{letter}` is not closed",
+        Span(file, line, column, line, column + 1),
+        found=found,
+        help=f"end it with `{_END[letter]}`{_hidden(lines[line - 1])}",
     )
 
 
@@ -65,8 +74,9 @@ def _help(problem: str, lines: Sequence[str], column: int, where: Any) -> str:
         above = (n for n, other in enumerate(lines[:-1], 1) if _ITEM.match(other))
         near = [n for n in above if n > where.line and lines[n - 1].index("-") + 1 > first]
         if near:
-            deep = lines[near[-1] - 1].index("-") + 1
-            return f"items of one list begin at the same column, in line {near[-1]} at {deep}"
+            # Of the lists that are open there, the one that it is closest to.
+            deep, last = min((lines[n - 1].index("-") + 1, -n) for n in near)
+            return f"items of one list begin at the same column, in line {-last} at {deep}"
     if where is not None and "expected ','" in problem:
         return f"end the line above with a comma, or close what opens in line {where.line + 1}"
     other = {"]": "}", "}": "]"}.get(line[column - 1 : column])

@@ -69,13 +69,17 @@ def hint_for(node: Node, shape: Shape) -> str:
 
 
 _UNIT: Final = re.compile(r"([0-9]+) ?([KMGT])i?B?\Z", re.IGNORECASE)
-_HEX: Final = re.compile(r"(?=[^_]*[0-9])([0-9A-Fa-f_]{2,})h?\Z")
+_HEX: Final = re.compile(r"([0-9][0-9A-Fa-f_]+|(?=[^_]*[0-9])[A-Fa-f][0-9A-Fa-f_]{7,})h?\Z")
+"""A shorter one that begins with a letter is rather a name."""
+_BINARY: Final = re.compile(r"0[bB]([01_]*[01])\Z")
 
 
 def number_meant(text: str) -> str:
     """How a number is written that ``text`` may be; empty where it is like none."""
     if unit := _UNIT.match(text):
         return f"write {unit[1]}{unit[2].upper()}iB"
+    if binary := _BINARY.match(text):
+        return f"write {int(binary[1].replace('_', ''), 2):#x}: a number is decimal, 0x or 0o"
     digits = _HEX.match(text)
     return f"write 0x{digits[1]}" if digits else ""
 
