@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from vcpu_scenario.arm64 import esr
+from vcpu_scenario.arm64.esr import EC_HVC64, EC_SOFTSTP_LOW, STEP_COMPLETE
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.kvm.mmio import Completion
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
@@ -27,15 +27,15 @@ class Steps:
         """The guest was entered at ``start`` to be stepped and exited at ``left``, and KVM has
         handled that: it may have executed the instruction in the guest's place."""
         ran, vcpu = self.ran, self._vcpu
-        cpu = vcpu.cpu
         if ran is None:
             return
+        cpu = vcpu.cpu
         if not cpu.mdscr & _MDSCR_SS:
             self.ran = None
-        elif exception == esr.EC_SOFTSTP_LOW:
-            if cpu.hsr == esr.STEP_COMPLETE or cpu.regs[_PC] != start:
+        elif exception == EC_SOFTSTP_LOW:
+            if cpu.hsr == STEP_COMPLETE or cpu.regs[_PC] != start:
                 ran.append(start)
-        elif exception == esr.EC_HVC64:
+        elif exception == EC_HVC64:
             ran.append(start)
         elif (vcpu.increment_pc or cpu.regs[_PC] == left + 4) and not _went_out(vcpu):
             ran.append(left)

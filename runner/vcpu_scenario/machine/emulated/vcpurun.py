@@ -30,6 +30,8 @@ EXIT_COST: Final = 1000
 """What an exit handled in the kernel is charged against the instruction budget."""
 
 _PC: Final = 32
+_EXIT_MMIO: Final = abi.KVM_EXIT_MMIO
+_RUNNABLE: Final = abi.KVM_MP_STATE_RUNNABLE
 _PATIENCE: Final = 10
 """A run is bounded by its budget, the same on every host. The clock ends what outwits it, at this
 many times the seconds that a real machine is given."""
@@ -42,7 +44,7 @@ class VcpuRun:
         self.vcpu: Final = vcpu
         self.shares_clock = False
         """Other vCPUs wait for their turn, by the same clock."""
-        self._step: Final = guestdebug.step_states(vcpu)
+        self._stepped, self._debugged = guestdebug.step_states(vcpu)
         self._steps: Final = Steps(vcpu)
         self._completed: Completion | None = None
         self._entered: int | None = None
@@ -68,15 +70,15 @@ class VcpuRun:
         if vcpu.gic is not None:
             vcpu.gic.cpuif.load()
         self._completed = self._entered = self._left = None
-        if run.exit_reason == abi.KVM_EXIT_MMIO:
+        if run.exit_reason == _EXIT_MMIO:
             self._completed = complete(vcpu)
             if behaviour.step_exit_faked and fake_step_exit(vcpu):
                 return 0
-        step = self._step.stepped if vcpu.stepping else None
-        if step is None and vcpu.guest_debug:
-            step = guestdebug.unstepped(vcpu, self._step)
-        if step is not None:
-            step.load()
+        step = None
+        if vcpu.guest_debug:
+            step = self._stepped if vcpu.stepping else guestdebug.unstepped(vcpu, self._debugged)
+            if step is not None:
+                step.load()
         if run.immediate_exit:
             result = -EINTR
         else:
@@ -106,13 +108,13 @@ class VcpuRun:
         vcpu = self.vcpu
         cpu, gic, stepping = vcpu.cpu, vcpu.gic, vcpu.stepping
         regs, timers, pmu = cpu.regs, cpu.timers, vcpu.pmu
-        self._steps.ran = [] if stepping else None
+        steps = self._steps
+        steps.ran = [] if stepping else None
         deadline = 0.0
         if vcpu.steal_time is not None:
             stealtime.update(vcpu)
         while True:
-            waits = vcpu.mp_state != abi.KVM_MP_STATE_RUNNABLE and not vcpu.signal_pending
-            if waits and wait_to_run(vcpu):
+            if vcpu.mp_state != _RUNNABLE and not vcpu.signal_pending and wait_to_run(vcpu):
                 return 0
             if timers.in_use and timerlines.tells_userspace(vcpu):
                 vcpu.signal_pending = True
@@ -151,7 +153,7 @@ class VcpuRun:
                 step.step_taken()
             result = handle_exit(vcpu, exception)
             if stepping:
-                self._steps.note(start, left, exception)
+                steps.note(start, left, exception)
             self._left = left
             if result <= 0:
                 return result

@@ -49,6 +49,13 @@ EXCEPTION_COST: Final = 100
 _SINGLE_COST: Final = 20
 """The same of an instruction that is run by itself."""
 
+# What each run needs: going through a module costs as much as using it.
+_emu_start: Final = uc.uc_emu_start
+_ZERO: Final = uc.ZERO
+_EXCEPTION: Final = uc.UC_ERR_EXCEPTION
+_EC_SHIFT: Final = esr.EC_SHIFT
+_BELOW_KVM: Final = native.BELOW_KVM
+
 _ABORTS: Final = (esr.EC_IABT_LOW, esr.EC_IABT_CUR, esr.EC_DABT_LOW, esr.EC_DABT_CUR)
 _DATA_ABORTS: Final = _ABORTS[2:]
 
@@ -129,7 +136,7 @@ class Cpu(Hardware):
             self.debug.translation_changed()
             self._word_hooks.check_alignment(bool(value & SCTLR_A))
         if encoding == sysregs.SPSR_EL1:
-            self.may_be_illegal = True
+            self.may_be_illegal = self.unprepared = True
         if encoding in (sysregs.SCTLR_EL1, sysregs.TCR_EL1):
             features.check_granule(self)
 
@@ -142,15 +149,13 @@ class Cpu(Hardware):
         What is ``left`` of the budget then counts what was settled here; not what Unicorn ran
         at the last, which it does not tell.
         """
-        if self.gic is not None and (self.gic.cpuif.lrs or self._hcr & HCR_LINES):
+        gic, stepped = self.gic, self.mdscr & 1
+        if gic is not None and (gic.cpuif.lrs or self._hcr & HCR_LINES):
             self.sync_interrupt_lines()
-        # Unicorn does not undo its effect for a watchpoint, nor its step where it fails.
-        if (self.mdscr & 1 or self.debug.watches) != self.traps_dc_zva:
-            self.trap_dc_zva(not self.traps_dc_zva)
         if self.model.armv8_2:
             features.check_controls(self)
         self.exclusive.value = -1  # an exception return clears the local exclusive monitor
-        if not self.mdscr & 1:
+        if not stepped:
             # An exception return takes PSTATE.SS along only while software step is enabled.
             if self.state.value & SS:
                 self.clear_ss()
@@ -235,18 +240,16 @@ class Cpu(Hardware):
 
     def _run(self, budget: int) -> int | None:
         """One run of Unicorn: the exception it ended with, None where that was settled."""
-        if self.untrap_dc_zva:
-            return self._run_untrapped()
-        if self.may_be_illegal and self._is_illegal():
-            illegal.take(self)
-            return None
-        if self._registers.changed:
-            self._hook_anew()
-        if self.passed_hooks:
-            self._word_hooks.ordered.forget_passed()
+        if self.unprepared:
+            if self.untrap_dc_zva:
+                return self._run_untrapped()
+            if self.may_be_illegal and self._is_illegal():
+                illegal.take(self)
+                return None
+            self._prepare()
         self._count.value = budget
         while True:
-            status = uc.uc_emu_start(self._handle, self.pc_cell, uc.ZERO, uc.ZERO, self._count)
+            status = _emu_start(self._handle, self.pc_cell, _ZERO, _ZERO, self._count)
             if self._word_hooks.hooked is None:
                 break
             # Before code with hooks that are new: with them it goes on.
@@ -261,7 +264,7 @@ class Cpu(Hardware):
             if loading and self.debug.hit_was_before(self.fault_ipa.value):
                 return self.debug.watchpoint_exit()
             self.debug.forget_hit()
-        if status != uc.UC_ERR_EXCEPTION:
+        if status != _EXCEPTION:
             self.status = status
             return _ON_STATUS[status](self)
         self.hsr = hsr = self.syndrome.value
@@ -271,8 +274,8 @@ class Cpu(Hardware):
                 self.hsr = hsr = esr.STEP_PENDING
         if self.target_el.value == 1:
             return self._exception_to_el1()
-        exception = hsr >> esr.EC_SHIFT
-        settle = native.BELOW_KVM.get(exception)
+        exception = hsr >> _EC_SHIFT
+        settle = _BELOW_KVM.get(exception)
         return exception if settle is None else settle(self)
 
     def _is_illegal(self) -> bool:
@@ -283,6 +286,14 @@ class Cpu(Hardware):
             self._word_hooks.watch_returns()
             self._word_hooks.translate_anew()
         return self.may_be_illegal and illegal.is_next(self)
+
+    def _prepare(self) -> None:
+        """The hooks are as the guest needs them from here on."""
+        self.unprepared = self.may_be_illegal
+        if self._registers.changed:
+            self._hook_anew()
+        if self.passed_hooks:
+            self._word_hooks.ordered.forget_passed()
 
     def _hook_anew(self) -> None:
         """The guest has changed which of its words have to be caught."""

@@ -80,6 +80,7 @@ class DebugUnit:
         if (registers.wcr, registers.wvr) != (self._loaded.wcr, self._loaded.wvr):
             self._watches = _watches(registers)
             self.watches = bool(self._watches)
+            self._cpu.trap_dc_zva()
             self._hook_accesses()
         self._loaded = registers
 

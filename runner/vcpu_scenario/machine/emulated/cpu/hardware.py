@@ -63,6 +63,9 @@ EXIT_IRQ: Final = -3
 class Watchpoints(Protocol):
     """Watchpoints for accesses that Unicorn does not make itself."""
 
+    watches: bool
+    """Some watchpoint is enabled."""
+
     def hit_at(self, va: int, length: int, *, is_write: bool) -> int | None:
         """Where an access of ``length`` bytes hits, None where it does not."""
         ...
@@ -144,8 +147,10 @@ class Hardware(RegisterFile):
     def hcr(self) -> int:
         return self._hcr & ~(_HCR_GUEST | HCR_TDZ)
 
-    def trap_dc_zva(self, trapped: bool) -> None:
-        """Catches DC ZVA before Unicorn runs it."""
+    def trap_dc_zva(self) -> None:
+        """Catches DC ZVA before Unicorn runs it, which does not undo its effect for a watchpoint,
+        nor its step where it fails."""
+        trapped = bool(self.mdscr & 1) or self.watchpoints.watches
         if trapped is not self.traps_dc_zva:
             self.traps_dc_zva = trapped
             self.set_hcr(self.hcr)
@@ -172,6 +177,7 @@ class Hardware(RegisterFile):
         if value != self.mdscr:
             self.mdscr = value
             self.engine.write_sys(sysregs.MDSCR_EL1, value)
+            self.trap_dc_zva()
 
     @property
     def mmu_on(self) -> bool:

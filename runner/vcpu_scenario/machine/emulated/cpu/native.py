@@ -219,7 +219,7 @@ def _zero_block(cpu: Hardware, rt: int) -> int | None:
     start = va & ~(_BLOCK - 1)
     ipa = cpu.translate_write(start)
     if ipa is None or (not cpu.mmu_on and ipa >> cpu.model.pa_bits):
-        cpu.untrap_dc_zva = True
+        cpu.untrap_dc_zva = cpu.unprepared = True
         return None
     slot = cpu.stage2.slot_at(ipa)
     if slot is None or not slot.writes(ipa):

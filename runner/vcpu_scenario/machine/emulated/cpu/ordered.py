@@ -120,7 +120,7 @@ class OrderedAccesses:
             self._cpu.engine.remove_hook(self._instructions.pop(at))
         elif at not in self.passed_by:
             self.passed_by.append(at)
-            self._cpu.passed_hooks = True
+            self._cpu.passed_hooks = self._cpu.unprepared = True
 
     def forget_passed(self) -> None:
         """Has what no block's hook tells of translated and looked at again when it comes again."""

@@ -45,6 +45,8 @@ class RegisterFile:
         self.regs: Final = (c_uint64 * 33).from_address(base + at.x0)
         self.pc_cell: Final = c_uint64.from_address(base + at.x0 + 8 * _PC)
         self.state: Final = c_uint64.from_address(base + at.state)
+        self.unprepared = False
+        """Something may have to be done before the guest goes on: what, :meth:`Cpu.enter` knows."""
         self.may_be_illegal = False
         """Whether the execution state may be illegal (PSTATE.IL), or get so by an ERET: somebody
         has written PSTATE or SPSR_EL1 otherwise than an exception does."""
@@ -110,7 +112,8 @@ class RegisterFile:
             self.engine.write(before, self.regs[_SP])
             self.regs[_SP] = self.engine.read(after)
         self._cell.value = value
-        self.may_be_illegal |= bool(value & IL)
+        if value & IL:
+            self.may_be_illegal = self.unprepared = True
         uc.uc_reg_write(self.engine.handle, uc.UC_ARM64_REG_PSTATE, self._cell_ref)
         if (old ^ value) & (_MODE | DAIF):
             self.rebuild_flags()

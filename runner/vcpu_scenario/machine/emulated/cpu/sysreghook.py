@@ -125,15 +125,15 @@ class RegisterHooks:
         value = self._cpu.x_or_zero(self._cpu.word_at_pc() & 31)
         on = switched_on(self._cpu.model, encoding, value) if self._cpu.current_el else ""
         if on:
-            self.changed, self.unmodelled = True, on
-            uc.uc_emu_stop(self._cpu.engine.handle)
+            self.unmodelled = on
+            self._change()
         return bool(on)
 
     def _check_granule(self, tcr: int, sctlr: int) -> int:
         """Stops where stage 1 comes to have a granule that there is not."""
         if self._cpu.current_el and sctlr & 1 and lacks_granule(self._cpu.model, tcr):
-            self.changed, self.unmodelled = True, GRANULE
-            uc.uc_emu_stop(self._cpu.engine.handle)
+            self.unmodelled = GRANULE
+            self._change()
         return 0
 
     def _check_sctlr(self) -> int:
@@ -142,16 +142,16 @@ class RegisterHooks:
         self._check_granule(self._cpu.read_sys(sysregs.TCR_EL1), value)
         checked = bool(value & SCTLR_A)
         if self._cpu.current_el and checked != bool(self._cpu.sctlr_el1.value & SCTLR_A):
-            self.changed, self.alignment = True, checked
-            uc.uc_emu_stop(self._cpu.engine.handle)
+            self.alignment = checked
+            self._change()
         return 0
 
     def _check_cpacr(self) -> int:
         """Stops where CPACR_EL1.FPEN changes: other words are to be hooked then."""
         value = self._cpu.x_or_zero(self._cpu.word_at_pc() & 31)
         if self._cpu.current_el and (value ^ self._cpu.read_sys(sysregs.CPACR_EL1)) & FPEN:
-            self.changed = self.simd_changed = True
-            uc.uc_emu_stop(self._cpu.engine.handle)
+            self.simd_changed = True
+            self._change()
         return 0
 
     def _may(self, encoding: Encoding) -> bool:
@@ -160,6 +160,10 @@ class RegisterHooks:
             return True
         bit = _AT_EL0.get(encoding, 0)
         return bool(self._cpu.read_sys(sysregs.CNTKCTL_EL1) & bit)
+
+    def _change(self) -> None:
+        self.changed = self._cpu.unprepared = True
+        uc.uc_emu_stop(self._cpu.engine.handle)
 
     def _stop(self) -> None:
         self.timer_changed = True

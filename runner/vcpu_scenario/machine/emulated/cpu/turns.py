@@ -68,6 +68,7 @@ class Turns:
         uc.uc_context_restore(cpu.engine.handle, kept.registers)
         for name, value in zip(_BESIDE_UNICORN, kept.beside, strict=True):
             setattr(cpu, name, value)
+        cpu.unprepared = True
         self.forget(kept)
         cpu.reassert_hcr()
         cpu.engine.flush_tlb()

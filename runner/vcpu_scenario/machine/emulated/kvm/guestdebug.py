@@ -207,6 +207,6 @@ def step_states(vcpu: Vcpu) -> StepStates:
     return StepStates(StepState(vcpu), None)
 
 
-def unstepped(vcpu: Vcpu, states: StepStates) -> StepState | None:
+def unstepped(vcpu: Vcpu, debugged: StepState | None) -> StepState | None:
     """Who keeps it of a vCPU that is debugged and not stepped; None where nobody has to."""
-    return states.debugged if vcpu.cpu.state.value & SS else None
+    return debugged if vcpu.cpu.state.value & SS else None
