@@ -100,8 +100,8 @@ def _acting(exits: Sequence[ReadExit], setup: Setup, limit: int) -> tuple[Acting
     index = 0
     for item in exits:
         if item.acting is not None:
-            span = item.acting
-            acting += [Acting(n, span) for n in range(index, index + item.expected.least)]
+            span, each = item.acting, item.each
+            acting += [Acting(n, span, each) for n in range(index, index + item.expected.least)]
         index += item.expected.least
     return tuple(one for one in acting if one.exit < limit - 1)
 
