@@ -17,6 +17,7 @@ from vcpu_scenario.expectation import (
     Xfail,
 )
 from vcpu_scenario.language.actions import check_snapshots
+from vcpu_scenario.language.contradictions import check_contradictions
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.exits import ReadExit, read_register_checks
 from vcpu_scenario.language.final import check_whole, read_final
@@ -84,6 +85,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         check_possible(exits or (), expectation, means_of(case), problems)
         check_order(exits or (), case, problems)
         check_asserts(expectation, node, problems)
+        check_contradictions(expectation, problems)
     expectation = replace(
         expectation,
         acting=_acting(exits or (), setup, limits.exits),
