@@ -17,7 +17,8 @@ TEXT = """\
 title: t
 memory: [{at: 0x40000000, size: 64KiB}, {at: 0x50000000, size: 64KiB}]
 guest: {at: 0x40000000, words: [0xd42000e0]}
-devices: {gic: {handled_by: kernel, model: vgic-v3, distributor: 0x08000000, redistributor: 0x080a0000}}
+devices:
+  gic: {handled_by: kernel, model: vgic-v3, distributor: 0x08000000, redistributor: 0x080a0000}
 debug: {software_breakpoints: true}
 expect: [{exits: [debug: {brk: 0x40000000}]}]
 before:

@@ -12,7 +12,7 @@ from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict import match
 from vcpu_scenario.verdict.align import Alignment, Pair, align, came_next
-from vcpu_scenario.verdict.consume import matches
+from vcpu_scenario.verdict.consume import begins, matches
 from vcpu_scenario.verdict.fitting import Fitting
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.passing import past_exit
@@ -46,6 +46,11 @@ def compare_exits(
     ``clause`` is the text to point at where there is no better one.
     """
     return _Comparison(pattern, exits, guest, clause).mismatches()
+
+
+def can_begin(pattern: Sequence[ExpectedExit], exits: Sequence[Exit]) -> bool:
+    """Whether ``exits`` fit ``pattern`` as far as they go; what would follow is left open."""
+    return begins(pattern, len(exits), Fitting(pattern, exits, match.states(exits)))
 
 
 def compare_never(

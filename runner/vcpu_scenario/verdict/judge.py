@@ -13,11 +13,10 @@ from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Ending, Stop, Trace, Unmodelled
 from vcpu_scenario.verdict.doings import asked_at, not_done, not_reacted, not_typed
-from vcpu_scenario.verdict.exits import NO_FURTHER, compare_exits, compare_never
+from vcpu_scenario.verdict.exits import NO_FURTHER, can_begin, compare_exits, compare_never
 from vcpu_scenario.verdict.final import compare_final
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.records import Kind, Mismatch, StopFinding
-from vcpu_scenario.verdict.sofar import holds_so_far
 from vcpu_scenario.verdict.stops import compare_stops
 from vcpu_scenario.verdict.whole import cut_unasked, is_asked_for
 from vcpu_scenario.verdict.words import ENDINGS, INTERRUPTED_BY_VMM, NO_SYNDROME
@@ -63,7 +62,7 @@ def judge_so_far(
 
     What was still to come is not missing, and the final state is not known.
     """
-    if expectation.exits is not None and not holds_so_far(expectation.exits, trace.exits):
+    if expectation.exits is not None and not can_begin(expectation.exits, trace.exits):
         exits = compare_exits(expectation.exits, trace.exits, guest, expectation.span)
         yield from _without_the_last_missing(list(exits))
     yield from compare_never(expectation.never, trace.exits, guest)
