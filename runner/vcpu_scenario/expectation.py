@@ -159,18 +159,21 @@ class Xfail:
 @dataclass(frozen=True, slots=True)
 class Acting:
     """That the VMM does something after exit ``exit``, counted from 0, or before the first KVM_RUN
-    if it is -1; ``span`` asks for it."""
+    if it is -1; ``span`` asks for it, and ``each`` for each of the actions."""
 
     exit: int
     span: Span
+    each: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Reacting:
-    """That the VMM does something at exits that fit a pattern; ``span`` asks for it."""
+    """That the VMM does something at exits that fit a pattern; ``span`` asks for it, and ``each``
+    for each of the actions."""
 
     reaction: Reaction
     span: Span
+    each: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

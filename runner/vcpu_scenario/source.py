@@ -27,6 +27,12 @@ class Span(NamedTuple):
     end_line: int
     end_column: int
 
+    def covers(self, other: Span) -> bool:
+        """Whether all of ``other`` is in it."""
+        begins = (self.line, self.column) <= (other.line, other.column)
+        ends = (other.end_line, other.end_column) <= (self.end_line, self.end_column)
+        return self.file == other.file and begins and ends
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:

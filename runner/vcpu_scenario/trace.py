@@ -222,8 +222,8 @@ class Trace:
     entries: tuple[Entry, ...] = field(default=(), compare=False)
     reg_list: tuple[int, ...] | None = None
     asked: int = field(default=0, compare=False)
-    """How many of the actions before the first KVM_RUN had been asked for when the last of them
-    ended the run; 0 where none did."""
+    """Which of the actions after the last exit, or before the first KVM_RUN, ended the run, counted
+    from 1; 0 where none did."""
 
     @property
     def runs(self) -> Iterator[tuple[Entry, Exit]]:

@@ -10,6 +10,8 @@ ASSERTS_NOTHING = "the clause asserts nothing"
 OF_ALL = "this holds of every run: the clause asserts nothing"
 CANNOT_COME = "nothing can bring this exit about"
 NOT_DONE = "this is never done"
+BANNED = "this must never come and must come: no run fulfils the clause"
+STEPS = "debug: {single_step: true}\n"
 
 
 @pytest.mark.parametrize(
@@ -46,19 +48,74 @@ def test_a_clause_that_any_run_fulfils_is_an_error(clause: str, message: str) ->
         "{stops: [], exits: [mmio: {read: 0}]}",
         "{stops: [], exits: [mmio: {read: 0}, error: {}]}",
         '{stops: [], exits: [mmio: {read: 0}, mmio: {read: 8, kernels: "<6.0"}]}',
+        "{stops: [], exits: [any: {exit: MMIO}, interrupted: {exit: DEBUG}]}",
+        "{vmm: [qemu, firecracker], stops: [], exits: [mmio: {read: 0}]}",
     ],
 )
 def test_no_stops_beside_exits_that_are_none_is_an_error(clause: str) -> None:
-    assert messages(f"expect:\n- {clause}\n") == ["`stops` asserts nothing beside these exits"]
+    text = f"vmm: [plain, qemu, firecracker]\n{STEPS}expect:\n- {clause}\n"
+    assert messages(text) == ["`stops` asserts nothing beside these exits"]
+
+
+@pytest.mark.parametrize("clause", ["{stops: []}", "{stops: [], exits: [any: {repeat: 2}]}"])
+def test_no_stops_where_no_debugger_is_told_of_any_is_an_error(clause: str) -> None:
+    assert messages(f"expect:\n- {clause}\n") == ["`stops` asserts nothing"]
+    assert messages(f"vmm: [firecracker]\nexpect:\n- {clause}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("exits", "never", "told"),
+    [
+        ("mmio: {read: 0, len: 4}", "mmio: {read: 0}", True),
+        ("mmio: {read: 0, len: 4}", "mmio: {read: 0, len: 8}", False),
+        ("mmio: {read: 0}", "mmio: {read: 0, len: 8}", False),
+        ("mmio: {read: 0, repeat: {least: 0}}", "mmio: {read: 0}", False),
+        ("mmio: {read: 0}", "any: {exit: MMIO}", True),
+        ("any: {exit: MMIO}", "mmio: {read: 0}", False),
+        ("mmio: {read: 0}", "any: {}", True),
+        (
+            "mmio: {write: 0, len: 4, data: 0x12345678}",
+            'mmio: {write: 0, data_bytes: "78 56"}',
+            True,
+        ),
+        (
+            "mmio: {write: 0, len: 4, data: 0x12345678}",
+            'mmio: {write: 0, data_bytes: "78 57"}',
+            False,
+        ),
+        ("mmio: {write: 0, regs: {x1: 1}}", "mmio: {write: 0, regs: {x1: 1}}", True),
+        ("mmio: {write: 0, regs: {x1: 1}}", "mmio: {write: 0, regs: {x1: 2}}", False),
+        ("debug: {brk: start, imm: 7}", "debug: {brk: start}", True),
+        ("debug: {brk: start}", "debug: {brk: start, imm: 7}", False),
+        ("debug: {step: start}", "debug: {brk: start}", False),
+        ("interrupted: {}", "error: {}", False),
+    ],
+)
+def test_what_must_come_and_must_never_come_is_an_error(
+    exits: str, never: str, *, told: bool
+) -> None:
+    clause = f"{{exits: [any: {{}}, {exits}], never: [system_event: {{type: reset}}, {never}]}}"
+    found = messages(
+        f"debug: {{single_step: true, software_breakpoints: true}}\nexpect: [{clause}]\n"
+    )
+    assert found == [BANNED] * told
+
+
+def test_what_must_come_on_some_kernels_alone_may_be_banned_on_others() -> None:
+    exits = 'exits: [mmio: {read: 8}, mmio: {read: 0, kernels: "<6.0"}]'
+    for kernels, told in ((">=6.0", False), ("<5.4", True)):
+        banned = f'never: [mmio: {{read: 8, len: 8}}, mmio: {{read: 0, kernels: "{kernels}"}}]'
+        assert messages(f"expect:\n- {{{exits}, {banned}}}\n") == [BANNED] * told
 
 
 @pytest.mark.parametrize(
     ("debug", "clause"),
     [
-        ("", "{stops: [], exits: [mmio: {read: 0}, any: {repeat: {least: 0}}]}"),
-        ("", "{stops: [], exits: [mmio: {read: 0}, any: {}]}"),
-        ("debug: {single_step: true}\n", "{stops: [], exits: [debug: {}]}"),
-        ("debug: {single_step: true}\n", "{stops: [], exits: [mmio: {read: 0}]}"),
+        (STEPS, "{stops: []}"),
+        (STEPS, "{stops: [], exits: [mmio: {read: 0}, any: {repeat: {least: 0}}]}"),
+        (STEPS, "{stops: [], exits: [mmio: {read: 0}, any: {}]}"),
+        (STEPS, "{stops: [], exits: [debug: {}]}"),
+        (f"{STEPS}vmm: [plain, qemu-2017]\n", "{stops: [], exits: [mmio: {read: 0}]}"),
         (
             "",
             '{exits: [mmio: {read: 0}, any: {repeat: {least: 0}, kernels: ">=6.0"}], '
@@ -92,7 +149,6 @@ def test_exits_that_are_indented_wrongly_are_told() -> None:
         "{exits: [any: {exit: MMIO, repeat: {least: 0}}]}",
         "{exits: [any: {}], final: {regs: {x0: 0}}}",
         "{never: [any: {}]}",
-        "{stops: []}",
         "{refused: {errno: EINVAL}}",
     ],
 )

@@ -7,6 +7,7 @@ the exits expected can be laid over those that came.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from errno import EINTR
 from functools import cache
 from typing import Any, Protocol
 
@@ -95,6 +96,8 @@ def _fit(expected: ExpectedExit, exit_: Exit, registers: Mapping[str, int]) -> b
     }
     asks = {check.field for check in expected.checks}
     if exit_.ret != 0 and expected.kind != "any" and not asks & {"ret", "errno"}:
+        return False
+    if exit_.errno == EINTR and expected.kind == "error" and "errno" not in asks:
         return False
     return all(_met(check, found.get(check.field)) for check in expected.checks) and all(
         registers.get(reg.reg) == reg.value for reg in expected.regs

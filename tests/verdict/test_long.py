@@ -9,6 +9,7 @@ import pytest
 from vcpu_scenario.case import Limits
 from vcpu_scenario.expectation import ExpectedExit
 from vcpu_scenario.trace import Ending, Exit, Stop, StopReason, Trace
+from vcpu_scenario.verdict.exits import can_begin
 from vcpu_scenario.verdict.judge import judge
 from vcpu_scenario.verdict.records import Mismatch
 from vcpu_scenario.verdict.stops import compare_stops
@@ -92,6 +93,18 @@ def each(count: int, **more: Any) -> list[ExpectedExit]:
 @pytest.mark.slow
 def test_100_000_exits_are_one_run_like_any_other() -> None:
     assert judged((read(1, "poll", least=1, most=None), brk()), [POLL] * 99_999 + [HIT]) == ()
+
+
+def test_a_long_run_that_was_not_modelled_to_its_end_is_held_to_its_beginning() -> None:
+    exits = [POLL] * (LONG - 1) + [HIT]
+    some = read(1, "poll", least=1, most=300)
+    for item, all_fit in ((anything(), True), (anything(0, 200), True), (some, False)):
+        many = [item] * 200
+        assert can_begin([*many, brk(), brk()], exits)
+        assert can_begin([*many, *each(2), brk()], exits) is all_fit
+    assert not can_begin([read(1, "poll", least=1, most=9)] * 9, exits)
+    assert not can_begin([], exits)
+    assert can_begin([], [])
 
 
 @pytest.mark.slow

@@ -73,7 +73,10 @@ def test_an_exit_too_many_before_it_is_a_failure() -> None:
 
 
 def test_a_never_that_came_before_it_is_a_failure() -> None:
-    text = TEXT.replace("    final:", "    never: [debug: {brk: 0x40000000, imm: 7}]\n    final:")
+    optional = TEXT.replace("imm: 7}", "imm: 7, repeat: {least: 0, most: 1}}")
+    text = optional.replace(
+        "    final:", "    never: [debug: {brk: 0x40000000, imm: 7}]\n    final:"
+    )
     assert [mismatch.kind for mismatch in result(text).mismatches] == ["never"]
 
 

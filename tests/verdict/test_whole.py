@@ -79,6 +79,9 @@ def test_a_hang_that_is_expected_is_none() -> None:
 def test_an_interruption_is_no_error_unless_its_errno_is_named() -> None:
     assert verdict(HANG, "exits: [error: {}]")[0] == "fail"
     assert verdict(HANG, "exits: [error: {errno: EINTR}]") == ("pass", [])
+    several = "exits: [any: {repeat: {least: 0}}, error: {}, any: {repeat: {least: 0}}]"
+    assert verdict(HANG, several, "before: [immediate_exit: true]") == ("fail", ["missing"])
+    assert verdict(HANG, "exits: [interrupted: {}], never: [error: {}]") == ("pass", [])
 
 
 @pytest.mark.parametrize(

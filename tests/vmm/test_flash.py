@@ -89,3 +89,24 @@ def test_each_chip_is_read_by_itself_too(flash: CfiFlash) -> None:
 def test_a_command_that_it_does_not_know_is_not_modelled(flash: CfiFlash) -> None:
     with pytest.raises(NotModelled, match="command 0xc0 of a CFI flash"):
         send(flash, (0, 0x00C0_00C0))
+
+
+def test_what_lies_behind_its_end_is_not_programmed(flash: CfiFlash, slot: Slot) -> None:
+    send(flash, (0, 0x40))
+    flash.write(SIZE - 4, 8, 0)
+    send(flash, (0, 0xFF))
+    assert slot.data == b"\xf0" * (SIZE - 4) + bytes(4)
+    assert flash.read(SIZE - 4, 8) == 0
+
+
+def test_a_word_is_programmed_across_a_page_and_in_what_was_erased(
+    flash: CfiFlash, slot: Slot
+) -> None:
+    send(flash, (0, 0x20), (0, 0xD0), (0, 0x40), (0xFFE, 0x1234_5678), (0, 0xFF))
+    assert slot.data[0xFFC:0x1004] == b"\xff\xff\x78\x56\x34\x12\xff\xff"
+
+
+def test_what_is_programmed_again_and_again_takes_no_more_memory(flash: CfiFlash) -> None:
+    for n in range(3 * 4096):
+        send(flash, (0, 0x40), (n % 64 * 4, n), (0, 0x20), (0, 0xD0))
+    assert len(flash._changed) == BLOCK // 4096

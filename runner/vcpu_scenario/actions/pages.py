@@ -30,6 +30,11 @@ def _discard_words(action: DiscardMemory, name: Name) -> str:
 def _read_faults(key: str, node: Node, reader: Reader) -> Iterable[GetUserfaults]:
     asked = dict(reader.entries(node))
     pages, written = (read_pages(asked.get(key), reader) for key in ("pages", "written"))
+    if others := [str(page) for page in written if page not in pages]:
+        found, expected = ", ".join(others), "some of `pages`, which are all that were asked for"
+        reader.complain(
+            "no such page is expected", asked["written"], found=found, expected=expected
+        )
     yield GetUserfaults(slot_number(asked, reader), pages, written)
 
 

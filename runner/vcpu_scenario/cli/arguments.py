@@ -44,7 +44,8 @@ Paths = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="PATH...",
-        help="Scenarios, or folders of them. Default: this folder.",
+        help="Scenarios, or folders of them. Default: `paths` under [tool.vcpu-scenario] in "
+        "pyproject.toml, or this folder.",
         autocompletion=complete.paths,
     ),
 ]

@@ -43,6 +43,15 @@ def run(
             "Run on the Dask cluster with this scheduler, such as tcp://host:8786.",
         ),
     ] = None,
+    timeout: Annotated[
+        float | None,
+        option(
+            "--timeout SECONDS",
+            "End a case that gives no result for so long with an error. Default: as long as its "
+            "limits allow, and 600 at most.",
+            min=1.0,
+        ),
+    ] = None,
     follow: Annotated[
         bool, option("--follow", "Show what guests send to their UARTs meanwhile.")
     ] = False,
@@ -61,6 +70,7 @@ def run(
         lab=lab,
         shard=shard,
         cluster=cluster,
+        timeout=timeout,
         follow=follow,
     )
 

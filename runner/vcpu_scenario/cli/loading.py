@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, wants_colour
+from vcpu_scenario.running.project import paths_of_project
 from vcpu_scenario.running.select import find, load_all, made_of
 from vcpu_scenario.source import Diagnostic, InvalidScenario, render
 
@@ -22,7 +23,7 @@ def scenarios_of(paths: Sequence[str], otherwise: str = "") -> list[Scenario] | 
 
     ``otherwise`` is said then: what is not done because of it.
     """
-    scenarios, diagnostics = load_all(find(paths or ["."]))
+    scenarios, diagnostics = load_all(find(paths or paths_of_project()))
     return None if _told(diagnostics, otherwise) else scenarios
 
 
@@ -33,7 +34,7 @@ def made_of_each(
     is invalid, after telling all that is wrong."""
     made: list[Made] = []
     diagnostics: list[Diagnostic] = []
-    with closing(made_of(find(paths or ["."]), make, strictly=strictly)) as coming:
+    with closing(made_of(find(paths or paths_of_project()), make, strictly=strictly)) as coming:
         for found in coming:
             if isinstance(found, InvalidScenario):
                 diagnostics += found.diagnostics

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _PATIENCE: Final = 30.0
 """Seconds that a case may take beyond what its limits give it."""
 
+LONGEST: Final = 600.0
+"""Seconds that a case may take at most where nobody asks for more, whatever its limits."""
+
 _BOOT: Final = 600.0
 """The same where it may have to boot a kernel first, and hang there."""
 
@@ -85,13 +88,14 @@ def run(
     lab: LabArguments = NO_LAB,
     shard: str | None = None,
     cluster: str | None = None,
+    timeout: float | None = None,
     follow: bool = False,
 ) -> Status:
     """Runs what is selected in ``jobs`` processes; ``formats`` go to ``outputs`` in order.
 
     ``on`` names the machine, as :func:`vcpu_scenario.running.targets.target` takes it; ``shard``
     which part of the cases to run, ``2/8``; ``cluster`` the address of one to run them on.
-    ``follow`` shows what the guests send to their UARTs.
+    A case takes at most ``timeout`` seconds. ``follow`` shows what the guests send to their UARTs.
     """
     part = _shard(shard)
     reports = Reports(formats, outputs)
@@ -113,6 +117,7 @@ def run(
                 traces=reports.with_traces,
                 on=target,
                 cluster=cluster,
+                timeout=timeout,
                 follow=follow,
             )
     except BaseException:
@@ -160,6 +165,7 @@ def run_cases(
     traces: bool = True,
     on: Target | None = None,
     cluster: str | None = None,
+    timeout: float | None = None,
     follow: bool = False,
 ) -> Run:
     """Runs ``cases`` until the end, Ctrl-C, or with ``exitfirst`` the first failure.
@@ -171,7 +177,7 @@ def run_cases(
     stop = Stop()
     if cluster is None:
         watch = Follower(follow=follow) if jobs <= 1 else None
-        coming = results_of(cases, jobs, stop, traces=traces, on=on, watch=watch)
+        coming = results_of(cases, jobs, stop, traces=traces, on=on, timeout=timeout, watch=watch)
     else:
         coming = results_on(cluster, cases, lambda: bool(stop), traces=traces)
     with closing(coming):
@@ -191,6 +197,7 @@ def results_of(
     *,
     traces: bool,
     on: Target | None = None,
+    timeout: float | None = None,
     watch: Watch | None = None,
 ) -> Generator[Result, None, None]:
     """Runs each case, in ``jobs`` processes or, with 0, in this one; by default emulated.
@@ -217,7 +224,8 @@ def results_of(
 
     def patience(number: int) -> float:
         limits = cases[number].case.limits
-        return limits.exits * limits.seconds + (_BOOT if real else _PATIENCE)
+        allowed = min(limits.exits * limits.seconds, LONGEST - _PATIENCE)
+        return timeout or allowed + (_BOOT if real else _PATIENCE)
 
     any_done = False
     processes = 0 if real and jobs == 1 else jobs

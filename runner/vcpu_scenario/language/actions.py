@@ -176,13 +176,8 @@ class Doings:
             self.scope.problems.add(message, node.span, found=found, expected=expected)
 
 
-def read_actions(node: Node | None, doings: Doings) -> tuple[Action, ...]:
-    """The actions that the list ``node`` describes."""
-    return tuple(action for item in doings.items(node) for action in _read_item(item, doings))
-
-
 def read_each(node: Node | None, doings: Doings) -> list[tuple[Action, Span]]:
-    """The same, each with the text that asks for it."""
+    """The actions that the list ``node`` describes, each with the text that asks for it."""
     return [
         (action, item.span) for item in doings.items(node) for action in _read_item(item, doings)
     ]

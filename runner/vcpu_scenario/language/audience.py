@@ -92,6 +92,11 @@ class Audience(NamedTuple):
         found = (selector.kernels for selector in selectors if selector.kernels is not None)
         return tuple(dict.fromkeys(found))
 
+    def vmms_of(self, clause: int) -> tuple[str, ...]:
+        """The VMMs that a clause is for."""
+        own = self.clauses[clause].vmms
+        return tuple(vmm for vmm in self.vmms if own is None or vmm in own)
+
     def admits(self, kernel: Release) -> bool:
         """Whether the scenario is for ``kernel``, a variant only where it names it."""
         at_home = self.hosts is None or kernel.host in self.hosts

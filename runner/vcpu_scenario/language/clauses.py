@@ -17,6 +17,7 @@ from vcpu_scenario.expectation import (
     Xfail,
 )
 from vcpu_scenario.language.actions import check_snapshots
+from vcpu_scenario.language.contradictions import check_contradictions
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.exits import ReadExit, read_register_checks
 from vcpu_scenario.language.final import check_whole, read_final
@@ -84,6 +85,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         check_possible(exits or (), expectation, means_of(case), problems)
         check_order(exits or (), case, problems)
         check_asserts(expectation, node, problems)
+        check_contradictions(expectation, problems)
     expectation = replace(
         expectation,
         acting=_acting(exits or (), setup, limits.exits),
@@ -100,8 +102,8 @@ def _acting(exits: Sequence[ReadExit], setup: Setup, limit: int) -> tuple[Acting
     index = 0
     for item in exits:
         if item.acting is not None:
-            span = item.acting
-            acting += [Acting(n, span) for n in range(index, index + item.expected.least)]
+            span, each = item.acting, item.each
+            acting += [Acting(n, span, each) for n in range(index, index + item.expected.least)]
         index += item.expected.least
     return tuple(one for one in acting if one.exit < limit - 1)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from vcpu_scenario.case import Action, SetMmioData
 from vcpu_scenario.expectation import ExpectedExit, RegisterCheck
-from vcpu_scenario.language.actions import Doings, read_actions
+from vcpu_scenario.language.actions import Doings, read_each
 from vcpu_scenario.language.exitkinds import KINDS
 from vcpu_scenario.language.exitvariant import Variant
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, entries_of, text_of
@@ -22,6 +22,8 @@ class ReadExit(NamedTuple):
     actions: tuple[Action, ...]
     acting: Span | None
     """The text that asks for the actions, where there are any."""
+    each: tuple[Span, ...]
+    """The text of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,12 @@ def _exit(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> Read
         text_of(note),
     )
     then, reply = body.get("then"), body.get("reply")
-    actions = read_actions(then, doings)
+    asked = read_each(then, doings)
     if reply is not None:
-        actions = (SetMmioData(doings.scope.word(reply)), *actions)
+        asked.insert(0, (SetMmioData(doings.scope.word(reply)), reply.span))
     acting = then if then is not None else reply  # more can go wrong with the one
-    return ReadExit(expected, actions, acting.span if acting is not None and actions else None)
+    actions, each = tuple(action for action, _ in asked), tuple(span for _, span in asked)
+    return ReadExit(expected, actions, acting.span if acting is not None and asked else None, each)
 
 
 def _vcpu(variant: Variant) -> None:

@@ -7,7 +7,7 @@ kernel to that they do not come is what they are for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final, NamedTuple
 
@@ -64,6 +64,13 @@ def means_of(case: Case) -> Means:
         _lasting(case) if not any(isinstance(a, SetMemoryRegion) for a in actions) else (),
         any(isinstance(a, SetSmcccFilter) and a.action == _FORWARD for a in actions),
     )
+
+
+def told_exits(case: Case, vmms: Iterable[str]) -> frozenset[str]:
+    """The exits that a debugger of some of ``vmms`` may be told of."""
+    debugged = means_of(case).debugged
+    asking = (VMMS[name] for name in vmms if debugged or VMMS[name].always_asks)
+    return frozenset(exit_ for vmm in asking for exit_ in vmm.tells_of)
 
 
 def _lasting(case: Case) -> tuple[tuple[int, int], ...]:

@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 
 from vcpu_scenario.case import Action, ExitPattern, FieldPattern, Reaction
 from vcpu_scenario.expectation import Acting, Check, ExpectedExit, Reacting
-from vcpu_scenario.language.actions import Doings, read_actions
+from vcpu_scenario.language.actions import Doings, read_each
 from vcpu_scenario.language.exits import read_pattern
 from vcpu_scenario.language.nodes import Map, Node, items_of
+from vcpu_scenario.source import Span
 
 _WHEN: Final = ("exit", "first", "each", "nth")
 
@@ -19,10 +20,12 @@ class ReadReaction(NamedTuple):
 
     reaction: Reaction
     expected: ExpectedExit
+    each: tuple[Span, ...]
+    """The text of each action."""
 
     @property
     def reacting(self) -> Reacting:
-        return Reacting(self.reaction, self.expected.span)
+        return Reacting(self.reaction, self.expected.span, self.each)
 
 
 class On(NamedTuple):
@@ -75,8 +78,8 @@ def _by_number(
         problems.add(
             f"exit {index} is listed twice", number.span, help="put its actions in one list"
         )
-    numbers[index] = read_actions(item.get("then"), doings)
-    acting.append(Acting(index, number.span))
+    numbers[index], each = _actions(item, doings)
+    acting.append(Acting(index, number.span, each))
 
 
 def _reaction(item: Map, doings: Doings) -> Iterator[ReadReaction]:
@@ -88,9 +91,15 @@ def _reaction(item: Map, doings: Doings) -> Iterator[ReadReaction]:
         (found for key in ("first", "each", "of") if (found := item.get(key)) is not None), None
     )
     expected = read_pattern(pattern, doings) if pattern is not None else None
-    actions = read_actions(item.get("then"), doings)
+    actions, each = _actions(item, doings)
     if expected is not None:
-        yield ReadReaction(Reaction(pattern_of(expected), actions, times), expected)
+        yield ReadReaction(Reaction(pattern_of(expected), actions, times), expected, each)
+
+
+def _actions(item: Map, doings: Doings) -> tuple[tuple[Action, ...], tuple[Span, ...]]:
+    """The actions of the entry, and the text of each."""
+    asked = read_each(item.get("then"), doings)
+    return tuple(action for action, _ in asked), tuple(span for _, span in asked)
 
 
 def pattern_of(expected: ExpectedExit) -> ExitPattern:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final
 
 from vcpu_scenario.expectation import Expectation, ExpectedExit
@@ -39,27 +39,25 @@ def check_asserts(expectation: Expectation, clause: Map, problems: Problems) -> 
 
 
 def check_beside(
-    expectations: Sequence[Expectation], clause: Map, debugged: bool, problems: Problems
+    expectations: Sequence[Expectation], clause: Map, told: Set[str], problems: Problems
 ) -> None:
-    """Reports what says that something must not come, where the run ends with the last exit that
-    is expected, and none of those can be it: in each of the clause's cases."""
-    never, stops = clause.key("never"), clause.key("stops")
+    """Reports what says that something must not come and cannot fail, in each of the clause's
+    cases: the run ends with the last exit that is expected, and none of those can be it; or no
+    debugger is told of anything. ``told`` are the exits that one may be told of."""
     closed = [one.exits for one in expectations if one.exits and is_closed(one.exits)]
-    if not closed or len(closed) < len(expectations):
-        return
-    each = [(one.never, other) for one in expectations for other in one.exits or ()]
-    if never is not None and all(_exclude(one, other) for banned, other in each for one in banned):
-        problems.add(
-            "`never` asserts nothing beside these exits",
-            never.span,
-            found="the run ends with the last of them, and none of them is like it",
-            expected="exits of which some number is left open",
-            help="end `exits` with `any: {repeat: {least: 0}}`, and the run goes on",
-        )
+    closed = closed if len(closed) == len(expectations) else []
+    _check_never(expectations, clause, bool(closed), problems)
+    stops = clause.key("stops")
     if stops is None or items_of(clause.get("stops")):
         return
-    told = {"any", "debug", *(["mmio"] if debugged else [])}  # of an MMIO by QEMU as of 2017
-    if not any(item.kind in told for exits in closed for item in exits):
+    if not told:
+        problems.add(
+            "`stops` asserts nothing",
+            stops.span,
+            found="no stop, and no `debug:` asks KVM for guest debug",
+            help="leave `stops` out, or say under `debug` what the debugger asks for",
+        )
+    elif closed and not any(_is_told(item, told) for exits in closed for item in exits):
         problems.add(
             "`stops` asserts nothing beside these exits",
             stops.span,
@@ -67,6 +65,31 @@ def check_beside(
             expected="stops, or exits of which some number is left open",
             help="leave `stops` out",
         )
+
+
+def _check_never(
+    expectations: Sequence[Expectation], clause: Map, closed: bool, problems: Problems
+) -> None:
+    never = clause.key("never")
+    each = [(one.never, other) for one in expectations for other in one.exits or ()]
+    if never is None or not closed:
+        return
+    if all(_exclude(one, other) for banned, other in each for one in banned):
+        problems.add(
+            "`never` asserts nothing beside these exits",
+            never.span,
+            found="the run ends with the last of them, and none of them is like it",
+            expected="exits of which some number is left open",
+            help="end `exits` with `any: {repeat: {least: 0}}`, and the run goes on",
+        )
+
+
+def _is_told(item: ExpectedExit, told: Set[str]) -> bool:
+    """Whether the exit may be one of ``told``."""
+    if item.kind in ("error", "interrupted"):
+        return False
+    names = [check.value for check in item.checks if check.field == "exit"]
+    return not names or names[0] in told
 
 
 def is_closed(exits: Sequence[ExpectedExit]) -> bool:

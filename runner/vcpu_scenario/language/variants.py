@@ -14,7 +14,7 @@ from vcpu_scenario.language.clauses import Clause, read_clause
 from vcpu_scenario.language.conditions import Conditions, Course
 from vcpu_scenario.language.nodes import Map
 from vcpu_scenario.language.params import Parameters, shown
-from vcpu_scenario.language.possible import means_of
+from vcpu_scenario.language.possible import told_exits
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.seen import Seen
 from vcpu_scenario.language.sense import check_beside
@@ -102,8 +102,10 @@ class ClauseReader:
         reports, clean = problems.reports, setup.clean and not setup.scope.problems.took_from(node)
         found = self._found(number, node, row, setup, fitting)
         if clean and conditions.sound and problems.reports == reports:
-            debugged = any(means_of(one.case).debugged for one in found.values())
-            check_beside([one.expectation for one in found.values()], node, debugged, problems)
+            vmms = self.audience.vmms_of(number)
+            told = [told_exits(one.case, vmms) for one in found.values()]
+            expectations = [one.expectation for one in found.values()]
+            check_beside(expectations, node, frozenset().union(*told), problems)
         return found
 
     def _found(

@@ -56,7 +56,7 @@ class Memory(Protocol):
 
     def userfaults(self, number: int) -> tuple[tuple[int, bool], ...]:
         """The pages that were put back as they were touched, since this was asked last, each with
-        whether a write did it."""
+        whether a write did it. :class:`KvmError` EBADF where the slot has no userfaultfd."""
         ...
 
     def dirty_log(self, number: int) -> tuple[int, ...]:
@@ -111,7 +111,8 @@ class Irqfds(Protocol):
         ...
 
     def resamples(self, gsi: int) -> int:
-        """How often resampling has signalled the VMM for ``gsi`` since this was asked last."""
+        """How often resampling has signalled the VMM for ``gsi`` since this was asked last.
+        :class:`KvmError` EBADF where no irqfd of it was to be resampled."""
         ...
 
     def route(self, asked: SetGsiRouting) -> None:

@@ -110,11 +110,8 @@ def _breaks(other: Mismatch, mismatch: Mismatch) -> bool:
     if other.kind is Kind.CUT is not mismatch.kind:
         return False  # all that was compared holds
     one, whole = mismatch.span, other.span
-    return (
-        one.file == whole.file
-        and (whole.line, whole.column) <= (one.line, one.column)
-        and (one.end_line, one.end_column) <= (whole.end_line, whole.end_column)
-        and (one != whole or mismatch.kind == other.kind or other.kind.is_absence)
+    return whole.covers(one) and (
+        one != whole or mismatch.kind == other.kind or other.kind.is_absence
     )
 
 

@@ -44,6 +44,17 @@ def matches(pattern: Sequence[Item], count: int, fits: Fits) -> bool:
     return bool(places >> count & 1)
 
 
+def begins(pattern: Sequence[Item], count: int, fits: Fits) -> bool:
+    """Whether ``count`` things can be the first of those that ``pattern`` fits."""
+    places = 1
+    for number, item in enumerate(pattern):
+        most = count if item.most is None else item.most
+        if _up_to(places, fits.all(number), most) >> count & 1:
+            return True
+        places = _after(places, number, item, fits, count)
+    return bool(places >> count & 1)
+
+
 def consumed(pattern: Sequence[Item], count: int, fits: Fits) -> tuple[int, ...] | None:
     """How many things each item takes where the pattern gets furthest, the last of them maybe
     fewer than its least; items that take nothing any more are left out.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from vcpu_scenario.expectation import Acting, Reacting, Typing
-from vcpu_scenario.source import quoted
+from vcpu_scenario.expectation import Acting, Expectation, Reacting, Typing
+from vcpu_scenario.source import Span, quoted
 from vcpu_scenario.trace import Ending, Trace
 from vcpu_scenario.verdict.match import states
 from vcpu_scenario.verdict.records import Kind, Mismatch
@@ -15,6 +15,21 @@ from vcpu_scenario.vmm.patterns import Reactions
 _ENDS_AT_ITS_EXIT = (Ending.ERROR, Ending.SYSTEM_EVENT, Ending.INTERRUPTED, Ending.REPEATS)
 """How a run ends before the VMM does anything after the last exit. At a limit of exits it does so
 as well; but then it is known beforehand which exit that is."""
+
+
+def asked_at(expectation: Expectation, trace: Trace) -> list[Span]:
+    """The texts of what the VMM is to do after the last exit, or where there is none before the
+    first KVM_RUN, one for each action in the order in which it does them."""
+    due: list[int] = []
+    reactions = Reactions([one.reaction for one in expectation.reacting])
+    if expectation.reacting:
+        for exit_, state in zip(trace.exits, states(trace.exits), strict=True):
+            due = reactions.due(exit_, state)
+    found = [span for number in due for span in expectation.reacting[number].each]
+    for acting in expectation.acting:
+        if acting.exit == len(trace.exits) - 1:
+            found += acting.each or (acting.span,)
+    return found
 
 
 def not_done(acting: Sequence[Acting], trace: Trace, ending: str) -> Iterator[Mismatch]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict import match
 from vcpu_scenario.verdict.align import Alignment, Pair, align, came_next
-from vcpu_scenario.verdict.consume import matches
+from vcpu_scenario.verdict.consume import begins, matches
 from vcpu_scenario.verdict.fitting import Fitting
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.passing import past_exit
@@ -48,6 +48,11 @@ def compare_exits(
     return _Comparison(pattern, exits, guest, clause).mismatches()
 
 
+def can_begin(pattern: Sequence[ExpectedExit], exits: Sequence[Exit]) -> bool:
+    """Whether ``exits`` fit ``pattern`` as far as they go; what would follow is left open."""
+    return begins(pattern, len(exits), Fitting(pattern, exits, match.states(exits)))
+
+
 def compare_never(
     never: Sequence[ExpectedExit], exits: Sequence[Exit], guest: Guest
 ) -> Iterator[Mismatch]:
@@ -79,6 +84,12 @@ def too_long(what: str, alignment: Alignment, clause: Span) -> Mismatch:
     )
 
 
+def _said(item: ExpectedExit) -> Hashable:
+    """What an exit must be to fit."""
+    checks = ((check.field, check.value, check.mask) for check in item.checks)
+    return item.kind, *checks, *((reg.reg, reg.value) for reg in item.regs)
+
+
 class _Comparison:
     def __init__(
         self,
@@ -92,10 +103,13 @@ class _Comparison:
         self.guest = guest
         self.clause = clause
         self.states = match.states(exits)
+        first: dict[Hashable, int] = {}
+        self._like = [first.setdefault(_said(item), n) for n, item in enumerate(pattern)]
+        """The first item that says the same as each."""
         self._costs: dict[tuple[int, int], int] = {}
 
     def cost(self, expected: int, actual: int) -> int:
-        key = (expected, actual)
+        key = (self._like[expected], actual)
         known = self._costs.get(key)
         if known is None:
             known = match.cost(self.pattern[expected], self.exits[actual], self.states[actual])

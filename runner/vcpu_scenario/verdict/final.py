@@ -168,7 +168,12 @@ def listed_name(check: ListedCheck) -> str:
 
 
 def _reg_list(check: RegListCheck, trace: Trace) -> Iterator[Mismatch]:
-    ids = trace.reg_list or ()
+    if trace.reg_list is None:
+        yield _difference(
+            Kind.REGISTER_LIST, "KVM_GET_REG_LIST", "a list", "nothing: it was not read", check.span
+        )
+        return
+    ids = trace.reg_list
     for one in check.registers:
         if (one.id in ids) != one.listed:
             wanted, found = LISTED[one.listed], LISTED[not one.listed]

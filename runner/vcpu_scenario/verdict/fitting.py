@@ -7,6 +7,7 @@ one exit after the other, so that many expectations of long runs cost no more th
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from errno import EINTR
 from typing import Any, Final, TypeAlias
 
 from vcpu_scenario.expectation import Check, ExpectedExit
@@ -53,6 +54,8 @@ class Fitting:
             fitting &= self._set(("register", reg.reg), self._registers(reg.reg), reg.value)
         if not match.speaks_of_result(expected):
             fitting &= self._set(("field", "ret"), self._field("ret", _as_it_is), 0)
+        if match.excludes_interruption(expected):
+            fitting &= ~self._set(("field", "errno"), self._field("errno", _as_it_is), EINTR)
         return fitting
 
     def _meeting(self, check: Check) -> int:

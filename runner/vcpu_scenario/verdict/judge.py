@@ -12,12 +12,11 @@ from vcpu_scenario.expectation import Check, Expectation, Xfail
 from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Ending, Stop, Trace, Unmodelled
-from vcpu_scenario.verdict.doings import not_done, not_reacted, not_typed
-from vcpu_scenario.verdict.exits import NO_FURTHER, compare_exits, compare_never
+from vcpu_scenario.verdict.doings import asked_at, not_done, not_reacted, not_typed
+from vcpu_scenario.verdict.exits import NO_FURTHER, can_begin, compare_exits, compare_never
 from vcpu_scenario.verdict.final import compare_final
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.records import Kind, Mismatch, StopFinding
-from vcpu_scenario.verdict.sofar import holds_so_far
 from vcpu_scenario.verdict.stops import compare_stops
 from vcpu_scenario.verdict.whole import cut_unasked, is_asked_for
 from vcpu_scenario.verdict.words import ENDINGS, INTERRUPTED_BY_VMM, NO_SYNDROME
@@ -63,7 +62,7 @@ def judge_so_far(
 
     What was still to come is not missing, and the final state is not known.
     """
-    if expectation.exits is not None and not holds_so_far(expectation.exits, trace.exits):
+    if expectation.exits is not None and not can_begin(expectation.exits, trace.exits):
         exits = compare_exits(expectation.exits, trace.exits, guest, expectation.span)
         yield from _without_the_last_missing(list(exits))
     yield from compare_never(expectation.never, trace.exits, guest)
@@ -102,18 +101,28 @@ def as_known(
 ) -> tuple[bool, tuple[Mismatch, ...]]:
     """Whether ``mismatches`` are the failure that its ``xfail`` knows of, and what to tell.
 
-    It knows of what the clause expects of the run. That a set-up answers otherwise than the
-    scenario says is no such thing, and of a run that was cut nothing has failed.
+    It knows of what the clause expects of the run. That the kernel answers otherwise than is said
+    outside of the clause, in a set-up or under ``on``, is no such thing, and of a run that was cut
+    nothing has failed.
     """
     assert expectation.xfail is not None
     if not mismatches:
         return False, (unexpected_pass(expectation.xfail),)
-    set_up = trace.refused or (trace.error is not None and expectation.refused is None)
-    if (trace.exits or not set_up) and mismatches[0].kind is not Kind.CUT:
+    if not _is_of_others(expectation, trace) and mismatches[0].kind is not Kind.CUT:
         return True, tuple(mismatches)
     first, *others = mismatches
     notes = (*first.notes, _NOT_KNOWN.format(reason=expectation.xfail.reason))
     return False, (replace(first, notes=notes), *others)
+
+
+def _is_of_others(expectation: Expectation, trace: Trace) -> bool:
+    """Whether the run ended at what the clause says nothing of."""
+    if trace.error is not None:
+        return expectation.refused is None
+    if not trace.refused:
+        return False
+    asking = _asking(expectation, trace)
+    return asking is None or not expectation.span.covers(asking)
 
 
 _NOT_KNOWN: Final = (
@@ -173,7 +182,7 @@ def _refusal(expectation: Expectation, trace: Trace) -> Iterator[Mismatch]:
         yield Mismatch(
             Kind.REFUSED,
             f"the kernel refused the set-up: {trace.error}",
-            _asked_before(expectation, trace) or expectation.span,
+            _asking(expectation, trace) or expectation.span,
             found=errno_name(trace.errno),
         )
     elif trace.error is None:
@@ -203,26 +212,24 @@ def _errno(check: Check) -> str:
 def _refused_action(expectation: Expectation, trace: Trace) -> Iterator[Mismatch]:
     if trace.refused:
         last = len(trace.exits) - 1
-        where = f" at exit {last}" if trace.exits else " before the first KVM_RUN"
+        before = "exit" if trace.entries else "KVM_RUN"
+        where = f" at exit {last}" if trace.exits else f" before the first {before}"
         yield Mismatch(
             Kind.REFUSED,
             f"{_WHO.get(trace.ended, _REFUSED)}{where}: {trace.refused}",
-            (_asks_at(expectation, last) if trace.exits else _asked_before(expectation, trace))
-            or expectation.span,
+            _asking(expectation, trace) or expectation.span,
             exit=last if trace.exits else None,
         )
 
 
-def _asks_at(expectation: Expectation, exit_: int) -> Span | None:
-    """The one text that asks the VMM to do something after that exit; None if several do."""
-    spans = {acting.span for acting in expectation.acting if acting.exit == exit_}
-    return spans.pop() if len(spans) == 1 else None
-
-
-def _asked_before(expectation: Expectation, trace: Trace) -> Span | None:
-    """The text that asks for the action before the first KVM_RUN that ended the run."""
-    first = [acting.span for acting in expectation.acting if acting.exit < 0]
-    return first[trace.asked - 1] if 0 < trace.asked <= len(first) else None
+def _asking(expectation: Expectation, trace: Trace) -> Span | None:
+    """The text that asks for the action that ended the run. A VMM may do it late, when it goes on:
+    then the one text that asks for anything there. None if none or several do."""
+    asked = asked_at(expectation, trace)
+    if trace.asked:
+        return asked[trace.asked - 1] if trace.asked <= len(asked) else None
+    texts = {acting.span for acting in expectation.acting if acting.exit == len(trace.exits) - 1}
+    return texts.pop() if trace.exits and len(texts) == 1 else None
 
 
 _REFUSED: Final = "the kernel refused what the VMM did"

@@ -60,8 +60,8 @@ def same_kind(expected: ExpectedExit, exit_: Exit) -> bool:
     The kind is the exit's name, whether ``KVM_RUN`` failed and with what, and for a debug exit
     the exception class.
     """
-    if expected.kind == "error" and exit_.errno == EINTR and not _names_errno(expected):
-        return False  # that is ``interrupted``
+    if exit_.errno == EINTR and excludes_interruption(expected):
+        return False
     for check in expected.checks:
         if check.field in ("exit", "errno", "ret"):
             if not meets(check, field_of(exit_, check.field)):
@@ -71,8 +71,9 @@ def same_kind(expected: ExpectedExit, exit_: Exit) -> bool:
     return exit_.ret == 0 or speaks_of_result(expected)
 
 
-def _names_errno(expected: ExpectedExit) -> bool:
-    return any(check.field == "errno" for check in expected.checks)
+def excludes_interruption(expected: ExpectedExit) -> bool:
+    """Whether it is an error of any number: but for EINTR, which is ``interrupted``."""
+    return expected.kind == "error" and all(check.field != "errno" for check in expected.checks)
 
 
 def speaks_of_result(expected: ExpectedExit) -> bool:

@@ -7,6 +7,7 @@ from itertools import repeat
 from typing import Final, Protocol
 
 from vcpu_scenario.case import Case, Device
+from vcpu_scenario.machine.errors import NotModelled
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.vmm.flash import CfiFlash
 from vcpu_scenario.vmm.watch import Watch
@@ -174,6 +175,13 @@ class Bus:
         for _, model in self._devices:
             if isinstance(model, CfiFlash):
                 model.machine = machine
+
+    def require_memory(self, what: str) -> None:
+        """Raises :class:`NotModelled` where a flash reads as anything but the memory of its slot,
+        of which ``what`` knows nothing."""
+        for device, model in self._devices:
+            if isinstance(model, CfiFlash) and not model.is_memory:
+                raise NotModelled(f"{what} while the flash `{device.name}` does not read as memory")
 
     def _at(self, addr: int) -> tuple[DeviceModel, int] | None:
         for device, model in self._devices:

@@ -21,7 +21,7 @@ _BANK: Final = 4
 _READY: Final = 0x80
 _SEQUENCE_ERROR: Final = 0x30
 _CONFIRM: Final = 0xD0
-_ERASED: Final = b"\xff"
+_PAGE: Final = 4096
 _ID: Final = {0: 0x89, 1: 0x18}
 """The maker and the device; the lock bits, behind them, are 0: no block is locked."""
 
@@ -39,8 +39,8 @@ class CfiFlash:
         self._left = 0
         """Words that the buffer still waits for."""
         self._buffer: list[tuple[int, bytes]] = []
-        self._programmed: list[tuple[int, bytes | None]] = []
-        """What is to be in the slot when it is there again: bytes, or a block that is erased."""
+        self._changed = dict[int, _Page]()
+        """What is to be done to the slot when it is there again, by the pages of the flash."""
         self._query = _query(device.size)
         self._reads: Callable[[int], int] | None = None
         """What a chip's word reads as; None where the guest reads the slot."""
@@ -52,6 +52,7 @@ class CfiFlash:
 
     def read(self, offset: int, length: int) -> int:
         if self._reads is None:
+            length = min(length, self._size - offset)
             return int.from_bytes(self.machine.memory.read(self._base + offset, length), "little")
         words = (self._reads(offset // _BANK + n) for n in range(3))
         both = b"".join((chip | chip << 16).to_bytes(_BANK, "little") for chip in words)
@@ -62,6 +63,11 @@ class CfiFlash:
 
     def output(self) -> bytes:
         return b""
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether it reads as memory, and waits for nothing."""
+        return self._reads is None
 
     def _command(self, offset: int, length: int, value: int) -> None:
         command = value & 0xFF
@@ -88,11 +94,14 @@ class CfiFlash:
         }
 
     def _program(self, offset: int, length: int, value: int) -> None:
-        self._programmed.append((offset, value.to_bytes(length, "little")))
+        self._clear(offset, value.to_bytes(length, "little"))
         self._next = self._command
 
     def _erase(self, offset: int, length: int, value: int) -> None:
-        self._finish([(offset - offset % BLOCK, None)], value)
+        if self._confirmed(value):
+            first = (offset - offset % BLOCK) // _PAGE
+            erased = (_Page(erased=True) for _ in range(BLOCK // _PAGE))
+            self._changed.update(enumerate(erased, first))
 
     def _lock(self, offset: int, length: int, value: int) -> None:
         self._next = self._command
@@ -109,15 +118,23 @@ class CfiFlash:
             self._next = self._write_buffer
 
     def _write_buffer(self, offset: int, length: int, value: int) -> None:
-        self._finish(self._buffer, value)
+        if self._confirmed(value):
+            for at, data in self._buffer:
+                self._clear(at, data)
 
-    def _finish(self, change: list[tuple[int, bytes]] | list[tuple[int, None]], value: int) -> None:
-        """The last cycle of a command that is confirmed, or is in error."""
-        if value & 0xFF == _CONFIRM:
-            self._programmed += change
-        else:
-            self._status |= _SEQUENCE_ERROR
+    def _confirmed(self, value: int) -> bool:
+        """The last cycle of a command: whether it is confirmed, or is in error."""
         self._next = self._command
+        confirmed = value & 0xFF == _CONFIRM
+        if not confirmed:
+            self._status |= _SEQUENCE_ERROR
+        return confirmed
+
+    def _clear(self, offset: int, data: bytes) -> None:
+        """Programming clears bits; only erasing sets them. What lies behind the end is lost."""
+        for at, byte in enumerate(data[: self._size - offset], offset):
+            page = self._changed.setdefault(at // _PAGE, _Page())
+            page.kept[at % _PAGE] &= byte
 
     def _show(self, reads: Callable[[int], int]) -> None:
         if self._reads is None:
@@ -130,18 +147,24 @@ class CfiFlash:
         self._reads = None
         region = SetMemoryRegion(self.slot, self._base, self._size, readonly=True)
         self.machine.memory.set_region(region)
-        for offset, data in self._programmed:
-            self._change(self._base + offset, data)
-        self._programmed.clear()
+        for number, page in self._changed.items():
+            ipa = self._base + number * _PAGE
+            self.machine.memory.write(ipa, page.of(self.machine.memory.read(ipa, _PAGE)))
+        self._changed.clear()
 
-    def _change(self, ipa: int, data: bytes | None) -> None:
-        """Programming clears bits; only erasing sets them."""
-        if data is None:
-            data = _ERASED * BLOCK
-        else:
-            old = self.machine.memory.read(ipa, len(data))
-            data = bytes(one & other for one, other in zip(old, data, strict=True))
-        self.machine.memory.write(ipa, data)
+
+class _Page:
+    """What programming and erasing make of a page."""
+
+    def __init__(self, *, erased: bool = False) -> None:
+        self._erased: Final = erased
+        self.kept: Final = bytearray(b"\xff" * _PAGE)
+        """The bits that no programming has cleared."""
+
+    def of(self, old: bytes) -> bytes:
+        if self._erased:
+            return bytes(self.kept)
+        return bytes(one & other for one, other in zip(old, self.kept, strict=True))
 
 
 def _query(size: int) -> dict[int, int]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from ctypes import c_uint64
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from vcpu_scenario.case import (
     Action,
@@ -52,6 +52,8 @@ _FOR_NEXT_RUN = (ImmediateExit, PendSignal, HostInterrupt)
 
 TURN = 0.01
 """Seconds that a vCPU's turn takes where nobody counts its instructions."""
+
+_Value = TypeVar("_Value")
 
 _new = tuple.__new__
 """Makes a named tuple in half the time, where there are two for each exit."""
@@ -98,6 +100,7 @@ class _Run:
         self.last: dict[str, int] = {}
         self.endings = Endings(case.limits)
         self.refused = ""
+        self.asked = Asked()
         self.vmm: Asker = asker_of(machine, case, self.bus)
         self.did: tuple[Deed, ...] = ()
         """What was done since the last ``KVM_RUN``."""
@@ -119,31 +122,33 @@ class _Run:
 
     def begin(self, asked: Asked) -> None:
         """What is done before the first run."""
+        self.asked = asked
         self.note(self.vmm.begin(self.case.debug))
-        for asked.number, action in enumerate(self.case.before, len(self.case.setup) + 1):
-            self.ask((action,))
-        asked.number = 0
+        self.ask(self.case.before, first=len(self.case.setup) + 1)
         self.note(self.vmm.resume(told=True))
 
-    def ask(self, actions: Sequence[Action]) -> None:
+    def ask(self, actions: Sequence[Action], first: int = 1) -> None:
         """Does what the scenario asks for and what is done at once, and notes what is for the next
-        run of the scenario's own."""
-        for action in actions:
+        run of the scenario's own. The number of the first is ``first``."""
+        for self.asked.number, action in enumerate(actions, first):
             if isinstance(action, _FOR_NEXT_RUN):
                 self.for_next_run.append(action)
             elif isinstance(action, RunVcpu):
                 self.did += (action,)
                 self._turn_to(action.vcpu)
             elif isinstance(action, TakeSnapshot):
+                self.bus.require_memory("a snapshot")
                 self.did += (action,)
                 breakpoints = self.vmm.asked.breakpoints
                 self.snapshots.take(action, self.machine, self.turns.vcpu, breakpoints)
             elif isinstance(action, RestoreSnapshot):
+                self.bus.require_memory("going on from a snapshot")
                 self.did += (action,)
                 restored = self.snapshots.restore(action, self.machine, self.turns.vcpu)
                 self._go_on_in(*restored)
             else:
                 self.do(action)
+        self.asked.number = 0
 
     def _go_on_in(self, machine: Machine, breakpoints: frozenset[int]) -> None:
         """All that is done from now on is about ``machine``. Of another VM than there was no guest
@@ -174,7 +179,7 @@ class _Run:
         try:
             return self._trace(self._until_it_ends())
         except NotModelled as limit:
-            unmodelled = Unmodelled(limit.what, self.machine.get_one_reg(_PC))
+            unmodelled = Unmodelled(limit.what, _read(self.machine.get_one_reg, _PC))
             return Trace(
                 exits=tuple(self.exits),
                 ended=Ending.NOT_MODELLED,
@@ -185,25 +190,34 @@ class _Run:
 
     def _until_it_ends(self) -> Ending:
         ended: Ending | None = None
-        while ended is None:
-            kicked, self.kicked = self.kicked, False
-            if kicked:
-                self.run.immediate_exit = 1
-            else:
-                for action in self.for_next_run:
-                    self.do(action)
-                self.for_next_run.clear()
-            result = self._kvm_run(kicked)
-            if self.watch is not None:
-                self.watch.exits += 1
-            while not result and self._at_console():
-                result = self._kvm_run_on()
-            if kicked and result == -errno.EINTR:
-                continue  # no exit of the scenario's
-            # A kernel that has something to say before it looks whether it may go on says it now.
-            exit_ = self._record(result)
-            acts = bool(self.actions) or len(self.exits) - 1 in self.on
-            ended = self.endings.at(result, self.exits, acts=acts) or self._react(exit_)
+        try:
+            while ended is None:
+                ended = self._to_the_next_exit()
+        except ENDS as error:
+            ended, self.refused = ending_of(error)
+        return ended
+
+    def _to_the_next_exit(self) -> Ending | None:
+        kicked, self.kicked = self.kicked, False
+        if kicked:
+            self.run.immediate_exit = 1
+        else:
+            for action in self.for_next_run:
+                self.do(action)
+            self.for_next_run.clear()
+        result = self._kvm_run(kicked)
+        if self.watch is not None:
+            self.watch.exits += 1
+        while not result and self._at_console():
+            result = self._kvm_run_on()
+        if kicked and result == -errno.EINTR:
+            return None  # no exit of the scenario's
+        # A kernel that has something to say before it looks whether it may go on says it now.
+        exit_ = self._record(result)
+        acts = bool(self.actions) or len(self.exits) - 1 in self.on
+        ended = self.endings.at(result, self.exits, acts=acts)
+        if ended is None:
+            self._react(exit_)
         return ended
 
     def _kvm_run(self, kicked: bool) -> int:
@@ -277,32 +291,27 @@ class _Run:
         self.exits.append(exit_)
         return exit_
 
-    def _react(self, exit_: Exit) -> Ending | None:
+    def _react(self, exit_: Exit) -> None:
         vmm, actions = self.vmm, self.actions
         stop = self.entries[-1].told
         if exit_.exit == "MMIO" and not exit_.ret:
             self._answer_mmio(exit_.fields)
-        try:
-            did = vmm.exited(exit_)
-            if not (stop or did or actions):
-                return None
-            if did:
-                self.note(did)
-            if stop is not None:
-                if vmm.runs_at_pause:
-                    self._run_at_pause()
-                self.note(vmm.stopped())
-            gave = GuestException() in did
-            brk = not gave and (stop or reason_of(exit_)) is StopReason.BRK
-            if brk and self._skips_brk(actions):
-                self.do(SetRegister("pc", exit_.pc + 4))
-            self.ask(actions)
-            self.note(vmm.resume(stop is not None))
-        except ENDS as error:
-            ended, self.refused = ending_of(error)
-            return ended
+        did = vmm.exited(exit_)
+        if not (stop or did or actions):
+            return
+        if did:
+            self.note(did)
+        if stop is not None:
+            if vmm.runs_at_pause:
+                self._run_at_pause()
+            self.note(vmm.stopped())
+        gave = GuestException() in did
+        brk = not gave and (stop or reason_of(exit_)) is StopReason.BRK
+        if brk and self._skips_brk(actions):
+            self.do(SetRegister("pc", exit_.pc + 4))
+        self.ask(actions)
+        self.note(vmm.resume(stop is not None))
         self.kicked = stop is not None and vmm.kicks
-        return None
 
     def _run_at_pause(self) -> None:
         self.run.immediate_exit = 1
@@ -325,18 +334,30 @@ class _Run:
 
     def _trace(self, ended: Ending) -> Trace:
         case, machine = self.case, self.machine
+        regs = ((name, _read(machine.get_one_reg, id_of(name))) for name in case.final_regs)
+        memory = ((at, _read(machine.memory.read, at, size)) for at, size in sorted(case.peek))
         return Trace(
             exits=tuple(self.exits),
             eventfd=machine.ioeventfds.counts() if case.ioeventfds else (),
             ring=ring_of(machine.ring) if case.coalesced else None,
-            final_regs={name: machine.get_one_reg(id_of(name)) for name in case.final_regs},
-            reg_list=machine.reg_list() if case.lists_registers else None,
-            memory={addr: machine.memory.read(addr, length) for addr, length in case.peek},
+            final_regs={name: value for name, value in regs if value is not None},
+            reg_list=_read(machine.reg_list) if case.lists_registers else None,
+            memory={at: data for at, data in memory if data is not None},
             output=self.bus.outputs(),
             ended=ended,
             refused=self.refused,
             entries=tuple(self.entries),
+            asked=self.asked.number,
         )
+
+
+def _read(read: Callable[..., _Value], *of: Any) -> _Value | None:
+    """What is there once the run has ended; None where the kernel refuses to say, or has nothing
+    there."""
+    try:
+        return read(*of)
+    except KvmError:
+        return None
 
 
 def _signalled(did: Iterable[Deed]) -> bool:

@@ -72,10 +72,15 @@ class Reactions:
 
     def at(self, exit_: Exit, state: Mapping[str, int]) -> tuple[Action, ...]:
         """What is done after the exit that comes next."""
-        actions: tuple[Action, ...] = ()
+        due = self.due(exit_, state)
+        return tuple(action for number in due for action in self.reactions[number].actions)
+
+    def due(self, exit_: Exit, state: Mapping[str, int]) -> list[int]:
+        """The numbers of those that are done after the exit that comes next."""
+        due = []
         for number, reaction in enumerate(self.reactions):
             if fits(reaction.pattern, exit_, state):
                 self.fitted[number] += 1
                 if reaction.nth in (0, self.fitted[number]):
-                    actions += reaction.actions
-        return actions
+                    due.append(number)
+        return due

@@ -10,7 +10,8 @@ from vcpu_scenario.machine.interface import Machine
 
 
 class Asked:
-    """Counts the actions before the first ``KVM_RUN`` up to the one that is being done, if any."""
+    """``number`` of the action that is being done, from 1 on, of those before the first ``KVM_RUN``
+    or after the last exit; 0 where none is."""
 
     number = 0
 

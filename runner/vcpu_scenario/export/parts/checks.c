@@ -18,9 +18,12 @@ static bool failed_with(int error)
 
 static bool failed(void)
 {
-	if (!result)
-		snprintf(found, sizeof(found), "KVM_RUN: it returned 0");
-	return result;
+	bool interrupted = result == -EINTR;
+
+	if (!result || interrupted)
+		snprintf(found, sizeof(found), "KVM_RUN: %s",
+			 interrupted ? strerror(EINTR) : "it returned 0");
+	return result && !interrupted;
 }
 
 static bool is_exit(uint32_t reason)

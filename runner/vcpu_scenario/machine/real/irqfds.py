@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import time
 from typing import Final
 
 from vcpu_scenario.ioctls.devices import Irqfd, MsiRoute, SetGsiRouting
+from vcpu_scenario.machine.errors import KvmError
 from vcpu_scenario.machine.real import uapi
 from vcpu_scenario.machine.real.ioctls import call
 
@@ -23,12 +25,16 @@ class Irqfds:
         self._vm: Final = vm
         self._resources: Final = resources
         self._eventfds: dict[int, tuple[int, int]] = {}
+        self._resampled: set[int] = set()
+        """The gsis of which the kernel tells when an interrupt has ended."""
 
     def add(self, irqfd: Irqfd) -> None:
         raises, resampled = self._of(irqfd.gsi)
         flags = uapi.KVM_IRQFD_FLAG_RESAMPLE if irqfd.resample else 0
         request = uapi.kvm_irqfd(fd=raises, gsi=irqfd.gsi, flags=flags, resamplefd=resampled)
         call(self._vm, uapi.KVM_IRQFD, request, "KVM_IRQFD")
+        if irqfd.resample:
+            self._resampled.add(irqfd.gsi)
         time.sleep(_WHILE)
 
     def route(self, asked: SetGsiRouting) -> None:
@@ -51,6 +57,8 @@ class Irqfds:
         time.sleep(_WHILE)
 
     def resamples(self, gsi: int) -> int:
+        if gsi not in self._resampled:
+            raise KvmError(errno.EBADF, f"read of the resamplefd of gsi {gsi}")
         with contextlib.suppress(BlockingIOError):  # never signalled since it was last read
             return os.eventfd_read(self._of(gsi)[1])
         return 0

@@ -102,7 +102,9 @@ class GuestMemory:
 
     def userfaults(self, number: int) -> tuple[tuple[int, bool], ...]:
         slot = self._slots.get(number)
-        return slot.faults.told() if slot is not None and slot.faults is not None else ()
+        if slot is None or slot.faults is None:
+            raise KvmError(errno.EBADF, f"read of the userfaultfd of slot {number}")
+        return slot.faults.told()
 
     def restore(self) -> None:
         """Gives every address back that belongs to memory: it is about to be released."""

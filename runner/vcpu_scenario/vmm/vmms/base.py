@@ -83,6 +83,8 @@ class Vmm:
     """Whether the first ``KVM_RUN`` after each stop has ``immediate_exit`` set."""
     always_asks: ClassVar[bool] = False
     """Whether it has guest debug on, whatever its debugger sets."""
+    tells_of: ClassVar[frozenset[str]] = frozenset({"DEBUG"})
+    """The exits that it may tell its debugger of, where guest debug is on."""
     knows_nisv: ClassVar[bool] = True
     """Whether it goes on after ``KVM_EXIT_ARM_NISV``."""
     runs_at_pause: ClassVar[bool] = False

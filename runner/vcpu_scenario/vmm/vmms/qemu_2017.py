@@ -15,6 +15,7 @@ class Qemu2017(Qemu72):
 
     name = "qemu-2017"
     known = Known("7.2.22 with the patch", RECORDED)
+    tells_of = Qemu72.tells_of | {"MMIO"}
 
     def tells(self, exit_: Exit) -> Told | None:
         if exit_.exit == "MMIO" and not exit_.ret and stepping(self.debug):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from errno import EAGAIN, EBUSY, EINVAL
+from errno import EAGAIN, EBADF, EBUSY, EINVAL
 from typing import TYPE_CHECKING, Final
 
 from vcpu_scenario.ioctls.devices import Irqfd, MsiRoute, SetGsiRouting
@@ -31,6 +31,7 @@ class Irqfds:
         self._signalled: set[int] = set()
         """Of the eventfds that nobody reads, those that were written to."""
         self._resamples: dict[int, int] = {}
+        """By gsi: how often that was signalled which tells of the interrupt's end."""
         self._pins: dict[int, int] | None = None
         """By gsi the pin of the vGIC, its SPI less 32; None as KVM routes them at first, each to
         the pin of its number."""
@@ -46,6 +47,8 @@ class Irqfds:
             raise KvmError(EBUSY, "KVM_IRQFD")
         gic.distributor.acknowledged = self._acknowledged
         self._attached[irqfd.gsi] = irqfd.resample
+        if irqfd.resample:
+            self._resamples.setdefault(irqfd.gsi, 0)
         if irqfd.gsi in self._signalled:
             self._signalled.discard(irqfd.gsi)
             self._inject(gic, irqfd.gsi)
@@ -98,7 +101,10 @@ class Irqfds:
             self._inject(gic, gsi)
 
     def resamples(self, gsi: int) -> int:
-        return self._resamples.pop(gsi, 0)
+        if gsi not in self._resamples:
+            raise KvmError(EBADF, f"read of the resamplefd of gsi {gsi}")
+        found, self._resamples[gsi] = self._resamples[gsi], 0
+        return found
 
     def _acknowledged(self, intid: int) -> None:
         """``irqfd_resampler_ack``."""
@@ -107,4 +113,4 @@ class Irqfds:
             gsi = next((gsi for gsi, to in reversed(self._pins.items()) if to == pin), -1)
         if self._attached.get(gsi) and self._vcpu.gic is not None:
             self._drive(self._vcpu.gic, gsi, False)
-            self._resamples[gsi] = self._resamples.get(gsi, 0) + 1
+            self._resamples[gsi] += 1

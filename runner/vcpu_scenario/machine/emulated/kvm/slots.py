@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 from dataclasses import dataclass, field
-from errno import EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM
+from errno import EBADF, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM
 from typing import Final
 
 from vcpu_scenario.case import Memslot
@@ -35,14 +35,14 @@ class Slot:
     """The pages written since they were last asked for, where they are logged."""
     access: Access = "read_write"
     """What the VMM's own mapping lets through."""
-    missing: set[int] = field(default_factory=set)
-    """The pages that a userfaultfd puts back when they are touched."""
+    missing: set[int] | None = None
+    """The pages that a userfaultfd puts back when they are touched; None where there is none."""
     put_back: list[tuple[int, bool]] = field(default_factory=list)
     """Those that it has, each with whether a write was met."""
 
     def touch(self, page: int, *, write: bool) -> None:
         """``handle_userfault``, where the page is missing."""
-        if page in self.missing:
+        if self.missing and page in self.missing:
             self.missing.discard(page)
             self.put_back.append((page, write))
 
@@ -233,7 +233,7 @@ class Memslots:
             raise KvmError(EINVAL, f"the VMM has no memory of slot {number}")
         if slot.access in ("unmapped", "past_end"):
             raise NotModelled(f"MADV_DONTNEED of memory that is {slot.access}")
-        slot.missing = set(range(slot.host.slot.size // PAGE)) if refilled else set()
+        slot.missing = set(range(slot.host.slot.size // PAGE)) if refilled else None
         slot.put_back.clear()
         if not refilled:
             slot.host.memory.madvise(mmap.MADV_DONTNEED)
@@ -242,8 +242,8 @@ class Memslots:
 
     def userfaults(self, number: int) -> tuple[tuple[int, bool], ...]:
         slot = self._slots.get(number)
-        if slot is None:
-            return ()
+        if slot is None or slot.missing is None:
+            raise KvmError(EBADF, f"read of the userfaultfd of slot {number}")
         told = tuple(slot.put_back)
         slot.put_back.clear()
         return told

@@ -42,6 +42,8 @@ class Lost:
     console: str
 
 
+_LONGEST: Final = 600.0
+"""Seconds that a case's own limits count for at most."""
 _BOOTS: Final = 3
 """How often in a row a kernel that came up before may fail to come up again."""
 
@@ -278,7 +280,7 @@ class _Guest:
 
     def _patience(self, case: Case) -> float:
         limits = case.limits
-        return self._options.case_seconds + limits.exits * max(limits.seconds, 0)
+        return self._options.case_seconds + min(limits.exits * max(limits.seconds, 0), _LONGEST)
 
 
 def _last_line(text: str) -> str:

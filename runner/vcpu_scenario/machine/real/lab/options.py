@@ -14,7 +14,8 @@ class LabOptions:
     line, ``extra`` to QEMU's. ``kernel_image`` is booted in place of a fetched kernel; ``initrd``
     is an initramfs of your own with ``/usr/bin/python3`` (3.11 or newer), in place of Debian's.
     ``mirror`` is the Debian mirror for what was not fetched yet. A boot may take
-    ``boot_seconds`` and a case ``case_seconds`` beyond the time its own limits allow.
+    ``boot_seconds`` and a case ``case_seconds`` beyond the time its own limits allow, of which at
+    most 600 count.
     ``nice`` is added to QEMU's niceness.
 
     ``icount`` makes the guest's clock count instructions, each ``1 << icount`` ns, so that a time
