@@ -14,14 +14,28 @@ PMU: Final[tuple[Rule, ...]] = (
         (">=5.11",),
         "KVM_RUN of a vCPU whose PMU was not initialised is EINVAL; before, it runs, and the "
         "PMU's registers read as zero",
-        recorded(f"Debian's 5.10 and 6.1; {_BETWEEN}: that it is 5.11 is taken from pmu_undefined"),
+        recorded("Debian's 5.10 and 6.1"),
+        (
+            Commit(
+                "9bbfa4b56537",
+                "KVM: arm64: Refuse to run VCPU if PMU is not initialized",
+                "5.11",
+            ),
+        ),
     ),
     Rule(
         "pmu_registers_narrow",
         (">=5.15",),
         "the PMU's registers reset to values that they can have, and what a VMM wrote to "
         "PMCR_EL0 takes effect at the first KVM_RUN",
-        recorded(f"Debian's 5.10 and 6.1, KVM_GET_ONE_REG; {_BETWEEN}"),
+        recorded("Debian's 5.10 and 6.1, KVM_GET_ONE_REG"),
+        (
+            Commit(
+                "0ab410a93d62",
+                "KVM: arm64: Narrow PMU sysreg reset values to architectural requirements",
+                "5.15",
+            ),
+        ),
     ),
     Rule(
         "pmu_counters_narrow",
@@ -41,14 +55,29 @@ PMU: Final[tuple[Rule, ...]] = (
         "pmu_chosen",
         (">=5.18",),
         "a VMM may choose which of the host's PMUs, KVM_ARM_VCPU_PMU_V3_SET_PMU",
-        recorded(f"Debian's 5.10 and 6.1, KVM_HAS_DEVICE_ATTR; {_BETWEEN}"),
+        recorded("Debian's 5.10 and 6.1, KVM_HAS_DEVICE_ATTR"),
+        (
+            Commit(
+                "6ee7fca2a4a0",
+                "KVM: arm64: Add KVM_ARM_VCPU_PMU_V3_SET_PMU attribute",
+                "5.18",
+            ),
+        ),
     ),
     Rule(
         "pmu_chain_counted",
         (">=6.1",),
         "of a chained pair the even counter overflows into the odd one; before, the two are one "
         "counter of 64 bits, and the even one does not overflow",
-        recorded(f"Debian's 5.10 and 6.1, a guest that counts; {_BETWEEN}"),
+        recorded("Debian's 5.10 and 6.1.192, a guest that counts; mainline has it from 6.3 on"),
+        (
+            Commit(
+                "bead02204e98",
+                "KVM: arm64: PMU: Align chained counter implementation with architecture "
+                "pseudocode",
+                "6.3",
+            ),
+        ),
     ),
     Rule(
         "pmu_cycle_overflow_lost",
@@ -75,19 +104,43 @@ PMU: Final[tuple[Rule, ...]] = (
         (">=6.11",),
         "a VMM may take counters away by PMCR_EL0.N before the vCPU first runs; PMCR_EL0 does "
         "not show the host's identification, event numbers have 10 bits, and PMCEID0_EL0 has CHAIN",
-        recorded(f"Debian's 6.1 and 6.12, KVM_SET_ONE_REG and a guest's reads; {_BETWEEN}"),
+        recorded(
+            f"Debian's 6.1 and 6.12, KVM_SET_ONE_REG and a guest's reads; {_BETWEEN}: mainline "
+            "has the first of them from 6.8 on"
+        ),
+        (
+            Commit(
+                "ea9ca904d24f",
+                "KVM: arm64: PMU: Allow userspace to limit PMCR_EL0.N for the guest",
+                "6.8",
+            ),
+        ),
     ),
     Rule(
         "pmu_flags_plain",
-        (">=6.16",),
+        (">=6.15",),
         "KVM_SET_ONE_REG of PMCNTENSET_EL0, PMCNTENCLR_EL0 and their like is the new value; from "
         "6.11 on it sets or clears bits, as the guest's write does",
-        recorded(f"Debian's 6.12 and 6.16, KVM_SET_ONE_REG; {_BETWEEN}"),
+        recorded("Debian's 6.12 and 6.16, KVM_SET_ONE_REG"),
+        (
+            Commit(
+                "f2aeb7bbd574",
+                "KVM: arm64: PMU: Set raw values from user to PM{C,I}NTEN{SET,CLR}, PMOVS{SET,CLR}",
+                "6.15",
+            ),
+        ),
     ),
     Rule(
         "pmu_counters_chosen",
         (">=6.16",),
         "a VMM may say how many counters there are, KVM_ARM_VCPU_PMU_V3_SET_NR_COUNTERS",
-        recorded(f"Debian's 6.12 and 6.16, KVM_HAS_DEVICE_ATTR; {_BETWEEN}"),
+        recorded("Debian's 6.12 and 6.16, KVM_HAS_DEVICE_ATTR"),
+        (
+            Commit(
+                "b7628c797376",
+                "KVM: arm64: Allow userspace to limit the number of PMU counters for EL2 VMs",
+                "6.16",
+            ),
+        ),
     ),
 )

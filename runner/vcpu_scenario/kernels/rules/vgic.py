@@ -230,11 +230,14 @@ VGIC: Final[tuple[Rule, ...]] = (
     Rule(
         "vm_dead_without_vgic",
         ("6.1", ">=6.12"),
-        "a VM whose vGIC cannot be mapped is dead: every ioctl fails with EIO (in late 6.1.y, and "
-        "6.12.y; mainline between 6.4 and 6.14)",
-        recorded(
-            "Debian's 5.10 against 6.1.192 and 6.12.118, frames of a GICv2 that overlap; "
-            "kvm_vm_dead is in the tree of 6.14 and not in that of 6.4.6"
+        "a VM whose vGIC cannot be mapped is dead: every ioctl fails with EIO (late 6.1.y has it)",
+        recorded("Debian's 5.10 against 6.1.192 and 6.12.118, frames of a GICv2 that overlap"),
+        (
+            Commit(
+                "df5fd75ee305",
+                "KVM: arm64: Don't eagerly teardown the vgic on init error",
+                "6.12",
+            ),
         ),
     ),
     Rule(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vcpu_scenario.arm64 import esr
+from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu import decode, icv
@@ -167,6 +167,8 @@ def _emulate_icc(vcpu: Vcpu, exception: int) -> int | None:
         cpu.set_x(rt, hypicc.read(gic.cpuif, encoding))
     else:
         value = 0 if rt == 31 else cpu.x(rt)
+        if encoding == sysregs.ICC_DIR_EL1 and gic.deactivation_leaves_hyp(value & 0xFFFF_FFFF):
+            return exception
         hypicc.write(gic.cpuif, encoding, value, vcpu.behaviour)
     cpu.sync_interrupt_lines()
     return _settled(vcpu)

@@ -11,7 +11,7 @@ from typing import Final
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.registers import sys_reg
-from vcpu_scenario.machine.emulated.cpu.timers import ENABLE, ISTATUS, Timer
+from vcpu_scenario.machine.emulated.cpu.timers import ENABLE, IMASK, ISTATUS, Timer
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 
@@ -21,12 +21,12 @@ _CNTP_CTL: Final = sys_reg(*sysregs.CNTP_CTL_EL0)
 
 
 def timer_registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
-    plain = behaviour.timer_control_plain
-    yield _CNTV_CTL, _loaded_control(_virtual, _CNTV_CTL) if plain else _control(_virtual)
+    control = _loaded_control if behaviour.timer_control_plain else _control
+    yield _CNTV_CTL, control(_virtual, _CNTV_CTL)
     yield sys_reg(*sysregs.CNTV_CVAL_EL0), _count(_virtual)
     yield sys_reg(*sysregs.CNTVCT_EL0), _compare(_virtual)
     if behaviour.physical_timer_registers:
-        yield _CNTP_CTL, _loaded_control(_physical, _CNTP_CTL) if plain else _control(_physical)
+        yield _CNTP_CTL, control(_physical, _CNTP_CTL)
         yield sys_reg(*sysregs.CNTPCT_EL0), _count(_physical)
         yield sys_reg(*sysregs.CNTP_CVAL_EL0), _compare(_physical)
 
@@ -39,34 +39,43 @@ def _physical(vcpu: Vcpu) -> Timer:
     return vcpu.cpu.timers.physical
 
 
-def _control(of: Of) -> Access:
+def _on_cpu(vcpu: Vcpu, of: Of) -> bool:
+    """Whether the CPU has the timer while the vCPU runs: with VHE the physical one as well."""
+    return of is _virtual or vcpu.model.armv8_2  # the CPUs of which have VHE here
+
+
+def _control(of: Of, reg: int) -> Access:
     """KVM shows ISTATUS whether or not the timer is enabled, and keeps 32 bits."""
-    return (
-        lambda vcpu: of(vcpu).control | (ISTATUS if of(vcpu).met else 0),
-        lambda vcpu, value: _set_control(vcpu, of, value & 0xFFFF_FFFF),
-    )
+
+    def read(vcpu: Vcpu) -> int:
+        timer = of(vcpu)
+        return vcpu.unloaded.get(reg, timer.control) | (ISTATUS if timer.met else 0)
+
+    return read, lambda vcpu, value: _set_control(vcpu, of, reg, value & 0xFFFF_FFFF)
 
 
 def _loaded_control(of: Of, reg: int) -> Access:
     """The control register as it was written; of a timer that the CPU has while the vCPU runs as
-    KVM reads it back after. With VHE that is the physical one as well."""
+    KVM reads it back after."""
 
     def read(vcpu: Vcpu) -> int:
+        if (written := vcpu.unloaded.get(reg)) is not None:
+            return written
         timer = of(vcpu)
-        on_cpu = of is _virtual or vcpu.model.armv8_2  # the CPUs of which have VHE here
-        loaded = on_cpu and vcpu.has_run and reg not in vcpu.unloaded
+        loaded = vcpu.has_run and _on_cpu(vcpu, of)
         status = loaded and timer.control & ENABLE and timer.met
         return timer.control | (ISTATUS if status else 0)
 
-    def write(vcpu: Vcpu, value: int) -> None:
-        _set_control(vcpu, of, value)
+    return read, lambda vcpu, value: _set_control(vcpu, of, reg, value)
+
+
+def _set_control(vcpu: Vcpu, of: Of, reg: int, value: int) -> None:
+    """The CPU has two bits of it; where it is never loaded there, KVM has them all."""
+    value &= ~ISTATUS
+    on_cpu = _on_cpu(vcpu, of)
+    vcpu.cpu.timers.set_control(of(vcpu), value, kept=ENABLE | IMASK if on_cpu else -1)
+    if on_cpu:
         vcpu.unloaded[reg] = value
-
-    return read, write
-
-
-def _set_control(vcpu: Vcpu, of: Of, value: int) -> None:
-    vcpu.cpu.timers.set_control(of(vcpu), value & ~ISTATUS, kept=-1)
 
 
 def physical_moved(vcpu: Vcpu, *, moved: bool) -> None:

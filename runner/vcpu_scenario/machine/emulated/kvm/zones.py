@@ -51,8 +51,11 @@ class CoalescedZones:
     def add(self, addr: int, size: int) -> None:
         if not size:
             return  # no write lies within it
-        # `int len` of kvm_io_bus_register_dev: from 2 GiB on no access is in it.
-        size -= size >> 31 << 32
+        # `int len` of kvm_io_bus_register_dev: from 2 GiB on it is negative, and no access is in
+        # it, unless that makes the end wrap around.
+        negative = size >> 31 << 32
+        if addr + size >= negative:
+            size -= negative
         self._bus.register(addr, size, CoalescedZoneDevice(self._ring, filled=self._filled))
 
     def remove(self, addr: int, size: int) -> None:

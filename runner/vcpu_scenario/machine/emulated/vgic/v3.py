@@ -14,7 +14,7 @@ from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.case import Gic
 from vcpu_scenario.machine.emulated.cpu import icv
-from vcpu_scenario.machine.emulated.cpu.cpuif import ListRegister
+from vcpu_scenario.machine.emulated.cpu.cpuif import FIRST_LPI, ListRegister
 from vcpu_scenario.machine.emulated.cpu.icv import Value
 from vcpu_scenario.machine.emulated.vgic import lpiregs
 from vcpu_scenario.machine.emulated.vgic import mmio as m
@@ -102,8 +102,19 @@ class VgicV3(Vgic):
         if is_read:
             return False
         if encoding == sysregs.ICC_DIR_EL1:
-            return self.features.traps_dir_with_spis and self.deactivation_traps
+            return self._deactivation_traps
         return encoding in icv.SGI_REGISTERS
+
+    @property
+    def _deactivation_traps(self) -> bool:
+        """``ICH_HCR_EL2.TDIR``."""
+        return self.features.traps_dir_with_spis and self.deactivation_traps
+
+    def deactivation_leaves_hyp(self, intid: int) -> bool:
+        """``___vgic_v3_write_dir``: the host looks for what is active in no list register."""
+        cpuif = self.cpuif
+        active_elsewhere = intid < FIRST_LPI and cpuif.find_active(intid) is None
+        return self._deactivation_traps and cpuif.eoi_mode and active_elsewhere
 
     def icc_read(self, encoding: Encoding) -> Value:
         return icv.read(self.cpuif, encoding)
