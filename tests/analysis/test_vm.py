@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from vcpu_scenario.analysis.generate import VM, generate, vm
 from vcpu_scenario.case import Case
-from vcpu_scenario.ioctls.devices import GetVgicAttr
+from vcpu_scenario.ioctls.attributes import GetDeviceAttr
 from vcpu_scenario.ioctls.memory import GetDirtyLog, SetMemoryRegion
 from vcpu_scenario.ioctls.vm import GetRegWritableMasks
 from vcpu_scenario.kvm.features import PMU_V3
@@ -52,7 +52,7 @@ def test_programs_of_a_kind_come_to_an_end_and_are_modelled(kind: str, kernel: s
 def test_their_vmm_does_everything_that_it_may() -> None:
     cases = [generate(seed, VM) for seed in range(150)]
     done = Counter(type(action) for case in cases for action in case.all_actions())
-    assert {GetDirtyLog, GetRegWritableMasks, GetVgicAttr, SetMemoryRegion} <= set(done)
+    assert {GetDirtyLog, GetRegWritableMasks, GetDeviceAttr, SetMemoryRegion} <= set(done)
     assert {PMU_V3 in case.features for case in cases} == {True, False}
 
 

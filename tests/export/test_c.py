@@ -78,7 +78,7 @@ def test_a_selftest_asks_its_harness_and_no_file_descriptor(path: Path) -> None:
         assert "__vcpu_run" in used or all(map(refusal_of, subject.branches))
         assert used.isdisjoint({"kvm_fd", "exit"})
         assert used.isdisjoint(f"REG_{name.upper()}" for name in SYSTEM_REGISTERS), "sysreg-defs.h"
-        by_hand = {"ioctl", "must", "vm_fd", "vcpu_fd"}
+        by_hand = {"ioctl", "must", "vm_fd"}
         assert any(map(refusal_of, subject.branches)) or used.isdisjoint(by_hand)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vcpu_scenario import case as c
-from vcpu_scenario.ioctls import devices, doorbells, memory, vm
+from vcpu_scenario.ioctls import attributes, devices, doorbells, memory, vm
+from vcpu_scenario.ioctls.attributes import DeviceAttr
 
 ACTIONS: tuple[c.Action, ...] = (
     c.SetGuestDebug(c.GuestDebug(3, (0x4000_0000,), (c.Watchpoint(0x4000_0100, 4, "rw"),))),
@@ -28,23 +29,23 @@ ACTIONS: tuple[c.Action, ...] = (
     memory.GetDirtyLog(1, (0, 3)),
     memory.ClearDirtyLog(1, 64, 64, (64,)),
     devices.CreateVgic(3),
-    devices.SetVgicAttr(0, 2, 0x0800_0000),
-    devices.SetVgicAttr(4, 0),
-    devices.GetVgicAttr(0, 5, 0x10_0000_0804_0001, 1),
-    devices.HasVgicAttr(7, 32),
+    attributes.SetDeviceAttr(DeviceAttr("vgic", 0, 2), 0x0800_0000),
+    attributes.SetDeviceAttr(DeviceAttr("vgic", 4)),
+    attributes.GetDeviceAttr(DeviceAttr("vgic", 0, 5), 0x10_0000_0804_0001, 1),
+    attributes.HasDeviceAttr(DeviceAttr("vgic", 7, 32)),
     devices.CreateDevice(8),
     devices.CreateDevice(0, test=True),
-    devices.SetItsAttr(0, 4, 0x0802_0000),
-    devices.SetItsAttr(4, 0),
-    devices.GetItsAttr(8, 0x80, 1, 1),
-    devices.HasItsAttr(8, 0x100, 2),
+    attributes.SetDeviceAttr(DeviceAttr("its", 0, 4), 0x0802_0000),
+    attributes.SetDeviceAttr(DeviceAttr("its", 4)),
+    attributes.GetDeviceAttr(DeviceAttr("its", 8, 0x80, 1), 1),
+    attributes.HasDeviceAttr(DeviceAttr("its", 8, 0x100, 2)),
     devices.SignalMsi(0x0809_0040, 5, 2, True),
     devices.SignalMsi(0x0809_0040, 5),
     devices.SetGsiRouting(((8, 8), (9, 0)), ((10, 0x0809_0040, 5, 2), (11, 0x0809_0040, 6, None))),
-    devices.SetVcpuAttr(0, 0, 23),
-    devices.SetVcpuAttr(0, 1),
-    devices.GetVcpuAttr(0, 0, 23),
-    devices.HasVcpuAttr(0, 3),
+    attributes.SetDeviceAttr(DeviceAttr("vcpu", 0), 23),
+    attributes.SetDeviceAttr(DeviceAttr("vcpu", 0, 1)),
+    attributes.GetDeviceAttr(DeviceAttr("vcpu", 0), 23),
+    attributes.HasDeviceAttr(DeviceAttr("vcpu", 0, 3)),
     devices.Irqfd(8, resample=True),
     devices.RemoveIrqfd(8),
     devices.SignalIrqfd(8),

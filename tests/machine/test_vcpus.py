@@ -12,6 +12,7 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import id_of
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
 from vcpu_scenario.machine.errors import KvmError, NotModelled
+from vcpu_scenario.vmm.setup import add_gic
 
 from tests.guests import binary
 
@@ -91,7 +92,7 @@ def test_an_access_that_is_not_complete_waits_for_its_own_vcpu(machine: Emulated
 def test_a_private_interrupt_is_raised_at_one_vcpu_alone(
     machine: EmulatedMachine, version: Literal[2, 3]
 ) -> None:
-    machine.create_gic(Gic(version, 0x800_0000, redist=0x80A_0000, cpu=0x801_0000))
+    add_gic(machine.devices, Gic(version, 0x800_0000, redist=0x80A_0000, cpu=0x801_0000))
     ppi = abi.KVM_ARM_IRQ_TYPE_PPI << abi.KVM_ARM_IRQ_TYPE_SHIFT
     machine.irq_line(ppi | 1 << 16 | 20, 1)
     levels = []

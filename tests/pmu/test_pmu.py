@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import EBUSY, EEXIST, EINVAL, ENODEV, ENXIO
+from functools import partial
 from typing import Final
 
 import pytest
 from vcpu_scenario.case import Gic
+from vcpu_scenario.ioctls.attributes import DeviceAttr
 from vcpu_scenario.ioctls.memory import SetMemoryRegion
 from vcpu_scenario.kvm import vcpuattrs as attrs
 from vcpu_scenario.kvm.registers import id_of, said
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
 from vcpu_scenario.machine.errors import KvmError, NotModelled
+from vcpu_scenario.vmm.setup import add_gic
 
+vcpu = partial(DeviceAttr, "vcpu")
 PMU: Final = attrs.KVM_ARM_VCPU_PMU_V3_CTRL
 IRQ: Final = attrs.KVM_ARM_VCPU_PMU_V3_IRQ
 INIT: Final = attrs.KVM_ARM_VCPU_PMU_V3_INIT
@@ -40,7 +44,7 @@ def made(
         machine.vcpu_init(("psci_0_2", "pmu_v3") if pmu else ("psci_0_2",))
     machine.select(0)
     if gic:
-        machine.create_gic(Gic(3, 0x0800_0000, 0x080A_0000))
+        add_gic(machine.devices, Gic(3, 0x0800_0000, 0x080A_0000))
     try:
         yield machine
     finally:
@@ -48,8 +52,8 @@ def made(
 
 
 def initialise(machine: EmulatedMachine) -> None:
-    machine.set_vcpu_attr(PMU, IRQ, 23)
-    machine.set_vcpu_attr(PMU, INIT, None)
+    machine.devices.set(vcpu(PMU, IRQ), 23)
+    machine.devices.set(vcpu(PMU, INIT), None)
 
 
 def refusal(ask: Callable[..., object], *arguments: object) -> int:
@@ -70,38 +74,38 @@ def stored(machine: EmulatedMachine, *words: int, **registers: int) -> int:
 @pytest.mark.parametrize("attr", [IRQ, INIT, FILTER, SET_PMU, COUNTERS])
 def test_a_vcpu_without_the_feature_has_none_of_its_attributes(attr: int) -> None:
     with made(pmu=False) as machine:
-        assert refusal(machine.has_vcpu_attr, PMU, attr) == ENXIO
-        assert refusal(machine.set_vcpu_attr, PMU, attr, 23) == ENODEV
-        assert refusal(machine.get_vcpu_attr, PMU, IRQ) == ENODEV
+        assert refusal(machine.devices.has, vcpu(PMU, attr)) == ENXIO
+        assert refusal(machine.devices.set, vcpu(PMU, attr), 23) == ENODEV
+        assert refusal(machine.devices.get, vcpu(PMU, IRQ)) == ENODEV
 
 
 def test_each_vcpu_has_the_same_private_interrupt_or_a_shared_one_of_its_own() -> None:
     with made(vcpus=2) as machine:
-        machine.set_vcpu_attr(PMU, IRQ, 23)
+        machine.devices.set(vcpu(PMU, IRQ), 23)
         machine.select(1)
-        assert refusal(machine.set_vcpu_attr, PMU, IRQ, 24) == EINVAL
-        machine.set_vcpu_attr(PMU, IRQ, 40)
-        assert refusal(machine.set_vcpu_attr, PMU, IRQ, 23) == EINVAL
+        assert refusal(machine.devices.set, vcpu(PMU, IRQ), 24) == EINVAL
+        machine.devices.set(vcpu(PMU, IRQ), 40)
+        assert refusal(machine.devices.set, vcpu(PMU, IRQ), 23) == EINVAL
 
 
 def test_an_interrupt_of_the_timers_is_found_at_the_first_run() -> None:
     with made() as machine:
-        machine.set_vcpu_attr(PMU, IRQ, 27)
-        machine.set_vcpu_attr(PMU, INIT, None)
+        machine.devices.set(vcpu(PMU, IRQ), 27)
+        machine.devices.set(vcpu(PMU, INIT), None)
         assert machine.kvm_run(instructions=10, seconds=1) == -EINVAL
 
 
 def test_the_timers_keep_theirs_where_the_first_run_failed() -> None:
     with made() as machine:
         assert machine.kvm_run(instructions=10, seconds=1) == -EINVAL
-        machine.set_vcpu_attr(PMU, IRQ, 27)
-        assert refusal(machine.set_vcpu_attr, PMU, INIT, None) == EEXIST
+        machine.devices.set(vcpu(PMU, IRQ), 27)
+        assert refusal(machine.devices.set, vcpu(PMU, INIT), None) == EEXIST
 
 
 def test_without_a_vgic_a_pmu_is_initialised_without_an_interrupt() -> None:
     with made(gic=False) as machine:
-        assert refusal(machine.set_vcpu_attr, PMU, IRQ, 23) == EINVAL
-        machine.set_vcpu_attr(PMU, INIT, None)
+        assert refusal(machine.devices.set, vcpu(PMU, IRQ), 23) == EINVAL
+        machine.devices.set(vcpu(PMU, INIT), None)
         assert stored(machine, MRS_PMCCNTR) == 0x1DE7_EC7E_DBAD_C0DE
 
 
@@ -116,15 +120,15 @@ def test_pmceid_has_the_events_of_the_host(kernel: str, shown: int) -> None:
 
 def test_counters_are_taken_away_before_the_first_run() -> None:
     with made("6.16") as machine:
-        machine.set_vcpu_attr(PMU, COUNTERS, 2)
-        assert refusal(machine.set_vcpu_attr, PMU, COUNTERS, 7) == EINVAL
+        machine.devices.set(vcpu(PMU, COUNTERS), 2)
+        assert refusal(machine.devices.set, vcpu(PMU, COUNTERS), 7) == EINVAL
         assert machine.get_one_reg(id_of("pmcr_el0")) == 0x1000
         assert machine.get_one_reg(id_of("pmcntenset_el0")) == 0x8000_0002
         initialise(machine)
         stored(machine, NOP)
         machine.set_one_reg(id_of("pmcr_el0"), 0x3001)
         assert machine.get_one_reg(id_of("pmcr_el0")) == 0x1001
-        assert refusal(machine.set_vcpu_attr, PMU, COUNTERS, 2) == EBUSY
+        assert refusal(machine.devices.set, vcpu(PMU, COUNTERS), 2) == EBUSY
 
 
 @pytest.mark.parametrize(
@@ -136,7 +140,7 @@ def test_an_event_that_the_filter_denies_is_not_counted(
 ) -> None:
     with made(kernel) as machine:
         if allowed is not None:
-            machine.set_vcpu_attr(PMU, FILTER, attrs.EventFilter(allowed, 1, 0).value)
+            machine.devices.set(vcpu(PMU, FILTER), attrs.EventFilter(allowed, 1, 0).value)
         initialise(machine)
         for name, value in (("pmcntenset_el0", 1 << 31), ("pmccfiltr_el0", 0), ("pmccntr_el0", 0)):
             machine.set_one_reg(id_of(name), value)
@@ -170,15 +174,15 @@ def test_a_snapshot_of_its_registers_goes_into_another_vm() -> None:
 def test_what_is_not_known_of_a_vcpu_is_said() -> None:
     with made() as machine:
         with pytest.raises(NotModelled, match="perf's type 10"):
-            machine.set_vcpu_attr(PMU, SET_PMU, 10)
+            machine.devices.set(vcpu(PMU, SET_PMU), 10)
         for attr in 2, 3:
             with pytest.raises(NotModelled, match="the timers of EL2"):
-                machine.has_vcpu_attr(1, attr)
-        with pytest.raises(NotModelled, match="PPI 20 for timer irq_vtimer"):
-            machine.set_vcpu_attr(1, 0, 20)
-        machine.set_vcpu_attr(PMU, IRQ, 40)
+                machine.devices.has(vcpu(1, attr))
+        with pytest.raises(NotModelled, match="PPI 20 for vcpu timer irq_vtimer"):
+            machine.devices.set(vcpu(1, 0), 20)
+        machine.devices.set(vcpu(PMU, IRQ), 40)
         with pytest.raises(NotModelled, match="an SPI"):
-            machine.set_vcpu_attr(PMU, INIT, None)
+            machine.devices.set(vcpu(PMU, INIT), None)
     unseen = {"5.9": "kernels before 5.10", "6.12+cortex-a76": "a cortex-a76"}
     for kernel, what in unseen.items():
         other = create(kernel)

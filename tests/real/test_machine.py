@@ -8,10 +8,12 @@ import os
 import platform
 import signal
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from vcpu_scenario.case import Gic, Ioeventfd, Memslot
+from vcpu_scenario.ioctls.attributes import DeviceAttr
 from vcpu_scenario.ioctls.devices import Irqfd
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS
@@ -19,8 +21,11 @@ from vcpu_scenario.machine.errors import KvmError, Unsupported
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.machine.real.machine import RealMachine
 from vcpu_scenario.machine.real.opening import NoKvmError
+from vcpu_scenario.vmm.setup import add_gic
 
 from .fake_kvm import FakeKvm
+
+vgic = partial(DeviceAttr, "vgic")
 
 
 @pytest.fixture
@@ -151,14 +156,14 @@ def test_a_capability_that_no_one_knows_is_unsupported(machine: RealMachine) -> 
 def test_a_vgicv3_gets_its_addresses_64_interrupts_and_is_initialised(
     kvm: FakeKvm, machine: RealMachine
 ) -> None:
-    machine.create_gic(Gic(3, 0x0800_0000, redist=0x080A_0000))
+    add_gic(machine.devices, Gic(3, 0x0800_0000, redist=0x080A_0000))
     assert kvm.of("KVM_CREATE_DEVICE")[0]["type"] == 7
     told = [(a["group"], a["attr"], a.get("value")) for a in kvm.of("KVM_SET_DEVICE_ATTR")]
     assert told == [(0, 2, 0x0800_0000), (0, 3, 0x080A_0000), (3, 0, 64), (4, 0, None)]
 
 
 def test_a_vgicv2_gets_the_address_of_its_cpu_interface(kvm: FakeKvm, machine: RealMachine) -> None:
-    machine.create_gic(Gic(2, 0x0800_0000, cpu=0x0801_0000))
+    add_gic(machine.devices, Gic(2, 0x0800_0000, cpu=0x0801_0000))
     assert kvm.of("KVM_CREATE_DEVICE")[0]["type"] == 5
     told = [(a["group"], a["attr"], a.get("value")) for a in kvm.of("KVM_SET_DEVICE_ATTR")]
     assert told == [(0, 0, 0x0800_0000), (0, 1, 0x0801_0000), (3, 0, 64), (4, 0, None)]
@@ -169,13 +174,13 @@ def test_a_gic_that_the_host_cannot_serve_is_unsupported(
 ) -> None:
     kvm.refuses["KVM_CREATE_DEVICE"] = errno.ENODEV
     with pytest.raises(Unsupported, match="vGICv2"):
-        machine.create_gic(Gic(2, 0x0800_0000, cpu=0x0801_0000))
+        add_gic(machine.devices, Gic(2, 0x0800_0000, cpu=0x0801_0000))
 
 
 def test_a_second_gic_is_refused(kvm: FakeKvm, machine: RealMachine) -> None:
     kvm.refuses["KVM_CREATE_DEVICE"] = errno.EEXIST
     with pytest.raises(KvmError, match="vgic-v3"):
-        machine.create_gic(Gic(3, 0x0800_0000, redist=0x080A_0000))
+        add_gic(machine.devices, Gic(3, 0x0800_0000, redist=0x080A_0000))
 
 
 @pytest.mark.parametrize(("psci", "feature"), [(True, 1 << 2), (False, 0)])
@@ -302,10 +307,10 @@ def test_closing_gives_the_signal_and_the_files_back(kvm: FakeKvm) -> None:
 def test_a_vgic_is_created_alone_and_its_attributes_are_asked_for(
     kvm: FakeKvm, machine: RealMachine
 ) -> None:
-    machine.create_vgic(3)
-    machine.set_vgic_attr(1, 0x104, 0xFF)
-    machine.set_vgic_attr(0, 2, None)
-    machine.has_vgic_attr(5, 8)
+    machine.devices.create_vgic(3)
+    machine.devices.set(vgic(1, 0x104), 0xFF)
+    machine.devices.set(vgic(0, 2), None)
+    machine.devices.has(vgic(5, 8))
     assert [(a["group"], a["attr"], a.get("value")) for a in kvm.of("KVM_SET_DEVICE_ATTR")] == [
         (1, 0x104, 0xFF),
         (0, 2, None),
@@ -330,5 +335,5 @@ def test_a_gsi_has_one_eventfd_that_raises_it_and_one_that_tells_of_its_end(
 
 def test_without_a_vgic_its_attributes_are_those_of_no_file(machine: RealMachine) -> None:
     with pytest.raises(KvmError) as refused:
-        machine.get_vgic_attr(3, 0)
+        machine.devices.get(vgic(3, 0))
     assert refused.value.errno == errno.EBADF

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from errno import EBADF, EFAULT, EINVAL, ENODEV
+from functools import partial
 from struct import pack
 
 import pytest
 from vcpu_scenario import InvalidScenario, loads
 from vcpu_scenario.case import Gic, Memslot
-from vcpu_scenario.ioctls.devices import CreateDevice, GetItsAttr, SetItsAttr, SignalMsi
+from vcpu_scenario.ioctls.attributes import DeviceAttr
+from vcpu_scenario.ioctls.devices import CreateDevice, SignalMsi
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
 from vcpu_scenario.machine.errors import KvmError, NotModelled
+from vcpu_scenario.vmm.setup import add_gic
 
+vgic = partial(DeviceAttr, "vgic")
+its = partial(DeviceAttr, "its")
 REGS, CTRL, REDIST, DIST = 8, 4, 5, 1
 VALID = 1 << 63
 CBASER, CWRITER, CREADR, BASER0, BASER1 = 0x80, 0x88, 0x90, 0x100, 0x108
@@ -26,13 +31,13 @@ def machine() -> Iterator[EmulatedMachine]:
     made = create("6.12")
     made.memory.add(Memslot(0x4000_0000, 0x10_0000))
     made.vcpu_init(("psci_0_2",))
-    made.create_gic(Gic(3, 0x0800_0000, redist=0x080A_0000))
+    add_gic(made.devices, Gic(3, 0x0800_0000, redist=0x080A_0000))
     yield made
     made.close()
 
 
 def set_up(machine: EmulatedMachine) -> None:
-    machine.create_device(CreateDevice(8))
+    machine.devices.create(CreateDevice(8))
     for group, attr, value in (
         (0, 4, 0x0808_0000),
         (REGS, CBASER, VALID | 0x4001_0000),
@@ -40,42 +45,42 @@ def set_up(machine: EmulatedMachine) -> None:
         (REGS, BASER1, VALID | 0x4003_0000),
         (REGS, 0, 1),
     ):
-        machine.itses.set(SetItsAttr(group, attr, value))
+        machine.devices.set(its(group, attr), value)
     for register, value in ((0x70, 0x4005_070F), (0x78, 0x4006_0700), (0x0, 1)):
-        machine.set_vgic_attr(REDIST, register, value)
+        machine.devices.set(vgic(REDIST, register), value)
 
 
 def send(machine: EmulatedMachine, *commands: tuple[int, int, int]) -> None:
-    at = machine.itses.get(GetItsAttr(REGS, CWRITER))
+    at = machine.devices.get(its(REGS, CWRITER))
     for words in commands:
         machine.memory.write(0x4001_0000 + at, pack("<4Q", *words, 0))
         at += 32
-    machine.itses.set(SetItsAttr(REGS, CWRITER, at))
+    machine.devices.set(its(REGS, CWRITER), at)
 
 
 def errno_of(machine: EmulatedMachine, msi: SignalMsi) -> int:
     with pytest.raises(KvmError) as refused:
-        machine.itses.signal(msi)
+        machine.signal_msi(msi)
     return refused.value.errno
 
 
 def test_each_its_has_its_own_registers(machine: EmulatedMachine) -> None:
-    machine.create_device(CreateDevice(8))
-    machine.create_device(CreateDevice(8))
-    for its, base in ((0, 0x0808_0000), (1, 0x080E_0000)):
-        machine.itses.set(SetItsAttr(0, 4, base, its))
-        machine.itses.set(SetItsAttr(REGS, CBASER, base, its))
-    bases = [machine.itses.get(GetItsAttr(REGS, CBASER, its=its)) for its in (0, 1)]
+    machine.devices.create(CreateDevice(8))
+    machine.devices.create(CreateDevice(8))
+    for number, base in ((0, 0x0808_0000), (1, 0x080E_0000)):
+        machine.devices.set(its(0, 4, number=number), base)
+        machine.devices.set(its(REGS, CBASER, number=number), base)
+    bases = [machine.devices.get(its(REGS, CBASER, number=number)) for number in (0, 1)]
     assert bases == [0x1800_0000_0808_0000, 0x1800_0000_080E_0000]
     with pytest.raises(KvmError) as refused:
-        machine.itses.get(GetItsAttr(REGS, CBASER, its=2))
+        machine.devices.get(its(REGS, CBASER, number=2))
     assert refused.value.errno == EBADF
 
 
 def test_without_an_its_lpis_are_not_there(machine: EmulatedMachine) -> None:
-    machine.set_vgic_attr(REDIST, 0x0, 1)
-    assert machine.get_vgic_attr(REDIST, 0x0) & 1 == 0
-    assert machine.get_vgic_attr(DIST, 0x4) == 0x48_0001
+    machine.devices.set(vgic(REDIST, 0x0), 1)
+    assert machine.devices.get(vgic(REDIST, 0x0)) & 1 == 0
+    assert machine.devices.get(vgic(DIST, 0x4)) == 0x48_0001
     assert errno_of(machine, SignalMsi(DOORBELL, 0, 0)) == ENODEV
 
 
@@ -84,8 +89,8 @@ def test_an_msi_needs_a_device_unless_kvm_knows_its_translation(machine: Emulate
     table, entry = (MAPD, 4, VALID | 0x4004_0000), (MAPTI, 8192 << 32 | 3, 0)
     send(machine, table, (MAPC, 0, VALID), entry)
     assert errno_of(machine, SignalMsi(DOORBELL, 3)) == EINVAL
-    assert machine.itses.signal(SignalMsi(DOORBELL, 3, 0))
-    assert machine.itses.signal(SignalMsi(DOORBELL, 3))
+    assert machine.signal_msi(SignalMsi(DOORBELL, 3, 0))
+    assert machine.signal_msi(SignalMsi(DOORBELL, 3))
 
 
 def test_commands_that_look_at_more_than_a_run_may_are_told(
@@ -116,23 +121,23 @@ def test_more_events_than_there_is_room_for_are_told(
 def test_a_queue_goes_round(machine: EmulatedMachine) -> None:
     set_up(machine)
     for at in (0xFE0, 0x20):
-        machine.itses.set(SetItsAttr(REGS, CWRITER, at))
-        assert machine.itses.get(GetItsAttr(REGS, CREADR)) == at
+        machine.devices.set(its(REGS, CWRITER), at)
+        assert machine.devices.get(its(REGS, CREADR)) == at
 
 
 def test_a_table_of_two_levels_is_read_from_memory(machine: EmulatedMachine) -> None:
     set_up(machine)
-    machine.itses.set(SetItsAttr(REGS, 0, 0))
-    machine.itses.set(SetItsAttr(REGS, BASER0, VALID | 1 << 62 | 0x4002_0000))
-    machine.itses.set(SetItsAttr(REGS, 0, 1))
+    machine.devices.set(its(REGS, 0), 0)
+    machine.devices.set(its(REGS, BASER0), VALID | 1 << 62 | 0x4002_0000)
+    machine.devices.set(its(REGS, 0), 1)
     machine.memory.write(0x4002_0008, pack("<Q", VALID | 0x4008_0000))
     mapped, beyond = 0x2001, 5
     for device in (mapped, beyond):
         send(machine, (device << 32 | MAPD, 4, VALID | 0x4004_0000), (MAPC, 0, VALID))
         send(machine, (device << 32 | MAPTI, 8192 << 32, 0))
-    assert machine.itses.signal(SignalMsi(DOORBELL, 0, mapped))
-    assert not machine.itses.signal(SignalMsi(DOORBELL, 0, beyond))
-    machine.itses.set(SetItsAttr(CTRL, SAVE))
+    assert machine.signal_msi(SignalMsi(DOORBELL, 0, mapped))
+    assert not machine.signal_msi(SignalMsi(DOORBELL, 0, beyond))
+    machine.devices.set(its(CTRL, SAVE), None)
     assert machine.memory.read(0x4008_0008, 8) == pack("<Q", VALID | 0x4004_00 << 5 | 4)
 
 
@@ -141,7 +146,7 @@ def test_a_read_only_table_cannot_be_saved(machine: EmulatedMachine) -> None:
     set_up(machine)
     send(machine, (MAPD, 4, VALID | 0x5000_0000), (MAPC, 0, VALID), (MAPTI, 8192 << 32, 0))
     with pytest.raises(KvmError) as refused:
-        machine.itses.set(SetItsAttr(CTRL, SAVE))
+        machine.devices.set(its(CTRL, SAVE), None)
     assert refused.value.errno == EFAULT
 
 
@@ -149,21 +154,21 @@ def test_events_of_no_collection_that_stop_the_host_are_named() -> None:
     machine = create("6.1")
     machine.memory.add(Memslot(0x4000_0000, 0x10_0000))
     machine.vcpu_init(("psci_0_2",))
-    machine.create_gic(Gic(3, 0x0800_0000, redist=0x080A_0000))
+    add_gic(machine.devices, Gic(3, 0x0800_0000, redist=0x080A_0000))
     set_up(machine)
     send(machine, (MAPD, 4, VALID | 0x4004_0000), (MAPC, 0, VALID), (MAPTI, 8192 << 32, 0))
     send(machine, (MAPC, 0, 0))
     with pytest.raises(NotModelled, match="an event of no collection"):
-        machine.itses.set(SetItsAttr(CTRL, SAVE))
+        machine.devices.set(its(CTRL, SAVE), None)
     machine.close()
 
 
 def test_an_its_before_5_10_is_named() -> None:
     machine = create("5.4")
     machine.vcpu_init(("psci_0_2",))
-    machine.create_gic(Gic(3, 0x0800_0000, redist=0x080A_0000))
+    add_gic(machine.devices, Gic(3, 0x0800_0000, redist=0x080A_0000))
     with pytest.raises(NotModelled, match="an ITS, on kernels before"):
-        machine.create_device(CreateDevice(8))
+        machine.devices.create(CreateDevice(8))
     machine.close()
 
 
@@ -171,8 +176,8 @@ def test_an_its_without_an_initialised_vgic_is_named() -> None:
     machine = create("6.12")
     machine.memory.add(Memslot(0x4000_0000, 0x10_0000))
     machine.vcpu_init(("psci_0_2",))
-    machine.create_vgic(3)
-    machine.create_device(CreateDevice(8))
+    machine.devices.create_vgic(3)
+    machine.devices.create(CreateDevice(8))
     for group, attr, value in (
         (0, 4, 0x0808_0000),
         (REGS, CBASER, VALID | 0x4001_0000),
@@ -180,26 +185,26 @@ def test_an_its_without_an_initialised_vgic_is_named() -> None:
         (REGS, BASER1, VALID | 0x4003_0000),
         (REGS, 0, 1),
     ):
-        machine.itses.set(SetItsAttr(group, attr, value))
+        machine.devices.set(its(group, attr), value)
     machine.memory.write(0x4001_0000, pack("<4Q", MAPC, 0, VALID, 0))
     with pytest.raises(NotModelled, match="before its vGIC is initialised"):
-        machine.itses.set(SetItsAttr(REGS, CWRITER, 0x20))
+        machine.devices.set(its(REGS, CWRITER), 0x20)
     machine.close()
 
 
 def test_gicr_invlpir_reads_the_configuration_again(machine: EmulatedMachine) -> None:
     set_up(machine)
     send(machine, (MAPD, 4, VALID | 0x4004_0000), (MAPC, 0, VALID), (MAPTI, 8192 << 32, 0))
-    machine.set_vgic_attr(DIST, 0x0, 2)
-    assert machine.itses.signal(SignalMsi(DOORBELL, 0, 0))
+    machine.devices.set(vgic(DIST, 0x0), 2)
+    assert machine.signal_msi(SignalMsi(DOORBELL, 0, 0))
     gic = machine._vcpu.gic
     assert gic is not None
     assert not gic.ap_list
     machine.memory.write(0x4005_0000, b"\xa1")
-    machine.set_vgic_attr(REDIST, 0xA0, 8192)
+    machine.devices.set(vgic(REDIST, 0xA0), 8192)
     assert [irq.intid for irq in gic.ap_list] == [8192]
     with pytest.raises(NotModelled, match="GICR_INVLPIR of an interrupt that is no LPI, 40"):
-        machine.set_vgic_attr(REDIST, 0xA0, 40)
+        machine.devices.set(vgic(REDIST, 0xA0), 40)
 
 
 @pytest.mark.parametrize("where", ["{gsi: 8}", "{gsi: 8, pin: 1, msi: {address: 0, data: 0}}"])

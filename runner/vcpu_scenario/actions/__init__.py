@@ -8,14 +8,15 @@ from typing import Any, Final
 
 from vcpu_scenario.actions import (
     attempt,
+    attributes,
     creation,
     devices,
     doorbells,
     guestdebug,
     hypercalls,
     irqfds,
-    its,
     memory,
+    msi,
     pages,
     questions,
     registers,
@@ -23,8 +24,6 @@ from vcpu_scenario.actions import (
     slots,
     snapshots,
     vcpu,
-    vcpuattrs,
-    vgic,
 )
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader
 from vcpu_scenario.case import Action
@@ -38,10 +37,9 @@ _PLAIN: Final[tuple[Kind[Any], ...]] = (
     *doorbells.KINDS,
     *pages.KINDS,
     *hypercalls.KINDS,
-    *vgic.KINDS,
-    *vcpuattrs.KINDS,
     *devices.KINDS,
-    *its.KINDS,
+    *attributes.KINDS,
+    *msi.KINDS,
     *irqfds.KINDS,
     *vcpu.KINDS,
     *creation.KINDS,

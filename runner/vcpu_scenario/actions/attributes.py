@@ -1,106 +1,122 @@
-"""Device attributes: how a scenario says which one, of a vGIC or of a vCPU."""
+"""The attributes of devices and of vCPUs: set, read, and asked for."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, get_args
 
-from vcpu_scenario.actions.kind import Node, Reader
-from vcpu_scenario.kvm.deviceattrs import VCPU_SHIFT, Group, Groups, group_of
-from vcpu_scenario.kvm.vgicattrs import VCPUS_MOST
+from vcpu_scenario.actions.attrnames import read_which, which_schema, write_which
+from vcpu_scenario.actions.attrvalues import Value, read_value, structure_schema, write_value
+from vcpu_scenario.actions.kind import Kind, Node, Reader, fields, number, of
+from vcpu_scenario.ioctls.attributes import (
+    DeviceAttr,
+    GetDeviceAttr,
+    HasDeviceAttr,
+    Holder,
+    SetDeviceAttr,
+)
+from vcpu_scenario.kvm.attributes import said
 from vcpu_scenario.machine.errors import Unexpected
+from vcpu_scenario.machine.interface import Machine
 
-_LOW: Final = (1 << VCPU_SHIFT) - 1
-_HIGH: Final = (1 << 64) - 1
-
-
-def read_attribute(groups: Groups, asked: dict[str, Node], reader: Reader) -> tuple[int, int]:
-    """The group and the attribute, as ``kvm_device_attr`` has them."""
-    group = groups.get(reader.text(asked["group"])) if "group" in asked else None
-    if group is None:
-        return reader.number(asked["group"], low=0, high=0xFFFF_FFFF) if "group" in asked else 0, (
-            reader.number(asked["attr"], low=0, high=_HIGH) if "attr" in asked else 0
-        )
-    attribute = _attribute_of(group, asked.get("attr"), reader)
-    if "vcpu" in asked:
-        vcpu = reader.number(asked["vcpu"], low=0, high=VCPUS_MOST - 1)
-        if not group.of_vcpu:
-            reader.complain(
-                "no attribute of this group is a vCPU's",
-                asked["vcpu"],
-                found=group.name,
-                expected=", ".join(each.name for each in groups.values() if each.of_vcpu),
-            )
-        attribute |= vcpu << VCPU_SHIFT
-    return group.number, attribute
+_HOLDERS: Final[tuple[Holder, ...]] = get_args(Holder)
+_OF: Final[Mapping[Holder, str]] = {
+    "vgic": "the vGIC",
+    "vcpu": "the vCPU",
+    "its": "an ITS that create_device has made",
+}
 
 
-def _attribute_of(group: Group, node: Node | None, reader: Reader) -> int:
-    if node is None:
-        return 0
-    name = reader.text(node)
-    if name in group.attributes:
-        return group.attributes[name]
-    if name[:1].isalpha():
-        few = ", ".join(list(group.attributes)[:6])
-        reader.complain(
-            f"{group.name} has no attribute of this name",
-            node,
-            found=name,
-            expected=f"a number, or a name such as {few}" if few else "a number",
-        )
-        return 0
-    return reader.number(node, low=0, high=_HIGH)
+_NO_VALUE: Final = Value(None)
 
 
-def write_attribute(groups: Groups, number: int, attribute: int) -> dict[str, Any]:
-    group = group_of(groups, number)
-    if group is None:
-        return {"group": number, "attr": attribute}
-    vcpu, low = attribute >> VCPU_SHIFT, attribute & _LOW
-    if not group.of_vcpu or vcpu >= VCPUS_MOST:
-        vcpu, low = 0, attribute
-    written: dict[str, Any] = {"group": group.name, "attr": group.word_of(low) or low}
-    return written | ({"vcpu": vcpu} if vcpu else {})
+def _key(verb: str, holder: Holder) -> str:
+    return f"{verb}_{holder}_attr"
 
 
-def setting(said: str, value: int | None) -> str:
-    """``KVM_SET_DEVICE_ATTR`` in words."""
-    what = f"KVM_SET_DEVICE_ATTR {said}"
-    return what if value is None else f"{what} = {value:#x}"
+_HOLDER: Final = {
+    _key(verb, holder): holder for holder in _HOLDERS for verb in ("set", "get", "has")
+}
 
 
-def check_found(found: int, expected: int | None, said: str) -> None:
-    """Raises :class:`Unexpected` where an attribute is not what is expected of it."""
+def _which(key: str, node: Node, reader: Reader) -> tuple[DeviceAttr, Mapping[str, Node]]:
+    asked = dict(reader.entries(node))
+    return read_which(_HOLDER[key], asked, reader), asked
+
+
+def _read_set(key: str, node: Node, reader: Reader) -> Iterable[SetDeviceAttr]:
+    which, asked = _which(key, node, reader)
+    yield SetDeviceAttr(which, read_value(which, asked, reader).number)
+
+
+def _read_get(key: str, node: Node, reader: Reader) -> Iterable[GetDeviceAttr]:
+    which, asked = _which(key, node, reader)
+    yield GetDeviceAttr(which, *read_value(which, asked, reader))
+
+
+def _read_has(key: str, node: Node, reader: Reader) -> Iterable[HasDeviceAttr]:
+    yield HasDeviceAttr(_which(key, node, reader)[0])
+
+
+def _written(verb: str, which: DeviceAttr, value: Value = _NO_VALUE) -> dict[str, Any]:
+    return {_key(verb, which.of): write_which(which) | write_value(verb, which, value)}
+
+
+def _get(machine: Machine, action: GetDeviceAttr) -> None:
+    found, expected = machine.devices.get(action.which, action.given), action.value
     if expected is not None and found != expected:
-        raise Unexpected(f"KVM_GET_DEVICE_ATTR {said} gave {found:#x}, expected {expected:#x}")
+        what = f"KVM_GET_DEVICE_ATTR {said(action.which)}"
+        raise Unexpected(f"{what} gave {found:#x}, expected {expected:#x}")
 
 
-def attribute_schema(
-    groups: Groups, group: str, description: str, attr: dict[str, str], **more: Any
-) -> dict[str, Any]:
-    """What may stand at a key: ``group`` and ``attr`` are what is said of the two."""
-    names = list(groups)
-    of_vcpu = {
-        "vcpu": {
-            "$ref": "#/definitions/number",
-            "description": "Whose register it is, 0 to 15. Default: 0.",
-            "default": 0,
-        }
-    }
+def _set_words(action: SetDeviceAttr) -> str:
+    what = f"KVM_SET_DEVICE_ATTR {said(action.which)}"
+    return what if action.value is None else f"{what} = {action.value:#x}"
+
+
+def _schema(verb: str, more: str, **value: Any) -> dict[str, Any]:
+    """Of each holder what may stand at its key; ``more`` says more of what is done."""
     return {
-        "description": description,
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["group"],
-        "properties": {
-            "group": {
-                "description": f"{group}, or a number.",
-                "title": f"one of {', '.join(names)}, or a number",
-                "type": ["string", "integer"],
-                "pattern": rf"^({'|'.join(names)})$|^(0[xX])?[0-9A-Fa-f]+$|\$\{{",
-            },
-            "attr": {**attr, "type": ["string", "integer"], "pattern": r"^[A-Za-z0-9_]+$|\$\{"},
-            **(of_vcpu if any(group.of_vcpu for group in groups.values()) else {}),
-            **more,
-        },
+        _key(verb, holder): fields(
+            f"KVM_{verb.upper()}_DEVICE_ATTR of {_OF[holder]}{more}",
+            ["group"],
+            **which_schema(holder),
+            **value,
+            **structure_schema(verb, holder),
+        )
+        for holder in _HOLDERS
     }
+
+
+KINDS: Final = (
+    Kind(
+        SetDeviceAttr,
+        schema=_schema(
+            "set",
+            ". Without a value the address of one is NULL.",
+            value=number("What it is set to."),
+        ),
+        read=_read_set,
+        write=lambda action: _written("set", action.which, Value(action.value)),
+        perform=lambda machine, action: machine.devices.set(action.which, action.value),
+        words=lambda action, name: _set_words(action),
+    ),
+    Kind(
+        GetDeviceAttr,
+        schema=_schema(
+            "get", ".", value=of("number_by_case", "What it is expected to be. Default: any value.")
+        ),
+        read=_read_get,
+        write=lambda action: _written("get", action.which, Value(action.value, action.given)),
+        perform=_get,
+        words=lambda action, name: f"KVM_GET_DEVICE_ATTR {said(action.which)}",
+    ),
+    Kind(
+        HasDeviceAttr,
+        schema=_schema("has", ", which succeeds where it has the attribute."),
+        read=_read_has,
+        write=lambda action: _written("has", action.which),
+        perform=lambda machine, action: machine.devices.has(action.which),
+        words=lambda action, name: f"KVM_HAS_DEVICE_ATTR {said(action.which)}",
+    ),
+)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal
 
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, number
 from vcpu_scenario.actions.msi import msi_schema, msi_words, read_msi, write_msi
-from vcpu_scenario.ioctls.devices import CreateDevice, SetGsiRouting
+from vcpu_scenario.ioctls.devices import CreateDevice, CreateVgic, SetGsiRouting
 from vcpu_scenario.kvm import vgicattrs
 
 _WORD: Final = 0xFFFF_FFFF
@@ -16,6 +16,8 @@ _TYPES: Final = {
     "vgic_v3": vgicattrs.KVM_DEV_TYPE_ARM_VGIC_V3,
     "vgic_its": vgicattrs.KVM_DEV_TYPE_ARM_VGIC_ITS,
 }
+_VERSIONS: Final[Mapping[str, Literal[2, 3]]] = {"vgic-v2": 2, "vgic-v3": 3}
+_MODELS: Final = {version: model for model, version in _VERSIONS.items()}
 _NAMES: Final = {number: name for name, number in _TYPES.items()}
 
 
@@ -77,6 +79,22 @@ def _routing_words(action: SetGsiRouting, name: Name) -> str:
 
 KINDS: Final = (
     Kind(
+        CreateVgic,
+        schema={
+            "create_vgic": {
+                "description": "KVM_CREATE_DEVICE, and nothing more: its addresses, the number "
+                "of its interrupts and its initialisation are left to set_vgic_attr. A host whose "
+                "GIC cannot have such a vGIC skips the case.",
+                "type": "string",
+                "enum": list(_VERSIONS),
+            }
+        },
+        read=lambda key, node, reader: [CreateVgic(_VERSIONS.get(reader.text(node), 3))],
+        write=lambda action: {"create_vgic": _MODELS[action.version]},
+        perform=lambda machine, action: machine.devices.create_vgic(action.version),
+        words=lambda action, name: f"KVM_CREATE_DEVICE {_MODELS[action.version]}",
+    ),
+    Kind(
         CreateDevice,
         schema={
             "create_device": {
@@ -102,7 +120,7 @@ KINDS: Final = (
         },
         read=_read_device,
         write=_write_device,
-        perform=lambda machine, action: machine.create_device(action),
+        perform=lambda machine, action: machine.devices.create(action),
         words=_device_words,
     ),
     Kind(

@@ -10,7 +10,7 @@ from vcpu_scenario.export import actions
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import function
-from vcpu_scenario.export.vgic import OF_IRQFDS, OF_VGIC
+from vcpu_scenario.export.vgic import OF_IRQFDS, is_of_vgic
 from vcpu_scenario.ioctls.memory import SetMemoryRegion
 from vcpu_scenario.kvm.features import PMU_V3
 
@@ -121,7 +121,7 @@ def _vgic(gic: Gic, every: Iterable[Action]) -> Iterator[str]:
     )
     yield f"int vgic = create_vgic(KVM_DEV_TYPE_ARM_VGIC_V{gic.version});"
     yield ""
-    if any(isinstance(asked, OF_VGIC) for asked in _asked(every)):
+    if any(map(is_of_vgic, _asked(every))):
         yield "vgic_fd = vgic;"
     for kind, addr in places:
         yield f"set_vgic_attr(vgic, KVM_DEV_ARM_VGIC_GRP_ADDR, {kind},"

@@ -6,24 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from vcpu_scenario.case import Action, Attempt, SetRegister
-from vcpu_scenario.export import vcpuattrs, vgic
+from vcpu_scenario.export import attributes, vgic
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
+from vcpu_scenario.ioctls.attributes import GetDeviceAttr, HasDeviceAttr, SetDeviceAttr
 from vcpu_scenario.ioctls.devices import (
     CreateDevice,
     CreateVgic,
-    GetItsAttr,
-    GetVcpuAttr,
-    GetVgicAttr,
-    HasItsAttr,
-    HasVcpuAttr,
-    HasVgicAttr,
     Irqfd,
     RemoveIrqfd,
     SetGsiRouting,
-    SetItsAttr,
-    SetVcpuAttr,
-    SetVgicAttr,
     SignalMsi,
 )
 from vcpu_scenario.ioctls.doorbells import RemoveCoalescedZone, RemoveIoeventfd
@@ -137,18 +129,12 @@ _CALLS: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = 
         lambda action, names: f"set_steal_time({names.address(action.addr)})",
     ),
     CreateVgic: ("KVM_CREATE_DEVICE", vgic.create),
-    SetVgicAttr: ("KVM_SET_DEVICE_ATTR", vgic.set_attr),
-    GetVgicAttr: ("KVM_GET_DEVICE_ATTR", vgic.get_attr),
-    HasVgicAttr: ("KVM_HAS_DEVICE_ATTR", vgic.has_attr),
+    SetDeviceAttr: ("KVM_SET_DEVICE_ATTR", attributes.set_attr),
+    GetDeviceAttr: ("KVM_GET_DEVICE_ATTR", attributes.get_attr),
+    HasDeviceAttr: ("KVM_HAS_DEVICE_ATTR", attributes.has_attr),
     CreateDevice: ("KVM_CREATE_DEVICE", vgic.create_device),
-    SetItsAttr: ("KVM_SET_DEVICE_ATTR", vgic.set_its),
-    GetItsAttr: ("KVM_GET_DEVICE_ATTR", vgic.get_its),
-    HasItsAttr: ("KVM_HAS_DEVICE_ATTR", vgic.has_its),
     SignalMsi: ("KVM_SIGNAL_MSI", vgic.signal_msi),
     SetGsiRouting: ("KVM_SET_GSI_ROUTING", vgic.route),
-    SetVcpuAttr: ("KVM_SET_DEVICE_ATTR", vcpuattrs.set_attr),
-    GetVcpuAttr: ("KVM_GET_DEVICE_ATTR", vcpuattrs.get_attr),
-    HasVcpuAttr: ("KVM_HAS_DEVICE_ATTR", vcpuattrs.has_attr),
     Irqfd: ("KVM_IRQFD", vgic.irqfd),
     RemoveIrqfd: ("KVM_IRQFD", lambda action, names: f"remove_irqfd({action.gsi})"),
 }
@@ -175,10 +161,8 @@ def _done(action: Action, names: Names) -> Iterator[str]:
         yield f"expect_dirty({_pages(action.pages)});"
     if isinstance(action, GetRegWritableMasks) and action.masks is not None:
         yield from _masks(action.masks)
-    if isinstance(action, GetVgicAttr | GetItsAttr) and action.value is not None:
-        yield f"expect_vgic_value({action.value:#x});"
-    if isinstance(action, GetVcpuAttr) and action.value is not None:
-        yield f"expect_vcpu_attr({action.value:#x});"
+    if isinstance(action, GetDeviceAttr) and action.value is not None:
+        yield f"expect_attr({action.value:#x});"
 
 
 def _attempted(action: Attempt, names: Names) -> Iterator[str]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from vcpu_scenario.ioctls.attributes import AttrIoctl
 from vcpu_scenario.ioctls.devices import DeviceIoctl
 from vcpu_scenario.ioctls.doorbells import DoorbellIoctl
 from vcpu_scenario.ioctls.memory import MemoryIoctl
 from vcpu_scenario.ioctls.vm import VmIoctl
 
-Ioctl: TypeAlias = MemoryIoctl | DoorbellIoctl | DeviceIoctl | VmIoctl
+Ioctl: TypeAlias = MemoryIoctl | DoorbellIoctl | AttrIoctl | DeviceIoctl | VmIoctl

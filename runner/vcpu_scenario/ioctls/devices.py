@@ -1,4 +1,4 @@
-"""KVM's devices and their attributes, those of a vCPU, and what raises an interrupt."""
+"""KVM's devices, and what raises an interrupt."""
 
 from __future__ import annotations
 
@@ -14,95 +14,11 @@ class CreateVgic:
 
 
 @dataclass(frozen=True, slots=True)
-class SetVgicAttr:
-    """``KVM_SET_DEVICE_ATTR`` of the vGIC; ``value`` None hands no address over."""
-
-    group: int
-    attr: int
-    value: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GetVgicAttr:
-    """``KVM_GET_DEVICE_ATTR`` of the vGIC: ``value`` is what is expected, None for any; ``given``
-    is what the kernel finds where it writes the value to."""
-
-    group: int
-    attr: int
-    value: int | None = None
-    given: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class HasVgicAttr:
-    """``KVM_HAS_DEVICE_ATTR`` of the vGIC."""
-
-    group: int
-    attr: int
-
-
-@dataclass(frozen=True, slots=True)
-class SetVcpuAttr:
-    """``KVM_SET_DEVICE_ATTR`` of a vCPU; ``value`` None hands no address over."""
-
-    group: int
-    attr: int
-    value: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GetVcpuAttr:
-    """``KVM_GET_DEVICE_ATTR`` of a vCPU: ``value`` is what is expected, None for any."""
-
-    group: int
-    attr: int
-    value: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HasVcpuAttr:
-    """``KVM_HAS_DEVICE_ATTR`` of a vCPU."""
-
-    group: int
-    attr: int
-
-
-@dataclass(frozen=True, slots=True)
 class CreateDevice:
     """``KVM_CREATE_DEVICE`` of a type by its number; ``test`` is ``KVM_CREATE_DEVICE_TEST``."""
 
     type: int
     test: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SetItsAttr:
-    """``KVM_SET_DEVICE_ATTR`` of an ITS; ``value`` None hands no address over. ``its`` counts those
-    of the VM as they were created, from 0."""
-
-    group: int
-    attr: int
-    value: int | None = None
-    its: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class GetItsAttr:
-    """``KVM_GET_DEVICE_ATTR`` of an ITS: ``value`` is what is expected, None for any."""
-
-    group: int
-    attr: int
-    value: int | None = None
-    its: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class HasItsAttr:
-    """``KVM_HAS_DEVICE_ATTR`` of an ITS."""
-
-    group: int
-    attr: int
-    its: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,16 +80,7 @@ class ReadResamples:
 
 DeviceIoctl: TypeAlias = (
     CreateVgic
-    | SetVgicAttr
-    | GetVgicAttr
-    | HasVgicAttr
-    | SetVcpuAttr
-    | GetVcpuAttr
-    | HasVcpuAttr
     | CreateDevice
-    | SetItsAttr
-    | GetItsAttr
-    | HasItsAttr
     | SignalMsi
     | SetGsiRouting
     | Irqfd

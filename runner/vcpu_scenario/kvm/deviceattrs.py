@@ -9,6 +9,8 @@ from typing import Final, TypeAlias
 VCPU_SHIFT: Final = 32
 """Bits 63:32 of a register's attribute say which vCPU's it is: by Aff3 to Aff0, on a GICv2 by its
 number."""
+VCPUS_MOST: Final = 16
+"""The vCPUs whose number is their affinity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +33,5 @@ Groups: TypeAlias = Mapping[str, Group]
 """The groups of a device by their names."""
 
 
-def group_of(groups: Groups, number: int) -> Group | None:
-    return next((group for group in groups.values() if group.number == number), None)
-
-
-def said(groups: Groups, number: int, attribute: int) -> str:
-    """An attribute as reports say it: ``dist_regs GICD_CTLR``."""
-    group = group_of(groups, number)
-    if group is None:
-        return f"group {number} attr {attribute:#x}"
-    vcpu, low = (
-        (attribute >> VCPU_SHIFT, attribute & 0xFFFF_FFFF) if group.of_vcpu else (0, attribute)
-    )
-    word = group.word_of(low) or f"{low:#x}"
-    if not group.attributes and not group.of_vcpu and not low:
-        return group.name
-    return f"{group.name} {word}" + (f" of vCPU {vcpu}" if vcpu else "")
+def by_name(*groups: Group) -> Groups:
+    return {group.name: group for group in groups}

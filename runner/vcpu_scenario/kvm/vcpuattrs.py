@@ -6,8 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from vcpu_scenario.kvm import deviceattrs
-from vcpu_scenario.kvm.deviceattrs import Group
+from vcpu_scenario.kvm.deviceattrs import Group, by_name
 
 KVM_ARM_VCPU_PMU_V3_CTRL: Final = 0
 KVM_ARM_VCPU_PMU_V3_IRQ: Final = 0
@@ -28,38 +27,34 @@ KVM_ARM_VCPU_PVTIME_IPA: Final = 0
 KVM_PMU_EVENT_ALLOW: Final = 0
 KVM_PMU_EVENT_DENY: Final = 1
 
-PMU_V3: Final = Group(
-    "pmu_v3",
-    KVM_ARM_VCPU_PMU_V3_CTRL,
-    8,
-    {
-        "irq": KVM_ARM_VCPU_PMU_V3_IRQ,
-        "init": KVM_ARM_VCPU_PMU_V3_INIT,
-        "filter": KVM_ARM_VCPU_PMU_V3_FILTER,
-        "set_pmu": KVM_ARM_VCPU_PMU_V3_SET_PMU,
-        "set_nr_counters": KVM_ARM_VCPU_PMU_V3_SET_NR_COUNTERS,
-    },
+GROUPS: Final = by_name(
+    Group(
+        "pmu_v3",
+        KVM_ARM_VCPU_PMU_V3_CTRL,
+        8,
+        {
+            "irq": KVM_ARM_VCPU_PMU_V3_IRQ,
+            "init": KVM_ARM_VCPU_PMU_V3_INIT,
+            "filter": KVM_ARM_VCPU_PMU_V3_FILTER,
+            "set_pmu": KVM_ARM_VCPU_PMU_V3_SET_PMU,
+            "set_nr_counters": KVM_ARM_VCPU_PMU_V3_SET_NR_COUNTERS,
+        },
+    ),
+    Group(
+        "timer",
+        KVM_ARM_VCPU_TIMER_CTRL,
+        8,
+        {
+            "irq_vtimer": KVM_ARM_VCPU_TIMER_IRQ_VTIMER,
+            "irq_ptimer": KVM_ARM_VCPU_TIMER_IRQ_PTIMER,
+            "irq_hvtimer": KVM_ARM_VCPU_TIMER_IRQ_HVTIMER,
+            "irq_hptimer": KVM_ARM_VCPU_TIMER_IRQ_HPTIMER,
+        },
+    ),
+    Group("pvtime", KVM_ARM_VCPU_PVTIME_CTRL, 8, {"ipa": KVM_ARM_VCPU_PVTIME_IPA}),
 )
-TIMER: Final = Group(
-    "timer",
-    KVM_ARM_VCPU_TIMER_CTRL,
-    8,
-    {
-        "irq_vtimer": KVM_ARM_VCPU_TIMER_IRQ_VTIMER,
-        "irq_ptimer": KVM_ARM_VCPU_TIMER_IRQ_PTIMER,
-        "irq_hvtimer": KVM_ARM_VCPU_TIMER_IRQ_HVTIMER,
-        "irq_hptimer": KVM_ARM_VCPU_TIMER_IRQ_HPTIMER,
-    },
-)
-PVTIME: Final = Group("pvtime", KVM_ARM_VCPU_PVTIME_CTRL, 8, {"ipa": KVM_ARM_VCPU_PVTIME_IPA})
-GROUPS: Final = {group.name: group for group in (PMU_V3, TIMER, PVTIME)}
 """By name, ``KVM_ARM_VCPU_*_CTRL`` in lower case. A value is handed over in 8 bytes, of which the
 kernel takes as many as it needs."""
-
-
-def said(number: int, attribute: int) -> str:
-    """An attribute as reports say it: ``pmu_v3 init``."""
-    return deviceattrs.said(GROUPS, number, attribute)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,12 @@ the attributes of each by the names that developers know them by. Standard libra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.mmioregisters import ITS, cpu_interface, distributor, redistributor
-from vcpu_scenario.kvm import deviceattrs
-from vcpu_scenario.kvm.deviceattrs import Group
+from vcpu_scenario.kvm.deviceattrs import Group, by_name
 
 KVM_DEV_TYPE_ARM_VGIC_V2: Final = 5
 KVM_DEV_TYPE_ARM_VGIC_V3: Final = 7
@@ -40,9 +37,6 @@ KVM_DEV_ARM_ITS_RESTORE_TABLES: Final = 2
 KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES: Final = 3
 KVM_DEV_ARM_ITS_CTRL_RESET: Final = 4
 
-VCPUS_MOST: Final = 16
-"""The vCPUs whose number is their affinity."""
-
 _ADDRESSES: Final = {
     "v2_dist": KVM_VGIC_V2_ADDR_TYPE_DIST,
     "v2_cpu": KVM_VGIC_V2_ADDR_TYPE_CPU,
@@ -54,6 +48,12 @@ _CONTROLS: Final = {
     "init": KVM_DEV_ARM_VGIC_CTRL_INIT,
     "save_pending_tables": KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES,
 }
+_ITS_CONTROLS: Final = {
+    "init": KVM_DEV_ARM_VGIC_CTRL_INIT,
+    "save_tables": KVM_DEV_ARM_ITS_SAVE_TABLES,
+    "restore_tables": KVM_DEV_ARM_ITS_RESTORE_TABLES,
+    "reset": KVM_DEV_ARM_ITS_CTRL_RESET,
+}
 
 
 def sysreg_attribute(encoding: sysregs.Encoding) -> int:
@@ -62,68 +62,32 @@ def sysreg_attribute(encoding: sysregs.Encoding) -> int:
     return op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2
 
 
-@cache
-def groups() -> Mapping[str, Group]:
-    """By name, ``KVM_DEV_ARM_VGIC_GRP_*`` in lower case."""
-    icc = {
-        name: sysreg_attribute(encoding)
-        for name, encoding in vars(sysregs).items()
-        if name.startswith("ICC_")
-    }
-    every = (
-        Group("addr", KVM_DEV_ARM_VGIC_GRP_ADDR, 8, _ADDRESSES),
-        Group(
-            "dist_regs",
-            KVM_DEV_ARM_VGIC_GRP_DIST_REGS,
-            4,
-            {**distributor(3), **distributor(2)},
-            True,
-        ),
-        Group("cpu_regs", KVM_DEV_ARM_VGIC_GRP_CPU_REGS, 4, cpu_interface(), True),
-        Group("nr_irqs", KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 4),
-        Group("ctrl", KVM_DEV_ARM_VGIC_GRP_CTRL, 0, _CONTROLS),
-        Group("redist_regs", KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, 4, redistributor(), True),
-        Group("cpu_sysregs", KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, 8, icc, True),
-        Group("level_info", KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO, 4, {}, True),
-    )
-    return {group.name: group for group in every}
+_ICC: Final = {
+    name: sysreg_attribute(encoding)
+    for name, encoding in vars(sysregs).items()
+    if name.startswith("ICC_")
+}
 
+_DIST_REGS: Final = {**distributor(3), **distributor(2)}
 
-@cache
-def its_groups() -> Mapping[str, Group]:
-    """Those of an ITS, a device of its own."""
-    controls = {
-        "init": KVM_DEV_ARM_VGIC_CTRL_INIT,
-        "save_tables": KVM_DEV_ARM_ITS_SAVE_TABLES,
-        "restore_tables": KVM_DEV_ARM_ITS_RESTORE_TABLES,
-        "reset": KVM_DEV_ARM_ITS_CTRL_RESET,
-    }
-    every = (
-        Group("addr", KVM_DEV_ARM_VGIC_GRP_ADDR, 8, {"its": KVM_VGIC_ITS_ADDR_TYPE}),
-        Group("ctrl", KVM_DEV_ARM_VGIC_GRP_CTRL, 0, controls),
-        Group("its_regs", KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 8, ITS),
-    )
-    return {group.name: group for group in every}
+GROUPS: Final = by_name(
+    Group("addr", KVM_DEV_ARM_VGIC_GRP_ADDR, 8, _ADDRESSES),
+    Group("dist_regs", KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 4, _DIST_REGS, True),
+    Group("cpu_regs", KVM_DEV_ARM_VGIC_GRP_CPU_REGS, 4, cpu_interface(), True),
+    Group("nr_irqs", KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 4),
+    Group("ctrl", KVM_DEV_ARM_VGIC_GRP_CTRL, 0, _CONTROLS),
+    Group("redist_regs", KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, 4, redistributor(), True),
+    Group("cpu_sysregs", KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, 8, _ICC, True),
+    Group("level_info", KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO, 4, {}, True),
+)
+"""By name, ``KVM_DEV_ARM_VGIC_GRP_*`` in lower case."""
 
-
-def its_said(number: int, attribute: int) -> str:
-    """An attribute of an ITS as reports say it: ``its_regs GITS_CTLR``."""
-    return deviceattrs.said(its_groups(), number, attribute)
-
-
-def group_of(number: int) -> Group | None:
-    return deviceattrs.group_of(groups(), number)
-
-
-def size_of(number: int) -> int:
-    """The bytes that the kernel reads or writes for an attribute of the group of that number."""
-    group = group_of(number)
-    return 8 if group is None else group.size or 4
-
-
-def said(number: int, attribute: int) -> str:
-    """An attribute as reports say it: ``dist_regs GICD_CTLR``."""
-    return deviceattrs.said(groups(), number, attribute)
+ITS_GROUPS: Final = by_name(
+    Group("addr", KVM_DEV_ARM_VGIC_GRP_ADDR, 8, {"its": KVM_VGIC_ITS_ADDR_TYPE}),
+    Group("ctrl", KVM_DEV_ARM_VGIC_GRP_CTRL, 0, _ITS_CONTROLS),
+    Group("its_regs", KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 8, ITS),
+)
+"""Those of an ITS, a device of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
-from vcpu_scenario.case import Gic, Ioeventfd, Memslot
-from vcpu_scenario.ioctls.devices import (
-    CreateDevice,
-    GetItsAttr,
-    HasItsAttr,
-    Irqfd,
-    SetGsiRouting,
-    SetItsAttr,
-    SignalMsi,
-)
+from vcpu_scenario.case import Ioeventfd, Memslot
+from vcpu_scenario.ioctls.attributes import DeviceAttr
+from vcpu_scenario.ioctls.devices import CreateDevice, Irqfd, SetGsiRouting, SignalMsi
 from vcpu_scenario.ioctls.memory import Access, ClearDirtyLog, DiscardMemory, SetMemoryRegion
 from vcpu_scenario.ioctls.vm import (
     Ask,
@@ -120,19 +113,28 @@ class Irqfds(Protocol):
         ...
 
 
-class Itses(Protocol):
-    """The ITSs, in the order in which they were created."""
+class Devices(Protocol):
+    """Those of ``KVM_CREATE_DEVICE``, and their attributes, with those of the vCPU."""
 
-    def set(self, asked: SetItsAttr) -> None:
+    def create(self, asked: CreateDevice) -> None:
+        """``KVM_CREATE_DEVICE`` by its type, or on trial."""
+        ...
+
+    def create_vgic(self, version: Literal[2, 3]) -> None:
+        """``KVM_CREATE_DEVICE`` of a vGIC alone; :class:`Unsupported` where the host's GIC cannot
+        serve that version."""
+        ...
+
+    def set(self, which: DeviceAttr, value: int | None) -> None:
         """``KVM_SET_DEVICE_ATTR``; the address of a value that is None is NULL."""
         ...
 
-    def get(self, asked: GetItsAttr) -> int: ...
+    def get(self, which: DeviceAttr, given: int = 0) -> int:
+        """``KVM_GET_DEVICE_ATTR``; ``given`` is where the value will be."""
+        ...
 
-    def has(self, asked: HasItsAttr) -> None: ...
-
-    def signal(self, asked: SignalMsi) -> bool:
-        """``KVM_SIGNAL_MSI``: whether it was delivered, not blocked by the guest."""
+    def has(self, which: DeviceAttr) -> None:
+        """``KVM_HAS_DEVICE_ATTR``."""
         ...
 
 
@@ -163,7 +165,7 @@ class Machine(Protocol):
     def irqfds(self) -> Irqfds: ...
 
     @property
-    def itses(self) -> Itses: ...
+    def devices(self) -> Devices: ...
 
     def enable_cap(self, cap: str) -> None:
         """``KVM_ENABLE_CAP`` on the VM, by the capability's name in lower case without
@@ -176,43 +178,6 @@ class Machine(Protocol):
 
     def set_steal_time(self, addr: int) -> None:
         """``KVM_ARM_VCPU_PVTIME_IPA``; :class:`Unsupported` where the kernel has none."""
-        ...
-
-    def create_gic(self, gic: Gic) -> None:
-        """``KVM_CREATE_DEVICE`` of a vGIC, its addresses and its initialisation."""
-        ...
-
-    def create_vgic(self, version: Literal[2, 3]) -> None:
-        """``KVM_CREATE_DEVICE`` of a vGIC alone; :class:`Unsupported` where the host's GIC cannot
-        serve that version."""
-        ...
-
-    def set_vgic_attr(self, group: int, attr: int, value: int | None) -> None:
-        """``KVM_SET_DEVICE_ATTR`` of the vGIC; the address of a value that is None is NULL."""
-        ...
-
-    def get_vgic_attr(self, group: int, attr: int, given: int = 0) -> int:
-        """``KVM_GET_DEVICE_ATTR`` of the vGIC; ``given`` is where the value will be."""
-        ...
-
-    def has_vgic_attr(self, group: int, attr: int) -> None:
-        """``KVM_HAS_DEVICE_ATTR`` of the vGIC."""
-        ...
-
-    def set_vcpu_attr(self, group: int, attr: int, value: int | None) -> None:
-        """``KVM_SET_DEVICE_ATTR`` of the vCPU; the address of a value that is None is NULL."""
-        ...
-
-    def get_vcpu_attr(self, group: int, attr: int) -> int:
-        """``KVM_GET_DEVICE_ATTR`` of the vCPU."""
-        ...
-
-    def has_vcpu_attr(self, group: int, attr: int) -> None:
-        """``KVM_HAS_DEVICE_ATTR`` of the vCPU."""
-        ...
-
-    def create_device(self, asked: CreateDevice) -> None:
-        """``KVM_CREATE_DEVICE`` by its type, or on trial."""
         ...
 
     def ask_cap(self, asked: EnableCap) -> None:
@@ -283,6 +248,10 @@ class Machine(Protocol):
     def set_guest_debug(self, debug: abi.kvm_guest_debug) -> None: ...
 
     def irq_line(self, irq: int, level: int) -> None: ...
+
+    def signal_msi(self, asked: SignalMsi) -> bool:
+        """``KVM_SIGNAL_MSI``: whether it was delivered, not blocked by the guest."""
+        ...
 
     def set_vcpu_events(self, events: abi.kvm_vcpu_events) -> None: ...
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from vcpu_scenario.actions import perform
-from vcpu_scenario.case import Case
+from vcpu_scenario.case import Case, Gic
+from vcpu_scenario.ioctls.attributes import DeviceAttr
+from vcpu_scenario.kvm import vgicattrs as v
 from vcpu_scenario.kvm.features import POWER_OFF, PSCI_0_2
 from vcpu_scenario.kvm.registers import id_of
-from vcpu_scenario.machine.interface import Machine
+from vcpu_scenario.machine.interface import Devices, Machine
+
+NR_IRQS: Final = 64
+"""SGIs, PPIs and 32 SPIs: the fewest the device takes, hence GICD_TYPER.ITLinesNumber 1."""
 
 
 class Asked:
@@ -42,11 +49,27 @@ def equip(machine: Machine, case: Case) -> None:
     if case.vcpus > 1:
         _add_vcpus(machine, case)
     if case.gic is not None:
-        machine.create_gic(case.gic)
+        add_gic(machine.devices, case.gic)
     for ioeventfd in case.ioeventfds:
         machine.ioeventfds.add(ioeventfd)
     for zone in case.coalesced:
         machine.zones.add(zone.addr, zone.size)
+
+
+def add_gic(devices: Devices, gic: Gic) -> None:
+    """A vGIC with its addresses and the number of its interrupts, initialised."""
+    devices.create_vgic(gic.version)
+    if gic.version == 2:
+        other = v.KVM_VGIC_V2_ADDR_TYPE_CPU, gic.cpu
+        addresses = ((v.KVM_VGIC_V2_ADDR_TYPE_DIST, gic.dist), other)
+    else:
+        other = v.KVM_VGIC_V3_ADDR_TYPE_REDIST, gic.redist
+        addresses = ((v.KVM_VGIC_V3_ADDR_TYPE_DIST, gic.dist), other)
+    for kind, address in addresses:
+        devices.set(DeviceAttr("vgic", v.KVM_DEV_ARM_VGIC_GRP_ADDR, kind), address)
+    devices.set(DeviceAttr("vgic", v.KVM_DEV_ARM_VGIC_GRP_NR_IRQS), NR_IRQS)
+    initialise = DeviceAttr("vgic", v.KVM_DEV_ARM_VGIC_GRP_CTRL, v.KVM_DEV_ARM_VGIC_CTRL_INIT)
+    devices.set(initialise, None)
 
 
 def _add_vcpus(machine: Machine, case: Case) -> None:

@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from vcpu_scenario.actions import perform
 from vcpu_scenario.case import Case, RunVcpu
-from vcpu_scenario.ioctls.devices import SetVcpuAttr
+from vcpu_scenario.ioctls.attributes import SetDeviceAttr
 from vcpu_scenario.ioctls.memory import SetMemoryRegion
 from vcpu_scenario.ioctls.vm import RestoreSnapshot, TakeSnapshot
 from vcpu_scenario.kvm import abi
@@ -110,10 +109,10 @@ def _set_attributes(machine: Machine, case: Case) -> None:
     for action in case.before:
         if isinstance(action, RunVcpu):
             vcpu = action.vcpu
-        elif isinstance(action, SetVcpuAttr) and vcpu < case.vcpus:
+        elif isinstance(action, SetDeviceAttr) and action.which.of == "vcpu" and vcpu < case.vcpus:
             if case.vcpus > 1:
                 machine.select(vcpu)
-            perform(machine, action)
+            machine.devices.set(action.which, action.value)
 
 
 def _into_same_vm(

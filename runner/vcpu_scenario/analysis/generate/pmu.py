@@ -17,7 +17,7 @@ from vcpu_scenario.analysis.generate.course import Course, set_register
 from vcpu_scenario.analysis.generate.surroundings import Surroundings
 from vcpu_scenario.analysis.generate.writing import ADDRESS, Writing
 from vcpu_scenario.arm64 import sysregs
-from vcpu_scenario.ioctls.devices import SetVcpuAttr
+from vcpu_scenario.ioctls.attributes import DeviceAttr, SetDeviceAttr
 from vcpu_scenario.kvm import vcpuattrs as attrs
 from vcpu_scenario.kvm.features import PMU_V3
 from vcpu_scenario.kvm.registers import name_of
@@ -107,22 +107,25 @@ def set_up(random: Random, around: Surroundings) -> tuple[c.Action, ...]:
     which of the two takes it away depends on the kernel."""
     if not has_pmu(around):
         return ()
-    group = attrs.KVM_ARM_VCPU_PMU_V3_CTRL
     found: list[c.Action] = [
         c.SetRegister("pmcntenclr_el0", _CYCLES),
         c.SetRegister("pmcntenset_el0", 0),
     ]
     if around.gic is not None:
-        found.append(SetVcpuAttr(group, attrs.KVM_ARM_VCPU_PMU_V3_IRQ, _IRQ))
+        found.append(SetDeviceAttr(_pmu_attr(attrs.KVM_ARM_VCPU_PMU_V3_IRQ), _IRQ))
     if random.random() < 0.15:
         event, allows = random.choice((_SW_INCR, _CHAIN, 3)), random.randrange(2)
         value = attrs.EventFilter(event, random.choice((1, 2, 0x20)), allows).value
-        found.append(SetVcpuAttr(group, attrs.KVM_ARM_VCPU_PMU_V3_FILTER, value))
+        found.append(SetDeviceAttr(_pmu_attr(attrs.KVM_ARM_VCPU_PMU_V3_FILTER), value))
     if random.random() < 0.95:
-        found.append(SetVcpuAttr(group, attrs.KVM_ARM_VCPU_PMU_V3_INIT))
+        found.append(SetDeviceAttr(_pmu_attr(attrs.KVM_ARM_VCPU_PMU_V3_INIT)))
     if random.random() < 0.15:
         found.append(c.SetRegister("pmcr_el0", random.randrange(8) << 11))
     return tuple(found)
+
+
+def _pmu_attr(attr: int) -> DeviceAttr:
+    return DeviceAttr("vcpu", attrs.KVM_ARM_VCPU_PMU_V3_CTRL, attr)
 
 
 def pmu(to: Writing) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Final
 
 import vcpu_scenario.case as c
 from vcpu_scenario.analysis.generate.course import WIDER_ACTIONS, Course, Make, set_irq_line
 from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.ioctls.attributes import DeviceAttr, GetDeviceAttr, SetDeviceAttr
 from vcpu_scenario.ioctls.devices import (
-    GetVgicAttr,
     Irqfd,
     ReadResamples,
     RemoveIrqfd,
-    SetVgicAttr,
     SignalIrqfd,
 )
 from vcpu_scenario.kvm import vgicattrs as attrs
@@ -31,38 +31,40 @@ _GICC: Final = ((0x0, (0, 1, 3, 0x201)), (0x4, (0, 0x10, 0x1E)), (0xD0, (0, 1)))
 
 
 def _set(course: Course) -> c.Action:
-    random, gic = course.random, course.around.gic
-    if gic is None:
+    if course.around.gic is None:
         return set_irq_line(course)
+    group, attribute, value = _written(course.random, course.around.gic.version)
+    return SetDeviceAttr(DeviceAttr("vgic", group, attribute), value)
+
+
+def _written(random: Random, version: int) -> tuple[int, int, int]:
+    """Group, attribute and value."""
     kind = random.random()
     if kind < 0.5:
         offset, value = random.choice(_OF_SPIS), random.getrandbits(32)
         if random.random() < 0.6:
             value &= 0x8000_0103
-        return SetVgicAttr(attrs.KVM_DEV_ARM_VGIC_GRP_DIST_REGS, offset, value)
+        return attrs.KVM_DEV_ARM_VGIC_GRP_DIST_REGS, offset, value
     if kind < 0.65:
-        value = random.choice((0, 1, 2, 3))
-        return SetVgicAttr(attrs.KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 0, value)
+        return attrs.KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 0, random.choice((0, 1, 2, 3))
     if kind < 0.75:
         offset = random.choice((0x420, 0x428, 0xC08))
-        value = random.getrandbits(32)
-        return SetVgicAttr(attrs.KVM_DEV_ARM_VGIC_GRP_DIST_REGS, offset, value)
-    if gic.version == 2:
+        return attrs.KVM_DEV_ARM_VGIC_GRP_DIST_REGS, offset, random.getrandbits(32)
+    if version == 2:
         offset, values = random.choice(_GICC)
-        return SetVgicAttr(attrs.KVM_DEV_ARM_VGIC_GRP_CPU_REGS, offset, random.choice(values))
+        return attrs.KVM_DEV_ARM_VGIC_GRP_CPU_REGS, offset, random.choice(values)
     if kind < 0.85:
-        value = random.getrandbits(32) & 0x8000_0103
-        return SetVgicAttr(attrs.KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO, 32, value)
+        return attrs.KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO, 32, random.getrandbits(32) & 0x8000_0103
     encoding, values = random.choice(_ICC)
     attribute = attrs.sysreg_attribute(encoding)
-    return SetVgicAttr(attrs.KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, attribute, random.choice(values))
+    return attrs.KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, attribute, random.choice(values)
 
 
 def _get(course: Course) -> c.Action:
     if course.around.gic is None:
         return set_irq_line(course)
     group = course.random.choice((attrs.KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 7, 5, 2, 6))
-    return GetVgicAttr(group, course.random.choice((0, 8, 32, 0x204)))
+    return GetDeviceAttr(DeviceAttr("vgic", group, course.random.choice((0, 8, 32, 0x204))))
 
 
 def _irqfd(course: Course) -> c.Action:

@@ -16,7 +16,7 @@ from vcpu_scenario.analysis.generate.surroundings import DISTRIBUTOR, REDISTRIBU
 from vcpu_scenario.analysis.generate.vgicactions import VGIC_ACTIONS
 from vcpu_scenario.analysis.generate.writing import ADDRESS, Block, Writing
 from vcpu_scenario.arm64 import sysregs
-from vcpu_scenario.ioctls.devices import GetVgicAttr
+from vcpu_scenario.ioctls.attributes import DeviceAttr, GetDeviceAttr
 from vcpu_scenario.ioctls.memory import ClearDirtyLog, GetDirtyLog, SetHostMapping, SetMemoryRegion
 from vcpu_scenario.ioctls.vm import GetRegWritableMasks, SetCounterOffset
 from vcpu_scenario.kvm import abi
@@ -207,7 +207,7 @@ def _read_vgic(course: Course) -> c.Action:
         attribute = attrs.sysreg_attribute(random.choice(_INTERFACE))
     elif gic.version == 3 and kind < 0.6:
         group, attribute = attrs.KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO, random.choice((0, 32))
-    return GetVgicAttr(group, attribute, 0)
+    return GetDeviceAttr(DeviceAttr("vgic", group, attribute), 0)
 
 
 def _reset(course: Course) -> c.Action:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from vcpu_scenario.export.text import identifiers
 
 _FILES: Final = """
-    base outcome memory vm vgic eventfds ioctls debugger vcpu exits endings checks vcpuattrs
+    base outcome memory vm vgic eventfds ioctls debugger vcpu exits endings checks attributes
 """
 _VARIANT: Final = re.compile(r"/\* variant: (\w+) \*/\n")
 _NAMED: Final = re.compile(

@@ -71,16 +71,3 @@ static void expect_reg_masks(const uint64_t *masks)
 	if (memcmp(masks, reg_masks, sizeof(reg_masks)))
 		fail("KVM_ARM_GET_REG_WRITABLE_MASKS: other masks than expected");
 }
-
-static int set_steal_time(uint64_t ipa)
-{
-	struct kvm_device_attr attr = {
-		.group = KVM_ARM_VCPU_PVTIME_CTRL,
-		.attr = KVM_ARM_VCPU_PVTIME_IPA,
-		.addr = (uintptr_t)&ipa,
-	};
-
-	if (vcpu_call(KVM_HAS_DEVICE_ATTR, &attr) < 0)
-		skip("this kernel has no KVM_ARM_VCPU_PVTIME_IPA");
-	return vcpu_call(KVM_SET_DEVICE_ATTR, &attr);
-}

@@ -70,40 +70,6 @@ static int create_device(uint32_t type, uint32_t flags)
 	return 0;
 }
 
-static int its_call(int its, unsigned long request, uint32_t group, uint64_t attr,
-		    const void *value)
-{
-	struct kvm_device_attr device_attr = {
-		.group = group,
-		.attr = attr,
-		.addr = (uintptr_t)value,
-	};
-
-	return ioctl(its_fds[its], request, &device_attr);
-}
-
-static int its_set(int its, uint32_t group, uint64_t attr, const void *value)
-{
-	return its_call(its, KVM_SET_DEVICE_ATTR, group, attr, value);
-}
-
-/* variant: harness */
-static int its_set(int its, uint32_t group, uint64_t attr, void *value)
-{
-	return __kvm_device_attr_set(its_fds[its], group, attr, value);
-}
-
-static int its_has(int its, uint32_t group, uint64_t attr)
-{
-	return its_call(its, KVM_HAS_DEVICE_ATTR, group, attr, NULL);
-}
-
-/* variant: harness */
-static int its_has(int its, uint32_t group, uint64_t attr)
-{
-	return __kvm_has_device_attr(its_fds[its], group, attr);
-}
-
 /* KVM_SIGNAL_MSI: 1 where it was delivered, 0 where the guest blocks it */
 static int signal_msi(uint64_t address, uint32_t data, uint32_t flags, uint32_t devid)
 {
@@ -159,73 +125,4 @@ static int set_gsi_routing(const struct route *routes, uint32_t nr)
 	ret = vm_call(KVM_SET_GSI_ROUTING, routing);
 	free(routing);
 	return ret;
-}
-
-static int vgic_call(unsigned long request, uint32_t group, uint64_t attr, const void *value)
-{
-	struct kvm_device_attr device_attr = {
-		.group = group,
-		.attr = attr,
-		.addr = (uintptr_t)value,
-	};
-
-	return ioctl(vgic_fd, request, &device_attr);
-}
-
-static int vgic_set(uint32_t group, uint64_t attr, const void *value)
-{
-	return vgic_call(KVM_SET_DEVICE_ATTR, group, attr, value);
-}
-
-/* variant: harness */
-static int vgic_set(uint32_t group, uint64_t attr, void *value)
-{
-	return __kvm_device_attr_set(vgic_fd, group, attr, value);
-}
-
-static int vgic_has(uint32_t group, uint64_t attr)
-{
-	return vgic_call(KVM_HAS_DEVICE_ATTR, group, attr, NULL);
-}
-
-/* variant: harness */
-static int vgic_has(uint32_t group, uint64_t attr)
-{
-	return __kvm_has_device_attr(vgic_fd, group, attr);
-}
-
-/* What KVM_GET_DEVICE_ATTR gave last, be it 4 bytes or 8 */
-static uint64_t vgic_value;
-
-static int vgic_get(uint32_t group, uint64_t attr, uint64_t given)
-{
-	vgic_value = given;
-	return vgic_call(KVM_GET_DEVICE_ATTR, group, attr, &vgic_value);
-}
-
-/* variant: harness */
-static int vgic_get(uint32_t group, uint64_t attr, uint64_t given)
-{
-	vgic_value = given;
-	return __kvm_device_attr_get(vgic_fd, group, attr, &vgic_value);
-}
-
-static int its_get(int its, uint32_t group, uint64_t attr)
-{
-	vgic_value = 0;
-	return its_call(its, KVM_GET_DEVICE_ATTR, group, attr, &vgic_value);
-}
-
-/* variant: harness */
-static int its_get(int its, uint32_t group, uint64_t attr)
-{
-	vgic_value = 0;
-	return __kvm_device_attr_get(its_fds[its], group, attr, &vgic_value);
-}
-
-static void expect_vgic_value(uint64_t value)
-{
-	if (vgic_value != value)
-		fail("KVM_GET_DEVICE_ATTR gave %#llx, expected %#llx",
-		     (unsigned long long)vgic_value, (unsigned long long)value);
 }

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from errno import EBADF, EINVAL
-from typing import Final, Literal
+from typing import Final
 
-from vcpu_scenario.case import Gic
-from vcpu_scenario.ioctls.devices import CreateDevice
+from vcpu_scenario.ioctls.devices import SignalMsi
 from vcpu_scenario.ioctls.vm import (
     Ask,
     EnableCap,
@@ -15,7 +14,7 @@ from vcpu_scenario.ioctls.vm import (
     SetCounterOffset,
     SetSmcccFilter,
 )
-from vcpu_scenario.kernels.hosts import lacks_gic, ranges_of_host
+from vcpu_scenario.kernels.hosts import ranges_of_host
 from vcpu_scenario.kernels.release import parse_range, parse_release
 from vcpu_scenario.kernels.table import Kernel, kernel
 from vcpu_scenario.kvm import abi
@@ -25,19 +24,18 @@ from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
 from vcpu_scenario.machine.emulated.cpu.timers import Timers
 from vcpu_scenario.machine.emulated.kvm import (
     creation,
-    devices,
     guestdebug,
+    its,
     questions,
     regmasks,
     smcccfilter,
     stealtime,
-    vcpuattrs,
-    vgicdevice,
 )
 from vcpu_scenario.machine.emulated.kvm.access import Access
+from vcpu_scenario.machine.emulated.kvm.devices import Devices
 from vcpu_scenario.machine.emulated.kvm.events import get_vcpu_events, set_vcpu_events
 from vcpu_scenario.machine.emulated.kvm.firstrun import first_run
-from vcpu_scenario.machine.emulated.kvm.idregs import hardware_id_registers
+from vcpu_scenario.machine.emulated.kvm.idregs import identify
 from vcpu_scenario.machine.emulated.kvm.interrupts import (
     bare_interface,
     connect,
@@ -45,7 +43,6 @@ from vcpu_scenario.machine.emulated.kvm.interrupts import (
 )
 from vcpu_scenario.machine.emulated.kvm.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.emulated.kvm.irqfds import Irqfds
-from vcpu_scenario.machine.emulated.kvm.its import Itses
 from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state
 from vcpu_scenario.machine.emulated.kvm.regids import DEAD, UNINITIALISED, unknown
 from vcpu_scenario.machine.emulated.kvm.registers import (
@@ -83,7 +80,7 @@ class EmulatedMachine:
         self.ioeventfds = Ioeventfds(bus)
         self.zones = CoalescedZones(bus, self._vcpu.ring, filled=filled)
         self.irqfds = Irqfds(self._vcpu)
-        self.itses = Itses(self._vcpu)
+        self.devices = Devices(self._vcpu.vm, kernel.name)
         self._features: dict[int, tuple[str, ...]] = {}
         self._power_on()
 
@@ -93,12 +90,7 @@ class EmulatedMachine:
         reset_unloaded(self._vcpu)
         self._cpu.gic = bare_interface(self.kernel.behaviour)
         self._cpu.pstate = DAIF | EL1H
-        self._identify()
-
-    def _identify(self) -> None:
-        """Lets the guest read the hardware's ID registers where nothing traps that."""
-        if not self.kernel.behaviour.id_registers_trapped:
-            self._cpu.id_registers = hardware_id_registers(self._vcpu.model, self._vcpu.gic)
+        identify(self._vcpu)
 
     def create_vcpus(self, count: int) -> None:
         for number in range(1, count):
@@ -124,7 +116,7 @@ class EmulatedMachine:
             return
         self._sit(self._seats.take(vcpu))
         connect(self._vcpu)
-        self._identify()
+        identify(self._vcpu)
 
     def _sit(self, on_cpu: VcpuRun) -> None:
         self._on_cpu, self._vcpu = on_cpu, on_cpu.vcpu
@@ -178,42 +170,6 @@ class EmulatedMachine:
 
     def set_steal_time(self, addr: int) -> None:
         stealtime.set_ipa(self._vcpu, addr)
-
-    def create_gic(self, gic: Gic) -> None:
-        self._check_gic(gic.version)
-        vgicdevice.set_up(self._vcpu, gic)
-        self._identify()
-
-    def create_vgic(self, version: Literal[2, 3]) -> None:
-        self._check_gic(version)
-        vgicdevice.create(self._vcpu, version)
-
-    def _check_gic(self, version: int) -> None:
-        name = self.kernel.name
-        if "+" in name and (reason := lacks_gic(parse_release(name).host, version)):
-            raise Unsupported(reason)
-
-    def set_vgic_attr(self, group: int, attr: int, value: int | None) -> None:
-        vgicdevice.set_attribute(self._vcpu, group, attr, value)
-        self._identify()
-
-    def get_vgic_attr(self, group: int, attr: int, given: int = 0) -> int:
-        return vgicdevice.get_attribute(self._vcpu, group, attr, given)
-
-    def has_vgic_attr(self, group: int, attr: int) -> None:
-        vgicdevice.has_attribute(self._vcpu, group, attr)
-
-    def set_vcpu_attr(self, group: int, attr: int, value: int | None) -> None:
-        vcpuattrs.set_attribute(self._vcpu, group, attr, value)
-
-    def get_vcpu_attr(self, group: int, attr: int) -> int:
-        return vcpuattrs.get_attribute(self._vcpu, group, attr)
-
-    def has_vcpu_attr(self, group: int, attr: int) -> None:
-        vcpuattrs.has_attribute(self._vcpu, group, attr)
-
-    def create_device(self, asked: CreateDevice) -> None:
-        devices.create(self._vcpu, asked)
 
     def vcpu_init(self, features: Sequence[str], target: int | None = None, bits: int = 0) -> None:
         vcpu_init(self._vcpu, features, target, bits)
@@ -270,6 +226,9 @@ class EmulatedMachine:
         result = irq_line(self._vcpu, irq, level)
         if result < 0:
             raise KvmError(-result, "KVM_IRQ_LINE")
+
+    def signal_msi(self, asked: SignalMsi) -> bool:
+        return its.signal_msi(self._vcpu, asked.address, asked.data, asked.device)
 
     def set_vcpu_events(self, events: abi.kvm_vcpu_events) -> None:
         set_vcpu_events(self._vcpu, events)

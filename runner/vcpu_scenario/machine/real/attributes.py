@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 from typing import Any
 
 from vcpu_scenario.machine.errors import KvmError, Lacking
@@ -12,7 +13,7 @@ from vcpu_scenario.machine.real.ioctls import call
 
 def set_known(fd: int, group: int, attr: int, value: Any, name: str) -> None:
     """Sets an attribute; raises :class:`Lacking` where the kernel does not have it at all."""
-    request = _request(group, attr, value)
+    request = uapi.kvm_device_attr(group=group, attr=attr, addr=ctypes.addressof(value))
     try:
         call(fd, uapi.KVM_HAS_DEVICE_ATTR, request, name)
     except KvmError:
@@ -24,19 +25,9 @@ def set_known(fd: int, group: int, attr: int, value: Any, name: str) -> None:
         call(fd, uapi.KVM_SET_DEVICE_ATTR, request, name)
 
 
-def set_attribute(fd: int, group: int, attr: int, value: Any, what: str) -> None:
-    call(fd, uapi.KVM_SET_DEVICE_ATTR, _request(group, attr, value), what)
-
-
-def get_attribute(fd: int, group: int, attr: int, value: Any, what: str) -> None:
-    """Reads into ``value``."""
-    call(fd, uapi.KVM_GET_DEVICE_ATTR, _request(group, attr, value), what)
-
-
-def has_attribute(fd: int, group: int, attr: int, what: str) -> None:
-    call(fd, uapi.KVM_HAS_DEVICE_ATTR, _request(group, attr, None), what)
-
-
-def _request(group: int, attr: int, value: Any) -> uapi.kvm_device_attr:
-    address = ctypes.addressof(value) if value is not None else 0
-    return uapi.kvm_device_attr(group=group, attr=attr, addr=address)
+def ask(fd: int, ioctl: int, where: tuple[int, int], value: Any, what: str) -> None:
+    """One of the three ioctls; a ``value`` of None has no address."""
+    if fd < 0:  # which no ioctl of Python's takes
+        raise KvmError(errno.EBADF, what)
+    address = 0 if value is None else ctypes.addressof(value)
+    call(fd, ioctl, uapi.kvm_device_attr(group=where[0], attr=where[1], addr=address), what)

@@ -15,10 +15,9 @@ import mmap
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Final, Literal
+from typing import Final
 
-from vcpu_scenario.case import Gic
-from vcpu_scenario.ioctls.devices import CreateDevice
+from vcpu_scenario.ioctls.devices import SignalMsi
 from vcpu_scenario.ioctls.vm import (
     Ask,
     EnableCap,
@@ -26,7 +25,7 @@ from vcpu_scenario.ioctls.vm import (
     SetCounterOffset,
     SetSmcccFilter,
 )
-from vcpu_scenario.kvm import abi, vcpuattrs, vgicattrs
+from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.features import NEEDS, bits_of
 from vcpu_scenario.kvm.plainioctls import REQUESTS
 from vcpu_scenario.kvm.registers import KVM_REGISTERS_MOST, said, size_of
@@ -39,12 +38,11 @@ from vcpu_scenario.machine.real import (
     regmasks,
     signals,
     uapi,
-    vgic,
 )
+from vcpu_scenario.machine.real.devices import Devices
 from vcpu_scenario.machine.real.ioctls import ask, call
 from vcpu_scenario.machine.real.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.real.irqfds import Irqfds
-from vcpu_scenario.machine.real.its import Itses
 from vcpu_scenario.machine.real.memory import GuestMemory
 from vcpu_scenario.machine.real.zones import CoalescedZones
 
@@ -83,10 +81,9 @@ class RealMachine:
         self._selected = 0
         self.memory = GuestMemory(self._vm)
         self.ioeventfds = Ioeventfds(self._vm, self._resources)
-        self._vgic = -1  # no file: EBADF
-        self.itses = Itses(self._vm)
         self.zones = CoalescedZones(self._vm)
         self.irqfds = Irqfds(self._vm, self._resources)
+        self.devices = Devices(self._vm, lambda: self._vcpu, self._resources)
         self._features: dict[int, tuple[str, ...]] = {}
         self._signal_pending = False
         self._resources.enter_context(alarms.caught())
@@ -185,44 +182,6 @@ class RealMachine:
         value = ctypes.c_uint64(addr)
         attributes.set_known(self._vcpu, group, attr, value, "KVM_ARM_VCPU_PVTIME_IPA")
 
-    def create_gic(self, gic: Gic) -> None:
-        self.create_vgic(gic.version)
-        vgic.set_up(self._vgic, gic)
-
-    def create_vgic(self, version: Literal[2, 3]) -> None:
-        self._vgic = self._keep_fd(vgic.create(self._vm, version))
-
-    def set_vgic_attr(self, group: int, attr: int, value: int | None) -> None:
-        vgic.set_attribute(self._vgic, group, attr, value)
-
-    def get_vgic_attr(self, group: int, attr: int, given: int = 0) -> int:
-        return vgic.get_attribute(self._vgic, group, attr, given)
-
-    def has_vgic_attr(self, group: int, attr: int) -> None:
-        vgic.has_attribute(self._vgic, group, attr)
-
-    def create_device(self, asked: CreateDevice) -> None:
-        created = vgic.create_device(self._vm, asked)
-        if asked.test:
-            return
-        self._keep_fd(created)
-        if asked.type == vgicattrs.KVM_DEV_TYPE_ARM_VGIC_ITS:
-            self.itses.add(created)
-        else:
-            self._vgic = created
-
-    def set_vcpu_attr(self, group: int, attr: int, value: int | None) -> None:
-        place = None if value is None else ctypes.c_uint64(value)
-        attributes.set_attribute(self._vcpu, group, attr, place, _of_vcpu(group, attr))
-
-    def get_vcpu_attr(self, group: int, attr: int) -> int:
-        place = ctypes.c_uint64()
-        attributes.get_attribute(self._vcpu, group, attr, place, _of_vcpu(group, attr))
-        return place.value
-
-    def has_vcpu_attr(self, group: int, attr: int) -> None:
-        attributes.has_attribute(self._vcpu, group, attr, _of_vcpu(group, attr))
-
     def create_vcpus(self, count: int) -> None:
         for number in range(1, count):
             self.add_vcpu(number)
@@ -289,6 +248,16 @@ class RealMachine:
         request = uapi.kvm_irq_level(irq=irq, level=level)
         call(self._vm, uapi.KVM_IRQ_LINE, request, "KVM_IRQ_LINE")
 
+    def signal_msi(self, asked: SignalMsi) -> bool:
+        request = uapi.kvm_msi(
+            address_lo=asked.address & 0xFFFF_FFFF,
+            address_hi=asked.address >> 32,
+            data=asked.data,
+            flags=0 if asked.device is None else uapi.KVM_MSI_VALID_DEVID,
+            devid=asked.device or 0,
+        )
+        return call(self._vm, uapi.KVM_SIGNAL_MSI, request, "KVM_SIGNAL_MSI") > 0
+
     def set_vcpu_events(self, events: abi.kvm_vcpu_events) -> None:
         call(self._vcpu, uapi.KVM_SET_VCPU_EVENTS, events, "KVM_SET_VCPU_EVENTS")
 
@@ -344,7 +313,3 @@ class RealMachine:
         """Ends the VM. Guest memory and the shared page go with the last use of them."""
         self.memory.restore()
         self._resources.close()
-
-
-def _of_vcpu(group: int, attr: int) -> str:
-    return f"vcpu {vcpuattrs.said(group, attr)}"

@@ -38,6 +38,12 @@ def _with_gicv2(cpu: str) -> Mapping[Encoding, int]:
     return {**registers, **{of: registers[of] & ~field for of, field in _GIC.items()}}
 
 
+def identify(vcpu: Vcpu) -> None:
+    """Lets the guest read the hardware's ID registers where nothing traps that."""
+    if not vcpu.behaviour.id_registers_trapped:
+        vcpu.cpu.id_registers = hardware_id_registers(vcpu.model, vcpu.gic)
+
+
 def id_register(vcpu: Vcpu, encoding: Encoding, _value: int | None) -> int | None:
     """``access_id_reg``: the guest's view, by which writes are ignored."""
     value = vcpu.id_values.get(encoding)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from errno import EBADF, EINVAL, ENODEV
-from typing import Final
+from errno import EINVAL, ENODEV
 
-from vcpu_scenario.ioctls.devices import GetItsAttr, HasItsAttr, SetItsAttr, SignalMsi
-from vcpu_scenario.kvm import vgicattrs as attrs
 from vcpu_scenario.machine.emulated.kvm import vgicdevice
 from vcpu_scenario.machine.emulated.kvm.guestmemory import GuestMemory
 from vcpu_scenario.machine.emulated.kvm.itsdevice import ItsDevice
@@ -51,36 +46,3 @@ def signal_msi(vcpu: Vcpu, address: int, data: int, of: int | None) -> bool:
         return device.its.trigger(of, data)
     except Refused as refused:
         raise KvmError(refused.errno, what) from None
-
-
-class Itses:
-    """Those of one VM, in the order in which they were created."""
-
-    def __init__(self, vcpu: Vcpu) -> None:
-        self._vcpu: Final = vcpu
-
-    def set(self, asked: SetItsAttr) -> None:
-        with self._asked(asked) as device:
-            device.set(asked.group, asked.attr, asked.value)
-
-    def get(self, asked: GetItsAttr) -> int:
-        with self._asked(asked) as device:
-            return device.get(asked.group, asked.attr)
-
-    def has(self, asked: HasItsAttr) -> None:
-        with self._asked(asked) as device:
-            device.has(asked.group, asked.attr)
-
-    def signal(self, asked: SignalMsi) -> bool:
-        return signal_msi(self._vcpu, asked.address, asked.data, asked.device)
-
-    @contextmanager
-    def _asked(self, asked: SetItsAttr | GetItsAttr | HasItsAttr) -> Iterator[ItsDevice]:
-        """The ITS that is asked, whose refusals are KVM's."""
-        itses, what = self._vcpu.vm.itses, f"its {attrs.its_said(asked.group, asked.attr)}"
-        if asked.its >= len(itses):
-            raise KvmError(EBADF, what)
-        try:
-            yield itses[asked.its]
-        except Refused as refused:
-            raise KvmError(refused.errno, what) from None

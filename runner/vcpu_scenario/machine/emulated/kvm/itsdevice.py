@@ -73,7 +73,7 @@ class ItsDevice:
         else:
             registers.user_write(self.its, attr, value)
 
-    def get(self, group: int, attr: int) -> int:
+    def get(self, group: int, attr: int, given: int) -> int:
         """``vgic_its_get_attr``."""
         if group == attrs.KVM_DEV_ARM_VGIC_GRP_ITS_REGS:
             return registers.user_read(self.its, attr)

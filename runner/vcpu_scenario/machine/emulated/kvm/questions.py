@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from errno import EINVAL, ENODEV, ENOEXEC, ENXIO
 from typing import Final
 
+from vcpu_scenario.ioctls.attributes import DeviceAttr
 from vcpu_scenario.ioctls.vm import Ask
 from vcpu_scenario.kernels.extensions import extension
 from vcpu_scenario.kernels.table import Kernel
 from vcpu_scenario.kvm import capabilities, plainioctls, vgicattrs
-from vcpu_scenario.machine.emulated.kvm import vgicdevice
 from vcpu_scenario.machine.emulated.kvm.creation import VGIC_V2_MAX_CPUS
+from vcpu_scenario.machine.emulated.kvm.devices import Devices
 from vcpu_scenario.machine.emulated.kvm.events import get_vcpu_events
 from vcpu_scenario.machine.emulated.kvm.reset import preferred_target
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
@@ -83,7 +84,8 @@ def _set_device_address(vcpu: Vcpu, kernel: Kernel, asked: Ask) -> int:
         version = None
     if device is None or device.version != version:
         raise KvmError(ENODEV, asked.request)
-    vgicdevice.set_attribute(vcpu, vgicattrs.KVM_DEV_ARM_VGIC_GRP_ADDR, id_, addr)
+    which = DeviceAttr("vgic", vgicattrs.KVM_DEV_ARM_VGIC_GRP_ADDR, id_)
+    Devices(vcpu.vm, kernel.name).set(which, addr)
     return 0
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from errno import EBUSY, EFAULT, EINVAL, ENXIO
 from typing import Final
 
+from vcpu_scenario.ioctls.attributes import DeviceAttr
 from vcpu_scenario.kvm import vcpuattrs as attrs
+from vcpu_scenario.kvm.attributes import said
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, NR_SGIS, TIMER_PPIS
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
@@ -35,7 +37,8 @@ def set_attribute(vcpu: Vcpu, attr: int, value: int | None) -> None:
     if vcpu.vm.has_run:
         raise NotModelled("the interrupt of a timer, set for a vCPU beside one that has run")
     if ppi != get_attribute(vcpu, attr):
-        raise NotModelled(f"PPI {ppi} for {attrs.said(attrs.KVM_ARM_VCPU_TIMER_CTRL, attr)}")
+        which = DeviceAttr("vcpu", attrs.KVM_ARM_VCPU_TIMER_CTRL, attr)
+        raise NotModelled(f"PPI {ppi} for {said(which)}")
 
 
 def get_attribute(_vcpu: Vcpu, attr: int) -> int:

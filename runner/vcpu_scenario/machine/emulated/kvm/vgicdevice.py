@@ -3,28 +3,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from errno import E2BIG, EBADF, EBUSY, EEXIST
+from errno import E2BIG, EBUSY, EEXIST
 from typing import Final, Literal, TypeAlias
 
-from vcpu_scenario.case import Gic
 from vcpu_scenario.kvm import vgicattrs as attrs
 from vcpu_scenario.machine.emulated import vgic
 from vcpu_scenario.machine.emulated.kvm.creation import VGIC_V2_MAX_CPUS
+from vcpu_scenario.machine.emulated.kvm.idregs import identify
 from vcpu_scenario.machine.emulated.kvm.interrupts import NR_IRQS, connect, features
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.kvm.vm import Vm, mpidr_of
 from vcpu_scenario.machine.emulated.vgic.devicev2 import DeviceV2
 from vcpu_scenario.machine.emulated.vgic.devicev3 import DeviceV3
 from vcpu_scenario.machine.emulated.vgic.irq import TIMER_PPIS
-from vcpu_scenario.machine.emulated.vgic.mmio import Refused
 from vcpu_scenario.machine.errors import KvmError, NotModelled, Unsupported
 
 Version: TypeAlias = Literal[2, 3]
 
-_ADDR: Final = attrs.KVM_DEV_ARM_VGIC_GRP_ADDR
+_SET_UP_BY: Final = (
+    attrs.KVM_DEV_ARM_VGIC_GRP_ADDR,
+    attrs.KVM_DEV_ARM_VGIC_GRP_NR_IRQS,
+    attrs.KVM_DEV_ARM_VGIC_GRP_CTRL,
+)
 
 
 class _Region:
@@ -76,6 +77,7 @@ def create(vcpu: Vcpu, version: Version) -> None:
         if vm.itses:
             vm.itses[-1].join(vm.vgic.interfaces[0].distributor)
         connect(vm.on_cpu)
+        identify(vm.on_cpu)
 
     kind = DeviceV2 if version == 2 else DeviceV3
     if version == 2 and len(vm.vcpus) > VGIC_V2_MAX_CPUS:
@@ -90,68 +92,34 @@ def create(vcpu: Vcpu, version: Version) -> None:
     vm.vgic = device
 
 
-def set_up(vcpu: Vcpu, gic: Gic) -> None:
-    """A vGIC with its addresses and the number of its interrupts, initialised."""
-    create(vcpu, gic.version)
-    if gic.version == 2:
-        addresses = (
-            (attrs.KVM_VGIC_V2_ADDR_TYPE_DIST, gic.dist),
-            (attrs.KVM_VGIC_V2_ADDR_TYPE_CPU, gic.cpu),
-        )
-    else:
-        addresses = (
-            (attrs.KVM_VGIC_V3_ADDR_TYPE_DIST, gic.dist),
-            (attrs.KVM_VGIC_V3_ADDR_TYPE_REDIST, gic.redist),
-        )
-    for kind, address in addresses:
-        set_attribute(vcpu, _ADDR, kind, address)
-    set_attribute(vcpu, attrs.KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, NR_IRQS)
-    set_attribute(vcpu, attrs.KVM_DEV_ARM_VGIC_GRP_CTRL, attrs.KVM_DEV_ARM_VGIC_CTRL_INIT, None)
+class VgicAttributes:
+    """``kvm_arm_vgic_v2_ops`` and ``kvm_arm_vgic_v3_ops``."""
 
+    def __init__(self, vcpu: Vcpu, device: DeviceV2 | DeviceV3) -> None:
+        self._vcpu: Final = vcpu
+        self._device: Final = device
 
-def set_attribute(vcpu: Vcpu, group: int, attr: int, value: int | None) -> None:
-    """``KVM_SET_DEVICE_ATTR``."""
-    with _asked(vcpu, group, attr) as device:
-        _check_known(vcpu, group)
+    def set(self, group: int, attr: int, value: int | None) -> None:
+        self._check_known(group)
         try:
-            device.set(group, attr, value)
+            self._device.set(group, attr, value)
         finally:
-            if isinstance(device, DeviceV3):
-                _register_redistributors(vcpu.vm, device)
+            if isinstance(self._device, DeviceV3):
+                _register_redistributors(self._vcpu.vm, self._device)
 
+    def get(self, group: int, attr: int, given: int) -> int:
+        self._check_known(group)
+        return self._device.get(group, attr, given)
 
-def get_attribute(vcpu: Vcpu, group: int, attr: int, given: int) -> int:
-    """``KVM_GET_DEVICE_ATTR``."""
-    with _asked(vcpu, group, attr) as device:
-        _check_known(vcpu, group)
-        return device.get(group, attr, given)
+    def has(self, group: int, attr: int) -> None:
+        self._check_known(group)
+        self._device.has(group, attr)
 
-
-def has_attribute(vcpu: Vcpu, group: int, attr: int) -> None:
-    """``KVM_HAS_DEVICE_ATTR``."""
-    with _asked(vcpu, group, attr) as device:
-        _check_known(vcpu, group)
-        device.has(group, attr)
-
-
-def _check_known(vcpu: Vcpu, group: int) -> None:
-    """What a VMM reads and writes of a vGIC was never seen without groups of interrupts."""
-    set_up_by = (_ADDR, attrs.KVM_DEV_ARM_VGIC_GRP_NR_IRQS, attrs.KVM_DEV_ARM_VGIC_GRP_CTRL)
-    if group not in set_up_by and not vcpu.behaviour.vgic_groups_writable:
-        raise NotModelled("registers of a vGIC, by its attributes, without groups of interrupts")
-
-
-@contextmanager
-def _asked(vcpu: Vcpu, group: int, attr: int) -> Iterator[DeviceV2 | DeviceV3]:
-    """The device, whose refusals are KVM's."""
-    what = f"vgic {attrs.said(group, attr)}"
-    device = vcpu.vm.vgic
-    if device is None:
-        raise KvmError(EBADF, what)
-    try:
-        yield device
-    except Refused as refusal:
-        raise KvmError(refusal.errno, what) from None
+    def _check_known(self, group: int) -> None:
+        """What a VMM reads and writes of a vGIC was never seen without groups of interrupts."""
+        if group not in _SET_UP_BY and not self._vcpu.behaviour.vgic_groups_writable:
+            what = "registers of a vGIC, by its attributes, without groups of interrupts"
+            raise NotModelled(what)
 
 
 def _register_redistributors(vm: Vm[Vcpu], device: DeviceV3) -> None:
