@@ -46,6 +46,9 @@ def test_a_flash_whose_ioctl_is_refused_ends_the_run_and_not_the_set_up(clause: 
         assert result.verdict == "fail"
         assert result.trace.error is None
         assert result.trace.exits
+        if "refused" in clause:
+            (note,) = result.mismatches[0].notes
+            assert note.startswith("the kernel refused what the VMM did at exit 0: memslot")
 
 
 @pytest.mark.parametrize("wrong", [WRONG, "set: {midr_el1: 1}"])

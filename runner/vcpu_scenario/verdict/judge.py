@@ -191,6 +191,7 @@ def _refusal(expectation: Expectation, trace: Trace) -> Iterator[Mismatch]:
             f"expected the kernel to refuse the set-up with {_errno(wanted)}, but it ran",
             wanted.span,
             expected=_errno(wanted),
+            notes=tuple(later.message for later in _refused_action(expectation, trace)),
         )
     elif trace.errno != wanted.value:
         found = errno_name(trace.errno)
