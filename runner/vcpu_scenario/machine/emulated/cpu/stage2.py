@@ -78,10 +78,15 @@ class HostSlot:
         leaf = self.entry(ipa)
         return leaf is not None and leaf.writable
 
+    @property
+    def is_large(self) -> bool:
+        """Whether the host has huge pages for it."""
+        return self.end - self.base >= _LARGE
+
     def place(self, ipa: int) -> tuple[int, int]:
         """Where the page or the block of ``ipa`` that is to be mapped begins, and its size."""
         block = ipa & -BLOCK
-        large = self.end - self.base >= _LARGE and not self.by_page
+        large = self.is_large and not self.by_page
         if large and self.base <= block and block + BLOCK <= self.end:
             return block, BLOCK
         return ipa & -PAGE, PAGE
@@ -183,6 +188,10 @@ class Stage2:
             self._tables.add(base >> 21)
         if base + size == host.end and writable and host.end_hook is None:
             self._watch_end(host)
+
+    def unmap_page(self, host: HostSlot, ipa: int) -> None:
+        """Unmaps the page of ``ipa``, or the block that it is in."""
+        self._unmap_within(host, ipa & -PAGE, PAGE)
 
     def write_protect(self, host: HostSlot, ipa: int) -> None:
         """Lets no write to the page or block of ``ipa`` through any more, if any was."""

@@ -39,6 +39,9 @@ class Slot:
     """The pages that a userfaultfd puts back when they are touched; None where there is none."""
     put_back: list[tuple[int, bool]] = field(default_factory=list)
     """Those that it has, each with whether a write was met."""
+    own: set[int] = field(default_factory=set)
+    """The pages that were written, and so have memory of their own. The host has its page of zeroes
+    for the others, which a read maps read-only. Of a slot in huge pages nothing is kept."""
 
     def touch(self, page: int, *, write: bool) -> None:
         """``handle_userfault``, where the page is missing."""
@@ -200,6 +203,8 @@ class Memslots:
         if host is not None:
             slot, page = self._of(host), (ipa - host.base) // PAGE
             slot.touch(page, write=write)
+            if write:
+                self._copied(slot, page)
             if write and slot.dirty is not None:
                 slot.dirty.add(page)
 
@@ -235,6 +240,7 @@ class Memslots:
             raise NotModelled(f"MADV_DONTNEED of memory that is {slot.access}")
         slot.missing = set(range(slot.host.slot.size // PAGE)) if refilled else None
         slot.put_back.clear()
+        slot.own.clear()
         if not refilled:
             slot.host.memory.madvise(mmap.MADV_DONTNEED)
         slot.host.by_page |= refilled
@@ -256,9 +262,25 @@ class Memslots:
             return
         if not self.reachable(host, write=write):
             raise KvmError(EFAULT, f"the VMM's mapping of {ipa:#x} lets nothing through")
-        if missing := self._of(host).missing:
-            start = ipa - host.base
-            missing.difference_update(range(start // PAGE, (start + length - 1) // PAGE + 1))
+        slot, start = self._of(host), ipa - host.base
+        pages = range(start // PAGE, (start + length - 1) // PAGE + 1)
+        slot.missing.difference_update(pages)
+        if write:
+            for page in pages:
+                self._copied(slot, page)
+
+    def _copied(self, slot: Slot, page: int) -> bool:
+        """A page that is written gets memory of its own (``do_wp_page``), and KVM unmaps what it
+        had there. Returns whether it had anything."""
+        host = slot.host
+        if page in slot.own or host.is_large:
+            return False
+        slot.own.add(page)
+        ipa = host.base + page * PAGE
+        if not host.maps(ipa):
+            return False
+        self.stage2.unmap_page(host, ipa)
+        return True
 
     def reachable(self, host: HostSlot, *, write: bool) -> bool:
         """Whether the VMM's mapping has memory there, for reading or writing."""
@@ -266,16 +288,25 @@ class Memslots:
         return access == "read_write" or (access == "read" and not write)
 
     def fault(self, host: HostSlot, ipa: int, *, write: bool) -> int:
-        """``user_mem_abort``: maps a page or block for the guest. 0, or the negative errno."""
-        slot = self._of(host)
+        """``user_mem_abort``: maps a page or block for the guest. 0, or the negative errno.
+
+        A write to a page of zeroes that is mapped unmaps that under it (``mmu_invalidate_retry``):
+        the guest has to fault again.
+        """
+        slot, page = self._of(host), (ipa - host.base) // PAGE
         if not self.reachable(host, write=write):
             return -EFAULT
-        slot.touch((ipa - host.base) // PAGE, write=write)
+        if page in slot.missing:
+            slot.touch(page, write=write)
+            slot.own.add(page)
+        if write and self._copied(slot, page):
+            return 0
         writable = not host.slot.readonly and slot.access == "read_write"
+        writable &= page in slot.own or host.is_large
         if slot.dirty is not None:
             writable &= write
             if write:
-                slot.dirty.add((ipa - host.base) // PAGE)
+                slot.dirty.add(page)
         self.stage2.map_at(host, ipa, writable=writable)
         return 0
 
