@@ -33,10 +33,16 @@ devices:
   gic: {{handled_by: kernel, model: vgic-v3, distributor: 0x08000000, redistributor: 0x080a0000}}
   uart: {{handled_by: userspace, model: pl011, at: 0x09000000, console: true}}
 debug: {{hardware_breakpoints: [{breakpoints}]}}
-kernels: ["5.10", "6.12"]
+kernels: ["5.10", "6.12", "7.2"]
 {vcpus}
 expect:
 {expect}
+"""
+ITS = """\
+before:
+  - create_device: {type: vgic_its}
+  - set_its_attr: {group: addr, attr: its, value: 0x08080000}
+  - set_its_attr: {group: ctrl, attr: init}
 """
 SHUTDOWN = "  - exits: [{system_event: {type: shutdown}}]"
 
@@ -156,6 +162,22 @@ def test_the_device_tree_has_each_vcpu_and_its_part_of_the_gic(version: Literal[
     assert flags >> 8 == (0 if version == 3 else 0b11)
 
 
+def test_the_device_tree_has_an_its_where_the_vmm_puts_one(tmp_path: Path) -> None:
+    made(tmp_path)
+    path = tmp_path / "linux.vcpu.yaml"
+    assert not fdt.parse_dtb(tree_of(path)).exist_node("intc@8000000/its@8080000")
+    with path.open("a") as scenario:
+        scenario.write(ITS)
+    its = fdt.parse_dtb(tree_of(path)).get_node("intc@8000000/its@8080000")
+    assert its.get_property("compatible").value == "arm,gic-v3-its"
+    assert its.get_property("reg").data == [0, 0x808_0000, 0, 0x2_0000]
+
+
+def tree_of(path: Path) -> bytes:
+    case = next(iter(load(path).cases())).case
+    return next(load.data for load in case.loads if load.data[:2] == b"\xd0\x0d")
+
+
 def test_a_kernel_that_was_not_fetched_is_skipped_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,7 +213,7 @@ def test_a_command_line_that_linux_does_not_take_is_an_error(cmdline: str, tmp_p
 
 def test_without_a_command_line_the_device_tree_has_none(tmp_path: Path) -> None:
     (tmp_path / "Image").write_bytes(HEADER + bytes(64))
-    (found, _) = cases(tmp_path, "Image", cmdline="")
+    found = cases(tmp_path, "Image", cmdline="")[0]
     blob = next(ld.data for ld in found.case.loads if ld.data[:2] == b"\xd0\x0d")
     assert not fdt.parse_dtb(blob).exist_property("bootargs", "chosen")
 
@@ -200,9 +222,23 @@ def test_without_a_command_line_the_device_tree_has_none(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("host", ["5.10", "6.12"])
-def test_debian_boots_to_a_userspace_that_prints_and_powers_off(host: str, tmp_path: Path) -> None:
-    (found,) = [case for case in fetched(tmp_path) if case.kernel == host]
+@pytest.mark.parametrize(
+    ("guest", "host"),
+    [
+        ("6.12", "5.10"),
+        ("6.12", "6.12"),
+        ("6.12", "7.2"),
+        ("5.10", "7.2"),
+        ("6.1", "6.12"),
+        ("6.17", "6.12"),
+        ("7.2", "5.10"),
+    ],
+)
+def test_debian_boots_to_a_userspace_that_prints_and_powers_off(
+    guest: str, host: str, tmp_path: Path
+) -> None:
+    of_each = fetched(tmp_path, image=f"debian:{guest}")
+    (found,) = [case for case in of_each if case.kernel == host]
     result = execute(found, create)
     assert result.verdict == "pass"
     assert result.trace is not None
@@ -239,7 +275,7 @@ def test_a_step_over_a_store_to_the_gic_is_lost_on_old_kernels_alone(tmp_path: P
       - debug:
           hardware_breakpoint: gic_cpu_config+0x44
           then: [debug: {single_step: true}]
-      - debug: {step: gic_cpu_config+0x48, kernels: "6.12"}
+      - debug: {step: gic_cpu_config+0x48, kernels: ">=6.12"}
       - debug: {step: gic_cpu_config+0x4c}
 """
     found = fetched(
@@ -248,4 +284,4 @@ def test_a_step_over_a_store_to_the_gic_is_lost_on_old_kernels_alone(tmp_path: P
         breakpoints="gic_cpu_config",
         cmdline="earlycon=pl011,0x09000000 nokaslr",
     )
-    assert [execute(case, create).verdict for case in found] == ["pass", "pass"]
+    assert [execute(case, create).verdict for case in found] == ["pass"] * 3

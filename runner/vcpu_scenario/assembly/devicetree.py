@@ -20,16 +20,18 @@ _TIMER_PPIS: Final = (13, 14, 11, 10)
 _DISTRIBUTOR: Final = {2: 0x1000, 3: 0x1_0000}
 _REDISTRIBUTOR: Final = 0x2_0000
 _CPU_INTERFACE: Final = 0x2000
+_ITS: Final = 0x2_0000
 
 
 @dataclass(frozen=True, slots=True)
 class Boot:
     """What a boot loader hands over: the command line, of printable ASCII, and where the initrd
-    is, its first address and the one behind it."""
+    is, its first address and the one behind it; and where each ITS is."""
 
     cmdline: str = ""
     initrd: tuple[int, int] | None = None
     vcpus: int = 1
+    itses: Sequence[int] = ()
 
 
 def device_tree(
@@ -50,7 +52,7 @@ def device_tree(
             tree.region("memory", slot.base, slot.size, device_type="memory")
     _cpus(tree, boot.vcpus, psci=psci)
     if gic is not None:
-        _interrupts(tree, gic, boot.vcpus)
+        _interrupts(tree, gic, boot)
     _uarts(tree, [device for device in devices if device.model == "pl011"])
     for device in devices:
         if device.model == "cfi-flash":
@@ -105,11 +107,11 @@ def _cpus(tree: _Tree, count: int, *, psci: bool) -> None:
         tree.set("psci", "method", "hvc")
 
 
-def _interrupts(tree: _Tree, gic: Gic, vcpus: int) -> None:
+def _interrupts(tree: _Tree, gic: Gic, boot: Boot) -> None:
     tree.set("", "interrupt-parent", _GIC_PHANDLE)
     other, size = gic.cpu, _CPU_INTERFACE
     if gic.version == 3:
-        other, size = gic.redist, vcpus * _REDISTRIBUTOR
+        other, size = gic.redist, boot.vcpus * _REDISTRIBUTOR
     path = f"intc@{gic.dist:x}"
     distributor = _DISTRIBUTOR[gic.version]
     tree.set(path, "compatible", "arm,gic-v3" if gic.version == 3 else "arm,cortex-a15-gic")
@@ -117,8 +119,16 @@ def _interrupts(tree: _Tree, gic: Gic, vcpus: int) -> None:
     tree.set(path, "#interrupt-cells", 3)
     tree.set(path, "interrupt-controller")
     tree.set(path, "phandle", _GIC_PHANDLE)
+    if boot.itses:
+        tree.set(path, "#address-cells", 2)
+        tree.set(path, "#size-cells", 2)
+        tree.set(path, "ranges")
+    for base in boot.itses:
+        its = tree.region(f"{path}/its", base, _ITS, compatible="arm,gic-v3-its")
+        tree.set(its, "msi-controller")
+        tree.set(its, "#msi-cells", 1)
     # A GICv2's private interrupts say at which CPUs they arrive.
-    flags = _LEVEL_LOW | (0 if gic.version == 3 else (1 << vcpus) - 1 << 8)
+    flags = _LEVEL_LOW | (0 if gic.version == 3 else (1 << boot.vcpus) - 1 << 8)
     tree.set("timer", "compatible", "arm,armv8-timer")
     tree.set("timer", "interrupts", *(n for ppi in _TIMER_PPIS for n in (_PPI, ppi, flags)))
     tree.set("timer", "always-on")

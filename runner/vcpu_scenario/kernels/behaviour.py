@@ -130,6 +130,7 @@ class Behaviour:
     vgic_sgi_sources_in_turn: bool = False
     vgic_lr_state_separate: bool = False
     vgic_groups_writable: bool = False
+    vgic_pending_of_hardware: bool = False
     wfi_ended_by_timer: bool = False
     wfi_ended_by_untold_timer: bool = False
     vgic_wfi_heeds_priority: bool = False

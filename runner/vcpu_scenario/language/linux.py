@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from vcpu_scenario.assembly.refusal import NotAGuest
-from vcpu_scenario.case import Device, Gic, Load, Memslot
+from vcpu_scenario.case import Action, Device, Gic, Load, Memslot
+from vcpu_scenario.ioctls.devices import SetItsAttr
+from vcpu_scenario.kvm.vgicattrs import KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE
 from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.nodes import Map, Node, Scalar
 from vcpu_scenario.language.scope import Scope
@@ -34,12 +37,24 @@ class Tree(NamedTuple):
         *,
         psci: bool,
         vcpus: int,
+        itses: list[int],
     ) -> Load:
         """The device tree of what is around it."""
         from vcpu_scenario.assembly.devicetree import Boot, device_tree
 
-        boot = Boot(self.cmdline, self.initrd, vcpus)
+        boot = Boot(self.cmdline, self.initrd, vcpus, itses)
         return Load(self.at, device_tree(boot, slots, gic, devices, psci=psci))
+
+
+def placed_itses(actions: Iterable[Action]) -> list[int]:
+    """Where the VMM puts ITSs before the guest runs."""
+    return [
+        action.value
+        for action in actions
+        if isinstance(action, SetItsAttr)
+        and (action.group, action.attr) == (KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE)
+        and action.value is not None
+    ]
 
 
 class Linux(NamedTuple):

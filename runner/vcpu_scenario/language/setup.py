@@ -13,6 +13,7 @@ from vcpu_scenario.language.actions import Doings, read_debug, read_each, read_f
 from vcpu_scenario.language.devices import Devices, read_devices
 from vcpu_scenario.language.exits import ExitReader
 from vcpu_scenario.language.guest import Program, Sources, read_program
+from vcpu_scenario.language.linux import placed_itses
 from vcpu_scenario.language.memory import (
     Memory,
     check_added,
@@ -110,15 +111,16 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         )
     features = _texts(root.get("features"), (PSCI_0_2,))
     psci = PSCI_0_2 in features
-    if program.tree is not None:
-        around = memory.slots, devices.gic, devices.userspace
-        tree = program.tree.of(*around, psci=psci, vcpus=scope.vcpus)
-        program = replace(program, loads=(*program.loads, tree))
-        check_loads(program, [], memory, scope)
     doings = Doings(scope, folder)
     debug = root.get("debug")
     setup = read_first(root.get("setup"), doings)
     before = read_each(root.get("before"), doings)
+    if program.tree is not None:
+        around = memory.slots, devices.gic, devices.userspace
+        itses = placed_itses(action for action, _ in (*setup, *before))
+        tree = program.tree.of(*around, psci=psci, vcpus=scope.vcpus, itses=itses)
+        program = replace(program, loads=(*program.loads, tree))
+        check_loads(program, [], memory, scope)
     on = read_on(root.get("on"), doings)
     case = Case(
         slots=tuple(memory.slots),

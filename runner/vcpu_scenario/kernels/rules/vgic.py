@@ -48,6 +48,20 @@ VGIC: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        "vgic_pending_of_hardware",
+        ("5.10", ">=5.15"),
+        "whether a timer's interrupt is pending is read by the guest from the timer; before, what "
+        "software set was read as well (also in stable kernels of March 2022 and later)",
+        recorded("Debian's 5.10.223, and the commit's change to vgic_mmio_read_pending"),
+        (
+            Commit(
+                "5bfa685e62e9",
+                "KVM: arm64: vgic: Read HW interrupt pending state from the HW",
+                "5.17",
+            ),
+        ),
+    ),
+    Rule(
         "vgic_wfi_heeds_priority",
         (">=5.0",),
         "an interrupt that is masked by priority does not end a WFI",

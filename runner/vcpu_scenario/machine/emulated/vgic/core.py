@@ -364,6 +364,7 @@ class Interrupts:
         line is then what the timer makes it: low."""
         for intid in driven:
             self.inject(intid, False)
+            self.irqs[intid].tied = True
         for intid in TIMER_PPIS:
             self.irqs[intid].owned = True
 

@@ -18,6 +18,9 @@ class VgicFeatures:
     groups_writable: bool = True
     """Interrupt groups are the guest's to configure. Before, a GICv3's interrupts were all in
     group 1 and a GICv2's in group 0, while the group registers of both read as group 1."""
+    pending_of_hardware: bool = True
+    """The guest reads of a timer's interrupt that it is pending where the timer's line is up, not
+    where software made it so."""
     group0_sgi_registers: bool = True
     """``ICC_SGI0R_EL1`` and ``ICC_ASGI1R_EL1`` are emulated; before, they were undefined."""
     level_active_and_pending: bool = False

@@ -32,6 +32,7 @@ class VgicIrq:
         "source",
         "target",
         "targets",
+        "tied",
     )
 
     def __init__(self, intid: int, *, group: int, targets: int) -> None:
@@ -58,6 +59,8 @@ class VgicIrq:
         self.on_lr = False
         self.owned = False
         """Whether a device inside the kernel drives it, so that userspace cannot."""
+        self.tied = False
+        """Whether KVM ties it to an interrupt of the hardware (``vgic_irq_is_mapped_level``)."""
 
     @property
     def is_sgi(self) -> bool:

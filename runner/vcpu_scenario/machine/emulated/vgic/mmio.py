@@ -16,7 +16,6 @@ from typing import Final, TypeAlias
 from vcpu_scenario.machine.emulated.vgic.core import Interrupts
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, VgicIrq
-from vcpu_scenario.machine.errors import NotModelled
 
 
 class Refused(Exception):
@@ -33,10 +32,6 @@ Write: TypeAlias = Callable[[Interrupts, int, int, int], None]
 WORD: Final = frozenset({4})
 WORD_OR_BYTE: Final = frozenset({1, 4})
 WORD_OR_LONG: Final = frozenset({4, 8})
-
-
-_VIRTUAL_TIMER: Final = 27
-"""KVM ties it to the interrupt of the hardware's timer."""
 
 
 def read_as_zero(gic: Interrupts, offset: int, length: int) -> int:
@@ -203,12 +198,15 @@ def read_pending(gic: Interrupts, first: int, length: int) -> int:
     return _bits(gic, first, length, lambda irq: irq.pending)
 
 
+def read_pending_as_guest(gic: Interrupts, first: int, length: int) -> int:
+    """Of what is tied to the hardware the guest sees the line alone, whatever software set."""
+    if not gic.features.pending_of_hardware:
+        return read_pending(gic, first, length)
+    return _bits(gic, first, length, lambda irq: irq.line_level if irq.tied else irq.pending)
+
+
 def set_pending(gic: Interrupts, first: int, length: int, value: int) -> None:
     for irq in _set_in(gic, first, length, value):
-        if irq.intid == _VIRTUAL_TIMER:
-            raise NotModelled(
-                f"the virtual timer's interrupt, {irq.intid}, set pending by software"
-            )
         irq.pending_latch = True
         gic.queue(irq)
 
