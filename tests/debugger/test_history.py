@@ -14,7 +14,7 @@ from vcpu_scenario.debugger.history import History
 from vcpu_scenario.vmm.session import never
 from vcpu_scenario.vmm.told import Stopped, Why
 from vcpu_scenario.vmm.vmms import VMMS
-from vcpu_scenario.vmm.vmms.base import HARDWARE, PC
+from vcpu_scenario.vmm.vmms.base import HARDWARE, PC, SOFTWARE
 
 from tests.debugger.guests import AGAIN, AT, CASE, CELL, LOAD, NEXT, STORE, making
 from tests.guests import binary
@@ -178,4 +178,17 @@ def test_the_way_back_into_an_interrupted_resume_leads_on_as_it_did() -> None:
     assert history.length < 250
     history.resume(True, never)
     assert state_of(history.session) == there
+    history.close()
+
+
+@pytest.mark.parametrize("vmm", ["plain", "qemu"])
+def test_a_breakpoint_that_is_set_twice_or_written_over_is_no_hindrance(vmm: str) -> None:
+    history = History(making(vmm, "6.12"))
+    for _ in range(2):
+        history.insert(SOFTWARE, LOAD, 4)
+    history.resume(False, never)
+    history.insert(SOFTWARE, STORE, 4)
+    history.write_memory(STORE, bytes(4))
+    assert history.back(step=False) is None
+    history.clear_points()
     history.close()

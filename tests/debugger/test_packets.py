@@ -44,3 +44,8 @@ def test_pieces_make_no_difference(data: bytes, cuts: list[int]) -> None:
 )
 def test_what_comes_of_bytes(data: bytes, found: list[Event]) -> None:
     assert events(data) == found
+
+
+def test_qemu_drops_a_packet_that_is_too_large_without_a_word() -> None:
+    framing = Framing(4, complains=False)
+    assert list(framing.feed(framed(b"12345") + framed(b"1234"))) == [Packet(b"1234")]

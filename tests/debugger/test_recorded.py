@@ -34,6 +34,9 @@ NOT_ANSWERED: Final = {
     "p80": "QEMU numbers its system registers as they come",
     "m0,10": "the device tree, which is there for Linux",
     "m10000000,4": "nothing behind a PCI bridge",
+    "m9000019,1": "QEMU asks its PL011 for the word that the byte is in",
+    "m9020000,8": "fw_cfg is scripted here, byte by byte",
+    "pffffffff": "QEMU takes it for -1, and shows what is before its registers",
 }
 """Packets by how they begin."""
 

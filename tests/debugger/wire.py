@@ -1,9 +1,11 @@
 """What QEMU told a debugger over the wire, recorded under real kernels, and played to our stub.
 
 Recorded from Debian's QEMU 7.2.22 and 10.0.13, and from 7.2.22 with the patch of the thread of
-2017, under KVM of six kernels. ``tests/recorded/vmm/wire.json.xz``: ``{"guests": {name: {"at":
-entry, "code": {address: hex}}}, "recordings": [{"vmm", "version", "kernel", "cpu", "sessions":
-[...]}]}``. A session is ``{"guest", "session", "packets", "stops", "output"}``: the packets are
+2017, under KVM of six kernels: ``tests/recorded/vmm/wire.json.xz``, and ``packets.json.xz`` with
+packets in every shape, accesses of every kind beside a watchpoint, and breakpoints behind
+everything that leaves the guest. ``{"guests": {name: {"at": entry, "code": {address: hex}}},
+"recordings": [{"vmm", "version", "kernel", "cpu", "sessions": [...]}]}``. A session is
+``{"guest", "session", "packets", "stops", "output"}``: the packets are
 ``[sent, received]``, null where no answer came in time, a list where several came, ``{"text":
 "l"}`` for a description of registers, of which only the first letter is kept, ``{"varies": [...]}``
 where two recordings differ. ``^C`` is the byte 3, ``(connect)`` a new client, ``(closed)`` the end
@@ -20,6 +22,7 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -33,7 +36,8 @@ from vcpu_scenario.machine.errors import NotModelled
 from vcpu_scenario.vmm.session import Session
 from vcpu_scenario.vmm.vmms.base import CPSR, PC, SP
 
-RECORDED: Final = Path(__file__).parents[1] / "recorded" / "vmm" / "wire.json.xz"
+_FOLDER: Final = Path(__file__).parents[1] / "recorded" / "vmm"
+RECORDED: Final = tuple(_FOLDER / f"{name}.json.xz" for name in ("wire", "packets"))
 
 _RAM: Final = Memslot(0x4000_0000, 0x0400_0000)
 _FLASH: Final = Memslot(0, 0x0800_0000, readonly=True)
@@ -99,7 +103,8 @@ class Recorded(NamedTuple):
 
 @cache
 def recorded() -> tuple[Recorded, ...]:
-    return of_document(json.loads(lzma.decompress(RECORDED.read_bytes())))
+    documents = (json.loads(lzma.decompress(path.read_bytes())) for path in RECORDED)
+    return tuple(chain.from_iterable(map(of_document, documents)))
 
 
 def of_document(document: Any) -> tuple[Recorded, ...]:
@@ -243,6 +248,7 @@ def _stop(
     client: Client, stop: tuple[Any, ...], registers: dict[str, int]
 ) -> Iterator[Difference | None]:
     at, pc, pstate, changed, *varies = stop
+    client.stub.answer(b"g")  # as the recorder did
     registers |= {**changed, "pc": pc, "pstate": pstate}
     unknown = {name for names in varies for name in names}
     for name, number in _REGISTERS.items():

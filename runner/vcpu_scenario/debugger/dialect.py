@@ -19,15 +19,13 @@ class Dialect:
     ``names_points``: a stop says ``swbreak`` or ``hwbreak``. ``wide_watch``: a watchpoint is told
     with 16 digits. ``needs_xml``: ``p`` and ``P`` are answered once the description has been read.
     ``last_word``: what ``k`` is answered with. ``tells_again``: a client that comes to a guest that
-    runs after ``D`` is told of the stop. ``detaches_any``: ``D`` may go without a process.
-    ``keeps_bytes``: a register that comes short is filled up with what the packet before had there.
-    ``crashes``: some packets end QEMU's process. ``lacks`` are the packets that it does not know,
+    runs after ``D`` is told of the stop. ``lacks`` are the packets that it does not know,
     and ``thread_words`` what it says of a thread. ``refuses`` and ``cannot_reach`` are the errors
-    of a breakpoint, and of memory. ``clears``: ``?`` and ``D`` take breakpoints away. ``silent``:
-    some packets without their parameters are not answered, and neither is who asks for a thread
-    that there is not; ``remembers``: that a client knew of processes goes for the next one too.
-    ``gdbstub``: it answers as the crate of that name where that differs. ``names_threads``: a step
-    and a ^C are told with their thread. ``ends_at_detach``: so does the VM.
+    of a breakpoint, and of memory. ``clears``: ``?`` and ``D`` take breakpoints away. ``gdbstub``:
+    it answers as the crate of that name where that differs, and ``qemu``: as QEMU, whose buffer
+    keeps what packets before had where one comes short, and whose process some packets end.
+    ``names_threads``: a step and a ^C are told with their thread. ``ends_at_detach``: so does the
+    VM.
     """
 
     size: int = LARGEST
@@ -42,16 +40,12 @@ class Dialect:
     needs_xml: bool = False
     last_word: str = ""
     tells_again: bool = False
-    detaches_any: bool = True
-    keeps_bytes: bool = False
-    crashes: bool = False
     lacks: frozenset[bytes] = frozenset()
     thread_words: str = "CPU#0 [running]"
     refuses: bytes = b"E22"
     cannot_reach: bytes = b"E14"
     clears: bool = True
-    silent: bool = False
-    remembers: bool = False
+    qemu: bool = False
     gdbstub: bool = False
     names_threads: bool = True
     ends_at_detach: bool = False
@@ -68,11 +62,7 @@ _QEMU: Final = Dialect(
     extras=frozenset(("qqemu", "vAttach")),
     two_digits=True,
     names_points=False,
-    detaches_any=False,
-    keeps_bytes=True,
-    crashes=True,
-    silent=True,
-    remembers=True,
+    qemu=True,
     strict=True,
 )
 _QEMU_72: Final = replace(_QEMU, wide_watch=True, needs_xml=True, last_word="W00", tells_again=True)
@@ -87,7 +77,7 @@ _GDBSTUB: Final = replace(
     _PLAIN,
     extras=frozenset(("QStartNoAckMode", "X", "hwbreak")),
     two_digits=True,
-    lacks=frozenset((b"qC", b"!", b"C", b"p", b"P", b"qThreadExtraInfo")),
+    lacks=frozenset((b"qC", b"!", b"C", b"p", b"P", b"qThreadExtraInfo,")),
     refuses=b"E16",
     cannot_reach=b"E79",
     clears=False,
@@ -105,7 +95,7 @@ STRICT: Final[Mapping[str, Dialect]] = {
     "firecracker": replace(
         _GDBSTUB,
         extras=_GDBSTUB.extras | {"swbreak"},
-        lacks=_GDBSTUB.lacks - {b"qThreadExtraInfo"},
+        lacks=_GDBSTUB.lacks - {b"qThreadExtraInfo,"},
         thread_words="Vcpu ID: 0",  # thread_extra_info of src/vmm/src/gdb/target.rs
         names_threads=True,
         ends_at_detach=True,  # gdb_event_loop_thread of src/vmm/src/gdb/event_loop.rs

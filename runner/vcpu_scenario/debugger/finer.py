@@ -7,10 +7,10 @@ from contextlib import closing
 from itertools import count
 from typing import Final
 
-from vcpu_scenario.debugger.ops import Insert, Op, Remove, Resume, done, set_in
+from vcpu_scenario.debugger.ops import Insert, Op, Point, Remove, Resume, done, set_in
 from vcpu_scenario.vmm.session import Session
 from vcpu_scenario.vmm.told import Over, Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import CPSR
+from vcpu_scenario.vmm.vmms.base import CPSR, Refused
 
 _SS: Final = 1 << 21
 """PSTATE.SS, which is no state of the guest's own."""
@@ -25,7 +25,7 @@ def state_of(session: Session) -> tuple[int, ...]:
     """The registers in which two stops are compared."""
     if session.over:
         return (0,) * (CPSR + 1)
-    *most, pstate = session.vmm.read_registers()
+    *most, pstate = session.vmm.state()
     return (*most, pstate & ~_SS)
 
 
@@ -86,15 +86,23 @@ def _is_after(session: Session, op: Resume) -> bool:
 def _steps_to(session: Session, op: Resume, before: Sequence[Op], most: int) -> list[Op]:
     """The steps from where ``session`` is after ``before`` to the end of ``op``; none where no
     such number of steps leads there."""
-    lifted = set_in(before)
-    steps: list[Op] = [Remove(point) for point in lifted]
-    for each in steps:
-        each.do(session)
+    lifted = [point for point in set_in(before) if _lifts(session, point)]
+    steps: list[Op] = [*map(Remove, lifted)]
     while len(steps) < most and not isinstance(_stepped(session), Over):
         steps.append(Resume(True, _MOST_LOOKS, False, session.pc))
         if _is_after(session, op):
             return [*steps, *map(Insert, lifted)]
     return []
+
+
+def _lifts(session: Session, point: Point) -> bool:
+    """Whether it was taken away; one that was set twice may be there once, and one that was written
+    over not at all."""
+    try:
+        Remove(point).do(session)
+    except Refused:
+        return False
+    return True
 
 
 def _stepped(session: Session) -> Told:

@@ -7,6 +7,7 @@ resumes, and a ^C as a number of slices of a resume.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import takewhile
 from typing import Final
 
@@ -21,13 +22,14 @@ from vcpu_scenario.debugger.ops import (
     Remove,
     Resume,
     SetRegister,
+    Synchronize,
     WriteMemory,
     done,
     set_in,
 )
 from vcpu_scenario.vmm.session import Session
 from vcpu_scenario.vmm.told import Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import HARDWARE, SOFTWARE
+from vcpu_scenario.vmm.vmms.base import HARDWARE, SOFTWARE, Refused
 
 Leave = Callable[[int, "Sequence[Op]", Sequence[Point], Told], None]
 """Called with how many of the things done are those of the way that is to be gone, that way, the
@@ -51,10 +53,15 @@ class History:
     def read_register(self, number: int) -> int:
         return self.session.vmm.read_register(number)
 
+    def synchronize(self) -> None:
+        if self.session.vmm.synchronize():
+            self._ops.append(Synchronize())
+
     def write_register(self, number: int, value: int) -> None:
         self._do(SetRegister(number, value))
 
     def read_memory(self, addr: int, length: int) -> bytes:
+        self.synchronize()
         session = self.session
         data = session.vmm.read_memory(addr, length)
         if session.memory.reads_device(addr, length):
@@ -81,7 +88,9 @@ class History:
 
     def clear_points(self) -> None:
         for point in list(self._points):
-            self.remove(*point)
+            with suppress(Refused):  # it may have been written over
+                self.remove(*point)
+        self._points = []
 
     def resume(self, step: bool, interrupted: Callable[[], bool]) -> Told:
         looks, came = 0, False
@@ -157,9 +166,11 @@ class History:
         """Has the debugger's breakpoints as they are to be, whatever they were here once."""
         self._points = there = set_in(self._ops)
         for point in [one for one in there if one not in wanted]:
-            self.remove(*point)
+            with suppress(Refused):
+                self.remove(*point)
         for point in [one for one in wanted if one not in there]:
-            self.insert(*point)
+            with suppress(Refused):
+                self.insert(*point)
 
     def again(self, make: Callable[[], Session]) -> Session:
         """Another session, to which everything is done that was done to this one."""

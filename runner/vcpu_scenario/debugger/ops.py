@@ -18,6 +18,13 @@ class Op(Protocol):
     def do(self, session: Session) -> None: ...
 
 
+class Synchronize(NamedTuple):
+    """Registers are shown as they are, where they were not before."""
+
+    def do(self, session: Session) -> None:
+        session.vmm.synchronize()
+
+
 class SetRegister(NamedTuple):
     number: int
     value: int

@@ -43,9 +43,12 @@ _SIGNS: Final = {ord("+"): Sign.ACK, ord("-"): Sign.NACK, _INTERRUPT: Sign.INTER
 
 
 class Framing:
-    """What has come of a packet so far."""
+    """What has come of a packet so far. One of more than ``largest`` bytes is refused, or dropped
+    without a word."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int = LARGEST, complains: bool = True) -> None:
+        self._largest: Final = largest
+        self._complains: Final = complains
         self._body: bytearray | None = None
         self._tail: bytearray | None = None
         self._too_large = False
@@ -73,7 +76,7 @@ class Framing:
             return _SIGNS.get(byte)
         elif byte == _END:
             self._tail = bytearray()
-        elif len(self._body) >= LARGEST:
+        elif len(self._body) >= self._largest:
             self._too_large = True
         else:
             self._body.append(byte)  # a ^C within a packet is a byte of it
@@ -86,6 +89,8 @@ class Framing:
         if len(self._tail) < 2:
             return None
         body, tail, self._body, self._tail = bytes(self._body), self._tail, None, None
+        if self._too_large and not self._complains:
+            return None
         right = _HEX.issuperset(tail) and int(tail, 16) == sum(body) & 0xFF
         return Packet(_unescaped(body)) if right and not self._too_large else Sign.BROKEN
 

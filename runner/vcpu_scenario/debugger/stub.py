@@ -17,6 +17,8 @@ Monitor: TypeAlias = Callable[[str], str]
 """Answers a ``monitor`` command."""
 
 _EMPTY: Final = b""
+WHOLE: Final = b"$"
+"""Behind the name of a packet that is the whole packet."""
 _QUIET: Final = 20
 """Looks for the rest of a packet while the guest runs, after which it does not come any more."""
 _MOST_TEXT: Final = 1000
@@ -65,7 +67,7 @@ class Stub:
         self.monitor: Final = monitor
         self._handlers: Final = handlers
         self._longest: Final = max(map(len, handlers))
-        self.kept = b""
+        self._buffer = b""
         self._fresh()
         self.detached = False
         self.cut = False
@@ -74,7 +76,7 @@ class Stub:
         """What is still to be sent."""
 
     def _fresh(self) -> None:
-        self._framing = Framing()
+        self._framing = Framing(*((self.dialect.size - 1, False) if self.dialect.qemu else ()))
         self._events: deque[Event] = deque()
         self._sent = _EMPTY
         self._acks = True
@@ -89,7 +91,7 @@ class Stub:
 
     def connected(self) -> bytes:
         """A client came; what it is sent unasked."""
-        knew = self.multiprocess and self.dialect.remembers
+        knew = self.multiprocess and self.dialect.qemu
         self._fresh()
         left_running = self.cut or (self.detached and self.dialect.tells_again)
         again = left_running and self.dialect.strict and not self.target.session.over
@@ -142,9 +144,17 @@ class Stub:
 
     def _handler(self, packet: bytes) -> tuple[Handler | None, bytes]:
         for length in range(min(self._longest, len(packet)), 0, -1):
-            if found := self._handlers.get(name := packet[:length]):
+            name = packet[:length]
+            whole = packet == name and self._handlers.get(name + WHOLE)
+            if found := whole or self._handlers.get(name):
                 return (None if name in self.dialect.lacks else found), packet[length:]
         return None, packet
+
+    def filled(self, data: bytes, size: int) -> bytes:
+        """``data`` with the bytes behind it that QEMU's buffer (``mem_buf``) has of the packets
+        before, ``size`` in all; the buffer has it then."""
+        self._buffer = data + self._buffer[len(data) :]
+        return self._buffer[:size].ljust(size, b"\0")
 
     def offers(self, packet: str) -> None:
         """Raises :class:`NotOffered` unless the dialect has the packet."""

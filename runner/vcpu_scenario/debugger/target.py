@@ -17,6 +17,10 @@ class Target(Protocol):
 
     def read_register(self, number: int) -> int: ...
 
+    def synchronize(self) -> None:
+        """All registers are asked for."""
+        ...
+
     def write_register(self, number: int, value: int) -> None:
         """Raises :class:`~vcpu_scenario.vmm.vmms.base.Refused`."""
         ...

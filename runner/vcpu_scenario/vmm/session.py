@@ -141,8 +141,10 @@ class Session:
             if self.waiting:
                 if interrupted is never:
                     return self.vmm.interrupted()
-                sleep(_WAIT)
-                continue
+                if self.machine.inside is not None:
+                    sleep(_WAIT)
+                    continue
+                self._wait_on()
             kicked, self._kicked = self._kicked, False
             if kicked:
                 self.machine.run.immediate_exit = 1
@@ -209,13 +211,19 @@ class Session:
             self._did += (GuestException(),)
         return told
 
+    def _wait_on(self) -> None:
+        """A real vCPU's WFI ends with the signal that ends a slice of a run: back to it."""
+        self.waiting = False
+        self.machine.set_one_reg(_PC, self.pc - len(_WFI))
+
     def _waits(self) -> bool:
         """Whether the vCPU was in a WFI, which only the debugger's ^C is to end now."""
-        inside = self.machine.inside
-        if inside is None or inside.left is None or self.pc != inside.left + len(_WFI):
+        inside, before = self.machine.inside, self.pc - len(_WFI)
+        left = inside.left if inside is not None else None if self.entries[-1].kicked else before
+        if left != before:
             return False
         try:
-            return self.memory.read_virtual(inside.left, len(_WFI)) == _WFI
+            return self.memory.read_virtual(before, len(_WFI)) == _WFI
         except Unreachable:
             return False
 

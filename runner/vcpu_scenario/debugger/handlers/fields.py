@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from vcpu_scenario.debugger.stub import Bad, NotOffered
+import re
+from typing import Final
+
+from vcpu_scenario.debugger.stub import Bad, NotOffered, Stub
+
+_NUMBER: Final = re.compile(rb"\s*[+-]?(?:0[xX](?=[\da-fA-F]))?([\da-fA-F]+)")
+_MOST: Final = (1 << 64) - 1
+_NO_DIGIT: Final = re.compile(rb"[^\da-fA-F]")
 
 
 def number(text: bytes) -> int:
-    """An unsigned number. What is none makes the packet unknown, what is missing makes it bad."""
+    """The number that ``text`` begins with, as ``strtoul`` takes it. What is none makes the packet
+    unknown, what is missing makes it bad."""
     if not text:
         raise Bad
-    if not text.isalnum() or len(text) > 16:
+    found = _NUMBER.match(text)
+    if found is None or (value := int(found[1], 16)) > _MOST:
         raise NotOffered
-    try:
-        return int(text, 16)
-    except ValueError:
-        raise NotOffered from None
+    return (-value if found[0].lstrip().startswith(b"-") else value) & _MOST
 
 
 def numbers(text: bytes, count: int) -> list[int]:
@@ -28,8 +34,11 @@ def numbers(text: bytes, count: int) -> list[int]:
     return found
 
 
-def unhexed(text: bytes) -> bytes:
-    """Bytes by two digits each."""
+def unhexed(stub: Stub, text: bytes) -> bytes:
+    """Bytes by two digits each. To QEMU what is none stands for 0, and a single one at the end for
+    nothing (``gdb_hextomem``)."""
+    if stub.dialect.qemu:
+        text = _NO_DIGIT.sub(b"0", text[: len(text) // 2 * 2])
     try:
         return bytes.fromhex(text.decode("ascii"))
     except ValueError:

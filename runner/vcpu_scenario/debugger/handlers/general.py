@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from vcpu_scenario.debugger.handlers.fields import is_vcpu
-from vcpu_scenario.debugger.stub import Bad, Handler, NotOffered, Stub
+from vcpu_scenario.debugger.handlers.fields import is_vcpu, number
+from vcpu_scenario.debugger.stub import WHOLE, Bad, Handler, Stub
 from vcpu_scenario.vmm.told import Over, Stopped, Why
 
 _EXTRA: Final = {
@@ -20,7 +20,7 @@ _EXTRA: Final = {
 
 def supported(stub: Stub, rest: bytes) -> bytes:
     asked = rest.decode("ascii", "replace").lstrip(":").split(";")
-    knew = stub.multiprocess and stub.dialect.remembers
+    knew = stub.multiprocess and stub.dialect.qemu
     stub.multiprocess = "multiprocess+" in asked or knew
     offered = [text for name, text in _EXTRA.items() if name in stub.dialect.extras]
     stub.names = frozenset(
@@ -35,7 +35,7 @@ def supported(stub: Stub, rest: bytes) -> bytes:
         *offered,
     )
     # QEMU says so whoever asks (handle_query_supported).
-    says = stub.multiprocess or stub.dialect.remembers
+    says = stub.multiprocess or stub.dialect.qemu
     return ";".join((*ours, *(["multiprocess+"] if says else []))).encode()
 
 
@@ -68,13 +68,13 @@ def select(stub: Stub, rest: bytes) -> bytes:
 
 
 def alive(stub: Stub, rest: bytes) -> bytes:
-    if not is_vcpu(rest, all_too=False):
+    if not is_vcpu(rest, all_too=stub.dialect.qemu):
         raise Bad
     return b"OK"
 
 
 def current(stub: Stub, rest: bytes) -> bytes:
-    return f"QC{stub.thread}".encode() if not rest else _not_offered()
+    return f"QC{stub.thread}".encode()
 
 
 def threads(stub: Stub, rest: bytes) -> bytes:
@@ -86,10 +86,11 @@ def no_more_threads(stub: Stub, rest: bytes) -> bytes:
 
 
 def thread_words(stub: Stub, rest: bytes) -> bytes | None:
-    if not is_vcpu(rest.lstrip(b","), all_too=False):
-        if stub.dialect.silent:
+    if not is_vcpu(rest, all_too=False):
+        if stub.dialect.qemu:
             return None
         raise Bad
+    stub.target.synchronize()
     return stub.dialect.thread_words.encode().hex().encode()
 
 
@@ -105,26 +106,30 @@ def no_acks(stub: Stub, rest: bytes) -> bytes:
 
 def attach(stub: Stub, rest: bytes) -> bytes:
     stub.offers("vAttach")
-    return why(stub, b"")
+    if number(rest) not in (0, 1):
+        raise Bad
+    return stub.stop_reply(Stopped(Why.START))
 
 
 def detach(stub: Stub, rest: bytes) -> bytes | None:
-    """The guest goes on without breakpoints."""
-    process = rest.removeprefix(b";")
-    if stub.multiprocess and not process and not stub.dialect.detaches_any:
-        raise Bad
-    if process and not is_vcpu(process, any_too=False, all_too=False):
+    """The guest goes on without breakpoints, unless it is process 0 that goes, which QEMU takes for
+    any (``handle_detach``)."""
+    asks = rest[1:] or (stub.multiprocess and stub.dialect.qemu)
+    process = number(rest[1:]) if asks else 1
+    if stub.dialect.qemu and not stub.multiprocess:
+        process = 1
+    if process > 1:
         return _crash(stub, None)
     if stub.dialect.clears or not stub.dialect.ends_at_detach:
         stub.target.clear_points()
     stub.closing = stub.ended = stub.dialect.ends_at_detach
-    stub.detached = True
+    stub.detached = bool(process)
     return b"OK"
 
 
 def _crash(stub: Stub, reply: bytes | None) -> bytes | None:
     """What QEMU's process does not outlive; of another stub it is only bad."""
-    if not stub.dialect.crashes:
+    if not stub.dialect.qemu:
         raise Bad
     stub.closing = stub.ended = True
     return reply
@@ -143,22 +148,20 @@ def kill_process(stub: Stub, rest: bytes) -> bytes | None:
     return b"OK"
 
 
-def _not_offered() -> bytes:
-    raise NotOffered
-
-
 HANDLERS: Final[Mapping[bytes, Handler]] = {
-    b"qSupported": supported,
+    b"qSupported:": supported,
+    b"qSupported" + WHOLE: supported,
     b"?": why,
     b"!": extended,
     b"H": select,
     b"T": alive,
-    b"qC": current,
-    b"qfThreadInfo": threads,
-    b"qsThreadInfo": no_more_threads,
-    b"qThreadExtraInfo": thread_words,
-    b"qAttached": attached,
-    b"QStartNoAckMode": no_acks,
+    b"qC" + WHOLE: current,
+    b"qfThreadInfo" + WHOLE: threads,
+    b"qsThreadInfo" + WHOLE: no_more_threads,
+    b"qThreadExtraInfo,": thread_words,
+    b"qAttached:": attached,
+    b"qAttached" + WHOLE: attached,
+    b"QStartNoAckMode" + WHOLE: no_acks,
     b"vAttach;": attach,
     b"D": detach,
     b"k": kill,

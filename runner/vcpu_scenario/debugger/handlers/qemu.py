@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from vcpu_scenario.debugger.handlers.fields import number
-from vcpu_scenario.debugger.stub import Bad, Handler, NotOffered, Stub
+from vcpu_scenario.debugger.stub import WHOLE, Bad, Handler, NotOffered, Stub
 from vcpu_scenario.vmm.vmms.qemu import Qemu
 
 _ENABLE: Final = 1
@@ -22,24 +22,17 @@ def _qemu(stub: Stub) -> Qemu:
 
 
 def queries(stub: Stub, rest: bytes) -> bytes:
-    _alone(stub, rest)
+    _qemu(stub)
     return b"sstepbits;sstep;PhyMemMode"
 
 
-def _alone(stub: Stub, rest: bytes) -> Qemu:
-    """For a query that is the whole packet."""
-    if rest:
-        raise NotOffered
-    return _qemu(stub)
-
-
 def step_bits(stub: Stub, rest: bytes) -> bytes:
-    _alone(stub, rest)
+    _qemu(stub)
     return b"ENABLE=%x" % _ENABLE
 
 
 def step_flags(stub: Stub, rest: bytes) -> bytes:
-    return b"0x%x" % (_ENABLE if _alone(stub, rest).steps else 0)
+    return b"0x%x" % (_ENABLE if _qemu(stub).steps else 0)
 
 
 def set_step_flags(stub: Stub, rest: bytes) -> bytes | None:
@@ -54,7 +47,7 @@ def set_step_flags(stub: Stub, rest: bytes) -> bytes | None:
 
 
 def physical(stub: Stub, rest: bytes) -> bytes:
-    return b"%d" % _alone(stub, rest).physical
+    return b"%d" % _qemu(stub).physical
 
 
 def set_physical(stub: Stub, rest: bytes) -> bytes:
@@ -63,18 +56,18 @@ def set_physical(stub: Stub, rest: bytes) -> bytes:
 
 
 HANDLERS: Final[Mapping[bytes, Handler]] = {
-    b"qqemu.Supported": queries,
+    b"qqemu.Supported" + WHOLE: queries,
     # gdb_gen_query_set_common_table is for q and Q.
     **{
         letter + name: handler
         for letter in (b"q", b"Q")
         for name, handler in (
-            (b"qemu.sstepbits", step_bits),
-            (b"qemu.sstep", step_flags),
+            (b"qemu.sstepbits" + WHOLE, step_bits),
+            (b"qemu.sstep" + WHOLE, step_flags),
             (b"qemu.sstep=", set_step_flags),
         )
     },
     b"Qqemu.sstep:": set_step_flags,
-    b"qqemu.PhyMemMode": physical,
+    b"qqemu.PhyMemMode" + WHOLE: physical,
     b"Qqemu.PhyMemMode:": set_physical,
 }

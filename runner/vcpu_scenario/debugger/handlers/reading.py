@@ -29,7 +29,7 @@ def features(stub: Stub, rest: bytes) -> bytes:
 
 def command(stub: Stub, rest: bytes) -> bytes:
     stub.offers("qRcmd")
-    text = unhexed(rest.removeprefix(b",")).decode("utf-8", "replace")
+    text = unhexed(stub, rest.removeprefix(b",")).decode("utf-8", "replace")
     answer = stub.monitor(text) if stub.monitor is not None else ""
     if not answer:
         return b"OK"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from vcpu_scenario.debugger.handlers.fields import is_vcpu, number, numbers
-from vcpu_scenario.debugger.stub import Bad, Handler, NotOffered, Resume, Stub
+from vcpu_scenario.debugger.stub import WHOLE, Bad, Handler, NotOffered, Resume, Stub
 from vcpu_scenario.vmm.vmms.base import PC, POINTS, SOFTWARE
 
 
@@ -40,7 +40,7 @@ _STEPS: Final = {b"c": False, b"C": False, b"s": True, b"S": True}
 def resume(stub: Stub, rest: bytes) -> bytes | None:
     """The first action that is for the vCPU counts."""
     asked: bool | None = None
-    for action in rest.lstrip(b";").split(b";"):
+    for action in rest.split(b";"):
         word, colon, thread = action.partition(b":")
         step = _STEPS.get(word[:1])
         if step is None or (word[:1] in b"cs" and word[1:]):
@@ -65,7 +65,7 @@ def _signal(text: bytes) -> None:
 
 def resume_nothing(stub: Stub, rest: bytes) -> bytes | None:
     """``vCont`` alone."""
-    if rest or not stub.dialect.silent:
+    if not stub.dialect.qemu:
         raise NotOffered
     return None
 
@@ -83,7 +83,7 @@ def go_on(stub: Stub, rest: bytes) -> bytes | None:
 
 
 def go_on_with_signal(stub: Stub, rest: bytes) -> bytes | None:
-    if rest or not stub.dialect.silent:
+    if rest or not stub.dialect.qemu:
         number(rest.partition(b";")[0])
     stub.resume = Resume(step=False)
     return None
@@ -91,6 +91,7 @@ def go_on_with_signal(stub: Stub, rest: bytes) -> bytes | None:
 
 def _move(stub: Stub, rest: bytes) -> None:
     if rest:
+        stub.target.synchronize()
         stub.target.write_register(PC, number(rest))
 
 
@@ -111,7 +112,7 @@ def _goes_back(stub: Stub, rest: bytes, packet: str) -> None:
     (``handle_backward``)."""
     if rest:
         raise NotOffered
-    if stub.dialect.crashes:
+    if stub.dialect.qemu:
         stub.closing = stub.ended = True
         raise Bad
     stub.offers(packet)
@@ -122,7 +123,7 @@ HANDLERS: Final[Mapping[bytes, Handler]] = {
     b"z": remove,
     b"vCont?": can_resume,
     b"vCont;": resume,
-    b"vCont": resume_nothing,
+    b"vCont" + WHOLE: resume_nothing,
     b"s": step,
     b"c": go_on,
     b"C": go_on_with_signal,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -10,9 +11,14 @@ from vcpu_scenario.debugger.registers import CORE, REGISTERS
 from vcpu_scenario.debugger.stub import Bad, Handler, NotOffered, Stub
 from vcpu_scenario.vmm.vmms.base import FPCR, FPSR
 
+_DELIMITER: Final = re.compile(rb"[,;:=]")
+
 
 def all_registers(stub: Stub, rest: bytes) -> bytes:
-    return b"".join(_register(stub, n) for n in _all(stub))
+    stub.target.synchronize()
+    values = b"".join(_register(stub, n) for n in _all(stub))
+    stub.filled(values, 0)
+    return values.hex().encode()
 
 
 def _all(stub: Stub) -> Sequence[int]:
@@ -25,20 +31,25 @@ def _all(stub: Stub) -> Sequence[int]:
 def _register(stub: Stub, n: int) -> bytes:
     size = REGISTERS[n].size
     value = stub.target.read_register(n) & (1 << 8 * size) - 1
-    return value.to_bytes(size, "little").hex().encode()
+    return value.to_bytes(size, "little")
 
 
 def write_all(stub: Stub, rest: bytes) -> bytes | None:
-    """As many as there are; what is left of the last is not written."""
-    if not rest and stub.dialect.silent:
+    """As many as there are; what is left of the last is not written. QEMU goes on to write all of
+    them then, from its buffer (``handle_write_all_regs``: its count of bytes runs below 0)."""
+    if not rest and stub.dialect.qemu:
         return None
-    data = unhexed(rest)
+    stub.target.synchronize()
+    data = unhexed(stub, rest)
+    end, at = len(data), 0
+    if stub.dialect.qemu:
+        data = stub.filled(data, sum(REGISTERS[n].size for n in _all(stub)))
     for n in _all(stub):
         size = REGISTERS[n].size
-        value, data = data[:size], data[size:]
-        if len(value) < size:
+        if at == end or len(data) < at + size:
             break
-        stub.target.write_register(n, int.from_bytes(value, "little"))
+        stub.target.write_register(n, int.from_bytes(data[at : at + size], "little"))
+        at += size
     return b"OK"
 
 
@@ -49,31 +60,33 @@ def _has_xml(stub: Stub) -> None:
 
 def register(stub: Stub, rest: bytes) -> bytes:
     _has_xml(stub)
-    if not rest and stub.dialect.silent:
+    if not rest and stub.dialect.qemu:
         raise Bad(14)
-    n = number(rest.split(b";")[0])
+    n = number(rest)
     if n >= len(REGISTERS):
         raise Bad(14)
-    return _register(stub, n)
+    value = _register(stub, n)
+    stub.filled(value, 0)
+    return value.hex().encode()
 
 
 def write_register(stub: Stub, rest: bytes) -> bytes:
     _has_xml(stub)
-    name, equals, text = rest.partition(b"=")
-    n = number(name)
-    if not equals or not text:
+    n = number(rest)
+    *_, text = _DELIMITER.split(rest, maxsplit=1)
+    if not text or text == rest:
         raise Bad
-    data = unhexed(text.split(b";")[0])
+    data = unhexed(stub, text.split(b";")[0])
     if n >= len(REGISTERS):
         if not stub.dialect.strict:
             raise Bad(14)
         return b"OK"
     size = REGISTERS[n].size
-    if len(data) < size and not stub.dialect.keeps_bytes:
+    if stub.dialect.qemu:
+        data = stub.filled(data, size)
+    if len(data) < size:
         raise Bad
-    if stub.dialect.keeps_bytes:
-        stub.kept = data = data + stub.kept[len(data) :]
-    stub.target.write_register(n, int.from_bytes(data[:size].ljust(size, b"\0"), "little"))
+    stub.target.write_register(n, int.from_bytes(data[:size], "little"))
     return b"OK"
 
 
@@ -85,7 +98,9 @@ def _read(stub: Stub, rest: bytes) -> bytes:
     addr, length = numbers(rest, 2)
     if length > stub.dialect.most_read:
         raise Bad
-    return stub.target.read_memory(addr, length)
+    data = stub.target.read_memory(addr, length)
+    stub.filled(data, 0)
+    return data
 
 
 def read_binary(stub: Stub, rest: bytes) -> bytes:
@@ -96,9 +111,10 @@ def read_binary(stub: Stub, rest: bytes) -> bytes:
 def write(stub: Stub, rest: bytes) -> bytes:
     where, colon, text = rest.partition(b":")
     addr, length = numbers(where, 2)
-    data = unhexed(text)
-    if not colon or not data or len(data) < length:
+    data = unhexed(stub, text)
+    if not colon or not text or len(data) < length:
         raise Bad
+    stub.filled(data[:length], 0)
     stub.target.write_memory(addr, data[:length])
     return b"OK"
 

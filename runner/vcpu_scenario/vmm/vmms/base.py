@@ -182,12 +182,20 @@ class Vmm:
         """x0 to x30, sp, pc and cpsr at once."""
         return tuple(self.machine.get_regs((*_X, self.stack_pointer(), _IDS[PC], _IDS[CPSR])))
 
+    def state(self) -> tuple[int, ...]:
+        """The same as KVM has them, where the debugger may be shown others."""
+        return self.read_registers()
+
     def write_register(self, number: int, value: int) -> None:
         """Raises :class:`Refused` where the kernel refuses."""
         try:
             self.machine.set_one_reg(self.stack_pointer() if number == SP else _IDS[number], value)
         except KvmError:
             raise Refused from None
+
+    def synchronize(self) -> bool:
+        """The debugger asked for all registers or for memory; whether others are shown now."""
+        return False
 
     def stack_pointer(self) -> int:
         """The id of what it shows as ``sp``: here the one in use."""

@@ -11,11 +11,12 @@ from typing import Final
 from vcpu_scenario.actions.guestdebug import struct_of
 from vcpu_scenario.case import GuestDebug
 from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.vmm.debugger import reason_of
-from vcpu_scenario.vmm.memory import Unreachable
+from vcpu_scenario.vmm.memory import Memory, Unreachable
 from vcpu_scenario.vmm.told import Over, Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import BRK, CPSR, HARDWARE, SOFTWARE, Known, Refused, Vmm
+from vcpu_scenario.vmm.vmms.base import BRK, CPSR, HARDWARE, PC, SOFTWARE, Known, Refused, Vmm
 from vcpu_scenario.vmm.vmms.kernel_half import FewRegisters, is_kernel, translate
 
 _MASKED: Final = 0xC0
@@ -30,6 +31,10 @@ class Firecracker(FewRegisters):
     points = frozenset({SOFTWARE, HARDWARE})
     most_hardware = 4
     always_asks = True
+
+    def __init__(self, machine: Machine, memory: Memory) -> None:
+        super().__init__(machine, memory)
+        self._entry = Vmm.read_register(self, PC)
 
     def resume(self, step: bool) -> Told | None:
         """``vcpu_set_debug``: ``toggle_interrupts``, and everything on, whatever is set."""
@@ -51,7 +56,8 @@ class Firecracker(FewRegisters):
     def tells(self, exit_: Exit) -> Told | None:
         """``get_stop_reason``: while stepping everything is a step. A stop that it does not know is
         the guest's, to which it gives nothing (``vcpu_inject_bp``): the vCPU goes on at the same
-        instruction. A stop at an address that it cannot translate is an error that ends the VM."""
+        instruction. One where the guest began is a breakpoint to it (``entry_addr``), and one at an
+        address that it cannot translate is an error that ends the VM."""
         if reason_of(exit_) is None:
             return None
         if self.stepping:
@@ -62,7 +68,8 @@ class Firecracker(FewRegisters):
             return Over(1, f"its stub cannot translate the pc: {error}")
         if ipa in self.software:
             return Stopped(Why.SOFTWARE)
-        return Stopped(Why.HARDWARE) if exit_.pc in self.hardware else None
+        known = exit_.pc in (*self.hardware, self._entry)
+        return Stopped(Why.HARDWARE) if known else None
 
     def ipa(self, addr: int) -> int:
         if not is_kernel(addr):

@@ -20,6 +20,8 @@ from vcpu_scenario.vmm.told import SIGABRT, Stopped, Told, Watch, Why
 from vcpu_scenario.vmm.vmms.base import (
     BRK,
     CPSR,
+    FPCR,
+    FPSR,
     HARDWARE,
     PC,
     RECORDED,
@@ -35,12 +37,19 @@ from vcpu_scenario.vmm.vmms.exception import take_exception
 
 _BANKS: Final = (SP_EL0, SP_EL1)
 _SPSEL: Final = 1
+_BITS: Final = {CPSR: 0xFFFF_FFFF, FPSR: 0xF800_009F, FPCR: 0x07F7_0000}
+"""What ``env`` has of a register: of FPSR and FPCR what a CPU without FP16 or traps has
+(``vfp_set_fpsr``, ``vfp_set_fpcr``)."""
 _ORDER: Final = (*range(31), SP, CPSR, PC, *range(34, 68))
 """In which ``kvm_arch_put_registers`` writes them."""
 
 
 class Qemu(Vmm):
-    """It keeps a copy of the registers while it is stopped, and puts it back as it goes on."""
+    """It has a copy of the registers, ``env``, into which it reads KVM's at an exit for its
+    debugger, or as that asks for all of them or for memory (``cpu_synchronize_state``). A single
+    one is read from the copy as it is, and written to it: after a ^C that is what was at the stop
+    before, and what is written is lost. Where they are KVM's they are put back as it goes on.
+    """
 
     name = "qemu"
     known = Known("10.0.13", RECORDED)
@@ -59,6 +68,7 @@ class Qemu(Vmm):
         self._uses: dict[int, int] = {}
         self._env: dict[int, int] = {}
         self._dirty: set[int] = set()
+        self._synchronized = False
         self.steps = True
         """``gdbserver_state.sstep_flags``: whether a step is one."""
         self.physical = False
@@ -67,9 +77,14 @@ class Qemu(Vmm):
     # -- breakpoints -----------------------------------------------------------------------------
 
     def insert(self, kind: int, addr: int, length: int) -> None:
-        if kind == HARDWARE and len(self.hardware) >= self._most[0]:
+        """``insert_hw_breakpoint`` takes any address."""
+        if kind != HARDWARE:
+            super().insert(kind, addr, length)
+        elif len(self.hardware) < self._most[0]:
+            self.hardware.append(addr)
+            self.points_changed()
+        else:
             raise Refused
-        super().insert(kind, addr, length)
 
     def insert_software(self, addr: int) -> None:
         """``kvm_insert_breakpoint``: one that is set again is only counted."""
@@ -111,31 +126,43 @@ class Qemu(Vmm):
     # -- registers and memory --------------------------------------------------------------------
 
     def read_register(self, number: int) -> int:
-        """From ``env``, into which KVM's registers are read at the first look."""
         if number not in self._env:
             self._env[number] = super().read_register(number)
         return self._env[number]
 
     def read_registers(self) -> tuple[int, ...]:
+        self.synchronize()
+        return self._core()
+
+    def state(self) -> tuple[int, ...]:
+        return super().read_registers()
+
+    def _core(self) -> tuple[int, ...]:
         if not self._env:
             self._env = dict(enumerate(super().read_registers()))
         return tuple(map(self.read_register, range(CPSR + 1)))
+
+    def synchronize(self) -> bool:
+        changes, self._synchronized = not self._synchronized, True
+        if changes:
+            self._env, self._dirty = {}, set()
+        return changes
 
     def stack_pointer(self) -> int:
         return _BANKS[self.read_register(CPSR) & _SPSEL]
 
     def write_register(self, number: int, value: int) -> None:
         self.read_register(SP)  # the bank in use before PSTATE may be another one
-        self._env[number] = value & 0xFFFF_FFFF if number == CPSR else value
+        self._env[number] = value & _BITS.get(number, value)
         self._dirty.add(number)
         if number == CPSR:
             self._dirty.add(SP)
 
     def _put(self) -> None:
         """``kvm_arch_put_registers``. Raises :class:`KvmError` at the first that is refused."""
-        dirty, env = self._dirty, self._env
+        dirty, env = self._dirty if self._synchronized else set(), self._env
         if self.drops_refused:
-            self._dirty, self._env = set(), {}
+            self._dirty, self._synchronized = set(), False
         for number in _ORDER:
             if number not in dirty:
                 continue
@@ -146,7 +173,7 @@ class Qemu(Vmm):
                 self.machine.set_one_reg(_BANKS[pstate & _SPSEL], env[SP])
             elif not self._write(number, env[number]):
                 raise KvmError(22, "KVM_SET_ONE_REG")
-        self._dirty, self._env = set(), {}
+        self._dirty, self._synchronized = set(), False
 
     def _write(self, number: int, value: int) -> bool:
         try:
@@ -158,6 +185,7 @@ class Qemu(Vmm):
     def read_memory(self, addr: int, length: int) -> bytes:
         if self.physical:
             return self._read_physical(addr, length)
+        self.synchronize()
         return super().read_memory(addr, length)
 
     def _read_physical(self, addr: int, length: int) -> bytes:
@@ -168,6 +196,8 @@ class Qemu(Vmm):
             return bytes(length)
 
     def write_memory(self, addr: int, data: bytes) -> None:
+        if not self.physical:
+            self.synchronize()
         if self.writes_devices:
             if self.physical:
                 self.memory.write(addr, data)
@@ -185,6 +215,7 @@ class Qemu(Vmm):
 
     def resume(self, step: bool) -> Told | None:
         if not self.dead:
+            self._core()
             try:
                 self._put()
             except KvmError as refusal:
@@ -208,7 +239,9 @@ class Qemu(Vmm):
         """What the debugger has not set is the guest's own; but a step that nobody asked for is
         only an error of QEMU's. An access without a syndrome becomes an external abort
         (``kvm_arm_handle_dabt_nisv``)."""
-        told = self.tells(exit_)
+        told, debug = self.tells(exit_), reason_of(exit_) is not None
+        if debug:
+            self.synchronize()
         if told is not None or exit_.ret:
             return told
         if exit_.exit == "ARM_NISV":
@@ -217,13 +250,20 @@ class Qemu(Vmm):
         elif reason_of(exit_) not in (None, StopReason.STEP):
             take_exception(self.machine, exit_.fields["hsr"])
             self.gave = True
+        if debug:
+            self._goes_on()
         return None
+
+    def _goes_on(self) -> None:
+        """What KVM has now is what the copy has until the next exit for the debugger."""
+        self._env = {}
+        self._core()
+        self._synchronized = False
 
     def stopped(self) -> None:
         """``gdb_vm_state_change`` switches the step off."""
         if self.dead:
             return
-        self._env = {}
         if self.stepping:
             self.stepping = False
             self.ask(self.wanted())
@@ -234,6 +274,7 @@ class Qemu(Vmm):
 
     def reset(self) -> None:
         """The image is loaded over its BRKs, which it goes on to believe in."""
+        self._goes_on()
 
 
 def watches(watch: Watch, addr: int) -> bool:
