@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from vcpu_scenario.assembly.refusal import NotAGuest
 from vcpu_scenario.case import Action, Device, Gic, Load, Memslot
-from vcpu_scenario.ioctls.devices import SetItsAttr
+from vcpu_scenario.ioctls.attributes import SetDeviceAttr
 from vcpu_scenario.kvm.vgicattrs import KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE
 from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.nodes import Map, Node, Scalar
@@ -17,6 +17,7 @@ from vcpu_scenario.source import quoted
 DEFAULT_MEMORY: Final = 128 << 20
 _MAX_CMDLINE: Final = 2047
 """Characters that Linux keeps of it (``COMMAND_LINE_SIZE`` of arm64)."""
+_PLACE_OF_ITS: Final = "its", KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE
 _START: Final = "_text"
 """The image's first byte, by its virtual address, which is that of no function: kernels without
 CONFIG_KALLSYMS_ALL have no symbol for it."""
@@ -51,8 +52,8 @@ def placed_itses(actions: Iterable[Action]) -> list[int]:
     return [
         action.value
         for action in actions
-        if isinstance(action, SetItsAttr)
-        and (action.group, action.attr) == (KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE)
+        if isinstance(action, SetDeviceAttr)
+        and (action.which.of, action.which.group, action.which.attr) == _PLACE_OF_ITS
         and action.value is not None
     ]
 

@@ -264,7 +264,8 @@ class Memslots:
             raise KvmError(EFAULT, f"the VMM's mapping of {ipa:#x} lets nothing through")
         slot, start = self._of(host), ipa - host.base
         pages = range(start // PAGE, (start + length - 1) // PAGE + 1)
-        slot.missing.difference_update(pages)
+        if slot.missing:
+            slot.missing.difference_update(pages)
         if write:
             for page in pages:
                 self._copied(slot, page)
@@ -296,7 +297,7 @@ class Memslots:
         slot, page = self._of(host), (ipa - host.base) // PAGE
         if not self.reachable(host, write=write):
             return -EFAULT
-        if page in slot.missing:
+        if slot.missing and page in slot.missing:
             slot.touch(page, write=write)
             slot.own.add(page)
         if write and self._copied(slot, page):
