@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from vcpu_scenario.case import SetRegister
+from vcpu_scenario.ioctls.attributes import DeviceAttr, GetDeviceAttr, Holder
 from vcpu_scenario.language import Scenario, ScenarioCase
 
 from tests.language.build import scenario
@@ -192,3 +193,12 @@ def test_a_value_that_is_the_same_for_some_parameters_alone_is_a_value_by_case()
     )
     cases = scenario(text).cases(["4.14", "5.0"], ["qemu"])
     assert {checks(case)["len"] for case in cases} == {1, 4}
+
+
+@pytest.mark.parametrize("holder", ["vgic", "vcpu", "its"])
+def test_what_an_attribute_is_expected_to_be_may_depend_on_the_case(holder: Holder) -> None:
+    read = f'get_{holder}_attr: {{group: 99, attr: 1, value: {{"<5.0": 1, else: 2}}}}'
+    text = f"- exits:\n    - debug: {{step: start, then: [{read}]}}\n    - any: {{}}\n"
+    which = DeviceAttr(holder, 99, 1)
+    for kernel, value in ("4.14", 1), ("5.10", 2):
+        assert of(text, kernel).case.on == ((0, (GetDeviceAttr(which, value),)),)

@@ -36,7 +36,7 @@ def machine() -> Iterator[EmulatedMachine]:
     made.close()
 
 
-def set_up(machine: EmulatedMachine) -> None:
+def add_its(machine: EmulatedMachine) -> None:
     machine.devices.create(CreateDevice(8))
     for group, attr, value in (
         (0, 4, 0x0808_0000),
@@ -46,6 +46,10 @@ def set_up(machine: EmulatedMachine) -> None:
         (REGS, 0, 1),
     ):
         machine.devices.set(its(group, attr), value)
+
+
+def set_up(machine: EmulatedMachine) -> None:
+    add_its(machine)
     for register, value in ((0x70, 0x4005_070F), (0x78, 0x4006_0700), (0x0, 1)):
         machine.devices.set(vgic(REDIST, register), value)
 
@@ -177,15 +181,7 @@ def test_an_its_without_an_initialised_vgic_is_named() -> None:
     machine.memory.add(Memslot(0x4000_0000, 0x10_0000))
     machine.vcpu_init(("psci_0_2",))
     machine.devices.create_vgic(3)
-    machine.devices.create(CreateDevice(8))
-    for group, attr, value in (
-        (0, 4, 0x0808_0000),
-        (REGS, CBASER, VALID | 0x4001_0000),
-        (REGS, BASER0, VALID | 0x4002_0000),
-        (REGS, BASER1, VALID | 0x4003_0000),
-        (REGS, 0, 1),
-    ):
-        machine.devices.set(its(group, attr), value)
+    add_its(machine)
     machine.memory.write(0x4001_0000, pack("<4Q", MAPC, 0, VALID, 0))
     with pytest.raises(NotModelled, match="before its vGIC is initialised"):
         machine.devices.set(its(REGS, CWRITER), 0x20)

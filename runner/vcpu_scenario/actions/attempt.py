@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from vcpu_scenario.actions.kind import Kind, Name, Unwritable
+from vcpu_scenario.actions.kind import Kind, Name, Unwritable, of
 from vcpu_scenario.case import Action, Attempt
 from vcpu_scenario.kvm.errnos import errno_name, errno_word
 from vcpu_scenario.machine.errors import KvmError, Lacking, NotRefused
@@ -41,10 +41,7 @@ def kind_of(
     return Kind(
         Attempt,
         schema={
-            KEY: {
-                "$ref": "#/definitions/errno_by_case",
-                "description": "The kernel refuses the action beside it with this error.",
-            }
+            KEY: of("errno_by_case", "The kernel refuses the action beside it with this error.")
         },
         read=lambda key, node, reader: (),
         write=written,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
-from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, number
+from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, number, of
 from vcpu_scenario.actions.msi import msi_schema, msi_words, read_msi, write_msi
 from vcpu_scenario.ioctls.devices import CreateDevice, CreateVgic, SetGsiRouting
 from vcpu_scenario.kvm import vgicattrs
@@ -109,12 +109,12 @@ KINDS: Final = (
                         "description": "KVM_DEV_TYPE_ARM_ and this name, or its number.",
                         "type": ["string", "integer"],
                     },
-                    "test": {
-                        "$ref": "#/definitions/flag",
-                        "description": "KVM_CREATE_DEVICE_TEST: whether the kernel has such a "
+                    "test": of(
+                        "flag",
+                        "KVM_CREATE_DEVICE_TEST: whether the kernel has such a "
                         "device; none is made. Default: false.",
-                        "default": False,
-                    },
+                        default=False,
+                    ),
                 },
             }
         },

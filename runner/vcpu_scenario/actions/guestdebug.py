@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, Unwritable
+from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, Unwritable, of
 from vcpu_scenario.case import GuestDebug, SetGuestDebug, Watchpoint
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.interface import Machine
@@ -136,12 +136,7 @@ def _words(action: SetGuestDebug, name: Name) -> str:
 KINDS: Final = (
     Kind(
         SetGuestDebug,
-        schema={
-            "debug": {
-                "$ref": "#/definitions/guest_debug",
-                "description": "KVM_SET_GUEST_DEBUG; what is not named is off.",
-            }
-        },
+        schema={"debug": of("guest_debug", "KVM_SET_GUEST_DEBUG; what is not named is off.")},
         read=lambda key, node, reader: [SetGuestDebug(read_guest_debug(node, reader))],
         write=lambda action: {"debug": guest_debug_entry(action.debug)},
         perform=_perform,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from vcpu_scenario.actions.kind import Kind, Node, Reader
+from vcpu_scenario.actions.kind import Kind, Node, Reader, number, of
 from vcpu_scenario.ioctls.vm import SetSmcccFilter, SetStealTime
 from vcpu_scenario.kvm import abi
 
@@ -52,24 +52,15 @@ KINDS: Final = (
                 "additionalProperties": False,
                 "required": ["base", "nr_functions", "action"],
                 "properties": {
-                    "base": {
-                        "$ref": "#/definitions/number",
-                        "description": "The first function.",
-                    },
-                    "nr_functions": {
-                        "$ref": "#/definitions/number",
-                        "description": "How many functions there are from base on.",
-                    },
+                    "base": number("The first function."),
+                    "nr_functions": number("How many functions there are from base on."),
                     "action": {
                         "title": f"one of {', '.join(_ACTIONS)}, or a number",
                         "description": "KVM_SMCCC_FILTER_ and this name, or its number.",
                         "type": ["string", "integer"],
                         "pattern": rf"^({'|'.join(_ACTIONS)})$|^(0[xX])?[0-9A-Fa-f]+$|\$\{{",
                     },
-                    "pad": {
-                        "$ref": "#/definitions/number",
-                        "description": "Each byte of the padding, which has to be 0. Default: 0.",
-                    },
+                    "pad": number("Each byte of the padding, which has to be 0. Default: 0."),
                 },
             }
         },
@@ -84,11 +75,11 @@ KINDS: Final = (
     Kind(
         SetStealTime,
         schema={
-            "steal_time": {
-                "$ref": "#/definitions/address",
-                "description": "KVM_ARM_VCPU_PVTIME_IPA: where the record of the stolen time is "
+            "steal_time": of(
+                "address",
+                "KVM_ARM_VCPU_PVTIME_IPA: where the record of the stolen time is "
                 "to be. A kernel that has none skips the case.",
-            }
+            )
         },
         read=lambda key, node, reader: [SetStealTime(reader.address(node))],
         write=lambda action: {"steal_time": action.addr},

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from vcpu_scenario.actions.kind import Kind, Node, Reader
+from vcpu_scenario.actions.kind import Kind, Node, Reader, number, of
 from vcpu_scenario.ioctls.devices import Irqfd, ReadResamples, RemoveIrqfd, SignalIrqfd
 from vcpu_scenario.machine.errors import Unexpected
 from vcpu_scenario.machine.interface import Machine
 
 _HIGHEST: Final = 0xFFFF
-_GSI: Final = {
-    "$ref": "#/definitions/number",
-    "description": "gsi: the SPI less 32, as KVM routes them at first.",
-}
+_GSI: Final = number("gsi: the SPI less 32, as KVM routes them at first.")
 
 
 def _gsi(asked: dict[str, Node], reader: Reader) -> int:
@@ -66,12 +63,12 @@ KINDS: Final = (
         schema={
             "irqfd": _schema(
                 "KVM_IRQFD: the eventfd that the VMM has for this gsi raises its interrupt.",
-                resample={
-                    "$ref": "#/definitions/flag",
-                    "description": "KVM_IRQFD_FLAG_RESAMPLE: the interrupt stays raised until "
+                resample=of(
+                    "flag",
+                    "KVM_IRQFD_FLAG_RESAMPLE: the interrupt stays raised until "
                     "the guest has ended it, which a second eventfd tells. Default: false.",
-                    "default": False,
-                },
+                    default=False,
+                ),
             )
         },
         read=_read_irqfd,
@@ -102,11 +99,10 @@ KINDS: Final = (
         schema={
             "resampled": _schema(
                 "The VMM reads the eventfd that resampling signals.",
-                count={
-                    "$ref": "#/definitions/number",
-                    "description": "How often it must have been signalled since it was read "
-                    "last. Default: any number.",
-                },
+                count=number(
+                    "How often it must have been signalled since it was read "
+                    "last. Default: any number."
+                ),
             )
         },
         read=_read_resampled,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from vcpu_scenario.actions.kind import Kind, Node, Reader
+from vcpu_scenario.actions.kind import Kind, Node, Reader, of
 from vcpu_scenario.case import AddMemslot, Memslot, WriteMemory
 
 
@@ -22,10 +22,7 @@ KINDS: Final = (
     Kind(
         WriteMemory,
         schema={
-            "write": {
-                "$ref": "#/definitions/placed_bytes",
-                "description": "Writes guest memory through the VMM's mapping of it.",
-            }
+            "write": of("placed_bytes", "Writes guest memory through the VMM's mapping of it.")
         },
         read=_read_write,
         write=lambda action: {"write": {"at": action.addr, "hex": action.data.hex(" ")}},
@@ -34,12 +31,7 @@ KINDS: Final = (
     ),
     Kind(
         AddMemslot,
-        schema={
-            "add_memory": {
-                "$ref": "#/definitions/new_slot",
-                "description": "Adds a memory slot.",
-            }
-        },
+        schema={"add_memory": of("new_slot", "Adds a memory slot.")},
         read=lambda key, node, reader: [AddMemslot(reader.new_slot(node))],
         write=lambda action: {"add_memory": slot_entry(action.slot)},
         perform=lambda machine, action: machine.memory.add(action.slot),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, fields
+from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, fields, of
 from vcpu_scenario.actions.slots import SLOT, list_of_pages, read_pages, slot_number
 from vcpu_scenario.ioctls.memory import DiscardMemory, GetUserfaults
 from vcpu_scenario.machine.errors import Unexpected
@@ -70,12 +70,12 @@ KINDS: Final = (
                 "madvise(MADV_DONTNEED) of the VMM's memory of a slot, which is zero from then on.",
                 ["slot"],
                 slot=SLOT,
-                userfaultfd={
-                    "$ref": "#/definitions/flag",
-                    "description": "A userfaultfd puts each page back as it was when it is "
+                userfaultfd=of(
+                    "flag",
+                    "A userfaultfd puts each page back as it was when it is "
                     "touched. Default: false.",
-                    "default": False,
-                },
+                    default=False,
+                ),
             )
         },
         read=_read_discard,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, bare, number
+from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, bare, number, of
 from vcpu_scenario.case import SetRegister, SkipInstruction
 from vcpu_scenario.ioctls.vm import GetRegister, GetRegWritableMasks
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FEATURE_IDS, id_of, name_of_id
@@ -83,10 +83,7 @@ KINDS: Final = (
                 "description": "KVM_SET_ONE_REG for each register named.",
                 "type": "object",
                 "minProperties": 1,
-                "additionalProperties": {
-                    "$ref": "#/definitions/address",
-                    "description": "The register's new value.",
-                },
+                "additionalProperties": of("address", "The register's new value."),
             }
         },
         read=lambda key, node, reader: [
@@ -104,10 +101,7 @@ KINDS: Final = (
                 " give.",
                 "type": "object",
                 "minProperties": 1,
-                "additionalProperties": {
-                    "$ref": "#/definitions/address_by_case",
-                    "description": "The register's value.",
-                },
+                "additionalProperties": of("address_by_case", "The register's value."),
             }
         },
         read=lambda key, node, reader: [
@@ -129,10 +123,7 @@ KINDS: Final = (
                     "masks": {
                         "description": "The masks expected: these, and 0 of all other registers.",
                         "type": "object",
-                        "additionalProperties": {
-                            "$ref": "#/definitions/number_by_case",
-                            "description": "The register's mask.",
-                        },
+                        "additionalProperties": of("number_by_case", "The register's mask."),
                     },
                     "range": number("range. Default: 0, the only one so far."),
                     "reserved": number("Each word of reserved. Default: 0."),

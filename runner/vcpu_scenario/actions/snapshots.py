@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, NoReturn, get_args
 
-from vcpu_scenario.actions.kind import Kind, Node, Reader
+from vcpu_scenario.actions.kind import Kind, Node, Reader, of
 from vcpu_scenario.ioctls.vm import Into, RestoreSnapshot, TakeSnapshot
 from vcpu_scenario.kvm.errnos import errno_name, errno_word
 from vcpu_scenario.machine.errors import Unsupported
@@ -97,10 +97,7 @@ KINDS: Final = (
                         "description": "Registers that KVM_SET_ONE_REG is to refuse, each with"
                         " its error.",
                         "type": "object",
-                        "additionalProperties": {
-                            "$ref": "#/definitions/errno_by_case",
-                            "description": "Which error.",
-                        },
+                        "additionalProperties": of("errno_by_case", "Which error."),
                     },
                 },
             }

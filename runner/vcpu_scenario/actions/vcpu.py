@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, Unwritable
+from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, Unwritable, number, of
 from vcpu_scenario.case import InitVcpu, RunVcpu, SetIrqLine, SetMpState, SetVcpuEvents
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.features import FEATURES
@@ -197,15 +197,10 @@ KINDS: Final = (
                         "type": "array",
                         "items": _FEATURE,
                     },
-                    "target": {
-                        "$ref": "#/definitions/number",
-                        "description": "target. Default: that of KVM_ARM_PREFERRED_TARGET.",
-                    },
-                    "bits": {
-                        "$ref": "#/definitions/number",
-                        "description": "Further bits of features[]: bit 32 is the first of"
-                        " features[1].",
-                    },
+                    "target": number("target. Default: that of KVM_ARM_PREFERRED_TARGET."),
+                    "bits": number(
+                        "Further bits of features[]: bit 32 is the first of features[1]."
+                    ),
                 },
             }
         },
@@ -217,10 +212,7 @@ KINDS: Final = (
     Kind(
         SetIrqLine,
         schema={
-            key: {
-                "$ref": "#/definitions/interrupt",
-                "description": f"KVM_IRQ_LINE with level {level}.",
-            }
+            key: of("interrupt", f"KVM_IRQ_LINE with level {level}.")
             for key, level in _LEVELS.items()
         },
         read=_read_line,
@@ -237,18 +229,9 @@ KINDS: Final = (
                 "additionalProperties": False,
                 "minProperties": 1,
                 "properties": {
-                    "ext_dabt_pending": {
-                        "$ref": "#/definitions/flag",
-                        "description": "exception.ext_dabt_pending.",
-                    },
-                    "serror_pending": {
-                        "$ref": "#/definitions/flag",
-                        "description": "exception.serror_pending.",
-                    },
-                    "serror_esr": {
-                        "$ref": "#/definitions/number",
-                        "description": "exception.serror_esr, with serror_has_esr.",
-                    },
+                    "ext_dabt_pending": of("flag", "exception.ext_dabt_pending."),
+                    "serror_pending": of("flag", "exception.serror_pending."),
+                    "serror_esr": number("exception.serror_esr, with serror_has_esr."),
                 },
             }
         },
@@ -274,11 +257,10 @@ KINDS: Final = (
     Kind(
         RunVcpu,
         schema={
-            "run_vcpu": {
-                "$ref": "#/definitions/number",
-                "description": "The next KVM_RUN is of this vCPU, by its number from 0, and so is "
-                "what is done after this action.",
-            }
+            "run_vcpu": number(
+                "The next KVM_RUN is of this vCPU, by its number from 0, and so is "
+                "what is done after this action."
+            )
         },
         read=_read_turn,
         write=lambda action: {"run_vcpu": action.vcpu},

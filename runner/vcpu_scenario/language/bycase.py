@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import is_
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
+from vcpu_scenario.actions import KINDS
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
 
 CONDITIONS: Final = ("kernels", "vmm", "host", "when")
@@ -21,10 +22,33 @@ BOUNDS: Final = frozenset(("least", "most"))
 Left: TypeAlias = Callable[[Node], Node | None]
 """What is left of a part; None where nothing is."""
 
-_EXPECTED_OF: Final = {"restore": "refused", "reg_writable_masks": "masks"}
-"""Of an action: the part that has what is expected of each register."""
-_VALUED: Final = frozenset(("check_extension", "ioctl", "get_vgic_attr", "get_vcpu_attr"))
-"""Actions of which ``value`` is what is expected."""
+_EVERY: Final = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Of what stands at a key: whether it may depend on the case, and which of its parts may, by
+    their keys, or all of them."""
+
+    itself: bool
+    parts: Mapping[str, _Place]
+
+
+def _place(schema: Mapping[str, Any]) -> _Place:
+    properties = dict(schema.get("properties", {}))
+    if isinstance(every := schema.get("additionalProperties"), Mapping):
+        properties[_EVERY] = every
+    return _Place(schema.get("$ref", "").endswith("_by_case"), _places(properties))
+
+
+def _places(properties: Mapping[str, Mapping[str, Any]]) -> Mapping[str, _Place]:
+    """Those of them of which something may depend on the case."""
+    found = {key: _place(schema) for key, schema in properties.items()}
+    return {key: place for key, place in found.items() if place.itself or place.parts}
+
+
+_OF_ACTION: Final = _places({key: schema for kind in KINDS for key, schema in kind.schema.items()})
+"""By the keys of actions."""
 
 
 class Visitor(Protocol):
@@ -99,18 +123,20 @@ class _Rewriting:
         """An action, with the error that it gives in this case, if it gives one."""
         if not isinstance(item, Map):
             return item
-        return _each(item, self.of_action)
+        return self.parts(item, _OF_ACTION)
 
-    def of_action(self, key: str, node: Node) -> Node | None:
-        if key in ("errno", "preferred_target"):
-            return self.value(node)
-        if key in ("get", "get_vcpu_events"):
-            return self.values(node)
-        if key in _VALUED and isinstance(node, Map):
-            return _each(node, lambda name, of: self.value(of) if name == "value" else of)
-        if (part := _EXPECTED_OF.get(key)) is not None and isinstance(node, Map):
-            return _each(node, lambda name, of: self.values(of) if name == part else of)
-        return node
+    def parts(self, node: Map, places: Mapping[str, _Place]) -> Map:
+        every = places.get(_EVERY)
+
+        def left(key: str, part: Node) -> Node | None:
+            place = places.get(key, every)
+            if place is None:
+                return part
+            if place.itself:
+                return self.value(part)
+            return self.parts(part, place.parts) if isinstance(part, Map) else part
+
+        return _each(node, left)
 
     def bytes(self, item: Node) -> Node | None:
         """Bytes that are expected; nothing where there are none in this case."""

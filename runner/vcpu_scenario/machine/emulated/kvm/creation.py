@@ -10,7 +10,8 @@ from typing import Final
 
 from vcpu_scenario.ioctls.vm import EnableCap, SetCounterOffset
 from vcpu_scenario.kernels.behaviour import Behaviour
-from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm import abi, capabilities
+from vcpu_scenario.kvm.capabilities import NUMBERS
 from vcpu_scenario.machine.emulated.cpu.timers import HOST_AHEAD
 from vcpu_scenario.machine.emulated.kvm.timerregs import physical_moved
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
@@ -21,7 +22,7 @@ _IPA_BITS: Final = 0xFF
 _LEAST_BITS: Final = 32
 _MOST_VCPUS: Final = 512
 VGIC_V2_MAX_CPUS: Final = 8
-_OF_NO_EXIT: Final = {182: "KVM_CAP_HALT_POLL", 228: "KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE"}
+_OF_NO_EXIT: Final = (NUMBERS["halt_poll"], NUMBERS["arm_eager_split_chunk_size"])
 """Which kernels have and no rule is known of."""
 _MANUAL_PROTECT: Final = 1
 _INITIALLY_SET: Final = 2
@@ -80,12 +81,12 @@ def number_of_cap(name: str) -> int:
     return found
 
 
-def check_cap(asked: EnableCap, capabilities: frozenset[str]) -> str:
+def check_cap(asked: EnableCap, had: frozenset[str]) -> str:
     """The name of the capability that is asked for and that the kernel has."""
     what = f"KVM_ENABLE_CAP {asked.cap}"
-    name = {number_of_cap(name): name for name in capabilities}.get(asked.cap)
+    name = {number_of_cap(name): name for name in had}.get(asked.cap)
     if asked.cap in _OF_NO_EXIT:
-        raise NotModelled(f"KVM_ENABLE_CAP of {_OF_NO_EXIT[asked.cap]}")
+        raise NotModelled(f"KVM_ENABLE_CAP of {capabilities.said(asked.cap)}")
     if name in (None, "arm_writable_imp_id_regs") or asked.flags:  # there are vCPUs already
         raise KvmError(EINVAL, what)
     if name == "manual_dirty_log_protect2" and asked.arg != _MANUAL_PROTECT:

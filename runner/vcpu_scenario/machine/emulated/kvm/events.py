@@ -20,13 +20,10 @@ _ISS: Final = 0x1FF_FFFF
 
 
 def set_vcpu_events(vcpu: Vcpu, events: abi.kvm_vcpu_events) -> None:
-    """Raises EINVAL where the kernel has no such ioctl or no external aborts, and for a syndrome
-    on a CPU that lacks the RAS extension, or one that is more than ESR_ELx.ISS."""
+    """Raises EINVAL where the kernel has no external aborts, and for a syndrome on a CPU that lacks
+    the RAS extension, or one that is more than ESR_ELx.ISS."""
     behaviour = vcpu.behaviour
-    if not behaviour.vcpu_events:
-        raise KvmError(EINVAL, "KVM_SET_VCPU_EVENTS")
-    if vcpu.features is None and behaviour.vcpu_events_need_init:
-        raise KvmError(ENOEXEC, "KVM_SET_VCPU_EVENTS")
+    check_there(vcpu, "KVM_SET_VCPU_EVENTS")
     syndrome = events.serror_esr if events.serror_has_esr else None
     if events.serror_pending and syndrome is not None and not _may_be(vcpu, syndrome):
         raise KvmError(EINVAL, "KVM_SET_VCPU_EVENTS")
@@ -43,6 +40,15 @@ def set_vcpu_events(vcpu: Vcpu, events: abi.kvm_vcpu_events) -> None:
         _commit(vcpu)
     else:
         pend_serror(vcpu, syndrome)
+
+
+def check_there(vcpu: Vcpu, ioctl: str) -> None:
+    """Raises EINVAL where the kernel has no such ioctl, ENOEXEC where it wants
+    ``KVM_ARM_VCPU_INIT`` first."""
+    if not vcpu.behaviour.vcpu_events:
+        raise KvmError(EINVAL, ioctl)
+    if vcpu.features is None and vcpu.behaviour.vcpu_events_need_init:
+        raise KvmError(ENOEXEC, ioctl)
 
 
 def _may_be(vcpu: Vcpu, syndrome: int) -> bool:

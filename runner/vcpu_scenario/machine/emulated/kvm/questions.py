@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from errno import EINVAL, ENODEV, ENOEXEC, ENXIO
+from errno import EINVAL, ENODEV, ENXIO
 from typing import Final
 
 from vcpu_scenario.ioctls.attributes import DeviceAttr
@@ -13,7 +13,7 @@ from vcpu_scenario.kernels.table import Kernel
 from vcpu_scenario.kvm import capabilities, plainioctls, vgicattrs
 from vcpu_scenario.machine.emulated.kvm.creation import VGIC_V2_MAX_CPUS
 from vcpu_scenario.machine.emulated.kvm.devices import Devices
-from vcpu_scenario.machine.emulated.kvm.events import get_vcpu_events
+from vcpu_scenario.machine.emulated.kvm.events import check_there, get_vcpu_events
 from vcpu_scenario.machine.emulated.kvm.reset import preferred_target
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.errors import KvmError, NotModelled
@@ -58,11 +58,9 @@ def _extension(vcpu: Vcpu, kernel: Kernel, asked: Ask) -> int:
 
 
 def _events(vcpu: Vcpu, kernel: Kernel, asked: Ask) -> int:
-    if vcpu.features is None and vcpu.behaviour.vcpu_events_need_init:
-        raise KvmError(ENOEXEC, asked.request)
+    check_there(vcpu, asked.request)
     events = get_vcpu_events(vcpu)
-    if events is None:
-        raise KvmError(EINVAL, asked.request)
+    assert events is not None
     return int.from_bytes(bytes(events), "little")
 
 
