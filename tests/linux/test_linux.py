@@ -33,7 +33,7 @@ devices:
   gic: {{handled_by: kernel, model: vgic-v3, distributor: 0x08000000, redistributor: 0x080a0000}}
   uart: {{handled_by: userspace, model: pl011, at: 0x09000000, console: true}}
 debug: {{hardware_breakpoints: [{breakpoints}]}}
-kernels: ["5.10", "6.12", "7.2"]
+kernels: ["5.10", "6.12"]
 {vcpus}
 expect:
 {expect}
@@ -226,12 +226,11 @@ def test_without_a_command_line_the_device_tree_has_none(tmp_path: Path) -> None
     ("guest", "host"),
     [
         ("6.12", "5.10"),
-        ("6.12", "6.12"),
-        ("6.12", "7.2"),
-        ("5.10", "7.2"),
+        ("5.10", "6.12"),
         ("6.1", "6.12"),
+        ("6.12", "6.12"),
         ("6.17", "6.12"),
-        ("7.2", "5.10"),
+        ("7.2", "6.12"),
     ],
 )
 def test_debian_boots_to_a_userspace_that_prints_and_powers_off(
@@ -275,7 +274,7 @@ def test_a_step_over_a_store_to_the_gic_is_lost_on_old_kernels_alone(tmp_path: P
       - debug:
           hardware_breakpoint: gic_cpu_config+0x44
           then: [debug: {single_step: true}]
-      - debug: {step: gic_cpu_config+0x48, kernels: ">=6.12"}
+      - debug: {step: gic_cpu_config+0x48, kernels: "6.12"}
       - debug: {step: gic_cpu_config+0x4c}
 """
     found = fetched(
@@ -284,4 +283,4 @@ def test_a_step_over_a_store_to_the_gic_is_lost_on_old_kernels_alone(tmp_path: P
         breakpoints="gic_cpu_config",
         cmdline="earlycon=pl011,0x09000000 nokaslr",
     )
-    assert [execute(case, create).verdict for case in found] == ["pass"] * 3
+    assert [execute(case, create).verdict for case in found] == ["pass", "pass"]
