@@ -194,6 +194,8 @@ class _Run:
             while ended is None:
                 ended = self._to_the_next_exit()
         except ENDS as error:
+            if not self.exits and isinstance(error, KvmError) and error.errno == errno.EIO:
+                raise  # KVM_VM_DEAD by its first KVM_RUN, which refuses what it was set up with
             ended, self.refused = ending_of(error)
         return ended
 
