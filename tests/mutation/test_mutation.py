@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.mutation.claims import claims
 from tests.mutation.conditions import conditions
 from tests.mutation.faults import faults
 from tests.mutation.search import clauses, patterns
@@ -36,3 +37,10 @@ def test_one_fault_draws_one_kind_of_error() -> None:
     tally = faults(seed=0, count=300)
     assert tally.wrong == []
     assert tally.false > 200
+
+
+@pytest.mark.slow
+def test_nothing_that_a_scenario_claims_can_be_changed_and_pass() -> None:
+    tally = claims(seed=0, count=40)
+    assert tally.wrong == []
+    assert tally.false > 60

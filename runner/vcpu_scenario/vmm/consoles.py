@@ -22,6 +22,8 @@ class Consoles:
         self._places: Final = [
             (device.base, device.base + device.size) for device in case.devices if device.console
         ]
+        self.answered = False
+        """Whether any access was."""
         self.left = case.limits.instructions // CONSOLE_COST if self._places else 0
 
     def answer(self, run: abi.kvm_run) -> bool:
@@ -32,6 +34,7 @@ class Consoles:
         ):
             return False
         self.left -= 1
+        self.answered = True
         if mmio.is_write:
             self._bus.write(mmio.phys_addr, mmio.len, bytes(mmio.data))
         else:

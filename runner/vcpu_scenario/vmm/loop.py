@@ -194,6 +194,9 @@ class _Run:
             while ended is None:
                 ended = self._to_the_next_exit()
         except ENDS as error:
+            began = self.exits or self.consoles.answered
+            if isinstance(error, KvmError) and not began:
+                raise  # no vCPU to run, or a VM that its first KVM_RUN found dead: not set up
             ended, self.refused = ending_of(error)
         return ended
 
