@@ -96,7 +96,7 @@ class Stub:
         left_running = self.cut or (self.detached and self.dialect.tells_again)
         again = left_running and self.dialect.strict and not self.target.session.over
         self.detached = self.cut = False
-        self.multiprocess = again or knew
+        self.multiprocess = knew or (again and not self.dialect.qemu)
         return self._send(self.stop_reply(Stopped(Why.INTERRUPT, SIGINT))) if again else _EMPTY
 
     def without_acks(self) -> None:
