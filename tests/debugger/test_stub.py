@@ -238,3 +238,8 @@ def test_a_guest_that_switches_itself_off_is_over() -> None:
     assert say(to, f"M{AT:x},c:{off}", "c")[1].endswith("$W00")
     assert to.closing
     assert to.ended
+
+
+def test_a_first_packet_that_was_sent_again_is_answered_once() -> None:
+    answer = stub().receive(framed(b"qSupported:swbreak+") * 3 + framed(b"qC"))
+    assert (answer.count(b"PacketSize"), answer.count(b"QC")) == (1, 1)

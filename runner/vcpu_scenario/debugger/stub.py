@@ -96,7 +96,7 @@ class Stub:
         left_running = self.cut or (self.detached and self.dialect.tells_again)
         again = left_running and self.dialect.strict and not self.target.session.over
         self.detached = self.cut = False
-        self.multiprocess = again or knew
+        self.multiprocess = knew or (again and not self.dialect.qemu)
         return self._send(self.stop_reply(Stopped(Why.INTERRUPT, SIGINT))) if again else _EMPTY
 
     def without_acks(self) -> None:
@@ -114,6 +114,8 @@ class Stub:
         while self._events and self.resume is None and not self.closing:
             event = self._events.popleft()
             if isinstance(event, Packet):
+                if self._comes_again(event):
+                    continue
                 if self._acks:
                     yield b"+"
                 reply = self.answer(event.data)
@@ -125,6 +127,12 @@ class Stub:
                 yield b"-"
             elif event is Sign.NACK:
                 yield self._sent
+
+    def _comes_again(self, packet: Packet) -> bool:
+        """Whether gdb sent its first packet again, before it had an answer: it waits two seconds,
+        and whoever serves the standard streams may not have started by then."""
+        again = self._events and self._events[0] == packet
+        return bool(again) and packet.data.startswith(b"qSupported")
 
     def answer(self, packet: bytes) -> bytes | None:
         """What a packet is answered with, before it is framed."""
