@@ -18,7 +18,7 @@ from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.subject import Subject, subjects
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.language import load
-from vcpu_scenario.machine.real.lab import Ended, Lab, LabError, Program
+from vcpu_scenario.machine.real.lab import Ended, Lab, LabError, Program, gic_for
 
 from .conftest import COMPILER, ROOT, SHIPPED, compiled, shipped
 from .kernelsource import built
@@ -91,8 +91,7 @@ def _run(kernel: str, made: Sequence[tuple[Subject, Program]], tests: Sequence[P
     became: Counter[str] = Counter()
     with Lab(kernel) as lab:
         for subject, program in made:
-            gic = subject.combination.case.gic
-            ended = lab.execute(program, gic.version if gic is not None else 3)
+            ended = lab.execute(program, gic_for(subject.combination.case))
             words = _WORDS.get(ended.status, "failed") if isinstance(ended, Ended) else "lost"
             became[words] += 1
             if words in ("failed", "lost"):

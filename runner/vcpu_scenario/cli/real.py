@@ -107,6 +107,8 @@ class Programs(StrEnum):
     snapshots = "snapshots"
     pair = "pair"
     vm = "vm"
+    asks = "asks"
+    its = "its"
 
 
 @subcommand(reads_files=False)
@@ -125,8 +127,8 @@ def fuzz(
         Programs,
         option(
             "--profile",
-            "What programs are about: everything, less, the vGIC, snapshots, two vCPUs, or the VM:"
-            " its PMU, timers and slots.",
+            "What programs are about: everything, less, the vGIC, snapshots, two vCPUs, the VM:"
+            " its PMU, timers and slots, what a VMM asks of it as well, or an ITS.",
         ),
     ] = Programs.wide,
     known: Annotated[

@@ -47,8 +47,6 @@ def program(subject: Subject, *, style: Style = C, words: bool = False) -> str:
     """
     if subject.vmm not in VMMS:
         raise Unexportable(f"the VMM {subject.vmm}, of which there is none in C")
-    if subject.combination.case.several:
-        raise Unexportable("several vCPUs")
     case = subject.combination.case
     code = guest.code_of(subject)
     names = Names(case, code, subject.combination.symbols, debugger=subject.vmm in _WITH_DEBUGGER)
@@ -116,12 +114,13 @@ _HANDLE_EXIT_FOR_DEBUGGER: Final = [
 ]
 
 
-def _enter(style: Style, *, debugger: bool) -> list[str]:
+def _enter(style: Style, *, debugger: bool, signals: bool) -> list[str]:
     once = [
         "setitimer(ITIMER_REAL, &limit, NULL);",
         style.enter,
         "setitimer(ITIMER_REAL, &off, NULL);",
         "run->immediate_exit = 0;",
+        *(["take_signal();"] if signals else []),
     ]
     if not debugger:
         return once
@@ -173,7 +172,7 @@ def _run_vcpu(case: Case, used: set[str], style: Style, *, debugger: bool) -> li
                 "}",
                 *again,
                 *(["resume();"] if debugger else []),
-                *_enter(style, debugger=debugger),
+                *_enter(style, debugger=debugger, signals="pend_signal" in used),
                 "exit_pc = get_reg(REG_PC);",
                 "nr_exits++;",
                 *hooks,
@@ -187,7 +186,7 @@ def _main(subject: Subject, style: Style) -> list[str]:
     branches = subject.branches
     body = [*style.begin]
     if not (subject.condition or any(branch.condition for branch in branches)):
-        return [*function("int main(void)", [*body, *_run(branches[0]), "pass();"]), ""]
+        return [*function("int main(void)", [*body, *_run(subject, branches[0]), "pass();"]), ""]
     if subject.condition:
         terms = subject.condition.split(" || ")
         body += [*joined(terms, "if (!(", "))", "||"), _NOTHING]
@@ -207,7 +206,9 @@ def _main(subject: Subject, style: Style) -> list[str]:
         body += ["", nothing, _NOTHING]
     body += ["", "set_up();"]
     if refusing:
-        body += ["if (expected_refusal)", f"\t{_NOT_REFUSED}"]
+        refused = _refused_at_last(subject)
+        brace, end = (" {", ["}"]) if len(refused) > 1 else ("", [])
+        body += [f"if (expected_refusal){brace}", *(f"\t{line}" for line in refused), *end]
     local = ["uint64_t kernel = running_kernel();", "void (*test)(void) = NULL;", ""]
     return [*function("int main(void)", [*local, *body, "test();", "pass();"]), ""]
 
@@ -216,14 +217,17 @@ _NOTHING: Final = '\tskip("nothing is expected of this kernel");'
 _NOT_REFUSED: Final = 'fail("KVM did not refuse: %s was expected", strerror(expected_refusal));'
 
 
-def _run(branch: Branch) -> list[str]:
+def _run(subject: Subject, branch: Branch) -> list[str]:
     if refusal := course.refusal_of(branch):
-        return [
-            f"expected_refusal = {refusal};",
-            "set_up();",
-            _NOT_REFUSED,
-        ]
+        return [f"expected_refusal = {refusal};", "set_up();", *_refused_at_last(subject)]
     return ["set_up();", f"{course.name_of(branch)}();"]
+
+
+def _refused_at_last(subject: Subject) -> list[str]:
+    """What is left once the set-up is done: of several vCPUs one may have been made so that not
+    even its registers can be read once it has run."""
+    several = subject.combination.case.several
+    return [*(["run_vcpu();"] if several else []), _NOT_REFUSED]
 
 
 def _file(subject: Subject, names: Names, body: Sequence[str], style: Style, *, words: bool) -> str:

@@ -46,11 +46,12 @@ _FIELDS: Final[Mapping[str, str]] = {
     "iss": "run->arm_nisv.esr_iss",
     "ipa": "run->arm_nisv.fault_ipa",
     "nr": "run->hypercall.nr",
+    "vcpu": "vcpu_nr",
 }
 _OF_HYPERCALL: Final = {"flags": "run->hypercall.longmode"}
 """Before 6.4 the headers have no other name for the bits."""
 _ADDRESSES: Final = frozenset({"pc", "far", "addr", "ipa"})
-_IN_DECIMAL: Final = frozenset({"len", "is_write", "ndata"})
+_IN_DECIMAL: Final = frozenset({"len", "is_write", "ndata", "vcpu"})
 
 
 def conditions(expected: ExpectedExit, names: Names) -> list[str]:
@@ -68,6 +69,9 @@ def conditions(expected: ExpectedExit, names: Names) -> list[str]:
 
 def register(check: RegisterCheck, names: Names) -> str:
     """That a register has a value."""
+    if names.width(check.reg) > 8:
+        high, low = divmod(check.value, 1 << 64)
+        return f"is_wide_reg({names.register(check.reg)}, {high:#x}, {low:#x})"
     value = names.address(check.value) if check.reg == "pc" else f"{check.value:#x}"
     return f"same(get_reg({names.register(check.reg)}), {value})"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vcpu_scenario.case import Case
-from vcpu_scenario.expectation import Final, OutputCheck, RingCheck
+from vcpu_scenario.expectation import Final, OutputCheck, RegListCheck, RingCheck
 from vcpu_scenario.export.conditions import register
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
@@ -29,7 +29,7 @@ def at_the_end(final: Final, case: Case, names: Names) -> Iterator[str]:
     if final.output_parts:
         raise Unexportable("final.output_has")
     if final.reg_list is not None:
-        raise Unexportable("final.reg_list")
+        yield from _reg_list(final.reg_list, names)
 
 
 def _expect(condition: str) -> str:
@@ -41,6 +41,13 @@ def _ring(ring: RingCheck, names: Names) -> Iterator[str]:
     for number, (addr, length, data) in enumerate(ring.entries):
         entry = f"ring_entry_is({number}, {names.address(addr)}, {length}, {byte_string(data)}"
         yield _expect(f"{entry}, {len(data)})")
+
+
+def _reg_list(check: RegListCheck, names: Names) -> Iterator[str]:
+    for one in check.registers:
+        yield _expect(f"listed({names.register(one.reg)}, {'true' if one.listed else 'false'})")
+    if check.count is not None:
+        yield _expect(f"same(reg_list()->n, {check.count})")
 
 
 def _output(check: OutputCheck, case: Case) -> Iterator[str]:

@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from vcpu_scenario.case import Case, Load
-from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import identifier
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.errnos import ERRNOS
-from vcpu_scenario.kvm.registers import ALIASES, OTHER_REGISTERS, SYSTEM_REGISTERS, size_of
+from vcpu_scenario.kvm.registers import (
+    ALIASES,
+    OTHER_REGISTERS,
+    SYSTEM_REGISTERS,
+    id_of,
+    size_of,
+)
 from vcpu_scenario.vmm.setup import features_of
 
 _CORE: Final = {
@@ -26,6 +31,7 @@ _CORE: Final = {
     "spsr_und": "CORE_REG(spsr[KVM_SPSR_UND])",
     "spsr_irq": "CORE_REG(spsr[KVM_SPSR_IRQ])",
     "spsr_fiq": "CORE_REG(spsr[KVM_SPSR_FIQ])",
+    **{f"v{n}": f"REG_V({n})" for n in range(32)},
     "fpsr": "FP_REG_32(fpsr)",
     "fpcr": "FP_REG_32(fpcr)",
     "cntv_ctl_el0": "KVM_REG_ARM_TIMER_CTL",
@@ -55,6 +61,8 @@ class Names:
         self.code = code
         self.debugger = debugger
         self.features = features_of(case)
+        self.power_off = case.vcpus > 1
+        """Whether some vCPUs have another feature than the first."""
         self.labels = {
             name: addr for name, addr in symbols.items() if 0 <= addr - code.addr <= len(code.data)
         }
@@ -69,7 +77,7 @@ class Names:
             if each.size < 1 << 48
         ]
         if (gic := case.gic) is not None:
-            self._regions += _frames(gic.version, gic.dist, gic.redist, gic.cpu)
+            self._regions += _frames(gic.version, gic.dist, gic.redist, gic.cpu, case.vcpus)
 
     def address(self, addr: int) -> str:
         """``PC(label)``, ``PC(label) + 4``, ``UART_BASE + 0x18``, or the number."""
@@ -106,6 +114,8 @@ class Names:
         name = ALIASES.get(name, name)
         if core := _CORE.get(name):
             return core
+        if name[:2] in ("0x", "0X"):
+            return f"{int(name, 16):#x}"
         if (other := OTHER_REGISTERS.get(name)) is not None:
             return self._other(name, other)
         encoding = SYSTEM_REGISTERS.get(name)
@@ -118,16 +128,21 @@ class Names:
         self.definitions[macro] = f"ARM64_SYS_REG({', '.join(map(str, encoding))})"
         return macro
 
+    def width(self, name: str) -> int:
+        """Bytes of the register: 4, 8 or 16, or more where there is none such."""
+        return size_of(id_of(name))
+
     def _other(self, name: str, reg: int) -> str:
-        if size_of(reg) != 8:
-            raise Unexportable(f"{name}: a register of {8 * size_of(reg)} bits")
         self.definitions[macro := f"REG_{name.upper()}"] = f"{reg:#x}"
         return macro
 
 
-def _frames(version: int, dist: int, redist: int, cpu: int) -> list[tuple[int, int, str, int]]:
+def _frames(
+    version: int, dist: int, redist: int, cpu: int, vcpus: int
+) -> list[tuple[int, int, str, int]]:
     if version == 3:
-        return [(dist, 0x10000, "GICD_BASE", dist), (redist, 0x20000, "GICR_BASE", redist)]
+        redists = redist, 0x20000 * vcpus, "GICR_BASE", redist
+        return [(dist, 0x10000, "GICD_BASE", dist), redists]
     return [(dist, 0x1000, "GICD_BASE", dist), (cpu, 0x2000, "GICC_BASE", cpu)]
 
 

@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from vcpu_scenario.case import Action, AddMemslot, Attempt, Case, Gic
-from vcpu_scenario.export import actions
+from vcpu_scenario.case import (
+    Action,
+    AddMemslot,
+    Attempt,
+    Case,
+    Gic,
+    RunVcpu,
+    SetGuestDebug,
+    WriteMemory,
+)
+from vcpu_scenario.export import actions, vcpu
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import function
 from vcpu_scenario.export.vgic import OF_IRQFDS, is_of_vgic
-from vcpu_scenario.ioctls.memory import SetMemoryRegion
-from vcpu_scenario.kvm.features import PMU_V3
+from vcpu_scenario.ioctls.doorbells import AddIoeventfd
+from vcpu_scenario.ioctls.memory import DiscardMemory, SetMemoryRegion
+from vcpu_scenario.ioctls.vm import CreateVcpu
+from vcpu_scenario.kvm.features import PMU_V3, POWER_OFF
 
 _CAPS: Final = {
     "arm_nisv_to_user": "KVM_CAP_ARM_NISV_TO_USER",
@@ -25,13 +36,19 @@ _MOST_DATA: Final = 1 << 16
 def definitions(case: Case, names: Names, every: Iterable[Action]) -> list[str]:
     """The functions, and ``set_up`` that calls them; ``every`` are the actions of all courses.
     Raises :class:`Unexportable`."""
-    if case.setup:
-        raise Unexportable("setup: what is done to a VM before it is set up")
+    _refuse(case, _asked(every))
+    create_vcpu, init = "create_vcpu", "init_vcpu"
+    debug = [] if case.debug is None else [SetGuestDebug(case.debug)]
     steps = [
+        # Some capabilities can only be enabled before there is a vCPU, and some ioctls ask for one.
+        (create_vcpu if case.setup else "", []),
+        ("ask_first", actions.statements(case.setup, names)),
         ("add_memory", [actions.memslot(slot) for slot in case.slots]),
         ("load_guest", list(_loads(case, names))),
         ("enable_capabilities", list(_caps(case))),
-        ("init", []),
+        ("" if case.setup else create_vcpu, []),
+        (init, []),
+        ("add_vcpus", list(_vcpus(case, names))),
         ("add_vgic", list(_vgic(case.gic, every)) if case.gic is not None else []),
         ("add_ioeventfds", list(_ioeventfds(case, names))),
         (
@@ -41,25 +58,47 @@ def definitions(case: Case, names: Names, every: Iterable[Action]) -> list[str]:
                 for zone in case.coalesced
             ],
         ),
-        ("set_registers", [actions.register(name, value, names) for name, value in case.regs]),
-        (
-            "set_debug",
-            list(actions.guest_debug(case.debug, names)) if case.debug is not None else [],
-        ),
+        ("set_registers", [vcpu.register(name, value, names) for name, value in case.regs]),
+        ("set_debug", actions.statements(debug, names)),
         ("begin", actions.statements(case.before, names)),
     ]
     out: list[str] = []
-    calls = ["create_vm();", "create_vcpu();"]
-    features = actions.features(names.features)
+    calls = ["create_vm();"]
     for name, body in steps:
-        if name == "init":
+        if name == create_vcpu:
+            calls.append("create_vcpu();")
+        elif name == init:
             if PMU_V3 in names.features:
                 calls.append("need_pmu();")
-            calls.append(f"init_vcpu({features});")
+            calls.append(f"init_vcpu({vcpu.features(names.features)});")
         elif body:
             out += [*function(f"static void {name}(void)", body), ""]
             calls.append(f"{name}();")
     return [*out, *function("static void set_up(void)", ["catch_alarms();", *calls]), ""]
+
+
+def _refuse(case: Case, asked: Iterable[Action]) -> None:
+    if case.quantum is not None:
+        raise Unexportable("quantum: which vCPU is the first to do something is a matter of time")
+    watched = {one.slot for one in asked if isinstance(one, DiscardMemory) and one.userfaultfd}
+    if len(watched) > 1:
+        raise Unexportable("userfaults of several slots")
+    if watched and any(isinstance(one, WriteMemory) for one in asked):
+        raise Unexportable("userfaults beside what the VMM writes, which would be counted")
+
+
+def _vcpus(case: Case, names: Names) -> Iterator[str]:
+    """All but the first, which are off until the guest switches them on."""
+    if case.vcpus < 2:
+        return
+    yield "int nr;"
+    yield ""
+    yield f"for (nr = 1; nr < {case.vcpus}; nr++) {{"
+    yield "\tadd_vcpu(nr);"
+    yield "\tturn_to(nr);"
+    yield f"\tinit_vcpu({vcpu.features((*names.features, POWER_OFF))});"
+    yield "}"
+    yield "turn_to(0);"
 
 
 def counts(case: Case, every: Iterable[Action]) -> list[str]:
@@ -67,8 +106,10 @@ def counts(case: Case, every: Iterable[Action]) -> list[str]:
     asked = _asked(every)
     slots = len(case.slots) + _added(asked, len(case.slots))
     lines = [f"#define NR_MEMSLOTS\t{slots}"]
-    if case.ioeventfds:
-        lines.append(f"#define NR_EVENTFDS\t{len(case.ioeventfds)}")
+    if doorbells := len(case.ioeventfds) + sum(isinstance(one, AddIoeventfd) for one in asked):
+        lines.append(f"#define NR_IOEVENTFDS\t{doorbells}")
+    if case.several or any(isinstance(one, RunVcpu) for one in asked):
+        lines.append(f"#define NR_VCPUS\t{_highest_vcpu(case, every) + 1}")
     if gsis := {one.gsi for one in asked if isinstance(one, OF_IRQFDS)}:
         lines.append(f"#define NR_IRQFDS\t{len(gsis)}")
     return lines
@@ -77,6 +118,11 @@ def counts(case: Case, every: Iterable[Action]) -> list[str]:
 def _asked(every: Iterable[Action]) -> list[Action]:
     """The actions, also those that are to be refused."""
     return [one.action if isinstance(one, Attempt) else one for one in every]
+
+
+def _highest_vcpu(case: Case, every: Iterable[Action]) -> int:
+    """The highest number of a vCPU that there is; one that is to be refused is none."""
+    return max((case.vcpus - 1, *(one.vcpu for one in every if isinstance(one, CreateVcpu))))
 
 
 def _added(asked: list[Action], first: int) -> int:
@@ -133,6 +179,4 @@ def _vgic(gic: Gic, every: Iterable[Action]) -> Iterator[str]:
 
 def _ioeventfds(case: Case, names: Names) -> Iterator[str]:
     for each in case.ioeventfds:
-        flag = "0" if each.match is None else "KVM_IOEVENTFD_FLAG_DATAMATCH"
-        place = names.address(each.addr)
-        yield f"add_ioeventfd({place}, {each.len}, {flag}, {each.match or 0:#x});"
+        yield f"add_ioeventfd({vcpu.doorbell(each.addr, each.len, each.match, names)});"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from vcpu_scenario.case import Action, Attempt, SetRegister
-from vcpu_scenario.export import attributes, vgic
+from vcpu_scenario.case import Action, Attempt
+from vcpu_scenario.export import attributes, questions, vcpu, vgic
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.ioctls.attributes import GetDeviceAttr, HasDeviceAttr, SetDeviceAttr
@@ -27,6 +27,8 @@ from vcpu_scenario.ioctls.memory import (
     SetMemoryRegion,
 )
 from vcpu_scenario.ioctls.vm import (
+    Ask,
+    GetRegister,
     GetRegWritableMasks,
     SetCounterOffset,
     SetSmcccFilter,
@@ -62,9 +64,8 @@ def _mapping(action: SetHostMapping, names: Names) -> str:
 
 
 def _discard(action: DiscardMemory, names: Names) -> str:
-    if action.userfaultfd:
-        raise Unexportable("discard_memory with a userfaultfd, which takes a thread")
-    return f"discard_memory({action.slot})"
+    way = "discard_with_userfaultfd" if action.userfaultfd else "discard_memory"
+    return f"{way}({action.slot})"
 
 
 def _pages(pages: tuple[int, ...]) -> str:
@@ -92,9 +93,8 @@ def _masks(masks: tuple[tuple[str, int], ...]) -> Iterator[str]:
 
 
 def _doorbell(action: RemoveIoeventfd, names: Names) -> str:
-    flags = "0" if action.match is None else "KVM_IOEVENTFD_FLAG_DATAMATCH"
-    where = f"{names.address(action.addr)}, {action.len}"
-    return f"remove_ioeventfd({where}, {flags}, {action.match or 0:#x})"
+    where = vcpu.doorbell(action.addr, action.len, action.match, names)
+    return f"remove_ioeventfd({where})"
 
 
 _CALLS: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = {
@@ -137,26 +137,32 @@ _CALLS: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = 
     SetGsiRouting: ("KVM_SET_GSI_ROUTING", vgic.route),
     Irqfd: ("KVM_IRQFD", vgic.irqfd),
     RemoveIrqfd: ("KVM_IRQFD", lambda action, names: f"remove_irqfd({action.gsi})"),
+    **questions.CALLS,
 }
 """What a failure calls it, and the expression."""
 
 
-_TRIED: Final[Mapping[type[Action], tuple[str, Callable[[Any, Names], str]]]] = {
-    **_CALLS,
-    SetRegister: (
-        "KVM_SET_ONE_REG",
-        lambda action, names: f"try_set_reg({names.register(action.reg)}, {action.value:#x})",
-    ),
-}
-"""The same, and what otherwise ends the program where it is refused."""
+def _call(action: Action, names: Names) -> tuple[str, str] | None:
+    """What a failure calls it, and the expression; None for what is no ioctl of the VM."""
+    if isinstance(action, Ask):
+        return action.request, questions.ask(action, names)
+    known = _CALLS.get(type(action))
+    return None if known is None else (known[0], known[1](action, names))
 
 
 def _done(action: Action, names: Names) -> Iterator[str]:
-    what, call = _CALLS[type(action)]
-    if isinstance(action, SignalMsi) and action.delivered is not None:
-        yield f"expect_msi({call(action, names)}, {int(action.delivered)});"
+    called = _call(action, names)
+    assert called is not None
+    what, call = called
+    if (wanted := _answer(action)) is not None:
+        yield from _broken(f"expect_answer({call}, {wanted}", f'"{what}"')
         return
-    yield from _broken(f"succeed({call(action, names)}", f'"{what}"')
+    if isinstance(action, GetRegister) and action.value is not None:
+        yield from questions.get_register(action, names)
+        return
+    yield from _broken(f"succeed({call}", f'"{what}"')
+    if isinstance(action, Ask) and (events := questions.expected_events(action)) is not None:
+        yield from f"expect_vcpu_events({events});".split("\n")
     if isinstance(action, GetDirtyLog) and action.pages is not None:
         yield f"expect_dirty({_pages(action.pages)});"
     if isinstance(action, GetRegWritableMasks) and action.masks is not None:
@@ -165,12 +171,21 @@ def _done(action: Action, names: Names) -> Iterator[str]:
         yield f"expect_attr({action.value:#x});"
 
 
+def _answer(action: Action) -> str | None:
+    """What the call is to return, where more is expected than that it succeeds."""
+    if isinstance(action, Ask):
+        return questions.answer(action)
+    if isinstance(action, SignalMsi) and action.delivered is not None:
+        return str(int(action.delivered))
+    return None
+
+
 def _attempted(action: Attempt, names: Names) -> Iterator[str]:
-    known = _TRIED.get(type(action.action))
+    known = _call(action.action, names) or vcpu.tried(action.action, names)
     if known is None:
         raise Unexportable("errno of an action that ends the program where it is refused")
     what, call = known
-    tried = f"must_fail({call(action.action, names)}"
+    tried = f"must_fail({call}"
     yield from _broken(tried, f'{errno_name(action.errno)}, "{what}"')
 
 
@@ -186,6 +201,6 @@ def _broken(start: str, rest: str) -> Iterator[str]:
 
 
 OF: Final[Mapping[type[Action], Callable[[Any, Names], Iterator[str]]]] = {
-    **dict.fromkeys(_CALLS, _done),
+    **dict.fromkeys((*_CALLS, Ask), _done),
     Attempt: _attempted,
 }

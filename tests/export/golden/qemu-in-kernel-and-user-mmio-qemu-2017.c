@@ -210,6 +210,10 @@ static int must(int value, const char *what)
 
 #define must_ioctl(fd, request, arg)	must(ioctl(fd, request, arg), #request)
 
+#define vcpu_call(request, arg)	ioctl(vcpu_fd, request, arg)
+
+#define succeed(value, what)	must(value, what)
+
 static uint64_t get_reg(uint64_t id)
 {
 	uint64_t value = 0;
@@ -361,6 +365,35 @@ static void set_vgic_attr(int vgic, uint32_t group, uint64_t attr, const void *v
 	must_ioctl(vgic, KVM_SET_DEVICE_ATTR, &device_attr);
 }
 
+static int try_set_vcpu_events(const struct kvm_vcpu_events *events)
+{
+	return vcpu_call(KVM_SET_VCPU_EVENTS, events);
+}
+
+static void set_vcpu_events(const struct kvm_vcpu_events *events)
+{
+	succeed(try_set_vcpu_events(events), "KVM_SET_VCPU_EVENTS");
+}
+
+static void set_mmio_data(uint64_t value)
+{
+	memcpy(run->mmio.data, &value, sizeof(value));
+}
+
+/* The first bytes of a write, as a number */
+static uint64_t written_data(uint32_t len)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, run->mmio.data, len < sizeof(value) ? len : sizeof(value));
+	return value;
+}
+
+static void skip_instruction(void)
+{
+	set_reg(REG_PC, get_reg(REG_PC) + 4);
+}
+
 static void apply_guest_debug(const struct kvm_guest_debug *debug)
 {
 	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, debug);
@@ -372,11 +405,6 @@ static int debug_class(void)
 	if (result || run->exit_reason != KVM_EXIT_DEBUG)
 		return -1;
 	return ESR_EC(run->debug.arch.hsr);
-}
-
-static void set_vcpu_events(const struct kvm_vcpu_events *events)
-{
-	must_ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, events);
 }
 
 /* What the debugger asks for */
@@ -521,25 +549,6 @@ static void give_to_the_guest(void)
 	set_reg(CORE_REG(elr_el1), get_reg(REG_PC));
 	set_reg(REG_PSTATE, 0x3c5);
 	set_reg(REG_PC, get_reg(REG_VBAR) + vector);
-}
-
-static void set_mmio_data(uint64_t value)
-{
-	memcpy(run->mmio.data, &value, sizeof(value));
-}
-
-/* The first bytes of a write, as a number */
-static uint64_t written_data(uint32_t len)
-{
-	uint64_t value = 0;
-
-	memcpy(&value, run->mmio.data, len < sizeof(value) ? len : sizeof(value));
-	return value;
-}
-
-static void skip_instruction(void)
-{
-	set_reg(REG_PC, get_reg(REG_PC) + 4);
 }
 
 static const char *exit_name(uint32_t reason)
@@ -839,9 +848,9 @@ static void set_up(void)
 {
 	catch_alarms();
 	create_vm();
-	create_vcpu();
 	add_memory();
 	load_guest();
+	create_vcpu();
 	init_vcpu(1 << KVM_ARM_VCPU_PSCI_0_2);
 	add_vgic();
 	set_registers();

@@ -254,11 +254,6 @@ static void init_vcpu(uint32_t features)
 	vcpu_ioctl(vcpu, KVM_ARM_VCPU_INIT, &init);
 }
 
-static void set_guest_debug(struct kvm_guest_debug *debug)
-{
-	vcpu_guest_debug_set(vcpu, debug);
-}
-
 static void set_mmio_data(uint64_t value)
 {
 	memcpy(run->mmio.data, &value, sizeof(value));
@@ -276,6 +271,11 @@ static uint64_t written_data(uint32_t len)
 static void skip_instruction(void)
 {
 	set_reg(REG_PC, get_reg(REG_PC) + 4);
+}
+
+static void set_guest_debug(struct kvm_guest_debug *debug)
+{
+	vcpu_guest_debug_set(vcpu, debug);
 }
 
 static const char *exit_name(uint32_t reason)
@@ -459,9 +459,9 @@ static void set_up(void)
 {
 	catch_alarms();
 	create_vm();
-	create_vcpu();
 	add_memory();
 	load_guest();
+	create_vcpu();
 	init_vcpu(1 << KVM_ARM_VCPU_PSCI_0_2);
 	set_registers();
 	set_debug();

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
-from vcpu_scenario.analysis.generate import pages, pair, vm
+from vcpu_scenario.analysis.generate import asks, its, pages, pair, vm
 from vcpu_scenario.analysis.generate.blocks import BLOCKS
 from vcpu_scenario.analysis.generate.course import (
     ACTIONS,
@@ -77,8 +77,8 @@ class Profile:
     """With a PMU, and all else that a VMM does to a VM."""
     snapshots: bool = False
     """Whether a snapshot is taken after some exit, and restored after that or a later one."""
-    pair: bool = False
-    """Two vCPUs and their vGIC, and nothing else of the above."""
+    whole: Callable[[Random], Case] | None = None
+    """Makes the case, of which nothing of the above is true then."""
 
 
 EVERYTHING: Final = Profile()
@@ -91,9 +91,14 @@ WIDE: Final = Profile(
 VGIC: Final = replace(WIDE, blocks=(*WIDE.blocks, *("gic",) * 8), does=VGIC_ACTIONS)
 """The same about the vGIC most of all, with what a VMM does to it by its attributes and irqfds."""
 SNAPSHOTS: Final = replace(WIDE, snapshots=True)
-PAIR: Final = Profile(pair=True)
+PAIR: Final = Profile(whole=pair.case)
+"""Two vCPUs and their vGIC."""
+ITS: Final = Profile(whole=its.case)
+"""An ITS: its commands, and what a VMM does to it."""
 VM: Final = replace(WIDE, blocks=(*WIDE.blocks, *vm.BLOCKS), does=vm.VM_ACTIONS, vm=True)
 """The same about the VM: its PMU, timers, slots and their dirty log, and what a VMM reads."""
+ASKS: Final = replace(VM, blocks=(*VM.blocks, *asks.BLOCKS), does=asks.ACTIONS)
+"""The same with what a VMM asks of it, and with stolen time."""
 PROFILES: Final = {
     "wide": WIDE,
     "narrow": REAL,
@@ -101,16 +106,18 @@ PROFILES: Final = {
     "snapshots": SNAPSHOTS,
     "pair": PAIR,
     "vm": VM,
+    "asks": ASKS,
+    "its": ITS,
 }
 """By their names on the command line."""
-_KINDS: Final = {**BLOCKS, **WIDER, **vm.BLOCKS}
+_KINDS: Final = {**BLOCKS, **WIDER, **vm.BLOCKS, **asks.BLOCKS}
 
 
 def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
     """The case that belongs to ``seed``."""
     random = Random(f"vcpu-scenario {seed}")
-    if profile.pair:
-        return pair.case(random)
+    if profile.whole is not None:
+        return profile.whole(random)
     around = surroundings(random)
     if profile.vm:
         around = vm.with_features(random, around)

@@ -16,7 +16,8 @@ from typing import Final, NamedTuple
 from vcpu_scenario.export.text import identifiers
 
 _FILES: Final = """
-    base outcome memory vm vgic eventfds ioctls debugger vcpu exits endings checks attributes
+    base outcome memory userfaults vm vgic eventfds ioctls vcpu debugger exits endings checks
+    attributes
 """
 _VARIANT: Final = re.compile(r"/\* variant: (\w+) \*/\n")
 _NAMED: Final = re.compile(
@@ -29,7 +30,8 @@ _STRUCT: Final = re.compile(r"^static struct (\w+) \{.*\} (\w+)\[", re.DOTALL | 
 _HEADERS: Final = (
     ("errno.h", "errno EINVAL EINTR ENODEV EFAULT"),
     ("fcntl.h", "open"),
-    ("signal.h", "sigaction"),
+    ("pthread.h", "pthread_create"),
+    ("signal.h", "sigaction sigset_t"),
     ("stdarg.h", "va_list"),
     ("stdbool.h", "bool"),
     ("stddef.h", "offsetof KVM_REG_ARM_CORE_REG"),
@@ -37,13 +39,15 @@ _HEADERS: Final = (
     ("stdio.h", "printf snprintf sscanf vprintf"),
     ("stdlib.h", "exit calloc"),
     ("string.h", "memcpy strerror strstr memcmp memset"),
-    ("unistd.h", "read sysconf syscall usleep"),
+    ("time.h", "timespec"),
+    ("unistd.h", "close read sysconf syscall usleep"),
     ("sys/eventfd.h", "eventfd"),
     ("sys/ioctl.h", "ioctl"),
     ("sys/mman.h", "mmap mprotect munmap"),
     ("sys/syscall.h", "syscall"),
     ("sys/time.h", "setitimer"),
     ("sys/utsname.h", "uname"),
+    ("linux/userfaultfd.h", "uffd_msg"),
     ("linux/kvm.h", ""),
 )
 

@@ -15,6 +15,10 @@
 
 #define REG_PSTATE	CORE_REG(regs.pstate)
 
+/* One of SIMD and floating point, 128 bits */
+#define REG_V(n)	(KVM_REG_ARM64 | KVM_REG_SIZE_U128 | KVM_REG_ARM_CORE | \
+			 KVM_REG_ARM_CORE_REG(fp_regs.vregs[n]))
+
 /* The syndrome of a debug exit, Arm ARM D24.2.40 */
 #define ESR_EC(esr)		((esr) >> 26)
 #define ESR_EC_BREAKPT_LOW	0x30
@@ -45,6 +49,9 @@
 #endif
 
 static int kvm_fd;
+
+/* variant: selftest */
+#define kvm_fd	(vm->kvm_fd)
 
 static int vm_fd;
 

@@ -11,6 +11,11 @@ static void apply_guest_debug(const struct kvm_guest_debug *debug)
 	vcpu_ioctl(vcpu, KVM_SET_GUEST_DEBUG, (struct kvm_guest_debug *)debug);
 }
 
+static int try_set_guest_debug(const struct kvm_guest_debug *debug)
+{
+	return vcpu_call(KVM_SET_GUEST_DEBUG, debug);
+}
+
 static void set_guest_debug(const struct kvm_guest_debug *debug)
 {
 	must_ioctl(vcpu_fd, KVM_SET_GUEST_DEBUG, debug);
@@ -28,17 +33,6 @@ static int debug_class(void)
 	if (result || run->exit_reason != KVM_EXIT_DEBUG)
 		return -1;
 	return ESR_EC(run->debug.arch.hsr);
-}
-
-static void set_vcpu_events(const struct kvm_vcpu_events *events)
-{
-	must_ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, events);
-}
-
-/* variant: harness */
-static void set_vcpu_events(struct kvm_vcpu_events *events)
-{
-	vcpu_events_set(vcpu, events);
 }
 
 /* What the debugger asks for */

@@ -77,26 +77,15 @@ static void expect_resamples(uint32_t gsi, uint64_t count)
 		     (unsigned long long)found, (unsigned long long)count);
 }
 
-static int eventfds[NR_EVENTFDS];
+/* Each ioeventfd as it was set up, and how often its eventfd was signalled */
+static struct ioeventfd {
+	struct kvm_ioeventfd request;
+	uint64_t count;
+} ioeventfds[NR_IOEVENTFDS];
 
-static int nr_eventfds;
+static int nr_ioeventfds;
 
-static void add_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t datamatch)
-{
-	struct kvm_ioeventfd request = {
-		.addr = addr,
-		.len = len,
-		.flags = flags,
-		.datamatch = datamatch,
-		.fd = must(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd"),
-	};
-
-	must_ioctl(vm_fd, KVM_IOEVENTFD, &request);
-	eventfds[nr_eventfds++] = request.fd;
-}
-
-/* variant: harness */
-static void add_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t datamatch)
+static int try_add_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t datamatch)
 {
 	struct kvm_ioeventfd request = {
 		.addr = addr,
@@ -106,50 +95,76 @@ static void add_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t 
 		.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
 	};
 
-	TEST_ASSERT(request.fd >= 0, "eventfd");
-	vm_ioctl(vm, KVM_IOEVENTFD, &request);
-	eventfds[nr_eventfds++] = request.fd;
+	if (vm_call(KVM_IOEVENTFD, &request) < 0)
+		return -1;
+	ioeventfds[nr_ioeventfds++].request = request;
+	return 0;
 }
 
-/* The kernel finds it by its eventfd, and by what it was set up with */
-static int remove_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t datamatch)
+static void add_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t datamatch)
 {
-	struct kvm_ioeventfd request = {
-		.addr = addr,
-		.len = len,
-		.flags = flags | KVM_IOEVENTFD_FLAG_DEASSIGN,
-		.datamatch = datamatch,
-	};
+	succeed(try_add_ioeventfd(addr, len, flags, datamatch), "KVM_IOEVENTFD");
+}
+
+/* The last one that was set up like this; the kernel finds it by its eventfd too */
+static int find_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t datamatch)
+{
+	struct kvm_ioeventfd *request;
 	int i;
 
-	for (i = 0; i < nr_eventfds; i++) {
-		request.fd = eventfds[i];
-		if (vm_call(KVM_IOEVENTFD, &request) == 0)
-			return 0;
+	for (i = nr_ioeventfds - 1; i >= 0; i--) {
+		request = &ioeventfds[i].request;
+		if (request->addr == addr && request->len == len && request->flags == flags &&
+		    request->datamatch == datamatch)
+			break;
 	}
-	return -1;
+	return i;
+}
+
+static int remove_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t datamatch)
+{
+	int nr = find_ioeventfd(addr, len, flags, datamatch);
+	struct kvm_ioeventfd request;
+
+	if (nr < 0) {
+		errno = ENOENT;
+		return -1;
+	}
+	request = ioeventfds[nr].request;
+	request.flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
+	return vm_call(KVM_IOEVENTFD, &request);
 }
 
 static uint64_t eventfd_count(int nr)
 {
 	uint64_t count;
 
-	return read(eventfds[nr], &count, sizeof(count)) == sizeof(count) ? count : 0;
+	if (read(ioeventfds[nr].request.fd, &count, sizeof(count)) == sizeof(count))
+		ioeventfds[nr].count += count;
+	return ioeventfds[nr].count;
+}
+
+static void expect_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64_t datamatch,
+			     uint64_t count)
+{
+	int nr = find_ioeventfd(addr, len, flags, datamatch);
+
+	if (nr < 0 || eventfd_count(nr) != count)
+		fail("the eventfd of %#llx gave %llu, expected %llu", (unsigned long long)addr,
+		     nr < 0 ? 0 : (unsigned long long)ioeventfds[nr].count,
+		     (unsigned long long)count);
+}
+
+static int try_add_coalesced_zone(uint64_t addr, uint32_t size)
+{
+	struct kvm_coalesced_mmio_zone zone = { .addr = addr, .size = size };
+
+	return vm_call(KVM_REGISTER_COALESCED_MMIO, &zone);
 }
 
 static void add_coalesced_zone(uint64_t addr, uint32_t size)
 {
-	struct kvm_coalesced_mmio_zone zone = { .addr = addr, .size = size };
-
-	must_ioctl(vm_fd, KVM_REGISTER_COALESCED_MMIO, &zone);
-}
-
-/* variant: harness */
-static void add_coalesced_zone(uint64_t addr, uint32_t size)
-{
-	struct kvm_coalesced_mmio_zone zone = { .addr = addr, .size = size };
-
-	vm_ioctl(vm, KVM_REGISTER_COALESCED_MMIO, &zone);
+	succeed(try_add_coalesced_zone(addr, size), "KVM_REGISTER_COALESCED_MMIO");
 }
 
 static int remove_coalesced_zone(uint64_t addr, uint32_t size)

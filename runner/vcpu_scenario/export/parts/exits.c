@@ -57,6 +57,8 @@ static void __attribute__((noreturn)) unexpected_at_all(void)
 
 #define expect(condition)	do { if (!(condition)) unexpected(#condition); } while (0)
 
+#define check(condition)	do { if (!(condition)) fail("%s", found); } while (0)
+
 #define expect_at_the_end(condition) \
 	do { if (!(condition)) fail("at the end: %s", found); } while (0)
 
@@ -81,6 +83,51 @@ static bool same_bytes(const char *what, const void *came, const void *wanted, s
 		snprintf(found, sizeof(found), "byte %zu of %s is %#x, not %#x", at, what,
 			 ((const uint8_t *)came)[at], ((const uint8_t *)wanted)[at]);
 	return at == len;
+}
+
+static bool is_wide_reg(uint64_t id, uint64_t high, uint64_t low)
+{
+	uint64_t value[2] = { 0 };
+	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)value };
+
+	succeed(vcpu_call(KVM_GET_ONE_REG, &reg), "KVM_GET_ONE_REG");
+	return same_value("its upper half", value[1], high) &&
+	       same_value("its lower half", value[0], low);
+}
+
+static struct kvm_reg_list *reg_list(void)
+{
+	static struct kvm_reg_list *list;
+
+	if (!list) {
+		list = calloc(1 + 4096, sizeof(uint64_t));
+		list->n = 4096;
+		succeed(vcpu_call(KVM_GET_REG_LIST, list), "KVM_GET_REG_LIST");
+	}
+	return list;
+}
+
+/* variant: harness */
+static struct kvm_reg_list *reg_list(void)
+{
+	static struct kvm_reg_list *list;
+
+	if (!list)
+		list = vcpu_get_reg_list(vcpu);
+	return list;
+}
+
+/* Whether KVM_GET_REG_LIST has a register, or has it not, as it should */
+static bool listed(uint64_t id, bool wanted)
+{
+	struct kvm_reg_list *list = reg_list();
+	uint64_t i;
+
+	for (i = 0; i < list->n && list->reg[i] != id; i++)
+		;
+	snprintf(found, sizeof(found), "KVM_GET_REG_LIST %s %#llx",
+		 i < list->n ? "has" : "lacks", (unsigned long long)id);
+	return (i < list->n) == wanted;
 }
 
 static bool memory_is(uint64_t addr, const void *wanted, size_t len)

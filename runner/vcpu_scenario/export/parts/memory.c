@@ -88,8 +88,13 @@ static int set_memory_region(uint32_t nr, uint64_t base, uint64_t size, uint32_t
 		mapped[i] = size;
 	}
 	region.userspace_addr = (uintptr_t)slot->host;
-	if (vm_call(KVM_SET_USER_MEMORY_REGION, &region) < 0)
+	if (vm_call(KVM_SET_USER_MEMORY_REGION, &region) < 0) {
+		if (i == nr_memslots - 1 && !slot->size) {	/* it was new */
+			mapped[i] = 0;
+			nr_memslots--;
+		}
 		return -1;
+	}
 	slot->base = base;
 	slot->size = size;
 	return 0;

@@ -93,6 +93,11 @@ static int must(int value, const char *what)
 /* variant: harness */
 #define vm_call(request, arg)	__vm_ioctl(vm, request, arg)
 
+#define kvm_call(request, arg)	ioctl(kvm_fd, request, arg)
+
+/* variant: harness */
+#define kvm_call(request, arg)	__kvm_ioctl(kvm_fd, request, arg)
+
 #define vcpu_call(request, arg)	ioctl(vcpu_fd, request, arg)
 
 /* variant: harness */
@@ -144,9 +149,47 @@ static void set_reg(uint64_t id, uint64_t value)
 	vcpu_set_reg(vcpu, id, value);
 }
 
+/* Of any size: there is room for the largest register */
 static int try_set_reg(uint64_t id, uint64_t value)
 {
-	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)&value };
+	uint64_t bytes[32] = { value };
+	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)bytes };
 
 	return vcpu_call(KVM_SET_ONE_REG, &reg);
+}
+
+static int try_get_reg(uint64_t id)
+{
+	uint64_t bytes[32];
+	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)bytes };
+
+	return vcpu_call(KVM_GET_ONE_REG, &reg);
+}
+
+static int try_set_wide_reg(uint64_t id, uint64_t high, uint64_t low)
+{
+	uint64_t value[2] = { low, high };
+	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)value };
+
+	return vcpu_call(KVM_SET_ONE_REG, &reg);
+}
+
+static void set_wide_reg(uint64_t id, uint64_t high, uint64_t low)
+{
+	succeed(try_set_wide_reg(id, high, low), "KVM_SET_ONE_REG");
+}
+
+/* What an ioctl returns */
+static void expect_answer(int answer, int expected, const char *what)
+{
+	if (answer < 0)
+		refused(what);
+	if (answer != expected)
+		fail("%s gave %d, expected %d", what, answer, expected);
+}
+
+/* variant: harness */
+static void expect_answer(int answer, int expected, const char *what)
+{
+	TEST_ASSERT(answer == expected, "%s gave %d, expected %d", what, answer, expected);
 }

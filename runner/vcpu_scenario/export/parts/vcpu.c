@@ -1,39 +1,95 @@
 /* What a VMM does to a vCPU that has left the guest */
 
-static void irq_line(uint32_t type, uint32_t number, uint32_t level)
+static int try_irq_line(uint32_t type, uint32_t number, uint32_t level)
 {
 	struct kvm_irq_level line = {
 		.irq = type << KVM_ARM_IRQ_TYPE_SHIFT | number,
 		.level = level,
 	};
 
-	must_ioctl(vm_fd, KVM_IRQ_LINE, &line);
+	return vm_call(KVM_IRQ_LINE, &line);
 }
 
-/* variant: harness */
 static void irq_line(uint32_t type, uint32_t number, uint32_t level)
 {
-	struct kvm_irq_level line = {
-		.irq = type << KVM_ARM_IRQ_TYPE_SHIFT | number,
-		.level = level,
-	};
+	succeed(try_irq_line(type, number, level), "KVM_IRQ_LINE");
+}
 
-	vm_ioctl(vm, KVM_IRQ_LINE, &line);
+static int try_set_mp_state(uint32_t mp_state)
+{
+	struct kvm_mp_state state = { .mp_state = mp_state };
+
+	return vcpu_call(KVM_SET_MP_STATE, &state);
 }
 
 static void set_mp_state(uint32_t mp_state)
 {
-	struct kvm_mp_state state = { .mp_state = mp_state };
-
-	must_ioctl(vcpu_fd, KVM_SET_MP_STATE, &state);
+	succeed(try_set_mp_state(mp_state), "KVM_SET_MP_STATE");
 }
 
-/* variant: harness */
-static void set_mp_state(uint32_t mp_state)
+static int get_mp_state(void)
 {
-	struct kvm_mp_state state = { .mp_state = mp_state };
+	struct kvm_mp_state state;
 
-	vcpu_mp_state_set(vcpu, &state);
+	return vcpu_call(KVM_GET_MP_STATE, &state) < 0 ? -1 : (int)state.mp_state;
+}
+
+static int try_set_vcpu_events(const struct kvm_vcpu_events *events)
+{
+	return vcpu_call(KVM_SET_VCPU_EVENTS, events);
+}
+
+static void set_vcpu_events(const struct kvm_vcpu_events *events)
+{
+	succeed(try_set_vcpu_events(events), "KVM_SET_VCPU_EVENTS");
+}
+
+static struct kvm_vcpu_events vcpu_events;
+
+static int get_vcpu_events(void)
+{
+	return vcpu_call(KVM_GET_VCPU_EVENTS, &vcpu_events);
+}
+
+static void expect_vcpu_events(const struct kvm_vcpu_events *events)
+{
+	if (memcmp(events, &vcpu_events, sizeof(*events)))
+		fail("KVM_GET_VCPU_EVENTS: serror %u, with esr %u: %#llx, ext_dabt %u",
+		     vcpu_events.exception.serror_pending,
+		     vcpu_events.exception.serror_has_esr,
+		     (unsigned long long)vcpu_events.exception.serror_esr,
+		     vcpu_events.exception.ext_dabt_pending);
+}
+
+/* The signal that the next KVM_RUN lets through, and nothing else */
+static struct kicks {
+	struct kvm_signal_mask mask;
+	uint64_t none_blocked;
+} __attribute__((packed)) kicks = { .mask.len = sizeof(uint64_t) };
+
+static void pend_signal(void)
+{
+	sigset_t kick;
+
+	sigemptyset(&kick);
+	sigaddset(&kick, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &kick, NULL);
+	raise(SIGUSR1);
+	succeed(vcpu_call(KVM_SET_SIGNAL_MASK, &kicks.mask), "KVM_SET_SIGNAL_MASK");
+}
+
+/* The VMM takes it: later runs have the VMM's own mask */
+static void take_signal(void)
+{
+	static const struct timespec at_once;
+	sigset_t kick;
+
+	sigemptyset(&kick);
+	sigaddset(&kick, SIGUSR1);
+	if (sigtimedwait(&kick, NULL, &at_once) == SIGUSR1)
+		succeed(vcpu_call(KVM_SET_SIGNAL_MASK, (struct kvm_signal_mask *)NULL),
+			"KVM_SET_SIGNAL_MASK");
+	sigprocmask(SIG_UNBLOCK, &kick, NULL);
 }
 
 static void set_mmio_data(uint64_t value)

@@ -84,14 +84,6 @@ static int signal_msi(uint64_t address, uint32_t data, uint32_t flags, uint32_t 
 	return vm_call(KVM_SIGNAL_MSI, &msi);
 }
 
-static void expect_msi(int gave, int expected)
-{
-	if (gave < 0)
-		refused("KVM_SIGNAL_MSI");
-	if (gave != expected)
-		fail("KVM_SIGNAL_MSI gave %d, expected %d", gave, expected);
-}
-
 /* Where a gsi leads to: a pin of the vGIC, or an MSI */
 struct route {
 	uint32_t gsi, is_msi, pin;

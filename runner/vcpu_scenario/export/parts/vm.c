@@ -86,6 +86,30 @@ static void create_vcpu(void)
 	run = vcpu->run;
 }
 
+#define PREFERRED_TARGET	-1
+
+static int try_init_vcpu_as(int target, uint64_t features)
+{
+	struct kvm_vcpu_init init = { 0 };
+
+	succeed(vm_call(KVM_ARM_PREFERRED_TARGET, &init), "KVM_ARM_PREFERRED_TARGET");
+	if (target != PREFERRED_TARGET)
+		init.target = target;
+	init.features[0] = (uint32_t)features;
+	init.features[1] = features >> 32;
+	return vcpu_call(KVM_ARM_VCPU_INIT, &init);
+}
+
+static void init_vcpu_as(int target, uint64_t features)
+{
+	succeed(try_init_vcpu_as(target, features), "KVM_ARM_VCPU_INIT");
+}
+
+static int try_init_vcpu(uint32_t features)
+{
+	return try_init_vcpu_as(PREFERRED_TARGET, features);
+}
+
 static void init_vcpu(uint32_t features)
 {
 	struct kvm_vcpu_init init;
@@ -103,4 +127,101 @@ static void init_vcpu(uint32_t features)
 	vm_ioctl(vm, KVM_ARM_PREFERRED_TARGET, &init);
 	init.features[0] |= features;
 	vcpu_ioctl(vcpu, KVM_ARM_VCPU_INIT, &init);
+}
+
+/* All vCPUs; vcpu_fd and run are those of the one whose turn it is */
+static struct one_vcpu {
+	int fd;
+	struct kvm_run *run;
+} vcpus[NR_VCPUS];
+
+/* variant: selftest */
+static struct kvm_vcpu *vcpus[NR_VCPUS];
+
+static int vcpu_nr;
+
+static void turn_to(int nr)
+{
+	vcpus[vcpu_nr].fd = vcpu_fd;
+	vcpus[vcpu_nr].run = run;
+	vcpu_nr = nr;
+	vcpu_fd = vcpus[nr].fd;
+	run = vcpus[nr].run;
+}
+
+/* variant: selftest */
+static void turn_to(int nr)
+{
+	vcpus[vcpu_nr] = vcpu;
+	vcpu_nr = nr;
+	vcpu = vcpus[nr];
+	run = vcpu->run;
+}
+
+static int try_add_vcpu(int nr)
+{
+	return vm_call(KVM_CREATE_VCPU, (void *)(uintptr_t)nr);
+}
+
+static void add_vcpu(int nr)
+{
+	size_t size = must_ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+
+	vcpus[nr].fd = must(try_add_vcpu(nr), "KVM_CREATE_VCPU");
+	vcpus[nr].run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpus[nr].fd, 0);
+	if (vcpus[nr].run == MAP_FAILED)
+		refused("mmap of the vCPU");
+}
+
+/* variant: selftest */
+static void add_vcpu(int nr)
+{
+	vcpus[nr] = __vm_vcpu_add(vm, nr);
+}
+
+/* KVM_CREATE_VM of another VM, which is closed at once */
+static int try_vm(int type)
+{
+	int fd = kvm_call(KVM_CREATE_VM, (void *)(uintptr_t)type);
+
+	return fd < 0 ? -1 : close(fd);
+}
+
+static int enable_vm_cap(uint32_t cap, uint32_t flags, uint64_t argument)
+{
+	struct kvm_enable_cap enable = { .cap = cap, .flags = flags, .args = { argument } };
+
+	return vm_call(KVM_ENABLE_CAP, &enable);
+}
+
+static int check_extension(uint32_t cap)
+{
+	return vm_call(KVM_CHECK_EXTENSION, (void *)(uintptr_t)cap);
+}
+
+/* Of /dev/kvm, not of the VM */
+static int system_extension(uint32_t cap)
+{
+	return kvm_call(KVM_CHECK_EXTENSION, (void *)(uintptr_t)cap);
+}
+
+static int preferred_target(void)
+{
+	struct kvm_vcpu_init init;
+
+	return vm_call(KVM_ARM_PREFERRED_TARGET, &init) < 0 ? -1 : (int)init.target;
+}
+
+static int has_vm_attr(uint32_t group, uint64_t attr)
+{
+	struct kvm_device_attr device_attr = { .group = group, .attr = attr };
+
+	return vm_call(KVM_HAS_DEVICE_ATTR, &device_attr);
+}
+
+static int set_device_addr(uint64_t id, uint64_t addr)
+{
+	struct kvm_arm_device_addr device_addr = { .id = id, .addr = addr };
+
+	return vm_call(KVM_ARM_SET_DEVICE_ADDR, &device_addr);
 }

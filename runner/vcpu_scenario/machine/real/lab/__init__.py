@@ -6,7 +6,7 @@ guest between cases.
 
 from vcpu_scenario.machine.real.lab.errors import BootError, LabError, LabUnavailableError
 from vcpu_scenario.machine.real.lab.kernels import Kernel, Listed, fetch, list_kernels, path
-from vcpu_scenario.machine.real.lab.lab import Lab, Lost, Result, Skipped, boot, run_cases
+from vcpu_scenario.machine.real.lab.lab import Lab, Lost, Result, Skipped, boot, gic_for, run_cases
 from vcpu_scenario.machine.real.lab.options import LabOptions
 from vcpu_scenario.machine.real.program import Ended, Program
 
@@ -25,6 +25,7 @@ __all__ = [
     "Skipped",
     "boot",
     "fetch",
+    "gic_for",
     "list_kernels",
     "path",
     "run_cases",

@@ -138,7 +138,7 @@ class Lab:
         """What the real VMM of that name, one of :data:`carried.CARRIED`, tells a debugger; its
         packages are fetched if they are not kept. The case has to be what
         :func:`vcpu_scenario.vmm.carried.virt.beyond` has nothing against."""
-        kind = _Kind(_gic_for(steps.case), steps.vmm)
+        kind = _Kind(gic_for(steps.case), steps.vmm)
         return self._with_guest(kind, lambda guest: guest.record(steps))
 
     def execute(self, program: Program, gic: GicVersion = 3) -> Ended | Skipped | Lost:
@@ -289,10 +289,11 @@ def _last_line(text: str) -> str:
 
 
 def _kind_for(case: Case) -> _Kind:
-    return _Kind(_gic_for(case))
+    return _Kind(gic_for(case))
 
 
-def _gic_for(case: Case) -> GicVersion:
+def gic_for(case: Case) -> GicVersion:
+    """The GIC that a host has to have for it."""
     if case.gic is not None:
         return case.gic.version
     created = (action for action in case.all_actions() if isinstance(action, CreateVgic))
