@@ -40,11 +40,17 @@ expect:
       - mmio: {read: 0x09000018, len: 4, reply: 0x90}
       - debug: {step: 0x40000008, after_emulation: true}
 """
+OF_MATRIX = "\nguest:\n  regs: {x5: '${x5}', x6: '${x6}'}\n"
 MATRIX = f"""\
 matrix:
   x5: {list(range(50))}
   x6: {list(range(40))}
 """
+
+
+def matrix_scenario() -> str:
+    """A scenario with 2,000 combinations of parameters, each another case."""
+    return SCENARIO.replace("\nguest:\n", OF_MATRIX, 1) + MATRIX
 
 
 def machine(
@@ -128,7 +134,7 @@ def cold_start() -> tuple[float, float]:
 def matrix() -> tuple[float, float]:
     """The same of a matrix of 2,000 cases."""
     with tempfile.TemporaryDirectory() as folder:
-        return _command(SCENARIO + MATRIX, folder, 1)
+        return _command(matrix_scenario(), folder, 1)
 
 
 def _command(scenario: str, folder: str, rounds: int) -> tuple[float, float]:
