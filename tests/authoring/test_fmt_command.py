@@ -68,7 +68,7 @@ def test_what_is_no_yaml_is_told_and_the_others_are_formatted(
     outcome = scenario("fmt", ".")
     assert outcome.status == 4
     assert outcome.out == "sub/ugly.vcpu.yaml\n5 scenarios, 1 file changed\n"
-    assert "broken.vcpu.yaml:1:9: error: not YAML" in outcome.err
+    assert "broken.vcpu.yaml:1:8: error: not YAML" in outcome.err
     assert "latin.vcpu.yaml:1:8: error: not UTF-8" in outcome.err
     assert (
         "marked.vcpu.yaml:1:1: error: cannot format: the file has directives and document markers"
@@ -102,7 +102,7 @@ def test_standard_input_is_formatted_to_standard_output(
     outcome = scenario("fmt", "-")
     assert outcome.status == 4
     assert outcome.out == ""
-    assert "<stdin>:1:5: error: not YAML" in outcome.err
+    assert "<stdin>:1:4: error: not YAML" in outcome.err
 
 
 def test_without_scenarios_nothing_is_selected(scenario: Scenario) -> None:

@@ -52,24 +52,51 @@ def test_a_project_says_where_its_scenarios_are(scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "told"),
     [
-        "tool.vcpu-scenario.paths = []",
-        "tool.vcpu-scenario.paths = 'vcpu'",
-        "tool.vcpu-scenario.paths = [1]",
-        "tool.vcpu-scenario.paths = ['/etc']",
-        "tool.vcpu-scenario.paths = ['vcpu/../..']",
-        "tool.vcpu-scenario = 1",
-        "tool.vcpu-scenario.paths = [",
+        ("tool.vcpu-scenario.paths = []", "expected a list of folders or files in this folder"),
+        ("tool.vcpu-scenario.paths = 'vcpu'", "expected a list of folders"),
+        ("tool.vcpu-scenario.paths = [1]", "expected a list of folders"),
+        ("tool.vcpu-scenario.paths = ['/etc']", "expected a list of folders"),
+        ("tool.vcpu-scenario.paths = ['vcpu/../..']", "expected a list of folders"),
+        ("tool.vcpu-scenario.paths = ['out']", "expected a list of folders"),
+        ("tool.vcpu-scenario.paths = ['around']", "expected a list of folders"),
+        ("tool.vcpu-scenario.paths = ['a\\u0000']".replace("'", '"'), "expected a list of folders"),
+        ("tool.vcpu-scenario.path = ['vcpu']", "expected a table with the key paths"),
+        ("tool.vcpu-scenario = 1", "expected a table with the key paths"),
+        ("tool.vcpu-scenario.paths = [", "not TOML: Invalid value"),
+        ("a = " + "[" * 20_000, "not TOML: nested too deep"),
+        ("a" + ".a" * 40_000 + "=1", "pyproject.toml: "),
     ],
 )
-def test_what_is_no_list_of_paths_in_this_folder_is_an_error(scenario: Scenario, text: str) -> None:
+def test_what_is_no_list_of_paths_in_this_folder_is_an_error(
+    scenario: Scenario, text: str, told: str
+) -> None:
+    Path("out").symlink_to("/etc")
+    Path("around").symlink_to("around")
     Path("pyproject.toml").write_text(text)
     outcome = scenario("run")
     assert outcome.status == 4
     assert "pyproject.toml" in outcome.err
+    assert told in outcome.err
     with pytest.raises(UsageError):
         paths_of_project()
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("-j", "0"), "not with -j 0 or --cluster"),
+        (("--cluster", "tcp://localhost:1"), "not with -j 0 or --cluster"),
+        (("--timeout", "nan"), "expected seconds"),
+    ],
+)
+def test_a_timeout_that_would_bound_nothing_is_refused(
+    scenario: Scenario, more: tuple[str, ...], told: str
+) -> None:
+    outcome = scenario("run", "b.vcpu.yaml", "--kernel", "6.12", "--timeout", "2", *more)
+    assert outcome.status == 4
+    assert told in outcome.err
 
 
 @pytest.mark.slow

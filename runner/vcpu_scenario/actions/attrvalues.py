@@ -141,6 +141,13 @@ def read_value(which: DeviceAttr, asked: Mapping[str, Node], reader: Reader) -> 
     if structure is None or structure.key not in asked:
         bits = 8 * size_of(which)
         return Value(reader.word(asked["value"], bits) if "value" in asked else None)
+    if "value" in asked:
+        reader.complain(
+            "two values of one attribute",
+            asked["value"],
+            found=f"value and {structure.key}",
+            expected="one of them",
+        )
     its = DeviceAttr(which.of, structure.group, structure.attr)
     if which != its and "group" in asked:
         reader.complain(

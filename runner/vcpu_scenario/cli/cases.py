@@ -47,7 +47,7 @@ def run(
         float | None,
         option(
             "--timeout SECONDS",
-            "End a case that gives no result for so long with an error. Default: as long as its "
+            "End an emulated case that gives no result for so long with an error. Default: as its "
             "limits allow, and 600 at most.",
             min=1.0,
         ),

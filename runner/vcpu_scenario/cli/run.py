@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from math import isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -107,6 +108,8 @@ def run(
         with machine(on, lab, selection.hosts) as target:
             if follow and (cluster is not None or on.startswith("lab") or jobs > 1):
                 raise UsageError("--follow: of one process on this machine, and of no lab")
+            if timeout is not None:
+                _check_timeout(timeout, jobs, cluster, target)
             if cluster is not None and target.real:
                 raise UsageError(f"--cluster: its workers emulate; {target.name} is not there")
             cases, share = take(part, cases_on(target, selection, scenarios))
@@ -130,6 +133,16 @@ def run(
     elif done.status == Status.NOTHING_SELECTED and not (done.results and reports.in_words):
         complain(_why_nothing(done, share, any_scenario=bool(scenarios)))
     return done.status
+
+
+def _check_timeout(timeout: float, jobs: int, cluster: str | None, target: Target) -> None:
+    """It ends a process, so there has to be one."""
+    if not isfinite(timeout):
+        raise UsageError("--timeout: expected seconds")
+    if target.real:
+        raise UsageError("--timeout: of the emulated machine; a lab has --lab case_seconds=N")
+    if jobs == 0 or cluster is not None:
+        raise UsageError("--timeout: of processes of this machine, not with -j 0 or --cluster")
 
 
 def _shard(text: str | None) -> Shard:

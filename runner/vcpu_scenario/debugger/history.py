@@ -61,8 +61,9 @@ class History:
         self._do(SetRegister(number, value))
 
     def read_memory(self, addr: int, length: int) -> bytes:
-        self.synchronize()
         session = self.session
+        if session.vmm.translates:
+            self.synchronize()
         data = session.vmm.read_memory(addr, length)
         if session.memory.reads_device(addr, length):
             self._ops.append(ReadMemory(addr, length))

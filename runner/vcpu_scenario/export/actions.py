@@ -33,15 +33,27 @@ _BITS: Final = 63
 """Pages that userfaults are counted of."""
 _BRK_0: Final = (0xD420_0000).to_bytes(4, "little")
 
+_OF_NEXT_RUN: Final = (ImmediateExit, PendSignal)
+
 
 def statements(actions: Iterable[Action], names: Names) -> list[str]:
     """The lines that do ``actions``. Raises :class:`Unexportable`."""
+    actions = _in_turn(actions)
     lines = [line for action in actions for line in _OF[type(action)](action, names)]
     if not names.debugger:
         return lines
     if any(isinstance(action, ImmediateExit) for action in actions):
         raise Unexportable("immediate_exit with a VMM that sets it itself")
     return [line.replace("write_guest(", "debugger_writes(", 1) for line in lines]
+
+
+def _in_turn(actions: Iterable[Action]) -> list[Action]:
+    """What is for the next KVM_RUN, whose ever that is, comes behind what says whose."""
+    ordered = list(actions)
+    turns = [n for n, action in enumerate(ordered) if isinstance(action, RunVcpu)]
+    here = turns[-1] + 1 if turns else 0
+    waiting = [action for action in ordered[:here] if isinstance(action, _OF_NEXT_RUN)]
+    return [one for one in ordered[:here] if one not in waiting] + waiting + ordered[here:]
 
 
 def memslot(slot: Memslot) -> str:

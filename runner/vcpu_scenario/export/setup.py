@@ -83,6 +83,8 @@ def _refuse(case: Case, asked: Iterable[Action]) -> None:
     watched = {one.slot for one in asked if isinstance(one, DiscardMemory) and one.userfaultfd}
     if len(watched) > 1:
         raise Unexportable("userfaults of several slots")
+    if watched and any(isinstance(one, DiscardMemory) and not one.userfaultfd for one in asked):
+        raise Unexportable("memory that is discarded for good beside userfaults")
     if watched and any(isinstance(one, WriteMemory) for one in asked):
         raise Unexportable("userfaults beside what the VMM writes, which would be counted")
 

@@ -48,6 +48,13 @@ _BASE: Final = words_of(
 )
 """What every assembler for AArch64 takes without being asked for an extension."""
 
+_NEWER: Final = words_of(
+    """
+    id_pfr2_el1 id_isar6_el1 id_aa64pfr2_el1 id_aa64zfr0_el1 id_aa64fpfr0_el1 id_aa64isar2_el1
+    id_aa64isar3_el1 id_aa64mmfr3_el1 id_aa64mmfr4_el1 tcr2_el1 pir_el1 pire0_el1 disr_el1
+    """
+)
+"""System registers that an assembler knows by name only if it is new, or told of the extension."""
 _STATE: Final = words_of(
     """
     daif daifset daifclr nzcv spsel currentel sp_el0 sp_el1 elr_el1 spsr_el1 fpcr fpsr
@@ -95,7 +102,8 @@ def _is_base(statement: Statement) -> bool:
 
 
 def _is_known_register(name: str) -> bool:
-    return name in SYSTEM_REGISTERS or name in _STATE or re.match(r"s[23]_", name) is not None
+    known = name in SYSTEM_REGISTERS and name not in _NEWER
+    return known or name in _STATE or re.match(r"s[23]_", name) is not None
 
 
 def fits(source: str, assembled: Assembled, base: int, taken: Collection[str]) -> bool:

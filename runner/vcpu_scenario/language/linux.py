@@ -49,13 +49,14 @@ class Tree(NamedTuple):
 
 def placed_itses(actions: Iterable[Action]) -> list[int]:
     """Where the VMM puts ITSs before the guest runs."""
-    return [
+    places = [
         action.value
         for action in actions
         if isinstance(action, SetDeviceAttr)
         and (action.which.of, action.which.group, action.which.attr) == _PLACE_OF_ITS
         and action.value is not None
     ]
+    return list(dict.fromkeys(places))
 
 
 class Linux(NamedTuple):

@@ -25,7 +25,7 @@ _NAMED: Final = re.compile(
     re.MULTILINE,
 )
 _ATTRIBUTE: Final = re.compile(r"__attribute__\(\(.*?\)\)+ ")
-_STRUCT: Final = re.compile(r"^static struct (\w+) \{.*\} (\w+)\[", re.DOTALL | re.MULTILINE)
+_STRUCT: Final = re.compile(r"^static struct (\w+) \{.*\} (\w+)(?:\[| =)", re.DOTALL | re.MULTILINE)
 
 _HEADERS: Final = (
     ("errno.h", "errno EINVAL EINTR ENODEV EFAULT"),
@@ -76,7 +76,7 @@ def _part(chunk: str) -> Part:
     variant = _VARIANT.match(chunk)
     text = chunk[variant.end() :] if variant else chunk
     names = {name for found in _NAMED.finditer(_ATTRIBUTE.sub("", text)) for name in found.groups()}
-    if array := _STRUCT.search(text):
+    if array := _STRUCT.search(_ATTRIBUTE.sub("", text)):
         names |= set(array.groups())
     if text.startswith("enum "):
         names |= identifiers(text[text.index("{") :])

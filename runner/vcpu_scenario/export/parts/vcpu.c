@@ -69,11 +69,11 @@ static struct kicks {
 
 static void pend_signal(void)
 {
-	sigset_t kick;
+	sigset_t usr1;
 
-	sigemptyset(&kick);
-	sigaddset(&kick, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &kick, NULL);
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &usr1, NULL);
 	raise(SIGUSR1);
 	succeed(vcpu_call(KVM_SET_SIGNAL_MASK, &kicks.mask), "KVM_SET_SIGNAL_MASK");
 }
@@ -82,14 +82,14 @@ static void pend_signal(void)
 static void take_signal(void)
 {
 	static const struct timespec at_once;
-	sigset_t kick;
+	sigset_t usr1;
 
-	sigemptyset(&kick);
-	sigaddset(&kick, SIGUSR1);
-	if (sigtimedwait(&kick, NULL, &at_once) == SIGUSR1)
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	if (sigtimedwait(&usr1, NULL, &at_once) == SIGUSR1)
 		succeed(vcpu_call(KVM_SET_SIGNAL_MASK, (struct kvm_signal_mask *)NULL),
 			"KVM_SET_SIGNAL_MASK");
-	sigprocmask(SIG_UNBLOCK, &kick, NULL);
+	sigprocmask(SIG_UNBLOCK, &usr1, NULL);
 }
 
 static void set_mmio_data(uint64_t value)

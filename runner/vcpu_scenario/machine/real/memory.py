@@ -86,7 +86,11 @@ class GuestMemory:
         slot = self._slots.get(number)
         if slot is None:
             raise KvmError(errno.EINVAL, f"the VMM has no memory of slot {number}")
-        mappings.change(slot.address, slot.size, access)
+        try:
+            mappings.change(slot.address, slot.size, access)
+        except OSError as refusal:
+            what = str(refusal.strerror)
+            raise KvmError(refusal.errno or errno.EIO, what) from None
         slot.access = access
 
     def discard(self, asked: DiscardMemory) -> None:

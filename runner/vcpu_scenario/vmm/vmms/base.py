@@ -197,6 +197,11 @@ class Vmm:
         """The debugger asked for all registers or for memory; whether others are shown now."""
         return False
 
+    @property
+    def translates(self) -> bool:
+        """Memory that the debugger reads is by virtual addresses, for which registers are read."""
+        return True
+
     def stack_pointer(self) -> int:
         """The id of what it shows as ``sp``: here the one in use."""
         return SP_EL1 if self.machine.get_one_reg(_IDS[CPSR]) & 0xF == _EL1H else SP_EL0

@@ -148,6 +148,10 @@ class Qemu(Vmm):
             self._env, self._dirty = {}, set()
         return changes
 
+    @property
+    def translates(self) -> bool:
+        return not self.physical
+
     def stack_pointer(self) -> int:
         return _BANKS[self.read_register(CPSR) & _SPSEL]
 

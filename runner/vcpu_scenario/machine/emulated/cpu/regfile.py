@@ -45,12 +45,12 @@ class RegisterFile:
         self.regs: Final = (c_uint64 * 33).from_address(base + at.x0)
         self.pc_cell: Final = c_uint64.from_address(base + at.x0 + 8 * _PC)
         self.state: Final = c_uint64.from_address(base + at.state)
+        """PSTATE without flags and masks; above it 1 for AArch64."""
         self.unprepared = False
         """Something may have to be done before the guest goes on: what, :meth:`Cpu.enter` knows."""
         self.may_be_illegal = False
         """Whether the execution state may be illegal (PSTATE.IL), or get so by an ERET: somebody
         has written PSTATE or SPSR_EL1 otherwise than an exception does."""
-        """PSTATE without flags and masks; above it 1 for AArch64."""
         self.syndrome: Final = c_uint32.from_address(base + at.syndrome)
         self.vaddress: Final = c_uint64.from_address(base + at.vaddress)
         self.target_el: Final = c_uint32.from_address(base + at.target_el)

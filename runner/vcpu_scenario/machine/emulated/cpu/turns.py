@@ -69,6 +69,7 @@ class Turns:
         for name, value in zip(_BESIDE_UNICORN, kept.beside, strict=True):
             setattr(cpu, name, value)
         cpu.unprepared = True
+        cpu.untrap_dc_zva = False
         self.forget(kept)
         cpu.reassert_hcr()
         cpu.engine.flush_tlb()

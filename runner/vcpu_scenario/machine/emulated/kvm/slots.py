@@ -48,6 +48,7 @@ class Slot:
         if self.missing and page in self.missing:
             self.missing.discard(page)
             self.put_back.append((page, write))
+            self.own.add(page)
 
 
 def ipa_limit(behaviour: Behaviour, pa_bits: int) -> int:
@@ -215,7 +216,11 @@ class Memslots:
         slot = self._slots.get(number)
         if slot is None:
             raise KvmError(EINVAL, f"the VMM has no memory of slot {number}")
-        slot.access = access
+        protects = access not in ("unmapped", "past_end")
+        if protects and slot.access == "unmapped":
+            raise KvmError(ENOMEM, "mprotect")
+        if not (protects and slot.access == "past_end"):  # it ends where it did
+            slot.access = access
         self.stage2.unmap(slot.host)
 
     def write(self, ipa: int, data: bytes) -> None:
@@ -265,6 +270,7 @@ class Memslots:
         slot, start = self._of(host), ipa - host.base
         pages = range(start // PAGE, (start + length - 1) // PAGE + 1)
         if slot.missing:
+            slot.own.update(slot.missing.intersection(pages))
             slot.missing.difference_update(pages)
         if write:
             for page in pages:
@@ -297,9 +303,7 @@ class Memslots:
         slot, page = self._of(host), (ipa - host.base) // PAGE
         if not self.reachable(host, write=write):
             return -EFAULT
-        if slot.missing and page in slot.missing:
-            slot.touch(page, write=write)
-            slot.own.add(page)
+        slot.touch(page, write=write)
         if write and self._copied(slot, page):
             return 0
         writable = not host.slot.readonly and slot.access == "read_write"
