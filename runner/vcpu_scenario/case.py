@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from vcpu_scenario.ioctls import Ioctl
+from vcpu_scenario.ioctls.doorbells import AddCoalescedZone
 from vcpu_scenario.ioctls.vm import CreateVcpu
 
 
@@ -346,6 +347,12 @@ class Case:
     def several(self) -> bool:
         """Whether it has several vCPUs, from the beginning or created on the way."""
         return self.vcpus > 1 or any(isinstance(one, CreateVcpu) for one in self.all_actions())
+
+    @property
+    def fills_ring(self) -> bool:
+        """Whether it has a coalesced zone, from the beginning or added on the way."""
+        added = (isinstance(one, AddCoalescedZone) for one in self.all_actions())
+        return bool(self.coalesced) or any(added)
 
     def all_actions(self) -> tuple[Action, ...]:
         """Every action there is, whenever it is done."""

@@ -23,6 +23,7 @@ class Behaviour:
     step_state_swapped_at_load: bool = False
     guest_mdscr_kept_short: bool = False
     guest_debug_owns_registers: bool = False
+    guest_owns_debug_registers: bool = False
     # MMIO.
     mmio_skip_at_completion: bool = False
     mmio_completed_once: bool = False

@@ -55,6 +55,8 @@ def read_clause(node: Map, setup: Setup) -> Clause:
     check_doings(setup.doings, setup.memory)
     if setup.clean and not problems.took_from(node):
         check_snapshots(setup.doings)
+    on = _joined(setup.case.on, exits or (), setup)
+    setup = setup._replace(case=replace(setup.case, on=on))
     final = read_final(node.get("final"), setup)
     expectation = Expectation(
         node.span,
@@ -75,7 +77,6 @@ def read_clause(node: Map, setup: Setup) -> Clause:
     case = replace(
         setup.case,
         limits=limits,
-        on=_joined(setup.case.on, exits or (), setup),
         observe=_observed(setup.case.observe, expectation),
         peek=tuple(dict.fromkeys((check.addr, len(check.data)) for check in final.memory)),
         lists_registers=final.reg_list is not None,

@@ -124,9 +124,11 @@ def _ring(final: Map, setup: Setup) -> RingCheck | None:
     node, key = final.get("ring"), final.key("ring")
     if not isinstance(node, Items) or key is None:
         return None
-    if not setup.devices.coalesced and setup.scope.complete:
+    if not setup.case.fills_ring and setup.scope.complete:
         setup.scope.problems.add(
-            "there is no coalesced ring", key.span, expected="a device of model `coalesced`"
+            "there is no coalesced ring",
+            key.span,
+            expected="a device of model `coalesced`, or an `add_coalesced`",
         )
     entries = []
     for item in node.items:

@@ -342,7 +342,7 @@ class _Run:
         return Trace(
             exits=tuple(self.exits),
             eventfd=machine.ioeventfds.counts() if case.ioeventfds else (),
-            ring=ring_of(machine.ring) if case.coalesced else None,
+            ring=ring_of(machine.ring) if case.fills_ring else None,
             final_regs={name: value for name, value in regs if value is not None},
             reg_list=_read(machine.reg_list) if case.lists_registers else None,
             memory={at: data for at, data in memory if data is not None},

@@ -110,6 +110,20 @@ STEPPING: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        "guest_owns_debug_registers",
+        (">=6.14",),
+        "a guest accesses its debug registers without a trap while MDSCR_EL1.KDE or MDE is set; "
+        "before, from its write to one of them to the next exit",
+        recorded("Debian's 5.10 and 6.12 against 7.2, a guest that steps itself over them"),
+        (
+            Commit(
+                "beb470d96cec",
+                "KVM: arm64: Use debug_owner to track if debug regs need save/restore",
+                "6.14",
+            ),
+        ),
+    ),
+    Rule(
         "guest_mdscr_kept_short",
         ("<=6.13",),
         "under guest debug the upper half of the guest's MDSCR_EL1 is lost",

@@ -63,7 +63,8 @@ _PMU_BEYOND_THE_TRAP: Final = {
     False: {sysregs.PMSWINC_EL0, sysregs.PMSELR_EL0},
 }
 """Of the PMU at EL0 what is read (True) or written past MDCR_EL2.TPM where PMUSERENR_EL0 lets
-it, on the CPU that was recorded, where nothing counts; the architecture has the trap come first."""
+it, on the CPU that was recorded; the architecture has the trap come first. What is there is the
+host's: each counter as the last one of any guest has left it."""
 _SECURE_TIMER_OP1: Final = 7
 PMU_GROUPS: Final = {(9, 12), (9, 13), (9, 14)} | {(14, crm) for crm in range(8, 16)}
 """CRn and CRm of the PMU's registers."""
@@ -159,10 +160,10 @@ def trap_to_el1(cpu: Hardware) -> int | None:
 def _pmu_at_el0(cpu: Hardware, word: int, encoding: Encoding) -> int | None:
     """KVM's host opens the PMU to EL0 (PMUSERENR_EL0), so that MDCR_EL2.TPM traps it."""
     if encoding in _PMU_BEYOND_THE_TRAP[bool(word >> 21 & 1)]:
-        if cpu.perf.used:
+        if cpu.perf.used or word >> 21 & 1:
             name = "S{}_{}_C{}_C{}_{}".format(*encoding)
             raise NotModelled(f"the PMU's {name} at EL0, which the recorded CPU does not trap")
-        return _raz_wi(cpu, word)
+        return cpu.finish_natively()
     return _report_trap(cpu, word, encoding)
 
 

@@ -20,7 +20,7 @@ from vcpu_scenario.machine.emulated.kvm.hypercalls import (
 )
 from vcpu_scenario.machine.emulated.kvm.inject import pend_serror, skip_instruction
 from vcpu_scenario.machine.emulated.kvm.mmio import handle_guest_abort
-from vcpu_scenario.machine.emulated.kvm.sysregs import handle_sys64
+from vcpu_scenario.machine.emulated.kvm.sysregs import access_untrapped, handle_sys64
 from vcpu_scenario.machine.emulated.kvm.vcpu import Handler, Vcpu
 from vcpu_scenario.machine.emulated.kvm.wait import block
 from vcpu_scenario.machine.emulated.vgic import VgicV2, VgicV3
@@ -99,11 +99,9 @@ _HANDLERS: Final[dict[int, Handler]] = {
 
 def maybe_settled_in_hyp(behaviour: Behaviour) -> frozenset[int]:
     """The exceptions that :func:`fixup_guest_exit` has to be shown."""
-    found = [esr.EC_HVC64]
+    found = [esr.EC_HVC64, esr.EC_SYS64]
     if behaviour.gicv_trapped:
         found.append(esr.EC_DABT_LOW)
-    if behaviour.gicv3_trapped:
-        found.append(esr.EC_SYS64)
     return frozenset(found)
 
 
@@ -113,7 +111,8 @@ def fixup_guest_exit(vcpu: Vcpu, exception: int) -> int | None:
     if exception == esr.EC_HVC64:
         return _workaround_call(vcpu, exception)
     if exception == esr.EC_SYS64:
-        return _emulate_icc(vcpu, exception)
+        left = access_untrapped(vcpu) if vcpu.debug_untrapped else exception
+        return _emulate_icc(vcpu, exception) if left == exception else left
     return _emulate_gicv(vcpu, exception)
 
 
@@ -161,7 +160,8 @@ def _emulate_icc(vcpu: Vcpu, exception: int) -> int | None:
     cpu, gic = vcpu.cpu, vcpu.gic
     iss = cpu.hsr & 0x1FFFFFF
     encoding, is_read, rt = iss_encoding(iss), bool(iss & 1), iss >> 5 & 31
-    if not isinstance(gic, VgicV3) or encoding not in icv.TRAPPED[is_read]:
+    trapped = vcpu.behaviour.gicv3_trapped and encoding in icv.TRAPPED[is_read]
+    if not trapped or not isinstance(gic, VgicV3):
         return exception
     if is_read:
         cpu.set_x(rt, hypicc.read(gic.cpuif, encoding))

@@ -57,7 +57,10 @@ def set_guest_debug(vcpu: Vcpu, debug: abi.kvm_guest_debug) -> None:
 
 def program(vcpu: Vcpu) -> None:
     """Brings MDCR_EL2, MDSCR_EL1 and the debug registers to what the guest will run with."""
-    vcpu.debug_changed = False
+    vcpu.debug_untrapped = _are_untrapped(vcpu)
+    vcpu.debug_written = False
+    # What lasts to the next exit alone is to be looked at again behind it.
+    vcpu.debug_changed = vcpu.debug_untrapped
     cpu = vcpu.cpu
     if vcpu.guest_debug and vcpu.guest_mdscr >> 32 and vcpu.behaviour.guest_mdscr_kept_short:
         # KVM sets it aside while its own is in force, in 32 bits.
@@ -82,6 +85,19 @@ def program(vcpu: Vcpu) -> None:
         mdscr = 0
     cpu.set_mdscr(mdscr)
     cpu.debug.load(registers)
+
+
+def _are_untrapped(vcpu: Vcpu) -> bool:
+    """``kvm_arm_setup_mdcr_el2``: whether the guest's accesses to its debug registers do not trap.
+
+    Since 6.14 KVM looks where the vCPU is loaded, and at an access that traps. What the guest has
+    switched off meanwhile makes no difference: it cannot step itself at EL1 then.
+    """
+    if vcpu.guest_debug or vcpu.oslsr & _OSLK:
+        return False  # MDCR_EL2.TDE traps them as well
+    if vcpu.behaviour.guest_owns_debug_registers:
+        return bool(vcpu.guest_mdscr & (MDE | KDE))
+    return vcpu.debug_written
 
 
 def guest_registers_in_use(vcpu: Vcpu) -> bool:

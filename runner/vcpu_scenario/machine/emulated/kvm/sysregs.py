@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu.hardware import HCR_TID1, HCR_TID2, HCR_TVM
 from vcpu_scenario.machine.emulated.cpu.icv import SGI_REGISTERS
 from vcpu_scenario.machine.emulated.cpu.native import PMU_GROUPS, iss_encoding
 from vcpu_scenario.machine.emulated.cpu.timers import ISTATUS, Timers
 from vcpu_scenario.machine.emulated.kvm import cacheregs, pmuregs
-from vcpu_scenario.machine.emulated.kvm.guestdebug import guest_registers_in_use
+from vcpu_scenario.machine.emulated.kvm.guestdebug import guest_registers_in_use, program
 from vcpu_scenario.machine.emulated.kvm.idregs import id_register, implementation_id
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined, skip_instruction
 from vcpu_scenario.machine.emulated.kvm.vcpu import UNKNOWN_RESET, Vcpu
 from vcpu_scenario.machine.emulated.vgic import UNDEF
+from vcpu_scenario.machine.errors import NotModelled
 
 _SCTLR_RESET: Final = 0x00C5_0078
 _SCTLR_M_C: Final = 1 | 1 << 2
@@ -105,7 +106,7 @@ def _by_range(vcpu: Vcpu, encoding: Encoding) -> Access | None:
 def _mdscr(vcpu: Vcpu, _encoding: Encoding, value: int | None) -> int | None:
     if value is not None:
         vcpu.guest_mdscr = value
-        vcpu.debug_changed = True
+        vcpu.debug_changed = vcpu.debug_written = True
     return vcpu.guest_mdscr
 
 
@@ -118,7 +119,7 @@ def _bank(
         registers = of(vcpu)
         if value is not None:
             registers[encoding[3]] = held(value) if guest_registers_in_use(vcpu) else value
-            vcpu.debug_changed = True
+            vcpu.debug_changed = vcpu.debug_written = True
         return registers[encoding[3]]
 
     return access
@@ -141,6 +142,28 @@ _DEBUG_BANKS: Final[dict[int, Access]] = {
     6: _bank(lambda vcpu: vcpu.guest_wvr, _held_wvr),
     7: _bank(lambda vcpu: vcpu.guest_wcr),
 }
+
+
+def access_untrapped(vcpu: Vcpu) -> int | None:
+    """What looks like a trap of a debug register and is none (``debug_untrapped``): the guest's own
+    access, behind which it goes on. An exit if that is its step's or no such access."""
+    cpu = vcpu.cpu
+    iss = cpu.hsr & 0x1FFFFFF
+    encoding, rt = iss_encoding(iss), iss >> 5 & 31
+    if encoding == sysregs.MDCCINT_EL1:
+        raise NotModelled("MDCCINT_EL1 where the guest owns its debug registers")
+    op0, op1, crn, _, op2 = encoding
+    is_bank = (op0, op1, crn) == (2, 0, 0) and op2 in _DEBUG_BANKS
+    access = _DEBUG_BANKS[op2] if is_bank else _UNTRAPPED.get(encoding)
+    if access is None:
+        return esr.EC_SYS64
+    if iss & 1:
+        cpu.set_x(rt, access(vcpu, encoding, None) or 0)
+        return cpu.finish_natively()
+    access(vcpu, encoding, cpu.x_or_zero(rt))
+    outcome = cpu.finish_natively()
+    program(vcpu)
+    return outcome
 
 
 def _raz_wi(_vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
@@ -250,6 +273,10 @@ _TRAPPED_BY_TVM: Final[tuple[Encoding, ...]] = (
     sysregs.CONTEXTIDR_EL1,
 )
 
+_UNTRAPPED: Final[dict[Encoding, Access]] = {
+    sysregs.MDSCR_EL1: _mdscr,
+    sysregs.MDCCSR_EL0: _raz_wi,
+}
 _HANDLERS: Final[dict[Encoding, Access]] = {
     sysregs.MDSCR_EL1: _mdscr,
     sysregs.MDCCINT_EL1: _mdccint,

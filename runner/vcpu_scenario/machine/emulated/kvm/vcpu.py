@@ -121,6 +121,10 @@ class Vcpu:
         self.guest_wvr = [0] * 16
         self.debug_changed = True
         """The debug state has to be programmed before the next entry."""
+        self.debug_written = False
+        """The guest has written a debug register since then (``KVM_ARM64_DEBUG_DIRTY``)."""
+        self.debug_untrapped = False
+        """MDCR_EL2.TDA is off since the last entry: debug registers are the guest's own."""
         self.guest_ss = 0
         self.host_ss_active_pending = False
         self.guest_ss_active_pending = False
