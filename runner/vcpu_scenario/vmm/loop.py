@@ -338,7 +338,10 @@ class _Run:
     def _trace(self, ended: Ending) -> Trace:
         case, machine = self.case, self.machine
         regs = ((name, _read(machine.get_one_reg, id_of(name))) for name in case.final_regs)
-        memory = ((at, _read(machine.memory.read, at, size)) for at, size in sorted(case.peek))
+        longest: dict[int, int] = {}
+        for at, size in case.peek:
+            longest[at] = max(size, longest.get(at, 0))
+        memory = ((at, _read(machine.memory.read, at, size)) for at, size in longest.items())
         return Trace(
             exits=tuple(self.exits),
             eventfd=machine.ioeventfds.counts() if case.ioeventfds else (),
