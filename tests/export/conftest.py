@@ -15,6 +15,7 @@ from vcpu_scenario.language.model import Scenario
 
 ROOT = Path(__file__).parents[2]
 _NOT_IN_C = {
+    "a-page-put-back-is-not-of-zeroes",
     "cfi-flash",
     "turns",
     "every-interrupt-by-every-way",
