@@ -23,7 +23,10 @@ def read_which(holder: Holder, asked: Mapping[str, Node], reader: Reader) -> Dev
     groups, its = GROUPS[holder], value("its", _ITSES_MOST - 1)
     group = groups.get(reader.text(asked["group"])) if "group" in asked else None
     if group is None:
-        return DeviceAttr(holder, value("group", _WORD), value("attr", _HIGH), its)
+        number_ = value("group", _WORD)
+        if not number_ and "group" in asked and reader.text(asked["group"]).strip("0xX_"):
+            return DeviceAttr(holder, 0, 0, its)  # of what is no group no attribute is told
+        return DeviceAttr(holder, number_, value("attr", _HIGH), its)
     attribute, vcpu = _attribute_of(group, asked.get("attr"), reader), value("vcpu", VCPUS_MOST - 1)
     if "vcpu" in asked and not group.of_vcpu:
         reader.complain(

@@ -24,6 +24,7 @@ from vcpu_scenario.export.text import (
     symbols,
     words_of,
 )
+from vcpu_scenario.ioctls.devices import CreateVgic
 
 _COMPILERS: Final = words_of("main abort memcpy memmove memset memcmp strlen puts putchar")
 """Names of functions that a compiler calls of itself."""
@@ -224,10 +225,11 @@ def _run(subject: Subject, branch: Branch) -> list[str]:
 
 
 def _refused_at_last(subject: Subject) -> list[str]:
-    """What is left once the set-up is done: of several vCPUs one may have been made so that not
-    even its registers can be read once it has run."""
-    several = subject.combination.case.several
-    return [*(["run_vcpu();"] if several else []), _NOT_REFUSED]
+    """What is left once the set-up is done: the first KVM_RUN finds what is wrong with a vGIC or
+    one of several vCPUs, and then not even registers can be read."""
+    case = subject.combination.case
+    made = any(isinstance(action, CreateVgic) for action in case.before)
+    return [*(["run_vcpu();"] if case.several or made else []), _NOT_REFUSED]
 
 
 def _file(subject: Subject, names: Names, body: Sequence[str], style: Style, *, words: bool) -> str:

@@ -6,7 +6,7 @@
 static struct userfaults {
 	int fd;
 	uint8_t *host, *kept;
-	uint64_t touched, written;
+	volatile uint64_t touched, written;
 } userfaults = { .fd = -1 };
 
 static void *serve_userfaults(void *unused)

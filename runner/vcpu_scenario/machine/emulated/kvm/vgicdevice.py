@@ -152,8 +152,8 @@ def first_run(vcpu: Vcpu) -> int:
         device.mapped = True
     assert vcpu.gic is not None
     # The CPUs with Armv8.2 have VHE here, where the guest has both timers of the hardware.
-    both = vcpu.behaviour.timer_lines_uncached or vcpu.model.armv8_2
-    vcpu.gic.first_run(TIMER_PPIS if both else TIMER_PPIS[:1])
+    tied = TIMER_PPIS if vcpu.model.armv8_2 else TIMER_PPIS[:1]
+    vcpu.gic.first_run(TIMER_PPIS if vcpu.behaviour.timer_lines_uncached else tied, tied)
     return 0
 
 

@@ -358,12 +358,18 @@ class Interrupts:
             one._spis_queued for one in self.distributor.interfaces
         )
 
-    def first_run(self, driven: tuple[int, ...] = (VIRTUAL_TIMER_PPI,)) -> None:
+    def first_run(
+        self,
+        driven: tuple[int, ...] = (VIRTUAL_TIMER_PPI,),
+        tied: tuple[int, ...] = (VIRTUAL_TIMER_PPI,),
+    ) -> None:
         """The first ``KVM_RUN`` gives the timers' PPIs to the timers (``kvm_timer_enable``):
         from then on ``KVM_IRQ_LINE`` takes them and does nothing. Of those that are ``driven`` the
-        line is then what the timer makes it: low."""
+        line is then what the timer makes it: low. Those that are ``tied`` to the hardware's timer
+        are its direct ones."""
         for intid in driven:
             self.inject(intid, False)
+        for intid in tied:
             self.irqs[intid].tied = True
         for intid in TIMER_PPIS:
             self.irqs[intid].owned = True
