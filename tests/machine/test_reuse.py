@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from vcpu_scenario.case import Case
 from vcpu_scenario.machine.emulated.cpu import pool
+from vcpu_scenario.machine.emulated.cpu.regfile import IL
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.recordings.jobs import jobs
 from vcpu_scenario.vmm.loop import run_case
@@ -53,3 +54,13 @@ def test_a_cpu_that_failed_is_not_used_again(monkeypatch: pytest.MonkeyPatch) ->
         run_case(machine, case)
     machine.close()
     assert pool._free == {}
+
+
+def test_a_cpu_that_is_used_again_has_no_illegal_state_to_look_for() -> None:
+    machine = create("6.12")
+    cpu = machine._cpu
+    cpu.pstate |= IL
+    assert cpu.may_be_illegal
+    machine.close()
+    cpu.reset()
+    assert not cpu.may_be_illegal

@@ -38,8 +38,8 @@ class RegisterFile:
             self._store(offset, width, value)
 
     def _store(self, offset: int, length: int, value: int) -> None:
-        for n, byte in enumerate(value.to_bytes(length, "little")):
-            self._bytes[offset + n] = byte
+        places = range(offset, offset + length)
+        self._bytes.update(zip(places, value.to_bytes(length, "little"), strict=True))
 
     def read(self, offset: int, length: int) -> int:
         found = map(self._bytes.get, range(offset, offset + length), repeat(0))

@@ -92,7 +92,6 @@ class _Run:
         self.kicked = self.vmm.kicks
         """Whether the next run is one that the VMM is kicked for: it is stopped at first."""
         self.for_next_run: list[Action] = []
-        self.several = case.several
         self.quantum = case.quantum
         self.turns = Turns(machine, case.vcpus)
         self.snapshots = Snapshots(case)
@@ -204,9 +203,7 @@ class _Run:
         if kicked and result == -errno.EINTR:
             return None  # no exit of the scenario's
         # A kernel that has something to say before it looks whether it may go on says it now.
-        exit_ = self.recorder.exited(
-            self.machine, result, self.turns.vcpu if self.several else None
-        )
+        exit_ = self.recorder.exited(self.machine, self.run, result)
         self.pc = exit_.pc
         stop = self.vmm.reason(exit_)
         if stop is not None:
@@ -250,7 +247,7 @@ class _Run:
     def _turn_to(self, number: int) -> None:
         """All that is done from now on is about the vCPU ``number``."""
         last, self.vmm = self.turns.take(number, self.recorder.last, self.vmm)
-        self.recorder.turn_to(last)
+        self.recorder.turn_to(number, last)
         self._drive(self.machine)
 
     def _past_consoles(self, result: int) -> int:

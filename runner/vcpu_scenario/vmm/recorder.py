@@ -43,10 +43,13 @@ class Recorder:
         self._observe: Final = case.observe
         self._reads: Final = (*map(id_of, case.observe), PC)
         self._values: list[int] = []
+        self._vcpu = 0 if case.several else None
 
-    def turn_to(self, last: dict[str, int]) -> None:
-        """It is the turn of a vCPU whose observed registers were ``last``."""
+    def turn_to(self, vcpu: int, last: dict[str, int]) -> None:
+        """It is the turn of ``vcpu``, whose observed registers were ``last``."""
         self.last, self._values = last, []
+        if self._vcpu is not None:
+            self._vcpu = vcpu
 
     def entered(
         self,
@@ -62,15 +65,14 @@ class Recorder:
         fields = exit_, did, pc, debug, breakpoints, kicked, inside, None
         self.entries.append(_new(Entry, fields))
 
-    def exited(self, machine: Machine, result: int, vcpu: int | None) -> Exit:
-        """The exit that it has given, of ``vcpu`` where there are several."""
-        run = machine.run
+    def exited(self, machine: Machine, run: abi.kvm_run, result: int) -> Exit:
+        """The exit that it has given, as ``run`` has it."""
         reason = run.exit_reason
         values = machine.get_regs(self._reads)
         pc = values.pop()
         fields = fields_of(run, reason)
-        if vcpu is not None:
-            fields["vcpu"] = vcpu
+        if self._vcpu is not None:
+            fields["vcpu"] = self._vcpu
         name = abi.EXIT_NAMES.get(reason) or str(reason)
         ret, error = (0, 0) if result >= 0 else (-1, -result)
         exit_: Exit = _new(Exit, (name, ret, error, pc, fields, self._changed(values)))

@@ -20,21 +20,21 @@ class Steps:
 
     def __init__(self, vcpu: Vcpu) -> None:
         self._vcpu: Final = vcpu
+        self._cpu: Final = vcpu.cpu
         self.ran: list[int] | None = None
         """Their addresses in order, None where the guest was not stepped all the time."""
 
     def note(self, start: int, left: int, exception: int) -> None:
         """The guest was entered at ``start`` to be stepped and exited at ``left``, and KVM has
         handled that: it may have executed the instruction in the guest's place."""
-        ran, vcpu = self.ran, self._vcpu
+        ran, cpu, vcpu = self.ran, self._cpu, self._vcpu
         if ran is None:
             return
-        cpu = vcpu.cpu
-        if not cpu.mdscr & _MDSCR_SS:
-            self.ran = None
-        elif exception == EC_SOFTSTP_LOW:
+        if exception == EC_SOFTSTP_LOW:
             if cpu.hsr == STEP_COMPLETE or cpu.regs[_PC] != start:
                 ran.append(start)
+        elif not cpu.mdscr & _MDSCR_SS:
+            self.ran = None
         elif exception == EC_HVC64:
             ran.append(start)
         elif (vcpu.increment_pc or cpu.regs[_PC] == left + 4) and not _went_out(vcpu):

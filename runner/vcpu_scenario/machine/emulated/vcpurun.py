@@ -84,14 +84,16 @@ class VcpuRun:
         else:
             run.exit_reason = abi.KVM_EXIT_UNKNOWN
             run.flags = 0
-            cpu.sound = False
             vcpu.seconds = seconds
             if self.shares_clock:
                 vcpu.seconds = min(seconds, instructions / TICKS_OF_A_SECOND)
-            result = self._loop(step, instructions, seconds)
-            if cpu.timers.in_use and vcpu.gic is None:
-                timerlines.update(vcpu)  # kvm_timer_update_run: what userspace is told
-            cpu.sound = True
+            try:
+                result = self._loop(step, instructions, seconds)
+                if cpu.timers.in_use and vcpu.gic is None:
+                    timerlines.update(vcpu)  # kvm_timer_update_run: what userspace is told
+            except BaseException:
+                cpu.sound = False
+                raise
         if pmu is not None:
             pmu.fold()
         vcpu.signal_pending = False

@@ -29,6 +29,8 @@ from vcpu_scenario.machine.emulated.vgic import VgicV2, VgicV3
 EXIT_SERROR: Final = -2
 """``ARM_EXCEPTION_EL1_SERROR``: hyp promoted an illegal access to an SError."""
 
+_EXIT_DEBUG: Final = abi.KVM_EXIT_DEBUG
+
 FAKED_STEP: Final = esr.EC_SOFTSTP_LOW << esr.EC_SHIFT
 _FAKED_STEP_IN_HYP: Final = FAKED_STEP | 0x22
 
@@ -55,22 +57,24 @@ def fake_step_exit(vcpu: Vcpu) -> bool:
 
 def report_debug(vcpu: Vcpu, hsr: int) -> None:
     run, debug = vcpu.run, vcpu.debug_exit
-    run.exit_reason = abi.KVM_EXIT_DEBUG
-    debug.hsr = hsr & 0xFFFF_FFFF
+    run.exit_reason = _EXIT_DEBUG
+    debug.hsr = hsr  # of which a word holds the lower half
     if vcpu.behaviour.debug_hsr_high:
         debug.hsr_high = hsr >> 32
         run.flags = abi.KVM_DEBUG_ARCH_HSR_HIGH_VALID
 
 
 def _handle_guest_debug(vcpu: Vcpu) -> int:
-    hsr = vcpu.cpu.hsr
-    report_debug(vcpu, hsr)
-    exception = hsr >> esr.EC_SHIFT
-    if exception == esr.EC_WATCHPT_LOW:
-        if vcpu.behaviour.watchpoint_far:
-            vcpu.fault_far = vcpu.cpu.far
-        vcpu.debug_exit.far = vcpu.fault_far
+    report_debug(vcpu, vcpu.cpu.hsr)
     return 0
+
+
+def _handle_watchpoint(vcpu: Vcpu) -> int:
+    """The same with the address, which KVM took from FAR_EL2 only later on."""
+    if vcpu.behaviour.watchpoint_far:
+        vcpu.fault_far = vcpu.cpu.far
+    vcpu.debug_exit.far = vcpu.fault_far
+    return _handle_guest_debug(vcpu)
 
 
 def _handle_wfx(vcpu: Vcpu) -> int:
@@ -88,7 +92,7 @@ _HANDLERS: Final[dict[int, Handler]] = {
     esr.EC_IABT_LOW: handle_guest_abort,
     esr.EC_DABT_LOW: handle_guest_abort,
     esr.EC_SOFTSTP_LOW: _handle_guest_debug,
-    esr.EC_WATCHPT_LOW: _handle_guest_debug,
+    esr.EC_WATCHPT_LOW: _handle_watchpoint,
     esr.EC_BREAKPT_LOW: _handle_guest_debug,
     esr.EC_BKPT32: _handle_guest_debug,
     esr.EC_BRK64: _handle_guest_debug,

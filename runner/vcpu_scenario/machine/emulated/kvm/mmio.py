@@ -14,6 +14,11 @@ from vcpu_scenario.machine.emulated.cpu.walk import unflagged_leaf, unmapped_tab
 from vcpu_scenario.machine.emulated.kvm.inject import inject_abort, skip_instruction
 from vcpu_scenario.machine.emulated.kvm.vcpu import MmioDecode, Vcpu
 
+# What each exit needs: going through a module costs as much as using it.
+_EC_SHIFT = esr.EC_SHIFT
+_EC_IABT_LOW = esr.EC_IABT_LOW
+_EXIT_MMIO = abi.KVM_EXIT_MMIO
+
 _EE = 1 << 25
 _E0E = 1 << 24
 _EE_OR_E0E = _EE | _E0E
@@ -30,7 +35,7 @@ def handle_guest_abort(vcpu: Vcpu) -> int:
     cpu = vcpu.cpu
     hsr, ipa, far = cpu.hsr, cpu.ipa, cpu.far
     vcpu.fault_far = far
-    fetch = esr.class_of(hsr) == esr.EC_IABT_LOW
+    fetch = hsr >> _EC_SHIFT == _EC_IABT_LOW
     if ipa >= vcpu.memslots.ipa_limit and vcpu.behaviour.ipa_beyond_limit_aborts:
         # KVM tells the IPA in the place of the virtual address.
         inject_abort(vcpu, far=ipa | far & PAGE - 1, fetch=fetch)
@@ -87,7 +92,7 @@ def _io_mem_abort(vcpu: Vcpu, ipa: int, hsr: int) -> int:
     if handled:
         complete(vcpu)
         return 1
-    vcpu.run.exit_reason = abi.KVM_EXIT_MMIO
+    vcpu.run.exit_reason = _EXIT_MMIO
     vcpu.access_at = access_at
     return 0
 
@@ -126,8 +131,8 @@ def complete(vcpu: Vcpu) -> Completion | None:
     behaviour, access = vcpu.behaviour, vcpu.mmio_decode
     if access is None or (behaviour.mmio_completed_once and not vcpu.mmio_needed):
         return None
-    pending = vcpu.pending_exception is not None
-    if pending and behaviour.mmio_not_completed_over_exception:
+    pending = vcpu.pending_exception
+    if pending is not None and behaviour.mmio_not_completed_over_exception:
         # It stays needed: should the exception be taken without the guest running, as under
         # immediate_exit, then the next KVM_RUN completes the access, and skips what is at the
         # vector.
@@ -136,7 +141,7 @@ def complete(vcpu: Vcpu) -> Completion | None:
     if not (access.is_write and behaviour.mmio_completion_from_esr):
         _write_result(vcpu, access)
     at, vcpu.access_at = vcpu.access_at, None
-    if pending:
+    if pending is not None:
         # Both are noted in the same flags of the vCPU: the skip spoils the exception, and then
         # neither is done.
         vcpu.pending_exception = None
