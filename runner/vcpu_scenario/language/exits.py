@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vcpu_scenario.case import Action, SetMmioData
 from vcpu_scenario.expectation import ExpectedExit, RegisterCheck
@@ -11,7 +11,7 @@ from vcpu_scenario.language.actions import Doings, read_each
 from vcpu_scenario.language.exitkinds import KINDS
 from vcpu_scenario.language.exitvariant import Variant
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, entries_of, text_of
-from vcpu_scenario.language.scope import Scope
+from vcpu_scenario.language.scope import Meaning, Scope
 from vcpu_scenario.source import Span
 
 
@@ -26,12 +26,24 @@ class ReadExit(NamedTuple):
     """The text of each."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExitReader:
-    """Reads exits; one that stands in several variants of a clause is read once."""
+_MOST_KEPT: Final = 10_000
 
-    _read: dict[int, tuple[Map, ReadExit]] = field(default_factory=dict)
+
+@dataclass(slots=True)
+class ExitReader:
+    """Reads exits; one that stands in several variants of a clause, or for several combinations of
+    parameters, is read once where its names mean the same in all of them."""
+
+    _meaning: Meaning | None = None
+    _read: dict[int, tuple[Map, int, ReadExit]] = field(default_factory=dict)
     """By the identity of their nodes, which are kept, so that no other node can have it."""
+
+    def of(self, scope: Scope) -> ExitReader:
+        """The reader for the names of ``scope``; forgets what was read with others."""
+        if scope.meaning != self._meaning:
+            self._meaning = scope.meaning
+            self._read.clear()
+        return self
 
     def exits(self, node: Node | None, doings: Doings) -> tuple[ReadExit, ...] | None:
         """The exits that the list ``node`` describes; None where there is no list."""
@@ -46,15 +58,17 @@ class ExitReader:
         )
 
     def _exit(self, key: Scalar, body: Map, doings: Doings) -> ReadExit:
+        problems, last_vcpu = doings.scope.problems, doings.scope.last_vcpu
         known = self._read.get(id(body))
-        if known is not None:
-            return known[1]
-        problems = doings.scope.problems
+        if known is not None and known[1] == last_vcpu:
+            return known[2]
         before = problems.reports
         read = _exit(key, body, doings)
         # What actions do to memory and what is wrong belongs to each variant.
         if problems.reports == before and body.get("then") is None:
-            self._read[id(body)] = body, read
+            if len(self._read) >= _MOST_KEPT:
+                self._read.clear()
+            self._read[id(body)] = body, last_vcpu, read
         return read
 
 

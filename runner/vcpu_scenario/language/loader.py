@@ -14,6 +14,7 @@ from vcpu_scenario.language import schema, yaml12
 from vcpu_scenario.language.audience import Audience
 from vcpu_scenario.language.bycase import CONDITIONS
 from vcpu_scenario.language.conditions import read_conditions
+from vcpu_scenario.language.exits import ExitReader
 from vcpu_scenario.language.files import MAX_SCENARIO, Folder
 from vcpu_scenario.language.guest import Sources
 from vcpu_scenario.language.model import Combination, Scenario
@@ -153,6 +154,7 @@ class _Loader:
         self.assembled: dict[tuple[str, int], Assembled | Exception] = {}
         self.assembles: dict[tuple[str, int], None] = {}
         """The sources that code was made of, with addresses for the names of devices."""
+        self.exits = ExitReader()
         self.given_up: GivenUp | None = None
         """What took too long to assemble; a matrix would have each of its codes take as long."""
         folder = Folder(path.parent, problems, granted())
@@ -231,7 +233,7 @@ class _Loader:
         self, reader: ClauseReader, row: Parameters, name: str, done: dict[Span, bool]
     ) -> Combination:
         root = self._with_parameters(row)
-        setup = read_setup(root, self.problems, self.sources)
+        setup = read_setup(root, self.problems, self.sources, self.exits)
         nodes = [item for item in items_of(root.get("expect")) if isinstance(item, Map)]
         clauses = reader.read(nodes, row, setup)
         read = [clause for found in clauses if found for clause in found.values()]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from vcpu_scenario.kvm.registers import (
     ALIASES,
@@ -46,6 +46,16 @@ _ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
 _UNITS: Final = {None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
+class Meaning(NamedTuple):
+    """All that the value of an address depends on but its text."""
+
+    labels: Mapping[str, int]
+    devices: Mapping[str, int]
+    registers_of: Mapping[str, Mapping[str, int]]
+    complete: bool
+    vcpus: int
+
+
 @dataclass(slots=True)
 class Scope:
     """The names that addresses may use, and where faults go.
@@ -69,8 +79,12 @@ class Scope:
     """Numbers of further vCPUs that the actions read so far create."""
 
     @property
+    def meaning(self) -> Meaning:
+        return Meaning(self.labels, self.devices, self.registers_of, self.complete, self.vcpus)
+
+    @property
     def last_vcpu(self) -> int:
-        return max(self.vcpus - 1, *self.created, 0)
+        return max(self.vcpus - 1, *self.created) if self.created else self.vcpus - 1
 
     def number(self, node: Node | None, *, low: int = 0, high: int = U64) -> int:
         """The integer that ``node`` is, from ``low`` to ``high``."""
