@@ -35,7 +35,7 @@ class ExitReader:
     parameters, is read once where its names mean the same in all of them."""
 
     _meaning: Meaning | None = None
-    _read: dict[int, tuple[Map, int, ReadExit]] = field(default_factory=dict)
+    _read: dict[int, tuple[Map, int, ExpectedExit]] = field(default_factory=dict)
     """By the identity of their nodes, which are kept, so that no other node can have it."""
 
     def of(self, scope: Scope) -> ExitReader:
@@ -61,25 +61,25 @@ class ExitReader:
         problems, last_vcpu = doings.scope.problems, doings.scope.last_vcpu
         known = self._read.get(id(body))
         if known is not None and known[1] == last_vcpu:
-            return known[2]
+            return _with_actions(known[2], body, doings)
         before = problems.reports
-        read = _exit(key, body, doings)
-        # What actions do to memory and what is wrong belongs to each variant.
-        if problems.reports == before and body.get("then") is None:
+        expected = _expected(key, body, doings)
+        # What is wrong belongs to each variant, and so does what actions do to memory.
+        if problems.reports == before:
             if len(self._read) >= _MOST_KEPT:
                 self._read.clear()
-            self._read[id(body)] = body, last_vcpu, read
-        return read
+            self._read[id(body)] = body, last_vcpu, expected
+        return _with_actions(expected, body, doings)
 
 
 def read_pattern(node: Node, doings: Doings) -> ExpectedExit | None:
     """What the mapping ``node`` says of the exits that an action waits for."""
     entries = entries_of(node)
     bodies = ((key, body) for key, body in entries if isinstance(body, Map))
-    return next((_exit(key, body, doings, whole=False).expected for key, body in bodies), None)
+    return next((_expected(key, body, doings, whole=False) for key, body in bodies), None)
 
 
-def _exit(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> ReadExit:
+def _expected(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> ExpectedExit:
     variant = Variant(key, body, doings, whole)
     KINDS[key.text](variant)
     variant.address("pc")
@@ -88,7 +88,7 @@ def _exit(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> Read
     start, end = key.span, body.span
     span = Span(start.file, start.line, start.column, end.end_line, end.end_column)
     note = body.get("note")
-    expected = ExpectedExit(
+    return ExpectedExit(
         key.text,
         tuple(variant.checks),
         read_register_checks(body.get("regs"), doings.scope),
@@ -97,7 +97,12 @@ def _exit(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> Read
         most,
         text_of(note),
     )
+
+
+def _with_actions(expected: ExpectedExit, body: Map, doings: Doings) -> ReadExit:
     then, reply = body.get("then"), body.get("reply")
+    if then is None and reply is None:
+        return ReadExit(expected, (), None, ())
     asked = read_each(then, doings)
     if reply is not None:
         asked.insert(0, (SetMmioData(doings.scope.word(reply)), reply.span))

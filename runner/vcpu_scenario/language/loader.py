@@ -18,7 +18,7 @@ from vcpu_scenario.language.exits import ExitReader
 from vcpu_scenario.language.files import MAX_SCENARIO, Folder
 from vcpu_scenario.language.guest import Sources
 from vcpu_scenario.language.model import Combination, Scenario
-from vcpu_scenario.language.neverdone import check_done, never_done
+from vcpu_scenario.language.neverdone import Run, check_done, never_done
 from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty, items_of, text_of
 from vcpu_scenario.language.params import (
     Parameters,
@@ -239,9 +239,10 @@ class _Loader:
         read = [clause for found in clauses if found for clause in found.values()]
         cases = [clause.case for clause in read] or [setup.case]
         longest = max(case.limits.exits for case in cases)
+        runs = [Run.of(clause, limited=setup.limited) for clause in read if setup.reactions]
         for reaction in setup.reactions:
             span = reaction.expected.span
-            why = never_done(reaction, read, setup.limited) if read else ""
+            why = never_done(reaction, runs) if runs else ""
             self.never[span] = why if self.never.get(span, why) else ""
         for acting in setup.acting:
             done[acting.span] = done.get(acting.span, False) or acting.exit < longest - 1

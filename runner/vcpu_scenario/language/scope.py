@@ -38,6 +38,8 @@ _NUMBER: Final = (
     r"(0[xX][0-9A-Fa-f_]*[0-9A-Fa-f]|0[oO][0-7_]*[0-7]|[0-9](?:[0-9_]*[0-9])?)([KMGT]iB)?"
 )
 _PLAIN = re.compile(rf"(-?){_NUMBER}\Z")
+_BEHIND_ZERO = re.compile("-?0[0-9_]")
+"""How decimal digits behind a zero begin."""
 _NAMED = re.compile(
     rf"([A-Za-z_.$][A-Za-z0-9_.$]*)(?: ?\+ ?([A-Z][A-Z0-9_]*))?(?: ?([+-]) ?{_NUMBER})?\Z"
 )
@@ -101,7 +103,7 @@ class Scope:
                 expected="a number such as 4096, 0x1000, 0x0900_0000 or 4KiB",
             )
             return harmless
-        if (plain := _PLAIN.match(node.text)) is not None:
+        if _BEHIND_ZERO.match(node.text) and (plain := _PLAIN.match(node.text)) is not None:
             self._check_zero(plain[2], node)
         return self._within(value, low, high, node)
 

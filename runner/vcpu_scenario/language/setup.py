@@ -178,6 +178,8 @@ def _is_whole(root: Map, key: str) -> bool:
 
 def check_doings(doings: Doings, memory: Memory) -> None:
     """Checks what actions do to memory, once all of a run have been read."""
+    if not (doings.added.regions or doings.written):
+        return
     later = joined(memory, doings.added)
     if doings.added.regions:
         check_added(later, doings.scope)
