@@ -74,33 +74,33 @@ def _edited(random: Random, items: Sequence[T], changed: Callable[[T], T]) -> tu
 
 def _check(random: Random, check: Check) -> Check:
     if check.mask is not None and not random.randrange(3):
-        return replace(check, mask=check.mask | 1 << random.randrange(32))
-    return replace(check, value=_other(random, check.value))
+        return check._replace(mask=check.mask | 1 << random.randrange(32))
+    return check._replace(value=_other(random, check.value))
 
 
 def _register(random: Random, check: RegisterCheck) -> RegisterCheck:
-    return replace(check, value=_other(random, check.value))
+    return check._replace(value=_other(random, check.value))
 
 
 def _exit(random: Random, item: ExpectedExit) -> ExpectedExit:
     match random.randrange(5):
         case 0 if item.regs:
             changed = _edited(random, item.regs, lambda one: _register(random, one))
-            return replace(item, regs=changed)
+            return item._replace(regs=changed)
         case 1:
             least = random.choice((0, 1, 2, item.least, item.least + 1))
             most = random.choice((least or 1, least + 1, least + 3, None))
-            return replace(item, least=least, most=most)
+            return item._replace(least=least, most=most)
         case 2:
             field = random.choice(_FIELDS)
             value = random.choice(_NAMES) if field == "exit" else random.choice((0, 1, 4, -1))
-            return replace(item, checks=(*item.checks, Check(field, value, "", _HERE)))
+            return item._replace(checks=(*item.checks, Check(field, value, "", _HERE)))
         case 3:
             reg = RegisterCheck(f"x{random.randrange(4)}", random.choice((0, 1, 2)), "", _HERE)
-            return replace(item, regs=(*item.regs, reg))
+            return item._replace(regs=(*item.regs, reg))
         case _:
             checks = _edited(random, item.checks, lambda one: _check(random, one))
-            return replace(item, checks=checks)
+            return item._replace(checks=checks)
 
 
 def _as_it_came(random: Random, exit_: Exit) -> ExpectedExit:
@@ -127,7 +127,7 @@ def _more_exits(
     least = random.choice((0, 1, 1, 2))
     most = random.choice((None, max(least, 1), least + 2))
     source = random.choice(trace.exits) if trace.exits else Exit("DEBUG", 0, 0, 0, {}, {})
-    item = replace(_as_it_came(random, source), least=least, most=most)
+    item = _as_it_came(random, source)._replace(least=least, most=most)
     pattern.insert(random.randrange(len(pattern) + 1), item)
     return replace(expectation, exits=tuple(pattern))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -231,12 +231,13 @@ def _decode(entry: dict[str, Any], base: int) -> Assembled:
             raise ValueError(f"row at {address} is outside")
         code[at : at + len(data)] = data
         if line:
-            lines[base + at] = _within(int(line[0]), 1, _MAX_LINE)
-    symbols = {name: _within(int(value, 16), 0, _MAX_ADDRESS) for name, value in names.items()}
+            lines[base + at] = int(line[0])
+    symbols = {name: int(value, 16) for name, value in names.items()}
+    _check_within(lines.values(), 1, _MAX_LINE)
+    _check_within(symbols.values(), 0, _MAX_ADDRESS)
     return Assembled(bytes(code), MappingProxyType(symbols), MappingProxyType(lines))
 
 
-def _within(number: int, low: int, high: int) -> int:
-    if not low <= number <= high:
-        raise ValueError(f"{number} is not from {low} to {high}")
-    return number
+def _check_within(numbers: Collection[int], low: int, high: int) -> None:
+    if numbers and not low <= min(numbers) <= max(numbers) <= high:
+        raise ValueError(f"{min(numbers)} to {max(numbers)} is not from {low} to {high}")

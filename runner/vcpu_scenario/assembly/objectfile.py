@@ -66,6 +66,7 @@ class _Object:
         self._starts: dict[int, int] = {}
         self._ends: dict[int, int] = {}
         self._names: dict[str, int] = {}
+        self._referred: dict[int, Any] = {}
         self._problems: list[tuple[Position, str, str]] = []
         self._symtab = next(
             (s for s in self._elf.iter_sections() if isinstance(s, SymbolTableSection)), None
@@ -162,8 +163,12 @@ class _Object:
         return found
 
     def _symtab_symbol(self, relocation: Any) -> Any:
-        assert self._symtab is not None
-        return self._symtab.get_symbol(relocation["r_info_sym"])
+        # Most relocations are against the section, and each reading of a symbol costs.
+        index = relocation["r_info_sym"]
+        if index not in self._referred:
+            assert self._symtab is not None
+            self._referred[index] = self._symtab.get_symbol(index)
+        return self._referred[index]
 
     def _relocate(self, image: bytearray, records: dict[int, list[tuple[int, int]]]) -> None:
         for section in self._elf.iter_sections():

@@ -48,7 +48,8 @@ def _started(command: list[str], complaints: int, place: str) -> subprocess.Pope
         return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            # Never written to, and closed at its end: to wait for that takes no polling.
+            stdout=subprocess.PIPE,
             stderr=complaints,
             cwd=place,
             env={**os.environ, "LC_ALL": "C", "TMPDIR": place},

@@ -10,6 +10,7 @@ something that was none here.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from vcpu_scenario.assembly.text import Refused, Statement
@@ -82,12 +83,21 @@ def silent(name: str) -> bool:
 
 def checked(statement: Statement) -> Statement:
     """``statement`` in the form that is safe to be assembled; raises :class:`Refused`."""
+    return _kept(statement) if len(statement.code) <= _LONGEST_KEPT else _checked(statement)
+
+
+def _checked(statement: Statement) -> Statement:
     name, body = statement.name, statement.body
     if name.startswith(".") and name not in _DIRECTIVES and not _is_assignment(statement):
         why = WHY.get(name)
         message = f"`{name}` is not supported" + (f": {why}" if why else "")
         raise Refused(_from(statement, body), message)
     return statement._replace(code=_Text(statement, name).plain())
+
+
+_LONGEST_KEPT: Final = 200
+# The codes that a matrix makes of one, and that an author makes letter by letter, differ in little.
+_kept = lru_cache(maxsize=1 << 12)(_checked)
 
 
 def _is_assignment(statement: Statement) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 LABELS: Final = re.compile(r"\s*(?:[\w.$]+\s*:(?!:)\s*)*", re.ASCII)
 NAME: Final = re.compile(r"[\w.$]+", re.ASCII)
 
+_COMMENT_OR_QUOTE: Final = re.compile("[/\"']")
 _SAME: Final = {".endmacro": ".endm", ".rep": ".rept"}
 
 
@@ -26,16 +28,22 @@ class Statement(NamedTuple):
     @property
     def body(self) -> int:
         """Where in the text what follows the labels begins."""
-        labels = LABELS.match(self.mask)
-        assert labels is not None
-        return labels.end()
+        return _body_and_name(self.mask)[0]
 
     @property
     def name(self) -> str:
         """The mnemonic or directive, in lower case."""
-        found = NAME.match(self.mask, self.body)
-        name = found.group().lower() if found else ""
-        return _SAME.get(name, name)
+        return _body_and_name(self.mask)[1]
+
+
+# Asked for again and again of one statement, which a matrix has in each of its codes.
+@lru_cache(maxsize=1 << 12)
+def _body_and_name(mask: str) -> tuple[int, str]:
+    labels = LABELS.match(mask)
+    assert labels is not None
+    found = NAME.match(mask, labels.end())
+    name = found.group().lower() if found else ""
+    return labels.end(), _SAME.get(name, name)
 
 
 class Refused(Exception):
@@ -59,10 +67,14 @@ def blank_comments(source: str) -> Iterator[tuple[str, str]]:
     in_comment = False
     for ended in source.split("\n"):
         line = f"{ended[:-1]} " if ended.endswith("\r") else ended
+        if not in_comment:
+            if line.lstrip().startswith("#"):
+                yield " " * len(line), " " * len(line)
+                continue
+            if _COMMENT_OR_QUOTE.search(line) is None:
+                yield line, line
+                continue
         code, mask = list(line), list(line)
-        if not in_comment and line.lstrip().startswith("#"):
-            yield " " * len(line), " " * len(line)
-            continue
         at = 0
         while at < len(line):
             if in_comment:
@@ -79,7 +91,8 @@ def blank_comments(source: str) -> Iterator[tuple[str, str]]:
                 stop = _quoted(line, at)
                 mask[at:stop] = "_" * (stop - at)
             else:
-                stop = at + 1
+                found = _COMMENT_OR_QUOTE.search(line, at + 1)
+                stop = found.start() if found else len(line)
             at = stop
         yield "".join(code), "".join(mask)
 

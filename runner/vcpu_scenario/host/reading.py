@@ -92,7 +92,8 @@ def parse_json(raw: bytes, values: int) -> Any:
         raise Unreadable(
             f"not JSON: not UTF-8, the byte 0x{raw[error.start]:02x} at line {line}, byte {column}"
         ) from None
-    if sum(text.count(mark) for mark in ",[{") > values:
+    opened = text.count("[") + text.count("{")
+    if opened + text.count(",") > values:
         raise Unreadable(f"it has more than {values:,} values")
     try:
         document = json.loads(text, parse_constant=_no_number)
@@ -105,7 +106,7 @@ def parse_json(raw: bytes, values: int) -> Any:
         raise
     except ValueError:  # Python's own limit of digits
         raise Unreadable("it has a number of more digits than can be read") from None
-    if _deeper(document, MAX_DEPTH):
+    if opened > MAX_DEPTH and _deeper(document, MAX_DEPTH):
         raise Unreadable(f"nested deeper than {MAX_DEPTH}")
     return document
 

@@ -54,6 +54,11 @@ _OF_ACTION: Final = _places({key: schema for kind in KINDS for key, schema in ki
 class Visitor(Protocol):
     """What is done at each part of a clause that may depend on the case."""
 
+    def goes_through(self, item: Node) -> bool:
+        """Whether an exit, a stop or an entry of the ring is to be gone through: it stays as it
+        is otherwise."""
+        ...
+
     def comes(self, body: Map) -> bool:
         """Whether an exit, a stop or an entry of the ring is there."""
         ...
@@ -76,9 +81,9 @@ class _Rewriting:
     def clause(self, clause: Map) -> Map:
         parts: Mapping[str, Left] = {
             "about": self.prose,
-            "exits": lambda node: _list(node, self.exit),
-            "never": lambda node: _list(node, self.exit),
-            "stops": lambda node: _list(node, self.body),
+            "exits": lambda node: self.items(node, self.exit),
+            "never": lambda node: self.items(node, self.exit),
+            "stops": lambda node: self.items(node, self.body),
             "final": self.final,
             "refused": self.values,
         }
@@ -87,11 +92,15 @@ class _Rewriting:
     def final(self, node: Node) -> Node:
         parts: Mapping[str, Left] = {
             "memory": lambda node: _list(node, self.bytes),
-            "ring": lambda node: _list(node, self.body),
+            "ring": lambda node: self.items(node, self.body),
         }
         if not isinstance(node, Map):
             return node
         return _each(node, lambda key, value: parts.get(key, self.values)(value))
+
+    def items(self, node: Node, of: Left) -> Node:
+        goes_through = self.visitor.goes_through
+        return _list(node, lambda item: of(item) if goes_through(item) else item)
 
     def exit(self, item: Node) -> Node | None:
         if not isinstance(item, Map):

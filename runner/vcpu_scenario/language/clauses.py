@@ -56,24 +56,30 @@ def read_clause(node: Map, setup: Setup) -> Clause:
     if setup.clean and not problems.took_from(node):
         check_snapshots(setup.doings)
     on = _joined(setup.case.on, exits or (), setup)
-    setup = setup._replace(case=replace(setup.case, on=on))
+    if on != setup.case.on:
+        setup = setup._replace(case=replace(setup.case, on=on))
     final = read_final(node.get("final"), setup)
-    expectation = Expectation(
-        node.span,
-        None if exits is None else tuple(item.expected for item in exits),
-        never,
-        stops,
-        final,
-        _refused(node.get("refused"), setup),
-        text_of(node.get("about")),
-        _xfail(node),
-    )
+    refused = _refused(node.get("refused"), setup)
     _check_alone(node, setup)
     limits = setup.case.limits
     if exits is not None:
         if not setup.limited:
             limits = replace(limits, exits=_ends_with(exits, limits.exits))
         _check_lengths(exits, limits.exits, setup)
+    expectation = Expectation(
+        node.span,
+        None if exits is None else tuple(item.expected for item in exits),
+        never,
+        stops,
+        final,
+        refused,
+        text_of(node.get("about")),
+        _xfail(node),
+        acting=_acting(exits or (), setup, limits.exits),
+        reacting=tuple(read.reacting for read in setup.reactions),
+        typing=tuple(setup.devices.typing),
+        to_its_end=not setup.limited and (exits is None or not _is_fixed(exits)),
+    )
     case = replace(
         setup.case,
         limits=limits,
@@ -87,13 +93,6 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         check_order(exits or (), case, problems)
         check_asserts(expectation, node, problems)
         check_contradictions(expectation, problems)
-    expectation = replace(
-        expectation,
-        acting=_acting(exits or (), setup, limits.exits),
-        reacting=tuple(read.reacting for read in setup.reactions),
-        typing=tuple(setup.devices.typing),
-        to_its_end=not setup.limited and (exits is None or not _is_fixed(exits)),
-    )
     return Clause(case, expectation)
 
 

@@ -27,6 +27,8 @@ class Conditions(NamedTuple):
 
     items: Mapping[Span, Selector]
     keys: Mapping[Span, Selector | None]
+    within: Collection[Span]
+    """The exits, stops and entries of the ring in which any stands: most have none."""
     sound: bool = True
     """Nothing is wrong with any of them."""
 
@@ -41,7 +43,8 @@ def read_conditions(clause: Map, names: Collection[str] | None, problems: Proble
     reading = _Reading(names, problems)
     before = problems.reports
     rewritten(clause, reading)
-    return Conditions(reading.items, reading.keys, problems.reports == before)
+    sound = problems.reports == before
+    return Conditions(reading.items, reading.keys, reading.within, sound)
 
 
 @dataclass(slots=True)
@@ -50,16 +53,28 @@ class _Reading:
     problems: Problems
     items: dict[Span, Selector] = field(default_factory=dict)
     keys: dict[Span, Selector | None] = field(default_factory=dict)
+    within: set[Span] = field(default_factory=set)
+    item: Span | None = None
+
+    def goes_through(self, item: Node) -> bool:
+        self.item = item.span
+        return True
 
     def comes(self, body: Map) -> bool:
+        self._note()
         self.items[body.span] = read_selector(body, self.names, self.problems)
         return True
 
     def value(self, choices: Map, rest: Left, *, whole: bool) -> Node | None:
+        self._note()
         for key, value in choices.entries:
             self.keys[key.span] = None if key.text == ELSE else self._key(key)
             rest(value)
         return choices
+
+    def _note(self) -> None:
+        if self.item is not None:
+            self.within.add(self.item)
 
     def _key(self, key: Scalar) -> Selector:
         words = [word.strip() for word in key.text.split(",")]
@@ -113,6 +128,9 @@ class Course:
     seen: Seen
     case: str
     known: bool
+
+    def goes_through(self, item: Node) -> bool:
+        return item.span in self.conditions.within
 
     def comes(self, body: Map) -> bool:
         holds = self.fits(self.conditions.items[body.span])

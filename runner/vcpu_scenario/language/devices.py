@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 from vcpu_scenario.arm64.mmioregisters import (
@@ -240,13 +242,17 @@ def _vgic(version: Literal[2, 3], other: str, size: int) -> Callable[[_Entry, st
             entry.found.gic = Gic(3, distributor, redist=second)
         else:
             entry.found.gic = Gic(2, distributor, cpu=second)
-        others = redistributor() if version == 3 else cpu_interface()
-        entry.found.registers[entry.name.text] = {
-            **_from(distributor, distributor_registers(version)),
-            **_from(second, others),
-        }
+        entry.found.registers[entry.name.text] = _registers_of(version, distributor, second)
 
     return read
+
+
+# Most scenarios have their controller at the same place, and it has hundreds of registers.
+@lru_cache(maxsize=16)
+def _registers_of(version: Literal[2, 3], distributor: int, second: int) -> Mapping[str, int]:
+    others = redistributor() if version == 3 else cpu_interface()
+    found = _from(distributor, distributor_registers(version)) | _from(second, others)
+    return MappingProxyType(found)
 
 
 def _ioeventfd(entry: _Entry, model: str) -> None:

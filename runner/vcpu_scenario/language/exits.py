@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vcpu_scenario.case import Action, SetMmioData
 from vcpu_scenario.expectation import ExpectedExit, RegisterCheck
@@ -11,7 +11,7 @@ from vcpu_scenario.language.actions import Doings, read_each
 from vcpu_scenario.language.exitkinds import KINDS
 from vcpu_scenario.language.exitvariant import Variant
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, entries_of, text_of
-from vcpu_scenario.language.scope import Scope
+from vcpu_scenario.language.scope import Meaning, Scope
 from vcpu_scenario.source import Span
 
 
@@ -26,12 +26,24 @@ class ReadExit(NamedTuple):
     """The text of each."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExitReader:
-    """Reads exits; one that stands in several variants of a clause is read once."""
+_MOST_KEPT: Final = 10_000
 
-    _read: dict[int, tuple[Map, ReadExit]] = field(default_factory=dict)
+
+@dataclass(slots=True)
+class ExitReader:
+    """Reads exits; one that stands in several variants of a clause, or for several combinations of
+    parameters, is read once where its names mean the same in all of them."""
+
+    _meaning: Meaning | None = None
+    _read: dict[int, tuple[Map, int, ExpectedExit]] = field(default_factory=dict)
     """By the identity of their nodes, which are kept, so that no other node can have it."""
+
+    def of(self, scope: Scope) -> ExitReader:
+        """The reader for the names of ``scope``; forgets what was read with others."""
+        if scope.meaning != self._meaning:
+            self._meaning = scope.meaning
+            self._read.clear()
+        return self
 
     def exits(self, node: Node | None, doings: Doings) -> tuple[ReadExit, ...] | None:
         """The exits that the list ``node`` describes; None where there is no list."""
@@ -46,26 +58,28 @@ class ExitReader:
         )
 
     def _exit(self, key: Scalar, body: Map, doings: Doings) -> ReadExit:
+        problems, last_vcpu = doings.scope.problems, doings.scope.last_vcpu
         known = self._read.get(id(body))
-        if known is not None:
-            return known[1]
-        problems = doings.scope.problems
+        if known is not None and known[1] == last_vcpu:
+            return _with_actions(known[2], body, doings)
         before = problems.reports
-        read = _exit(key, body, doings)
-        # What actions do to memory and what is wrong belongs to each variant.
-        if problems.reports == before and body.get("then") is None:
-            self._read[id(body)] = body, read
-        return read
+        expected = _expected(key, body, doings)
+        # What is wrong belongs to each variant, and so does what actions do to memory.
+        if problems.reports == before:
+            if len(self._read) >= _MOST_KEPT:
+                self._read.clear()
+            self._read[id(body)] = body, last_vcpu, expected
+        return _with_actions(expected, body, doings)
 
 
 def read_pattern(node: Node, doings: Doings) -> ExpectedExit | None:
     """What the mapping ``node`` says of the exits that an action waits for."""
     entries = entries_of(node)
     bodies = ((key, body) for key, body in entries if isinstance(body, Map))
-    return next((_exit(key, body, doings, whole=False).expected for key, body in bodies), None)
+    return next((_expected(key, body, doings, whole=False) for key, body in bodies), None)
 
 
-def _exit(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> ReadExit:
+def _expected(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> ExpectedExit:
     variant = Variant(key, body, doings, whole)
     KINDS[key.text](variant)
     variant.address("pc")
@@ -74,7 +88,7 @@ def _exit(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> Read
     start, end = key.span, body.span
     span = Span(start.file, start.line, start.column, end.end_line, end.end_column)
     note = body.get("note")
-    expected = ExpectedExit(
+    return ExpectedExit(
         key.text,
         tuple(variant.checks),
         read_register_checks(body.get("regs"), doings.scope),
@@ -83,7 +97,12 @@ def _exit(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> Read
         most,
         text_of(note),
     )
+
+
+def _with_actions(expected: ExpectedExit, body: Map, doings: Doings) -> ReadExit:
     then, reply = body.get("then"), body.get("reply")
+    if then is None and reply is None:
+        return ReadExit(expected, (), None, ())
     asked = read_each(then, doings)
     if reply is not None:
         asked.insert(0, (SetMmioData(doings.scope.word(reply)), reply.span))

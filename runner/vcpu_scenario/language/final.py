@@ -57,9 +57,10 @@ def _reg_list(node: Node | None, setup: Setup) -> RegListCheck | None:
 
 
 def _memory(node: Node | None, setup: Setup) -> tuple[MemoryCheck, ...]:
-    memory = joined(setup.memory, setup.doings.added)
+    items = items_of(node)
+    memory = joined(setup.memory, setup.doings.added) if items else setup.memory
     found = []
-    for item in items_of(node):
+    for item in items:
         before = setup.scope.problems.reports
         placed = read_placed(item, setup.scope, setup.doings.folder)
         check_in_memory(placed, memory, "this looks", setup.scope)

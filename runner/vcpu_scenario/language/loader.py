@@ -12,10 +12,11 @@ from vcpu_scenario.language.audience import Audience
 from vcpu_scenario.language.bycase import CONDITIONS
 from vcpu_scenario.language.codes import Codes
 from vcpu_scenario.language.conditions import read_conditions
+from vcpu_scenario.language.exits import ExitReader
 from vcpu_scenario.language.files import MAX_SCENARIO, Folder
 from vcpu_scenario.language.guest import Sources
 from vcpu_scenario.language.model import Combination, Scenario
-from vcpu_scenario.language.neverdone import check_done, never_done
+from vcpu_scenario.language.neverdone import Run, check_done, never_done
 from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty, items_of, text_of
 from vcpu_scenario.language.params import (
     Parameters,
@@ -148,6 +149,7 @@ class _Loader:
             self.rows = []
         self.never: dict[Span, str] = {}
         """Why what is done at exits that fit a pattern is never done, empty where it may be."""
+        self.exits = ExitReader()
         self.codes = Codes(path)
         folder = Folder(path.parent, problems, granted())
         self.sources = Sources(self.codes.assemble, folder, split_lines(text))
@@ -225,15 +227,16 @@ class _Loader:
         self, reader: ClauseReader, row: Parameters, name: str, done: dict[Span, bool]
     ) -> Combination:
         root = self._with_parameters(row)
-        setup = read_setup(root, self.problems, self.sources)
+        setup = read_setup(root, self.problems, self.sources, self.exits)
         nodes = [item for item in items_of(root.get("expect")) if isinstance(item, Map)]
         clauses = reader.read(nodes, row, setup)
         read = [clause for found in clauses if found for clause in found.values()]
         cases = [clause.case for clause in read] or [setup.case]
         longest = max(case.limits.exits for case in cases)
+        runs = [Run.of(clause, limited=setup.limited) for clause in read if setup.reactions]
         for reaction in setup.reactions:
             span = reaction.expected.span
-            why = never_done(reaction, read, setup.limited) if read else ""
+            why = never_done(reaction, runs) if runs else ""
             self.never[span] = why if self.never.get(span, why) else ""
         for acting in setup.acting:
             done[acting.span] = done.get(acting.span, False) or acting.exit < longest - 1

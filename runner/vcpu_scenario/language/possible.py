@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final, NamedTuple
 
-from vcpu_scenario.case import Case, Limits, SetRunField
+from vcpu_scenario.case import Action, Case, Limits, SetRunField
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
 from vcpu_scenario.ioctls.memory import SetMemoryRegion
 from vcpu_scenario.ioctls.vcpu import SetGuestDebug, SetMpState
@@ -53,11 +53,10 @@ class Means(NamedTuple):
 
 def means_of(case: Case) -> Means:
     """What ``case`` has that brings exits about."""
-    actions = case.all_actions()
-    debugs = [case.debug, *(a.debug for a in actions if isinstance(a, SetGuestDebug))]
+    # Of many actions few are of these kinds.
+    actions = [action for action in case.all_actions() if isinstance(action, _BRINGING)]
     return Means(
-        VMMS[case.vmm].always_asks
-        or any(debug is not None and debug.control & abi.KVM_GUESTDBG_ENABLE for debug in debugs),
+        _is_debugged(case, actions),
         case.psci_0_2,
         case.caps,
         any(isinstance(a, SetMpState) and a.state == abi.KVM_MP_STATE_SUSPENDED for a in actions),
@@ -67,9 +66,20 @@ def means_of(case: Case) -> Means:
     )
 
 
+_BRINGING: Final = (SetGuestDebug, SetMpState, SetRunField, SetMemoryRegion, SetSmcccFilter)
+"""Actions that bring exits about."""
+
+
+def _is_debugged(case: Case, actions: Iterable[Action]) -> bool:
+    debugs = [case.debug, *(a.debug for a in actions if isinstance(a, SetGuestDebug))]
+    return VMMS[case.vmm].always_asks or any(
+        debug is not None and bool(debug.control & abi.KVM_GUESTDBG_ENABLE) for debug in debugs
+    )
+
+
 def told_exits(case: Case, vmms: Iterable[str]) -> frozenset[str]:
     """The exits that a debugger of some of ``vmms`` may be told of."""
-    debugged = means_of(case).debugged
+    debugged = _is_debugged(case, case.all_actions())
     asking = (VMMS[name] for name in vmms if debugged or VMMS[name].always_asks)
     return frozenset(exit_ for vmm in asking for exit_ in vmm.tells_of)
 

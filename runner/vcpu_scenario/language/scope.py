@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from vcpu_scenario.kvm.registers import (
     ALIASES,
@@ -35,9 +35,21 @@ MAX_VCPUS: Final = 8
 _WIDEST: Final = 2048
 """Bits of the widest register."""
 
+_BEHIND_ZERO = re.compile("-?0[0-9_]")
+"""How decimal digits behind a zero begin."""
 _NAMED = re.compile(
     rf"([A-Za-z_.$][A-Za-z0-9_.$]*)(?: ?\+ ?([A-Z][A-Z0-9_]*))?(?: ?([+-]) ?{NUMBER})?\Z"
 )
+
+
+class Meaning(NamedTuple):
+    """All that the value of an address depends on but its text."""
+
+    labels: Mapping[str, int]
+    devices: Mapping[str, int]
+    registers_of: Mapping[str, Mapping[str, int]]
+    complete: bool
+    vcpus: int
 
 
 @dataclass(slots=True)
@@ -63,8 +75,12 @@ class Scope:
     """Numbers of further vCPUs that the actions read so far create."""
 
     @property
+    def meaning(self) -> Meaning:
+        return Meaning(self.labels, self.devices, self.registers_of, self.complete, self.vcpus)
+
+    @property
     def last_vcpu(self) -> int:
-        return max(self.vcpus - 1, *self.created, 0)
+        return max(self.vcpus - 1, *self.created) if self.created else self.vcpus - 1
 
     def number(self, node: Node | None, *, low: int = 0, high: int = U64) -> int:
         """The integer that ``node`` is, from ``low`` to ``high``."""
@@ -81,7 +97,7 @@ class Scope:
                 expected="a number such as 4096, 0x1000, 0x0900_0000 or 4KiB",
             )
             return harmless
-        if (plain := PLAIN.match(node.text)) is not None:
+        if _BEHIND_ZERO.match(node.text) and (plain := PLAIN.match(node.text)) is not None:
             self._check_zero(plain[2], node)
         return self._within(value, low, high, node)
 

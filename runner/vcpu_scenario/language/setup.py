@@ -76,8 +76,11 @@ class Setup(NamedTuple):
         return self.doings.scope
 
 
-def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
-    """Reads ``root``, of which the schema's check has taken out what it has something against."""
+def read_setup(root: Map, problems: Problems, sources: Sources, exits: ExitReader) -> Setup:
+    """Reads ``root``, of which the schema's check has taken out what it has something against.
+
+    ``exits`` may have read those of other combinations of parameters.
+    """
     reports = problems.reports
     scope = Scope(problems, complete=_is_whole(root, "guest") and _is_whole(root, "devices"))
     folder = sources.folder
@@ -137,7 +140,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         (*(Acting(-1, span) for _, span in (*setup, *before)), *on.acting),
         on.reactions,
         clean,
-        ExitReader(),
+        exits.of(scope),
     )
 
 
@@ -195,6 +198,8 @@ def _is_whole(root: Map, key: str) -> bool:
 
 def check_doings(doings: Doings, memory: Memory) -> None:
     """Checks what actions do to memory, once all of a run have been read."""
+    if not (doings.added.regions or doings.written):
+        return
     later = joined(memory, doings.added)
     if doings.added.regions:
         check_added(later, doings.scope)
