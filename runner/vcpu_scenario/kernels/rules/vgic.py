@@ -52,7 +52,10 @@ VGIC: Final[tuple[Rule, ...]] = (
         ("5.10", ">=5.15"),
         "whether a timer's interrupt is pending is read by the guest from the timer; before, what "
         "software set was read as well (also in stable kernels of March 2022 and later)",
-        recorded("Debian's 5.10.223, and the commit's change to vgic_mmio_read_pending"),
+        recorded(
+            "Debian's 5.10.223, and the commit's change to vgic_mmio_read_pending; that 5.15.27 has "
+            "it says its review of 7 March 2022, that 5.16.y was to have it a mail of 23 February"
+        ),
         (
             Commit(
                 "5bfa685e62e9",
