@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from vcpu_scenario.kernels.table import kernel as known
 from vcpu_scenario.machine.emulated.kvm.interrupts import features
+from vcpu_scenario.machine.emulated.kvm.vgicdevice import give_to_timers
 from vcpu_scenario.machine.emulated.vgic import VgicFeatures, VgicV2
 from vcpu_scenario.machine.errors import NotModelled
 
@@ -245,7 +246,7 @@ def test_a_vmm_reads_what_is_pending_where_that_does_not_end_the_host(
     vgic = gicv2(features(known(kernel).behaviour)).vgic
     assert isinstance(vgic, VgicV2)
     assert vgic.dist_registers.user_read(vgic, 0x200) == 0
-    vgic.first_run()
+    give_to_timers(vgic, driven=(27,), tied=(27,))
     assert vgic.dist_registers.user_read(vgic, 0x204) == 0
     if told:
         assert vgic.dist_registers.user_read(vgic, 0x200) == 0
