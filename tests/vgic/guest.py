@@ -100,7 +100,6 @@ class Guest:
     def gicv_load(self, offset: int, length: int = 4) -> int:
         assert isinstance(self.vgic, VgicV2)
         value = self.vgic.gicv(offset, length, False, 0)
-        assert value is not None
         self._maintenance()
         return value
 

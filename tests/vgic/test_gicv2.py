@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from vcpu_scenario.kernels.table import kernel as known
+from vcpu_scenario.machine.emulated.kvm.interrupts import features
+from vcpu_scenario.machine.emulated.kvm.vgicdevice import give_to_timers
 from vcpu_scenario.machine.emulated.vgic import VgicFeatures, VgicV2
+from vcpu_scenario.machine.errors import NotModelled
 
 from tests.vgic.guest import CPU, DIST, SPI_1, V4_14, V4_19, V6_12, V7_2, Guest, gicv2
 
@@ -155,8 +159,6 @@ def test_odd_widths_at_a_registers_offset_reach_it() -> None:
     assert guest.gicv_load(PMR) == 0x40
     guest.gicv_store(CTLR, 0x88_0000_0001, 8)
     assert guest.gicv_load(PMR) == 0x88
-    assert isinstance(guest.vgic, VgicV2)
-    assert guest.vgic.gicv(2, 4, False, 0) is None
 
 
 def test_a_higher_priority_preempts() -> None:
@@ -235,3 +237,19 @@ def test_more_than_the_list_registers_hold(features: VgicFeatures) -> None:
     for intid in range(33, 45):
         guest.irq_line(0x0100_0000 | intid, 1)
     assert drain(guest) == list(range(33, 45))
+
+
+@pytest.mark.parametrize(("kernel", "told"), [("5.15", True), ("5.17", False), ("6.0", True)])
+def test_a_vmm_reads_what_is_pending_where_that_does_not_end_the_host(
+    kernel: str, told: bool
+) -> None:
+    vgic = gicv2(features(known(kernel).behaviour)).vgic
+    assert isinstance(vgic, VgicV2)
+    assert vgic.dist_registers.user_read(vgic, 0x200) == 0
+    give_to_timers(vgic, driven=(27,), tied=(27,))
+    assert vgic.dist_registers.user_read(vgic, 0x204) == 0
+    if told:
+        assert vgic.dist_registers.user_read(vgic, 0x200) == 0
+    else:
+        with pytest.raises(NotModelled, match="GICD_ISPENDR0"):
+            vgic.dist_registers.user_read(vgic, 0x200)

@@ -85,7 +85,7 @@ def gicv_access(guest: Guest, offset: int, length: int, value: int) -> int | Non
     if isinstance(guest.vgic, VgicV3):
         return None
     result = guest.vgic.gicv(offset & 0x1FFF, length, bool(value & 1), value)
-    assert result is None or 0 <= result < 1 << length * 8
+    assert 0 <= result < 1 << length * 8
     return result
 
 

@@ -176,4 +176,5 @@ class Behaviour:
     pkvm_serror_lost: bool = False
     # What is modelled of some releases alone.
     pmu_seen: bool = False
+    gicv2_pending_told_to_vmm: bool = False
     reg_masks_seen: bool = False

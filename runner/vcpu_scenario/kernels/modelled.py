@@ -12,10 +12,12 @@ MODELLED: Final[Mapping[str, tuple[str, ...]]] = {
     "pmu_seen": (">=5.10",),
     "its_seen": (">=5.10",),
     "reg_masks_seen": ("6.12", "6.16..6.17", "7.2"),
+    "gicv2_pending_told_to_vmm": ("<5.17", ">=5.19"),
 }
 """By the switch of :class:`~vcpu_scenario.kernels.behaviour.Behaviour`: a vCPU with
 KVM_ARM_VCPU_PMU_V3, an ITS, and what KVM_ARM_GET_REG_WRITABLE_MASKS gives, as Debian's kernels were
-recorded."""
+recorded. From 5bfa685e62e9 in 5.17 until 2cdea19a34c2 in 5.19 (5.18.6) a VMM that read whether a
+GICv2's timer interrupt was pending made KVM ask the timer of no vCPU, which ends the host."""
 
 
 @lru_cache(maxsize=256)

@@ -62,7 +62,8 @@ HYPERCALLS: Final[tuple[Rule, ...]] = (
         "functions, which is EEXIST",
         recorded(
             "Debian's 6.12.118 and 7.2.13 against 6.16.12 and 6.17.13; 6.18 to 7.1 were not asked "
-            "and no tree of them was seen: they are taken to be as 6.17"
+            "and no tree of them was seen: they are taken to be as 6.17. Before, the last function "
+            "is compared with the first, and overflows from 0 on; no mail that mends it was found"
         ),
     ),
     Rule(

@@ -52,7 +52,9 @@ REGISTERS: Final[tuple[Rule, ...]] = (
         "ID_AA64PFR0_EL1.GIC is 1 in a VM with a GICv3, even if its VMM wrote 0",
         recorded(
             "Debian's 6.17 against 7.2, the field written 0 and read by the guest; the selftest "
-            "set_id_regs was made to expect it by b3265a1b2bd0 in 7.1"
+            "set_id_regs was made to expect it by b3265a1b2bd0 in 7.1, which says why: QEMU writes "
+            "0. kvm_finalize_sys_regs asks kvm_vgic_finalize_idregs since the vGICv5 of 7.1; of "
+            "that series no commit was found"
         ),
     ),
     Rule(

@@ -12,7 +12,10 @@ TIMERS: Final[tuple[Rule, ...]] = (
         ("5.10", ">=5.15"),
         "whether a timer's interrupt is pending is read by the guest from the timer; before, what "
         "software set was read as well (also in stable kernels of March 2022 and later)",
-        recorded("Debian's 5.10.223, and the commit's change to vgic_mmio_read_pending"),
+        recorded(
+            "Debian's 5.10.223, and the commit's change to vgic_mmio_read_pending; the review of "
+            "5.15.27 has it, of 7 March 2022, and a mail of 23 February that chose it for 5.16.y"
+        ),
         (
             Commit(
                 "5bfa685e62e9",

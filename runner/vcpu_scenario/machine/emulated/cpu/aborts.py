@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from vcpu_scenario.arm64 import esr
-from vcpu_scenario.machine.emulated.cpu import decode, uc
+from vcpu_scenario.machine.emulated.cpu import decode, gicvaccess, uc
 from vcpu_scenario.machine.emulated.cpu.alignment import misaligned
-from vcpu_scenario.machine.emulated.cpu.gicport import GicvPort
-from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, Hardware
+from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 from vcpu_scenario.machine.emulated.cpu.walk import AF, Unmapped, oversized
 
 _PAGE_OFFSET: Final = 0xFFF
@@ -40,12 +39,11 @@ def data_abort(cpu: Hardware) -> int | None:
             return zero_block_abort(cpu, cpu.x_or_zero(cpu.word_at_pc() & 31), ipa)
     translated = cpu.sctlr_el1.value & 1
     word = cpu.word_at_pc() if translated else cpu.stage2.word(cpu.regs[32])
+    if cpu.gicv is not None and gicvaccess.is_in(cpu.gicv, ipa):
+        return gicvaccess.access(cpu, cpu.gicv, ipa, word, is_write=is_write)
     iss = decode.isv_syndrome(word)
     if not iss:
         ipa = first_half(cpu, word, ipa)
-    gicv = cpu.gicv
-    if gicv is not None and iss and 0 <= ipa - gicv.mapped()[0] < gicv.mapped()[1]:
-        return _access_gicv(cpu, gicv, ipa, iss, is_write=is_write)
     far = _fault_va(cpu, word, ipa) if translated else ipa
     if translated and (level := oversized(cpu, far, ipa)) is not None:
         cpu.take_to_el1(esr.address_size_fault(cpu.current_el, level, is_write=is_write), far)
@@ -72,6 +70,8 @@ def zero_block_abort(cpu: Hardware, va: int, ipa: int) -> int | None:
     if cpu.mmu_on and (level := oversized(cpu, va, ipa)) is not None:
         cpu.take_to_el1(esr.address_size_fault(cpu.current_el, level, is_write=True), va)
         return None
+    if cpu.gicv is not None and gicvaccess.is_in(cpu.gicv, ipa):
+        return gicvaccess.access(cpu, cpu.gicv, ipa, cpu.word_at_pc(), is_write=True)
     cpu.hsr = _DATA_ABORT | decode.WNR | cpu.stage2.fault_status(ipa)
     cpu.ipa, cpu.far = ipa & ~_PAGE_OFFSET, va
     return esr.EC_DABT_LOW
@@ -134,23 +134,6 @@ def fetch_abort_at(cpu: Hardware, ipa: int) -> int | None:
     cpu.hsr = _FETCH_ABORT | cpu.stage2.fault_status(ipa)
     cpu.ipa, cpu.far = ipa & ~_PAGE_OFFSET, cpu.pc
     return esr.EC_IABT_LOW
-
-
-def _access_gicv(
-    cpu: Hardware, gicv: GicvPort, ipa: int, iss: int, *, is_write: bool
-) -> int | None:
-    """The CPU interface of a GICv2 is mapped into the guest: no exit."""
-    rt, length = iss >> 16 & 31, 1 << (iss >> 22 & 3)
-    value = gicv.gicv(ipa - gicv.mapped()[0], length, is_write, cpu.x_or_zero(rt))
-    if value is None:
-        # The hardware's external abort on an access that is not aligned.
-        cpu.take_to_el1(esr.external_abort(cpu.current_el), cpu.far)
-        return None
-    if not is_write:
-        cpu.set_x(rt, value)
-    cpu.sync_interrupt_lines()
-    outcome = cpu.finish_natively()
-    return EXIT_IRQ if outcome is None and gicv.maintenance() else outcome
 
 
 def _fault_va(cpu: Hardware, word: int, ipa: int) -> int:

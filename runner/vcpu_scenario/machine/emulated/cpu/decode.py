@@ -70,6 +70,14 @@ def _literal(word: int) -> int:
     return _iss(2 if opc != 1 else 3, rt, sse=opc == 2, sf=opc != 0)
 
 
+def extended(value: int, iss: int) -> int:
+    """What a load that :func:`isv_syndrome` tells of puts into its register."""
+    if not iss & _SSE:
+        return value
+    sign = 1 << (8 << (iss >> 22 & 3)) - 1
+    return (value ^ sign) - sign & (1 << (64 if iss & _SF else 32)) - 1
+
+
 class Access(NamedTuple):
     """A load or store: its virtual address and how many bytes it touches from there."""
 

@@ -50,8 +50,8 @@ class GicvPort(Protocol):
         """(ipa, size in bytes) of what stage 2 maps of it."""
         ...
 
-    def gicv(self, offset: int, length: int, is_write: bool, value: int) -> int | None:
-        """An access of the guest; None where there is none such."""
+    def gicv(self, offset: int, length: int, is_write: bool, value: int) -> int:
+        """An aligned access: what it reads, 0 for a write."""
         ...
 
     def maintenance(self) -> bool:

@@ -226,7 +226,9 @@ def _zero_block(cpu: Hardware, rt: int) -> int | None:
     slot = cpu.stage2.slot_at(ipa)
     if slot is None or not slot.writes(ipa):
         return zero_block_abort(cpu, va, ipa)
-    far = cpu.watchpoints.hit_at(start, _BLOCK, is_write=True)
+    far = cpu.watchpoints.hit_at(va, 1, is_write=True)
+    if far is None:  # the recorded CPU looks at the byte that is named, then at the block
+        far = cpu.watchpoints.hit_at(start, _BLOCK, is_write=True)
     if far is not None:
         return cpu.watchpoints.report_hit(far, is_write=True)
     cpu.stage2.write(ipa, bytes(_BLOCK))

@@ -101,6 +101,7 @@ def features(behaviour: Behaviour, nr_irqs: int = NR_IRQS) -> VgicFeatures:
         implementation_revision=revision,
         groups_writable=behaviour.vgic_groups_writable,
         pending_of_hardware=behaviour.vgic_pending_of_hardware,
+        pending_told_to_user=behaviour.gicv2_pending_told_to_vmm,
         group0_sgi_registers=behaviour.vgic_groups_writable,
         level_active_and_pending=not behaviour.vgic_lr_state_separate,
         sgi_sources_together=not behaviour.vgic_sgi_sources_in_turn,

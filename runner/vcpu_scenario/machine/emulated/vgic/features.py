@@ -21,6 +21,8 @@ class VgicFeatures:
     pending_of_hardware: bool = True
     """The guest reads of a timer's interrupt that it is pending where the timer's line is up, not
     where software made it so."""
+    pending_told_to_user: bool = True
+    """The VMM reads of a GICv2 whether a timer's interrupt is pending; else that ends the host."""
     group0_sgi_registers: bool = True
     """``ICC_SGI0R_EL1`` and ``ICC_ASGI1R_EL1`` are emulated; before, they were undefined."""
     level_active_and_pending: bool = False

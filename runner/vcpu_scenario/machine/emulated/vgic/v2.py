@@ -20,6 +20,7 @@ from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, NR_SGIS
 from vcpu_scenario.machine.emulated.vgic.mmio import Frame, Register, Registers
 from vcpu_scenario.machine.emulated.vgic.revision import IIDR, restore_revision
+from vcpu_scenario.machine.errors import NotModelled
 
 DIST_SIZE: Final = 0x1000
 _IIDR_AT: Final = 8
@@ -61,11 +62,9 @@ class VgicV2(Vgic):
     def as_fiq(self, lr: ListRegister) -> bool:
         return not lr.group and self.cpuif.fiq_enable
 
-    def gicv(self, offset: int, length: int, is_write: bool, value: int) -> int | None:
-        """The hardware's answer to an access at ``offset`` from the CPU interface's base: what
-        is read, 0 for a write, None for an external abort (not aligned)."""
-        if offset % length:
-            return None
+    def gicv(self, offset: int, length: int, is_write: bool, value: int) -> int:
+        """The hardware's answer to an aligned access at ``offset`` from the CPU interface's base:
+        what is read, 0 for a write."""
         return gicv.access(self.cpuif, offset, length, is_write, value)
 
     def gicv_emulated(
@@ -105,6 +104,13 @@ def _restore_misc(gic: Interrupts, offset: int, length: int, value: int) -> None
 def _restore_group(gic: Interrupts, first: int, length: int, value: int) -> None:
     if gic.distributor.groups_restored:
         m.write_group(gic, first, length, value)
+
+
+def _read_pending_as_user(gic: Interrupts, first: int, length: int) -> int:
+    tied = any(irq.tied for irq in gic.irqs[first : first + length * 8])
+    if tied and not gic.features.pending_told_to_user:
+        raise NotModelled("a VMM's read of GICD_ISPENDR0 of a GICv2, which ends this host")
+    return m.read_pending(gic, first, length)
 
 
 def _without_sgis(write: m.Write) -> m.Write:
@@ -175,14 +181,14 @@ def _distributor(features: VgicFeatures) -> list[Register]:
             1,
             m.read_pending_as_guest,
             set_pending,
-            user=(m.read_pending, m.set_pending_by_user),
+            user=(_read_pending_as_user, m.set_pending_by_user),
         ),
         m.per_irq(
             0x280,
             1,
             m.read_pending_as_guest,
             clear_pending,
-            user=(m.read_pending, m.clear_pending_by_user),
+            user=(_read_pending_as_user, m.clear_pending_by_user),
         ),
         m.per_irq(0x300, 1, m.read_active, m.set_active),
         m.per_irq(0x380, 1, m.read_active, m.clear_active),
