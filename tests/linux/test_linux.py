@@ -44,6 +44,12 @@ before:
   - set_its_attr: {group: addr, attr: its, value: 0x08080000}
   - set_its_attr: {group: ctrl, attr: init}
 """
+PMU = """\
+features: [psci_0_2, pmu_v3]
+before:
+  - set_vcpu_attr: {{group: pmu_v3, attr: irq, value: {irq}}}
+  - set_vcpu_attr: {{group: pmu_v3, attr: init}}
+"""
 SHUTDOWN = "  - exits: [{system_event: {type: shutdown}}]"
 
 
@@ -171,6 +177,20 @@ def test_the_device_tree_has_an_its_where_the_vmm_puts_one(tmp_path: Path) -> No
     its = fdt.parse_dtb(tree_of(path)).get_node("intc@8000000/its@8080000")
     assert its.get_property("compatible").value == "arm,gic-v3-its"
     assert its.get_property("reg").data == [0, 0x808_0000, 0, 0x2_0000]
+
+
+@pytest.mark.parametrize("irq", [23, 40])
+def test_the_device_tree_has_a_pmu_where_its_interrupt_is_private(tmp_path: Path, irq: int) -> None:
+    made(tmp_path)
+    path = tmp_path / "linux.vcpu.yaml"
+    assert not fdt.parse_dtb(tree_of(path)).exist_node("pmu")
+    with path.open("a") as scenario:
+        scenario.write(PMU.format(irq=irq))
+    tree = fdt.parse_dtb(tree_of(path))
+    assert tree.exist_node("pmu") == (irq == 23)
+    if irq == 23:
+        assert tree.get_property("compatible", "pmu").value == "arm,armv8-pmuv3"
+        assert tree.get_property("interrupts", "pmu").data == [1, 7, 4]
 
 
 def tree_of(path: Path) -> bytes:

@@ -26,12 +26,13 @@ _ITS: Final = 0x2_0000
 @dataclass(frozen=True, slots=True)
 class Boot:
     """What a boot loader hands over: the command line, of printable ASCII, and where the initrd
-    is, its first address and the one behind it; and where each ITS is."""
+    is, its first address and the one behind it; where each ITS is, and which PPI is the PMU's."""
 
     cmdline: str = ""
     initrd: tuple[int, int] | None = None
     vcpus: int = 1
     itses: Sequence[int] = ()
+    pmu: int | None = None
 
 
 def device_tree(
@@ -128,10 +129,14 @@ def _interrupts(tree: _Tree, gic: Gic, boot: Boot) -> None:
         tree.set(its, "msi-controller")
         tree.set(its, "#msi-cells", 1)
     # A GICv2's private interrupts say at which CPUs they arrive.
-    flags = _LEVEL_LOW | (0 if gic.version == 3 else (1 << boot.vcpus) - 1 << 8)
+    cpus = 0 if gic.version == 3 else (1 << boot.vcpus) - 1 << 8
+    timers = (n for ppi in _TIMER_PPIS for n in (_PPI, ppi, _LEVEL_LOW | cpus))
     tree.set("timer", "compatible", "arm,armv8-timer")
-    tree.set("timer", "interrupts", *(n for ppi in _TIMER_PPIS for n in (_PPI, ppi, flags)))
+    tree.set("timer", "interrupts", *timers)
     tree.set("timer", "always-on")
+    if boot.pmu is not None:
+        tree.set("pmu", "compatible", "arm,armv8-pmuv3")
+        tree.set("pmu", "interrupts", _PPI, boot.pmu, _LEVEL_HIGH | cpus)
 
 
 def _uarts(tree: _Tree, uarts: Sequence[Device]) -> None:

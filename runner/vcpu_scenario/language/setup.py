@@ -13,7 +13,6 @@ from vcpu_scenario.language.actions import Doings, read_debug, read_each, read_f
 from vcpu_scenario.language.devices import Devices, read_devices
 from vcpu_scenario.language.exits import ExitReader
 from vcpu_scenario.language.guest import Program, Sources, read_program
-from vcpu_scenario.language.linux import placed_itses
 from vcpu_scenario.language.memory import (
     Memory,
     check_added,
@@ -117,8 +116,8 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     before = read_each(root.get("before"), doings)
     if program.tree is not None:
         around = memory.slots, devices.gic, devices.userspace
-        itses = placed_itses(action for action, _ in (*setup, *before))
-        tree = program.tree.of(*around, psci=psci, vcpus=scope.vcpus, itses=itses)
+        asked = [action for action, _ in (*setup, *before)]
+        tree = program.tree.of(*around, psci=psci, vcpus=scope.vcpus, asked=asked)
         program = replace(program, loads=(*program.loads, tree))
         check_loads(program, [], memory, scope)
     on = read_on(root.get("on"), doings)
