@@ -9,6 +9,7 @@ from typing import Final
 import fdt
 
 from vcpu_scenario.case import Device, Gic, Memslot
+from vcpu_scenario.kvm.abi import FIRST_SPI
 
 _GIC_PHANDLE: Final = 1
 _CLOCK_PHANDLE: Final = 2
@@ -149,7 +150,8 @@ def _uarts(tree: _Tree, uarts: Sequence[Device]) -> None:
     for number, uart in enumerate(uarts):
         path = tree.region("pl011", uart.base, uart.size)
         tree.set(path, "compatible", "arm,pl011", "arm,primecell")
-        tree.set(path, "interrupts", _SPI, number + 1, _LEVEL_HIGH)
+        spi = number + 1 if uart.spi is None else uart.spi - FIRST_SPI
+        tree.set(path, "interrupts", _SPI, spi, _LEVEL_HIGH)
         tree.set(path, "clocks", _CLOCK_PHANDLE, _CLOCK_PHANDLE)
         tree.set(path, "clock-names", "uartclk", "apb_pclk")
         tree.set("aliases", f"serial{number}", f"/{path}")
