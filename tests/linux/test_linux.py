@@ -265,6 +265,19 @@ def test_debian_boots_to_a_userspace_that_prints_and_powers_off(
 
 
 @pytest.mark.slow
+def test_debian_is_typed_to_by_the_interrupt_of_its_uart(tmp_path: Path) -> None:
+    case = fetched(tmp_path)[1].case
+    uart = replace(case.devices[0], spi=33, typed=((LINE.strip(), b"typed\r"),))
+    loads = tuple(
+        replace(load, data=initrd(reading=True)) if load.data == initrd() else load
+        for load in case.loads
+    )
+    trace = run_case(create("6.12"), replace(case, devices=(uart,), loads=loads))
+    assert trace.exits[-1].exit == "SYSTEM_EVENT"
+    assert b"typed\r\n" in trace.output["uart"].partition(LINE.strip())[2]
+
+
+@pytest.mark.slow
 def test_debian_brings_up_two_vcpus(tmp_path: Path) -> None:
     case = replace(fetched(tmp_path, vcpus="vcpus: 2")[1].case, quantum=50_000)
     trace = run_case(create("6.12"), case)
