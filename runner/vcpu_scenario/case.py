@@ -167,8 +167,9 @@ class Device:
 
     ``model`` names one of :mod:`vcpu_scenario.vmm.devices`; ``registers`` maps offsets to values of
     a register file, ``replies`` offsets to the values that successive reads get. ``typed`` has what
-    a UART is to have sent with what is typed to it then, one after the other. Accesses to a
-    ``console`` are answered without a trace of them, unless they are stepped.
+    a UART is to have sent with what is typed to it then, one after the other, and ``spi`` is the
+    interrupt that it raises. Accesses to a ``console`` are answered without a trace of them, unless
+    they are stepped.
     """
 
     name: str
@@ -180,6 +181,7 @@ class Device:
     input: bytes = b""
     console: bool = False
     typed: tuple[tuple[bytes, bytes], ...] = ()
+    spi: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,3 +100,44 @@ def test_a_device_tree_lies_where_it_is_asked_for(tmp_path: Path) -> None:
 def test_a_device_tree_outside_memory_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(InvalidScenario, match="outside the guest's memory"):
         case(tmp_path, guest="device_tree: 0x50000000")
+
+
+GIC = "{handled_by: kernel, model: vgic-v2, distributor: 0x08000000, cpu_interface: 0x08010000}"
+
+
+def interrupting(folder: Path, gic: str = f"gic: {GIC}", spi: int = 40) -> ScenarioCase:
+    path = folder / "interrupting.vcpu.yaml"
+    uart = f"uart: {{handled_by: userspace, model: pl011, at: 0x09000000, spi: {spi}}}"
+    path.write_text(
+        "title: a UART with an interrupt\n"
+        "guest: {words: [0xd4000002], device_tree: 0x40008000}\n"
+        f"devices:\n  {uart}\n  {gic}\n"
+        "expect:\n  - exits: [system_event: {}]\n"
+    )
+    return next(iter(load(path).cases()))
+
+
+def test_the_device_tree_has_the_interrupt_that_a_uart_raises(tmp_path: Path) -> None:
+    case = interrupting(tmp_path).case
+    blob = next(load.data for load in case.loads if load.addr == 0x4000_8000)
+    tree = fdt.parse_dtb(blob)
+    assert tree.get_property("interrupts", "pl011@9000000").data == [0, 8, 4]
+
+
+@pytest.mark.parametrize(
+    ("gic", "spi", "why"),
+    [
+        (
+            "port: {handled_by: userspace, at: 0x08000000}",
+            40,
+            "an interrupt and no interrupt contr",
+        ),
+        (f"gic: {GIC}", 31, "out of range"),
+        (f"gic: {GIC}", 64, "out of range"),
+    ],
+)
+def test_an_interrupt_that_nothing_takes_is_a_fault(
+    tmp_path: Path, gic: str, spi: int, why: str
+) -> None:
+    with pytest.raises(InvalidScenario, match=why):
+        interrupting(tmp_path, gic, spi)

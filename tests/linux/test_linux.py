@@ -44,6 +44,12 @@ before:
   - set_its_attr: {group: addr, attr: its, value: 0x08080000}
   - set_its_attr: {group: ctrl, attr: init}
 """
+PMU = """\
+features: [psci_0_2, pmu_v3]
+before:
+  - set_vcpu_attr: {{group: pmu_v3, attr: irq, value: {irq}}}
+  - set_vcpu_attr: {{group: pmu_v3, attr: init}}
+"""
 SHUTDOWN = "  - exits: [{system_event: {type: shutdown}}]"
 
 
@@ -173,6 +179,20 @@ def test_the_device_tree_has_an_its_where_the_vmm_puts_one(tmp_path: Path) -> No
     assert its.get_property("reg").data == [0, 0x808_0000, 0, 0x2_0000]
 
 
+@pytest.mark.parametrize("irq", [23, 40])
+def test_the_device_tree_has_a_pmu_where_its_interrupt_is_private(tmp_path: Path, irq: int) -> None:
+    made(tmp_path)
+    path = tmp_path / "linux.vcpu.yaml"
+    assert not fdt.parse_dtb(tree_of(path)).exist_node("pmu")
+    with path.open("a") as scenario:
+        scenario.write(PMU.format(irq=irq))
+    tree = fdt.parse_dtb(tree_of(path))
+    assert tree.exist_node("pmu") == (irq == 23)
+    if irq == 23:
+        assert tree.get_property("compatible", "pmu").value == "arm,armv8-pmuv3"
+        assert tree.get_property("interrupts", "pmu").data == [1, 7, 4]
+
+
 def tree_of(path: Path) -> bytes:
     case = next(iter(load(path).cases())).case
     return next(load.data for load in case.loads if load.data[:2] == b"\xd0\x0d")
@@ -242,6 +262,19 @@ def test_debian_boots_to_a_userspace_that_prints_and_powers_off(
     assert result.verdict == "pass"
     assert result.trace is not None
     assert LINE.replace(b"\n", b"\r\n") in result.trace.output["uart"]
+
+
+@pytest.mark.slow
+def test_debian_is_typed_to_by_the_interrupt_of_its_uart(tmp_path: Path) -> None:
+    case = fetched(tmp_path)[1].case
+    uart = replace(case.devices[0], spi=33, typed=((LINE.strip(), b"typed\r"),))
+    loads = tuple(
+        replace(load, data=initrd(reading=True)) if load.data == initrd() else load
+        for load in case.loads
+    )
+    trace = run_case(create("6.12"), replace(case, devices=(uart,), loads=loads))
+    assert trace.exits[-1].exit == "SYSTEM_EVENT"
+    assert b"typed\r\n" in trace.output["uart"].partition(LINE.strip())[2]
 
 
 @pytest.mark.slow

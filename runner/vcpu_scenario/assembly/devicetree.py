@@ -9,6 +9,7 @@ from typing import Final
 import fdt
 
 from vcpu_scenario.case import Device, Gic, Memslot
+from vcpu_scenario.kvm.abi import FIRST_SPI
 
 _GIC_PHANDLE: Final = 1
 _CLOCK_PHANDLE: Final = 2
@@ -26,12 +27,13 @@ _ITS: Final = 0x2_0000
 @dataclass(frozen=True, slots=True)
 class Boot:
     """What a boot loader hands over: the command line, of printable ASCII, and where the initrd
-    is, its first address and the one behind it; and where each ITS is."""
+    is, its first address and the one behind it; where each ITS is, and which PPI is the PMU's."""
 
     cmdline: str = ""
     initrd: tuple[int, int] | None = None
     vcpus: int = 1
     itses: Sequence[int] = ()
+    pmu: int | None = None
 
 
 def device_tree(
@@ -128,10 +130,14 @@ def _interrupts(tree: _Tree, gic: Gic, boot: Boot) -> None:
         tree.set(its, "msi-controller")
         tree.set(its, "#msi-cells", 1)
     # A GICv2's private interrupts say at which CPUs they arrive.
-    flags = _LEVEL_LOW | (0 if gic.version == 3 else (1 << boot.vcpus) - 1 << 8)
+    cpus = 0 if gic.version == 3 else (1 << boot.vcpus) - 1 << 8
+    timers = (n for ppi in _TIMER_PPIS for n in (_PPI, ppi, _LEVEL_LOW | cpus))
     tree.set("timer", "compatible", "arm,armv8-timer")
-    tree.set("timer", "interrupts", *(n for ppi in _TIMER_PPIS for n in (_PPI, ppi, flags)))
+    tree.set("timer", "interrupts", *timers)
     tree.set("timer", "always-on")
+    if boot.pmu is not None:
+        tree.set("pmu", "compatible", "arm,armv8-pmuv3")
+        tree.set("pmu", "interrupts", _PPI, boot.pmu, _LEVEL_HIGH | cpus)
 
 
 def _uarts(tree: _Tree, uarts: Sequence[Device]) -> None:
@@ -144,7 +150,8 @@ def _uarts(tree: _Tree, uarts: Sequence[Device]) -> None:
     for number, uart in enumerate(uarts):
         path = tree.region("pl011", uart.base, uart.size)
         tree.set(path, "compatible", "arm,pl011", "arm,primecell")
-        tree.set(path, "interrupts", _SPI, number + 1, _LEVEL_HIGH)
+        spi = number + 1 if uart.spi is None else uart.spi - FIRST_SPI
+        tree.set(path, "interrupts", _SPI, spi, _LEVEL_HIGH)
         tree.set(path, "clocks", _CLOCK_PHANDLE, _CLOCK_PHANDLE)
         tree.set(path, "clock-names", "uartclk", "apb_pclk")
         tree.set("aliases", f"serial{number}", f"/{path}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from vcpu_scenario.expectation import Expectation
 from vcpu_scenario.ioctls.vcpu import SetIrqLine
+from vcpu_scenario.kvm.abi import FIRST_SPI
 from vcpu_scenario.machine.errors import KvmError, NotModelled
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Trace
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _WIDTH: Final = 120
 _SPI: Final = 1 << 24
 """``KVM_ARM_IRQ_TYPE_SPI`` in the word of ``KVM_IRQ_LINE``."""
-_FIRST_SPI, _LAST_SPI = 32, 1019
+_LAST_SPI: Final = 1019
 
 
 class Monitor:
@@ -94,8 +95,8 @@ class Monitor:
             irq, level = (int(text, 0) for text in rest)
         except ValueError:
             return "say which line and its level: irq 40 1\n"
-        if not _FIRST_SPI <= irq <= _LAST_SPI or level not in (0, 1):
-            return f"a line is a number from {_FIRST_SPI} to {_LAST_SPI}, its level 0 or 1\n"
+        if not FIRST_SPI <= irq <= _LAST_SPI or level not in (0, 1):
+            return f"a line is a number from {FIRST_SPI} to {_LAST_SPI}, its level 0 or 1\n"
         try:
             self._history.act(SetIrqLine(_SPI | irq, level))
         except (KvmError, NotModelled) as refusal:

@@ -170,6 +170,8 @@ def _scripted(device: Device, name: str) -> Model:
 def _pl011(device: Device, name: str) -> Model:
     if device.typed:
         raise Unexportable(f"typed of {device.name}")
+    if device.spi is not None:
+        raise Unexportable(f"the interrupt of {device.name}")
     fixed = [
         line
         for offset, value in dict(device.registers).items()

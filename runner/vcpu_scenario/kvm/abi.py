@@ -74,6 +74,8 @@ KVM_ARM_IRQ_VCPU2_SHIFT: Final = 28
 KVM_ARM_IRQ_TYPE_CPU: Final = 0
 KVM_ARM_IRQ_TYPE_SPI: Final = 1
 KVM_ARM_IRQ_TYPE_PPI: Final = 2
+FIRST_SPI: Final = 32
+"""Lower interrupts are private to a vCPU."""
 
 MAX_DEBUG_REGS: Final = 16
 """``KVM_ARM_MAX_DBG_REGS``: slots in ``struct kvm_guest_debug_arch``."""

@@ -18,10 +18,12 @@ from vcpu_scenario.arm64.mmioregisters import (
 from vcpu_scenario.arm64.mmioregisters import distributor as distributor_registers
 from vcpu_scenario.case import CoalescedZone, Device, Gic, Ioeventfd
 from vcpu_scenario.expectation import Typing
+from vcpu_scenario.kvm.abi import FIRST_SPI
 from vcpu_scenario.language.memory import Region
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, entries_of, items_of
 from vcpu_scenario.language.scope import IPA_LIMIT, Scope
 from vcpu_scenario.source import quoted
+from vcpu_scenario.vmm.setup import NR_IRQS
 
 DEFAULT_SIZE: Final = 0x1000
 
@@ -105,6 +107,7 @@ def read_devices(devices: Node | None, scope: Scope) -> Devices:
         if isinstance(node, Map):
             _read(_Entry(key, node, scope, found, scope.problems.reports))
     _check_distinct(devices, found, scope)
+    _check_interrupts(devices, found, scope)
     return found
 
 
@@ -181,6 +184,7 @@ def _userspace(entry: _Entry, model: str) -> None:
             text.text.encode() if isinstance(text, Scalar) else b"",
             entry.scope.flag(entry.node.get("console")),
             _typed(entry),
+            _spi(entry),
         )
     )
 
@@ -195,6 +199,11 @@ def _typed(entry: _Entry) -> tuple[tuple[bytes, bytes], ...]:
     ]
     entry.found.typing += [typing for typing, _ in found]
     return tuple((typing.after, text) for typing, text in found)
+
+
+def _spi(entry: _Entry) -> int | None:
+    node = entry.node.get("spi")
+    return None if node is None else entry.scope.number(node, low=FIRST_SPI, high=NR_IRQS - 1)
 
 
 def _from(base: int, offsets: Mapping[str, int]) -> dict[str, int]:
@@ -276,7 +285,7 @@ _MODELS: Final[Mapping[str, _Model]] = {
     "scripted": _Model("userspace", ("at",), ("size", "registers", "replies"), _userspace),
     "virtio-mmio": _Model("userspace", ("at",), ("size", "registers"), _userspace),
     "pl011": _Model(
-        "userspace", ("at",), ("size", "registers", "input", "typed", "console"), _userspace
+        "userspace", ("at",), ("size", "registers", "input", "typed", "console", "spi"), _userspace
     ),
     "replies-by-address": _Model("userspace", ("at",), ("size", "registers"), _userspace),
     "cfi-flash": _Model("userspace", ("at", "size"), ("console",), _userspace),
@@ -289,6 +298,19 @@ _MODELS: Final[Mapping[str, _Model]] = {
     "ioeventfd": _Model("kernel", ("at", "len"), ("match",), _ioeventfd),
     "coalesced": _Model("kernel", ("at",), ("size",), _coalesced),
 }
+
+
+def _check_interrupts(devices: Map, found: Devices, scope: Scope) -> None:
+    """Reports an interrupt that nothing takes."""
+    for device in found.userspace:
+        node = devices.get(device.name)
+        key = node.key("spi") if isinstance(node, Map) else None
+        if found.gic is None and scope.complete and key is not None:
+            scope.problems.add(
+                f"{quoted(device.name)} has an interrupt and no interrupt controller",
+                key.span,
+                expected="a vgic-v2 or vgic-v3 among the devices",
+            )
 
 
 def _check_distinct(devices: Map, found: Devices, scope: Scope) -> None:

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 from vcpu_scenario.assembly.refusal import NotAGuest
 from vcpu_scenario.case import Action, Device, Gic, Load, Memslot
-from vcpu_scenario.ioctls.attributes import SetDeviceAttr
+from vcpu_scenario.ioctls.attributes import Holder, SetDeviceAttr
+from vcpu_scenario.kvm.vcpuattrs import KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_IRQ
 from vcpu_scenario.kvm.vgicattrs import KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE
 from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.nodes import Map, Node, Scalar
@@ -18,6 +19,8 @@ DEFAULT_MEMORY: Final = 128 << 20
 _MAX_CMDLINE: Final = 2047
 """Characters that Linux keeps of it (``COMMAND_LINE_SIZE`` of arm64)."""
 _PLACE_OF_ITS: Final = "its", KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE
+_PMU_IRQ: Final = "vcpu", KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_IRQ
+_PPIS: Final = range(16, 32)
 _START: Final = "_text"
 """The image's first byte, by its virtual address, which is that of no function: kernels without
 CONFIG_KALLSYMS_ALL have no symbol for it."""
@@ -38,25 +41,31 @@ class Tree(NamedTuple):
         *,
         psci: bool,
         vcpus: int,
-        itses: list[int],
+        asked: Iterable[Action],
     ) -> Load:
-        """The device tree of what is around it."""
+        """The device tree of what is around it, and of what the VMM has ``asked`` for beside it
+        before the guest runs: ITSs by their addresses, a PMU by its interrupt."""
         from vcpu_scenario.assembly.devicetree import Boot, device_tree
 
-        boot = Boot(self.cmdline, self.initrd, vcpus, itses)
+        attributes = [action for action in asked if isinstance(action, SetDeviceAttr)]
+        itses = list(_values(attributes, _PLACE_OF_ITS))
+        ppi = next(
+            (irq - _PPIS.start for irq in _values(attributes, _PMU_IRQ) if irq in _PPIS), None
+        )
+        boot = Boot(self.cmdline, self.initrd, vcpus, itses, ppi)
         return Load(self.at, device_tree(boot, slots, gic, devices, psci=psci))
 
 
-def placed_itses(actions: Iterable[Action]) -> list[int]:
-    """Where the VMM puts ITSs before the guest runs."""
-    places = [
-        action.value
-        for action in actions
-        if isinstance(action, SetDeviceAttr)
-        and (action.which.of, action.which.group, action.which.attr) == _PLACE_OF_ITS
+def _values(
+    attributes: Iterable[SetDeviceAttr], wanted: tuple[Holder, int, int]
+) -> dict[int, None]:
+    """What an attribute was set to, each value once and in order."""
+    return {
+        action.value: None
+        for action in attributes
+        if (action.which.of, action.which.group, action.which.attr) == wanted
         and action.value is not None
-    ]
-    return list(dict.fromkeys(places))
+    }
 
 
 class Linux(NamedTuple):

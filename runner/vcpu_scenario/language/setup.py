@@ -14,7 +14,6 @@ from vcpu_scenario.language.devices import Devices, read_devices
 from vcpu_scenario.language.exits import ExitReader
 from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.guest import Program, Sources, read_program
-from vcpu_scenario.language.linux import placed_itses
 from vcpu_scenario.language.memory import (
     Bytes,
     Memory,
@@ -96,9 +95,9 @@ def read_setup(root: Map, problems: Problems, sources: Sources, exits: ExitReade
     setup = read_first(root.get("setup"), doings)
     before = read_each(root.get("before"), doings)
     if program.tree is not None:
-        itses = placed_itses(action for action, _ in (*setup, *before))
         around = memory.slots, devices.gic, devices.userspace
-        tree = program.tree.of(*around, psci=psci, vcpus=scope.vcpus, itses=itses)
+        asked = [action for action, _ in (*setup, *before)]
+        tree = program.tree.of(*around, psci=psci, vcpus=scope.vcpus, asked=asked)
         program = replace(program, loads=(*program.loads, tree))
         check_loads(program, [], memory, scope)
     on = read_on(root.get("on"), doings)

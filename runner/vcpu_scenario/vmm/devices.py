@@ -10,6 +10,7 @@ from vcpu_scenario.case import Case, Device
 from vcpu_scenario.machine.errors import NotModelled
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.vmm.flash import CfiFlash
+from vcpu_scenario.vmm.pl011 import Pl011
 from vcpu_scenario.vmm.watch import Watch
 
 
@@ -72,61 +73,6 @@ class Scripted:
         return b""
 
 
-class Pl011:
-    """The parts of Arm's PL011 UART that a polling driver touches (DDI 0183, chapter 3).
-
-    The transmitter is always ready, so TXFE stays set and TXFF and BUSY clear; ``input`` is what
-    waits in the receive FIFO, to which is added what is ``typed`` once it has sent what is waited
-    for.
-    """
-
-    _UARTDR = 0x000
-    _UARTFR = 0x018
-    _RXFE = 1 << 4
-    _TXFE = 1 << 7
-    _ID = (0x11, 0x10, 0x14, 0x00, 0x0D, 0xF0, 0x05, 0xB1)
-    _ID_BASE = 0xFE0
-
-    def __init__(self, device: Device) -> None:
-        self._input = bytearray(device.input)
-        self._sent = bytearray()
-        self._typed = list(device.typed)
-        self.watch: Watch | None = None
-        self._looked_at = 0
-        """How much of what was sent is before what is waited for."""
-        self._registers = dict(device.registers)
-
-    def read(self, offset: int, length: int) -> int:
-        if offset == self._UARTDR:
-            return self._input.pop(0) if self._input else 0
-        if offset == self._UARTFR:
-            return self._TXFE | (0 if self._input else self._RXFE)
-        if self._ID_BASE <= offset < 0x1000 and offset % 4 == 0:
-            return self._ID[(offset - self._ID_BASE) // 4]
-        return self._registers.get(offset, 0)
-
-    def write(self, offset: int, length: int, value: int) -> None:
-        if offset == self._UARTDR:
-            self._sent.append(value & 0xFF)
-            if self.watch is not None:
-                self.watch.sent(value & 0xFF)
-            self._type()
-        elif offset < self._ID_BASE:
-            self._registers[offset] = value
-
-    def _type(self) -> None:
-        if not self._typed:
-            return
-        after, text = self._typed[0]
-        if self._sent.endswith(after) and self._looked_at + len(after) <= len(self._sent):
-            self._looked_at = len(self._sent)
-            self._input += text
-            del self._typed[0]
-
-    def output(self) -> bytes:
-        return bytes(self._sent)
-
-
 class ByAddress:
     """Answers by exact address with all eight bytes, as the recordings' VMM did; else silent."""
 
@@ -171,10 +117,12 @@ class Bus:
         self._default_reply = case.default_reply
 
     def belong_to(self, machine: Machine) -> None:
-        """What devices do to memory is done to the memory of ``machine`` from now on."""
+        """What devices do to memory and to interrupt lines is done in ``machine`` from now on."""
         for _, model in self._devices:
             if isinstance(model, CfiFlash):
                 model.machine = machine
+            elif isinstance(model, Pl011):
+                model.belong_to(machine)
 
     def require_memory(self, what: str) -> None:
         """Raises :class:`NotModelled` where a flash reads as anything but the memory of its slot,

@@ -21,6 +21,7 @@ _PAGE: Final = 0x1_0000
 _GICV2: Final = Gic(2, 0x0800_0000, cpu=0x0801_0000)
 _GICV3: Final = Gic(3, 0x0800_0000, redist=0x080A_0000)
 _PL011: Final = 0x0900_0000
+_PL011_SPI: Final = 33
 
 _TAKEN: Final = (
     (0, 0x0800_0000, "flash"),
@@ -112,6 +113,8 @@ def _devices(case: Case) -> Iterator[str]:
             yield from _other_values(device, PL011, "QEMU's PL011")
             if device.input or device.typed:
                 yield f"{device.name}: nobody types into QEMU's PL011"
+            if device.spi not in (None, _PL011_SPI):
+                yield f"{device.name}: the interrupt of QEMU's PL011 is {_PL011_SPI}"
             continue
         end = device.base + device.size
         if device.base < RAM + ram(case) and end > RAM:

@@ -6,6 +6,7 @@ from errno import EBUSY, EEXIST, EFAULT, EINVAL, ENODEV, ENXIO
 from typing import Final
 
 from vcpu_scenario.kvm import vcpuattrs as attrs
+from vcpu_scenario.kvm.abi import FIRST_SPI
 from vcpu_scenario.machine.emulated.kvm.pmu import EVENT, Pmu
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
@@ -13,7 +14,6 @@ from vcpu_scenario.machine.errors import NotModelled
 
 _INT: Final = 0xFFFF_FFFF
 _FIRST_PPI: Final = 16
-_FIRST_SPI: Final = 32
 _PERF_TYPES: Final = 6
 """Types of perf events that are the kernel's own: no PMU has one of them."""
 
@@ -76,7 +76,7 @@ def _set_irq(vcpu: Vcpu, pmu: Pmu, value: int) -> None:
     if not _FIRST_PPI <= irq < 1020:
         raise Refused(EINVAL)
     others = [one.pmu.irq for one in vcpu.vm.vcpus if one.pmu is not None and one.pmu.irq]
-    private = irq < _FIRST_SPI
+    private = irq < FIRST_SPI
     if any((other != irq) is private for other in others):
         raise Refused(EINVAL)
     if pmu.irq is not None:
@@ -91,7 +91,7 @@ def _init(vcpu: Vcpu, pmu: Pmu) -> None:
             raise Refused(ENODEV)
         if pmu.irq is None:
             raise Refused(ENXIO)
-        if pmu.irq >= _FIRST_SPI:
+        if pmu.irq >= FIRST_SPI:
             raise NotModelled(f"a PMU with an SPI for its interrupt ({pmu.irq})")
         line = vcpu.gic.irqs[pmu.irq]
         if line.owned:
