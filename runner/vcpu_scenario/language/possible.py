@@ -1,17 +1,17 @@
 """What can come about: exits that nothing can bring about, and what stands behind a run's end.
 
 It speaks of KVM, not of a machine of ours: what a real kernel could do and the emulated machine
-does not is no fault of a scenario. Exits that must *never* come are not looked at, for to hold a
-kernel to that they do not come is what they are for.
+does not is no fault of a scenario. Of exits that must *never* come it is asked whether the run
+would show them, and no more: to hold a kernel to that they do not come is what they are for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final, NamedTuple
 
-from vcpu_scenario.case import Case, Limits, SetGuestDebug, SetMpState, SetRunField
+from vcpu_scenario.case import Case, GuestDebug, Limits, SetGuestDebug, SetMpState, SetRunField
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
 from vcpu_scenario.ioctls.memory import SetMemoryRegion
 from vcpu_scenario.ioctls.vm import SetSmcccFilter
@@ -48,6 +48,8 @@ class Means(NamedTuple):
     no action changes that."""
     forwards: bool
     """Some SMCCC filter hands calls to userspace."""
+    consoles: tuple[tuple[str, int, int], ...]
+    """(name, first address, address behind) of devices whose accesses are no exits of the run."""
 
 
 def means_of(case: Case) -> Means:
@@ -63,7 +65,16 @@ def means_of(case: Case) -> Means:
         any(isinstance(a, SetRunField) and a.field == "exit_reason" for a in actions),
         _lasting(case) if not any(isinstance(a, SetMemoryRegion) for a in actions) else (),
         any(isinstance(a, SetSmcccFilter) and a.action == _FORWARD for a in actions),
+        tuple(_consoles(case, debugs)),
     )
+
+
+def _consoles(case: Case, debugs: Iterable[GuestDebug | None]) -> Iterator[tuple[str, int, int]]:
+    """None where something single-steps, for then their accesses are exits of the run."""
+    if not any(one is not None and one.control & abi.KVM_GUESTDBG_SINGLESTEP for one in debugs):
+        for one in case.devices:
+            if one.console:
+                yield one.name, one.base, one.base + one.size
 
 
 def told_exits(case: Case, vmms: Iterable[str]) -> frozenset[str]:
@@ -92,6 +103,20 @@ def check_possible(
         why = why_not(item.expected, means)
         if named is not None and why:
             problems.add("nothing can bring this exit about", named.span, help=why)
+    for banned in expectation.never:
+        if why := _unseen(banned, means):
+            problems.add("nothing ever shows whether this exit comes", banned.span, help=why)
+
+
+def _unseen(expected: ExpectedExit, means: Means) -> str:
+    """Why the run does not show such an exit, whether it comes or not; empty where it does."""
+    addr = _named(expected, "addr")
+    if addr is None or not isinstance(addr.value, int):
+        return ""
+    for name, first, behind in means.consoles:
+        if first <= addr.value < behind:
+            return f"accesses to {name} are no exits of the run, as it has `console: true`"
+    return ""
 
 
 def _named(expected: ExpectedExit, field: str) -> Check | None:
