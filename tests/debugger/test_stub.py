@@ -110,6 +110,11 @@ def test_a_packet_is_sent_again_on_a_nack() -> None:
     assert to.receive(b"$qC#00") == b"-"
 
 
+@pytest.mark.parametrize("packet", ["qC$", "qCx"])
+def test_a_packet_that_goes_on_behind_the_name_of_a_whole_one_is_another(packet: str) -> None:
+    assert say(stub(), "qC", packet) == ["QC1", ""]
+
+
 def test_without_acks_nothing_is_acknowledged() -> None:
     to = stub()
     assert to.receive(framed(b"QStartNoAckMode")) == b"+" + framed(b"OK")

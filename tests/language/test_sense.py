@@ -36,6 +36,9 @@ STEPS = "debug: {single_step: true}\n"
         ("{exits: [any: {note: the only one}]}", OF_ALL),
         ("{exits: [any: {repeat: {least: 0}}, any: {repeat: {least: 0}}]}", OF_ALL),
         ("{exits: [any: {}, any: {repeat: {least: 0}}]}", OF_ALL),
+        ("{exits: [any: {repeat: {least: 0}}, mmio: {read: 0, repeat: {least: 0}}]}", OF_ALL),
+        ("{exits: [mmio: {read: 0, repeat: {least: 0}}, any: {repeat: {least: 1}}]}", OF_ALL),
+        ("{exits: [any: {repeat: {least: 0, most: 100000}}]}", OF_ALL),
     ],
 )
 def test_a_clause_that_any_run_fulfils_is_an_error(clause: str, message: str) -> None:
@@ -144,6 +147,9 @@ def test_exits_that_are_indented_wrongly_are_told() -> None:
         "{exits: [any: {repeat: 2}]}",
         "{exits: [any: {repeat: {least: 2}}]}",
         "{exits: [any: {repeat: {most: 3}}]}",
+        "{exits: [any: {repeat: {most: 39}}]}",
+        "{exits: [mmio: {read: 0, repeat: {least: 0}}, any: {}]}",
+        "{exits: [mmio: {read: 0}, any: {repeat: {least: 0}}]}",
         "{exits: [any: {pc: start}]}",
         "{exits: [any: {regs: {x0: 1}}]}",
         "{exits: [any: {exit: MMIO, repeat: {least: 0}}]}",
@@ -217,6 +223,23 @@ def test_an_exit_that_nothing_can_bring_about_is_an_error(given: str, exit_: str
 )
 def test_an_exit_that_a_kernel_can_bring_about_is_none(given: str, exit_: str) -> None:
     assert messages(f"{given}expect: [{{exits: [{exit_}]}}]\n") == []
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("", ["nothing ever shows whether this exit comes"]),
+        ("debug: {}\n", ["nothing ever shows whether this exit comes"]),
+        ("before: [debug: {single_step: true}]\n", []),
+    ],
+)
+def test_what_must_never_come_is_none_of_a_console(given: str, told: list[str]) -> None:
+    uart = "{handled_by: userspace, model: pl011, at: 0x9000000, console: true}"
+    other = "{handled_by: userspace, at: 0xa000000}"
+    devices = f"devices:\n  uart: {uart}\n  other: {other}\n"
+    for exit_, found in (("write: uart+DR", told), ("read: other", [])):
+        text = f"{given}{devices}expect: [{{never: [mmio: {{{exit_}}}]}}]\n"
+        assert messages(text) == found
 
 
 def test_what_must_never_come_may_be_anything() -> None:

@@ -163,12 +163,24 @@ def test_the_faults_of_the_whole_tree_come_with_the_tree() -> None:
     assert len(problems) == 2
 
 
-@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r", "\x85", "\u2028"])
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r"])
 def test_lines_are_counted_as_the_parser_counts_them(line_break: str) -> None:
     text = line_break.join(["a: 1", "b: 2", "c: 3", "d: ]"])
     _, (problem,) = parse(text, "made.yaml")
     assert problem.span.line == 4
     assert split_lines(text)[3] == "d: ]"
+
+
+@pytest.mark.parametrize("line_break", ["\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize("text", ["a: 1{}b: 2", "# a: 1{}b: 2", "a: '1{}2'", "a: |\n  1{}2\n"])
+def test_what_ends_a_line_in_yaml_1_1_alone_is_refused(text: str, line_break: str) -> None:
+    node, (problem,) = parse(text.format(line_break), "made.yaml")
+    assert node is None
+    assert problem.message == (
+        f"the character U+{ord(line_break):04X} ends a line in YAML 1.1"
+        " and is a character as others in YAML 1.2"
+    )
+    assert problem.help == "write it as an escape in a double-quoted scalar"
 
 
 @pytest.mark.parametrize("text", [EVERYTHING, SMALL])

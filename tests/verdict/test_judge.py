@@ -111,13 +111,17 @@ def final(**parts: object) -> Expectation:
 
 def test_final_registers_are_those_read_at_the_end() -> None:
     checks = (RegisterCheck("x0", 5, "5", span(1)), RegisterCheck("x7", 9, "9", span(2)))
-    assert messages(final(regs=checks), replace(RAN, final_regs={"x7": 9})) == []
+    assert messages(final(regs=checks), replace(RAN, final_regs={"x7": 9, "x0": 5})) == []
     assert messages(final(regs=checks), replace(RAN, final_regs={"x7": 8, "x0": 6})) == [
         "final x0: expected 0x5, found 0x6",
         "final x7: expected 0x9, found 0x8",
     ]
-    assert messages(final(regs=checks), RAN) == [
-        "final x7: expected 0x9, found nothing: it was not read"
+
+
+def test_a_register_that_was_not_read_at_the_end_is_not_what_it_was_at_an_exit() -> None:
+    check_ = RegisterCheck("x0", 5, "5", span(1))
+    assert messages(final(regs=(check_,)), RAN) == [
+        "final x0: expected 0x5, found nothing: it was not read"
     ]
 
 
@@ -191,12 +195,14 @@ def final_x2(trace: Trace, value: int = 0x6B) -> tuple[str, ...]:
 
 
 def test_a_wrong_register_at_the_end_says_at_which_exit_it_last_changed() -> None:
-    trace = Trace((stepped("poll", x2=0), stepped("next", x2=1), stepped("done", x1=5)))
+    trace = Trace(
+        (stepped("poll", x2=0), stepped("next", x2=1), stepped("done", x1=5)), final_regs={"x2": 1}
+    )
     assert final_x2(trace) == ("x2 last changed on the way to exit 1: debug exit, step at next",)
 
 
 def test_a_wrong_register_that_never_changed_says_so() -> None:
-    trace = Trace((stepped("poll", x2=0), stepped("done", x1=5)))
+    trace = Trace((stepped("poll", x2=0), stepped("done", x1=5)), final_regs={"x2": 0})
     assert final_x2(trace) == ("x2 is as it was at exit 0: debug exit, step at poll",)
 
 

@@ -103,6 +103,26 @@ def test_a_known_failure_is_of_what_its_clause_expects_alone(text: str, verdict:
     assert result.mismatches[0].kind == "refused"
 
 
+XFAIL = "xfail: {reason: why, link: 'https://example.org/1'}"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("on: [{nth: 40, of: {mmio: {write: flash}}, then: [set: {x1: 1}]}]\n", "not done"),
+        ("", "unexpected pass"),
+    ],
+)
+def test_a_known_failure_is_not_that_something_beside_it_was_never_done(
+    text: str, kind: str
+) -> None:
+    text = f"limits: {{exits: 3}}\n{text}"
+    exits = f"exits: [{WRITE}, any: {{repeat: {{least: 0}}}}]"
+    known = run(f"{text}expect: [{{{exits}, {XFAIL}}}]\n")
+    assert known.verdict == "fail"
+    assert known.mismatches[0].kind == kind
+
+
 def test_what_cannot_be_read_at_the_end_differs_and_the_exits_are_kept() -> None:
     result = run(
         "expect:\n- exits: [mmio: {write: flash, then: [set: {x2: 0x98}]}, mmio: {write: flash}]\n"

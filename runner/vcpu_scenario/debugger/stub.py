@@ -65,7 +65,12 @@ class Stub:
         self.target: Final = target
         self.dialect: Final = dialect
         self.monitor: Final = monitor
-        self._handlers: Final = handlers
+        self._whole: Final = {
+            name.removesuffix(WHOLE): one for name, one in handlers.items() if name.endswith(WHOLE)
+        }
+        self._handlers: Final = {
+            name: one for name, one in handlers.items() if not name.endswith(WHOLE)
+        }
         self._longest: Final = max(map(len, handlers))
         self._buffer = b""
         self._fresh()
@@ -153,7 +158,7 @@ class Stub:
     def _handler(self, packet: bytes) -> tuple[Handler | None, bytes]:
         for length in range(min(self._longest, len(packet)), 0, -1):
             name = packet[:length]
-            whole = packet == name and self._handlers.get(name + WHOLE)
+            whole = packet == name and self._whole.get(name)
             if found := whole or self._handlers.get(name):
                 return (None if name in self.dialect.lacks else found), packet[length:]
         return None, packet
@@ -219,7 +224,7 @@ class Stub:
         return {
             name: value
             for name, value in vars(self).items()
-            if name not in of_its_own and name not in ("_handlers", "_longest")
+            if name not in of_its_own and name not in ("_whole", "_handlers", "_longest")
         }
 
     def arrive(self, conversation: dict[str, Any], told: Told) -> None:

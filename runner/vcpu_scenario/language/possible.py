@@ -1,20 +1,20 @@
 """What can come about: exits that nothing can bring about, and what stands behind a run's end.
 
 It speaks of KVM, not of a machine of ours: what a real kernel could do and the emulated machine
-does not is no fault of a scenario. Exits that must *never* come are not looked at, for to hold a
-kernel to that they do not come is what they are for.
+does not is no fault of a scenario. Of exits that must *never* come it is asked whether the run
+would show them, and no more: to hold a kernel to that they do not come is what they are for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final, NamedTuple
 
 from vcpu_scenario.case import Action, Case, Limits, SetRunField
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
 from vcpu_scenario.ioctls.memory import SetMemoryRegion
-from vcpu_scenario.ioctls.vcpu import SetGuestDebug, SetMpState
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, SetMpState
 from vcpu_scenario.ioctls.vm import SetSmcccFilter
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language.exits import ReadExit
@@ -49,6 +49,8 @@ class Means(NamedTuple):
     no action changes that."""
     forwards: bool
     """Some SMCCC filter hands calls to userspace."""
+    consoles: tuple[tuple[str, int, int], ...]
+    """(name, first address, address behind) of devices whose accesses are no exits of the run."""
 
 
 def means_of(case: Case) -> Means:
@@ -63,6 +65,7 @@ def means_of(case: Case) -> Means:
         any(isinstance(a, SetRunField) and a.field == "exit_reason" for a in actions),
         _lasting(case) if not any(isinstance(a, SetMemoryRegion) for a in actions) else (),
         any(isinstance(a, SetSmcccFilter) and a.action == _FORWARD for a in actions),
+        tuple(_consoles(case, actions)),
     )
 
 
@@ -70,11 +73,23 @@ _BRINGING: Final = (SetGuestDebug, SetMpState, SetRunField, SetMemoryRegion, Set
 """Actions that bring exits about."""
 
 
-def _is_debugged(case: Case, actions: Iterable[Action]) -> bool:
+def _debugs(case: Case, actions: Iterable[Action]) -> list[GuestDebug]:
     debugs = [case.debug, *(a.debug for a in actions if isinstance(a, SetGuestDebug))]
+    return [debug for debug in debugs if debug is not None]
+
+
+def _is_debugged(case: Case, actions: Iterable[Action]) -> bool:
     return VMMS[case.vmm].always_asks or any(
-        debug is not None and bool(debug.control & abi.KVM_GUESTDBG_ENABLE) for debug in debugs
+        debug.control & abi.KVM_GUESTDBG_ENABLE for debug in _debugs(case, actions)
     )
+
+
+def _consoles(case: Case, actions: Iterable[Action]) -> Iterator[tuple[str, int, int]]:
+    """None where something single-steps, for then their accesses are exits of the run."""
+    if not any(d.control & abi.KVM_GUESTDBG_SINGLESTEP for d in _debugs(case, actions)):
+        for one in case.devices:
+            if one.console:
+                yield one.name, one.base, one.base + one.size
 
 
 def told_exits(case: Case, vmms: Iterable[str]) -> frozenset[str]:
@@ -103,6 +118,20 @@ def check_possible(
         why = why_not(item.expected, means)
         if named is not None and why:
             problems.add("nothing can bring this exit about", named.span, help=why)
+    for banned in expectation.never:
+        if why := _unseen(banned, means):
+            problems.add("nothing ever shows whether this exit comes", banned.span, help=why)
+
+
+def _unseen(expected: ExpectedExit, means: Means) -> str:
+    """Why the run does not show such an exit, whether it comes or not; empty where it does."""
+    addr = _named(expected, "addr")
+    if addr is None or not isinstance(addr.value, int):
+        return ""
+    for name, first, behind in means.consoles:
+        if first <= addr.value < behind:
+            return f"accesses to {name} are no exits of the run, as it has `console: true`"
+    return ""
 
 
 def _named(expected: ExpectedExit, field: str) -> Check | None:

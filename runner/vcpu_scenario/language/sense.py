@@ -14,9 +14,12 @@ _ANY_KIND: Final = {"any", "error", "interrupted"}
 _PARTS: Final = "`exits`, `stops`, `never`, `final` or `refused`"
 
 
-def check_asserts(expectation: Expectation, clause: Map, problems: Problems) -> None:
-    """Reports a clause that any run fulfils, as one does whose ``exits:`` is indented wrongly."""
-    if _asserts(expectation):
+def check_asserts(expectation: Expectation, clause: Map, limit: int, problems: Problems) -> None:
+    """Reports a clause that any run fulfils, as one does whose ``exits:`` is indented wrongly.
+
+    A run has at most ``limit`` exits.
+    """
+    if _asserts(expectation, limit):
         return
     case = f"what is left of it for {problems.case}" if problems.case else ""
     exits = clause.key("exits")
@@ -110,20 +113,28 @@ def _exclude(one: ExpectedExit, other: ExpectedExit) -> bool:
     )
 
 
-def _asserts(expectation: Expectation) -> bool:
+def _asserts(expectation: Expectation, limit: int) -> bool:
     return (
         expectation.refused is not None
         or expectation.stops is not None
         or bool(expectation.never)
         or expectation.final != FinalState()
-        or (expectation.exits is not None and not holds_of_all(expectation.exits))
+        or (expectation.exits is not None and not holds_of_all(expectation.exits, limit))
     )
 
 
-def holds_of_all(exits: Sequence[ExpectedExit]) -> bool:
-    """Whether any run has these exits. A run has at least one, and ends with the last expected
-    where their number is fixed."""
-    if not exits or any(item.checks or item.regs for item in exits):
+def holds_of_all(exits: Sequence[ExpectedExit], limit: int) -> bool:
+    """Whether any run of at most ``limit`` exits has these. A run has at least one, and ends with
+    the last expected where their number is fixed. What need not come makes no difference beside
+    what may be any exit, any number of times."""
+    required = [item for item in exits if item.least]
+    if not exits or sum(item.least for item in required) > 1 or not all(map(_is_any, required)):
         return False
-    least = sum(item.least for item in exits)
-    return least <= 1 and (is_closed(exits) or any(item.most is None for item in exits))
+    return is_closed(exits) or any(
+        _is_any(item) and (item.most is None or item.most >= limit) for item in exits
+    )
+
+
+def _is_any(item: ExpectedExit) -> bool:
+    """Whether every exit is like it."""
+    return not item.checks and not item.regs

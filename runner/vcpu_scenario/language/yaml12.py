@@ -38,6 +38,7 @@ _NODE_OF_TEXT: Final = 128
 _NOT_PRINTABLE: Final = (
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
+_ENDS_LINES_IN_1_1 = re.compile("[\x85\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _STYLES: Final[Mapping[str | None, Style]] = {
     None: "plain",
@@ -60,6 +61,9 @@ def parse(
     second of two equal keys, where the faults leave something to check further.
     """
     text = text.removeprefix("\ufeff")
+    if not text.isascii() and (found := _ENDS_LINES_IN_1_1.search(text)):
+        what = "ends a line in YAML 1.1 and is a character as others in YAML 1.2"
+        return None, [_misplaced(text, found.start(), file, what)]
     builder = _Builder(file, text)
     try:
         builder.build(_LOADER(text), events)
@@ -286,11 +290,14 @@ def _between(file: str, start: Any, end: Any) -> Span:
 def _unprintable(text: str, file: str) -> Diagnostic:
     # Compiling this takes longer than parsing most files does.
     found = re.search(_NOT_PRINTABLE, text)
-    offset = found.start() if found else 0
+    return _misplaced(text, found.start() if found else 0, file, "may not stand in YAML")
+
+
+def _misplaced(text: str, offset: int, file: str, what: str) -> Diagnostic:
     before = split_lines(text[:offset])
     line, column = len(before), len(before[-1]) + 1
     return Diagnostic(
-        f"the character U+{ord(text[offset]):04X} may not stand in YAML",
+        f"the character U+{ord(text[offset]):04X} {what}",
         Span(file, line, column, line, column + 1),
         help="write it as an escape in a double-quoted scalar",
     )

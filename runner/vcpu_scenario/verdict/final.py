@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from vcpu_scenario import expectation
@@ -25,9 +25,8 @@ from vcpu_scenario.verdict.records import Kind, Mismatch
 
 def compare_final(final: expectation.Final, trace: Trace, guest: Guest) -> Iterator[Mismatch]:
     """Yields every part of the final state that is not as expected."""
-    registers = _final_registers(trace)
     for reg in final.regs:
-        yield from _register(reg, registers, trace, guest)
+        yield from _register(reg, trace, guest)
     for memory in final.memory:
         yield from _memory(memory, trace, guest)
     for eventfd in final.eventfds:
@@ -42,17 +41,8 @@ def compare_final(final: expectation.Final, trace: Trace, guest: Guest) -> Itera
         yield from _reg_list(final.reg_list, trace)
 
 
-def _final_registers(trace: Trace) -> Mapping[str, int]:
-    observed: dict[str, int] = {}
-    for exit_ in trace.exits:
-        observed.update(exit_.regs)
-    return {**observed, **trace.final_regs}
-
-
-def _register(
-    check: RegisterCheck, registers: Mapping[str, int], trace: Trace, guest: Guest
-) -> Iterator[Mismatch]:
-    value = registers.get(check.reg)
+def _register(check: RegisterCheck, trace: Trace, guest: Guest) -> Iterator[Mismatch]:
+    value = trace.final_regs.get(check.reg)
     if value != check.value:
         found = "nothing: it was not read" if value is None else f"{value:#x}"
         what = f"final {check.reg}"
@@ -62,6 +52,8 @@ def _register(
 
 def _last_change(reg: str, value: int | None, trace: Trace, guest: Guest) -> tuple[str, ...]:
     """At which exit the register got its last value, as far as that was observed."""
+    if value is None:
+        return ()
     seen = [(n, exit_) for n, exit_ in enumerate(trace.exits) if reg in exit_.regs]
     if not seen:
         return (f"`observe: [{reg}]` shows at which exit it changes",)

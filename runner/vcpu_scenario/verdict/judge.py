@@ -102,13 +102,16 @@ def as_known(
     """Whether ``mismatches`` are the failure that its ``xfail`` knows of, and what to tell.
 
     It knows of what the clause expects of the run. That the kernel answers otherwise than is said
-    outside of the clause, in a set-up or under ``on``, is no such thing, and of a run that was cut
-    nothing has failed.
+    outside of the clause, in a set-up or under ``on``, is no such thing, nor is it that something
+    said there was never done and nothing else is wrong, and of a run that was cut nothing has
+    failed.
     """
     assert expectation.xfail is not None
     if not mismatches:
         return False, (unexpected_pass(expectation.xfail),)
-    if not _is_of_others(expectation, trace) and mismatches[0].kind is not Kind.CUT:
+    undone = all(_is_undone_elsewhere(one, expectation) for one in mismatches)
+    cut = mismatches[0].kind is Kind.CUT
+    if not (undone or cut or _is_of_others(expectation, trace)):
         return True, tuple(mismatches)
     first, *others = mismatches
     notes = (*first.notes, _NOT_KNOWN.format(reason=expectation.xfail.reason))
@@ -123,6 +126,11 @@ def _is_of_others(expectation: Expectation, trace: Trace) -> bool:
         return False
     asking = _asking(expectation, trace)
     return asking is None or not expectation.span.covers(asking)
+
+
+def _is_undone_elsewhere(mismatch: Mismatch, expectation: Expectation) -> bool:
+    """Whether it is that something was not done which is asked for outside of the clause."""
+    return mismatch.kind is Kind.NOT_DONE and not expectation.span.covers(mismatch.span)
 
 
 _NOT_KNOWN: Final = (
