@@ -124,7 +124,8 @@ def _one_by_one(
             yield from _said(item, remarks) if not n else ()
             yield "run_vcpu();"
             yield from (f"expect({each});" for each in conditions(item, names))
-            yield from () if last else _reaction(item, on.get(index, ()), case, names)
+            if not last or case.limits.act_at_last:
+                yield from _reaction(item, on.get(index, ()), case, names)
             if item.kind in _ENDS and on.get(index) and not last:
                 yield f"{GOES_ON} = true;"
             yield ""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from vcpu_scenario.language.clauses import Clause
 from vcpu_scenario.language.possible import means_of, why_not
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.reactions import ReadReaction, can_come
 from vcpu_scenario.source import Span
+
+_NOT_AT_THE_LAST: Final = "only an exit's own `then` has anything done after the last exit of a run"
 
 
 def never_done(read: ReadReaction, clauses: Sequence[Clause], limited: bool) -> str:
@@ -18,11 +21,11 @@ def never_done(read: ReadReaction, clauses: Sequence[Clause], limited: bool) -> 
         exits, case = clause.expectation.exits, clause.case
         impossible = why_not(read.expected, means_of(case))
         fixed = exits is not None and all(item.most == item.least for item in exits)
-        ends_there = fixed and not limited
+        ends_there = fixed and not limited and not case.limits.act_at_last
         if not impossible and can_come(read, exits, ends_there=ends_there):
             return ""
         why = impossible or why
-    return why or "no clause expects enough exits that fit; nothing is done after a run's last exit"
+    return why or f"no clause expects enough exits that fit; {_NOT_AT_THE_LAST}"
 
 
 def check_done(done: Mapping[Span, bool], problems: Problems) -> None:
@@ -36,5 +39,5 @@ def check_done(done: Mapping[Span, bool], problems: Problems) -> None:
                 "this is never done",
                 span,
                 help="each run ends before it, at the limit of exits that its clause or"
-                " `limits:` sets; nothing is done after the last exit of a run",
+                f" `limits:` sets; {_NOT_AT_THE_LAST}",
             )

@@ -221,6 +221,11 @@ class _Run:
         ended = self.endings.at(result, self.exits, acts=acts)
         if ended is None:
             self._react(exit_)
+            stop = self.entries[-1].told
+            self.note(self.vmm.resume(stop is not None))
+            self.kicked = stop is not None and self.vmm.kicks
+        elif ended is Ending.EXIT_LIMIT and self.case.limits.act_at_last:
+            self._react(exit_)
         return ended
 
     def _kvm_run(self, kicked: bool) -> int:
@@ -313,8 +318,6 @@ class _Run:
         if brk and self._skips_brk(actions):
             self.do(SetRegister("pc", exit_.pc + 4))
         self.ask(actions)
-        self.note(vmm.resume(stop is not None))
-        self.kicked = stop is not None and vmm.kicks
 
     def _run_at_pause(self) -> None:
         self.run.immediate_exit = 1
@@ -354,6 +357,7 @@ class _Run:
             refused=self.refused,
             entries=tuple(self.entries),
             asked=self.asked.number,
+            after=self.did,
         )
 
 
