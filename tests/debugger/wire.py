@@ -84,7 +84,6 @@ class Recorded(NamedTuple):
     packets: tuple[tuple[str, Any], ...]
     stops: tuple[tuple[Any, ...], ...]
     output: str
-    unsteady: bool
     entry: int
     loads: tuple[Load, ...]
 
@@ -127,7 +126,6 @@ def of_document(document: Any) -> tuple[Recorded, ...]:
             packets=tuple(map(tuple, session["packets"])),
             stops=tuple(map(tuple, session["stops"])),
             output=session["output"],
-            unsteady=bool(session.get("unsteady")),
             entry=guests[session["guest"]][0],
             loads=guests[session["guest"]][1],
         )
