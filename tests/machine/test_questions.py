@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from vcpu_scenario.case import Case
-from vcpu_scenario.ioctls.vm import Ask, GetRegister
+from vcpu_scenario.ioctls.vm import Ask, EnableCap, GetRegister
 from vcpu_scenario.kernels.extensions import extension
 from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.kvm.capabilities import NUMBERS
@@ -31,6 +31,13 @@ def test_a_capability_whose_value_nobody_saw_is_not_modelled(cap: str, on: str) 
     trace = asked(Ask("KVM_CHECK_EXTENSION", NUMBERS[cap]), on)
     assert trace.unmodelled is not None
     assert trace.unmodelled.what == f"KVM_CHECK_EXTENSION KVM_CAP_{cap.upper()}"
+
+
+@pytest.mark.parametrize("cap", ["halt_poll", "arm_eager_split_chunk_size", "arm_sea_to_user"])
+def test_a_capability_of_which_no_rule_is_known_is_not_enabled(cap: str) -> None:
+    trace = run(Case(slots=(RAM,), before=(EnableCap(NUMBERS[cap]),)), "7.2")
+    assert trace.unmodelled is not None
+    assert trace.unmodelled.what == f"KVM_ENABLE_CAP of KVM_CAP_{cap.upper()}"
 
 
 def test_a_capability_begins_where_a_rule_or_a_kernel_that_was_asked_says() -> None:
