@@ -236,6 +236,8 @@ class Limits:
     repeats: int | None = None
     stop_on_intr: bool = True
     stop_on_event: bool = False
+    act_at_last: bool = False
+    """Whether the VMM acts after the last of ``exits`` as after any other, before the run ends."""
 
     @property
     def may_run_again(self) -> bool:

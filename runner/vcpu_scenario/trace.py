@@ -225,6 +225,8 @@ class Trace:
     asked: int = field(default=0, compare=False)
     """Which of the actions after the last exit, or before the first KVM_RUN, ended the run, counted
     from 1; 0 where none did."""
+    after: tuple[Deed, ...] = field(default=(), compare=False)
+    """What the VMM did after the last ``KVM_RUN``."""
 
     @property
     def runs(self) -> Iterator[tuple[Entry, Exit]]:

@@ -18,7 +18,6 @@ _NOT_IN_C = {
     "a-page-put-back-is-not-of-zeroes",
     "cfi-flash",
     "turns",
-    "every-interrupt-by-every-way",
     "access-flag-set-by-the-cpu",
     "at-of-a-page-not-accessed",
     "page-faults-holes",

@@ -31,6 +31,7 @@ ACTIONS: tuple[c.Action, ...] = (
     c.Attempt(c.SetRegister("x1", 1), 22),
     memory.SetMemoryRegion(1, 0x5000_0000, 0x1000, readonly=True, log_dirty=True),
     memory.SetMemoryRegion(1, 0x5000_0000, 0x1000, bits=4),
+    memory.SetMemoryRegion(1, 0x5000_0000, 0x1000, log_dirty=True, second=True),
     memory.SetHostMapping(1, "past_end"),
     memory.DiscardMemory(1),
     memory.DiscardMemory(1, userfaultfd=True),

@@ -258,9 +258,12 @@ READ = "mmio: {read: 0}"
 @pytest.mark.parametrize(
     ("exits", "told"),
     [
-        (f"system_event: {{type: reset, {THEN}}}", [NOT_DONE]),
-        (f"mmio: {{read: 0, {THEN}}}", [NOT_DONE]),
+        (f"system_event: {{type: reset, {THEN}}}", []),
+        (f"mmio: {{read: 0, {THEN}}}", []),
+        (f"mmio: {{read: 0, reply: 1, {THEN}}}", [NOT_DONE]),
+        ("mmio: {read: 0, then: [set: {x0: 1}, run_again: true, signal: true]}", [NOT_DONE] * 2),
         ("mmio: {read: 0, reply: 1}", [NOT_DONE]),
+        ("system_event: {type: reset, then: [run_again: true]}", [NOT_DONE]),
         (
             f"system_event: {{}}, {READ}",
             ["nothing comes after a system event without an action, which ends the run"],

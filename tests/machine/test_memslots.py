@@ -3,7 +3,8 @@ that is not there, filters of hypercalls and stolen time."""
 
 from __future__ import annotations
 
-from errno import EEXIST, EFAULT, EINVAL, ENOENT
+from errno import EBADF, EEXIST, EFAULT, EINVAL, ENOENT
+from typing import Any
 
 import pytest
 from vcpu_scenario.analysis.generate import words as w
@@ -37,7 +38,7 @@ def told(*words: int, before: tuple[Action, ...], kernel: str = "6.12", **more: 
     return run(code(*words, BRK, before=before, debug=GuestDebug(0x1_0001), **more), kernel)
 
 
-def slot(number: int = 1, base: int = SECOND, size: int = SIZE, **flags: bool) -> SetMemoryRegion:
+def slot(number: int = 1, base: int = SECOND, size: int = SIZE, **flags: Any) -> SetMemoryRegion:
     return SetMemoryRegion(number, base, size, **flags)
 
 
@@ -64,6 +65,24 @@ def slot(number: int = 1, base: int = SECOND, size: int = SIZE, **flags: bool) -
 )
 def test_what_the_kernel_refuses_is_refused_with_its_errno(action: Action, errno: int) -> None:
     assert told(before=(Attempt(action, errno),)).ended is not Ending.NOT_REFUSED
+
+
+@pytest.mark.parametrize(
+    ("kernel", "action", "errno"),
+    [
+        ("6.7", slot(size=0, second=True), EINVAL),
+        ("6.17", slot(2, base=SECOND + SIZE, bits=4, second=True), EINVAL),
+        ("6.18", slot(2, base=SECOND + SIZE, bits=4, second=True), EBADF),
+        ("6.18", slot(2, base=SECOND + SIZE, bits=4), EINVAL),
+        ("6.18", slot(2, base=SECOND + SIZE, bits=4, log_dirty=True, second=True), EINVAL),
+        ("6.18", slot(0, base=0x4000_0000, bits=4, second=True), EINVAL),
+    ],
+)
+def test_the_second_ioctl_takes_what_its_kernel_knows(
+    kernel: str, action: Action, errno: int
+) -> None:
+    trace = told(before=(Attempt(action, errno),), kernel=kernel)
+    assert trace.ended is not Ending.NOT_REFUSED
 
 
 def test_no_record_of_stolen_time_is_in_memory_that_kvm_may_not_write() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from vcpu_scenario.case import Case
-from vcpu_scenario.ioctls.vm import Ask, GetRegister
+from vcpu_scenario.ioctls.vm import Ask, EnableCap, GetRegister
 from vcpu_scenario.kernels.extensions import extension
 from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.kvm.capabilities import NUMBERS
@@ -23,7 +23,7 @@ def asked(ask: Ask | GetRegister, on: str = "6.12") -> Trace:
         ("nr_vcpus", "6.12"),
         ("max_vcpus", "7.3"),
         ("max_vcpus", "4.14"),
-        ("user_memory2", "6.5"),
+        ("guest_memfd_flags", "6.18"),
         ("one_reg", "6.12+cortex-a76"),
     ],
 )
@@ -33,8 +33,15 @@ def test_a_capability_whose_value_nobody_saw_is_not_modelled(cap: str, on: str) 
     assert trace.unmodelled.what == f"KVM_CHECK_EXTENSION KVM_CAP_{cap.upper()}"
 
 
+@pytest.mark.parametrize("cap", ["halt_poll", "arm_eager_split_chunk_size", "arm_sea_to_user"])
+def test_a_capability_of_which_no_rule_is_known_is_not_enabled(cap: str) -> None:
+    trace = run(Case(slots=(RAM,), before=(EnableCap(NUMBERS[cap]),)), "7.2")
+    assert trace.unmodelled is not None
+    assert trace.unmodelled.what == f"KVM_ENABLE_CAP of KVM_CAP_{cap.upper()}"
+
+
 def test_a_capability_begins_where_a_rule_or_a_kernel_that_was_asked_says() -> None:
-    found = [extension(kernel(on), NUMBERS["user_memory2"]) for on in ("6.1", "6.12", "7.2")]
+    found = [extension(kernel(on), NUMBERS["user_memory2"]) for on in ("6.7", "6.11", "7.2")]
     assert found == [0, 1, 1]
     found = [extension(kernel(on), NUMBERS["counter_offset"]) for on in ("6.3", "6.4")]
     assert found == [0, 1]

@@ -50,6 +50,7 @@ SEEN_WITHIN: Final = frozenset({"id_isar3_masked", "id_df2_masked", "id_lsui_mas
 BETWEEN_ROWS: Final = {
     "smccc_workaround_3_in_hyp",
     "dirty_log_manual_protect",
+    "user_memory2",
     "vgic_ends_checked",
     "vm_type_ipa_size",
     "vcpu_ids_reset_once",
@@ -58,7 +59,7 @@ BETWEEN_ROWS: Final = {
     "its_movall_moves_every",
     "its_caches_apart",
 }
-"""5.2, 5.16, 4.20 and 6.10 have them, and are no rows."""
+"""5.2, 5.16, 4.20, 6.8 and 6.10 have them, and are no rows."""
 
 
 def each_rule_but(*names: str) -> pytest.MarkDecorator:

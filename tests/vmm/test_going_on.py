@@ -4,6 +4,8 @@ is held to it."""
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from vcpu_scenario.case import (
@@ -18,6 +20,7 @@ from vcpu_scenario.case import (
     RunVcpu,
     SetRegister,
 )
+from vcpu_scenario.interchange.traces import trace_from_json, trace_to_json
 from vcpu_scenario.ioctls.vcpu import GuestDebug, InitVcpu, SetMpState
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.machine import create
@@ -34,11 +37,12 @@ AFTER = RAM + 12
 
 def run(
     code: tuple[int, ...],
-    on: dict[int, tuple[Action, ...]],
+    on: Mapping[int, tuple[Action, ...]],
     before: tuple[Action, ...] = (),
     kernel: str = "6.12",
     limits: Limits | None = None,
     vcpus: int = 1,
+    final_regs: tuple[str, ...] = (),
 ) -> Trace:
     case = Case(
         slots=(Memslot(RAM, 0x1_0000),),
@@ -49,6 +53,7 @@ def run(
         on=tuple(on.items()),
         limits=limits or Limits(exits=4),
         vcpus=vcpus,
+        final_regs=final_regs,
         quantum=100 if vcpus > 1 else None,
     )
     machine = create(kernel)
@@ -82,6 +87,27 @@ def test_a_vcpu_that_is_made_runnable_goes_on_behind_the_call() -> None:
 def test_limits_can_end_a_run_at_a_system_event_whatever_is_done_there() -> None:
     trace = run(RESET, {0: (RunAgain(),)}, limits=Limits(stop_on_event=True))
     assert trace.ended is Ending.SYSTEM_EVENT
+
+
+@pytest.mark.parametrize("code", [RESET, BRK])
+def test_a_vmm_that_acts_at_the_last_exit_does_so_before_the_run_ends(
+    code: tuple[int, ...],
+) -> None:
+    acting, limits = {0: (SetRegister("x1", 7),)}, Limits(exits=1)
+    idle = run(code, acting, limits=limits, final_regs=("x1",))
+    acts = replace(limits, act_at_last=True)
+    acted = run(code, acting, limits=acts, final_regs=("x1",))
+    assert (idle.final_regs, idle.after) == ({"x1": 0}, ())
+    assert (acted.final_regs, acted.after) == ({"x1": 7}, (SetRegister("x1", 7),))
+    assert idle.exits == acted.exits
+    assert acted.ended is Ending.EXIT_LIMIT
+    assert trace_from_json(trace_to_json(acted)).after == acted.after
+
+
+def test_what_is_refused_at_the_last_exit_ends_the_run() -> None:
+    attempt = {0: (Attempt(SetMpState(0), errno.EINVAL),)}
+    trace = run(BRK, attempt, limits=Limits(exits=1, act_at_last=True))
+    assert trace.ended is Ending.NOT_REFUSED
 
 
 def test_an_error_comes_again_until_pc_is_moved() -> None:

@@ -18,6 +18,8 @@ from vcpu_scenario.machine.errors import Unexpected
 from vcpu_scenario.machine.interface import Machine
 
 _HIGH: Final = (1 << 64) - 1
+_FIRST: Final = "memory_region"
+_SECOND: Final = "memory_region2"
 _SLOTS: Final = 0xFFFF_FFFF
 _PAGES: Final = 1 << 18
 _FLAGS: Final = abi.KVM_MEM_LOG_DIRTY_PAGES | abi.KVM_MEM_READONLY
@@ -54,6 +56,7 @@ def _read_region(key: str, node: Node, reader: Reader) -> Iterable[SetMemoryRegi
         reader.flag(asked.get("readonly")),
         reader.flag(asked.get("log_dirty")),
         bits,
+        key == _SECOND,
     )
 
 
@@ -62,7 +65,8 @@ def _write_region(action: SetMemoryRegion) -> dict[str, Any]:
     for key, flag in (("readonly", action.readonly), ("log_dirty", action.log_dirty)):
         if flag:
             entry[key] = True
-    return {"memory_region": entry | ({"bits": action.bits} if action.bits else {})}
+    key = _SECOND if action.second else _FIRST
+    return {key: entry | ({"bits": action.bits} if action.bits else {})}
 
 
 def _region_words(action: SetMemoryRegion, name: Name) -> str:
@@ -74,7 +78,20 @@ def _region_words(action: SetMemoryRegion, name: Name) -> str:
     if action.bits:
         flags.append(f"{action.bits:#x}")
     where = f"{action.base:#x}+{action.size:#x}"
-    return " ".join(("KVM_SET_USER_MEMORY_REGION slot", str(action.slot), where, *flags))
+    return " ".join((action.request, "slot", str(action.slot), where, *flags))
+
+
+def _region_schema(about: str, bits: str) -> dict[str, Any]:
+    return fields(
+        about,
+        ["slot", "at", "size"],
+        slot=SLOT,
+        at=of("address", "guest_phys_addr."),
+        size=of("number", "memory_size; 0 deletes the slot."),
+        readonly=of("flag", "KVM_MEM_READONLY. Default: false.", default=False),
+        log_dirty=of("flag", "KVM_MEM_LOG_DIRTY_PAGES. Default: false.", default=False),
+        bits=of("number", bits),
+    )
 
 
 def _read_mapping(key: str, node: Node, reader: Reader) -> Iterable[SetHostMapping]:
@@ -145,17 +162,16 @@ KINDS: Final = (
     Kind(
         SetMemoryRegion,
         schema={
-            "memory_region": fields(
+            _FIRST: _region_schema(
                 "KVM_SET_USER_MEMORY_REGION of a slot by its number: makes it, moves it, changes "
                 "its flags, or deletes it with size 0. The slots of `memory` are numbered from 0.",
-                ["slot", "at", "size"],
-                slot=SLOT,
-                at=of("address", "guest_phys_addr."),
-                size=of("number", "memory_size; 0 deletes the slot."),
-                readonly=of("flag", "KVM_MEM_READONLY. Default: false.", default=False),
-                log_dirty=of("flag", "KVM_MEM_LOG_DIRTY_PAGES. Default: false.", default=False),
-                bits=of("number", "Further bits of flags, each of which KVM refuses."),
-            )
+                "Further bits of flags, each of which KVM refuses.",
+            ),
+            _SECOND: _region_schema(
+                "KVM_SET_USER_MEMORY_REGION2, the same since 6.8.",
+                "Further bits of flags. For KVM_MEM_GUEST_MEMFD (4) there is no guest_memfd: "
+                "KVM refuses it too.",
+            ),
         },
         read=_read_region,
         write=_write_region,

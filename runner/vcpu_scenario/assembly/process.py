@@ -48,8 +48,7 @@ def _started(command: list[str], complaints: int, place: str) -> subprocess.Pope
         return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
-            # Never written to, and closed at its end: to wait for that takes no polling.
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             stderr=complaints,
             cwd=place,
             env={**os.environ, "LC_ALL": "C", "TMPDIR": place},

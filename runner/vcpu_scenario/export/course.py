@@ -42,6 +42,7 @@ def definitions(branch: Branch, names: Names, remarks: Remarks) -> list[str]:
         out += _after_exit(branch, names)
         body = _to_the_end(branch)
     elif all(item.least == item.most for item in exits):
+        out += _after_exit(branch, names) if case.reactions else ()
         body = list(_one_by_one(exits, branch, names, remarks))
         declared = ["int i;"] if any(line.startswith("for (i ") for line in body) else []
     else:
@@ -116,7 +117,7 @@ def _one_by_one(
             continue
         acting = any(on.get(index + n) for n in range(item.least))
         if item.least > 1 and not acting and index + item.least < case.limits.exits:
-            yield from _again(item, case, names, remarks)
+            yield from _again(item, branch, names, remarks)
             index += item.least
             continue
         for n in range(item.least):
@@ -124,8 +125,9 @@ def _one_by_one(
             yield from _said(item, remarks) if not n else ()
             yield "run_vcpu();"
             yield from (f"expect({each});" for each in conditions(item, names))
-            yield from () if last else _reaction(item, on.get(index, ()), case, names)
-            if item.kind in _ENDS and on.get(index) and not last:
+            if not last or case.limits.act_at_last:
+                yield from _reaction(item, on.get(index, ()), branch, names)
+            if item.kind in _ENDS and on.get(index) and not last and not case.reactions:
                 yield f"{GOES_ON} = true;"
             yield ""
             index += 1
@@ -139,21 +141,25 @@ def _said(item: ExpectedExit, remarks: Remarks) -> Iterator[str]:
     yield from comment(said) if said else ()
 
 
-def _again(item: ExpectedExit, case: Case, names: Names, remarks: Remarks) -> Iterator[str]:
+def _again(item: ExpectedExit, branch: Branch, names: Names, remarks: Remarks) -> Iterator[str]:
     """An exit that comes several times in a row."""
     yield from _said(item, remarks)
     yield f"for (i = 0; i < {item.least}; i++) {{"
     yield "\trun_vcpu();"
     yield from (f"\texpect({each});" for each in conditions(item, names))
-    yield from (f"\t{line}" for line in _reaction(item, (), case, names))
+    yield from (f"\t{line}" for line in _reaction(item, (), branch, names))
     yield "}"
     yield ""
 
 
 def _reaction(
-    item: ExpectedExit, acting: Sequence[Action], case: Case, names: Names
+    item: ExpectedExit, acting: Sequence[Action], branch: Branch, names: Names
 ) -> Iterator[str]:
     """What the VMM does of itself after an exit, and what it is asked to do."""
+    case = branch.clause.case
+    if case.reactions:
+        yield f"go_on{branch.suffix}();"
+        return
     if names.debugger:
         yield from _attended(acting, case, names)
         return
@@ -239,17 +245,13 @@ def _to_the_end(branch: Branch) -> list[str]:
 
 
 def _goes_on_past_an_end(branch: Branch) -> bool:
-    """Whether the VMM acts at an exit that ends a run without actions. Which exit that is the
-    numbers say: a reaction that waits for one is not in C."""
+    """Whether the VMM may act at an exit that ends a run without actions."""
     exits, case = branch.clause.expectation.exits, branch.clause.case
     if case.limits.stop_on_event:
         return False
-    if exits is None:  # any of them may be such an exit
-        return any(acting for _, acting in case.on)
-    past = any(one.kind in _ENDS for one in exits[:-1])
-    if past and case.reactions:
-        raise Unexportable("`on:` with an exit that ends a run without actions")
-    return past
+    if exits is None or case.reactions:  # any of them may be such an exit
+        return bool(case.reactions) or any(acting for _, acting in case.on)
+    return any(one.kind in _ENDS for one in exits[:-1])
 
 
 def _after_exit(branch: Branch, names: Names) -> Iterator[str]:
@@ -257,33 +259,63 @@ def _after_exit(branch: Branch, names: Names) -> Iterator[str]:
     case = branch.clause.case
     suffix = branch.suffix
     on = [(number, acting) for number, acting in case.on if acting]
+    looking = list(_looking(branch, on, names))
     acts = "".join(f" && nr_exits != {number + 1}" for number, _ in on)
+    acts = " && !acting" if looking else acts
     past = _goes_on_past_an_end(branch)
     over = f"(is_over(){acts})" if past else "is_over()"
     goes_on = [f"{GOES_ON} = true;"] if past else []
-    ends = [over, f"nr_exits == {case.limits.exits}"]
+    more = f"nr_exits != {case.limits.exits}"
+    last = [] if case.limits.act_at_last else [more.replace("!=", "==")]
+    ends = [over, *last]
     if case.limits.stop_on_intr:
         ends.append(f"(result == -EINTR{acts})" if acts else "result == -EINTR")
-    body = [*joined(ends, "if (", ")", "||"), "\treturn false;"]
+    body = [*looking, *joined(ends, "if (", ")", "||"), "\treturn false;"]
     idle = f"handle_exit({'false' if case.skip_brk == 'never' else 'true'});"
     acting = f"handle_exit({'true' if case.skip_brk == 'always' else 'false'});"
+    if looking:
+        body.append("handle_exit(!acting);" if case.skip_brk == "without-actions" else acting)
+        body += [f"{GOES_ON} = acting;"] if past else []
+        for due, reaction in zip(_dues(case), case.reactions, strict=True):
+            done = actions.statements(reaction.actions, names)
+            body += [f"if ({due}) {{", *(f"\t{line}" for line in done), "}"]
+        acting, goes_on, idle = "", [], "break;"
     if on:
         body.append("switch (nr_exits - 1) {")
         for number, each in on:
-            done = [acting, *actions.statements(each, names), *goes_on, "break;"]
+            done = [*filter(None, [acting]), *actions.statements(each, names), *goes_on, "break;"]
             body += [f"case {number}:", *(f"\t{line}" for line in done)]
         body += ["default:", f"\t{idle}", "}"]
-    elif case.reactions:
-        (reaction,) = case.reactions
-        wanted = conditions(as_expected(reaction.pattern, branch.clause.expectation.span), names)
-        if reaction.nth:
-            body.insert(0, "static int fitting;")
-            wanted.append(f"++fitting == {reaction.nth}")
-        done = [acting, *actions.statements(reaction.actions, names)]
-        body += [*joined(wanted or ["true"], "if (", ") {", "&&"), *(f"\t{line}" for line in done)]
-        body += ["} else {", f"\t{idle}", "}"]
-    else:
+    elif not looking:
         body.append(idle)
+    body.append("return true;" if last else f"return {more};")
     yield from comment("What the VMM does after an exit, and whether it runs the vCPU again")
-    yield from function(f"static bool go_on{suffix}(void)", [*body, "return true;"])
+    yield from function(f"static bool go_on{suffix}(void)", body)
+    yield ""
+
+
+def _dues(case: Case) -> list[str]:
+    """In C, whether each of the reactions is due."""
+    return [f"due_{number}" for number in range(len(case.reactions))]
+
+
+def _looking(
+    branch: Branch, on: Sequence[tuple[int, Sequence[Action]]], names: Names
+) -> Iterator[str]:
+    """Which reactions are due after the exit, where its number does not say so, and whether the
+    VMM acts there at all."""
+    case = branch.clause.case
+    if not case.reactions:
+        return
+    dues = _dues(case)
+    counts = {due: f"nr_{due}" for due, one in zip(dues, case.reactions, strict=True) if one.nth}
+    if counts:
+        yield f"static int {', '.join(counts.values())};"
+    for due, reaction in zip(dues, case.reactions, strict=True):
+        wanted = conditions(as_expected(reaction.pattern, branch.clause.expectation.span), names)
+        if due in counts:
+            wanted.append(f"++{counts[due]} == {reaction.nth}")
+        yield from joined(wanted or ["true"], f"bool {due} = ", ";", "&&")
+    acting = [*dues, *(f"nr_exits == {number + 1}" for number, _ in on)]
+    yield from joined(acting, "bool acting = ", ";", "||")
     yield ""

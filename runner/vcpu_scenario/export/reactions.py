@@ -1,7 +1,7 @@
 """Actions at the exits that fit a pattern, as actions at exits by their number.
 
-A program that checks one exit after the other knows at each whether a pattern fits: by what is
-expected there.
+A program that checks one exit after the other knows at each whether a pattern fits, where what is
+expected there says so. Elsewhere it looks itself.
 """
 
 from __future__ import annotations
@@ -9,37 +9,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vcpu_scenario.case import Action, ExitPattern, FieldPattern
+from vcpu_scenario.case import Action, ExitPattern, FieldPattern, Reaction
 from vcpu_scenario.expectation import Check, ExpectedExit, RegisterCheck
-from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.language.clauses import Clause
 from vcpu_scenario.language.reactions import may_fit, pattern_of
 from vcpu_scenario.source import Span
 
 
 def by_number(clause: Clause) -> Clause:
-    """The clause with its reactions among ``case.on``; raises :class:`Unexportable` where what is
-    expected does not say at which exits they are done."""
+    """The clause with its reactions among ``case.on``, or as it is where what is expected does not
+    say at which exits they are done."""
     case, expectation = clause.case, clause.expectation
     if not case.reactions:
         return clause
     if expectation.refused is not None:
         return clause._replace(case=replace(case, reactions=()))  # there is no run
-    if expectation.exits is None and len(case.reactions) == 1 and not case.on:
-        return clause  # the program looks itself which exit it is
-    known, all_known = _known(expectation.exits)
     on = dict(case.on)
     at_once: dict[int, tuple[Action, ...]] = {}
     for reaction in case.reactions:
-        fitting = [n for n, item in enumerate(known) if _fits(reaction.pattern, item)]
-        if not all_known and (not reaction.nth or len(fitting) < reaction.nth):
-            raise Unexportable("an action at a pattern, where the exits are not known one by one")
-        chosen = fitting if not reaction.nth else fitting[reaction.nth - 1 : reaction.nth]
+        chosen = _chosen(reaction, expectation.exits)
+        if chosen is None:
+            return clause
         for number in chosen:
             at_once[number] = (*at_once.get(number, ()), *reaction.actions)
     for number, actions in at_once.items():
         on[number] = (*actions, *on.get(number, ()))
     return clause._replace(case=replace(case, on=tuple(sorted(on.items())), reactions=()))
+
+
+def _chosen(reaction: Reaction, expected: Sequence[ExpectedExit] | None) -> Sequence[int] | None:
+    """The exits at which it is done; None where that is not known."""
+    known, all_known = _known(expected)
+    said = [_fits(reaction.pattern, item) for item in known]
+    fitting = [number for number, fits in enumerate(said) if fits]
+    nth = reaction.nth
+    if None in (said[: fitting[nth - 1]] if 0 < nth <= len(fitting) else said):
+        return None
+    if not nth:
+        return fitting if all_known else None
+    return fitting[nth - 1 : nth] if all_known or len(fitting) >= nth else None
 
 
 def _known(expected: Sequence[ExpectedExit] | None) -> tuple[list[ExpectedExit], bool]:
@@ -52,16 +60,14 @@ def _known(expected: Sequence[ExpectedExit] | None) -> tuple[list[ExpectedExit],
     return known, expected is not None
 
 
-def _fits(pattern: ExitPattern, expected: ExpectedExit) -> bool:
-    """Whether the exit expected fits; raises where it may and may not."""
+def _fits(pattern: ExitPattern, expected: ExpectedExit) -> bool | None:
+    """Whether the exit expected fits; None where it may and may not."""
     if not may_fit(as_expected(pattern, expected.span), expected):
         return False
     said = pattern_of(expected)
     regs = {(check.reg, check.value) for check in expected.regs}
     whole = all(any(_implies(one, wanted) for one in said.fields) for wanted in pattern.fields)
-    if whole and set(pattern.regs) <= regs:
-        return True
-    raise Unexportable("an action at a pattern that an exit expected may or may not fit")
+    return True if whole and set(pattern.regs) <= regs else None
 
 
 def _implies(said: FieldPattern, wanted: FieldPattern) -> bool:

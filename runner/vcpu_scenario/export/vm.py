@@ -52,7 +52,8 @@ def _region(action: SetMemoryRegion, names: Names) -> str:
     words = _FLAGS.get(flags, "KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY")
     if action.bits:
         words = f"{words} | {action.bits:#x}"
-    return f"set_memory_region({action.slot}, {action.base:#x}, {action.size:#x}, {words})"
+    call = "set_memory_region2" if action.second else "set_memory_region"
+    return f"{call}({action.slot}, {action.base:#x}, {action.size:#x}, {words})"
 
 
 def _mapping(action: SetHostMapping, names: Names) -> str:
@@ -147,7 +148,10 @@ def _call(action: Action, names: Names) -> tuple[str, str] | None:
     if isinstance(action, Ask):
         return action.request, questions.ask(action, names)
     known = _CALLS.get(type(action))
-    return None if known is None else (known[0], known[1](action, names))
+    if known is None:
+        return None
+    what = action.request if isinstance(action, SetMemoryRegion) else known[0]
+    return what, known[1](action, names)
 
 
 def _done(action: Action, names: Names) -> Iterator[str]:

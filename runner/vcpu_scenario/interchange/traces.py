@@ -29,7 +29,7 @@ _NOTHING: Final = Inside()
 def trace_to_json(trace: Trace) -> dict[str, Any]:
     """``exits``, and of the rest what there is: ``eventfd``, ``ring``, ``error``, ``errno``,
     ``ended``, ``refused``, ``not_modelled``, ``final_regs``, ``memory``, ``output``, ``entries``,
-    ``reg_list``, ``asked``.
+    ``reg_list``, ``asked``, ``after``.
 
     An entry has the fields of :class:`vcpu_scenario.trace.Entry`, those with their default value
     left out, and ``debug`` and ``breakpoints`` only where they are not as at the entry before.
@@ -45,6 +45,7 @@ def trace_to_json(trace: Trace) -> dict[str, Any]:
         "entries": list(_entries(trace.entries)),
         "reg_list": None if trace.reg_list is None else list(trace.reg_list),
         "asked": trace.asked,
+        "after": [encode(deed) for deed in trace.after],
     }
     return trace.to_json() | {key: value for key, value in state.items() if value}
 
@@ -117,6 +118,7 @@ def _read_trace(document: Json) -> Trace:
         tuple(_read_entries(document.get("entries", ()))),
         _reg_list(document.get("reg_list")),
         document.get("asked", 0),
+        tuple(map(decode_deed, document.get("after", ()))),
     )
 
 

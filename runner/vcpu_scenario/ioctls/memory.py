@@ -24,7 +24,14 @@ class SetMemoryRegion:
     readonly: bool = False
     log_dirty: bool = False
     bits: int = 0
-    """Further bits of ``flags``, which no such ioctl takes."""
+    """Further bits of ``flags``: no such ioctl takes one, unless it is ``KVM_MEM_GUEST_MEMFD`` and
+    ``second``, for which there is no guest_memfd."""
+    second: bool = False
+    """It is ``KVM_SET_USER_MEMORY_REGION2``."""
+
+    @property
+    def request(self) -> str:
+        return "KVM_SET_USER_MEMORY_REGION2" if self.second else "KVM_SET_USER_MEMORY_REGION"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ class Behaviour:
     walk_fault_reads: bool = False
     fetch_walk_fault_writes: bool = False
     dirty_log_manual_protect: bool = False
+    user_memory2: bool = False
+    guest_memfd: bool = False
     # Hypercalls.
     smccc_filter: bool = False
     smccc_filter_of_nothing_refused: bool = False

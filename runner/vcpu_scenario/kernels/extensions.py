@@ -83,14 +83,14 @@ _SINCE: Final = {
     "dirty_log_ring_with_bitmap": ("6.1", "6.12", 1),
     "arm_supported_block_sizes": ("6.1", "6.12", 0x4020_1000),
     "arm_supported_reg_mask_ranges": ("6.1", "6.12", 1),
-    "user_memory2": ("6.1", "6.12", 1),
-    "guest_memfd": ("6.17", "7.2", 1),
     "guest_memfd_flags": ("6.17", "7.2", 3),
     "arm_sea_to_user": ("6.17", "7.2", 1),
 }
 """The last that gave 0, the first that gave something, and what."""
 
 _BY_RULE: Final[Mapping[str, tuple[Callable[[Behaviour], bool], int, int]]] = {
+    "user_memory2": (lambda behaviour: behaviour.user_memory2, 0, 1),
+    "guest_memfd": (lambda behaviour: behaviour.guest_memfd, 0, 1),
     "nr_memslots": (lambda behaviour: behaviour.memslots_32767, 512, 32767),
     "ptp_kvm": (lambda behaviour: behaviour.smccc_vendor_hyp, 0, 1),
     "system_event_data": (lambda behaviour: behaviour.system_event_data, 0, 1),

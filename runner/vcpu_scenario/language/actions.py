@@ -52,13 +52,17 @@ from vcpu_scenario.language.nodes import (
 from vcpu_scenario.language.scope import MAX_VCPUS, Scope
 from vcpu_scenario.source import Span, quoted
 
-_CANNOT_BE_REFUSED = (
+FOR_THE_NEXT_RUN = (
     RunAgain,
     PendSignal,
     ImmediateExit,
     HostInterrupt,
     SetMmioData,
     SetRunField,
+)
+"""Actions that are nothing without a ``KVM_RUN`` behind them."""
+_CANNOT_BE_REFUSED = (
+    *FOR_THE_NEXT_RUN,
     EmptyRing,
     SignalIrqfd,
     ReadResamples,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from vcpu_scenario.case import Action, Case
+from vcpu_scenario.case import Action, Case, Limits
 from vcpu_scenario.expectation import (
     Acting,
     Check,
@@ -16,7 +16,7 @@ from vcpu_scenario.expectation import (
     RegisterCheck,
     Xfail,
 )
-from vcpu_scenario.language.actions import check_snapshots
+from vcpu_scenario.language.actions import FOR_THE_NEXT_RUN, check_snapshots
 from vcpu_scenario.language.contradictions import check_contradictions
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.exits import ReadExit, read_register_checks
@@ -65,6 +65,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
     if exits is not None:
         if not setup.limited:
             limits = replace(limits, exits=_ends_with(exits, limits.exits))
+        limits = replace(limits, act_at_last=_acts_at_last(exits, limits.exits))
         _check_lengths(exits, limits.exits, setup)
     expectation = Expectation(
         node.span,
@@ -75,7 +76,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         refused,
         text_of(node.get("about")),
         _xfail(node),
-        acting=_acting(exits or (), setup, limits.exits),
+        acting=_acting(exits or (), setup, limits),
         reacting=tuple(read.reacting for read in setup.reactions),
         typing=tuple(setup.devices.typing),
         to_its_end=not setup.limited and (exits is None or not _is_fixed(exits)),
@@ -96,8 +97,8 @@ def read_clause(node: Map, setup: Setup) -> Clause:
     return Clause(case, expectation)
 
 
-def _acting(exits: Sequence[ReadExit], setup: Setup, limit: int) -> tuple[Acting, ...]:
-    """What the VMM does after which exits of a run that ends at its ``limit`` at the latest."""
+def _acting(exits: Sequence[ReadExit], setup: Setup, limits: Limits) -> tuple[Acting, ...]:
+    """What the VMM does after which exits of a run that ends at its ``limits`` at the latest."""
     acting = list(setup.acting)
     index = 0
     for item in exits:
@@ -105,7 +106,8 @@ def _acting(exits: Sequence[ReadExit], setup: Setup, limit: int) -> tuple[Acting
             span, each = item.acting, item.each
             acting += [Acting(n, span, each) for n in range(index, index + item.expected.least)]
         index += item.expected.least
-    return tuple(one for one in acting if one.exit < limit - 1)
+    behind = limits.exits - (not limits.act_at_last)
+    return tuple(one for one in acting if one.exit < behind)
 
 
 def _xfail(clause: Map) -> Xfail | None:
@@ -132,6 +134,17 @@ def _ends_with(exits: Sequence[ReadExit], default: int) -> int:
     number of times."""
     total = sum(item.expected.least for item in exits)
     return min(max(total, 1 if _is_fixed(exits) else default), MAX_EXITS)
+
+
+def _acts_at_last(exits: Sequence[ReadExit], limit: int) -> bool:
+    """Whether the run's last exit has an action of its own. What is for several exits is done
+    between them, and what ``on:`` has is not done at the last alone."""
+    if not exits or not _is_fixed(exits) or sum(item.expected.least for item in exits) != limit:
+        return False
+    last = exits[-1]
+    return last.expected.least == 1 and not all(
+        isinstance(action, FOR_THE_NEXT_RUN) for action in last.actions
+    )
 
 
 def _is_fixed(exits: Sequence[ReadExit]) -> bool:

@@ -232,14 +232,15 @@ class _Loader:
         clauses = reader.read(nodes, row, setup)
         read = [clause for found in clauses if found for clause in found.values()]
         cases = [clause.case for clause in read] or [setup.case]
-        longest = max(case.limits.exits for case in cases)
+        all_limits = [case.limits for case in cases]
+        acted = max(limits.exits - (not limits.act_at_last) for limits in all_limits)
         runs = [Run.of(clause, limited=setup.limited) for clause in read if setup.reactions]
         for reaction in setup.reactions:
             span = reaction.expected.span
             why = never_done(reaction, runs) if runs else ""
             self.never[span] = why if self.never.get(span, why) else ""
         for acting in setup.acting:
-            done[acting.span] = done.get(acting.span, False) or acting.exit < longest - 1
+            done[acting.span] = done.get(acting.span, False) or acting.exit < acted
         program = setup.program
         return Combination(
             name, values_of(row), setup.case, clauses, program.symbols, program.lines

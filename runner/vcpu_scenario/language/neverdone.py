@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vcpu_scenario.expectation import ExpectedExit
 from vcpu_scenario.language.clauses import Clause
@@ -11,6 +11,8 @@ from vcpu_scenario.language.possible import Means, means_of, why_not
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.reactions import ReadReaction, can_come
 from vcpu_scenario.source import Span
+
+_NOT_AT_THE_LAST: Final = "only an exit's own `then` has anything done after the last exit of a run"
 
 
 class Run(NamedTuple):
@@ -25,7 +27,8 @@ class Run(NamedTuple):
     def of(cls, clause: Clause, *, limited: bool) -> Run:
         exits = clause.expectation.exits
         fixed = exits is not None and all(item.most == item.least for item in exits)
-        return cls(means_of(clause.case), exits, fixed and not limited)
+        ends_there = fixed and not limited and not clause.case.limits.act_at_last
+        return cls(means_of(clause.case), exits, ends_there)
 
 
 def never_done(read: ReadReaction, runs: Sequence[Run]) -> str:
@@ -36,7 +39,7 @@ def never_done(read: ReadReaction, runs: Sequence[Run]) -> str:
         if not impossible and can_come(read, run.exits, ends_there=run.ends_there):
             return ""
         why = impossible or why
-    return why or "no clause expects enough exits that fit; nothing is done after a run's last exit"
+    return why or f"no clause expects enough exits that fit; {_NOT_AT_THE_LAST}"
 
 
 def check_done(done: Mapping[Span, bool], problems: Problems) -> None:
@@ -50,5 +53,5 @@ def check_done(done: Mapping[Span, bool], problems: Problems) -> None:
                 "this is never done",
                 span,
                 help="each run ends before it, at the limit of exits that its clause or"
-                " `limits:` sets; nothing is done after the last exit of a run",
+                f" `limits:` sets; {_NOT_AT_THE_LAST}",
             )

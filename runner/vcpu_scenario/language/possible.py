@@ -17,6 +17,7 @@ from vcpu_scenario.ioctls.memory import SetMemoryRegion
 from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, SetMpState
 from vcpu_scenario.ioctls.vm import SetSmcccFilter
 from vcpu_scenario.kvm import abi
+from vcpu_scenario.language.actions import FOR_THE_NEXT_RUN
 from vcpu_scenario.language.exits import ReadExit
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.vmm.vmms import VMMS
@@ -225,11 +226,14 @@ def check_order(exits: Sequence[ReadExit], case: Case, problems: Problems) -> No
     for item, after in zip_longest(exits, exits[1:]):
         expected = item.expected
         ends = _ends(expected, acts_at_any or index in on, limits)
-        if item.acting is not None and (ends or index >= limits.exits - 1):
+        last = index >= limits.exits - 1
+        if item.acting is not None and (ends or (last and not limits.act_at_last)):
             why = f"{_WHAT[ends]} ends the run" if ends else "the run ends with this exit"
             of_case = f"the run of {problems.case}" if problems.case else ""
             help = f"{why}: leave it out"
             problems.add("this is never done", item.acting, found=of_case, help=help)
+        elif last:
+            _check_last(item, problems)
         if ends and expected.least:
             if after is not None or expected.least > 1:
                 behind = expected if after is None else after.expected
@@ -242,6 +246,14 @@ def check_order(exits: Sequence[ReadExit], case: Case, problems: Problems) -> No
         if expected.most != expected.least:
             return
         index += expected.least
+
+
+def _check_last(item: ReadExit, problems: Problems) -> None:
+    """Reports what is done after the last exit for a KVM_RUN that does not come."""
+    for action, span in zip(item.actions, item.each, strict=True):
+        if isinstance(action, FOR_THE_NEXT_RUN):
+            help = "no KVM_RUN follows the last exit: leave it out"
+            problems.add("this is never done", span, help=help)
 
 
 _WHAT: Final = {

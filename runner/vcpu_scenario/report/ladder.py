@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from vcpu_scenario.expectation import Expectation
 from vcpu_scenario.report.cite import Citations
 from vcpu_scenario.report.difference import difference_lines, finding_words
-from vcpu_scenario.report.rungs import Rung, rungs
+from vcpu_scenario.report.rungs import Rung, deeds_after, rungs
 from vcpu_scenario.report.styled import Line, line
 from vcpu_scenario.verdict.records import END, Cause, Place
 from vcpu_scenario.verdict.result import Result, Verdict
@@ -51,6 +51,7 @@ def ladder(result: Result, width: int = 100, later: NotYet | None = None) -> lis
         lines += columns.heading()
     for rung in climbed:
         lines += columns.rung(rung, later if later and later.exit == rung.index else None)
+    lines += columns.after(deeds_after(result))
     for cause in result.causes:
         if cause.exit == END:
             lines += columns.at_the_end(cause)
@@ -98,6 +99,12 @@ class _Columns:
         for mismatch in rung.mismatches:
             yield line(" " * _MARGIN, (f"✗ {mismatch.message}", "fail"))
         yield self._separator()
+
+    def after(self, deeds: Sequence[str]) -> Iterator[Line]:
+        """What the VMM did once the last exit had come."""
+        if deeds:
+            yield from self._row("", [[(words, "") for words in deeds], [], []])
+            yield self._separator()
 
     def _shaped(self, rung: Rung) -> Iterator[tuple[str, str]]:
         if rung.syndrome:

@@ -51,6 +51,12 @@ def rungs(result: Result) -> tuple[Rung, ...]:
     return tuple(_Ladder(result).climb(result.trace)) if result.trace is not None else ()
 
 
+def deeds_after(result: Result) -> tuple[str, ...]:
+    """What the VMM did after the last exit, in words."""
+    guest = guest_of(result.case)
+    return tuple(deed_words(deed, guest) for deed in (result.trace.after if result.trace else ()))
+
+
 class _Ladder:
     """Reads the trace; where that does not say what ran, the guest's code."""
 

@@ -64,6 +64,7 @@ _CASE: Final = record(
         "output": map_of(_TEXT, _TEXT),
         "entries": list_of(record({"exit": _or_null(integer()), "pc": _NUMBER})),
         "reg_list": list_of(integer()),
+        "after": list_of(map_of(_TEXT, _ANY)),
     },
 )
 _SHARD: Final = record(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from vcpu_scenario.case import Limits
 from vcpu_scenario.expectation import Acting, Expectation, Reacting, Typing
 from vcpu_scenario.source import Span, quoted
 from vcpu_scenario.trace import Ending, Trace
@@ -14,7 +15,7 @@ from vcpu_scenario.vmm.patterns import Reactions
 
 _ENDS_AT_ITS_EXIT = (Ending.ERROR, Ending.SYSTEM_EVENT, Ending.INTERRUPTED, Ending.REPEATS)
 """How a run ends before the VMM does anything after the last exit. At a limit of exits it does so
-as well; but then it is known beforehand which exit that is."""
+as well, unless it acts at the last; but then it is known beforehand which exit that is."""
 
 
 def asked_at(expectation: Expectation, trace: Trace) -> list[Span]:
@@ -52,11 +53,14 @@ def not_done(acting: Sequence[Acting], trace: Trace, ending: str) -> Iterator[Mi
         )
 
 
-def not_reacted(reacting: Sequence[Reacting], trace: Trace, ending: str) -> Iterator[Mismatch]:
+def not_reacted(
+    reacting: Sequence[Reacting], trace: Trace, limits: Limits, ending: str
+) -> Iterator[Mismatch]:
     """Yields each reaction for which no exit of the run has come, or not so often as it asks."""
     if not reacting or trace.ended.is_between_runs:
         return
-    last = trace.ended is Ending.EXIT_LIMIT or trace.ended in _ENDS_AT_ITS_EXIT
+    cut = trace.ended is Ending.EXIT_LIMIT and not limits.act_at_last
+    last = cut or trace.ended in _ENDS_AT_ITS_EXIT
     exits = trace.exits[: len(trace.exits) - last]
     found = Reactions([one.reaction for one in reacting])
     for exit_, state in zip(exits, states(exits), strict=True):

@@ -42,7 +42,7 @@ def judge(
         exits = compare_exits(expectation.exits, trace.exits, guest, expectation.span)
         mismatches += _with_ending(list(exits), trace, limits)
     mismatches += not_done(expectation.acting, trace, ending(trace, limits))
-    mismatches += not_reacted(expectation.reacting, trace, ending(trace, limits))
+    mismatches += not_reacted(expectation.reacting, trace, limits, ending(trace, limits))
     mismatches += not_typed(expectation.typing, trace, ending(trace, limits))
     mismatches += compare_never(expectation.never, trace.exits, guest)
     if expectation.stops is not None:

@@ -175,7 +175,7 @@ class _Run:
             trace = self.recorder.ended(self.machine, ended, self.refused, self.asked.number)
         except NotModelled as limit:
             trace = self.recorder.unmodelled(self.machine, limit.what)
-        return replace(trace, output=self.bus.outputs())
+        return replace(trace, output=self.bus.outputs(), after=self.did)
 
     def _until_it_ends(self) -> Ending:
         ended: Ending | None = None
@@ -211,6 +211,11 @@ class _Run:
         actions, acts = self._asked_at(exit_) if self.may_act else ((), False)
         ended = self.endings.at(result, self.recorder.exits, acts=acts)
         if ended is None:
+            self._react(exit_, stop, actions)
+            if not self.vmm.idle:
+                self.note(self.vmm.resume(stop is not None))
+                self.kicked = stop is not None and self.vmm.kicks
+        elif ended is Ending.EXIT_LIMIT and self.case.limits.act_at_last:
             self._react(exit_, stop, actions)
         return ended
 
@@ -288,8 +293,6 @@ class _Run:
         if brk and self._skips_brk(actions):
             self.do(SetRegister("pc", exit_.pc + 4))
         self.ask(actions)
-        self.note(vmm.resume(stop is not None))
-        self.kicked = stop is not None and vmm.kicks
 
     def _run_at_pause(self) -> None:
         self.run.immediate_exit = 1

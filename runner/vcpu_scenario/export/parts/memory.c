@@ -70,15 +70,33 @@ static int slot_index(uint32_t nr)
 /* Bytes of the memory that a slot has, also while it is deleted */
 static uint64_t mapped[NR_MEMSLOTS];
 
-static int set_memory_region(uint32_t nr, uint64_t base, uint64_t size, uint32_t flags)
+/*
+ * Headers of Linux 6.8 have it as struct kvm_userspace_memory_region2, which
+ * begins like struct kvm_userspace_memory_region
+ */
+struct memory_region {
+	uint32_t slot;
+	uint32_t flags;
+	uint64_t guest_phys_addr;
+	uint64_t memory_size;
+	uint64_t userspace_addr;
+	uint64_t guest_memfd_offset;
+	uint32_t guest_memfd;
+	uint32_t pad1;
+	uint64_t pad2[14];
+};
+
+static int set_region(unsigned long request, uint32_t nr, uint64_t base, uint64_t size,
+		      uint32_t flags)
 {
 	int i = slot_index(nr);
 	struct memslot *slot = &memslots[i];
-	struct kvm_userspace_memory_region region = {
+	struct memory_region region = {
 		.slot = nr,
 		.flags = flags,
 		.guest_phys_addr = base,
 		.memory_size = size,
+		.guest_memfd = -1,
 	};
 
 	if (!mapped[i])
@@ -88,7 +106,7 @@ static int set_memory_region(uint32_t nr, uint64_t base, uint64_t size, uint32_t
 		mapped[i] = size;
 	}
 	region.userspace_addr = (uintptr_t)slot->host;
-	if (vm_call(KVM_SET_USER_MEMORY_REGION, &region) < 0) {
+	if (vm_call(request, &region) < 0) {
 		if (i == nr_memslots - 1 && !slot->size) {	/* it was new */
 			mapped[i] = 0;
 			nr_memslots--;
@@ -98,6 +116,17 @@ static int set_memory_region(uint32_t nr, uint64_t base, uint64_t size, uint32_t
 	slot->base = base;
 	slot->size = size;
 	return 0;
+}
+
+static int set_memory_region(uint32_t nr, uint64_t base, uint64_t size, uint32_t flags)
+{
+	return set_region(KVM_SET_USER_MEMORY_REGION, nr, base, size, flags);
+}
+
+/* KVM_SET_USER_MEMORY_REGION2, without a guest_memfd */
+static int set_memory_region2(uint32_t nr, uint64_t base, uint64_t size, uint32_t flags)
+{
+	return set_region(_IOW(KVMIO, 0x49, struct memory_region), nr, base, size, flags);
 }
 
 static int protect_memory(uint32_t nr, int prot)

@@ -54,4 +54,17 @@ MEMORY: Final[tuple[Rule, ...]] = (
         source("kvm_vm_ioctl_enable_cap_generic in the trees of 5.1 and 5.2"),
         (Commit("d7547c55cbe7", "KVM: Introduce KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2", "5.2"),),
     ),
+    Rule(
+        "user_memory2",
+        (">=6.8",),
+        "there is KVM_SET_USER_MEMORY_REGION2",
+        recorded("Debian's 6.1.192 against 6.12.118, memory-regions-of-both-ioctls"),
+        (Commit("bb58b90b1a8f", "KVM: Introduce KVM_SET_USER_MEMORY_REGION2", "6.8"),),
+    ),
+    Rule(
+        "guest_memfd",
+        (">=6.18",),
+        "KVM_SET_USER_MEMORY_REGION2 takes KVM_MEM_GUEST_MEMFD; before, arm64 had no guest_memfd",
+        recorded("Debian's 6.17.13 against 7.2.13, memory-regions-of-both-ioctls"),
+    ),
 )

@@ -18,6 +18,11 @@ from vcpu_scenario.machine.real.ioctls import call, refusal
 from vcpu_scenario.machine.real.userfaults import Userfaults
 
 _REGION: Final = "KVM_SET_USER_MEMORY_REGION"
+_REQUESTS: Final = (
+    (uapi.KVM_SET_USER_MEMORY_REGION, uapi.kvm_userspace_memory_region),
+    (uapi.KVM_SET_USER_MEMORY_REGION2, uapi.kvm_userspace_memory_region2),
+)
+_NO_FILE: Final = {"guest_memfd": 0xFFFF_FFFF}
 _PAGE: Final = 4096
 _BLOCK: Final = 2 << 20
 _LARGE: Final = 16 << 20
@@ -62,7 +67,8 @@ class GuestMemory:
         old = self._slots.get(asked.slot)
         kept = old is not None and (old.base is not None or old.size == asked.size)
         slot = old if old is not None and (kept or not asked.size) else _mapped(asked.size)
-        region = uapi.kvm_userspace_memory_region(
+        request, form = _REQUESTS[asked.second]
+        region = form(
             slot=asked.slot,
             flags=abi.KVM_MEM_READONLY * asked.readonly
             | abi.KVM_MEM_LOG_DIRTY_PAGES * asked.log_dirty
@@ -70,8 +76,9 @@ class GuestMemory:
             guest_phys_addr=asked.base,
             memory_size=asked.size,
             userspace_addr=slot.address if slot is not None else 0,
+            **_NO_FILE if asked.second else {},
         )
-        call(self._vm, uapi.KVM_SET_USER_MEMORY_REGION, region, _REGION)
+        call(self._vm, request, region, asked.request)
         if slot is not None:
             slot.base = asked.base if asked.size else None
             slot.asked = asked if asked.size else None

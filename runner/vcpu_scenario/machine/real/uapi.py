@@ -39,6 +39,16 @@ class kvm_userspace_memory_region(ctypes.Structure):  # noqa: N801  the uAPI's o
     ]
 
 
+class kvm_userspace_memory_region2(ctypes.Structure):  # noqa: N801
+    _fields_ = [
+        *kvm_userspace_memory_region._fields_,
+        ("guest_memfd_offset", c_uint64),
+        ("guest_memfd", c_uint32),
+        ("pad1", c_uint32),
+        ("pad2", c_uint64 * 14),
+    ]
+
+
 class kvm_irq_level(ctypes.Structure):  # noqa: N801
     _fields_ = [("irq", c_uint32), ("level", c_uint32)]
 
@@ -192,6 +202,7 @@ KVM_CHECK_EXTENSION: Final = _io(0x03)
 KVM_GET_VCPU_MMAP_SIZE: Final = _io(0x04)
 KVM_CREATE_VCPU: Final = _io(0x41)
 KVM_SET_USER_MEMORY_REGION: Final = _ioc(_WRITE, 0x46, kvm_userspace_memory_region)
+KVM_SET_USER_MEMORY_REGION2: Final = _ioc(_WRITE, 0x49, kvm_userspace_memory_region2)
 KVM_GET_DIRTY_LOG: Final = _ioc(_WRITE, 0x42, kvm_dirty_log)
 KVM_CLEAR_DIRTY_LOG: Final = _ioc(_WRITE | _READ, 0xC0, kvm_clear_dirty_log)
 KVM_CREATE_IRQCHIP: Final = _io(0x60)

@@ -22,7 +22,9 @@ _IPA_BITS: Final = 0xFF
 _LEAST_BITS: Final = 32
 _MOST_VCPUS: Final = 512
 VGIC_V2_MAX_CPUS: Final = 8
-_OF_NO_EXIT: Final = (NUMBERS["halt_poll"], NUMBERS["arm_eager_split_chunk_size"])
+_OF_NO_EXIT: Final = tuple(
+    NUMBERS[name] for name in ("halt_poll", "arm_eager_split_chunk_size", "arm_sea_to_user")
+)
 """Which kernels have and no rule is known of."""
 _MANUAL_PROTECT: Final = 1
 _INITIALLY_SET: Final = 2

@@ -9,6 +9,7 @@ from typing import Final
 from vcpu_scenario.case import Memslot
 from vcpu_scenario.ioctls.memory import Access, ClearDirtyLog, DiscardMemory, SetMemoryRegion
 from vcpu_scenario.kernels.behaviour import Behaviour
+from vcpu_scenario.kvm.abi import KVM_MEM_GUEST_MEMFD
 from vcpu_scenario.machine.emulated.cpu.stage2 import PAGE, HostSlot, Stage2
 from vcpu_scenario.machine.emulated.kvm.memslot import NO_MEMORY, Slot
 from vcpu_scenario.machine.errors import KvmError
@@ -69,12 +70,14 @@ class Memslots:
             return
         host = old.host if old is not None and old.present else None
         if host is not None and (
-            host.slot.size != asked.size or host.slot.readonly is not asked.readonly
+            asked.bits or host.slot.size != asked.size or host.slot.readonly is not asked.readonly
         ):
             raise KvmError(EINVAL, what)
         moved = host is None or host.base != asked.base
         if moved and self.stage2.overlaps(asked.base, asked.base + asked.size, apart_from=host):
             raise KvmError(EEXIST, what)
+        if asked.bits:  # kvm_gmem_bind
+            raise KvmError(EBADF, what)
         if asked.base + asked.size > self.ipa_limit:
             raise KvmError(EFAULT, what)
         slot = Memslot(asked.base, asked.size, asked.readonly)
@@ -89,7 +92,11 @@ class Memslots:
         old.log(asked.log_dirty)
 
     def _check_request(self, asked: SetMemoryRegion, what: str) -> None:
-        if asked.bits:  # check_memory_region_flags
+        if asked.second and not self.behaviour.user_memory2:
+            raise KvmError(EINVAL, asked.request)
+        guarded = asked.second and self.behaviour.guest_memfd
+        guarded &= not (asked.readonly or asked.log_dirty)
+        if asked.bits & ~(KVM_MEM_GUEST_MEMFD * guarded):  # check_memory_region_flags
             raise KvmError(EINVAL, what)
         if asked.base % PAGE or asked.size % PAGE or asked.size < 0 or asked.base < 0:
             raise KvmError(EINVAL, what)
