@@ -4,6 +4,7 @@ is held to it."""
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -36,7 +37,7 @@ AFTER = RAM + 12
 
 def run(
     code: tuple[int, ...],
-    on: dict[int, tuple[Action, ...]],
+    on: Mapping[int, tuple[Action, ...]],
     before: tuple[Action, ...] = (),
     kernel: str = "6.12",
     limits: Limits | None = None,
