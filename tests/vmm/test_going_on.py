@@ -26,6 +26,7 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Ending, Trace
 from vcpu_scenario.vmm.loop import run_case
+from vcpu_scenario.vmm.turns import Turns
 
 from tests.guests import words
 
@@ -82,6 +83,21 @@ def test_a_vcpu_that_is_made_runnable_goes_on_behind_the_call() -> None:
     trace = run(RESET, {0: (SetMpState(abi.KVM_MP_STATE_RUNNABLE),)})
     assert what(trace)[:2] == ["SYSTEM_EVENT", "DEBUG"]
     assert trace.exits[1].pc == AFTER
+
+
+def test_where_every_vcpu_is_off_none_takes_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int | None] = []
+    following = Turns.following
+
+    def asking(turns: Turns) -> int | None:
+        asked.append(following(turns))
+        return asked[-1]
+
+    monkeypatch.setattr(Turns, "following", asking)
+    off = (SetMpState(abi.KVM_MP_STATE_STOPPED),)
+    trace = run(BRK, {}, off, limits=Limits(exits=4, instructions=5000), vcpus=8)
+    assert (what(trace), trace.ended) == (["EINTR"], Ending.INTERRUPTED)
+    assert asked == [None]
 
 
 def test_limits_can_end_a_run_at_a_system_event_whatever_is_done_there() -> None:

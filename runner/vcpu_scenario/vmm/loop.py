@@ -247,7 +247,9 @@ class _Run:
             left -= ticks
             if result != -errno.EINTR or left <= 0:
                 return result
-            self._turn_to(self.turns.following())
+            if (following := self.turns.following()) is None:
+                return result
+            self._turn_to(following)
 
     def _turn_to(self, number: int) -> None:
         """All that is done from now on is about the vCPU ``number``."""

@@ -20,14 +20,15 @@ class Turns:
         self._waiting: dict[int, tuple[dict[str, int], Asker]] = {}
         """What was last seen of the others' registers, and who asks for their guest debug."""
 
-    def following(self) -> int:
-        """The next that is on; the same one where no other is."""
+    def following(self) -> int | None:
+        """The next that is on, the same one where no other is; None where none is, so that
+        nothing but a signal ends a KVM_RUN."""
         machine, was = self._machine, self.vcpu
-        for number in chain(range(was + 1, self._count), range(was)):
+        for number in chain(range(was + 1, self._count), range(was + 1)):
             machine.select(number)
             if machine.mp_state() != abi.KVM_MP_STATE_STOPPED:
                 return number
-        return was
+        return None
 
     def take(self, number: int, last: dict[str, int], vmm: Asker) -> tuple[dict[str, int], Asker]:
         """Has it be the turn of ``number``, and gives what was last seen of it; ``last`` and
