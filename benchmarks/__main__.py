@@ -14,7 +14,8 @@ from statistics import median
 from time import perf_counter, process_time
 
 from vcpu_scenario.actions.guestdebug import struct_of
-from vcpu_scenario.case import Case, GuestDebug, Ioeventfd, Load, Memslot
+from vcpu_scenario.case import Case, Ioeventfd, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
 from vcpu_scenario.recordings.jobs import jobs

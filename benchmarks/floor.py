@@ -16,6 +16,7 @@ from ctypes import c_int, c_size_t, c_uint64, c_void_p
 from time import process_time
 
 from vcpu_scenario.machine.emulated.cpu import uc
+from vcpu_scenario.machine.emulated.cpu.engine import Engine
 from vcpu_scenario.machine.emulated.cpu.layout import cpu_layout
 
 BASE = 0x4000_0000
@@ -40,7 +41,7 @@ class Bare:
     """A Unicorn with one page of code and, if wanted, a hook that notes unmapped accesses."""
 
     def __init__(self, code: tuple[int, ...], *, hook: bool = True) -> None:
-        self.engine = uc.Engine()
+        self.engine = Engine()
         self._page = mmap.mmap(-1, 4096)
         self._page[: 4 * len(code)] = struct.pack(f"<{len(code)}I", *code)
         host = ctypes.addressof(ctypes.c_char.from_buffer(self._page))

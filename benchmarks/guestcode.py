@@ -10,6 +10,7 @@ from time import process_time
 from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.case import Case, Load, Memslot
 from vcpu_scenario.machine.emulated.cpu import uc
+from vcpu_scenario.machine.emulated.cpu.engine import Engine
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
 from vcpu_scenario.vmm.setup import set_up
 
@@ -67,7 +68,7 @@ def machine(count: int) -> float:
 
 def bare(count: int) -> float:
     """The same on Unicorn alone, which counts them too."""
-    engine = uc.Engine()
+    engine = Engine()
     memory = mmap.mmap(-1, _SIZE)
     memory[: 4 * len(_CODE)] = struct.pack(f"<{len(_CODE)}I", *_CODE)
     host = ctypes.addressof(ctypes.c_char.from_buffer(memory))

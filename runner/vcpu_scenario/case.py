@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 from vcpu_scenario.ioctls import Ioctl
 from vcpu_scenario.ioctls.doorbells import AddCoalescedZone
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.ioctls.vm import CreateVcpu
 
 
@@ -68,27 +69,6 @@ class CoalescedZone:
 
 
 @dataclass(frozen=True, slots=True)
-class Watchpoint:
-    addr: int
-    len: int
-    type: Literal["r", "w", "rw"]
-
-
-@dataclass(frozen=True, slots=True)
-class GuestDebug:
-    """``KVM_SET_GUEST_DEBUG``: ``control`` holds ``KVM_GUESTDBG_*`` flags."""
-
-    control: int = 0
-    hw_bp: tuple[int, ...] = ()
-    watch: tuple[Watchpoint, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SetGuestDebug:
-    debug: GuestDebug
-
-
-@dataclass(frozen=True, slots=True)
 class SetRegister:
     reg: str
     value: int
@@ -98,14 +78,6 @@ class SetRegister:
 class WriteMemory:
     addr: int
     data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SetIrqLine:
-    """``KVM_IRQ_LINE``: ``irq`` as the ioctl takes it, type and number in one word."""
-
-    irq: int
-    level: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,36 +106,10 @@ class SkipInstruction:
 
 
 @dataclass(frozen=True, slots=True)
-class SetVcpuEvents:
-    """``KVM_SET_VCPU_EVENTS``."""
-
-    ext_dabt: bool = False
-    serror: bool = False
-    serror_esr: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SetMpState:
-    state: int
-
-
-@dataclass(frozen=True, slots=True)
 class RunVcpu:
     """The next ``KVM_RUN`` is of this vCPU, and so is all that is done before it."""
 
     vcpu: int
-
-
-@dataclass(frozen=True, slots=True)
-class InitVcpu:
-    """``KVM_ARM_VCPU_INIT`` once more, with these features, or with those of the set-up where they
-    are None: the vCPU is reset."""
-
-    features: tuple[str, ...] | None = None
-    target: int | None = None
-    """``kvm_vcpu_init.target``; None for the host's preferred one."""
-    bits: int = 0
-    """Further bits of ``kvm_vcpu_init.features``, all words as one number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,18 +145,13 @@ class HostInterrupt:
 
 
 Action: TypeAlias = (
-    SetGuestDebug
-    | SetRegister
+    SetRegister
     | WriteMemory
-    | SetIrqLine
     | ImmediateExit
     | SetMmioData
     | SetRunField
     | SkipInstruction
-    | SetVcpuEvents
-    | SetMpState
     | RunVcpu
-    | InitVcpu
     | RunAgain
     | PendSignal
     | Attempt

@@ -8,7 +8,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
-from vcpu_scenario.case import Action, GuestDebug
+from vcpu_scenario.case import Action
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 
 
 class Exit(NamedTuple):

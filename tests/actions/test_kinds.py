@@ -9,7 +9,8 @@ from typing import get_args
 import pytest
 from vcpu_scenario.actions import KINDS, write
 from vcpu_scenario.actions.kind import Unwritable
-from vcpu_scenario.case import Action, SetIrqLine
+from vcpu_scenario.case import Action
+from vcpu_scenario.ioctls.vcpu import SetIrqLine
 
 from tests import goldenfiles
 

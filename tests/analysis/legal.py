@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from vcpu_scenario import case as c
 from vcpu_scenario.case import Case
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, Watchpoint
 from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Exit, Trace
@@ -28,13 +29,13 @@ class _Vmm:
     """What the VMM has asked for so far."""
 
     case: Case
-    debug: c.GuestDebug | None
+    debug: GuestDebug | None
     slots: list[c.Memslot] = field(default_factory=list)
     immediate_exit: bool = False
 
     def act(self, actions: Iterable[c.Action]) -> None:
         for action in actions:
-            if isinstance(action, c.SetGuestDebug):
+            if isinstance(action, SetGuestDebug):
                 self.debug = action.debug
             elif isinstance(action, c.AddMemslot):
                 self.slots.append(action.slot)
@@ -156,7 +157,7 @@ def _watchpoint(hsr: int, pc: int, far: int, vmm: _Vmm, rules: frozenset[str]) -
         yield f"a watchpoint for {far:#x}, which is not watched"
 
 
-def _is_whole(point: c.Watchpoint) -> bool:
+def _is_whole(point: Watchpoint) -> bool:
     """Whether its registers can watch just these bytes."""
     if point.len <= 8:
         return point.addr % 8 + point.len <= 8

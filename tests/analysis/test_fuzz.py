@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from vcpu_scenario.analysis.fuzz import attempt
 from vcpu_scenario.analysis.shrink import shrunk
-from vcpu_scenario.case import Case, GuestDebug, HostInterrupt, Limits, Load, Memslot
+from vcpu_scenario.case import Case, HostInterrupt, Limits, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language.loader import loads
 from vcpu_scenario.running.execute import execute_on

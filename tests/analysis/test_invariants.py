@@ -16,7 +16,8 @@ from vcpu_scenario.actions.kind import Unwritable
 from vcpu_scenario.analysis.generate import Profile, generate
 from vcpu_scenario.analysis.generate.blocks import BLOCKS
 from vcpu_scenario.analysis.shrink import shrunk
-from vcpu_scenario.case import Case, GuestDebug, Limits
+from vcpu_scenario.case import Case, Limits
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, parse_release
 from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.kvm import abi

@@ -11,15 +11,13 @@ from vcpu_scenario.case import (
     Case,
     CoalescedZone,
     Gic,
-    GuestDebug,
     ImmediateExit,
     Ioeventfd,
     Limits,
     Load,
     Memslot,
-    SetGuestDebug,
-    Watchpoint,
 )
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, Watchpoint
 from vcpu_scenario.trace import Ending, Exit, Ring, RingEntry, Trace
 
 from tests.analysis.legal import faults

@@ -10,15 +10,8 @@ from vcpu_scenario.analysis.compact import without_nops
 from vcpu_scenario.analysis.generate import generate
 from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.analysis.shrink import shrunk
-from vcpu_scenario.case import (
-    Case,
-    GuestDebug,
-    Load,
-    Memslot,
-    SetGuestDebug,
-    SetRegister,
-    WriteMemory,
-)
+from vcpu_scenario.case import Case, Load, Memslot, SetRegister, WriteMemory
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug
 from vcpu_scenario.language import loads
 from vcpu_scenario.language.write import write
 

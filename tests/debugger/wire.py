@@ -85,7 +85,6 @@ class Recorded(NamedTuple):
     packets: tuple[tuple[str, Any], ...]
     stops: tuple[tuple[Any, ...], ...]
     output: str
-    unsteady: bool
     vcpus: int
     entry: int
     loads: tuple[Load, ...]
@@ -132,7 +131,6 @@ def of_document(document: Any) -> tuple[Recorded, ...]:
             packets=tuple(map(tuple, session["packets"])),
             stops=tuple(map(tuple, session["stops"])),
             output=session["output"],
-            unsteady=bool(session.get("unsteady")),
             vcpus=session.get("vcpus", 1),
             entry=guests[session["guest"]][0],
             loads=guests[session["guest"]][1],

@@ -14,6 +14,14 @@ from typing import Final
 from vcpu_scenario import case as c
 from vcpu_scenario.analysis.generate import generate
 from vcpu_scenario.case import Case, Limits, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import (
+    GuestDebug,
+    SetGuestDebug,
+    SetIrqLine,
+    SetMpState,
+    SetVcpuEvents,
+    Watchpoint,
+)
 from vcpu_scenario.kernels.release import KNOWN_RELEASES
 from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.kvm import abi
@@ -155,7 +163,7 @@ def _words_alone(random: Random) -> Case:
         regs=tuple(regs),
         caps=random.choice(((), ("arm_nisv_to_user",))),
         gic=random.choice(_GICS),
-        debug=c.GuestDebug(control) if control else None,
+        debug=GuestDebug(control) if control else None,
         skip_brk=random.choice(("always", "never")),
         limits=Limits(stop_on_intr=random.random() < 0.5),
     )
@@ -304,7 +312,7 @@ def _odd_debug(case: Case, random: Random) -> Case:
     control = random.choice((0, 1, 2, 3, 0x20001, 0x20003, 0x30003, random.getrandbits(20)))
     return replace(
         case,
-        debug=c.GuestDebug(
+        debug=GuestDebug(
             control,
             tuple(value(random) for _ in range(random.randrange(17))),
             tuple(_odd_watch(random) for _ in range(random.randrange(17))),
@@ -312,9 +320,9 @@ def _odd_debug(case: Case, random: Random) -> Case:
     )
 
 
-def _odd_watch(random: Random) -> c.Watchpoint:
+def _odd_watch(random: Random) -> Watchpoint:
     length = random.choice((1, 3, 8, 9, 64, 4096, 1 << 31))
-    return c.Watchpoint(value(random), length, random.choice(("r", "w", "rw")))
+    return Watchpoint(value(random), length, random.choice(("r", "w", "rw")))
 
 
 def _odd_actions(case: Case, random: Random) -> Case:
@@ -332,8 +340,8 @@ def _forge(case: Case, random: Random) -> c.Action:
 
 _ACTIONS: Final[tuple[Callable[[Case, Random], c.Action], ...]] = (
     _forge,
-    lambda case, random: c.SetMpState(random.choice((0, 3, 10, 77))),
-    lambda case, random: c.SetIrqLine(random.getrandbits(32) & random.choice((0x30003FF, -1)), 1),
+    lambda case, random: SetMpState(random.choice((0, 3, 10, 77))),
+    lambda case, random: SetIrqLine(random.getrandbits(32) & random.choice((0x30003FF, -1)), 1),
     lambda case, random: c.AddMemslot(Memslot(case.slots[0].base, 0x1000)),
     lambda case, random: c.AddMemslot(Memslot(0x0900_0000, 0x1000, random.random() < 0.5)),
     lambda case, random: c.WriteMemory(value(random), random.randbytes(random.randrange(9))),
@@ -343,16 +351,16 @@ _ACTIONS: Final[tuple[Callable[[Case, Random], c.Action], ...]] = (
     lambda case, random: c.SetRegister(
         random.choice([*CORE_REGISTERS, *SYSTEM_REGISTERS]), value(random)
     ),
-    lambda case, random: c.SetVcpuEvents(
+    lambda case, random: SetVcpuEvents(
         random.random() < 0.5, random.random() < 0.5, random.choice((None, value(random)))
     ),
     lambda case, random: c.ImmediateExit(),
     lambda case, random: c.SkipInstruction(),
     lambda case, random: c.HostInterrupt(),
     lambda case, random: c.SetMmioData(random.getrandbits(64)),
-    lambda case, random: c.SetGuestDebug(_odd_debug(case, random).debug or c.GuestDebug()),
-    lambda case, random: c.SetGuestDebug(
-        c.GuestDebug(abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_SINGLESTEP)
+    lambda case, random: SetGuestDebug(_odd_debug(case, random).debug or GuestDebug()),
+    lambda case, random: SetGuestDebug(
+        GuestDebug(abi.KVM_GUESTDBG_ENABLE | abi.KVM_GUESTDBG_SINGLESTEP)
     ),
 )
 

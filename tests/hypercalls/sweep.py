@@ -13,7 +13,8 @@ from itertools import product
 from typing import Final, TypeAlias
 
 from vcpu_scenario.analysis.generate import words as w
-from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot
+from vcpu_scenario.case import Case, Limits, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.trace import Trace
 
 Call: TypeAlias = tuple[int, int]

@@ -5,18 +5,27 @@ from __future__ import annotations
 from vcpu_scenario import case as c
 from vcpu_scenario.ioctls import attributes, devices, doorbells, memory, vm
 from vcpu_scenario.ioctls.attributes import DeviceAttr
+from vcpu_scenario.ioctls.vcpu import (
+    GuestDebug,
+    InitVcpu,
+    SetGuestDebug,
+    SetIrqLine,
+    SetMpState,
+    SetVcpuEvents,
+    Watchpoint,
+)
 
 ACTIONS: tuple[c.Action, ...] = (
-    c.SetGuestDebug(c.GuestDebug(3, (0x4000_0000,), (c.Watchpoint(0x4000_0100, 4, "rw"),))),
+    SetGuestDebug(GuestDebug(3, (0x4000_0000,), (Watchpoint(0x4000_0100, 4, "rw"),))),
     c.SetRegister("x5", 2**64 - 1),
     c.WriteMemory(0x4000_0010, b"\x00\xff"),
-    c.SetIrqLine(0x0100_0020, 1),
+    SetIrqLine(0x0100_0020, 1),
     c.ImmediateExit(),
     c.SetMmioData(0x8877_6655_4433_2211),
     c.SetRunField("mmio.is_write", 1),
     c.SkipInstruction(),
-    c.SetVcpuEvents(serror=True, serror_esr=7),
-    c.SetMpState(5),
+    SetVcpuEvents(serror=True, serror_esr=7),
+    SetMpState(5),
     c.RunVcpu(1),
     c.AddMemslot(c.Memslot(0x5000_0000, 0x1000, readonly=True)),
     c.Attempt(c.SetRegister("x1", 1), 22),
@@ -77,11 +86,11 @@ ACTIONS: tuple[c.Action, ...] = (
     vm.Ask("KVM_HAS_DEVICE_ATTR", 1 << 64 | 2 << 32),
     vm.Ask("KVM_SET_REGS"),
     vm.EnableCap(177, 1, 2),
-    c.InitVcpu(("psci_0_2", "power_off")),
-    c.InitVcpu(None, 99, 1 << 32),
+    InitVcpu(("psci_0_2", "power_off")),
+    InitVcpu(None, 99, 1 << 32),
     c.RunAgain(),
     c.PendSignal(),
-    c.Attempt(c.SetMpState(10), 22),
+    c.Attempt(SetMpState(10), 22),
     c.HostInterrupt(),
 )
 
@@ -97,7 +106,7 @@ FULL = c.Case(
         c.Device("uart", 0x0900_0000, 0x1000, "pl011", input=b"hi"),
         c.Device("disk", 0x0901_0000, 8, "scripted", ((0, 1),), ((4, (1, 2)),)),
     ),
-    debug=c.GuestDebug(1),
+    debug=GuestDebug(1),
     setup=(vm.CreateVm(44),),
     before=ACTIONS,
     on=((0, ACTIONS), (3, ())),

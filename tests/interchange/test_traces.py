@@ -11,6 +11,7 @@ import pytest
 from vcpu_scenario import case as c
 from vcpu_scenario.interchange.cases import dump_case, load_case
 from vcpu_scenario.interchange.traces import dump_trace, load_trace
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.language import load
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.machine.errors import Unsupported
@@ -95,9 +96,9 @@ def test_what_is_no_case_is_refused(line: str) -> None:
 
 ENTRIES = (
     Entry(None, (Answer(7), GuestException()), 4, kicked=True, inside=Inside()),
-    Entry(0, ACTIONS, 8, c.GuestDebug(3), frozenset({0x4000_0010})),
+    Entry(0, ACTIONS, 8, GuestDebug(3), frozenset({0x4000_0010})),
     Entry(
-        1, (), 12, c.GuestDebug(3), frozenset({0x4000_0010}), inside=Inside(True, 4, 8, 12, 16, ())
+        1, (), 12, GuestDebug(3), frozenset({0x4000_0010}), inside=Inside(True, 4, 8, 12, 16, ())
     ),
     Entry(2, (), 16, inside=Inside(ran=(4, 8))),
 )

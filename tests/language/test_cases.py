@@ -14,7 +14,6 @@ from vcpu_scenario.case import (
     ExitPattern,
     FieldPattern,
     Gic,
-    GuestDebug,
     HostInterrupt,
     ImmediateExit,
     Ioeventfd,
@@ -22,16 +21,19 @@ from vcpu_scenario.case import (
     Load,
     Memslot,
     Reaction,
-    SetGuestDebug,
-    SetIrqLine,
     SetMmioData,
-    SetMpState,
     SetRegister,
     SetRunField,
-    SetVcpuEvents,
     SkipInstruction,
-    Watchpoint,
     WriteMemory,
+)
+from vcpu_scenario.ioctls.vcpu import (
+    GuestDebug,
+    SetGuestDebug,
+    SetIrqLine,
+    SetMpState,
+    SetVcpuEvents,
+    Watchpoint,
 )
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language import ScenarioCase, load

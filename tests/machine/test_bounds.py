@@ -8,7 +8,8 @@ from errno import EEXIST, EFAULT, EINTR, EINVAL, ENOMEM
 
 import pytest
 from vcpu_scenario.analysis.generate import words as w
-from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot, SetGuestDebug, SetVcpuEvents
+from vcpu_scenario.case import Case, Limits, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, SetVcpuEvents
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS
 from vcpu_scenario.language import loads

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 from vcpu_scenario.analysis.generate import words as w
-from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot, SetVcpuEvents
+from vcpu_scenario.case import Case, Limits, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetVcpuEvents
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Trace

@@ -12,7 +12,8 @@ from typing import Final
 
 import pytest
 from vcpu_scenario.arm64 import sysregs
-from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot, SetVcpuEvents
+from vcpu_scenario.case import Case, Limits, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetVcpuEvents
 from vcpu_scenario.ioctls.vm import EnableCap
 from vcpu_scenario.kernels.hosts import UnknownHost
 from vcpu_scenario.kernels.table import kernel

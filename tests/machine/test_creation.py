@@ -5,7 +5,8 @@ from __future__ import annotations
 from errno import EBUSY, EEXIST, EINVAL, ENODEV, ENOENT, ENOEXEC
 
 import pytest
-from vcpu_scenario.case import Action, Attempt, Case, Gic, InitVcpu, Memslot, RunVcpu, SetRegister
+from vcpu_scenario.case import Action, Attempt, Case, Gic, Memslot, RunVcpu, SetRegister
+from vcpu_scenario.ioctls.vcpu import InitVcpu
 from vcpu_scenario.ioctls.vm import (
     CreateIrqchip,
     CreateVcpu,

@@ -12,7 +12,8 @@ from typing import Final
 
 import pytest
 from vcpu_scenario.arm64 import sysregs
-from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot, SetVcpuEvents
+from vcpu_scenario.case import Case, Limits, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetVcpuEvents
 from vcpu_scenario.kvm.registers import id_of, sys_reg
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.machine.errors import NotModelled

@@ -10,7 +10,8 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot
+from vcpu_scenario.case import Case, Limits, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu import ordered
 from vcpu_scenario.machine.emulated.machine import create

@@ -8,7 +8,8 @@ from __future__ import annotations
 import struct
 
 import pytest
-from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot, SetRegister
+from vcpu_scenario.case import Case, Limits, Load, Memslot, SetRegister
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case

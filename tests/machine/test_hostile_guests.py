@@ -6,7 +6,8 @@ import struct
 from errno import EINTR
 
 import pytest
-from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot
+from vcpu_scenario.case import Case, Limits, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kernels.table import UnknownKernel
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Trace

@@ -11,6 +11,7 @@ import pytest
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import Case, Limits, Load, Memslot
 from vcpu_scenario.machine.emulated.cpu import layout, uc
+from vcpu_scenario.machine.emulated.cpu.engine import Engine
 from vcpu_scenario.machine.emulated.cpu.regfile import RegisterFile
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.vmm.loop import run_case
@@ -85,7 +86,7 @@ def test_an_access_that_leaves_ram_fails_where_ram_ends(word: int, before: int) 
 def test_another_layout_is_refused() -> None:
     """An instance whose registers are elsewhere is not used."""
     wrong = replace(layout.cpu_layout(), state_of_cpu=layout.cpu_layout().state_of_cpu + 8)
-    engine = uc.Engine()
+    engine = Engine()
     with pytest.raises(uc.UnicornError, match=r"pip install unicorn==2\.1\.4"):
         wrong.state_address(engine)
     engine.close()

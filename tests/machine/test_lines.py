@@ -7,7 +7,8 @@ from errno import EINTR, EINVAL, ENXIO
 
 import pytest
 from vcpu_scenario.analysis.generate import words as w
-from vcpu_scenario.case import Case, Gic, GuestDebug, Limits, Load, Memslot, SetIrqLine
+from vcpu_scenario.case import Case, Gic, Limits, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetIrqLine
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Trace

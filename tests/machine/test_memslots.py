@@ -7,7 +7,7 @@ from errno import EEXIST, EFAULT, EINVAL, ENOENT
 
 import pytest
 from vcpu_scenario.analysis.generate import words as w
-from vcpu_scenario.case import Action, AddMemslot, Attempt, GuestDebug, Memslot, WriteMemory
+from vcpu_scenario.case import Action, AddMemslot, Attempt, Memslot, WriteMemory
 from vcpu_scenario.ioctls.memory import (
     Access,
     ClearDirtyLog,
@@ -17,6 +17,7 @@ from vcpu_scenario.ioctls.memory import (
     SetHostMapping,
     SetMemoryRegion,
 )
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.ioctls.vm import SetSmcccFilter, SetStealTime
 from vcpu_scenario.kernels.release import KNOWN_RELEASES
 from vcpu_scenario.kvm import abi

@@ -6,7 +6,8 @@ import struct
 
 import pytest
 from vcpu_scenario.analysis.generate import words as w
-from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot, SetGuestDebug, Watchpoint
+from vcpu_scenario.case import Case, Limits, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, Watchpoint
 from vcpu_scenario.kernels.release import KNOWN_RELEASES
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.machine import create

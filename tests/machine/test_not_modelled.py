@@ -6,7 +6,8 @@ from errno import EINVAL
 
 import pytest
 from vcpu_scenario.analysis.generate import words as w
-from vcpu_scenario.case import GuestDebug, Limits
+from vcpu_scenario.case import Limits
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kvm.registers import sys_reg
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine
 from vcpu_scenario.machine.errors import KvmError

@@ -6,7 +6,8 @@ from __future__ import annotations
 from errno import EINVAL
 
 import pytest
-from vcpu_scenario.case import Attempt, Case, GuestDebug, Load, Memslot, SetVcpuEvents
+from vcpu_scenario.case import Attempt, Case, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetVcpuEvents
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from vcpu_scenario.analysis.generate import words as w
-from vcpu_scenario.case import Gic, GuestDebug, Limits
+from vcpu_scenario.case import Gic, Limits
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.trace import Ending, Trace
 
 from .test_bounds import code, run

@@ -13,15 +13,13 @@ from vcpu_scenario.case import (
     AddMemslot,
     Case,
     Device,
-    GuestDebug,
     HostInterrupt,
     Limits,
     Load,
     Memslot,
-    SetMpState,
-    SetVcpuEvents,
     WriteMemory,
 )
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetMpState, SetVcpuEvents
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.real.lab import Lab, Result, Skipped
 from vcpu_scenario.recordings.conform import first_difference

@@ -13,19 +13,16 @@ from vcpu_scenario.case import (
     CoalescedZone,
     Device,
     Gic,
-    GuestDebug,
     ImmediateExit,
     Ioeventfd,
     Limits,
     Load,
     Memslot,
-    SetGuestDebug,
-    SetIrqLine,
     SetMmioData,
     SetRegister,
-    Watchpoint,
     WriteMemory,
 )
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, SetIrqLine, Watchpoint
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import reg_id

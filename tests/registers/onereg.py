@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from vcpu_scenario.case import Case, Gic, GuestDebug, Limits, Load, Memslot
+from vcpu_scenario.case import Case, Gic, Limits, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kvm.registers import size_of, sys_reg
 from vcpu_scenario.survey import (
     Answer,

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final, TypeAlias
 
-from vcpu_scenario.case import Case, Gic, GuestDebug, Limits, Load, Memslot
+from vcpu_scenario.case import Case, Gic, Limits, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.trace import Trace
 
 Encoding: TypeAlias = tuple[int, int, int, int, int]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from vcpu_scenario.case import Case, Device, Gic, GuestDebug, Load, Memslot
+from vcpu_scenario.case import Case, Device, Gic, Load, Memslot
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit, ExpectedStop, RegisterCheck
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Exit, Stop, StopReason

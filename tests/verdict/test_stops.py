@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vcpu_scenario.case import Case, GuestDebug, Load, Memslot, SetGuestDebug
+from vcpu_scenario.case import Case, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug
 from vcpu_scenario.trace import Exit, Stop, StopReason, Trace
 from vcpu_scenario.verdict.guest import Guest
 from vcpu_scenario.verdict.records import StopFinding

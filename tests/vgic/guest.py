@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import Gic
+from vcpu_scenario.machine.emulated.kvm.interrupts import line_of_vgic
 from vcpu_scenario.machine.emulated.vgic import Undefined, VgicFeatures, VgicV2, VgicV3
 
 DIST = 0x0800_0000
@@ -72,7 +73,7 @@ class Guest:
     def irq_line(self, irq: int, level: int) -> int:
         """The VMM's ioctl, between two runs."""
         self.vgic.sync()
-        result = self.vgic.irq_line(irq, level)
+        result = line_of_vgic(self.vgic, irq, bool(level))
         self.vgic.flush()
         return result
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
-from vcpu_scenario.case import Case, Gic, GuestDebug, Limits, Load, Memslot
+from vcpu_scenario.case import Case, Gic, Limits, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.trace import Trace
 
 BASE: Final = 0x4000_0000

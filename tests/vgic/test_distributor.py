@@ -6,6 +6,7 @@ import errno
 
 import pytest
 from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.machine.emulated.kvm.vgicdevice import give_to_timers
 from vcpu_scenario.machine.emulated.vgic import VgicFeatures
 
 from tests.vgic.guest import (
@@ -276,6 +277,6 @@ def test_a_timer_owns_its_ppi_from_the_first_run_on() -> None:
     guest.irq_line(0x0200_001B, 1)
     assert guest.vgic.virq()
     guest.irq_line(0x0200_001B, 0)
-    guest.vgic.first_run()
+    give_to_timers(guest.vgic, driven=(27,), tied=(27,))
     assert guest.irq_line(0x0200_001B, 1) == 0
     assert not guest.vgic.virq()

@@ -17,8 +17,9 @@ from itertools import zip_longest
 from typing import Final
 
 from vcpu_scenario.analysis.generate import PROFILES, generate
-from vcpu_scenario.case import Case, GuestDebug
+from vcpu_scenario.case import Case
 from vcpu_scenario.course import Course, End, Landing, Steps
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import id_of

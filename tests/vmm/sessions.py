@@ -29,15 +29,13 @@ from vcpu_scenario.case import (
     Case,
     Device,
     Gic,
-    GuestDebug,
     Limits,
     Load,
     Memslot,
-    SetGuestDebug,
     SetRegister,
-    Watchpoint,
     WriteMemory,
 )
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, Watchpoint
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Stop, Trace
 

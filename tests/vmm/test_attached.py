@@ -5,14 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from vcpu_scenario.case import (
-    Case,
-    GuestDebug,
-    Limits,
-    SetGuestDebug,
-    Watchpoint,
-    WriteMemory,
-)
+from vcpu_scenario.case import Case, Limits, WriteMemory
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, Watchpoint
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Ending, Trace

@@ -11,25 +11,14 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
-from vcpu_scenario.case import (
-    Case,
-    Device,
-    Gic,
-    GuestDebug,
-    Ioeventfd,
-    Load,
-    Memslot,
-    SetIrqLine,
-    SetRegister,
-    Watchpoint,
-    WriteMemory,
-)
+from vcpu_scenario.case import Case, Device, Gic, Ioeventfd, Load, Memslot, SetRegister, WriteMemory
 from vcpu_scenario.course import Course, Recorded
 from vcpu_scenario.debugger.dialect import STRICT
 from vcpu_scenario.debugger.handlers import HANDLERS
 from vcpu_scenario.debugger.history import History
 from vcpu_scenario.debugger.server import listening, serve
 from vcpu_scenario.debugger.stub import Stub
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetIrqLine, Watchpoint
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.recordings.sessions import Session as Kept

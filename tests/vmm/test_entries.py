@@ -5,15 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from vcpu_scenario.case import (
-    HostInterrupt,
-    ImmediateExit,
-    Limits,
-    SetGuestDebug,
-    SetRegister,
-    SetVcpuEvents,
-    WriteMemory,
-)
+from vcpu_scenario.case import HostInterrupt, ImmediateExit, Limits, SetRegister, WriteMemory
+from vcpu_scenario.ioctls.vcpu import SetGuestDebug, SetVcpuEvents
 from vcpu_scenario.trace import Answer, Entry, GuestException
 
 from .test_qemu import AT, BRK_7, CASE, END, LOAD, NEXT, STEPPING, run

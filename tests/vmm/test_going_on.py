@@ -10,17 +10,15 @@ from vcpu_scenario.case import (
     Action,
     Attempt,
     Case,
-    GuestDebug,
-    InitVcpu,
     Limits,
     Load,
     Memslot,
     PendSignal,
     RunAgain,
     RunVcpu,
-    SetMpState,
     SetRegister,
 )
+from vcpu_scenario.ioctls.vcpu import GuestDebug, InitVcpu, SetMpState
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Ending, Trace

@@ -10,15 +10,14 @@ from vcpu_scenario.case import (
     Action,
     Case,
     Device,
-    GuestDebug,
     HostInterrupt,
     ImmediateExit,
     Limits,
     Load,
     Memslot,
-    SetGuestDebug,
     WriteMemory,
 )
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.running.causes import first_change

@@ -10,16 +10,14 @@ from vcpu_scenario.case import (
     Action,
     Case,
     Gic,
-    GuestDebug,
     Memslot,
     RunVcpu,
-    SetGuestDebug,
-    SetMpState,
     SetRegister,
     SkipInstruction,
     WriteMemory,
 )
 from vcpu_scenario.ioctls.memory import GetDirtyLog, SetMemoryRegion
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, SetMpState
 from vcpu_scenario.ioctls.vm import Into, RestoreSnapshot, TakeSnapshot
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language import loads

@@ -10,18 +10,9 @@ from typing import Final
 
 import pytest
 from vcpu_scenario.analysis.stops import findings
-from vcpu_scenario.case import (
-    Case,
-    ExitPattern,
-    GuestDebug,
-    Load,
-    Memslot,
-    Reaction,
-    SetGuestDebug,
-    Watchpoint,
-    WriteMemory,
-)
+from vcpu_scenario.case import Case, ExitPattern, Load, Memslot, Reaction, WriteMemory
 from vcpu_scenario.course import Course, End, Why
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, Watchpoint
 from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS

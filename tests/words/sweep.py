@@ -15,7 +15,8 @@ from typing import Final, TypeAlias
 
 from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.analysis.generate.program import Program
-from vcpu_scenario.case import Case, GuestDebug, Limits, Load, Memslot
+from vcpu_scenario.case import Case, Limits, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.trace import Trace
 
 Outcome: TypeAlias = tuple[int, int, int, int]

@@ -23,10 +23,9 @@ def read_which(holder: Holder, asked: Mapping[str, Node], reader: Reader) -> Dev
     groups, its = GROUPS[holder], value("its", _ITSES_MOST - 1)
     group = groups.get(reader.text(asked["group"])) if "group" in asked else None
     if group is None:
-        number_ = value("group", _WORD)
-        if not number_ and "group" in asked and reader.text(asked["group"]).strip("0xX_"):
-            return DeviceAttr(holder, 0, 0, its)  # of what is no group no attribute is told
-        return DeviceAttr(holder, number_, value("attr", _HIGH), its)
+        misnamed = "group" in asked and reader.text(asked["group"])[:1].isalpha()
+        attr = 0 if misnamed else value("attr", _HIGH)  # which is one of another group, perhaps
+        return DeviceAttr(holder, value("group", _WORD), attr, its)
     attribute, vcpu = _attribute_of(group, asked.get("attr"), reader), value("vcpu", VCPUS_MOST - 1)
     if "vcpu" in asked and not group.of_vcpu:
         reader.complain(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, Unwritable, of
-from vcpu_scenario.case import GuestDebug, SetGuestDebug, Watchpoint
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, Watchpoint
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.interface import Machine
 

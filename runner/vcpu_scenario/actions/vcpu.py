@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, Unwritable, number, of
-from vcpu_scenario.case import InitVcpu, RunVcpu, SetIrqLine, SetMpState, SetVcpuEvents
+from vcpu_scenario.case import RunVcpu
+from vcpu_scenario.ioctls.vcpu import InitVcpu, SetIrqLine, SetMpState, SetVcpuEvents
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.features import FEATURES
 from vcpu_scenario.machine.errors import initialising

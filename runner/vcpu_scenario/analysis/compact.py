@@ -7,15 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from vcpu_scenario.case import (
-    Action,
-    Case,
-    GuestDebug,
-    Load,
-    SetGuestDebug,
-    SetRegister,
-    WriteMemory,
-)
+from vcpu_scenario.case import Action, Case, Load, SetRegister, WriteMemory
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug
 
 _NOP: Final = 0xD503_201F
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from vcpu_scenario.case import SetIrqLine
 from vcpu_scenario.expectation import Expectation
+from vcpu_scenario.ioctls.vcpu import SetIrqLine
 from vcpu_scenario.machine.errors import KvmError, NotModelled
 from vcpu_scenario.source import Span
 from vcpu_scenario.trace import Trace

@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from vcpu_scenario.case import (
-    Action,
-    AddMemslot,
-    Attempt,
-    Case,
-    Gic,
-    RunVcpu,
-    SetGuestDebug,
-    WriteMemory,
-)
+from vcpu_scenario.case import Action, AddMemslot, Attempt, Case, Gic, RunVcpu, WriteMemory
 from vcpu_scenario.export import actions, vcpu
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
@@ -22,6 +13,7 @@ from vcpu_scenario.export.text import function
 from vcpu_scenario.export.vgic import OF_IRQFDS, is_of_vgic
 from vcpu_scenario.ioctls.doorbells import AddIoeventfd
 from vcpu_scenario.ioctls.memory import DiscardMemory, SetMemoryRegion
+from vcpu_scenario.ioctls.vcpu import SetGuestDebug
 from vcpu_scenario.ioctls.vm import CreateVcpu
 from vcpu_scenario.kvm.features import PMU_V3, POWER_OFF
 

@@ -7,19 +7,18 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from vcpu_scenario.actions.guestdebug import struct_of
-from vcpu_scenario.case import (
-    Action,
+from vcpu_scenario.case import Action, SetRegister
+from vcpu_scenario.export.names import Names, flags
+from vcpu_scenario.export.refusal import Unexportable
+from vcpu_scenario.ioctls.doorbells import AddCoalescedZone, AddIoeventfd
+from vcpu_scenario.ioctls.vcpu import (
     GuestDebug,
     InitVcpu,
     SetGuestDebug,
     SetIrqLine,
     SetMpState,
-    SetRegister,
     SetVcpuEvents,
 )
-from vcpu_scenario.export.names import Names, flags
-from vcpu_scenario.export.refusal import Unexportable
-from vcpu_scenario.ioctls.doorbells import AddCoalescedZone, AddIoeventfd
 from vcpu_scenario.ioctls.vm import CreateVcpu
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.features import bits_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, cast
 
-from vcpu_scenario.case import GuestDebug, Watchpoint
 from vcpu_scenario.field.exits import cause
 from vcpu_scenario.field.records import Debugging, Seen
+from vcpu_scenario.ioctls.vcpu import GuestDebug, Watchpoint
 from vcpu_scenario.kvm import abi
 
 _KNOWN: Final = (

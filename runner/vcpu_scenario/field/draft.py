@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from vcpu_scenario.actions.guestdebug import guest_debug_entry
-from vcpu_scenario.case import GuestDebug
 from vcpu_scenario.field.asked import asked_of
 from vcpu_scenario.field.exits import body, possible
 from vcpu_scenario.field.items import Item, items_of, written
 from vcpu_scenario.field.records import FieldTrace, Seen
 from vcpu_scenario.field.standin import stand_in
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language.notation import Decimal, flow, quoted_text
 

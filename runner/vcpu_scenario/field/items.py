@@ -8,9 +8,9 @@ from itertools import groupby
 from typing import Any, Final
 
 from vcpu_scenario.actions.guestdebug import guest_debug_entry
-from vcpu_scenario.case import GuestDebug
 from vcpu_scenario.field.exits import body
 from vcpu_scenario.field.records import Seen
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.language.notation import Decimal, flow
 
 _ENDING: Final = frozenset({"error", "interrupted", "system_event"})

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 import vcpu_scenario.case as records
 from vcpu_scenario.case import Action
 from vcpu_scenario.ioctls.attributes import DeviceAttr
+from vcpu_scenario.ioctls.vcpu import Watchpoint
 from vcpu_scenario.trace import Deed
 
 _DEEDS: Final[Mapping[str, type]] = {kind.__name__: kind for kind in get_args(Deed)}
@@ -174,7 +175,7 @@ def _optional_decoder(parts: tuple[Any, ...]) -> Decode:
 
 _RECORDS: Final = {
     kind
-    for kind in (*vars(records).values(), *_KINDS, DeviceAttr)
+    for kind in (*vars(records).values(), *_KINDS, DeviceAttr, Watchpoint)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind)
 }
 _DEFAULTS: Final = {kind: _defaults(kind) for kind in _RECORDS}

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from vcpu_scenario.case import GuestDebug
 from vcpu_scenario.interchange.records import decode, decode_deed, encode
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.trace import (
     Ending,
     Entry,

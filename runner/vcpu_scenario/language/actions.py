@@ -11,24 +11,20 @@ from vcpu_scenario.actions.guestdebug import read_guest_debug
 from vcpu_scenario.case import (
     Action,
     Attempt,
-    GuestDebug,
     HostInterrupt,
     ImmediateExit,
-    InitVcpu,
     Memslot,
     PendSignal,
     RunAgain,
-    SetGuestDebug,
     SetMmioData,
-    SetMpState,
     SetRegister,
     SetRunField,
-    SetVcpuEvents,
     WriteMemory,
 )
 from vcpu_scenario.ioctls.devices import ReadResamples, SignalIrqfd
 from vcpu_scenario.ioctls.doorbells import EmptyRing, ReadIoeventfd
 from vcpu_scenario.ioctls.memory import DiscardMemory, GetUserfaults, SetMemoryRegion
+from vcpu_scenario.ioctls.vcpu import GuestDebug, InitVcpu, SetGuestDebug, SetMpState, SetVcpuEvents
 from vcpu_scenario.ioctls.vm import (
     Ask,
     CreateIrqchip,

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from vcpu_scenario.assembly import cache
-from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, GivenUp, NoAssembler
-from vcpu_scenario.assembly.names import Names, in_source, with_names
 from vcpu_scenario.host.reading import Unreadable, read_regular
 from vcpu_scenario.language import schema, yaml12
 from vcpu_scenario.language.audience import Audience
 from vcpu_scenario.language.bycase import CONDITIONS
+from vcpu_scenario.language.codes import Codes
 from vcpu_scenario.language.conditions import read_conditions
 from vcpu_scenario.language.files import MAX_SCENARIO, Folder
 from vcpu_scenario.language.guest import Sources
@@ -150,13 +148,9 @@ class _Loader:
             self.rows = []
         self.never: dict[Span, str] = {}
         """Why what is done at exits that fit a pattern is never done, empty where it may be."""
-        self.assembled: dict[tuple[str, int], Assembled | Exception] = {}
-        self.assembles: dict[tuple[str, int], None] = {}
-        """The sources that code was made of, with addresses for the names of devices."""
-        self.given_up: GivenUp | None = None
-        """What took too long to assemble; a matrix would have each of its codes take as long."""
+        self.codes = Codes(path)
         folder = Folder(path.parent, problems, granted())
-        self.sources = Sources(self._assemble, folder, split_lines(text))
+        self.sources = Sources(self.codes.assemble, folder, split_lines(text))
 
     def scenario(self, name: str, *, conditions: bool) -> Scenario:
         root, problems = self.root, self.problems
@@ -194,7 +188,7 @@ class _Loader:
             _texts(root.get("origin")),
             audience,
             combinations,
-            tuple(self.assembles),
+            tuple(self.codes.made_of),
         )
 
     def _check_size(self, audience: Audience) -> bool:
@@ -255,51 +249,6 @@ class _Loader:
         root = substitute_in(root, row, self.problems, but=_HEADER)
         checked = schema.check(root, self.problems, again=True)
         return checked if isinstance(checked, Map) else root
-
-    def _assemble(self, source: str, base: int, names: Names) -> Assembled:
-        """The code of ``source``; where that is none as it is, with addresses for ``names``.
-
-        In this order, so that no name of a device changes what code means that has one already.
-        """
-        key = source, base
-        found: Assembled | Exception | None = self._kept(source, base)
-        if found is None:
-            named = with_names(source, names)
-            if named.edits:
-                found = self._kept(named.text, base)
-                key = (named.text, base) if found else key
-            found = found or self._made(source, base)
-            if named.edits and isinstance(found, AssemblerError):
-                key = named.text, base
-                found = in_source(self._made(*key), named)
-        if isinstance(found, Exception):
-            raise found
-        self.assembles[key] = None
-        return found
-
-    def _kept(self, source: str, base: int) -> Assembled | None:
-        made = self.assembled.get((source, base))
-        if isinstance(made, Assembled):
-            return made
-        kept = cache.cached(self.path, source, base)
-        if kept is not None:
-            self.assembled[source, base] = kept
-        return kept
-
-    def _made(self, source: str, base: int) -> Assembled | Exception:
-        made = self.assembled.get((source, base)) or self.given_up
-        if made is None:
-            made = self.assembled[source, base] = self._assemble_anew(source, base)
-        return made
-
-    def _assemble_anew(self, source: str, base: int) -> Assembled | Exception:
-        try:
-            return cache.assemble(source, base)
-        except GivenUp as error:
-            self.given_up = error
-            return error
-        except (AssemblerError, NoAssembler) as error:
-            return error
 
 
 def _selects_faultily(clause: Map) -> bool:

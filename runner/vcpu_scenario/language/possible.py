@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final, NamedTuple
 
-from vcpu_scenario.case import Case, Limits, SetGuestDebug, SetMpState, SetRunField
+from vcpu_scenario.case import Case, Limits, SetRunField
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
 from vcpu_scenario.ioctls.memory import SetMemoryRegion
+from vcpu_scenario.ioctls.vcpu import SetGuestDebug, SetMpState
 from vcpu_scenario.ioctls.vm import SetSmcccFilter
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language.exits import ReadExit

@@ -21,6 +21,7 @@ from vcpu_scenario.kvm.registers import (
     size_of,
 )
 from vcpu_scenario.language.nodes import Map, Node, Scalar, entries_of
+from vcpu_scenario.language.numbers import NUMBER, PLAIN, magnitude_of, read_number, shown
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.wrongvalue import number_meant
 from vcpu_scenario.source import did_you_mean, quoted
@@ -34,16 +35,9 @@ MAX_VCPUS: Final = 8
 _WIDEST: Final = 2048
 """Bits of the widest register."""
 
-_NUMBER: Final = (
-    r"(0[xX][0-9A-Fa-f_]*[0-9A-Fa-f]|0[oO][0-7_]*[0-7]|[0-9](?:[0-9_]*[0-9])?)([KMGT]iB)?"
-)
-_PLAIN = re.compile(rf"(-?){_NUMBER}\Z")
 _NAMED = re.compile(
-    rf"([A-Za-z_.$][A-Za-z0-9_.$]*)(?: ?\+ ?([A-Z][A-Z0-9_]*))?(?: ?([+-]) ?{_NUMBER})?\Z"
+    rf"([A-Za-z_.$][A-Za-z0-9_.$]*)(?: ?\+ ?([A-Z][A-Z0-9_]*))?(?: ?([+-]) ?{NUMBER})?\Z"
 )
-_CHARACTER = re.compile(r"'([^'\\]|\\[nrt0'\\])'\Z")
-_ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
-_UNITS: Final = {None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
 @dataclass(slots=True)
@@ -87,7 +81,7 @@ class Scope:
                 expected="a number such as 4096, 0x1000, 0x0900_0000 or 4KiB",
             )
             return harmless
-        if (plain := _PLAIN.match(node.text)) is not None:
+        if (plain := PLAIN.match(node.text)) is not None:
             self._check_zero(plain[2], node)
         return self._within(value, low, high, node)
 
@@ -213,8 +207,8 @@ class Scope:
         self.problems.add(
             "out of range",
             node.span,
-            found=_shown(value),
-            expected=f"{_shown(low)} to {_shown(high)}",
+            found=shown(value),
+            expected=f"{shown(low)} to {shown(high)}",
         )
         return max(low, 0)
 
@@ -226,7 +220,7 @@ class Scope:
             return 0
         if register is not None:
             base = self._register_of(name, register, node)
-        offset = _read(digits, unit) if sign else 0
+        offset = magnitude_of(digits, unit) if sign else 0
         if sign:
             self._check_zero(digits, node)
         return base - offset if sign == "-" else base + offset
@@ -278,34 +272,6 @@ def _of_each_kind(registers: Iterable[str]) -> list[str]:
 
 
 _FLAGS: Final = {"true": True, "false": False}
-
-
-def read_number(node: Scalar) -> int | None:
-    """The integer that a scalar is by itself, a character its code; None for neither."""
-    value = node.value
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    character = _CHARACTER.match(node.text) if isinstance(value, str) else None
-    if character is not None:
-        return ord(_ESCAPED.get(character[1][1:], character[1][-1]))
-    match = _PLAIN.match(node.text) if isinstance(value, str) else None
-    if match is None or len(node.text) > 80:
-        return None
-    sign, digits, unit = match.groups()
-    magnitude = _read(digits, unit)
-    return -magnitude if sign else magnitude
-
-
-def _read(digits: str, unit: str | None) -> int:
-    plain = digits.replace("_", "")[:80]
-    base = {"0x": 16, "0o": 8}.get(plain[:2].lower(), 10)
-    return int(plain, base) * _UNITS[unit]
-
-
-def _shown(value: int) -> str:
-    return str(value) if abs(value) < 1 << 12 or value % 1000 == 0 else hex(value)
 
 
 def _some(names: list[str], limit: int = 12) -> str:

@@ -12,9 +12,11 @@ from vcpu_scenario.kvm.features import PSCI_0_2
 from vcpu_scenario.language.actions import Doings, read_debug, read_each, read_first
 from vcpu_scenario.language.devices import Devices, read_devices
 from vcpu_scenario.language.exits import ExitReader
+from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.guest import Program, Sources, read_program
 from vcpu_scenario.language.linux import placed_itses
 from vcpu_scenario.language.memory import (
+    Bytes,
     Memory,
     check_added,
     check_in_memory,
@@ -81,34 +83,9 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     folder = sources.folder
     folder.missing = ""
     guest = root.get("guest")
-    if isinstance(guest, Map):
-        scope.complete &= not is_faulty(guest.get("symbols"))
-    devices = read_devices(root.get("devices"), scope)
-    scope.devices, scope.registers_of = devices.addresses, devices.registers
-    written = root.get("devices")
-    scope.devices_written = _names_of(written)
-    scope.loses_devices = isinstance(written, Map) and written.faulty
-    program = read_program(guest, scope, sources) if isinstance(guest, Map) else Program(ok=False)
-    scope.labels = program.symbols
-    scope.complete &= program.ok
-    _check_names(root.get("devices"), program, scope)
-
-    memory = read_memory(root.get("memory"), program, scope, folder)
-    memory.complete &= _is_whole(root, "memory")
-    data = [read_placed(item, scope, folder) for item in items_of(root.get("data"))]
-    check_overlaps([*memory.regions, *devices.regions], scope)
-    check_loads(program, data, memory, scope)
-    check_flashes(devices, memory.slots, scope)
-
-    vcpus, quantum = root.get("vcpus"), root.get("quantum")
-    if vcpus is not None:
-        scope.vcpus = scope.number(vcpus, low=1, high=MAX_VCPUS)
-    elif root.faulty:  # it may be what is misspelt
-        scope.vcpus = MAX_VCPUS
-    if quantum is not None and vcpus is None and scope.vcpus == 1:
-        scope.problems.add(
-            "one vCPU takes no turns", quantum.span, help="leave `quantum` out, or say `vcpus`"
-        )
+    program, devices = _read_names(root, scope, sources)
+    memory, data = _read_memory(root, program, devices, scope, folder)
+    quantum = _read_turns(root, scope)
     features = _texts(root.get("features"), (PSCI_0_2,))
     psci = PSCI_0_2 in features
     doings = Doings(scope, folder)
@@ -116,8 +93,8 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
     setup = read_first(root.get("setup"), doings)
     before = read_each(root.get("before"), doings)
     if program.tree is not None:
-        around = memory.slots, devices.gic, devices.userspace
         itses = placed_itses(action for action, _ in (*setup, *before))
+        around = memory.slots, devices.gic, devices.userspace
         tree = program.tree.of(*around, psci=psci, vcpus=scope.vcpus, itses=itses)
         program = replace(program, loads=(*program.loads, tree))
         check_loads(program, [], memory, scope)
@@ -141,7 +118,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         skip_brk=_AFTER_BRK[text_of(root.get("after_brk")) or "continue"],
         psci_0_2=psci,
         vcpus=scope.vcpus,
-        quantum=scope.number(quantum, low=100, high=_MAX_INSTRUCTIONS) if quantum else None,
+        quantum=quantum,
         features=tuple(name for name in features if name != PSCI_0_2),
         limits=_limits(root.get("limits"), _LIMITS_OF_LINUX if program.linux else Limits(), scope),
         missing=folder.missing,
@@ -162,6 +139,49 @@ def read_setup(root: Map, problems: Problems, sources: Sources) -> Setup:
         clean,
         ExitReader(),
     )
+
+
+def _read_names(root: Map, scope: Scope, sources: Sources) -> tuple[Program, Devices]:
+    """The guest's code and the devices, whose names ``scope`` has from here on."""
+    guest, written = root.get("guest"), root.get("devices")
+    if isinstance(guest, Map):
+        scope.complete &= not is_faulty(guest.get("symbols"))
+    devices = read_devices(written, scope)
+    scope.devices, scope.registers_of = devices.addresses, devices.registers
+    scope.devices_written = _names_of(written)
+    scope.loses_devices = isinstance(written, Map) and written.faulty
+    program = read_program(guest, scope, sources) if isinstance(guest, Map) else Program(ok=False)
+    scope.labels = program.symbols
+    scope.complete &= program.ok
+    _check_names(written, program, scope)
+    return program, devices
+
+
+def _read_memory(
+    root: Map, program: Program, devices: Devices, scope: Scope, folder: Folder
+) -> tuple[Memory, list[Bytes]]:
+    """The memory, and the data that is to be in it."""
+    memory = read_memory(root.get("memory"), program, scope, folder)
+    memory.complete &= _is_whole(root, "memory")
+    data = [read_placed(item, scope, folder) for item in items_of(root.get("data"))]
+    check_overlaps([*memory.regions, *devices.regions], scope)
+    check_loads(program, data, memory, scope)
+    check_flashes(devices, memory.slots, scope)
+    return memory, data
+
+
+def _read_turns(root: Map, scope: Scope) -> int | None:
+    """The quantum of the vCPUs, whose number ``scope`` has from here on."""
+    vcpus, quantum = root.get("vcpus"), root.get("quantum")
+    if vcpus is not None:
+        scope.vcpus = scope.number(vcpus, low=1, high=MAX_VCPUS)
+    elif root.faulty:  # it may be what is misspelt
+        scope.vcpus = MAX_VCPUS
+    if quantum is not None and vcpus is None and scope.vcpus == 1:
+        scope.problems.add(
+            "one vCPU takes no turns", quantum.span, help="leave `quantum` out, or say `vcpus`"
+        )
+    return scope.number(quantum, low=100, high=_MAX_INSTRUCTIONS) if quantum else None
 
 
 def _is_faulty_but_for_clauses(root: Map) -> bool:

@@ -19,20 +19,17 @@ from vcpu_scenario.case import (
     CoalescedZone,
     Device,
     Gic,
-    GuestDebug,
     ImmediateExit,
     Ioeventfd,
     Limits,
     Load,
     Memslot,
-    SetGuestDebug,
-    SetIrqLine,
     SetMmioData,
     SetRegister,
-    Watchpoint,
     WriteMemory,
 )
 from vcpu_scenario.interchange.traces import ring_from_json
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, SetIrqLine, Watchpoint
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.recordings.format import entries
 from vcpu_scenario.trace import Exit, Trace

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import vcpu_scenario.case as c
 from vcpu_scenario.case import Case
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, SetIrqLine
 from vcpu_scenario.recordings.jobs import CAPABILITIES, CONTROL_FLAGS
 from vcpu_scenario.trace import Trace
 
@@ -99,7 +100,7 @@ def _replies(devices: tuple[c.Device, ...]) -> dict[str, int]:
     }
 
 
-def _debug(debug: c.GuestDebug) -> dict[str, Any]:
+def _debug(debug: GuestDebug) -> dict[str, Any]:
     control = [name for name, flag in CONTROL_FLAGS.items() if debug.control & flag]
     if sum(CONTROL_FLAGS[name] for name in control) != debug.control:
         raise Unrecordable(f"a debug request with control {debug.control:#x}")
@@ -112,10 +113,10 @@ def _debug(debug: c.GuestDebug) -> dict[str, Any]:
 
 
 _ACTIONS: Final[Mapping[type, Callable[[Any], dict[str, Any]]]] = {
-    c.SetGuestDebug: lambda action: {"do": "debug", **_debug(action.debug)},
+    SetGuestDebug: lambda action: {"do": "debug", **_debug(action.debug)},
     c.SetRegister: lambda action: {"do": "set", "reg": action.reg, "value": action.value},
     c.WriteMemory: lambda action: {"do": "poke", "addr": action.addr, "hex": action.data.hex()},
-    c.SetIrqLine: lambda action: {"do": "irq", "irq": action.irq, "level": action.level},
+    SetIrqLine: lambda action: {"do": "irq", "irq": action.irq, "level": action.level},
     c.ImmediateExit: lambda action: {"do": "immediate_exit"},
     c.SetMmioData: lambda action: {"do": "mmio_data", "value": action.value},
 }

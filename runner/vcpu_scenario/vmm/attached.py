@@ -13,8 +13,9 @@ from itertools import chain
 from typing import Final, Protocol
 
 from vcpu_scenario.actions import perform
-from vcpu_scenario.case import Action, Case, GuestDebug, SetGuestDebug, WriteMemory
+from vcpu_scenario.case import Action, Case, WriteMemory
 from vcpu_scenario.course import Point
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.machine.interface import Machine
@@ -54,6 +55,8 @@ class Asker(Protocol):
 
     kicks: bool
     runs_at_pause: bool
+    idle: bool
+    """It does nothing at an exit or a stop but what the scenario asks for."""
 
     @property
     def asked(self) -> Asked: ...
@@ -87,6 +90,7 @@ class Itself:
     """The scenario is the VMM."""
 
     kicks = runs_at_pause = False
+    idle = True
 
     def __init__(self, machine: Machine, breakpoints: frozenset[int] = frozenset()) -> None:
         """``breakpoints`` are those that are there."""
@@ -117,6 +121,8 @@ class Itself:
 
 class Attached:
     """A debugger that is attached to ``vmm`` and wants what the scenario asks for."""
+
+    idle = False
 
     def __init__(self, machine: Machine, vmm: Vmm) -> None:
         self._machine = machine

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from vcpu_scenario.arm64 import esr
-from vcpu_scenario.case import Action, GuestDebug, SetGuestDebug, WriteMemory
+from vcpu_scenario.case import Action, WriteMemory
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug
 from vcpu_scenario.kvm.abi import KVM_GUESTDBG_SINGLESTEP
 from vcpu_scenario.trace import Exit, StopReason
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from ctypes import c_uint64
-from functools import lru_cache
-from typing import Any, TypeVar
+from dataclasses import replace
+from functools import lru_cache, partial
+from typing import Any
 
 from vcpu_scenario.case import (
     Action,
@@ -19,15 +20,12 @@ from vcpu_scenario.case import (
     SetRegister,
 )
 from vcpu_scenario.ioctls.vm import RestoreSnapshot, TakeSnapshot
-from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.registers import CORE_REGISTERS, id_of
 from vcpu_scenario.machine.errors import KvmError, NotModelled
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import (
     Answer,
     Deed,
     Ending,
-    Entry,
     Exit,
     GuestException,
     StopReason,
@@ -39,24 +37,18 @@ from vcpu_scenario.vmm.consoles import Consoles
 from vcpu_scenario.vmm.debugger import reason_of, stepping
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.endings import ENDS, Endings, ending_of, told
-from vcpu_scenario.vmm.fields import fields_of, ring_of
 from vcpu_scenario.vmm.patterns import Reactions
+from vcpu_scenario.vmm.recorder import PC, Recorder
 from vcpu_scenario.vmm.setup import Asked, set_up
 from vcpu_scenario.vmm.snapshots import Snapshots
 from vcpu_scenario.vmm.turns import Turns
 from vcpu_scenario.vmm.watch import Watch
 
-_PC = CORE_REGISTERS["pc"]
 _FOR_NEXT_RUN = (ImmediateExit, PendSignal, HostInterrupt)
 """Actions that are about the run that comes next, and not about one that only returns."""
 
 TURN = 0.01
 """Seconds that a vCPU's turn takes where nobody counts its instructions."""
-
-_Value = TypeVar("_Value")
-
-_new = tuple.__new__
-"""Makes a named tuple in half the time, where there are two for each exit."""
 
 
 def run_case(machine: Machine, case: Case, watch: Watch | None = None) -> Trace:
@@ -82,36 +74,42 @@ class _Run:
         self.watch = watch
         if watch is not None:
             watch.begins()
-        self.machine = self.first = machine
-        self.run = machine.run
-        self.mmio_data = c_uint64.from_buffer(self.run.mmio.data)
+        self.first = machine
         self.case = case
         self.bus = Bus(case, watch)
-        self.bus.belong_to(machine)
         self.consoles = Consoles(case, self.bus)
-        self.exits: list[Exit] = []
-        self.entries: list[Entry] = []
+        self.recorder = Recorder(case)
         self.on = dict(case.on)
-        self.observe = case.observe
         self.reactions = Reactions(case.reactions)
-        self.actions: tuple[Action, ...] = ()
-        """What is to be done after the exit that came last."""
-        self.read_after_exits = (*map(id_of, case.observe), _PC)
-        self.last: dict[str, int] = {}
+        self.may_act = bool(case.on or case.reactions)
+        """Something is to be done after some exit."""
         self.endings = Endings(case.limits)
         self.refused = ""
         self.asked = Asked()
         self.vmm: Asker = asker_of(machine, case, self.bus)
         self.did: tuple[Deed, ...] = ()
         """What was done since the last ``KVM_RUN``."""
-        self.pc: int | None = None
-        """The guest's pc where it was read since anything may have moved it."""
         self.kicked = self.vmm.kicks
         """Whether the next run is one that the VMM is kicked for: it is stopped at first."""
         self.for_next_run: list[Action] = []
         self.several = case.several
+        self.quantum = case.quantum
         self.turns = Turns(machine, case.vcpus)
         self.snapshots = Snapshots(case)
+        self._drive(machine)
+
+    def _drive(self, machine: Machine) -> None:
+        """All that is done from now on is about ``machine``, or another vCPU of it."""
+        limits = self.case.limits
+        self.machine = machine
+        self.run = machine.run
+        self.mmio_data = c_uint64.from_buffer(self.run.mmio.data)
+        self.enter = partial(
+            machine.kvm_run, instructions=limits.instructions, seconds=limits.seconds
+        )
+        self.bus.belong_to(machine)
+        self.pc: int | None = None
+        """The guest's pc where it was read since anything may have moved it."""
 
     def close(self) -> None:
         """Ends a VM that was made on the way."""
@@ -153,18 +151,15 @@ class _Run:
     def _go_on_in(self, machine: Machine, breakpoints: frozenset[int]) -> None:
         """All that is done from now on is about ``machine``. Of another VM than there was no guest
         debug is asked; ``breakpoints`` are the VMM's own in its memory."""
-        self.pc = None
         if machine is self.machine:
+            self.pc = None
             if isinstance(self.vmm, Itself):
                 self.vmm.asked = self.vmm.asked._replace(breakpoints=breakpoints)
             return
         self.close()
-        self.machine = machine
-        self.run = machine.run
-        self.mmio_data = c_uint64.from_buffer(self.run.mmio.data)
         self.vmm = Itself(machine, breakpoints)
         self.turns.go_on_in(machine)
-        self.bus.belong_to(machine)
+        self._drive(machine)
 
     def do(self, action: Action) -> None:
         self.note(self.vmm.do(action))
@@ -177,16 +172,11 @@ class _Run:
 
     def to_the_end(self) -> Trace:
         try:
-            return self._trace(self._until_it_ends())
+            ended = self._until_it_ends()
+            trace = self.recorder.ended(self.machine, ended, self.refused, self.asked.number)
         except NotModelled as limit:
-            unmodelled = Unmodelled(limit.what, _read(self.machine.get_one_reg, _PC))
-            return Trace(
-                exits=tuple(self.exits),
-                ended=Ending.NOT_MODELLED,
-                unmodelled=unmodelled,
-                output=self.bus.outputs(),
-                entries=tuple(self.entries),
-            )
+            trace = self.recorder.unmodelled(self.machine, limit.what)
+        return replace(trace, output=self.bus.outputs())
 
     def _until_it_ends(self) -> Ending:
         ended: Ending | None = None
@@ -194,49 +184,55 @@ class _Run:
             while ended is None:
                 ended = self._to_the_next_exit()
         except ENDS as error:
-            began = self.exits or self.consoles.answered
+            began = self.recorder.exits or self.consoles.answered
             if isinstance(error, KvmError) and not began:
                 raise  # no vCPU to run, or a VM that its first KVM_RUN found dead: not set up
             ended, self.refused = ending_of(error)
         return ended
 
     def _to_the_next_exit(self) -> Ending | None:
-        kicked, self.kicked = self.kicked, False
+        kicked = self.kicked
         if kicked:
-            self.run.immediate_exit = 1
-        else:
-            for action in self.for_next_run:
-                self.do(action)
-            self.for_next_run.clear()
+            self.kicked, self.run.immediate_exit = False, 1
+        elif self.for_next_run:
+            self._do_for_next_run()
         result = self._kvm_run(kicked)
         if self.watch is not None:
             self.watch.exits += 1
-        while not result and self._at_console():
-            result = self._kvm_run_on()
+        if self.consoles.left > 0:
+            result = self._past_consoles(result)
         if kicked and result == -errno.EINTR:
             return None  # no exit of the scenario's
         # A kernel that has something to say before it looks whether it may go on says it now.
-        exit_ = self._record(result)
-        acts = bool(self.actions) or len(self.exits) - 1 in self.on
-        ended = self.endings.at(result, self.exits, acts=acts)
+        exit_ = self.recorder.exited(
+            self.machine, result, self.turns.vcpu if self.several else None
+        )
+        self.pc = exit_.pc
+        stop = self.vmm.reason(exit_)
+        if stop is not None:
+            self.recorder.told(stop)
+        actions, acts = self._asked_at(exit_) if self.may_act else ((), False)
+        ended = self.endings.at(result, self.recorder.exits, acts=acts)
         if ended is None:
-            self._react(exit_)
+            self._react(exit_, stop, actions)
         return ended
 
+    def _do_for_next_run(self) -> None:
+        for action in self.for_next_run:
+            self.do(action)
+        self.for_next_run.clear()
+
     def _kvm_run(self, kicked: bool) -> int:
-        machine, limits = self.machine, self.case.limits
         did, self.did = self.did, ()
-        pc = machine.get_one_reg(_PC) if self.pc is None else self.pc
-        if self.case.quantum is None or self.run.immediate_exit or _signalled(did):
-            result = machine.kvm_run(instructions=limits.instructions, seconds=limits.seconds)
+        pc = self.machine.get_one_reg(PC) if self.pc is None else self.pc
+        if self.quantum is None or self.run.immediate_exit or _signalled(did):
+            result = self.enter()
         else:
-            result = self._by_turns(self.case.quantum)
+            result = self._by_turns(self.quantum)
         self.run.immediate_exit = 0
         self.pc = None
-        gave = None if kicked and result == -errno.EINTR else len(self.exits)
-        debug, breakpoints = self.vmm.asked
-        fields = gave, did, pc, debug, breakpoints, kicked, machine.inside, None
-        self.entries.append(_new(Entry, fields))
+        gave = None if kicked and result == -errno.EINTR else len(self.recorder.exits)
+        self.recorder.entered(gave, did, pc, self.vmm.asked, kicked, self.machine.inside)
         return result
 
     def _by_turns(self, quantum: int) -> int:
@@ -253,52 +249,34 @@ class _Run:
 
     def _turn_to(self, number: int) -> None:
         """All that is done from now on is about the vCPU ``number``."""
-        self.last, self.vmm = self.turns.take(number, self.last, self.vmm)
-        self.run = self.machine.run
-        self.mmio_data = c_uint64.from_buffer(self.run.mmio.data)
-        self.pc = None
+        last, self.vmm = self.turns.take(number, self.recorder.last, self.vmm)
+        self.recorder.turn_to(last)
+        self._drive(self.machine)
 
-    def _at_console(self) -> bool:
-        """Answers an access to a console, of which no exit is made unless it is stepped."""
-        consoles = self.consoles
-        return (
-            consoles.left > 0 and not stepping(self.vmm.asked.debug) and consoles.answer(self.run)
-        )
+    def _past_consoles(self, result: int) -> int:
+        """Answers accesses to consoles, of which no exit is made unless they are stepped, up to
+        another exit or error."""
+        stepped = stepping(self.vmm.asked.debug)
+        while not result and self.consoles.left > 0 and not stepped:
+            if not self.consoles.answer(self.run):
+                break
+            if self.watch is not None:
+                self.watch.exits += 1
+            result = self.enter() if self.quantum is None else self._by_turns(self.quantum)
+        return result
 
-    def _kvm_run_on(self) -> int:
-        if self.watch is not None:
-            self.watch.exits += 1
-        if self.case.quantum is not None:
-            return self._by_turns(self.case.quantum)
-        limits = self.case.limits
-        return self.machine.kvm_run(instructions=limits.instructions, seconds=limits.seconds)
+    def _asked_at(self, exit_: Exit) -> tuple[tuple[Action, ...], bool]:
+        """What the scenario has done after the exit, and whether it says anything about that."""
+        index = len(self.recorder.exits) - 1
+        actions = self.reactions.at(exit_, self.recorder.last) + self.on.get(index, ())
+        return actions, bool(actions) or index in self.on
 
-    def _record(self, result: int) -> Exit:
-        run, reason = self.run, self.run.exit_reason
-        name = abi.EXIT_NAMES.get(reason) or str(reason)
-        values = self.machine.get_regs(self.read_after_exits)
-        self.pc = values.pop()
-        regs, last = {}, self.last
-        for reg, value in zip(self.observe, values, strict=True):
-            if last.get(reg) != value:
-                last[reg] = regs[reg] = value
-        ret, error = (0, 0) if result >= 0 else (-1, -result)
-        fields = fields_of(run, reason)
-        if self.several:
-            fields = {**fields, "vcpu": self.turns.vcpu}
-        exit_: Exit = _new(Exit, (name, ret, error, self.pc, fields, regs))
-        if (stop := self.vmm.reason(exit_)) is not None:
-            self.entries[-1] = _new(Entry, (*self.entries[-1][:-1], stop))
-        at_once = self.reactions.at(exit_, last) if self.case.reactions else ()
-        self.actions = at_once + self.on.get(len(self.exits), ())
-        self.exits.append(exit_)
-        return exit_
-
-    def _react(self, exit_: Exit) -> None:
-        vmm, actions = self.vmm, self.actions
-        stop = self.entries[-1].told
+    def _react(self, exit_: Exit, stop: StopReason | None, actions: tuple[Action, ...]) -> None:
         if exit_.exit == "MMIO" and not exit_.ret:
             self._answer_mmio(exit_.fields)
+        vmm = self.vmm
+        if vmm.idle and not actions and stop is not StopReason.BRK:
+            return
         did = vmm.exited(exit_)
         if not (stop or did or actions):
             return
@@ -334,36 +312,6 @@ class _Run:
     def _skips_brk(self, actions: tuple[Action, ...]) -> bool:
         policy = self.case.skip_brk
         return policy == "always" or (policy == "without-actions" and not actions)
-
-    def _trace(self, ended: Ending) -> Trace:
-        case, machine = self.case, self.machine
-        regs = ((name, _read(machine.get_one_reg, id_of(name))) for name in case.final_regs)
-        longest: dict[int, int] = {}
-        for at, size in case.peek:
-            longest[at] = max(size, longest.get(at, 0))
-        memory = ((at, _read(machine.memory.read, at, size)) for at, size in longest.items())
-        return Trace(
-            exits=tuple(self.exits),
-            eventfd=machine.ioeventfds.counts() if case.ioeventfds else (),
-            ring=ring_of(machine.ring) if case.fills_ring else None,
-            final_regs={name: value for name, value in regs if value is not None},
-            reg_list=_read(machine.reg_list) if case.lists_registers else None,
-            memory={at: data for at, data in memory if data is not None},
-            output=self.bus.outputs(),
-            ended=ended,
-            refused=self.refused,
-            entries=tuple(self.entries),
-            asked=self.asked.number,
-        )
-
-
-def _read(read: Callable[..., _Value], *of: Any) -> _Value | None:
-    """What is there once the run has ended; None where the kernel refuses to say, or has nothing
-    there."""
-    try:
-        return read(*of)
-    except KvmError:
-        return None
 
 
 def _signalled(did: Iterable[Deed]) -> bool:

@@ -17,9 +17,9 @@ from vcpu_scenario.case import (
     ImmediateExit,
     PendSignal,
     RunVcpu,
-    SetGuestDebug,
     WriteMemory,
 )
+from vcpu_scenario.ioctls.vcpu import SetGuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, SYSTEM_REGISTERS, id_of
 from vcpu_scenario.machine.errors import KvmError, NotModelled, Unsupported

@@ -13,8 +13,9 @@ from itertools import count
 from time import monotonic
 from typing import Final, Protocol
 
-from vcpu_scenario.case import Case, GuestDebug, SetGuestDebug, WriteMemory
+from vcpu_scenario.case import Case, WriteMemory
 from vcpu_scenario.course import Course, End, Landing, Point, Why
+from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.errors import KvmError, NotModelled, Unsupported
 from vcpu_scenario.machine.interface import Machine

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vcpu_scenario.actions import perform
-from vcpu_scenario.case import Limits, SetGuestDebug
+from vcpu_scenario.case import Limits
+from vcpu_scenario.ioctls.vcpu import SetGuestDebug
 from vcpu_scenario.machine.errors import KvmError
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.survey import (

@@ -12,7 +12,8 @@ from typing import Final
 
 from vcpu_scenario.analysis.changes.records import Found
 from vcpu_scenario.arm64 import sysregs
-from vcpu_scenario.case import Case, Gic, GuestDebug, Limits, Load, Memslot
+from vcpu_scenario.case import Case, Gic, Limits, Load, Memslot
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.kvm.registers import said, size_of, sys_reg
 from vcpu_scenario.running.targets import Target

@@ -9,6 +9,13 @@ from typing import Final, TypeAlias
 
 import vcpu_scenario.case as c
 from vcpu_scenario.analysis.generate.surroundings import UART, Surroundings
+from vcpu_scenario.ioctls.vcpu import (
+    GuestDebug,
+    SetGuestDebug,
+    SetIrqLine,
+    SetVcpuEvents,
+    Watchpoint,
+)
 from vcpu_scenario.ioctls.vm import Into, RestoreSnapshot, TakeSnapshot
 from vcpu_scenario.kvm import abi
 
@@ -31,34 +38,34 @@ class Course:
     """Exits after which there may be actions."""
     actions: Mapping[str, Make]
 
-    def debug(self) -> c.GuestDebug | None:
+    def debug(self) -> GuestDebug | None:
         kind = self.random.random()
         if kind < 0.2:
             return None
         if kind < 0.65:
-            return c.GuestDebug(STEP | SOFTWARE * (self.random.random() < 0.8))
+            return GuestDebug(STEP | SOFTWARE * (self.random.random() < 0.8))
         return self.request()
 
-    def request(self) -> c.GuestDebug:
+    def request(self) -> GuestDebug:
         """Any ``KVM_SET_GUEST_DEBUG`` that a VMM might make."""
         random = self.random
         if random.random() < 0.15:
-            return c.GuestDebug(0)
+            return GuestDebug(0)
         control = abi.KVM_GUESTDBG_ENABLE
         control |= abi.KVM_GUESTDBG_SINGLESTEP * (random.random() < 0.5)
         control |= SOFTWARE * (random.random() < 0.7)
         if random.random() < 0.6:
-            return c.GuestDebug(control)
+            return GuestDebug(control)
         points = tuple(random.sample(self.code, min(len(self.code), random.randrange(3))))
         watches = tuple(self._watch() for _ in range(random.randrange(0 if points else 1, 3)))
-        return c.GuestDebug(control | HARDWARE, points, watches)
+        return GuestDebug(control | HARDWARE, points, watches)
 
-    def _watch(self) -> c.Watchpoint:
+    def _watch(self) -> Watchpoint:
         random = self.random
         base = random.choice((self.data, self.data, UART))
         length = random.choice((1, 2, 4, 8, 8, 16))
         offset = random.randrange(0, 0x40, max(length, 1))
-        return c.Watchpoint(base + offset, length, random.choice(("r", "w", "rw")))
+        return Watchpoint(base + offset, length, random.choice(("r", "w", "rw")))
 
     def before(self) -> tuple[c.Action, ...]:
         if self.random.random() < 0.75:
@@ -81,7 +88,7 @@ class Course:
 
 
 def _set_guest_debug(course: Course) -> c.Action:
-    return c.SetGuestDebug(course.request())
+    return SetGuestDebug(course.request())
 
 
 def set_register(course: Course) -> c.Action:
@@ -110,7 +117,7 @@ def set_irq_line(course: Course) -> c.Action:
         number = abi.KVM_ARM_IRQ_TYPE_PPI << abi.KVM_ARM_IRQ_TYPE_SHIFT | random.randrange(16, 32)
     else:
         number = abi.KVM_ARM_IRQ_TYPE_SPI << abi.KVM_ARM_IRQ_TYPE_SHIFT | random.randrange(32, 64)
-    return c.SetIrqLine(number, level)
+    return SetIrqLine(number, level)
 
 
 def _set_run_field(course: Course) -> c.Action:
@@ -127,8 +134,8 @@ def _set_run_field(course: Course) -> c.Action:
 def _set_vcpu_events(course: Course) -> c.Action:
     random = course.random
     if random.random() < 0.5:
-        return c.SetVcpuEvents(ext_dabt=True)
-    return c.SetVcpuEvents(serror=True, serror_esr=random.choice((None, None, 0x123)))
+        return SetVcpuEvents(ext_dabt=True)
+    return SetVcpuEvents(serror=True, serror_esr=random.choice((None, None, 0x123)))
 
 
 def _add_memslot(course: Course) -> c.Action:
@@ -185,7 +192,7 @@ def with_snapshot(course: Course, on: On) -> On:
     taken = random.randrange(course.exits // 4)
     restored = taken + random.choice((0, 0, 1, random.randrange(course.exits // 2)))
     into: Into = random.choice(("new_vm", "new_vm", "same_vm"))
-    again = (c.SetGuestDebug(course.request()),) if random.random() < 0.6 else ()
+    again = (SetGuestDebug(course.request()),) if random.random() < 0.6 else ()
     done = dict(on)
     done[restored] = (RestoreSnapshot("a", into), *again, *done.get(restored, ()))
     done[taken] = (TakeSnapshot("a"), *done.get(taken, ()))

@@ -7,18 +7,17 @@ the ITS read some commands, tells how far that has come, and tells each LPI that
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from errno import EBUSY, EINVAL
 from random import Random
 from typing import Final
 
 import vcpu_scenario.case as c
+from vcpu_scenario.analysis.generate import itscommands as commands
 from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.analysis.generate.program import Program
 from vcpu_scenario.analysis.generate.surroundings import (
     DISTRIBUTOR,
-    NOWHERE,
     REDISTRIBUTOR,
     UART,
     Surroundings,
@@ -41,11 +40,8 @@ _RAM: Final = c.Memslot(_BASE, 1 << 20)
 _GIC: Final = c.Gic(3, DISTRIBUTOR, redist=REDISTRIBUTOR)
 _ITS: Final = 0x0808_0000
 _TRANSLATER: Final = _ITS + 0x1_0040
-_QUEUE, _DEVICES, _COLLECTIONS, _ITTS = (_BASE + n * 0x1_0000 for n in range(1, 5))
+_QUEUE, _DEVICES, _COLLECTIONS = (_BASE + n * 0x1_0000 for n in range(1, 4))
 _CONFIGURATIONS, _PENDING = _BASE + 0x5_0000, _BASE + 0x6_0000
-_VALID: Final = 1 << 63
-_FIRST_LPI: Final = 8192
-_COMMAND_SIZE: Final = 32
 _COMMANDS: Final = 64
 _EXITS: Final = 60
 _ITS_BASE: Final = 12
@@ -61,13 +57,13 @@ def case(random: Random) -> c.Case:
     for writer in _writers(random):
         _round(to, writer)
     to.emit(w.access(w.WORD, w.STORE, 31, DEVICE, 0), w.b(-4))
-    commands = [*_good_commands(random)] if random.random() < 0.85 else []
-    commands += [command for _ in range(_COMMANDS) for command in _some_commands(random)]
+    queue = [*commands.good(random)] if random.random() < 0.85 else []
+    queue += [command for _ in range(_COMMANDS) for command in commands.some(random)]
     return c.Case(
         slots=around.slots,
         loads=(
             *to.program.loads(),
-            c.Load(_QUEUE, b"".join(commands[:_COMMANDS])),
+            c.Load(_QUEUE, b"".join(queue[:_COMMANDS])),
             c.Load(_CONFIGURATIONS, bytes(_configuration(random) for _ in range(16))),
         ),
         regs=(("pc", _BASE),),
@@ -78,108 +74,10 @@ def case(random: Random) -> c.Case:
         ),
         on=tuple(_course(random)),
         observe=("x0", "x1"),
-        peek=((_DEVICES, 64), (_COLLECTIONS, 64), (_ITTS, 0x440), (_PENDING + 0x400, 16)),
+        peek=((_DEVICES, 64), (_COLLECTIONS, 64), (commands.TABLES, 0x440), (_PENDING + 0x400, 16)),
         final_regs=("x0", "x1", "pc"),
         limits=c.Limits(exits=_EXITS, instructions=100_000, seconds=0.5),
     )
-
-
-# -- commands -------------------------------------------------------------------------------------
-
-
-def _command(number: int, first: int = 0, second: int = 0, third: int = 0) -> bytes:
-    """The four doublewords of one; ``first`` is what stands above its number."""
-    return struct.pack("<4Q", number | first, second, third, 0)
-
-
-def _device(random: Random) -> int:
-    return random.choice((0, 0, 0, 1, 1, 2, 7, 0xFFFF))
-
-
-def _event(random: Random) -> int:
-    return random.choice((0, 0, 1, 1, 2, 3, 31, 32))
-
-
-def _lpi(random: Random) -> int:
-    odd = (0, 32, _FIRST_LPI - 1, _FIRST_LPI + 15, 0xFFFF, 0x1_0000)
-    return random.choice(odd) if random.random() < 0.1 else _FIRST_LPI + random.randrange(6)
-
-
-def _collection(random: Random) -> int:
-    return random.choice((0, 0, 0, 1, 1, 2, 0xFFFF))
-
-
-def _target(random: Random) -> int:
-    """A redistributor, which is the number of its vCPU: there is one."""
-    return random.choice((0, 0, 0, 0, 0, 1)) << 16
-
-
-def _map_device(random: Random, device: int | None = None) -> bytes:
-    device = _device(random) if device is None else device
-    table = _ITTS + (device & 3) * 0x100
-    if random.random() < 0.05:
-        table = random.choice((NOWHERE, 1 << 47))
-    valid = _VALID * (random.random() < 0.85)
-    bits = random.choice((1, 2, 4, 4, 4, 15, 16))
-    return _command(0x8, device << 32, bits, table | valid)
-
-
-def _map_collection(random: Random, collection: int | None = None) -> bytes:
-    number = _collection(random) if collection is None else collection
-    return _command(0x9, 0, 0, _VALID * (random.random() < 0.85) | _target(random) | number)
-
-
-def _map_event(random: Random) -> bytes:
-    device, event, lpi = _device(random) << 32, _event(random), _lpi(random)
-    collection = _collection(random)
-    if random.random() < 0.2:
-        return _command(0xB, device, random.choice((lpi, event)), collection)  # MAPI
-    return _command(0xA, device, lpi << 32 | event, collection)
-
-
-def _of_event(random: Random) -> bytes:
-    """INT, CLEAR, INV, DISCARD."""
-    number = random.choice((0x3, 0x3, 0x3, 0x3, 0x4, 0xC, 0xF))
-    return _command(number, _device(random) << 32, _event(random))
-
-
-def _of_collection(random: Random) -> bytes:
-    kind = random.random()
-    if kind < 0.4:
-        return _command(0xD, 0, 0, _collection(random))  # INVALL
-    if kind < 0.6:
-        return struct.pack("<4Q", 0xE, 0, _target(random), _target(random))  # MOVALL
-    if kind < 0.9:
-        return _command(0x1, _device(random) << 32, _event(random), _collection(random))  # MOVI
-    return _command(0x5, 0, 0, _target(random))  # SYNC
-
-
-def _good_commands(random: Random) -> Iterable[bytes]:
-    """Two devices with two events each, all of which some collection has."""
-    for number in range(2):
-        yield _command(0x9, 0, 0, _VALID | number)
-        yield _command(0x8, number << 32, 4, _ITTS + number * 0x100 | _VALID)
-    for device in range(2):
-        for event in range(2):
-            lpi = _FIRST_LPI + 2 * device + event
-            yield _command(0xA, device << 32, lpi << 32 | event, random.randrange(2))
-
-
-def _some_commands(random: Random) -> Sequence[bytes]:
-    kind = random.random()
-    if kind < 0.15:
-        return (_map_device(random),)
-    if kind < 0.25:
-        return (_map_collection(random),)
-    if kind < 0.5:
-        return (_map_event(random),)
-    if kind < 0.8:
-        return (_of_event(random),)
-    if kind < 0.92:
-        return (_of_collection(random),)
-    if kind < 0.95:
-        return (random.randbytes(_COMMAND_SIZE),)
-    return _map_device(random, 0), _map_collection(random, 0), _map_event(random)
 
 
 # -- the guest ------------------------------------------------------------------------------------
@@ -210,9 +108,9 @@ def _set_up(to: Writing) -> None:
     steps = [
         (ADDRESS, _GICR_PROPBASER, _CONFIGURATIONS | random.choice((15, 15, 15, 13)) | 0x700),
         (ADDRESS, _GICR_PENDBASER, _PENDING | 0x700),
-        (_ITS_BASE, ITS["GITS_CBASER"], _QUEUE | _VALID * (random.random() < 0.99)),
-        (_ITS_BASE, ITS["GITS_BASER0"], _DEVICES | _VALID * (random.random() < 0.99)),
-        (_ITS_BASE, ITS["GITS_BASER1"], _COLLECTIONS | _VALID * (random.random() < 0.99)),
+        (_ITS_BASE, ITS["GITS_CBASER"], _QUEUE | commands.VALID * (random.random() < 0.99)),
+        (_ITS_BASE, ITS["GITS_BASER0"], _DEVICES | commands.VALID * (random.random() < 0.99)),
+        (_ITS_BASE, ITS["GITS_BASER1"], _COLLECTIONS | commands.VALID * (random.random() < 0.99)),
     ]
     if random.random() < 0.2:
         random.shuffle(steps)
@@ -228,11 +126,11 @@ def _set_up(to: Writing) -> None:
 def _writers(random: Random) -> Iterable[int]:
     """Where GITS_CWRITER is put in each round."""
     at = 8
-    yield _COMMAND_SIZE * at
+    yield commands.SIZE * at
     for _ in range(random.randint(3, 8)):
         at = (at + random.randint(1, 12)) % 128
         odd = random.random() < 0.05
-        yield _COMMAND_SIZE * at + (random.choice((1, 8, 0x1000)) if odd else 0)
+        yield commands.SIZE * at + (random.choice((1, 8, 0x1000)) if odd else 0)
 
 
 def _round(to: Writing, writer: int) -> None:
@@ -278,14 +176,17 @@ def _action(random: Random) -> c.Action:
         return SetDeviceAttr(DeviceAttr("vgic", attrs.KVM_DEV_ARM_VGIC_GRP_CTRL, pending))
     if kind < 0.8:
         return c.WriteMemory(
-            _QUEUE + _COMMAND_SIZE * random.randrange(_COMMANDS), _some_commands(random)[0]
+            _QUEUE + commands.SIZE * random.randrange(_COMMANDS), commands.some(random)[0]
         )
     if kind < 0.84:
         return c.WriteMemory(
             _CONFIGURATIONS + random.randrange(6), bytes((_configuration(random),))
         )
     if kind < 0.9:
-        msis = ((gsi, _TRANSLATER, _event(random), _device(random)) for gsi in (0, 1))
+        msis = (
+            (gsi, _TRANSLATER, commands.event_id(random), commands.device_id(random))
+            for gsi in (0, 1)
+        )
         return SetGsiRouting(((2, 0),), tuple(msis))
     gsi = random.randrange(3)
     return Irqfd(gsi) if random.random() < 0.3 else SignalIrqfd(gsi)
@@ -295,9 +196,9 @@ def _msi(random: Random) -> c.Action:
     """Whether it was delivered both machines say where that is not expected."""
     if random.random() < 0.05:
         address, device = random.choice(((_ITS, 0), (DISTRIBUTOR, 0), (_TRANSLATER, None)))
-        return c.Attempt(SignalMsi(address, _event(random), device), EINVAL)
+        return c.Attempt(SignalMsi(address, commands.event_id(random), device), EINVAL)
     delivered = random.choice((None,) * 18 + (True, False))
-    return SignalMsi(_TRANSLATER, _event(random), _device(random), delivered)
+    return SignalMsi(_TRANSLATER, commands.event_id(random), commands.device_id(random), delivered)
 
 
 def _attribute(random: Random) -> c.Action:
@@ -321,11 +222,11 @@ def _attribute(random: Random) -> c.Action:
         return GetDeviceAttr(DeviceAttr("its", group, ITS[name]), random.choice((None, 0)))
     value = {
         "GITS_CTLR": random.choice((0, 1, 1)),
-        "GITS_CBASER": _QUEUE | _VALID,
-        "GITS_BASER0": _DEVICES | _VALID,
-        "GITS_BASER1": _COLLECTIONS | _VALID,
+        "GITS_CBASER": _QUEUE | commands.VALID,
+        "GITS_BASER0": _DEVICES | commands.VALID,
+        "GITS_BASER1": _COLLECTIONS | commands.VALID,
         "GITS_IIDR": random.choice((0, 0x4B00043B)),
-    }.get(name, _COMMAND_SIZE * random.randrange(128))
+    }.get(name, commands.SIZE * random.randrange(128))
     asked = _set(group, ITS[name], value)
     return c.Attempt(asked, EBUSY) if name == "GITS_CREADR" else asked
 

@@ -45,6 +45,7 @@ from vcpu_scenario.analysis.generate.writing import (
     Writing,
 )
 from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.ioctls.vcpu import SetIrqLine, SetMpState
 from vcpu_scenario.kvm import abi
 
 _BASE: Final = 0x4000_0000
@@ -69,7 +70,7 @@ def case(random: Random) -> c.Case:
     first = (
         c.RunVcpu(1),
         c.SetRegister("pc", starts[1]),
-        c.SetMpState(abi.KVM_MP_STATE_RUNNABLE),
+        SetMpState(abi.KVM_MP_STATE_RUNNABLE),
         c.RunVcpu(0),
     )
     return c.Case(
@@ -104,7 +105,7 @@ def _line(random: Random) -> c.Action:
     else:
         kind = abi.KVM_ARM_IRQ_TYPE_PPI << abi.KVM_ARM_IRQ_TYPE_SHIFT
         number = kind | random.randrange(2) << 16 | random.choice((16, 20, 31))
-    return c.SetIrqLine(number, int(random.random() < 0.6))
+    return SetIrqLine(number, int(random.random() < 0.6))
 
 
 # -- what both have -------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from vcpu_scenario.analysis.generate.writing import ADDRESS, Block, Writing
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.ioctls.attributes import DeviceAttr, GetDeviceAttr
 from vcpu_scenario.ioctls.memory import ClearDirtyLog, GetDirtyLog, SetHostMapping, SetMemoryRegion
+from vcpu_scenario.ioctls.vcpu import InitVcpu, SetMpState
 from vcpu_scenario.ioctls.vm import GetRegWritableMasks, SetCounterOffset
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm import vgicattrs as attrs
@@ -170,7 +171,7 @@ def _write_timer(course: Course) -> c.Action:
 
 def _mp_state(course: Course) -> c.Action:
     runnable = abi.KVM_MP_STATE_RUNNABLE
-    return c.SetMpState(
+    return SetMpState(
         course.random.choice(
             (runnable, runnable, abi.KVM_MP_STATE_STOPPED, abi.KVM_MP_STATE_SUSPENDED)
         )
@@ -212,7 +213,7 @@ def _read_vgic(course: Course) -> c.Action:
 
 def _reset(course: Course) -> c.Action:
     """To a vCPU that has no PMU: that one's cycle counter is enabled at its reset."""
-    return set_register(course) if pmu.has_pmu(course.around) else c.InitVcpu()
+    return set_register(course) if pmu.has_pmu(course.around) else InitVcpu()
 
 
 VM_ACTIONS: Final[dict[str, Make]] = VGIC_ACTIONS | {

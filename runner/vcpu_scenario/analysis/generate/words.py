@@ -26,7 +26,6 @@ DC_CVAU: Final = 0xD50B7B20
 DC_ISW: Final = 0xD5087640
 IC_IALLU: Final = 0xD508751F
 
-W: Final = 0
 X: Final = 1
 
 BYTE, HALF, WORD, DOUBLE = range(4)

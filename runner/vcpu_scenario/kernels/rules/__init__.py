@@ -19,6 +19,7 @@ from vcpu_scenario.kernels.rules.records import RECORDS
 from vcpu_scenario.kernels.rules.registers import REGISTERS
 from vcpu_scenario.kernels.rules.rule import Commit, Rule
 from vcpu_scenario.kernels.rules.stepping import STEPPING
+from vcpu_scenario.kernels.rules.timers import TIMERS
 from vcpu_scenario.kernels.rules.vgic import VARIANTS, VGIC
 
 __all__ = ["BY_NAME", "RULES", "Commit", "Rule"]
@@ -33,6 +34,7 @@ RULES: Final = (
     *ONE_REG,
     *PMU,
     *VGIC,
+    *TIMERS,
     *ITS,
     *VARIANTS,
     *HOSTS,

@@ -15,7 +15,6 @@ import mmap
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Final
 
 from vcpu_scenario.ioctls.devices import SignalMsi
 from vcpu_scenario.ioctls.vm import (
@@ -29,10 +28,11 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.features import NEEDS, bits_of
 from vcpu_scenario.kvm.plainioctls import REQUESTS
 from vcpu_scenario.kvm.registers import KVM_REGISTERS_MOST, said, size_of
-from vcpu_scenario.machine.errors import KvmError, Lacking, Unsupported, enabling, initialising
+from vcpu_scenario.machine.errors import KvmError, Unsupported, initialising
 from vcpu_scenario.machine.real import (
     alarms,
     attributes,
+    capabilities,
     onereg,
     opening,
     regmasks,
@@ -45,21 +45,6 @@ from vcpu_scenario.machine.real.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.real.irqfds import Irqfds
 from vcpu_scenario.machine.real.memory import GuestMemory
 from vcpu_scenario.machine.real.zones import CoalescedZones
-
-_CAPABILITIES: Final = {
-    "arm_nisv_to_user": (abi.KVM_CAP_ARM_NISV_TO_USER, "nisv"),
-    "arm_system_suspend": (abi.KVM_CAP_ARM_SYSTEM_SUSPEND, "system_suspend"),
-    "arm_writable_imp_id_regs": (
-        abi.KVM_CAP_ARM_WRITABLE_IMP_ID_REGS,
-        "writable_imp_id_regs",
-    ),
-    "manual_dirty_log_protect2": (
-        abi.KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
-        "manual_dirty_log_protect2",
-    ),
-}
-
-_ARGUMENTS: Final = {"manual_dirty_log_protect2": uapi.KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE}
 
 
 class RealMachine:
@@ -131,18 +116,10 @@ class RealMachine:
         return self._ring
 
     def enable_cap(self, cap: str) -> None:
-        known = _CAPABILITIES.get(cap)
-        if known is None:
-            raise Unsupported(f"no capability is called {cap!r}")
-        number, name = known
-        request = uapi.kvm_enable_cap(cap=number)
-        request.args[0] = _ARGUMENTS.get(cap, 0)
-        call(self._vm, uapi.KVM_ENABLE_CAP, request, enabling(name))
+        capabilities.enable(self._vm, cap)
 
     def ask_cap(self, asked: EnableCap) -> None:
-        request = uapi.kvm_enable_cap(cap=asked.cap, flags=asked.flags)
-        request.args[0] = asked.arg
-        call(self._with_a_vcpu(), uapi.KVM_ENABLE_CAP, request, f"KVM_ENABLE_CAP {asked.cap}")
+        capabilities.ask_for(self._with_a_vcpu(), asked)
 
     def try_vm(self, type_: int) -> None:
         os.close(call(self._kvm, uapi.KVM_CREATE_VM, type_, f"KVM_CREATE_VM {type_:#x}"))
@@ -158,13 +135,8 @@ class RealMachine:
     def set_counter_offset(self, asked: SetCounterOffset) -> None:
         what = "KVM_ARM_SET_COUNTER_OFFSET"
         request = uapi.kvm_arm_counter_offset(counter_offset=asked.offset, reserved=asked.reserved)
-        has = call(self._vm, uapi.KVM_CHECK_EXTENSION, uapi.KVM_CAP_COUNTER_OFFSET, what)
-        try:
+        with capabilities.needed(self._vm, {what: uapi.KVM_CAP_COUNTER_OFFSET}):
             call(self._vm, uapi.KVM_ARM_SET_COUNTER_OFFSET, request, what)
-        except KvmError as refused:
-            if has:
-                raise
-            raise Lacking(refused.errno, what) from None
 
     def reg_writable_masks(self, asked: GetRegWritableMasks) -> Mapping[int, int]:
         return regmasks.writable_masks(self._with_a_vcpu(), asked)
@@ -199,18 +171,9 @@ class RealMachine:
         bits |= bits_of(features)
         init.features[:] = [bits >> 32 * n & 0xFFFF_FFFF for n in range(len(init.features))]
         what = initialising(features, target, bits)
-        try:
+        with capabilities.needed(self._vm, dict(NEEDS[one] for one in features if one in NEEDS)):
             call(self._vcpu, uapi.KVM_ARM_VCPU_INIT, init, what)
-        except KvmError as refused:
-            self._check_capable(features, refused)
-            raise
         self._features.setdefault(self._vcpu, tuple(features))
-
-    def _check_capable(self, features: Sequence[str], refused: KvmError) -> None:
-        """Raises :class:`Lacking` where the host does not have one of the features at all."""
-        for name, number in (NEEDS[feature] for feature in features if feature in NEEDS):
-            if not call(self._vm, uapi.KVM_CHECK_EXTENSION, number, name):
-                raise Lacking(refused.errno, name) from None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -262,8 +225,7 @@ class RealMachine:
         call(self._vcpu, uapi.KVM_SET_VCPU_EVENTS, events, "KVM_SET_VCPU_EVENTS")
 
     def get_vcpu_events(self) -> abi.kvm_vcpu_events | None:
-        what = "KVM_CAP_VCPU_EVENTS"
-        if not call(self._vm, uapi.KVM_CHECK_EXTENSION, uapi.KVM_CAP_VCPU_EVENTS, what):
+        if not capabilities.has(self._vm, uapi.KVM_CAP_VCPU_EVENTS, "KVM_CAP_VCPU_EVENTS"):
             return None
         events = abi.kvm_vcpu_events()
         call(self._vcpu, uapi.KVM_GET_VCPU_EVENTS, events, "KVM_GET_VCPU_EVENTS")

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from vcpu_scenario.case import Case, GuestDebug, SetRegister, WriteMemory
+from vcpu_scenario.case import Case, SetRegister, WriteMemory
 from vcpu_scenario.course import Recorded, Why
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.trace import Entry, Exit

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from vcpu_scenario.actions.guestdebug import struct_of
-from vcpu_scenario.case import GuestDebug, Watchpoint
+from vcpu_scenario.ioctls.vcpu import GuestDebug, Watchpoint
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS
 from vcpu_scenario.machine.errors import KvmError

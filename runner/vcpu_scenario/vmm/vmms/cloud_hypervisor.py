@@ -6,7 +6,7 @@ From its source; it was not recorded.
 
 from __future__ import annotations
 
-from vcpu_scenario.case import GuestDebug
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.vmm.debugger import reason_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from vcpu_scenario.actions.guestdebug import struct_of
-from vcpu_scenario.case import GuestDebug
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Exit

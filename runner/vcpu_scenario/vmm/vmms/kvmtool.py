@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vcpu_scenario.case import GuestDebug
+from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Exit, StopReason
 from vcpu_scenario.vmm.debugger import reason_of

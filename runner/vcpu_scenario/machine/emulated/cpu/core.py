@@ -2,10 +2,9 @@
 
 Unicorn executes EL1 and EL0, with its own MMU, software step, breakpoints, virtual interrupts
 and the traps that HCR_EL2 and MDCR_EL2 ask for. What it leaves to its host is done here and in
-the modules beside, below KVM: vectoring exceptions to EL1 (:mod:`.hardware`), the syndrome of
-stage-2 aborts (:mod:`.aborts`), the virtual GIC's CPU interface and DC ZVA (:mod:`.native`),
-watchpoints (:mod:`.debugunit`), traps of SIMD&FP (:mod:`.wordhooks`), PC alignment faults
-(:mod:`.alignment`).
+the modules beside, below KVM: exceptions to EL1 (:mod:`.vectoring`), the syndrome of stage-2
+aborts (:mod:`.aborts`), the virtual GIC's CPU interface and DC ZVA (:mod:`.native`), watchpoints
+(:mod:`.debugunit`), traps of SIMD&FP (:mod:`.wordhooks`), PC alignment faults (:mod:`.alignment`).
 
 KVM above sees :meth:`Cpu.enter` return an exception class, and reads ``hsr``, ``far`` and ``ipa``
 as it would read ESR_EL2, FAR_EL2 and HPFAR_EL2.
@@ -19,24 +18,17 @@ from typing import Final
 from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
-from vcpu_scenario.machine.emulated.cpu import aborts, features, illegal, native, uc
-from vcpu_scenario.machine.emulated.cpu.alignment import Alignment, misaligned
+from vcpu_scenario.machine.emulated.cpu import aborts, features, illegal, native, uc, vectoring
+from vcpu_scenario.machine.emulated.cpu.alignment import Alignment
+from vcpu_scenario.machine.emulated.cpu.controls import HCR_LINES, HCR_TDZ, MDCR_TDE
 from vcpu_scenario.machine.emulated.cpu.debugregisters import DebugRegisters
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugUnit
 from vcpu_scenario.machine.emulated.cpu.hardware import (
     EXIT_IRQ,
-    HCR_LINES,
-    HCR_TDZ,
-    MDCR_TDE,
     Hardware,
 )
-from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, IL, PAN, SS, UAO
+from vcpu_scenario.machine.emulated.cpu.regfile import IL, SS
 from vcpu_scenario.machine.emulated.cpu.sysreghook import FPEN, SCTLR_A, RegisterHooks
-from vcpu_scenario.machine.emulated.cpu.walk import (
-    oversized,
-    unflagged_leaf,
-    unmapped_table,
-)
 from vcpu_scenario.machine.emulated.cpu.wordhooks import WordHooks
 from vcpu_scenario.machine.errors import NotModelled
 
@@ -56,26 +48,7 @@ _EXCEPTION: Final = uc.UC_ERR_EXCEPTION
 _EC_SHIFT: Final = esr.EC_SHIFT
 _BELOW_KVM: Final = native.BELOW_KVM
 
-_ABORTS: Final = (esr.EC_IABT_LOW, esr.EC_IABT_CUR, esr.EC_DABT_LOW, esr.EC_DABT_CUR)
-_DATA_ABORTS: Final = _ABORTS[2:]
-
-_A64: Final = 1 << 32
-_FAULT_STATUS: Final = 0x3F
-"""DFSC or IFSC: below an external abort are the faults of a translation."""
-_EXTERNAL: Final = 0x10
-_FAULT_TYPE: Final = 0x3C
-_ACCESS_FLAG: Final = 0x08
-_MODELLED: Final = frozenset(
-    _A64 | mode | ss | il for mode in (EL0T, EL1T, EL1H) for ss in (0, SS) for il in (0, IL)
-)
-"""The execution states that are: AArch64, at EL1 or EL0."""
-
-
-def _strange_state(state: int) -> str:
-    """What the guest got into by an exception return that Unicorn does not do as the hardware."""
-    if state & (PAN | UAO):
-        return "PSTATE.PAN or PSTATE.UAO"
-    return "AArch32 state, to which the guest went by an exception return"
+_MODELLED: Final = illegal.MODELLED
 
 
 class Cpu(Hardware):
@@ -258,7 +231,7 @@ class Cpu(Hardware):
                 break
             self._count.value -= self.executed.value
         if self.state.value not in _MODELLED:
-            raise NotModelled(_strange_state(self.state.value))
+            raise NotModelled(illegal.strange(self.state.value))
         if status and self.debug.watch_hit is not None:
             loading = status == uc.UC_ERR_READ_UNMAPPED
             if loading and self.debug.hit_was_before(self.fault_ipa.value):
@@ -273,7 +246,7 @@ class Cpu(Hardware):
             if hsr == esr.STEP_COMPLETE:
                 self.hsr = hsr = esr.STEP_PENDING
         if self.target_el.value == 1:
-            return self._exception_to_el1()
+            return vectoring.taken_to_el1(self)
         exception = hsr >> _EC_SHIFT
         settle = _BELOW_KVM.get(exception)
         return exception if settle is None else settle(self)
@@ -316,45 +289,6 @@ class Cpu(Hardware):
         self.reassert_hcr()
         return outcome
 
-    def _exception_to_el1(self) -> int | None:
-        exception = self.hsr >> esr.EC_SHIFT
-        if (settle := native.ABOVE_UNICORN.get(exception)) is not None:
-            try:
-                return settle(self)
-            except native.NotHandled:
-                pass
-        if exception not in _ABORTS:
-            self.take_to_el1(self.hsr)
-            return None
-        va = self.vaddress.value
-        if exception not in _DATA_ABORTS and aborts.fetched_on(self, va):
-            return misaligned(self)
-        if exception not in _DATA_ABORTS and aborts.fetched_below(self, va) and self.step_due:
-            return native.pending_step(self)
-        if exception not in _DATA_ABORTS and self._breaks:
-            return native.breakpoint_at(self)
-        if self.mmu_on:
-            translated = self.hsr & _FAULT_STATUS < _EXTERNAL
-            if translated and (level := oversized(self, va)) is not None:
-                self.take_to_el1(self.hsr & ~_FAULT_STATUS | level, va)
-                return None
-            if (table := unmapped_table(self, va)) is not None:
-                return aborts.table_walk_abort(self, exception, va, table.at)
-            if self.hsr & _FAULT_TYPE == _ACCESS_FLAG and (leaf := unflagged_leaf(self, va)):
-                return aborts.set_access_flag(self, exception, va, leaf)
-        if exception in _DATA_ABORTS and self.is_big_endian:
-            va = aborts.first_half(self, self.word_at_pc(), va)
-        self.take_to_el1(self.hsr, va)
-        return None
-
-    @property
-    def _breaks(self) -> bool:
-        """A breakpoint comes before what is wrong with the fetch: QEMU looks for it first."""
-        return not self.step_due and self.debug.breaks
-
-    def _fetch_abort(self) -> int | None:
-        return native.breakpoint_at(self) if self._breaks else aborts.fetch_abort(self)
-
     def _stopped(self) -> int | None:
         """emu_start came back without an exception: a watchpoint stopped it, a trap of SIMD&FP,
         a misaligned pc, or the budget is spent."""
@@ -380,7 +314,7 @@ _ON_STATUS: Final = {
     uc.UC_ERR_WRITE_UNMAPPED: aborts.data_abort,
     uc.UC_ERR_READ_PROT: aborts.data_abort,
     uc.UC_ERR_WRITE_PROT: aborts.data_abort,
-    uc.UC_ERR_FETCH_UNMAPPED: Cpu._fetch_abort,
-    uc.UC_ERR_FETCH_PROT: Cpu._fetch_abort,
+    uc.UC_ERR_FETCH_UNMAPPED: vectoring.fetch_abort,
+    uc.UC_ERR_FETCH_PROT: vectoring.fetch_abort,
     uc.UC_ERR_INSN_INVALID: native.invalid,
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Final
 
 from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import uc
-from vcpu_scenario.machine.emulated.cpu.gicport import GicPort, GicvPort
+from vcpu_scenario.machine.emulated.cpu.controls import MDCR_TDE, Controls
+from vcpu_scenario.machine.emulated.cpu.gicport import GicvPort
 from vcpu_scenario.machine.emulated.cpu.perfcounters import PerfCounters
 from vcpu_scenario.machine.emulated.cpu.regfile import (
     DAIF,
@@ -17,40 +18,17 @@ from vcpu_scenario.machine.emulated.cpu.regfile import (
     PSR_A,
     PSR_D,
     SS,
-    RegisterFile,
 )
 from vcpu_scenario.machine.emulated.cpu.stage2 import Stage2
 from vcpu_scenario.machine.emulated.cpu.timers import Timers
 from vcpu_scenario.machine.errors import NotModelled
 
-HCR_TVM: Final = 1 << 26
-HCR_TID1: Final = 1 << 16
-HCR_TID2: Final = 1 << 17
-HCR_TDZ: Final = 1 << 28
-_HCR_GUEST: Final = (
-    1 << 31  # RW
-    | 1 << 22  # TSW
-    | 1 << 21  # TACR
-    | 1 << 19  # TSC
-    | 1 << 18  # TID3
-    | 1 << 13  # TWI
-    | 1 << 4  # IMO
-    | 1 << 3  # FMO
-)
-_HCR_VI: Final = 1 << 7
-_HCR_VF: Final = 1 << 6
-HCR_LINES: Final = _HCR_VI | _HCR_VF
-"""The virtual interrupt lines."""
 SERROR_OFFSET: Final = 0x180
-MDCR_TDE: Final = 1 << 8
-"""Debug exceptions of the guest go to EL2."""
 KDE: Final = 1 << 13
 """MDSCR_EL1: debug exceptions are on at EL1 too."""
 
 _EL1PCTEN: Final = 1
 """The guest may read the physical counter, and its timer traps."""
-
-
 _SCTLR_EE: Final = 1 << 25
 _SCTLR_SPAN: Final = 1 << 23
 """PSTATE.PAN stays as it is when an exception is taken."""
@@ -60,28 +38,12 @@ EXIT_IRQ: Final = -3
 """``ARM_EXCEPTION_IRQ``: a host interrupt, of which the vCPU itself sees nothing."""
 
 
-class Watchpoints(Protocol):
-    """Watchpoints for accesses that Unicorn does not make itself."""
-
-    watches: bool
-    """Some watchpoint is enabled."""
-
-    def hit_at(self, va: int, length: int, *, is_write: bool) -> int | None:
-        """Where an access of ``length`` bytes hits, None where it does not."""
-        ...
-
-    def report_hit(self, far: int, *, is_write: bool) -> int | None: ...
-
-
-class Hardware(RegisterFile):
+class Hardware(Controls):
     """One CPU but for its execution: registers, EL2 controls, memory, exceptions to EL1."""
-
-    watchpoints: Watchpoints
 
     def __init__(self, model: CpuModel) -> None:
         super().__init__(model)
         self.stage2: Final = Stage2(self.engine, self._drop_code)
-        self.gic: GicPort | None
         self.gicv: GicvPort | None
         """A GICv2 whose CPU interface the guest reaches without a trap."""
         self.vserror: int | None
@@ -110,23 +72,18 @@ class Hardware(RegisterFile):
 
     def clear_state(self) -> None:
         """Forgets all that is kept beside Unicorn."""
-        self.gic = self.gicv = None
+        self.clear_controls()
+        self.gicv = None
         self.vserror = None
         self.serror_is_seen = True
         """The guest sees the SError that pends."""
-        self._raised = 0
-        self.raised_is_seen = True
-        """The guest sees the lines that userspace raises."""
         self.id_registers = {}
         self.untrap_dc_zva = False
+        self.may_be_illegal, self.unprepared = False, True
         self._failed_store = None
         self.timers = Timers()
         self.perf = PerfCounters()
         self.status = self.hsr = self.far = self.ipa = 0
-        self._mdcr = self.mdscr = self._hcr = 0
-        self.traps_dc_zva = False
-
-    # -- controls ----------------------------------------------------------------------------
 
     def read_sys(self, encoding: Encoding) -> int:
         return self.engine.read_sys(encoding)
@@ -134,50 +91,6 @@ class Hardware(RegisterFile):
     def write_sys(self, encoding: Encoding, value: int) -> None:
         self.engine.write_sys(encoding, value)
         self.engine.flush_tlb()
-
-    def set_hcr(self, extra: int) -> None:
-        """HCR_EL2 beyond what every guest runs with: ``HCR_TVM``, ``HCR_TID2``, the lines of
-        the virtual interrupts."""
-        value = _HCR_GUEST | self.traps_dc_zva * HCR_TDZ | extra
-        if value != self._hcr:
-            self._hcr = value
-            self.engine.write_sys(sysregs.HCR_EL2, value)
-
-    @property
-    def hcr(self) -> int:
-        return self._hcr & ~(_HCR_GUEST | HCR_TDZ)
-
-    def trap_dc_zva(self) -> None:
-        """Catches DC ZVA before Unicorn runs it, which does not undo its effect for a watchpoint,
-        nor its step where it fails."""
-        trapped = bool(self.mdscr & 1) or self.watchpoints.watches
-        if trapped is not self.traps_dc_zva:
-            self.traps_dc_zva = trapped
-            self.set_hcr(self.hcr)
-
-    @property
-    def hcr_value(self) -> int:
-        """All of HCR_EL2."""
-        return self._hcr
-
-    def reassert_hcr(self) -> None:
-        """A restored context does not bring the pending interrupt line back."""
-        self.engine.write_sys(sysregs.HCR_EL2, self._hcr)
-
-    @property
-    def mdcr(self) -> int:
-        return self._mdcr
-
-    def set_mdcr(self, value: int) -> None:
-        if value != self._mdcr:
-            self._mdcr = value
-            self.engine.write_sys(sysregs.MDCR_EL2, value)
-
-    def set_mdscr(self, value: int) -> None:
-        if value != self.mdscr:
-            self.mdscr = value
-            self.engine.write_sys(sysregs.MDSCR_EL1, value)
-            self.trap_dc_zva()
 
     @property
     def mmu_on(self) -> bool:
@@ -188,37 +101,10 @@ class Hardware(RegisterFile):
         """Whether data is, where the guest is."""
         return bool(self.sctlr_el1.value & (_SCTLR_EE if self.current_el else _SCTLR_E0E))
 
-    @property
-    def interrupt_lines(self) -> int:
-        """The virtual interrupt lines that are asserted, as bits of HCR_EL2."""
-        return self._hcr & HCR_LINES
-
-    def sync_interrupt_lines(self) -> None:
-        gic = self.gic
-        if gic is None:
-            return
-        lines = (_HCR_VI if gic.virq() else 0) | (_HCR_VF if gic.vfiq() else 0)
-        if self.raised_is_seen:
-            lines |= self._raised
-        if lines != self.interrupt_lines:
-            self.set_hcr(self.hcr & ~HCR_LINES | lines)
-
-    @property
-    def is_raised(self) -> bool:
-        """Userspace raises a line, or a GIC does."""
-        return bool(self.interrupt_lines | self._raised)
-
-    def raise_line(self, line: int, level: int) -> None:
-        """Userspace's own interrupt lines, where it has the interrupt controller."""
-        bit = (_HCR_VI, _HCR_VF)[line]
-        self._raised = self._raised | bit if level else self._raised & ~bit
-        self.sync_interrupt_lines()
-
     def withdraw_interrupts(self) -> None:
         """Lowers userspace's own lines, and takes back an SError that is pending."""
-        self._raised = 0
         self.vserror = None
-        self.sync_interrupt_lines()
+        self.lower_lines()
 
     # -- exceptions to EL1 -------------------------------------------------------------------
 

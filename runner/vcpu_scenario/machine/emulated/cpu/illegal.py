@@ -9,8 +9,9 @@ from typing import Final
 
 from vcpu_scenario.arm64 import esr
 from vcpu_scenario.machine.emulated.cpu import uc
-from vcpu_scenario.machine.emulated.cpu.hardware import MDCR_TDE, Hardware
-from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL0T, EL1H, EL1T, IL, SS
+from vcpu_scenario.machine.emulated.cpu.controls import MDCR_TDE
+from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
+from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL0T, EL1H, EL1T, IL, PAN, SS, UAO
 
 _ERET: Final = 0xD69F_03E0
 _MSR_SPSR: Final = 0xD518_4000
@@ -19,6 +20,12 @@ _NZCV: Final = 0xF << 28
 _MODE: Final = 0x1F
 _AARCH32_USER: Final = 0x10
 _LEGAL: Final = frozenset({EL0T, EL1T, EL1H, _AARCH32_USER})
+
+_A64: Final = 1 << 32
+MODELLED: Final = frozenset(
+    _A64 | mode | ss | il for mode in (EL0T, EL1T, EL1H) for ss in (0, SS) for il in (0, IL)
+)
+"""The execution states that are: AArch64, at EL1 or EL0."""
 
 
 def is_return(word: int) -> bool:
@@ -70,3 +77,10 @@ def is_next(cpu: Hardware) -> bool:
 def take(cpu: Hardware) -> None:
     """The exception."""
     cpu.take_to_el1(_EC_ILLEGAL << esr.EC_SHIFT | esr.IL)
+
+
+def strange(state: int) -> str:
+    """What the guest got into by an exception return that Unicorn does not do as the hardware."""
+    if state & (PAN | UAO):
+        return "PSTATE.PAN or PSTATE.UAO"
+    return "AArch32 state, to which the guest went by an exception return"

@@ -21,6 +21,7 @@ from typing import Final
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.machine.emulated.cpu import uc
+from vcpu_scenario.machine.emulated.cpu.engine import Engine
 
 _X0 = 0x5EED_0000_0000_0A64
 _PC = 0x5EED000
@@ -98,7 +99,7 @@ class Layout:
     features: int
     """Where, from what ``cpu`` points to, the ID registers are that Unicorn's decoder asks."""
 
-    def claim(self, engine: uc.Engine, model: CpuModel) -> c_uint64:
+    def claim(self, engine: Engine, model: CpuModel) -> c_uint64:
         """Makes Unicorn decode what ``model`` has, and no more.
 
         But for half precision: of that, Unicorn's decoder aborts on words that are not allocated,
@@ -117,7 +118,7 @@ class Layout:
         at = _FEATURES.index(sysregs.ID_AA64MMFR0_EL1)
         return c_uint64.from_address(address + ctypes.sizeof(c_uint64) * at)
 
-    def state_address(self, engine: uc.Engine) -> int:
+    def state_address(self, engine: Engine) -> int:
         """Where the CPU of ``engine`` keeps its state; the offsets of a context count from there.
 
         Raises :class:`~vcpu_scenario.machine.emulated.cpu.uc.UnicornError` if it does not.
@@ -131,10 +132,10 @@ class Layout:
         x0.value = 0
         return address
 
-    def fault_address(self, engine: uc.Engine) -> int:
+    def fault_address(self, engine: Engine) -> int:
         return engine.address + self.fault
 
-    def executed_address(self, engine: uc.Engine) -> int:
+    def executed_address(self, engine: Engine) -> int:
         return engine.address + self.executed
 
 
@@ -142,7 +143,7 @@ class Layout:
 def cpu_layout() -> Layout:
     """Finds the layout. Raises :class:`~vcpu_scenario.machine.emulated.cpu.uc.UnicornError` if the
     build of Unicorn does not keep it where any known build does."""
-    engine = uc.Engine()
+    engine = Engine()
     page = mmap.mmap(-1, 4096)
     host = ctypes.addressof(ctypes.c_char.from_buffer(page))
     engine.map_ptr(_PC, 4096, uc.UC_PROT_ALL, host)
@@ -212,7 +213,7 @@ def _monitor(clear: bytes, watching: bytes) -> int:
     return at
 
 
-def _system_registers(engine: uc.Engine) -> dict[tuple[int, int, int, int, int], int]:
+def _system_registers(engine: Engine) -> dict[tuple[int, int, int, int, int], int]:
     """Where each of the registers became its value; -1 where that is not plain to see."""
     found = {}
     for encoding, value in _SYSTEM_REGISTERS.items():
@@ -228,7 +229,7 @@ def _system_registers(engine: uc.Engine) -> dict[tuple[int, int, int, int, int],
 class _Handle:
     """What the handle of an engine points to, where the CPU is found without a name."""
 
-    def __init__(self, engine: uc.Engine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)

@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from vcpu_scenario.arm64 import sysregs
-from vcpu_scenario.machine.emulated.cpu.hardware import MDCR_TDE, Hardware
+from vcpu_scenario.machine.emulated.cpu.controls import MDCR_TDE
+from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 
 LINKED_ADDRESS: Final = 1
 """DBGBCR_EL1.BT: linked, and matches an address, as does what is below it."""

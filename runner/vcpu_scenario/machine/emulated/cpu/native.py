@@ -11,9 +11,10 @@ from typing import Final
 from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.arm64.sysregs import Encoding, encoding_of
 from vcpu_scenario.machine.emulated.cpu.aborts import fetch_abort_at, zero_block_abort
+from vcpu_scenario.machine.emulated.cpu.controls import HCR_TID2, MDCR_TDE
 from vcpu_scenario.machine.emulated.cpu.features import check_system
 from vcpu_scenario.machine.emulated.cpu.gicport import GicPort
-from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, HCR_TID2, MDCR_TDE, Hardware
+from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, Hardware
 from vcpu_scenario.machine.emulated.cpu.icv import UNDEF
 from vcpu_scenario.machine.errors import NotModelled
 

@@ -13,6 +13,7 @@ from typing import Final
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CpuModel
 from vcpu_scenario.machine.emulated.cpu import layout, uc
+from vcpu_scenario.machine.emulated.cpu.engine import Engine
 
 IL: Final = 1 << 20
 SS: Final = 1 << 21
@@ -34,9 +35,7 @@ class RegisterFile:
     def __init__(self, model: CpuModel = CORTEX_A57) -> None:
         at = layout.cpu_layout()
         self.model: Final = model
-        self.engine: Final = uc.Engine(
-            uc.UC_CPU_ARM64_MAX if model.armv8_2 else uc.UC_CPU_ARM64_A57
-        )
+        self.engine: Final = Engine(uc.UC_CPU_ARM64_MAX if model.armv8_2 else uc.UC_CPU_ARM64_A57)
         self.memory_features: Final = at.claim(self.engine, model)
         """ID_AA64MMFR0_EL1, as Unicorn's decoder has it: its lowest bits are the width of physical
         addresses."""

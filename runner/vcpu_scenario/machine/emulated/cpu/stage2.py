@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from vcpu_scenario.case import Memslot
 from vcpu_scenario.machine.emulated.cpu import uc
+from vcpu_scenario.machine.emulated.cpu.engine import Engine
 
 PAGE = 4096
 BLOCK = 2 << 20
@@ -95,7 +96,7 @@ class HostSlot:
 class Stage2:
     """The guest physical address space of one VM."""
 
-    def __init__(self, engine: uc.Engine, drop_code: Callable[[int, int], None]) -> None:
+    def __init__(self, engine: Engine, drop_code: Callable[[int, int], None]) -> None:
         """``drop_code`` makes Unicorn forget what it translated from between two addresses."""
         self._engine = engine
         self._drop_code = drop_code

@@ -1,4 +1,4 @@
-"""Unicorn through ctypes, without its Python bindings.
+"""Unicorn's library through ctypes, without its Python bindings.
 
 The bindings cost 60 ms to import and several microseconds a call; a debug step costs two. Only
 what the emulated vCPU needs is declared here, under Unicorn's own names and numbers
@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
-from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -55,7 +55,7 @@ UC_CTL_TB_REMOVE_CACHE: Final = 9
 UC_CTL_TB_FLUSH: Final = 10
 UC_CTL_TLB_FLUSH: Final = 11
 UC_CTL_TCG_BUFFER_SIZE: Final = 13
-_UC_CTL_IO_WRITE: Final = 1
+UC_CTL_IO_WRITE: Final = 1
 
 UC_CPU_ARM64_A57: Final = 0
 UC_CPU_ARM64_MAX: Final = 3
@@ -128,16 +128,16 @@ def prototype(name: str, *argtypes: Any) -> Any:
     return function
 
 
-_uc_open = prototype("uc_open", c_int, c_int, POINTER(c_void_p))
-_uc_close = prototype("uc_close", c_void_p)
-_uc_mem_map_ptr = prototype("uc_mem_map_ptr", c_void_p, c_uint64, c_size_t, c_uint32, c_void_p)
-_uc_mem_unmap = prototype("uc_mem_unmap", c_void_p, c_uint64, c_size_t)
-_uc_hook_del = prototype("uc_hook_del", c_void_p, c_size_t)
+uc_open = prototype("uc_open", c_int, c_int, POINTER(c_void_p))
+uc_close = prototype("uc_close", c_void_p)
+uc_mem_map_ptr = prototype("uc_mem_map_ptr", c_void_p, c_uint64, c_size_t, c_uint32, c_void_p)
+uc_mem_unmap = prototype("uc_mem_unmap", c_void_p, c_uint64, c_size_t)
+uc_hook_del = prototype("uc_hook_del", c_void_p, c_size_t)
 uc_context_save = prototype("uc_context_save", c_void_p, c_void_p)
 uc_context_restore = prototype("uc_context_restore", c_void_p, c_void_p)
-_uc_context_alloc = prototype("uc_context_alloc", c_void_p, POINTER(c_void_p))
-_uc_context_free = prototype("uc_context_free", c_void_p)
-_uc_vmem_translate = prototype("uc_vmem_translate", c_void_p, c_uint64, c_int, POINTER(c_uint64))
+uc_context_alloc = prototype("uc_context_alloc", c_void_p, POINTER(c_void_p))
+uc_context_free = prototype("uc_context_free", c_void_p)
+uc_vmem_translate = prototype("uc_vmem_translate", c_void_p, c_uint64, c_int, POINTER(c_uint64))
 uc_emu_stop = prototype("uc_emu_stop", c_void_p)
 # Called at every exit, and without argtypes: converting arguments costs as much as the calls. All
 # that they are passed is ctypes values of the right type, and register numbers.
@@ -148,165 +148,15 @@ ZERO: Final = c_uint64(0)
 _uc_strerror = _lib.uc_strerror
 _uc_strerror.restype = c_char_p
 # Variadic: no argtypes, so every argument is passed as an explicit ctypes value.
-_uc_hook_add = _lib.uc_hook_add
-_uc_hook_add.restype = c_int
-_uc_ctl = _lib.uc_ctl
-_uc_ctl.restype = c_int
-_uc_context_size = _lib.uc_context_size
-_uc_context_size.argtypes = (c_void_p,)
-_uc_context_size.restype = c_size_t
+uc_hook_add = _lib.uc_hook_add
+uc_hook_add.restype = c_int
+uc_ctl = _lib.uc_ctl
+uc_ctl.restype = c_int
+uc_context_size = _lib.uc_context_size
+uc_context_size.argtypes = (c_void_p,)
+uc_context_size.restype = c_size_t
 
 
 def check(status: int, what: str) -> None:
     if status:
         raise UnicornError(f"{what}: {_uc_strerror(c_int(status)).decode()}")
-
-
-class Engine:
-    """One Unicorn instance with one of its CPUs (``UC_CPU_ARM64_*``), and the few calls made on
-    it."""
-
-    def __init__(self, cpu: int = UC_CPU_ARM64_A57, tcg_buffer: int = 128 << 20) -> None:
-        handle = c_void_p()
-        check(_uc_open(UC_ARCH_ARM64, UC_MODE_ARM, byref(handle)), "uc_open")
-        self.handle: Final = handle
-        self.ctl(UC_CTL_CPU_MODEL, c_int(cpu))
-        # Else its pages are 1 KiB, and to unmap a slot it looks at each of them.
-        self.ctl(UC_CTL_UC_PAGE_SIZE, c_uint32(4096))
-        # Unicorn reserves 1 GB of address space an instance unless told what it needs.
-        self.ctl(UC_CTL_TCG_BUFFER_SIZE, c_uint32(tcg_buffer))
-        # An `until` address raises WFx traps at EL0 and hides instructions; use none at all.
-        self.ctl(UC_CTL_UC_USE_EXITS, c_int(1))
-        self.address: Final = handle.value or 0
-        self._contexts: list[c_void_p] = []
-        self._spare: list[c_void_p] = []
-        self._cell = c_uint64()
-        self._cell_ref = byref(self._cell)
-        self._wide = (c_uint64 * 2)()
-        self._wide_ref = byref(self._wide)
-        self._cp_regs: dict[tuple[int, int, int, int, int], tuple[CpReg, Any]] = {}
-        self.read(UC_ARM64_REG_PC)  # only now does Unicorn make the CPU
-
-    def ctl(self, kind: int, *args: Any) -> None:
-        control = kind | len(args) << 26 | _UC_CTL_IO_WRITE << 30
-        check(_uc_ctl(self.handle, c_uint32(control), *args), f"uc_ctl {kind}")
-
-    def run(self, pc: int, count: int) -> int:
-        """Runs ``count`` instructions from ``pc``, and returns Unicorn's status."""
-        return int(uc_emu_start(self.handle, c_uint64(pc), ZERO, ZERO, c_size_t(count)))
-
-    def read(self, reg: int) -> int:
-        uc_reg_read(self.handle, reg, self._cell_ref)
-        return int(self._cell.value)
-
-    def write(self, reg: int, value: int) -> None:
-        self._cell.value = value
-        uc_reg_write(self.handle, reg, self._cell_ref)
-
-    def read_wide(self, reg: int) -> int:
-        """A register of 128 bits."""
-        uc_reg_read(self.handle, reg, self._wide_ref)
-        return int(self._wide[0]) | int(self._wide[1]) << 64
-
-    def write_wide(self, reg: int, value: int) -> None:
-        self._wide[:] = [value & (1 << 64) - 1, value >> 64]
-        uc_reg_write(self.handle, reg, self._wide_ref)
-
-    def _named(self, encoding: tuple[int, int, int, int, int]) -> tuple[CpReg, Any]:
-        """A filled-in ``uc_arm64_cp_reg``, kept: filling it in costs more than the call."""
-        found = self._cp_regs.get(encoding)
-        if found is None:
-            op0, op1, crn, crm, op2 = encoding
-            cp = CpReg(op0=op0, op1=op1, crn=crn, crm=crm, op2=op2)
-            found = self._cp_regs[encoding] = (cp, byref(cp))
-        return found
-
-    def read_sys(self, encoding: tuple[int, int, int, int, int]) -> int:
-        cp, reference = self._named(encoding)
-        uc_reg_read(self.handle, UC_ARM64_REG_CP_REG, reference)
-        return int(cp.val)
-
-    def write_sys(self, encoding: tuple[int, int, int, int, int], value: int) -> None:
-        cp, reference = self._named(encoding)
-        cp.val = value
-        uc_reg_write(self.handle, UC_ARM64_REG_CP_REG, reference)
-
-    def new_context(self) -> c_void_p:
-        if self._spare:
-            return self._spare.pop()
-        context = c_void_p()
-        check(_uc_context_alloc(self.handle, byref(context)), "uc_context_alloc")
-        self._contexts.append(context)
-        return context
-
-    def give_back(self, context: c_void_p) -> None:
-        """Nobody needs what was saved there any more."""
-        self._spare.append(context)
-
-    def saved_context(self) -> bytes:
-        """The CPU's state, copied to a context."""
-        context = self.new_context()
-        uc_context_save(self.handle, context)
-        return ctypes.string_at(context.value or 0, _uc_context_size(self.handle))
-
-    def map_ptr(self, addr: int, size: int, prot: int, host: int) -> None:
-        check(_uc_mem_map_ptr(self.handle, addr, size, prot, host), f"map {addr:#x}+{size:#x}")
-
-    def unmap(self, addr: int, size: int) -> None:
-        check(_uc_mem_unmap(self.handle, addr, size), f"unmap {addr:#x}+{size:#x}")
-
-    def translate(self, va: int, access: int = UC_PROT_READ) -> int | None:
-        """The physical address of ``va`` for a read by the MMU, or another ``access``; None where
-        it faults."""
-        found = c_uint64()
-        status = _uc_vmem_translate(self.handle, va, access, byref(found))
-        return None if status else found.value
-
-    def flush_translations(self) -> None:
-        self.ctl(UC_CTL_TB_FLUSH)
-
-    def flush_tlb(self) -> None:
-        self.ctl(UC_CTL_TLB_FLUSH)
-
-    def drop_translations(self, start: int, end: int) -> None:
-        self.ctl(UC_CTL_TB_REMOVE_CACHE, c_uint64(start), c_uint64(end))
-
-    def add_hook(self, kind: int, callback: Any, begin: int = 1, end: int = 0) -> int:
-        hook = c_size_t()
-        status = _uc_hook_add(
-            self.handle,
-            byref(hook),
-            c_int(kind),
-            callback,
-            c_void_p(),
-            c_uint64(begin),
-            c_uint64(end),
-        )
-        check(status, "uc_hook_add")
-        return int(hook.value)
-
-    def add_instruction_hook(
-        self, instruction: int, callback: Any, begin: int = 1, end: int = 0
-    ) -> int:
-        """Hooks an instruction, one of ``UC_ARM64_INS_*``, where it is between the two."""
-        hook = c_size_t()
-        status = _uc_hook_add(
-            self.handle,
-            byref(hook),
-            c_int(UC_HOOK_INSN),
-            callback,
-            c_void_p(),
-            c_uint64(begin),
-            c_uint64(end),
-            c_int(instruction),
-        )
-        check(status, "uc_hook_add")
-        return int(hook.value)
-
-    def remove_hook(self, hook: int) -> None:
-        check(_uc_hook_del(self.handle, hook), "uc_hook_del")
-
-    def close(self) -> None:
-        for context in self._contexts:
-            _uc_context_free(context)
-        _uc_close(self.handle)

@@ -11,6 +11,7 @@ from vcpu_scenario.machine.emulated.cpu import decode, icv
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ
 from vcpu_scenario.machine.emulated.cpu.native import iss_encoding
 from vcpu_scenario.machine.emulated.kvm import hypicc
+from vcpu_scenario.machine.emulated.kvm.debugregs import access_untrapped
 from vcpu_scenario.machine.emulated.kvm.hypercalls import (
     SMCCC_WORKAROUND_1,
     SMCCC_WORKAROUND_2,
@@ -20,7 +21,7 @@ from vcpu_scenario.machine.emulated.kvm.hypercalls import (
 )
 from vcpu_scenario.machine.emulated.kvm.inject import pend_serror, skip_instruction
 from vcpu_scenario.machine.emulated.kvm.mmio import handle_guest_abort
-from vcpu_scenario.machine.emulated.kvm.sysregs import access_untrapped, handle_sys64
+from vcpu_scenario.machine.emulated.kvm.sysregs import handle_sys64
 from vcpu_scenario.machine.emulated.kvm.vcpu import Handler, Vcpu
 from vcpu_scenario.machine.emulated.kvm.wait import block
 from vcpu_scenario.machine.emulated.vgic import VgicV2, VgicV3

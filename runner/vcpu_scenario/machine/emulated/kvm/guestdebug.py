@@ -11,12 +11,13 @@ from errno import EINVAL
 from typing import NamedTuple
 
 from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.emulated.cpu.controls import MDCR_TDE
 from vcpu_scenario.machine.emulated.cpu.debugregisters import (
     BREAKPOINTS,
     WATCHPOINTS,
     DebugRegisters,
 )
-from vcpu_scenario.machine.emulated.cpu.hardware import KDE, MDCR_TDE
+from vcpu_scenario.machine.emulated.cpu.hardware import KDE
 from vcpu_scenario.machine.emulated.cpu.matching import MDE
 from vcpu_scenario.machine.emulated.cpu.regfile import SS
 from vcpu_scenario.machine.emulated.kvm.vcpu import USE_HW, Vcpu
@@ -29,7 +30,7 @@ _VALID = (
     | abi.KVM_GUESTDBG_USE_HW
 )
 _MDSCR_SS = 1
-_OSLK = 1 << 1
+OSLK = 1 << 1
 _MDCR_TRAPS = 1 << 9 | 1 << 10 | 1 << 11 | 1 << 6 | 1 << 5  # TDA, TDOSA, TDRA, TPM, TPMCR
 _NO_REGISTERS = DebugRegisters()
 
@@ -66,7 +67,7 @@ def program(vcpu: Vcpu) -> None:
         # KVM sets it aside while its own is in force, in 32 bits.
         vcpu.guest_mdscr &= 0xFFFF_FFFF
     guest_mdscr = vcpu.guest_mdscr
-    if vcpu.oslsr & _OSLK:
+    if vcpu.oslsr & OSLK:
         guest_mdscr &= ~(MDE | KDE | _MDSCR_SS)
     mdscr, registers = guest_mdscr, _NO_REGISTERS
     if vcpu.guest_debug:
@@ -93,7 +94,7 @@ def _are_untrapped(vcpu: Vcpu) -> bool:
     Since 6.14 KVM looks where the vCPU is loaded, and at an access that traps. What the guest has
     switched off meanwhile makes no difference: it cannot step itself at EL1 then.
     """
-    if vcpu.guest_debug or vcpu.oslsr & _OSLK:
+    if vcpu.guest_debug or vcpu.oslsr & OSLK:
         return False  # MDCR_EL2.TDE traps them as well
     if vcpu.behaviour.guest_owns_debug_registers:
         return bool(vcpu.guest_mdscr & (MDE | KDE))

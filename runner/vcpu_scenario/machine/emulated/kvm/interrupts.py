@@ -13,6 +13,7 @@ from vcpu_scenario.machine.emulated import vgic
 from vcpu_scenario.machine.emulated.cpu.icv import READS, SGI_REGISTERS, WRITES
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.vgic import VgicFeatures
+from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, NR_SGIS
 from vcpu_scenario.machine.errors import NotModelled
 
 NR_IRQS: Final = 64
@@ -43,7 +44,7 @@ def irq_line(vcpu: Vcpu, irq: int, level: int) -> int:
             return -ENXIO if kind == abi.KVM_ARM_IRQ_TYPE_CPU else -EBUSY
         device.init()
     if vcpu.gic is not None:
-        return vcpu.gic.irq_line(irq, level)
+        return line_of_vgic(vcpu.gic, irq, bool(level))
     kind = irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT & 0xF
     if kind != abi.KVM_ARM_IRQ_TYPE_CPU:
         return -ENXIO if kind in _OF_A_VGIC else -EINVAL
@@ -55,6 +56,24 @@ def irq_line(vcpu: Vcpu, irq: int, level: int) -> int:
     vcpu.cpu.raised_is_seen = not vcpu.behaviour.pkvm_irq_lines_lost
     vcpu.cpu.raise_line(number, level)
     return 0
+
+
+def line_of_vgic(gic: vgic.Vgic, irq: int, level: bool) -> int:
+    """The same where the VM has one: ``irq`` holds vcpu2_index, type, vcpu_index and number."""
+    kind = irq >> abi.KVM_ARM_IRQ_TYPE_SHIFT & (0xF if gic.features.irq_line_vcpu2 else 0xFF)
+    vcpu, number = irq >> 16 & 0xFF, irq & 0xFFFF
+    if gic.features.irq_line_vcpu2:
+        vcpu += (irq >> 28 & 0xF) * 256
+    if kind == abi.KVM_ARM_IRQ_TYPE_CPU:
+        return -ENXIO
+    interfaces = gic.distributor.interfaces
+    if kind == abi.KVM_ARM_IRQ_TYPE_PPI and NR_SGIS <= number < NR_PRIVATE_IRQS:
+        if any(one.index != one.number for one in interfaces):
+            raise NotModelled("a PPI by KVM_IRQ_LINE where vCPUs were created out of order")
+        return interfaces[vcpu].inject(number, level) if vcpu < len(interfaces) else -EINVAL
+    if kind == abi.KVM_ARM_IRQ_TYPE_SPI and number >= NR_PRIVATE_IRQS:
+        return gic.inject(number, level)
+    return -EINVAL
 
 
 class _Trapped(vgic.VgicV3):

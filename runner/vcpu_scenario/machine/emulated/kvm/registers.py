@@ -19,6 +19,7 @@ from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T
 from vcpu_scenario.machine.emulated.kvm import cacheregs, pmuregs
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.firmware import firmware_registers
+from vcpu_scenario.machine.emulated.kvm.guestdebug import OSLK
 from vcpu_scenario.machine.emulated.kvm.idregs import (
     IMPLEMENTATION_IDS,
     id_register,
@@ -26,7 +27,7 @@ from vcpu_scenario.machine.emulated.kvm.idregs import (
     set_id_register,
     set_implementation_id,
 )
-from vcpu_scenario.machine.emulated.kvm.sysregs import OSLK, RESET_VALUES
+from vcpu_scenario.machine.emulated.kvm.sysregs import RESET_VALUES
 from vcpu_scenario.machine.emulated.kvm.timerregs import timer_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import UNKNOWN_RESET, Refused, Vcpu
 from vcpu_scenario.machine.errors import NotModelled

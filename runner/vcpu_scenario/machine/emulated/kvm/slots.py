@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from dataclasses import dataclass, field
 from errno import EBADF, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM
 from typing import Final
@@ -11,7 +10,8 @@ from vcpu_scenario.case import Memslot
 from vcpu_scenario.ioctls.memory import Access, ClearDirtyLog, DiscardMemory, SetMemoryRegion
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.machine.emulated.cpu.stage2 import PAGE, HostSlot, Stage2
-from vcpu_scenario.machine.errors import KvmError, NotModelled
+from vcpu_scenario.machine.emulated.kvm.memslot import NO_MEMORY, Slot
+from vcpu_scenario.machine.errors import KvmError
 
 _IPA_BITS: Final = 40
 """Of the guest's physical address space in a VM of type 0."""
@@ -23,32 +23,6 @@ _SLOTS: Final = 512
 _MANY_SLOTS: Final = 32767
 _BITS: Final = 64
 """Pages of which KVM_CLEAR_DIRTY_LOG takes all or none, but for the last of a slot."""
-
-
-@dataclass(slots=True)
-class Slot:
-    """One memslot, in the address space or deleted, with the VMM's memory for it."""
-
-    host: HostSlot
-    present: bool = True
-    dirty: set[int] | None = None
-    """The pages written since they were last asked for, where they are logged."""
-    access: Access = "read_write"
-    """What the VMM's own mapping lets through."""
-    missing: set[int] | None = None
-    """The pages that a userfaultfd puts back when they are touched; None where there is none."""
-    put_back: list[tuple[int, bool]] = field(default_factory=list)
-    """Those that it has, each with whether a write was met."""
-    own: set[int] = field(default_factory=set)
-    """The pages that were written, and so have memory of their own. The host has its page of zeroes
-    for the others, which a read maps read-only. Of a slot in huge pages nothing is kept."""
-
-    def touch(self, page: int, *, write: bool) -> None:
-        """``handle_userfault``, where the page is missing."""
-        if self.missing and page in self.missing:
-            self.missing.discard(page)
-            self.put_back.append((page, write))
-            self.own.add(page)
 
 
 def ipa_limit(behaviour: Behaviour, pa_bits: int) -> int:
@@ -105,14 +79,14 @@ class Memslots:
             raise KvmError(EFAULT, what)
         slot = Memslot(asked.base, asked.size, asked.readonly)
         if old is None or (not present and old.host.slot.size != asked.size):
-            old = self._slots[asked.slot] = Slot(self._mapped(slot))
+            old = self._slots[asked.slot] = Slot(self._mapped(slot), self.stage2)
         elif not present:
             self.stage2.put_back(old.host, slot)
             old.present = True
         elif moved:
             self.stage2.remove(old.host)
             self.stage2.put_back(old.host, slot)
-        self._log(old, asked.log_dirty)
+        old.log(asked.log_dirty)
 
     def _check_request(self, asked: SetMemoryRegion, what: str) -> None:
         if asked.bits:  # check_memory_region_flags
@@ -138,15 +112,6 @@ class Memslots:
         slot.host.by_page = False
         self.stage2.remove(slot.host)
 
-    def _log(self, slot: Slot, wanted: bool) -> None:
-        if wanted and slot.dirty is None:
-            slot.dirty = set()
-            for leaf in [*slot.host.mapped.values()]:
-                self.stage2.write_protect(slot.host, leaf.base)
-        elif not wanted:
-            slot.dirty = None
-        slot.host.by_page = wanted or bool(slot.missing)
-
     def regions(self) -> tuple[SetMemoryRegion, ...]:
         """The slots that there are, as they would be asked for."""
         return tuple(
@@ -168,7 +133,7 @@ class Memslots:
         slot, dirty = self._logged(number, "KVM_GET_DIRTY_LOG")
         found = tuple(sorted(dirty))
         if not self.manual_protect:
-            self._clean(slot, dirty, found)
+            slot.clean(found)
         return found
 
     def clear_dirty_log(self, asked: ClearDirtyLog) -> None:
@@ -177,12 +142,12 @@ class Memslots:
         first, count = asked.first, asked.count
         if first % _BITS:
             raise KvmError(EINVAL, what)
-        slot, dirty = self._logged(asked.slot, what)
+        slot, _ = self._logged(asked.slot, what)
         rest = slot.host.slot.size // PAGE - first
         if rest < 0 or count > rest or (count < rest and count % _BITS):
             raise KvmError(EINVAL, what)
         within = range(first, first + count)
-        self._clean(slot, dirty, tuple(page for page in asked.pages if page in within))
+        slot.clean(page for page in asked.pages if page in within)
 
     def _logged(self, number: int, what: str) -> tuple[Slot, set[int]]:
         if number >= self._most:
@@ -192,22 +157,10 @@ class Memslots:
             raise KvmError(ENOENT, what)
         return slot, slot.dirty
 
-    def _clean(self, slot: Slot, dirty: set[int], pages: tuple[int, ...]) -> None:
-        for page in pages:
-            if page in dirty:
-                dirty.discard(page)
-                self.stage2.write_protect(slot.host, slot.host.base + page * PAGE)
-
     def touched(self, ipa: int, *, write: bool) -> None:
-        """KVM reads or writes there itself, and marks what it writes (``mark_page_dirty``)."""
-        host = self.stage2.slot_at(ipa)
-        if host is not None:
-            slot, page = self._of(host), (ipa - host.base) // PAGE
-            slot.touch(page, write=write)
-            if write:
-                self._copied(slot, page)
-            if write and slot.dirty is not None:
-                slot.dirty.add(page)
+        """KVM reads or writes there itself."""
+        if (slot := self._at(ipa)) is not None:
+            slot.touch(ipa, write=write)
 
     # -- the VMM's mapping -------------------------------------------------------------------
 
@@ -216,7 +169,7 @@ class Memslots:
         slot = self._slots.get(number)
         if slot is None:
             raise KvmError(EINVAL, f"the VMM has no memory of slot {number}")
-        protects = access not in ("unmapped", "past_end")
+        protects = access not in NO_MEMORY
         if protects and slot.access == "unmapped":
             raise KvmError(ENOMEM, "mprotect")
         if not (protects and slot.access == "past_end"):  # it ends where it did
@@ -236,20 +189,10 @@ class Memslots:
         return found
 
     def discard(self, asked: DiscardMemory) -> None:
-        """``MADV_DONTNEED``: KVM is told and unmaps what lies there."""
-        number, refilled = asked.slot, asked.userfaultfd
-        slot = self._slots.get(number)
+        slot = self._slots.get(asked.slot)
         if slot is None:
-            raise KvmError(EINVAL, f"the VMM has no memory of slot {number}")
-        if slot.access in ("unmapped", "past_end"):
-            raise NotModelled(f"MADV_DONTNEED of memory that is {slot.access}")
-        slot.missing = set(range(slot.host.slot.size // PAGE)) if refilled else None
-        slot.put_back.clear()
-        slot.own.clear()
-        if not refilled:
-            slot.host.memory.madvise(mmap.MADV_DONTNEED)
-        slot.host.by_page |= refilled
-        self.stage2.unmap(slot.host)
+            raise KvmError(EINVAL, f"the VMM has no memory of slot {asked.slot}")
+        slot.discard(userfaultfd=asked.userfaultfd)
 
     def userfaults(self, number: int) -> tuple[tuple[int, bool], ...]:
         slot = self._slots.get(number)
@@ -260,60 +203,25 @@ class Memslots:
         return told
 
     def _reach(self, ipa: int, length: int, *, write: bool) -> None:
-        """The VMM itself is to get at its memory, and puts back first what is missing of it.
-        Raises :class:`KvmError` where it cannot."""
-        host = self.stage2.slot_at(ipa)
-        if host is None:
+        """The VMM itself is to get at its memory. Raises :class:`KvmError` where it cannot."""
+        slot = self._at(ipa)
+        if slot is None:
             return
-        if not self.reachable(host, write=write):
+        if not slot.lets(write=write):
             raise KvmError(EFAULT, f"the VMM's mapping of {ipa:#x} lets nothing through")
-        slot, start = self._of(host), ipa - host.base
-        pages = range(start // PAGE, (start + length - 1) // PAGE + 1)
-        if slot.missing:
-            slot.own.update(slot.missing.intersection(pages))
-            slot.missing.difference_update(pages)
-        if write:
-            for page in pages:
-                self._copied(slot, page)
-
-    def _copied(self, slot: Slot, page: int) -> bool:
-        """A page that is written gets memory of its own (``do_wp_page``), and KVM unmaps what it
-        had there. Returns whether it had anything."""
-        host = slot.host
-        if page in slot.own or host.is_large:
-            return False
-        slot.own.add(page)
-        ipa = host.base + page * PAGE
-        if not host.maps(ipa):
-            return False
-        self.stage2.unmap_page(host, ipa)
-        return True
+        slot.reach(ipa, length, write=write)
 
     def reachable(self, host: HostSlot, *, write: bool) -> bool:
         """Whether the VMM's mapping has memory there, for reading or writing."""
-        access = self._of(host).access
-        return access == "read_write" or (access == "read" and not write)
+        return self._of(host).lets(write=write)
 
     def fault(self, host: HostSlot, ipa: int, *, write: bool) -> int:
-        """``user_mem_abort``: maps a page or block for the guest. 0, or the negative errno.
+        """``user_mem_abort``: maps a page or block for the guest. 0, or the negative errno."""
+        return self._of(host).fault(ipa, write=write)
 
-        A write to a page of zeroes that is mapped unmaps that under it (``mmu_invalidate_retry``):
-        the guest has to fault again.
-        """
-        slot, page = self._of(host), (ipa - host.base) // PAGE
-        if not self.reachable(host, write=write):
-            return -EFAULT
-        slot.touch(page, write=write)
-        if write and self._copied(slot, page):
-            return 0
-        writable = not host.slot.readonly and slot.access == "read_write"
-        writable &= page in slot.own or host.is_large
-        if slot.dirty is not None:
-            writable &= write
-            if write:
-                slot.dirty.add(page)
-        self.stage2.map_at(host, ipa, writable=writable)
-        return 0
+    def _at(self, ipa: int) -> Slot | None:
+        host = self.stage2.slot_at(ipa)
+        return None if host is None else self._of(host)
 
     def _of(self, host: HostSlot) -> Slot:
         return next(slot for slot in self._slots.values() if slot.host is host)

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from vcpu_scenario.arm64 import esr, sysregs
+from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
-from vcpu_scenario.machine.emulated.cpu.hardware import HCR_TID1, HCR_TID2, HCR_TVM
+from vcpu_scenario.machine.emulated.cpu.controls import HCR_TID1, HCR_TID2, HCR_TVM
 from vcpu_scenario.machine.emulated.cpu.icv import SGI_REGISTERS
 from vcpu_scenario.machine.emulated.cpu.native import PMU_GROUPS, iss_encoding
 from vcpu_scenario.machine.emulated.cpu.timers import ISTATUS, Timers
-from vcpu_scenario.machine.emulated.kvm import cacheregs, pmuregs
-from vcpu_scenario.machine.emulated.kvm.guestdebug import guest_registers_in_use, program
+from vcpu_scenario.machine.emulated.kvm import cacheregs, debugregs, pmuregs
+from vcpu_scenario.machine.emulated.kvm.debugregs import Access
 from vcpu_scenario.machine.emulated.kvm.idregs import id_register, implementation_id
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined, skip_instruction
 from vcpu_scenario.machine.emulated.kvm.vcpu import UNKNOWN_RESET, Vcpu
 from vcpu_scenario.machine.emulated.vgic import UNDEF
-from vcpu_scenario.machine.errors import NotModelled
 
 _SCTLR_RESET: Final = 0x00C5_0078
 _SCTLR_M_C: Final = 1 | 1 << 2
@@ -45,8 +44,6 @@ RESET_VALUES: Final[dict[Encoding, int]] = {
     sysregs.CNTKCTL_EL1: 0,
     sysregs.CSSELR_EL1: UNKNOWN_RESET,
 }
-
-OSLK: Final = 1 << 1
 
 
 def reset_system_registers(vcpu: Vcpu) -> None:
@@ -86,14 +83,10 @@ def handle_sys64(vcpu: Vcpu) -> int:
     return 1
 
 
-Access = Callable[[Vcpu, Encoding, int | None], int | None]
-"""Reads where the last argument is None, else writes it. A read of None is UNDEFINED."""
-
-
 def _by_range(vcpu: Vcpu, encoding: Encoding) -> Access | None:
     op0, op1, crn, crm, _ = encoding
     if op0 == 2 and op1 == 0 and crn == 0 and encoding[4] >= 4:
-        return _DEBUG_BANKS[encoding[4]]
+        return debugregs.BANKS[encoding[4]]
     if (op0, op1, crn) == (3, 0, 0) and crm:
         return id_register
     if op0 == 3 and (crn, crm) in PMU_GROUPS:
@@ -103,93 +96,9 @@ def _by_range(vcpu: Vcpu, encoding: Encoding) -> Access | None:
     return None
 
 
-def _mdscr(vcpu: Vcpu, _encoding: Encoding, value: int | None) -> int | None:
-    if value is not None:
-        vcpu.guest_mdscr = value
-        vcpu.debug_changed = vcpu.debug_written = True
-    return vcpu.guest_mdscr
-
-
-def _bank(
-    of: Callable[[Vcpu], list[int]], held: Callable[[int], int] = lambda value: value
-) -> Access:
-    """Registers of one kind; ``held`` is what the CPU makes of a value."""
-
-    def access(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
-        registers = of(vcpu)
-        if value is not None:
-            registers[encoding[3]] = held(value) if guest_registers_in_use(vcpu) else value
-            vcpu.debug_changed = vcpu.debug_written = True
-        return registers[encoding[3]]
-
-    return access
-
-
-def _held_bcr(value: int) -> int:
-    """BAS counts in halfwords: its odd bits are copies of the even ones."""
-    even = value & 0b0101 << 5
-    return value & ~(0b1111 << 5) | even | even << 1
-
-
-def _held_wvr(value: int) -> int:
-    """The address of a word."""
-    return value & ~3
-
-
-_DEBUG_BANKS: Final[dict[int, Access]] = {
-    4: _bank(lambda vcpu: vcpu.guest_bvr),
-    5: _bank(lambda vcpu: vcpu.guest_bcr, _held_bcr),
-    6: _bank(lambda vcpu: vcpu.guest_wvr, _held_wvr),
-    7: _bank(lambda vcpu: vcpu.guest_wcr),
-}
-
-
-def access_untrapped(vcpu: Vcpu) -> int | None:
-    """What looks like a trap of a debug register and is none (``debug_untrapped``): the guest's own
-    access, behind which it goes on. An exit if that is its step's or no such access."""
-    cpu = vcpu.cpu
-    iss = cpu.hsr & 0x1FFFFFF
-    encoding, rt = iss_encoding(iss), iss >> 5 & 31
-    if encoding == sysregs.MDCCINT_EL1:
-        raise NotModelled("MDCCINT_EL1 where the guest owns its debug registers")
-    op0, op1, crn, _, op2 = encoding
-    is_bank = (op0, op1, crn) == (2, 0, 0) and op2 in _DEBUG_BANKS
-    access = _DEBUG_BANKS[op2] if is_bank else _UNTRAPPED.get(encoding)
-    if access is None:
-        return esr.EC_SYS64
-    if iss & 1:
-        cpu.set_x(rt, access(vcpu, encoding, None) or 0)
-        return cpu.finish_natively()
-    access(vcpu, encoding, cpu.x_or_zero(rt))
-    outcome = cpu.finish_natively()
-    program(vcpu)
-    return outcome
-
-
-def _raz_wi(_vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
-    return 0
-
-
 def _actlr(vcpu: Vcpu, _encoding: Encoding, value: int | None) -> int | None:
     """What the VMM wrote, else 0, as a Cortex-A57 without EL3 shows; the guest writes nothing."""
     return vcpu.kept.get(sysregs.ACTLR_EL1, 0) if value is None else None
-
-
-def _oslsr(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
-    return vcpu.oslsr
-
-
-def _oslar(vcpu: Vcpu, _encoding: Encoding, value: int | None) -> int | None:
-    if value is not None and vcpu.behaviour.os_lock_emulated:
-        vcpu.oslsr = vcpu.oslsr & ~OSLK | (value & 1) * OSLK
-        vcpu.debug_changed = True
-    return None
-
-
-def _mdccint(vcpu: Vcpu, _encoding: Encoding, value: int | None) -> int | None:
-    if value is not None:
-        vcpu.mdccint = value
-    return vcpu.mdccint
 
 
 def _vm_register(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
@@ -273,27 +182,8 @@ _TRAPPED_BY_TVM: Final[tuple[Encoding, ...]] = (
     sysregs.CONTEXTIDR_EL1,
 )
 
-_UNTRAPPED: Final[dict[Encoding, Access]] = {
-    sysregs.MDSCR_EL1: _mdscr,
-    sysregs.MDCCSR_EL0: _raz_wi,
-}
 _HANDLERS: Final[dict[Encoding, Access]] = {
-    sysregs.MDSCR_EL1: _mdscr,
-    sysregs.MDCCINT_EL1: _mdccint,
-    sysregs.MDCCSR_EL0: _raz_wi,
-    sysregs.DBGDTR_EL0: _raz_wi,
-    sysregs.DBGDTRRX_EL0: _raz_wi,  # DBGDTRTX_EL0, DBGDTRRX_EL0
-    sysregs.OSDTRRX_EL1: _raz_wi,
-    sysregs.OSDTRTX_EL1: _raz_wi,
-    sysregs.OSECCR_EL1: _raz_wi,
-    sysregs.MDRAR_EL1: _raz_wi,
-    sysregs.OSLAR_EL1: _oslar,
-    sysregs.OSLSR_EL1: _oslsr,
-    sysregs.OSDLR_EL1: _raz_wi,
-    sysregs.DBGPRCR_EL1: _raz_wi,
-    sysregs.DBGCLAIMSET_EL1: _raz_wi,
-    sysregs.DBGCLAIMCLR_EL1: _raz_wi,
-    sysregs.DBGAUTHSTATUS_EL1: _raz_wi,
+    **debugregs.HANDLERS,
     sysregs.CTR_EL0: cacheregs.access_ctr,
     sysregs.ACTLR_EL1: _actlr,
     sysregs.REVIDR_EL1: implementation_id,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from errno import E2BIG, EBUSY, EEXIST
 from typing import Final, Literal, TypeAlias
@@ -14,6 +15,7 @@ from vcpu_scenario.machine.emulated.kvm.idregs import identify
 from vcpu_scenario.machine.emulated.kvm.interrupts import NR_IRQS, connect, features
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.kvm.vm import Vm, mpidr_of
+from vcpu_scenario.machine.emulated.vgic.core import Interrupts
 from vcpu_scenario.machine.emulated.vgic.devicev2 import DeviceV2
 from vcpu_scenario.machine.emulated.vgic.devicev3 import DeviceV3
 from vcpu_scenario.machine.emulated.vgic.irq import TIMER_PPIS
@@ -153,8 +155,21 @@ def first_run(vcpu: Vcpu) -> int:
     assert vcpu.gic is not None
     # The CPUs with Armv8.2 have VHE here, where the guest has both timers of the hardware.
     tied = TIMER_PPIS if vcpu.model.armv8_2 else TIMER_PPIS[:1]
-    vcpu.gic.first_run(TIMER_PPIS if vcpu.behaviour.timer_lines_uncached else tied, tied)
+    driven = TIMER_PPIS if vcpu.behaviour.timer_lines_uncached else tied
+    give_to_timers(vcpu.gic, driven, tied)
     return 0
+
+
+def give_to_timers(gic: Interrupts, driven: Iterable[int], tied: Iterable[int]) -> None:
+    """``kvm_timer_enable``: from now on ``KVM_IRQ_LINE`` takes the timers' PPIs and does nothing.
+    Of those that are ``driven`` the line is then what the timer makes it: low. Those that are
+    ``tied`` to the hardware's timer are its direct ones."""
+    for intid in driven:
+        gic.inject(intid, False)
+    for intid in tied:
+        gic.irqs[intid].tied = True
+    for intid in TIMER_PPIS:
+        gic.irqs[intid].owned = True
 
 
 def _map(vcpu: Vcpu, device: DeviceV2 | DeviceV3) -> int:

@@ -14,7 +14,7 @@ from vcpu_scenario.machine.emulated.vgic.mmio import Frame
 class Vgic(Interrupts, ABC):
     """The in-kernel interrupt controller of a VM with one vCPU.
 
-    :meth:`flush`, :meth:`sync`, :meth:`irq_line` and :meth:`pending_for_vcpu` are KVM's side;
+    :meth:`flush`, :meth:`sync`, :meth:`inject` and :meth:`pending_for_vcpu` are KVM's side;
     the lines and the accesses below are the hardware's, while the guest runs.
     """
 

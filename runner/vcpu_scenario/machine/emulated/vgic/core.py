@@ -9,21 +9,20 @@ import errno
 from collections.abc import Callable
 from functools import cached_property, cmp_to_key
 
-from vcpu_scenario.machine.emulated.cpu.cpuif import PRIORITY_MASK, CpuInterface, ListRegister
+from vcpu_scenario.machine.emulated.cpu.cpuif import CpuInterface, ListRegister
 from vcpu_scenario.machine.emulated.vgic.distributor import Distributor, affinity_of
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import (
     FIRST_LPI,
     NR_PRIVATE_IRQS,
-    NR_SGIS,
-    TIMER_PPIS,
-    VIRTUAL_TIMER_PPI,
     VgicIrq,
 )
+from vcpu_scenario.machine.emulated.vgic.listregisters import (
+    ListRegisters,
+    active_first,
+    lr_count,
+)
 from vcpu_scenario.machine.emulated.vgic.tablebase import INITIAL
-from vcpu_scenario.machine.errors import NotModelled
-
-_TYPE_CPU, _TYPE_SPI, _TYPE_PPI = range(3)
 
 
 class Interrupts:
@@ -49,10 +48,12 @@ class Interrupts:
         """The vCPU's."""
         self.affinity: Callable[[], int] = lambda: affinity_of(self.number)
         """The vCPU's affinity fields."""
+        self.is_last: Callable[[], bool] = lambda: self is self.distributor.interfaces[-1]
+        """Whether a GICv3's redistributor says that no other follows it."""
         self.distributor.interfaces.append(self)
         self._group = group
         self.ap_list: list[VgicIrq] = []
-        self._sgis_have_sources = sgis_have_sources
+        self._list_registers = ListRegisters(features, sgis_have_sources)
         self._last_in_lrs: VgicIrq | None = None
         self._spis_queued = 0
         self.active_outside_lrs = False
@@ -128,26 +129,6 @@ class Interrupts:
             irq.line_level = level
         self.queue(irq)
 
-    def irq_line(self, irq: int, level: int) -> int:
-        """``KVM_IRQ_LINE``: ``irq`` holds vcpu2_index, type, vcpu_index and number; returns 0
-        or what KVM refuses it with."""
-        irq_type = irq >> 24 & (0xF if self.features.irq_line_vcpu2 else 0xFF)
-        vcpu = irq >> 16 & 0xFF
-        if self.features.irq_line_vcpu2:
-            vcpu += (irq >> 28 & 0xF) * 256
-        number = irq & 0xFFFF
-        if irq_type == _TYPE_CPU:
-            return -errno.ENXIO
-        interfaces = self.distributor.interfaces
-        if irq_type == _TYPE_PPI and NR_SGIS <= number < NR_PRIVATE_IRQS:
-            if any(one.index != one.number for one in interfaces):
-                raise NotModelled("a PPI by KVM_IRQ_LINE where vCPUs were created out of order")
-            known = vcpu < len(interfaces)
-            return interfaces[vcpu].inject(number, bool(level)) if known else -errno.EINVAL
-        if irq_type == _TYPE_SPI and number >= NR_PRIVATE_IRQS:
-            return self.inject(number, bool(level))
-        return -errno.EINVAL
-
     def pending_for_vcpu(self) -> bool:
         """``kvm_vgic_vcpu_pending_irq``: whether a WFI need not wait."""
         if not self.ap_list or not self.distributor.enabled:
@@ -182,10 +163,10 @@ class Interrupts:
 
     def _flush(self) -> None:
         features = self.features
-        counts = [_lr_count(irq) for irq in self.ap_list]
+        counts = [lr_count(irq) for irq in self.ap_list]
         many_sources = not features.sgi_sources_together and max(counts) > 1
         if sum(counts) > features.list_registers or many_sources:
-            self.ap_list.sort(key=cmp_to_key(_active_first))
+            self.ap_list.sort(key=cmp_to_key(active_first))
         lrs: list[ListRegister] = []
         lowest = 0xFF
         for position, irq in enumerate(self.ap_list):
@@ -202,13 +183,14 @@ class Interrupts:
 
     def _fill(self, lrs: list[ListRegister], irq: VgicIrq) -> None:
         """Adds ``irq`` to the list registers, of which one at least is empty."""
-        lrs.append(self._populate(irq))
+        populate = self._list_registers.populate
+        lrs.append(populate(irq))
         while (
             self.features.sgi_sources_together
             and irq.source
             and len(lrs) < self.features.list_registers
         ):
-            lrs.append(self._populate(irq))
+            lrs.append(populate(irq))
 
     def _flush_with_overflow(self) -> None:
         self._watch_enables()
@@ -239,40 +221,6 @@ class Interrupts:
             or a.priority - b.priority
         )
 
-    def _list_register(self, irq: VgicIrq) -> ListRegister:
-        many_sources = _lr_count(irq) > 1 and not self.features.sgi_sources_together
-        level = not irq.edge
-        may_be_pending = (
-            not irq.active or self.features.level_active_and_pending or not (level or many_sources)
-        )
-        lr = ListRegister(
-            irq.intid,
-            pending=may_be_pending and irq.pending,
-            active=irq.active,
-            priority=irq.priority & PRIORITY_MASK,
-            group=irq.group,
-            eoi=level or (irq.active and many_sources),
-        )
-        if self._sgis_have_sources and irq.is_sgi:
-            if irq.active and self.features.sgi_active_source:
-                lr.source = irq.active_source
-            if lr.pending:
-                lowest = irq.source & -irq.source
-                lr.source |= max(lowest.bit_length() - 1, 0)
-                lr.eoi |= irq.source != lowest and not self.features.sgi_sources_together
-        return lr
-
-    def _populate(self, irq: VgicIrq) -> ListRegister:
-        lr = self._list_register(irq)
-        if lr.pending:
-            if irq.edge:
-                irq.pending_latch = False
-            if self._sgis_have_sources and irq.is_sgi:
-                irq.source &= irq.source - 1
-                irq.pending_latch = bool(irq.source)
-        irq.on_lr = True
-        return lr
-
     # -- after an exit --------------------------------------------------------------------
 
     def sync(self) -> None:
@@ -290,26 +238,13 @@ class Interrupts:
 
     def _fold(self, lr: ListRegister) -> None:
         irq = self.irq(lr.intid)
-        irq.on_lr = False
-        if irq.intid >= FIRST_LPI and self.features.lr_overflow:
-            lr.active = False  # an LPI has no active state, of which KVM once knew nothing
-        deactivated = irq.active and not lr.active
-        irq.active = lr.active
-        has_source = self._sgis_have_sources and irq.is_sgi
-        if has_source and lr.active:
-            irq.active_source = lr.source
-        if irq.edge:
-            if lr.pending:
-                irq.pending_latch = True
-                if has_source:
-                    irq.source |= 1 << lr.source
-        elif not lr.pending and (self.features.level_active_and_pending or not lr.active):
-            irq.pending_latch = False
+        was_active = irq.active
+        self._list_registers.fold(lr, irq)
         if not lr.eoi or lr.pending or lr.active or irq.intid < NR_PRIVATE_IRQS:
             return
-        if deactivated:
+        if was_active:
             self._spis_queued = max(self._spis_queued - 1, 0)
-        elif self.features.lr_overflow and not self._sgis_have_sources:
+        elif self.features.lr_overflow and not self._list_registers.sgis_have_sources:
             return  # vgic_v3_fold_lr tells nobody of one taken and ended within an entry
         self.distributor.acknowledged(irq.intid)
 
@@ -322,7 +257,7 @@ class Interrupts:
             return
         rest = self.ap_list[self.ap_list.index(self._last_in_lrs) + 1 :]
         for irq in [irq for irq in rest if irq.active][:count]:
-            lr = self._list_register(irq)
+            lr = self._list_registers.of(irq)
             lr.active = False
             self._fold(lr)
 
@@ -344,10 +279,10 @@ class Interrupts:
         if in_lr is not None:
             in_lr.active = False
         elif irq.queued and irq.active and not irq.on_lr:
-            if self._sgis_have_sources and irq.is_sgi and irq.active_source != source:
+            if self._list_registers.has_source(irq) and irq.active_source != source:
                 return
             owner = next(one for one in self.distributor.interfaces if irq in one.ap_list)
-            lr = owner._list_register(irq)
+            lr = self._list_registers.of(irq)
             lr.active = False
             owner._fold(lr)
             owner._prune()
@@ -357,33 +292,3 @@ class Interrupts:
         return self.active_outside_lrs or any(
             one._spis_queued for one in self.distributor.interfaces
         )
-
-    def first_run(
-        self,
-        driven: tuple[int, ...] = (VIRTUAL_TIMER_PPI,),
-        tied: tuple[int, ...] = (VIRTUAL_TIMER_PPI,),
-    ) -> None:
-        """The first ``KVM_RUN`` gives the timers' PPIs to the timers (``kvm_timer_enable``):
-        from then on ``KVM_IRQ_LINE`` takes them and does nothing. Of those that are ``driven`` the
-        line is then what the timer makes it: low. Those that are ``tied`` to the hardware's timer
-        are its direct ones."""
-        for intid in driven:
-            self.inject(intid, False)
-        for intid in tied:
-            self.irqs[intid].tied = True
-        for intid in TIMER_PPIS:
-            self.irqs[intid].owned = True
-
-
-def _lr_count(irq: VgicIrq) -> int:
-    return irq.source.bit_count() + irq.active if irq.source else 1
-
-
-def _active_first(a: VgicIrq, b: VgicIrq) -> int:
-    if a.active or b.active:
-        return b.active - a.active
-    pending_a = a.enabled and a.pending
-    pending_b = b.enabled and b.pending
-    if not pending_a or not pending_b:
-        return pending_b - pending_a
-    return a.priority - b.priority

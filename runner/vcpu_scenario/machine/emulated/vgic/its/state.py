@@ -71,7 +71,7 @@ class Its:
         return number < len(interfaces)
 
     def remember(self, device: Device, event: Event) -> None:
-        self._events += 1
+        self._events += event.id not in device.events
         if self._events > _MOST_EVENTS:
             raise NotModelled(f"an ITS with more than {_MOST_EVENTS:,} events")
         device.events[event.id] = event

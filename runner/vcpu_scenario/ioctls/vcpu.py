@@ -1,0 +1,64 @@
+"""What is asked of a vCPU: guest debug, events, its state; and of its interrupt lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Watchpoint:
+    addr: int
+    len: int
+    type: Literal["r", "w", "rw"]
+
+
+@dataclass(frozen=True, slots=True)
+class GuestDebug:
+    """``KVM_SET_GUEST_DEBUG``: ``control`` holds ``KVM_GUESTDBG_*`` flags."""
+
+    control: int = 0
+    hw_bp: tuple[int, ...] = ()
+    watch: tuple[Watchpoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetGuestDebug:
+    debug: GuestDebug
+
+
+@dataclass(frozen=True, slots=True)
+class SetIrqLine:
+    """``KVM_IRQ_LINE``: ``irq`` as the ioctl takes it, type and number in one word."""
+
+    irq: int
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetVcpuEvents:
+    """``KVM_SET_VCPU_EVENTS``."""
+
+    ext_dabt: bool = False
+    serror: bool = False
+    serror_esr: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetMpState:
+    state: int
+
+
+@dataclass(frozen=True, slots=True)
+class InitVcpu:
+    """``KVM_ARM_VCPU_INIT`` once more, with these features, or with those of the set-up where they
+    are None: the vCPU is reset."""
+
+    features: tuple[str, ...] | None = None
+    target: int | None = None
+    """``kvm_vcpu_init.target``; None for the host's preferred one."""
+    bits: int = 0
+    """Further bits of ``kvm_vcpu_init.features``, all words as one number."""
+
+
+VcpuIoctl: TypeAlias = SetGuestDebug | SetIrqLine | SetVcpuEvents | SetMpState | InitVcpu

@@ -1,0 +1,131 @@
+"""The trace of a run: each ``KVM_RUN`` and each exit as they come, and what is there at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from vcpu_scenario.case import Case
+from vcpu_scenario.kvm import abi
+from vcpu_scenario.kvm.registers import CORE_REGISTERS, id_of
+from vcpu_scenario.machine.errors import KvmError
+from vcpu_scenario.machine.interface import Machine
+from vcpu_scenario.trace import (
+    Deed,
+    Ending,
+    Entry,
+    Exit,
+    Inside,
+    StopReason,
+    Trace,
+    Unmodelled,
+)
+from vcpu_scenario.vmm.debugger import Asked
+from vcpu_scenario.vmm.fields import fields_of, ring_of
+
+PC: Final = CORE_REGISTERS["pc"]
+
+_Value = TypeVar("_Value")
+
+_new = tuple.__new__
+"""Makes a named tuple in half the time, where there are two for each exit."""
+
+
+class Recorder:
+    """Of a run of ``case``."""
+
+    def __init__(self, case: Case) -> None:
+        self.exits: Final[list[Exit]] = []
+        self.entries: Final[list[Entry]] = []
+        self.last: dict[str, int] = {}
+        """The observed registers of the vCPU as they were last seen."""
+        self._case: Final = case
+        self._observe: Final = case.observe
+        self._reads: Final = (*map(id_of, case.observe), PC)
+        self._values: list[int] = []
+
+    def turn_to(self, last: dict[str, int]) -> None:
+        """It is the turn of a vCPU whose observed registers were ``last``."""
+        self.last, self._values = last, []
+
+    def entered(
+        self,
+        exit_: int | None,
+        did: tuple[Deed, ...],
+        pc: int,
+        asked: Asked,
+        kicked: bool,
+        inside: Inside | None,
+    ) -> None:
+        """``KVM_RUN`` has returned: see :class:`~vcpu_scenario.trace.Entry`."""
+        debug, breakpoints = asked
+        fields = exit_, did, pc, debug, breakpoints, kicked, inside, None
+        self.entries.append(_new(Entry, fields))
+
+    def exited(self, machine: Machine, result: int, vcpu: int | None) -> Exit:
+        """The exit that it has given, of ``vcpu`` where there are several."""
+        run = machine.run
+        reason = run.exit_reason
+        values = machine.get_regs(self._reads)
+        pc = values.pop()
+        fields = fields_of(run, reason)
+        if vcpu is not None:
+            fields["vcpu"] = vcpu
+        name = abi.EXIT_NAMES.get(reason) or str(reason)
+        ret, error = (0, 0) if result >= 0 else (-1, -result)
+        exit_: Exit = _new(Exit, (name, ret, error, pc, fields, self._changed(values)))
+        self.exits.append(exit_)
+        return exit_
+
+    def _changed(self, values: list[int]) -> dict[str, int]:
+        """Those of the observed registers that are not as they were last seen."""
+        if values == self._values:
+            return {}
+        self._values, last = values, self.last
+        pairs = zip(self._observe, values, strict=True)
+        changed = {reg: value for reg, value in pairs if last.get(reg) != value}
+        last.update(changed)
+        return changed
+
+    def told(self, stop: StopReason) -> None:
+        """The VMM tells its debugger of the last exit."""
+        self.entries[-1] = _new(Entry, (*self.entries[-1][:-1], stop))
+
+    def ended(self, machine: Machine, ended: Ending, refused: str, asked: int) -> Trace:
+        """The trace, with what is there now: registers, memory, and what else the case asks for."""
+        case = self._case
+        regs = ((name, read(machine.get_one_reg, id_of(name))) for name in case.final_regs)
+        longest: dict[int, int] = {}
+        for at, size in case.peek:
+            longest[at] = max(size, longest.get(at, 0))
+        memory = ((at, read(machine.memory.read, at, size)) for at, size in longest.items())
+        return Trace(
+            exits=tuple(self.exits),
+            eventfd=machine.ioeventfds.counts() if case.ioeventfds else (),
+            ring=ring_of(machine.ring) if case.fills_ring else None,
+            final_regs={name: value for name, value in regs if value is not None},
+            reg_list=read(machine.reg_list) if case.lists_registers else None,
+            memory={at: data for at, data in memory if data is not None},
+            ended=ended,
+            refused=refused,
+            entries=tuple(self.entries),
+            asked=asked,
+        )
+
+    def unmodelled(self, machine: Machine, what: str) -> Trace:
+        """The trace up to what the machine does not model."""
+        return Trace(
+            exits=tuple(self.exits),
+            ended=Ending.NOT_MODELLED,
+            unmodelled=Unmodelled(what, read(machine.get_one_reg, PC)),
+            entries=tuple(self.entries),
+        )
+
+
+def read(what: Callable[..., _Value], *of: Any) -> _Value | None:
+    """What is there once the run has ended; None where the kernel refuses to say, or has nothing
+    there."""
+    try:
+        return what(*of)
+    except KvmError:
+        return None
