@@ -133,7 +133,7 @@ class Vmm:
         if kind == SOFTWARE:
             self.insert_software(addr)
         elif kind == HARDWARE:
-            if len(self.hardware) >= self.most_hardware or addr & 3:
+            if len(self.hardware) >= self.most_hardware:
                 raise Refused
             self.hardware.append(addr)
         else:
