@@ -23,7 +23,11 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
         (["first.vcpu.yaml", "--socket", "no/such/folder/s"], 4, "cannot listen at no/such"),
         (["first.vcpu.yaml", "--socket", "s" * 200], 4, "cannot listen at sss"),
         (["first.vcpu.yaml", "--elf", "no/such/folder/elf"], 3, "cannot write no/such/folder/elf"),
-        (["../../scenarios/vcpus/what-they-share.vcpu.yaml"], 4, "a debugger is for one vCPU"),
+        (
+            ["../../scenarios/vcpus/what-they-share.vcpu.yaml", "--vmm", "crosvm"],
+            4,
+            "what crosvm does with several vCPUs and a debugger",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from vcpu_scenario.case import Case, Device, Load, Memslot
@@ -36,6 +37,24 @@ CASE: Final = Case(
     devices=(Device("dev", 0x0900_0000, 0x1000, registers=((0, 0x90),)),),
     observe=("x1", "x2"),
 )
+
+_PAIR_CODE: Final = binary("""
+    mov x0, #3
+    movk x0, #0xc400, lsl #16
+    mov x1, #1
+    adr x2, second
+    mov x3, #7
+    hvc #0
+    after: add x4, x4, #1
+    spin: b spin
+    second: add x5, x5, #1
+    adr x6, .+0xdc
+    ldr x7, [x6]
+    str x5, [x6]
+    done: b done
+""")
+PAIR: Final = replace(CASE, loads=(Load(AT, _PAIR_CODE),), vcpus=2)
+"""The first switches the second on, and both come to an end."""
 
 
 def making(vmm: str = "qemu", kernel: str = "6.12", case: Case = CASE) -> Callable[[], Session]:

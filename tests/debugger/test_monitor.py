@@ -55,3 +55,13 @@ GIC = """
   - set_vgic_attr: {group: addr, attr: v3_redist, value: 0x080a0000}
   - set_vgic_attr: {group: ctrl, attr: init}
   - has_vgic_attr: {group: dist_regs, attr: GICD_CTLR}"""
+
+
+def test_of_several_vcpus_nobody_says_what_ran_unseen() -> None:
+    (case,) = loads(f"vcpus: 2\n{LOAD}", "t.vcpu.yaml").cases(["6.12"])
+    history = History(lambda: Session(create("6.12"), case.case, "plain"))
+    history.resume(step=True, interrupted=never)
+    monitor = Monitor(history, case)
+    assert monitor("skipped").startswith("not modelled: ")
+    assert "step" in monitor("ladder")
+    history.close()

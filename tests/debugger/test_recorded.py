@@ -48,6 +48,9 @@ ENDS: Final = {
     ("wfi", "run"): "not modelled: an armed timer",
     ("narrow-g", "ctrlc"): "it depends on when the ^C comes",
     ("narrow-g", "cont"): "it depends on when the ^C comes",
+    ("pair", "vcont-both"): "which of two vCPUs that stop at once is told of",
+    ("pair", "both-step-then-go"): "which of two vCPUs that stop at once is told of",
+    ("pair", "writes-while-bp-other"): "which of two vCPUs that stop at once is told of",
 }
 """Sessions that are compared up to where it ends, for this reason."""
 

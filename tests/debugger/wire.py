@@ -3,7 +3,8 @@
 Recorded from Debian's QEMU 7.2.22 and 10.0.13, and from 7.2.22 with the patch of the thread of
 2017, under KVM of six kernels: ``tests/recorded/vmm/wire.json.xz``, and ``packets.json.xz`` with
 packets in every shape, accesses of every kind beside a watchpoint, and breakpoints behind
-everything that leaves the guest. ``{"guests": {name: {"at": entry, "code": {address: hex}}},
+everything that leaves the guest; in ``vcpus.json.xz`` are guests of several vCPUs, which is
+``vcpus`` of a session. ``{"guests": {name: {"at": entry, "code": {address: hex}}},
 "recordings": [{"vmm", "version", "kernel", "cpu", "sessions": [...]}]}``. A session is
 ``{"guest", "session", "packets", "stops", "output"}``: the packets are
 ``[sent, received]``, null where no answer came in time, a list where several came, ``{"text":
@@ -26,7 +27,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from vcpu_scenario.case import Case, Device, Gic, Load, Memslot
+from vcpu_scenario.case import Case, Device, Gic, Load, Memslot, RunVcpu, SetRegister
 from vcpu_scenario.debugger.dialect import STRICT
 from vcpu_scenario.debugger.handlers import HANDLERS
 from vcpu_scenario.debugger.history import History
@@ -37,7 +38,7 @@ from vcpu_scenario.vmm.session import Session
 from vcpu_scenario.vmm.vmms.base import CPSR, PC, SP
 
 _FOLDER: Final = Path(__file__).parents[1] / "recorded" / "vmm"
-RECORDED: Final = tuple(_FOLDER / f"{name}.json.xz" for name in ("wire", "packets"))
+RECORDED: Final = tuple(_FOLDER / f"{name}.json.xz" for name in ("wire", "packets", "vcpus"))
 
 _RAM: Final = Memslot(0x4000_0000, 0x0400_0000)
 _FLASH: Final = Memslot(0, 0x0800_0000, readonly=True)
@@ -84,12 +85,16 @@ class Recorded(NamedTuple):
     packets: tuple[tuple[str, Any], ...]
     stops: tuple[tuple[Any, ...], ...]
     output: str
+    vcpus: int
     entry: int
     loads: tuple[Load, ...]
 
     @property
     def case(self) -> Case:
+        off = (SetRegister("pstate", _PSTATE), SetRegister("pc", self.entry))
         return Case(
+            vcpus=self.vcpus,
+            before=tuple(chain(*((RunVcpu(n), *off) for n in range(1, self.vcpus)))),
             slots=(_FLASH, _RAM),
             loads=self.loads,
             regs=(("pstate", _PSTATE), ("pc", self.entry)),
@@ -126,6 +131,7 @@ def of_document(document: Any) -> tuple[Recorded, ...]:
             packets=tuple(map(tuple, session["packets"])),
             stops=tuple(map(tuple, session["stops"])),
             output=session["output"],
+            vcpus=session.get("vcpus", 1),
             entry=guests[session["guest"]][0],
             loads=guests[session["guest"]][1],
         )

@@ -14,7 +14,7 @@ from vcpu_scenario.debugger.packets import LARGEST, framed
 from vcpu_scenario.debugger.stub import Stub
 from vcpu_scenario.vmm.vmms import VMMS
 
-from tests.debugger.guests import AT, CELL, making
+from tests.debugger.guests import AT, CASE, CELL, PAIR, making
 from tests.fuzz.finding import Finding
 
 _KERNELS: Final = ("4.14", "5.10", "6.12", "7.2")
@@ -23,6 +23,9 @@ _NAMES: Final[tuple[str, ...]] = (
     *"gGpPmMxXsScCtTRiIkDHZz?!AbBdefFjJlLnNoOqQrruUvVwWyY",
     "vCont;s:p1.1;c:p1.-1",
     "vCont;c",
+    "vCont;s:2;c:1",
+    "vCont;s:p1.1;s:p1.2",
+    *("Hg2", "Hcp1.2", "Hgp1.", "Hc", "Tp1.", "qThreadExtraInfo,p1."),
     "qXfer:features:read:target.xml:",
     "qXfer:auxv:read::",
 )
@@ -39,7 +42,8 @@ class PacketsTarget:
         rng = Random(seed)
         vmm = rng.choice(list(VMMS))
         dialect = rng.choice((OURS, STRICT[vmm]))
-        history = History(making(vmm, rng.choice(_KERNELS)))
+        kernel, case = rng.choice(_KERNELS), rng.choice((CASE, PAIR))
+        history = History(making(vmm, kernel, case if VMMS[vmm].several else CASE))
         try:
             stub = Stub(history, dialect, HANDLERS, lambda text: text)
             stub.connected()
@@ -117,5 +121,7 @@ def _number(rng: Random) -> str:
             "",
             "zz",
             "f" * 17,
+            f"{(1 << 64) - rng.randrange(1, 9):x},{rng.choice((1, 4, 8, 16, LARGEST)):x}",
+            f"{AT:x},{1 << rng.randrange(64):x}",
         )
     )

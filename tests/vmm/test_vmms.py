@@ -241,3 +241,24 @@ def test_a_session_without_interrupts_ends_where_the_guest_waits() -> None:
     assert one.resume(False, never) == Stopped(Why.INTERRUPT, 2)
     assert one.pc == AT + 4
     one.close()
+
+
+@pytest.mark.parametrize("name", ["plain", "cloud-hypervisor", "firecracker", "kvmtool", "qemu"])
+def test_a_hardware_breakpoint_within_an_instruction_is_at_that_instruction(name: str) -> None:
+    """DBGBVR's bits 0 and 1 are none, and no VMM but crosvm looks at them."""
+    one = session(name)
+    one.vmm.insert(HARDWARE, NEXT + 2, 4)
+    assert one.vmm.hardware == [NEXT + 2]
+    if name not in ("firecracker", "qemu"):  # which do not know what stopped them
+        assert isinstance(one.resume(step=False), Stopped)
+        assert one.pc == NEXT
+
+
+def test_crosvm_sets_nothing_while_it_has_an_address_that_is_not_aligned() -> None:
+    one = session("crosvm")
+    for addr in (NEXT + 2, NEXT):
+        with pytest.raises(Refused):
+            one.vmm.insert(HARDWARE, addr, 4)
+    one.vmm.remove(HARDWARE, NEXT + 2, 4)
+    one.vmm.insert(HARDWARE, NEXT + 4, 4)
+    assert one.vmm.debug.hw_bp == (NEXT, NEXT + 4)

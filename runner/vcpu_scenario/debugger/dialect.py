@@ -25,7 +25,8 @@ class Dialect:
     it answers as the crate of that name where that differs, and ``qemu``: as QEMU, whose buffer
     keeps what packets before had where one comes short, and whose process some packets end.
     ``names_threads``: a step and a ^C are told with their thread. ``ends_at_detach``: so does the
-    VM.
+    VM. ``chooses_resumed``: a ^C is told of the last vCPU that ``vCont`` had an action for, else of
+    the one that was chosen; ``knows_all``: an id that is that of all threads is that of the first.
     """
 
     size: int = LARGEST
@@ -41,7 +42,7 @@ class Dialect:
     last_word: str = ""
     tells_again: bool = False
     lacks: frozenset[bytes] = frozenset()
-    thread_words: str = "CPU#0 [running]"
+    thread_words: str = "CPU#{vcpu} [{state}]"
     refuses: bytes = b"E22"
     cannot_reach: bytes = b"E14"
     clears: bool = True
@@ -49,6 +50,8 @@ class Dialect:
     gdbstub: bool = False
     names_threads: bool = True
     ends_at_detach: bool = False
+    chooses_resumed: bool = True
+    knows_all: bool = True
     strict: bool = False
 
 
@@ -65,7 +68,15 @@ _QEMU: Final = Dialect(
     qemu=True,
     strict=True,
 )
-_QEMU_72: Final = replace(_QEMU, wide_watch=True, needs_xml=True, last_word="W00", tells_again=True)
+_QEMU_72: Final = replace(
+    _QEMU,
+    wide_watch=True,
+    needs_xml=True,
+    last_word="W00",
+    tells_again=True,
+    chooses_resumed=False,
+    knows_all=False,
+)
 _PLAIN: Final = Dialect(
     size=0x1000,
     most_described=0x1000 - 4,
@@ -96,7 +107,7 @@ STRICT: Final[Mapping[str, Dialect]] = {
         _GDBSTUB,
         extras=_GDBSTUB.extras | {"swbreak"},
         lacks=_GDBSTUB.lacks - {b"qThreadExtraInfo,"},
-        thread_words="Vcpu ID: 0",  # thread_extra_info of src/vmm/src/gdb/target.rs
+        thread_words="Vcpu ID: {vcpu}",  # thread_extra_info of src/vmm/src/gdb/target.rs
         names_threads=True,
         ends_at_detach=True,  # gdb_event_loop_thread of src/vmm/src/gdb/event_loop.rs
     ),

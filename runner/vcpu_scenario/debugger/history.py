@@ -15,19 +15,21 @@ from vcpu_scenario.case import Action
 from vcpu_scenario.debugger.finer import end_of, state_of, steps_of
 from vcpu_scenario.debugger.ops import (
     Act,
+    Choose,
     Insert,
     Op,
     Point,
     ReadMemory,
     Remove,
     Resume,
+    Select,
     SetRegister,
     Synchronize,
     WriteMemory,
     done,
     set_in,
 )
-from vcpu_scenario.vmm.session import Session
+from vcpu_scenario.vmm.session import Session, Steps
 from vcpu_scenario.vmm.told import Stopped, Told, Why
 from vcpu_scenario.vmm.vmms.base import HARDWARE, SOFTWARE, Refused
 
@@ -49,6 +51,14 @@ class History:
         self.leave: Leave | None = None
 
     # -- what the debugger does ------------------------------------------------------------------
+
+    def select(self, vcpu: int) -> None:
+        if vcpu != self.session.vcpu:
+            self._do(Select(vcpu))
+
+    def choose(self, vcpu: int) -> None:
+        if vcpu != self.session.chosen:
+            self._do(Choose(vcpu))
 
     def read_register(self, number: int) -> int:
         return self.session.vmm.read_register(number)
@@ -93,7 +103,7 @@ class History:
                 self.remove(*point)
         self._points = []
 
-    def resume(self, step: bool, interrupted: Callable[[], bool]) -> Told:
+    def resume(self, step: Steps, interrupted: Callable[[], bool]) -> Told:
         looks, came = 0, False
 
         def look() -> bool:
@@ -105,7 +115,7 @@ class History:
 
         told = self.session.resume(step, look)
         session = self.session
-        after = () if step else state_of(session)
+        after = () if step is True else state_of(session)
         self._ops.append(Resume(step, looks, came, session.pc, after))
         return told
 
@@ -125,16 +135,24 @@ class History:
         """To before the last step; before the last of the steps that make a longer resume."""
         op, before_it = self._ops[last], self._ops[:last]
         assert isinstance(op, Resume)
-        fine = end_of(self._make, before_it, op) or steps_of(self._make, before_it, op)
+        fine = self._end_of(before_it, op)
         before = max(number for number, op in enumerate(fine) if isinstance(op, Resume))
         return self._go_to([*before_it, *fine[:before]], Stopped(Why.STEP))
+
+    def _end_of(self, before: Sequence[Op], op: Resume) -> list[Op]:
+        several = self.session.count > 1
+        return [op] if several else end_of(self._make, before, op) or self._steps_of(before, op)
+
+    def _steps_of(self, before: Sequence[Op], op: Resume) -> list[Op]:
+        """With several vCPUs it counts as one: by steps they would have other turns."""
+        return [op] if self.session.count > 1 else steps_of(self._make, before, op)
 
     def _back_to_point(self) -> Told | None:
         """One replay forth notes the last breakpoint that was passed before now."""
         fine: list[Op] = []
         for number, op in enumerate(self._ops):
             before = self._ops[:number]
-            fine += steps_of(self._make, before, op) if isinstance(op, Resume) else [op]
+            fine += self._steps_of(before, op) if isinstance(op, Resume) else [op]
         addresses = {addr for kind, addr, _ in self._points if kind in (SOFTWARE, HARDWARE)}
         last = max(number for number, op in enumerate(fine) if isinstance(op, Resume))
         hits = [
@@ -164,7 +182,9 @@ class History:
         self._ops += ops
 
     def set_points(self, wanted: Sequence[Point]) -> None:
-        """Has the debugger's breakpoints as they are to be, whatever they were here once."""
+        """Has the debugger's breakpoints as they are to be, whatever they were here once, and shows
+        it the vCPU that it is told of."""
+        self.select(self.session.chosen)
         self._points = there = set_in(self._ops)
         for point in [one for one in there if one not in wanted]:
             with suppress(Refused):

@@ -106,6 +106,8 @@ class Monitor:
 
     def skipped(self, rest: list[str]) -> str:
         """The instructions that ran since the last stop, and that no stop was at."""
+        if self._history.session.count > 1:
+            return "not modelled: what ran unseen where several vCPUs take turns\n"
         addresses = list(self._unseen())
         if None in addresses:
             return "the guest was not stepped since the last stop: nobody counted\n"

@@ -7,7 +7,7 @@ from itertools import count
 from typing import NamedTuple, Protocol
 
 from vcpu_scenario.case import Action
-from vcpu_scenario.vmm.session import SLICE, Session
+from vcpu_scenario.vmm.session import SLICE, Session, Steps
 
 Point = tuple[int, int, int]
 
@@ -23,6 +23,24 @@ class Synchronize(NamedTuple):
 
     def do(self, session: Session) -> None:
         session.vmm.synchronize()
+
+
+class Select(NamedTuple):
+    """The vCPU that the debugger looks at from now on."""
+
+    vcpu: int
+
+    def do(self, session: Session) -> None:
+        session.select(self.vcpu)
+
+
+class Choose(NamedTuple):
+    """The vCPU that a step is of, where that does not say which."""
+
+    vcpu: int
+
+    def do(self, session: Session) -> None:
+        session.chosen = self.vcpu
 
 
 class SetRegister(NamedTuple):
@@ -79,7 +97,7 @@ class Resume(NamedTuple):
     last look; ``pc`` and ``after`` are the state then, of a step the pc alone. ``pace`` is how many
     instructions are between two looks."""
 
-    step: bool
+    step: Steps
     looks: int
     interrupted: bool
     pc: int

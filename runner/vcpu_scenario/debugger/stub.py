@@ -10,6 +10,7 @@ from vcpu_scenario.debugger.dialect import Dialect
 from vcpu_scenario.debugger.packets import Event, Framing, Packet, Sign, framed
 from vcpu_scenario.debugger.target import Target
 from vcpu_scenario.vmm.memory import Unreachable
+from vcpu_scenario.vmm.session import Steps
 from vcpu_scenario.vmm.told import SIGINT, Over, Stopped, Told, Why
 from vcpu_scenario.vmm.vmms.base import Refused
 
@@ -28,7 +29,7 @@ _MOST_TEXT: Final = 1000
 class Resume(NamedTuple):
     """What the debugger waits for: a step or not, forth or back."""
 
-    step: bool
+    step: Steps
     back: bool = False
 
 
@@ -89,6 +90,8 @@ class Stub:
         self.multiprocess = False
         self.names: frozenset[str] = frozenset()
         self.has_read_xml = False
+        self.listed = 0
+        """Threads that the debugger was told of since it asked for them."""
         self.closing = False
         self.farewell = _EMPTY
 
@@ -239,7 +242,7 @@ class Stub:
             return None
         if not resume.back:
             return self.target.resume(resume.step, interrupted)
-        return self.target.back(resume.step) or Stopped(Why.START)
+        return self.target.back(resume.step is True) or Stopped(Why.START)
 
     def _said(self, told: Told, begin: bool) -> Iterator[bytes]:
         if told.words and not self.dialect.strict:
@@ -262,13 +265,14 @@ class Stub:
         point = _POINTS.get(told.why, "") if self.dialect.names_points and not at_watch else ""
         named = f"{point}:;" if point and (point in self.names or self.dialect.gdbstub) else ""
         log = "replaylog:begin;" if begin else ""
-        return f"T{told.signal:02x}thread:{self.thread};{named}{at_watch}{log}".encode()
+        thread = self.thread(self.target.session.chosen)
+        return f"T{told.signal:02x}thread:{thread};{named}{at_watch}{log}".encode()
 
-    @property
-    def thread(self) -> str:
-        """The vCPU's id."""
-        one = "01" if self.dialect.two_digits else "1"
-        return f"p{one}.{one}" if self.multiprocess else one
+    def thread(self, vcpu: int) -> str:
+        """The id of a vCPU, by its number."""
+        digits = 2 if self.dialect.two_digits else 1
+        thread = f"{vcpu + 1:0{digits}x}"
+        return f"p{1:0{digits}x}.{thread}" if self.multiprocess else thread
 
 
 def console(text: str) -> Iterator[bytes]:

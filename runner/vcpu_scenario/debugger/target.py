@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from vcpu_scenario.vmm.session import Session
+from vcpu_scenario.vmm.session import Session, Steps
 from vcpu_scenario.vmm.told import Told
 
 
@@ -14,6 +14,14 @@ class Target(Protocol):
 
     @property
     def session(self) -> Session: ...
+
+    def select(self, vcpu: int) -> None:
+        """Registers and memory are that vCPU's from now on."""
+        ...
+
+    def choose(self, vcpu: int) -> None:
+        """Steps that do not say of which vCPU are that one's, until another one stops."""
+        ...
 
     def read_register(self, number: int) -> int: ...
 
@@ -45,7 +53,7 @@ class Target(Protocol):
         """Takes all breakpoints away."""
         ...
 
-    def resume(self, step: bool, interrupted: Callable[[], bool]) -> Told: ...
+    def resume(self, step: Steps, interrupted: Callable[[], bool]) -> Told: ...
 
     def back(self, step: bool) -> Told | None:
         """One stop back, or to the breakpoint that was passed last; None at the start."""

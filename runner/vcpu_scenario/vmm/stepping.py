@@ -17,7 +17,7 @@ from vcpu_scenario.case import Case, WriteMemory
 from vcpu_scenario.course import Course, End, Landing, Point, Why
 from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.errors import KvmError, NotModelled
+from vcpu_scenario.machine.errors import KvmError, NotModelled, Unsupported
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Entry, Exit, GuestException, Trace
 from vcpu_scenario.vmm.debugger import stepping
@@ -40,6 +40,8 @@ def step_through(machine: Machine, case: Case, vmm: str) -> Course:
 
     Raises KeyError for one that is not in :data:`~vcpu_scenario.vmm.vmms.VMMS`.
     """
+    if case.several:
+        raise Unsupported("one vCPU is stepped through, and this VM has several")
     try:
         session = Session(machine, case, vmm)
         return course_of(session)

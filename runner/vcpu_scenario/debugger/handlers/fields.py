@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from vcpu_scenario.debugger.stub import Bad, NotOffered, Stub
@@ -45,11 +46,27 @@ def unhexed(stub: Stub, text: bytes) -> bytes:
         raise Bad from None
 
 
-def is_vcpu(text: bytes, *, any_too: bool = True, all_too: bool = True) -> bool:
-    """Whether a thread's id is that of the only vCPU: ``1``, ``p1.1``, or any (0) or all (-1)."""
-    ids = text.removeprefix(b"p").split(b".")
-    known = {1, *((0,) if any_too else ()), *((-1,) if all_too else ())}
+def vcpus_of(stub: Stub, text: bytes) -> Sequence[int]:
+    """The vCPUs that a thread's id is that of: ``2``, ``p1.2``, any (0), which is the first, or all
+    (-1); none where there is no such thread."""
     try:
-        return all(int(part, 16) in known for part in ids)
+        *process, thread = (int(part, 16) for part in text.removeprefix(b"p").split(b"."))
     except ValueError:
         raise Bad from None
+    everyone = range(stub.target.session.count)
+    if not {-1, 0, 1}.issuperset(process):
+        return ()
+    if -1 in (*process, thread):
+        return everyone
+    return (max(thread - 1, 0),) if 0 <= thread <= len(everyone) else ()
+
+
+def is_all(text: bytes) -> bool:
+    """Whether a thread's id names all of them."""
+    return text.endswith(b"-1") or text.startswith(b"p-1")
+
+
+def vcpu_of(stub: Stub, text: bytes) -> int | None:
+    """The one that a thread's id is that of, of all the first (``gdb_get_cpu``)."""
+    known = stub.dialect.knows_all or not is_all(text)
+    return next(iter(vcpus_of(stub, text)), None) if known else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from vcpu_scenario.debugger.handlers.fields import is_vcpu, number
+from vcpu_scenario.debugger.handlers.fields import is_all, number, vcpu_of, vcpus_of
 from vcpu_scenario.debugger.stub import WHOLE, Bad, Handler, Stub
 from vcpu_scenario.vmm.told import Over, Stopped, Why
 
@@ -60,38 +60,54 @@ def extended(stub: Stub, rest: bytes) -> bytes:
 
 
 def select(stub: Stub, rest: bytes) -> bytes:
-    """``Hg`` and ``Hc``: there is one vCPU to select; all of them may be said of anything
+    """``Hg`` and ``Hc``; all of them may be said of anything, and it changes nothing
     (``handle_set_thread``)."""
-    if not is_vcpu(rest[1:]) or (rest[:1] not in (b"g", b"c") and not rest.endswith(b"-1")):
+    named = vcpus_of(stub, rest[1:])
+    if not named or (rest[:1] not in (b"g", b"c") and not rest.endswith(b"-1")):
         raise Bad
+    if not is_all(rest[1:]):
+        (stub.target.select if rest[:1] == b"g" else stub.target.choose)(named[0])
     return b"OK"
 
 
 def alive(stub: Stub, rest: bytes) -> bytes:
-    if not is_vcpu(rest, all_too=False):
+    if vcpu_of(stub, rest) is None:
         raise Bad
     return b"OK"
 
 
 def current(stub: Stub, rest: bytes) -> bytes:
-    return f"QC{stub.thread}".encode()
+    """QEMU always says the first of its process (``handle_query_curr_tid``)."""
+    return f"QC{stub.thread(0 if stub.dialect.qemu else stub.target.session.vcpu)}".encode()
 
 
 def threads(stub: Stub, rest: bytes) -> bytes:
-    return f"m{stub.thread}".encode()
+    stub.listed = 0
+    return more_threads(stub, rest)
 
 
-def no_more_threads(stub: Stub, rest: bytes) -> bytes:
-    return b"l"
+def more_threads(stub: Stub, rest: bytes) -> bytes:
+    """One at a time (``handle_query_threads``)."""
+    stub.listed += 1
+    there = stub.listed <= stub.target.session.count
+    return f"m{stub.thread(stub.listed - 1)}".encode() if there else b"l"
 
 
 def thread_words(stub: Stub, rest: bytes) -> bytes | None:
-    if not is_vcpu(rest, all_too=False):
+    vcpu = vcpu_of(stub, rest)
+    if vcpu is None:
         if stub.dialect.qemu:
             return None
         raise Bad
+    session = stub.target.session
+    looks_at = session.vcpu
+    stub.target.select(vcpu)
     stub.target.synchronize()
-    return stub.dialect.thread_words.encode().hex().encode()
+    # CPUState.halted of one that begins switched off is not brought up to date with KVM.
+    halted = vcpu > 0 if stub.dialect.qemu else session.off
+    stub.target.select(looks_at)
+    state = "halted " if halted else "running"
+    return stub.dialect.thread_words.format(vcpu=vcpu, state=state).encode().hex().encode()
 
 
 def attached(stub: Stub, rest: bytes) -> bytes:
@@ -157,7 +173,7 @@ HANDLERS: Final[Mapping[bytes, Handler]] = {
     b"T": alive,
     b"qC" + WHOLE: current,
     b"qfThreadInfo" + WHOLE: threads,
-    b"qsThreadInfo" + WHOLE: no_more_threads,
+    b"qsThreadInfo" + WHOLE: more_threads,
     b"qThreadExtraInfo,": thread_words,
     b"qAttached:": attached,
     b"qAttached" + WHOLE: attached,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from vcpu_scenario.debugger.handlers.fields import is_vcpu, number, numbers
+from vcpu_scenario.debugger.handlers.fields import number, numbers, vcpus_of
 from vcpu_scenario.debugger.stub import WHOLE, Bad, Handler, NotOffered, Resume, Stub
 from vcpu_scenario.vmm.vmms.base import PC, POINTS, SOFTWARE
 
@@ -38,8 +38,12 @@ _STEPS: Final = {b"c": False, b"C": False, b"s": True, b"S": True}
 
 
 def resume(stub: Stub, rest: bytes) -> bytes | None:
-    """The first action that is for the vCPU counts."""
-    asked: bool | None = None
+    """The first action that is for a vCPU counts; one of which nothing is said stays as it is
+    (``gdb_continue_partial``). A ^C is told of the last that an action was for
+    (``gdb_handle_vcont``)."""
+    count = stub.target.session.count
+    steps: list[bool | None] = [None] * count
+    chosen = stub.target.session.chosen
     for action in rest.split(b";"):
         word, colon, thread = action.partition(b":")
         step = _STEPS.get(word[:1])
@@ -47,12 +51,15 @@ def resume(stub: Stub, rest: bytes) -> bytes | None:
             raise NotOffered
         if word[:1] in b"CS":
             _signal(word[1:])
-        if colon and not is_vcpu(thread):
+        named = vcpus_of(stub, thread) if colon else range(count)
+        if not named:
             raise Bad
-        asked = step if asked is None else asked
-    if asked is None:
-        raise Bad
-    stub.resume = Resume(asked)
+        for vcpu in named:
+            if steps[vcpu] is None:
+                steps[vcpu] = step
+                chosen = vcpu if stub.dialect.chooses_resumed else chosen
+    stub.target.choose(chosen)
+    stub.resume = Resume(bool(steps[0]) if count == 1 else tuple(steps))
     return None
 
 
@@ -90,7 +97,9 @@ def go_on_with_signal(stub: Stub, rest: bytes) -> bytes | None:
 
 
 def _move(stub: Stub, rest: bytes) -> None:
+    """The vCPU that is chosen (``gdb_set_cpu_pc``)."""
     if rest:
+        stub.target.select(stub.target.session.chosen)
         stub.target.synchronize()
         stub.target.write_register(PC, number(rest))
 

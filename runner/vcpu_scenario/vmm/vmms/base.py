@@ -7,7 +7,7 @@ one drives the emulated KVM and a real one. :class:`~vcpu_scenario.vmm.session.S
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Final, Literal, NamedTuple
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from vcpu_scenario.actions.guestdebug import struct_of
 from vcpu_scenario.ioctls.vcpu import GuestDebug, Watchpoint
@@ -97,6 +97,8 @@ class Vmm:
     """The kinds of breakpoints that its stub has packets for."""
     most_hardware: ClassVar[int] = 16
     most_watches: ClassVar[int] = 16
+    several: ClassVar[bool] = False
+    """Whether what it does with several vCPUs is known."""
 
     def __init__(self, machine: Machine, memory: Memory) -> None:
         self.machine: Final = machine
@@ -105,11 +107,24 @@ class Vmm:
         """What was at the address of each software breakpoint."""
         self.hardware: list[int] = []
         self.watches: list[Watch] = []
+        self.vcpu = 0
+        """The one that all is about."""
+        self._others: dict[int, dict[str, Any]] = {}
         self.stepping = False
         self.debug = GuestDebug()
         """What KVM was asked for last."""
         self.gave = False
         """Whether the exit that came last was made an exception of the guest's own."""
+
+    def select(self, number: int) -> None:
+        """All is about the vCPU of that number from now on."""
+        self._others[self.vcpu] = {name: vars(self)[name] for name in self.fresh()}
+        vars(self).update(self._others.pop(number, self.fresh()))
+        self.vcpu = number
+
+    def fresh(self) -> dict[str, Any]:
+        """What it has of each vCPU for itself, by attribute, as of one that never ran."""
+        return {"stepping": False, "debug": GuestDebug()}
 
     # -- breakpoints -----------------------------------------------------------------------------
 
@@ -118,7 +133,7 @@ class Vmm:
         if kind == SOFTWARE:
             self.insert_software(addr)
         elif kind == HARDWARE:
-            if len(self.hardware) >= self.most_hardware or addr & 3:
+            if len(self.hardware) >= self.most_hardware:
                 raise Refused
             self.hardware.append(addr)
         else:

@@ -13,7 +13,7 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.vmm.debugger import reason_of
 from vcpu_scenario.vmm.told import Over, Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import HARDWARE, Known
+from vcpu_scenario.vmm.vmms.base import HARDWARE, Known, Refused
 from vcpu_scenario.vmm.vmms.kernel_half import UserRegisters
 
 _RESET: Final = 32
@@ -36,7 +36,10 @@ class Crosvm(UserRegisters):
         return None
 
     def points_changed(self) -> None:
-        """``set_guest_debug`` with what is set, and no step."""
+        """``set_guest_debug`` with what is set, and no step. It fails with any address that is no
+        multiple of 4, and that stays in the list of the stub (``add_hw_breakpoint``)."""
+        if any(addr & 3 for addr in self.hardware):
+            raise Refused
         control = abi.KVM_GUESTDBG_ENABLE | (abi.KVM_GUESTDBG_USE_HW if self.hardware else 0)
         self.ask(GuestDebug(control, tuple(self.hardware)))
 

@@ -6,7 +6,7 @@ The functions named are those of ``target/arm/kvm*.c``, ``accel/kvm/kvm-all.c`` 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kvm import abi
@@ -54,6 +54,7 @@ class Qemu(Vmm):
     name = "qemu"
     known = Known("10.0.13", RECORDED)
     kicks = True
+    several = True
     drops_refused: ClassVar[bool] = False
     """Whether registers that the kernel refuses are dropped without a word, as up to 7.2; else the
     VM stops for good."""
@@ -73,6 +74,10 @@ class Qemu(Vmm):
         """``gdbserver_state.sstep_flags``: whether a step is one."""
         self.physical = False
         """``PhyMemMode``: whether the debugger's addresses are physical."""
+
+    def fresh(self) -> dict[str, Any]:
+        """``CPUState``."""
+        return super().fresh() | {"_env": {}, "_dirty": set(), "_synchronized": False}
 
     # -- breakpoints -----------------------------------------------------------------------------
 
@@ -227,7 +232,7 @@ class Qemu(Vmm):
                 if self.dead:
                     words = f"Failed to put registers after init: errno {refusal.errno}"
                     return Stopped(Why.LOST, SIGABRT, words=words)
-        return super().resume(step and self.steps)
+        return super().resume(self.stepping or (step and self.steps))
 
     def tells(self, exit_: Exit) -> Told | None:
         """``kvm_arm_handle_debug``: only of what the debugger itself has set."""
@@ -265,7 +270,8 @@ class Qemu(Vmm):
         self._synchronized = False
 
     def stopped(self) -> None:
-        """``gdb_vm_state_change`` switches the step off."""
+        """``gdb_vm_state_change`` switches the step of the vCPU that is told of off; another that
+        stepped as well goes on to."""
         if self.dead:
             return
         if self.stepping:
