@@ -125,6 +125,8 @@ class VcpuRun:
             if gic is not None:
                 gic.flush()
             if vcpu.signal_pending:
+                if gic is not None:
+                    gic.sync()
                 vcpu.run.exit_reason = abi.KVM_EXIT_INTR
                 return -EINTR
             if step is not None:
