@@ -68,6 +68,7 @@ STOPS = "vmm: [plain], stops: []"
 @pytest.mark.parametrize("beside", ["never: [system_event: {}]", "final: {regs: {x5: 0}}"])
 def test_stops_alone_excuse_a_hang_and_what_stands_beside_them_does_not(beside: str) -> None:
     assert verdict(HANG, STOPS) == ("pass", [])
+    assert verdict(LOOP, STOPS) == ("fail", ["cut"])
     assert verdict(HANG, f"{STOPS}, {beside}") == ("fail", ["cut"])
 
 
