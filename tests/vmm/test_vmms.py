@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Final
 
 import pytest
-from vcpu_scenario.case import Case, Load, Memslot
+from vcpu_scenario.case import Case, Device, Gic, Load, Memslot
+from vcpu_scenario.ioctls.attributes import DeviceAttr
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import id_of
+from vcpu_scenario.kvm.vgicattrs import KVM_DEV_ARM_VGIC_GRP_DIST_REGS
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.session import Session, never
@@ -20,6 +22,7 @@ from tests.debugger.guests import AT, CASE, LOAD, NEXT
 from tests.guests import binary
 
 _MASKED: Final = 0xC0
+_GICD_ISPENDR1: Final = 0x204
 LOW: Final = 0x1000
 WRITES: Final = 2
 """The protocol's ``Z2``."""
@@ -34,6 +37,16 @@ def session(vmm: str, case: Case = CASE, kernel: str = "6.12") -> Session:
 
 def running(code: bytes, pstate: int = 0x3C5) -> Case:
     return replace(CASE, loads=(Load(AT, code),), regs=(("pstate", pstate), ("pc", AT)))
+
+
+def test_a_uart_whose_interrupt_is_pending_from_the_start_raises_it_once_there_is_a_vgic() -> None:
+    imsc, rx = 0x38, 0x10
+    uart = Device("uart", 0x0900_0000, 0x1000, "pl011", ((imsc, rx),), input=b"a", spi=33)
+    gic = Gic(2, 0x0800_0000, cpu=0x0801_0000)
+    one = session("plain", replace(CASE, gic=gic, devices=(uart,)))
+    pending = DeviceAttr("vgic", KVM_DEV_ARM_VGIC_GRP_DIST_REGS, _GICD_ISPENDR1)
+    assert one.machine.devices.get(pending) == 1 << 33 - 32
+    one.close()
 
 
 @pytest.mark.parametrize("vmm", ["firecracker", "cloud-hypervisor", "crosvm", "kvmtool"])

@@ -81,12 +81,12 @@ class Session:
         :data:`~vcpu_scenario.vmm.vmms.VMMS`."""
         self.machine: Final = machine
         self.case: Final = case
-        self.bus = Bus(case)
-        self.bus.belong_to(machine)
         self.exits: list[Exit] = []
         self.entries: list[Entry] = []
         self.since = 0
         self._set_up(vmm)
+        self.bus = Bus(case)
+        self.bus.belong_to(machine)
         self.memory: Final = Memory(machine, case, self.bus)
         self.vmm: Final = VMMS[vmm](machine, self.memory)
         self.count: Final = case.vcpus
