@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, SetIrqLine, Wat
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import reg_id
+from vcpu_scenario.recordings import write
 from vcpu_scenario.recordings.jobs import case_of, jobs
 from vcpu_scenario.trace import Exit, Trace
 
@@ -147,3 +149,10 @@ def test_every_recorded_kernel_and_register_has_a_name_we_know() -> None:
                 assert [parse_release(name) for name in trace.kernels]
             names = [*job.case.observe, *(name for name, _ in job.case.regs)]
             assert [name for name in names if reg_id(name) is None] == []
+
+
+def test_a_job_has_no_action_after_the_last_exit() -> None:
+    case = case_of(JOB)
+    assert write.job("made", case)["max"] == 7
+    with pytest.raises(write.Unrecordable, match="after the last exit"):
+        write.job("made", replace(case, limits=replace(case.limits, act_at_last=True)))

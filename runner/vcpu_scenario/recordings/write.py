@@ -55,6 +55,8 @@ def job(name: str, case: Case) -> dict[str, Any]:
         raise Unrecordable("after_brk: stay")
     if case.skip_brk == "always":
         out["brk_always_skip"] = True
+    if case.limits.act_at_last:
+        raise Unrecordable("an action after the last exit")
     if case.limits.repeats is not None:
         out["sticky_limit"] = case.limits.repeats
     if case.caps:
