@@ -134,6 +134,12 @@ def test_the_device_tree_has_the_interrupt_that_a_uart_raises(tmp_path: Path) ->
         ),
         (f"gic: {GIC}", 31, "out of range"),
         (f"gic: {GIC}", 64, "out of range"),
+        (
+            f"gic: {GIC}\n"
+            "  second: {handled_by: userspace, model: pl011, at: 0x09001000, spi: 40}",
+            40,
+            "`second` has the interrupt of `uart`",
+        ),
     ],
 )
 def test_an_interrupt_that_nothing_takes_is_a_fault(

@@ -301,15 +301,23 @@ _MODELS: Final[Mapping[str, _Model]] = {
 
 
 def _check_interrupts(devices: Map, found: Devices, scope: Scope) -> None:
-    """Reports an interrupt that nothing takes."""
+    """Reports an interrupt that nothing takes, and one that two devices would raise and lower
+    without regard to each other."""
+    seen: dict[int, str] = {}
     for device in found.userspace:
         node = devices.get(device.name)
         key = node.key("spi") if isinstance(node, Map) else None
-        if found.gic is None and scope.complete and key is not None:
+        if device.spi is None or key is None:
+            continue
+        if found.gic is None and scope.complete:
             scope.problems.add(
                 f"{quoted(device.name)} has an interrupt and no interrupt controller",
                 key.span,
                 expected="a vgic-v2 or vgic-v3 among the devices",
+            )
+        if (first := seen.setdefault(device.spi, device.name)) != device.name:
+            scope.problems.add(
+                f"{quoted(device.name)} has the interrupt of {quoted(first)}", key.span
             )
 
 
