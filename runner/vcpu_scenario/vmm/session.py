@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from time import sleep
 from typing import Final, TypeAlias
 
-from vcpu_scenario.actions import perform
-from vcpu_scenario.case import (
-    Action,
-    Attempt,
-    Case,
-    HostInterrupt,
-    ImmediateExit,
-    PendSignal,
-    RunVcpu,
-    WriteMemory,
-)
-from vcpu_scenario.ioctls.vcpu import SetGuestDebug
-from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.registers import CORE_REGISTERS, SYSTEM_REGISTERS, id_of
-from vcpu_scenario.machine.errors import KvmError, NotModelled, Unsupported
+from vcpu_scenario.case import Case
+from vcpu_scenario.machine.errors import KvmError, NotModelled
 from vcpu_scenario.machine.interface import Machine
-from vcpu_scenario.trace import Answer, Deed, Entry, Exit, GuestException
-from vcpu_scenario.vmm.devices import Bus
-from vcpu_scenario.vmm.fields import fields_of
-from vcpu_scenario.vmm.memory import Memory, Unreachable
-from vcpu_scenario.vmm.setup import set_up
+from vcpu_scenario.vmm.memory import Unreachable
+from vcpu_scenario.vmm.process import PC, Process
 from vcpu_scenario.vmm.told import SIGABRT, Over, Stopped, Told, Why
-from vcpu_scenario.vmm.vmms import VMMS
-from vcpu_scenario.vmm.vmms.base import BRK
 
 SLICE: Final = 10_000
 """Instructions between two looks at whether the debugger interrupts, on the emulated machine."""
-PATIENCE: Final = 0.02
-"""Seconds between them on a real one."""
 
 REAL_PATIENCE: Final = 1.0
 """Seconds for which a real machine is waited for, which may be a slow one."""
@@ -52,45 +32,23 @@ _WFI: Final = (0xD503_207F).to_bytes(4, "little")
 _WAIT: Final = 0.001
 """Seconds between two looks while nothing runs."""
 
-_PC: Final = CORE_REGISTERS["pc"]
-LEFT_OUT: Final = (SetGuestDebug, ImmediateExit, PendSignal, HostInterrupt, Attempt)
-"""What the debugger does in the scenario's place, and what the kernel is to refuse."""
-_AT_RESET: Final = (*CORE_REGISTERS, *SYSTEM_REGISTERS)
-_KEPT: Final = 20_000
-"""Calls of ``KVM_RUN`` that are remembered."""
-
 
 def never() -> bool:
     """No ^C ever."""
     return False
 
 
-class Session:
+class Session(Process):
     """One VM under a debugger.
 
-    ``told`` is what the debugger was told last, ``entries`` and ``exits`` the calls of ``KVM_RUN``
-    so far, the last ones where there are many; ``since`` are those since the stop before the last.
-    Of several vCPUs each has its turn, as the loop of their VMM's threads is not in step; ``vcpu``
-    is the one that the debugger looks at, ``chosen`` the one that it is told of, or has chosen.
+    ``told`` is what the debugger was told last. Of several vCPUs each has its turn, as the loop of
+    their VMM's threads is not in step; ``vcpu`` is the one that the debugger looks at, ``chosen``
+    the one that it is told of, or has chosen.
     """
 
     def __init__(self, machine: Machine, case: Case, vmm: str) -> None:
-        """Sets ``machine`` up for ``case``, of which the debugger takes the place of what the
-        scenario asks of guest debug. Raises :class:`~vcpu_scenario.machine.errors.KvmError`
-        where the kernel refuses, and KeyError for a VMM that is not in
-        :data:`~vcpu_scenario.vmm.vmms.VMMS`."""
-        self.machine: Final = machine
-        self.case: Final = case
-        self.exits: list[Exit] = []
-        self.entries: list[Entry] = []
-        self.since = 0
-        self._set_up(vmm)
-        self.bus = Bus(case)
-        self.bus.belong_to(machine)
-        self.memory: Final = Memory(machine, case, self.bus)
-        self.vmm: Final = VMMS[vmm](machine, self.memory)
-        self.count: Final = case.vcpus
-        self.vcpu = self.chosen = 0
+        super().__init__(machine, case, vmm)
+        self.chosen = 0
         self.told: Told = Stopped(Why.START)
         self.waiting = False
         """Whether no vCPU does anything until the debugger makes an interrupt."""
@@ -99,47 +57,11 @@ class Session:
         self._kicked: set[int] = set()
         self._idle: set[int] = set()
         self._pace = SLICE
-        self._did: dict[int, tuple[Deed, ...]] = {}
-        self._observed = (*map(id_of, case.observe), _PC)
-        self._last: dict[int, dict[str, int]] = {}
-        self._initial = [self._registers(number) for number in range(self.count)]
-        self.select(0)
-
-    def _set_up(self, vmm: str) -> None:
-        if self.case.several:
-            if self.case.vcpus == 1:
-                raise Unsupported("a debugger with a vCPU that is created on the way")
-            if not VMMS[vmm].several:
-                raise Unsupported(f"what {vmm} does with several vCPUs and a debugger")
-        set_up(self.machine, self.case)
-        for action in self.case.before:
-            if isinstance(action, RunVcpu):
-                self.machine.select(action.vcpu)
-            elif not isinstance(action, LEFT_OUT) and not is_breakpoint(action):
-                perform(self.machine, action)
-        if self.case.several:
-            self.machine.select(0)
-
-    def select(self, number: int) -> None:
-        """All is about the vCPU of that number from now on."""
-        if number != self.vcpu:
-            self.machine.select(number)
-            self.vmm.select(number)
-            self.vcpu = number
 
     @property
     def over(self) -> bool:
         """Whether there is no guest any more."""
         return isinstance(self.told, Over)
-
-    @property
-    def off(self) -> bool:
-        """Whether the vCPU is one of several that is switched off."""
-        return self.count > 1 and self.machine.mp_state() == abi.KVM_MP_STATE_STOPPED
-
-    @property
-    def pc(self) -> int:
-        return self.machine.get_one_reg(_PC)
 
     @property
     def patience(self) -> float:
@@ -250,30 +172,7 @@ class Session:
         return told
 
     def _kvm_run(self, kicked: bool) -> int:
-        machine = self.machine
-        machine.run.immediate_exit = int(kicked)
-        did = self._did.pop(self.vcpu, ())
-        pc = machine.get_one_reg(_PC)
-        result = machine.kvm_run(instructions=self._pace, seconds=PATIENCE)
-        machine.run.immediate_exit = 0
-        gave = None if result == -errno.EINTR else len(self.exits)
-        inside = machine.inside
-        breakpoints = frozenset(self.vmm.software)
-        self.entries.append(Entry(gave, did, pc, self.vmm.debug, breakpoints, kicked, inside))
-        if len(self.entries) > 2 * _KEPT:
-            self._forget()
-        return result
-
-    def _forget(self) -> None:
-        """Lets the first half go: a guest that is left to run is not to take all memory."""
-        kept = self.entries[-_KEPT:]
-        first = next((entry.exit for entry in kept if entry.exit is not None), len(self.exits))
-        self.since = max(0, self.since - (len(self.entries) - len(kept)))
-        self.exits = self.exits[first:]
-        self.entries = [
-            entry._replace(exit=None if entry.exit is None else entry.exit - first)
-            for entry in kept
-        ]
+        return self.enter(kicked, self._pace)
 
     def _answer(self, result: int) -> Told | None:
         if result != -errno.EINTR or not self._waits():
@@ -285,23 +184,16 @@ class Session:
             return None
         if result < 0:
             return Stopped(Why.LOST, SIGABRT, words=f"KVM_RUN: errno {-result}")
-        exit_ = self._record()
-        answer = _ANSWERS.get(self.machine.run.exit_reason)
-        if answer is None or (exit_.exit == "ARM_NISV" and not self.vmm.knows_nisv):
-            return Stopped(Why.LOST, SIGABRT, words=f"KVM_EXIT_{exit_.exit}")
-        told = answer(self, exit_) or self.vmm.exited(exit_)
-        if self.vmm.gave:
-            self.vmm.gave = False
-            self._note(GuestException())
-        return told
+        return self.answer()
 
-    def _note(self, deed: Deed) -> None:
-        self._did[self.vcpu] = (*self._did.get(self.vcpu, ()), deed)
+    def reset(self) -> None:
+        super().reset()
+        self._going = deque(range(self.count))  # resume_all_vcpus
 
     def _wait_on(self) -> None:
         """A real vCPU's WFI ends with the signal that ends a slice of a run: back to it."""
         self.waiting = False
-        self.machine.set_one_reg(_PC, self.pc - len(_WFI))
+        self.machine.set_one_reg(PC, self.pc - len(_WFI))
 
     def _waits(self) -> bool:
         """Whether the vCPU is off, or was in a WFI, which only the debugger's ^C is to end now."""
@@ -315,88 +207,3 @@ class Session:
             return self.memory.read_virtual(before, len(_WFI)) == _WFI
         except Unreachable:
             return False
-
-    def _record(self) -> Exit:
-        *values, pc = self.machine.get_regs(self._observed)
-        run, last = self.machine.run, self._last.setdefault(self.vcpu, {})
-        regs = {
-            name: value
-            for name, value in zip(self.case.observe, values, strict=True)
-            if last.get(name) != value
-        }
-        last |= regs
-        name = abi.EXIT_NAMES.get(run.exit_reason, str(run.exit_reason))
-        fields = fields_of(run, run.exit_reason)
-        if self.count > 1:
-            fields = {**fields, "vcpu": self.vcpu}
-        exit_ = Exit(name, 0, 0, pc, fields, regs)
-        self.exits.append(exit_)
-        return exit_
-
-    def _no_answer(self, exit_: Exit) -> None:
-        """The personality's alone."""
-
-    def _mmio(self, exit_: Exit) -> None:
-        mmio = self.machine.run.mmio
-        addr, length = mmio.phys_addr, mmio.len
-        if mmio.is_write:
-            self.bus.write(addr, length, bytes(mmio.data))
-        else:
-            value = self.bus.read(addr, length)
-            mmio.data[:] = value.to_bytes(8, "little")
-            self._note(Answer(value & (1 << 8 * min(length, 8)) - 1))
-
-    def _system_event(self, exit_: Exit) -> Told | None:
-        if exit_.fields["type"] != abi.KVM_SYSTEM_EVENT_RESET:
-            return Over(0, "the guest switched itself off")
-        if (told := self.vmm.resets()) is not None:
-            return told
-        for load in self.case.loads:
-            self.machine.memory.write(load.addr, load.data)
-        for number in reversed(range(self.count)):
-            self.select(number)
-            self._reset()
-        self._going = deque(range(self.count))  # resume_all_vcpus
-        return None
-
-    def _reset(self) -> None:
-        self.machine.vcpu_init(self.machine.features)  # which resets every register
-        for name, value in self._initial[self.vcpu].items():
-            try:
-                self.machine.set_one_reg(id_of(name), value)
-            except KvmError:
-                continue  # a register that cannot be written
-        if self.vcpu == 0:
-            self.machine.set_mp_state(abi.KVM_MP_STATE_RUNNABLE)
-        self.vmm.reset()
-
-    def _registers(self, number: int) -> dict[str, int]:
-        self.select(number)
-        known = set(self.machine.reg_list())
-        return {
-            name: self.machine.get_one_reg(id_of(name))
-            for name in _AT_RESET
-            if id_of(name) in known
-        }
-
-    def act(self, action: Action) -> None:
-        """Does what a monitor's command asks for, as the VMM. Raises what the machine raises."""
-        perform(self.machine, action)
-        self._note(action)
-
-    def close(self) -> None:
-        self.machine.close()
-
-
-def is_breakpoint(action: Action) -> bool:
-    """Whether the scenario writes a breakpoint in its debugger's place."""
-    return isinstance(action, WriteMemory) and action.data == BRK
-
-
-_ANSWERS: Final[Mapping[int, Callable[[Session, Exit], Told | None]]] = {
-    abi.KVM_EXIT_DEBUG: Session._no_answer,
-    abi.KVM_EXIT_ARM_NISV: Session._no_answer,
-    abi.KVM_EXIT_MMIO: Session._mmio,
-    abi.KVM_EXIT_SYSTEM_EVENT: Session._system_event,
-}
-"""What a VMM does at an exit, whatever it tells; one that is not here ends the session."""

@@ -18,7 +18,7 @@ from vcpu_scenario.vmm.carried import virt
 from vcpu_scenario.vmm.carried.process import own_folder, started, version
 from vcpu_scenario.vmm.carried.wire import INTERRUPT, Gone, Wire
 from vcpu_scenario.vmm.memory import Unreachable
-from vcpu_scenario.vmm.session import LEFT_OUT, is_breakpoint
+from vcpu_scenario.vmm.process import LEFT_OUT, is_breakpoint
 from vcpu_scenario.vmm.stepping import course_of
 from vcpu_scenario.vmm.told import SIGINT, SIGTRAP, Over, Stopped, Told
 from vcpu_scenario.vmm.vmms.base import CPSR, HARDWARE, PC, POINTS, SOFTWARE, SP, Refused

@@ -10,7 +10,7 @@ from typing import Final
 
 from vcpu_scenario.actions import words
 from vcpu_scenario.case import Case, Device, Gic, Load, Memslot, SetRegister, WriteMemory
-from vcpu_scenario.vmm.session import LEFT_OUT
+from vcpu_scenario.vmm.process import LEFT_OUT
 
 RAM: Final = 0x4000_0000
 _MOST_RAM: Final = 0x1000_0000
