@@ -85,6 +85,7 @@ def guest(code: str, folder: Path) -> Subject:
         "set_up: nop\ndone: brk #1",
         "start: nop\ndone: brk #1\n.end\nnothing of this",
         "start: mrs x0, s3_0_c0_c4_0; mrs x1, id_aa64isar2_el1\ndone: brk #1",
+        "start: ldr x0, =0x30c5_0830\ndone: brk #1",
     ],
 )
 def test_text_that_means_something_else_in_c_becomes_words(code: str, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ _DATA: Final = words_of(
 )
 _MACRO: Final = re.compile(r"\.macro\s+([\w$.]+)", re.IGNORECASE)
 _ABSOLUTE: Final = re.compile(r":\s*(?:abs|prel|got|tprel|dtprel)", re.IGNORECASE)
+_GROUPED: Final = re.compile(r"\b\d\w*_")
+"""A number whose digits are grouped, as those of parameters may be, which GNU as does not read."""
 _ALIGNMENT: Final = re.compile(r"(\.balign|\.align|\.p2align)\s+(\w+)")
 
 _BASE: Final = words_of(
@@ -120,7 +122,7 @@ def _means_the_same(statement: Statement, names: set[str], base: int) -> bool:
     name, operands = statement.name, statement.mask[statement.body :]
     if name.startswith(".") and name not in _DIRECTIVES:
         return False
-    if _ABSOLUTE.search(operands):
+    if _ABSOLUTE.search(operands) or _GROUPED.search(operands):
         return False
     if name == "adrp" or ":lo12:" in operands:
         return base % _PAGE == 0
