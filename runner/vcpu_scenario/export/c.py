@@ -8,6 +8,7 @@ from typing import Final
 
 from vcpu_scenario.case import Action, Case
 from vcpu_scenario.export import course, devices, guest, setup
+from vcpu_scenario.export.afterexit import GOES_ON
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.parts import headers_for, parts_for
 from vcpu_scenario.export.refusal import Unexportable
@@ -150,10 +151,10 @@ def _run_vcpu(case: Case, used: set[str], style: Style, *, debugger: bool) -> li
         declared += ["static void (*when_told)(int nr);", "static int nr_stops;", ""]
         hooks += ["if (when_told && is_told())", "\twhen_told(nr_stops++);"]
     over, again = "is_over()", []
-    if course.GOES_ON in used:
+    if GOES_ON in used:
         declared += comment("The VMM acts after an exit that ends a run without actions")
-        declared += [f"static bool {course.GOES_ON};", ""]
-        over, again = f"is_over() && !{course.GOES_ON}", [f"{course.GOES_ON} = false;"]
+        declared += [f"static bool {GOES_ON};", ""]
+        over, again = f"is_over() && !{GOES_ON}", [f"{GOES_ON} = false;"]
     return [
         *declared,
         *comment("The next exit; a run that does not end in time is interrupted"),
