@@ -270,6 +270,8 @@ class Case:
     """(address, length) of memory to read at the end."""
     final_regs: tuple[str, ...] = ()
     """Registers to read at the end, beside those observed."""
+    reads_irq_level: bool = False
+    """Whether ``run->s.regs.device_irq_level`` is read at each exit."""
     lists_registers: bool = False
     """Whether ``KVM_GET_REG_LIST`` is read at the end."""
     skip_brk: Literal["without-actions", "always", "never"] = "without-actions"

@@ -24,6 +24,7 @@ _NOT_IN_C = {
     "page-faults-logged",
     "page-faults-readonly",
     "page-faults-userfaultfd",
+    "pl011-interrupt",
     "timers-whose-counters-move",
     "whole-reg-list",
 }

@@ -55,6 +55,8 @@ def brief(exit_: Exit, name: Name) -> tuple[str, dict[str, Any]]:
     kind, body = _variant(exit_, name)
     if vcpu:  # where none is named, 0 is meant
         body["vcpu"] = Decimal(vcpu)
+    if "device_irq_level" in exit_.fields:
+        body["device_irq_level"] = exit_.fields["device_irq_level"]
     if exit_.regs:
         body["regs"] = dict(exit_.regs)
     return kind, body

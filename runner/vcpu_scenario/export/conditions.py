@@ -46,6 +46,7 @@ _FIELDS: Final[Mapping[str, str]] = {
     "iss": "run->arm_nisv.esr_iss",
     "ipa": "run->arm_nisv.fault_ipa",
     "nr": "run->hypercall.nr",
+    "device_irq_level": "run->s.regs.device_irq_level",
     "vcpu": "vcpu_nr",
 }
 _OF_HYPERCALL: Final = {"flags": "run->hypercall.longmode"}

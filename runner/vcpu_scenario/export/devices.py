@@ -169,7 +169,7 @@ def _scripted(device: Device, name: str) -> Model:
 
 def _pl011(device: Device, name: str) -> Model:
     if device.typed:
-        raise Unexportable(f"typed of {device.name}")
+        raise Unexportable(f"what is typed to {device.name}")
     if device.spi is not None:
         raise Unexportable(f"the interrupt of {device.name}")
     fixed = [

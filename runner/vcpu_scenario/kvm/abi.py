@@ -126,6 +126,19 @@ class _exit_union(ctypes.Union):  # noqa: N801
     ]
 
 
+KVM_ARM_DEV_EL1_VTIMER: Final = 1
+KVM_ARM_DEV_EL1_PTIMER: Final = 2
+KVM_ARM_DEV_PMU: Final = 4
+
+
+class _sync_regs(ctypes.Structure):  # noqa: N801
+    _fields_ = [("device_irq_level", c_uint64)]
+
+
+class _sync_union(ctypes.Union):  # noqa: N801
+    _fields_ = [("regs", _sync_regs), ("padding", c_uint8 * 2048)]
+
+
 class kvm_run(ctypes.Structure):  # noqa: N801
     """The page that ``KVM_RUN`` shares with userspace; 2352 bytes, the union at offset 32."""
 
@@ -143,7 +156,7 @@ class kvm_run(ctypes.Structure):  # noqa: N801
         ("u", _exit_union),
         ("kvm_valid_regs", c_uint64),
         ("kvm_dirty_regs", c_uint64),
-        ("s", c_uint8 * 2048),
+        ("s", _sync_union),
     ]
 
 

@@ -86,6 +86,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         limits=limits,
         observe=_observed(setup.case.observe, expectation),
         peek=tuple(dict.fromkeys((check.addr, len(check.data)) for check in final.memory)),
+        reads_irq_level=_names_irq_level(expectation, setup),
         lists_registers=final.reg_list is not None,
         final_regs=tuple(dict.fromkeys(check.reg for check in final.regs)),
     )
@@ -202,6 +203,12 @@ def _observed(names: tuple[str, ...], expectation: Expectation) -> tuple[str, ..
     for stop in expectation.stops or ():
         checks += stop.regs
     return tuple(dict.fromkeys((*names, *(check.reg for check in checks))))
+
+
+def _names_irq_level(expectation: Expectation, setup: Setup) -> bool:
+    waited_for = (read.expected for read in setup.reactions)
+    named = (*(expectation.exits or ()), *expectation.never, *waited_for)
+    return any(check.field == "device_irq_level" for item in named for check in item.checks)
 
 
 def _never(node: Node | None, setup: Setup) -> tuple[ExpectedExit, ...]:

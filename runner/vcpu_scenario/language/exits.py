@@ -83,6 +83,7 @@ def _expected(key: Scalar, body: Map, doings: Doings, *, whole: bool = True) -> 
     variant = Variant(key, body, doings, whole)
     KINDS[key.text](variant)
     variant.address("pc")
+    variant.word("device_irq_level")
     _vcpu(variant)
     least, most = _repeat(body.get("repeat"), doings.scope)
     start, end = key.span, body.span

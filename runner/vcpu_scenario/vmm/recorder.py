@@ -73,6 +73,8 @@ class Recorder:
         fields = fields_of(run, reason)
         if self._vcpu is not None:
             fields["vcpu"] = self._vcpu
+        if self._case.reads_irq_level:
+            fields["device_irq_level"] = run.s.regs.device_irq_level
         name = abi.EXIT_NAMES.get(reason) or str(reason)
         ret, error = (0, 0) if result >= 0 else (-1, -result)
         exit_: Exit = _new(Exit, (name, ret, error, pc, fields, self._changed(values)))

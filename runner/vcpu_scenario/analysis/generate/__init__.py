@@ -137,6 +137,7 @@ def generate(seed: int | str, profile: Profile = EVERYTHING) -> Case:
         regs=_registers(random, around.ram),
         caps=("arm_nisv_to_user",) if random.random() < 0.4 else (),
         gic=around.gic,
+        reads_irq_level=around.gic is None,
         ioeventfds=around.ioeventfds,
         coalesced=around.coalesced,
         devices=() if around.uart is None else (around.uart,),

@@ -11,7 +11,7 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.core import EXCEPTION_COST, EXIT_BUDGET
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ
 from vcpu_scenario.machine.emulated.cpu.timers import TICKS_OF_A_SECOND, TICKS_OF_AN_EXIT
-from vcpu_scenario.machine.emulated.kvm import guestdebug, stealtime, timerlines
+from vcpu_scenario.machine.emulated.kvm import guestdebug, stealtime, timerlines, userlines
 from vcpu_scenario.machine.emulated.kvm.exits import (
     fake_step_exit,
     fixup_guest_exit,
@@ -89,8 +89,8 @@ class VcpuRun:
                 vcpu.seconds = min(seconds, instructions / TICKS_OF_A_SECOND)
             try:
                 result = self._loop(step, instructions, seconds)
-                if cpu.timers.in_use and vcpu.gic is None:
-                    timerlines.update(vcpu)  # kvm_timer_update_run: what userspace is told
+                if vcpu.gic is None and (cpu.timers.in_use or pmu is not None):
+                    userlines.update_run(vcpu)
             except BaseException:
                 cpu.sound = False
                 raise
