@@ -1,4 +1,4 @@
-"""QEMU's system registers, as both builds told them under 5.10, 6.12 and 7.2."""
+"""QEMU's system registers, as 10.0 told them under 5.10, 6.12 and 7.2, and 7.2 under 6.12."""
 
 from __future__ import annotations
 

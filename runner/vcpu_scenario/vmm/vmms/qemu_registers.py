@@ -4,7 +4,7 @@ QEMU shows what it has in its own ``env``. What ``KVM_GET_REG_LIST`` names is co
 (``write_kvmstate_to_list``, ``write_list_to_cpustate``), unless it is a constant in QEMU; what KVM
 does not have stays as QEMU resets it. ``qemu_registers.json`` has their names, in the order of
 QEMU's hash table, and the constants: ``python -m tests.recorded.qemu_registers`` makes it of what
-both QEMUs told under 5.10, 6.12 and 7.2.
+both QEMUs told under real kernels.
 """
 
 from __future__ import annotations
