@@ -142,7 +142,7 @@ def test_the_description_comes_in_parts() -> None:
         ("m,", ""),
         ("M40000000,8:00", "E22"),
         ("P20=zz", "E22"),
-        ("p44", "E14"),
+        ("pe6", "E14"),
         ("pffffffff", "E14"),
         ("Hgp2.2", "E22"),
         ("Hgpx", "E22"),

@@ -4,7 +4,8 @@ Recorded from Debian's QEMU 7.2.22 and 10.0.13, and from 7.2.22 with the patch o
 2017, under KVM of six kernels: ``tests/recorded/vmm/wire.json.xz``, and ``packets.json.xz`` with
 packets in every shape, accesses of every kind beside a watchpoint, and breakpoints behind
 everything that leaves the guest; in ``vcpus.json.xz`` are guests of several vCPUs, which is
-``vcpus`` of a session. ``{"guests": {name: {"at": entry, "code": {address: hex}}},
+``vcpus`` of a session; ``system.json.xz`` has all system registers, of a vCPU with a PMU, ``pmu``.
+``{"guests": {name: {"at": entry, "code": {address: hex}}},
 "recordings": [{"vmm", "version", "kernel", "cpu", "sessions": [...]}]}``. A session is
 ``{"guest", "session", "packets", "stops", "output"}``: the packets are
 ``[sent, received]``, null where no answer came in time, a list where several came, ``{"text":
@@ -33,12 +34,20 @@ from vcpu_scenario.debugger.handlers import HANDLERS
 from vcpu_scenario.debugger.history import History
 from vcpu_scenario.debugger.packets import framed
 from vcpu_scenario.debugger.stub import Stub
+from vcpu_scenario.ioctls.attributes import DeviceAttr, SetDeviceAttr
+from vcpu_scenario.kvm.features import PMU_V3
+from vcpu_scenario.kvm.vcpuattrs import (
+    KVM_ARM_VCPU_PMU_V3_CTRL,
+    KVM_ARM_VCPU_PMU_V3_INIT,
+    KVM_ARM_VCPU_PMU_V3_IRQ,
+)
 from vcpu_scenario.machine.errors import NotModelled
 from vcpu_scenario.vmm.session import Session
 from vcpu_scenario.vmm.vmms.base import CPSR, PC, SP
 
+_NAMES: Final = ("wire", "packets", "vcpus", "system")
 _FOLDER: Final = Path(__file__).parents[1] / "recorded" / "vmm"
-RECORDED: Final = tuple(_FOLDER / f"{name}.json.xz" for name in ("wire", "packets", "vcpus"))
+RECORDED: Final = tuple(_FOLDER / f"{name}.json.xz" for name in _NAMES)
 
 _RAM: Final = Memslot(0x4000_0000, 0x0400_0000)
 _FLASH: Final = Memslot(0, 0x0800_0000, readonly=True)
@@ -57,6 +66,10 @@ _DEVICES: Final = (
     Device("fw_cfg", 0x0902_0000, 0x1000, "scripted", replies=((0, tuple(b"QEMU")),)),
     Device("pl061", 0x0903_0000, 0x1000, registers=_id(0x61, 0x10, 4, 0)),
     Device("virtio", 0x0A00_0000, 0x200, registers=((0, 0x7472_6976), (4, 1), (12, 0x554D_4551))),
+)
+_PMU: Final = (
+    SetDeviceAttr(DeviceAttr("vcpu", KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_IRQ), 23),
+    SetDeviceAttr(DeviceAttr("vcpu", KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_INIT)),
 )
 _REGISTERS: Final = {**{f"x{n}": n for n in range(31)}, "sp": SP, "pc": PC, "pstate": CPSR}
 _PACKET: Final = re.compile(rb"\$([^#]*)#..", re.DOTALL)
@@ -86,6 +99,7 @@ class Recorded(NamedTuple):
     stops: tuple[tuple[Any, ...], ...]
     output: str
     vcpus: int
+    pmu: bool
     entry: int
     loads: tuple[Load, ...]
 
@@ -94,7 +108,10 @@ class Recorded(NamedTuple):
         off = (SetRegister("pstate", _PSTATE), SetRegister("pc", self.entry))
         return Case(
             vcpus=self.vcpus,
-            before=tuple(chain(*((RunVcpu(n), *off) for n in range(1, self.vcpus)))),
+            features=(PMU_V3,) if self.pmu else (),
+            before=tuple(
+                chain(_PMU if self.pmu else (), *((RunVcpu(n), *off) for n in range(1, self.vcpus)))
+            ),
             slots=(_FLASH, _RAM),
             loads=self.loads,
             regs=(("pstate", _PSTATE), ("pc", self.entry)),
@@ -132,6 +149,7 @@ def of_document(document: Any) -> tuple[Recorded, ...]:
             stops=tuple(map(tuple, session["stops"])),
             output=session["output"],
             vcpus=session.get("vcpus", 1),
+            pmu=session.get("pmu", False),
             entry=guests[session["guest"]][0],
             loads=guests[session["guest"]][1],
         )

@@ -20,6 +20,7 @@ from vcpu_scenario.debugger.ops import (
     Op,
     Point,
     ReadMemory,
+    ReadRegister,
     Remove,
     Resume,
     Select,
@@ -31,7 +32,7 @@ from vcpu_scenario.debugger.ops import (
 )
 from vcpu_scenario.vmm.session import Session, Steps
 from vcpu_scenario.vmm.told import Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import HARDWARE, SOFTWARE, Refused
+from vcpu_scenario.vmm.vmms.base import FPCR, HARDWARE, SOFTWARE, Refused
 
 Leave = Callable[[int, "Sequence[Op]", Sequence[Point], Told], None]
 """Called with how many of the things done are those of the way that is to be gone, that way, the
@@ -61,7 +62,10 @@ class History:
             self._do(Choose(vcpu))
 
     def read_register(self, number: int) -> int:
-        return self.session.vmm.read_register(number)
+        value = self.session.vmm.read_register(number)
+        if number > FPCR:
+            self._ops.append(ReadRegister(number))
+        return value
 
     def synchronize(self) -> None:
         if self.session.vmm.synchronize():

@@ -43,6 +43,15 @@ class Choose(NamedTuple):
         session.chosen = self.vcpu
 
 
+class ReadRegister(NamedTuple):
+    """One of a VMM's system registers is looked at, such as the counter, which takes its time."""
+
+    number: int
+
+    def do(self, session: Session) -> None:
+        session.vmm.read_register(self.number)
+
+
 class SetRegister(NamedTuple):
     number: int
     value: int

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from vcpu_scenario.vmm.vmms.base import CPSR, FPCR, FPSR, PC, SP, V0
+from vcpu_scenario.vmm.vmms.base import CPSR, FPCR, FPSR, PC, SP, V0, Vmm
 
 
 class Register(NamedTuple):
@@ -15,6 +16,8 @@ class Register(NamedTuple):
     kind: str = ""
 
 
+SYSTEM: Final = 8
+"""The size of those that a VMM shows behind :data:`REGISTERS`."""
 CORE: Final = (
     *(Register(f"x{n}", 8) for n in range(31)),
     Register("sp", 8, "data_ptr"),
@@ -43,13 +46,35 @@ def _feature(name: str, registers: tuple[Register, ...], first: int) -> str:
     return "\n".join((*lines, "</feature>", ""))
 
 
-_INCLUDES: Final = "".join(f'<xi:include href="aarch64-{name}.xml"/>' for name in ("core", "fpu"))
+def _target(*names: str) -> str:
+    includes = "".join(f'<xi:include href="{name}.xml"/>' for name in names)
+    architecture = "<architecture>aarch64</architecture>"
+    return _HEAD.format(kind="target") + f"<target>{architecture}{includes}</target>\n"
 
-FILES: Final = {
-    "target.xml": _HEAD.format(kind="target")
-    + "<target><architecture>aarch64</architecture>"
-    + f"{_INCLUDES}</target>\n",
+
+_OURS: Final = ("aarch64-core", "aarch64-fpu")
+_SYSTEM: Final = "system-registers"
+_FILES: Final = {
+    "target.xml": _target(*_OURS),
     "aarch64-core.xml": _HEAD.format(kind="feature") + _feature("core", CORE, 0),
     "aarch64-fpu.xml": _HEAD.format(kind="feature") + _feature("fpu", FPU, len(CORE)),
 }
-"""What ``qXfer:features:read`` reads, by name."""
+
+
+def files(vmm: Vmm) -> Mapping[str, str]:
+    """What ``qXfer:features:read`` reads, by name."""
+    if not vmm.system_registers:
+        return _FILES
+    system = {"target.xml": _target(*_OURS, _SYSTEM), f"{_SYSTEM}.xml": _system(vmm)}
+    return {**_FILES, **system}
+
+
+def _system(vmm: Vmm) -> str:
+    """As QEMU has it: up to 7.2 a target, of registers without a type."""
+    kind = ' type="int"' if vmm.types_system else ""
+    lines = (
+        f'<reg name="{name}" bitsize="{8 * SYSTEM}" regnum="{number}"{kind} group="cp_regs"/>'
+        for number, name in enumerate(vmm.system_registers, len(REGISTERS))
+    )
+    head = _HEAD.format(kind="feature" if vmm.types_system else "target").replace("\n", "")
+    return f'{head}<feature name="org.qemu.gdb.arm.sys.regs">{"".join(lines)}</feature>'

@@ -23,7 +23,9 @@ class Target(Protocol):
         """Steps that do not say of which vCPU are that one's, until another one stops."""
         ...
 
-    def read_register(self, number: int) -> int: ...
+    def read_register(self, number: int) -> int:
+        """Raises :class:`~vcpu_scenario.vmm.vmms.base.Unknown`."""
+        ...
 
     def synchronize(self) -> None:
         """All registers are asked for."""

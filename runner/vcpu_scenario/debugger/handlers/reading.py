@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from vcpu_scenario.debugger.handlers.fields import numbers, unhexed
-from vcpu_scenario.debugger.registers import FILES
+from vcpu_scenario.debugger.registers import files
 from vcpu_scenario.debugger.stub import Bad, Handler, Stub, console
 
 
 def features(stub: Stub, rest: bytes) -> bytes:
     """A part of a file of the description: ``m`` before more, ``l`` before the last."""
     name, colon, where = rest.partition(b":")
-    text = FILES.get(name.decode("ascii", "replace"))
+    text = files(stub.target.session.vmm).get(name.decode("ascii", "replace"))
     stub.has_read_xml = True
     if text is None:
         raise Bad(0)

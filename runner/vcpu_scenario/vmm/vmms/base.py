@@ -61,6 +61,10 @@ class Refused(Exception):
     """The VMM does not set or remove the breakpoint, or does not write the register."""
 
 
+class Unknown(Exception):
+    """What the VMM shows its debugger as this register is not known."""
+
+
 class Known(NamedTuple):
     """What is known of a VMM, and how: ``version`` is the release or the commit that was read,
     ``recorded`` the kernels under which a debugger's sessions with it were recorded."""
@@ -99,6 +103,8 @@ class Vmm:
     most_watches: ClassVar[int] = 16
     several: ClassVar[bool] = False
     """Whether what it does with several vCPUs is known."""
+    types_system: ClassVar[bool] = False
+    """Whether it says of each of its :attr:`system_registers` that it is an integer."""
 
     def __init__(self, machine: Machine, memory: Memory) -> None:
         self.machine: Final = machine
@@ -189,8 +195,13 @@ class Vmm:
 
     # -- registers and memory --------------------------------------------------------------------
 
+    @property
+    def system_registers(self) -> tuple[str, ...]:
+        """Names of those that it shows behind :data:`FPCR`, of 64 bits each."""
+        return ()
+
     def read_register(self, number: int) -> int:
-        """A register by its number in GDB's description."""
+        """A register by its number in GDB's description. Raises :class:`Unknown`."""
         return self.machine.get_one_reg(self.stack_pointer() if number == SP else _IDS[number])
 
     def read_registers(self) -> tuple[int, ...]:

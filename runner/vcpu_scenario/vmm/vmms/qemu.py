@@ -31,9 +31,11 @@ from vcpu_scenario.vmm.vmms.base import (
     WHY,
     Known,
     Refused,
+    Unknown,
     Vmm,
 )
 from vcpu_scenario.vmm.vmms.exception import take_exception
+from vcpu_scenario.vmm.vmms.qemu_registers import put_counters, shown, value_of
 
 _BANKS: Final = (SP_EL0, SP_EL1)
 _SPSEL: Final = 1
@@ -61,6 +63,9 @@ class Qemu(Vmm):
     writes_devices: ClassVar[bool] = True
     """Whether its debugger writes devices, and is told where there is nothing; up to 7.2 such a
     write is lost (``cpu_memory_rw_debug``)."""
+    types_system = True
+    build: ClassVar[str] = "qemu"
+    """Whose system registers it shows."""
 
     def __init__(self, machine: Machine, memory: Memory) -> None:
         super().__init__(machine, memory)
@@ -70,6 +75,8 @@ class Qemu(Vmm):
         self._env: dict[int, int] = {}
         self._dirty: set[int] = set()
         self._synchronized = False
+        self._was_reset = True
+        self._runs = False
         self.steps = True
         """``gdbserver_state.sstep_flags``: whether a step is one."""
         self.physical = False
@@ -77,7 +84,12 @@ class Qemu(Vmm):
 
     def fresh(self) -> dict[str, Any]:
         """``CPUState``."""
-        return super().fresh() | {"_env": {}, "_dirty": set(), "_synchronized": False}
+        flags = {"_synchronized": False, "_was_reset": True, "_runs": False}
+        return super().fresh() | flags | {"_env": {}, "_dirty": set()}
+
+    @property
+    def system_registers(self) -> tuple[str, ...]:
+        return tuple(each.name for each in shown(self.build))
 
     # -- breakpoints -----------------------------------------------------------------------------
 
@@ -132,8 +144,17 @@ class Qemu(Vmm):
 
     def read_register(self, number: int) -> int:
         if number not in self._env:
-            self._env[number] = super().read_register(number)
+            system = number > FPCR
+            self._env[number] = self._system(number) if system else super().read_register(number)
         return self._env[number]
+
+    def _system(self, number: int) -> int:
+        """One that was not looked at before the guest ran last is lost to us until all are read
+        again."""
+        found = None if self._runs else value_of(self.machine, shown(self.build)[number - FPCR - 1])
+        if found is None:
+            raise Unknown
+        return found
 
     def read_registers(self) -> tuple[int, ...]:
         self.synchronize()
@@ -150,8 +171,14 @@ class Qemu(Vmm):
     def synchronize(self) -> bool:
         changes, self._synchronized = not self._synchronized, True
         if changes:
-            self._env, self._dirty = {}, set()
+            self._env, self._dirty, self._runs = {}, set(), False
+            self._put_counters(self._was_reset)
         return changes
+
+    def _put_counters(self, puts: bool) -> None:
+        if puts:
+            put_counters(self.machine)
+            self._was_reset = False
 
     @property
     def translates(self) -> bool:
@@ -169,6 +196,7 @@ class Qemu(Vmm):
 
     def _put(self) -> None:
         """``kvm_arch_put_registers``. Raises :class:`KvmError` at the first that is refused."""
+        self._put_counters(self._was_reset or self._synchronized)
         dirty, env = self._dirty if self._synchronized else set(), self._env
         if self.drops_refused:
             self._dirty, self._synchronized = set(), False
@@ -232,6 +260,7 @@ class Qemu(Vmm):
                 if self.dead:
                     words = f"Failed to put registers after init: errno {refusal.errno}"
                     return Stopped(Why.LOST, SIGABRT, words=words)
+        self._runs = True
         return super().resume(self.stepping or (step and self.steps))
 
     def tells(self, exit_: Exit) -> Told | None:
@@ -313,3 +342,5 @@ class Qemu72(Qemu):
     known = Known("7.2.22", RECORDED)
     drops_refused = True
     writes_devices = False
+    types_system = False
+    build = "qemu-7.2"
