@@ -39,6 +39,8 @@ def _exit(exit_: Exit) -> dict[str, Any]:
     body = {**fields, "pc": exit_.pc}
     if vcpu:
         body["vcpu"] = Decimal(vcpu)
+    if "device_irq_level" in exit_.fields:
+        body["device_irq_level"] = exit_.fields["device_irq_level"]
     if exit_.regs:
         body["regs"] = dict(exit_.regs)
     return {kind: body}

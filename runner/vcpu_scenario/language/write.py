@@ -43,8 +43,8 @@ def write(
     """The text of a scenario whose only case is ``case``.
 
     ``trace`` is what ``kernel`` gave, on whichever host; without it the scenario expects nothing,
-    and what ``case`` reads at its end (``peek``, ``final_regs``, ``lists_registers``) is left
-    out. Raises :class:`Unwritable` where the language cannot say what ``case`` does. What ``case``
+    and what ``case`` reads at its exits and its end (``reads_irq_level``, ``peek``, ``final_regs``,
+    ``lists_registers``) is left out. Raises :class:`Unwritable` where the language cannot say what ``case`` does. What ``case``
     was to do after the run had ended is left out, too: a scenario holds that all of its actions
     are done.
     """
@@ -90,6 +90,8 @@ def _check(text: str, case: Case, trace: Trace | None, kernel: str) -> None:
     except InvalidScenario as error:
         first = error.diagnostics[0]
         raise Unwritable(f"{first.message}, found {first.found}") from None
+    if trace is None or not trace.exits:
+        case = replace(case, reads_irq_level=False)
     if trace is None or trace.error is not None:
         case = replace(case, peek=(), final_regs=(), lists_registers=False)
     if found.case != case:
