@@ -130,15 +130,11 @@ def _stops_hold(expectation: Expectation, stops: Sequence[Stop]) -> bool:
 
 def _final_holds(expectation: Expectation, trace: Trace) -> bool:
     final = expectation.final
-    registers: dict[str, int] = {}
-    for exit_ in trace.exits:
-        registers.update(exit_.regs)
-    registers.update(trace.final_regs)
     memory = {at + n: byte for at, data in trace.memory.items() for n, byte in enumerate(data)}
     entries = [] if trace.ring is None else list(trace.ring.entries)
     ring = final.ring.entries if final.ring is not None else None
     return (
-        all(registers.get(reg.reg) == reg.value for reg in final.regs)
+        all(trace.final_regs.get(reg.reg) == reg.value for reg in final.regs)
         and all(
             [memory.get(check.addr + n) for n in range(len(check.data))] == list(check.data)
             for check in final.memory

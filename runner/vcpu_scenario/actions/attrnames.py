@@ -23,9 +23,10 @@ def read_which(holder: Holder, asked: Mapping[str, Node], reader: Reader) -> Dev
     groups, its = GROUPS[holder], value("its", _ITSES_MOST - 1)
     group = groups.get(reader.text(asked["group"])) if "group" in asked else None
     if group is None:
-        misnamed = "group" in asked and reader.text(asked["group"])[:1].isalpha()
-        attr = 0 if misnamed else value("attr", _HIGH)  # which is one of another group, perhaps
-        return DeviceAttr(holder, value("group", _WORD), attr, its)
+        number_ = value("group", _WORD)
+        refused = not number_ and "group" in asked and not _is_zero(reader.text(asked["group"]))
+        attr = 0 if refused else value("attr", _HIGH)  # of what is no group no attribute is told
+        return DeviceAttr(holder, number_, attr, its)
     attribute, vcpu = _attribute_of(group, asked.get("attr"), reader), value("vcpu", VCPUS_MOST - 1)
     if "vcpu" in asked and not group.of_vcpu:
         reader.complain(
@@ -35,6 +36,10 @@ def read_which(holder: Holder, asked: Mapping[str, Node], reader: Reader) -> Dev
             expected=", ".join(each.name for each in groups.values() if each.of_vcpu),
         )
     return DeviceAttr(holder, group.number, attribute | vcpu << VCPU_SHIFT, its)
+
+
+def _is_zero(text: str) -> bool:
+    return not text.strip("0xX_")
 
 
 def _attribute_of(group: Group, node: Node | None, reader: Reader) -> int:

@@ -44,9 +44,9 @@ def write(
 
     ``trace`` is what ``kernel`` gave, on whichever host; without it the scenario expects nothing,
     and what ``case`` reads at its exits and its end (``reads_irq_level``, ``peek``, ``final_regs``,
-    ``lists_registers``) is left out. Raises :class:`Unwritable` where the language cannot say what ``case`` does. What ``case``
-    was to do after the run had ended is left out, too: a scenario holds that all of its actions
-    are done.
+    ``lists_registers``) is left out. Raises :class:`Unwritable` where the language cannot say what
+    ``case`` does. What ``case`` was to do after the run had ended is left out, too: a scenario
+    holds that all of its actions are done.
     """
     if trace is not None:
         case = replace(case, on=_done(case, trace))

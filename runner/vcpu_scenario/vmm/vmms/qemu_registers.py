@@ -23,9 +23,9 @@ FOLDER: Final = Path(__file__).parent
 
 _UNNAMED: Final = {
     # No scenario names these three, which QEMU reads of KVM as any ID register.
-    "ID_DFR1": sys_reg(3, 0, 0, 3, 5),
-    "ID_MMFR5": sys_reg(3, 0, 0, 3, 6),
-    "ID_AA64SMFR0_EL1": sys_reg(3, 0, 0, 4, 5),
+    "ID_DFR1": sys_reg(*sysregs.ID_DFR1_EL1),
+    "ID_MMFR5": sys_reg(*sysregs.ID_MMFR5_EL1),
+    "ID_AA64SMFR0_EL1": sys_reg(*sysregs.ID_AA64SMFR0_EL1),
     # QEMU goes by the encoding, and ids of the virtual counter and of what it is compared with are
     # swapped in the uAPI.
     "CNTV_CVAL_EL0": sys_reg(*sysregs.CNTV_CVAL_EL0),
