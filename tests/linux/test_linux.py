@@ -168,6 +168,16 @@ def test_the_device_tree_has_each_vcpu_and_its_part_of_the_gic(version: Literal[
     assert flags >> 8 == (0 if version == 3 else 0b11)
 
 
+def test_a_uart_that_does_not_say_which_interrupt_it_has_gets_one_that_is_free() -> None:
+    spis = (None, 33, None)
+    uarts = [Device(f"u{n}", 0x900_0000 + n * 0x1000, 0x1000, "pl011") for n in range(3)]
+    given = [replace(uart, spi=spi) for uart, spi in zip(uarts, spis, strict=True)]
+    gic = Gic(2, 0x800_0000, cpu=0x801_0000)
+    tree = fdt.parse_dtb(device_tree(Boot(), (), gic, given, psci=True))
+    found = [tree.get_property("interrupts", f"pl011@{uart.base:x}").data[1] for uart in uarts]
+    assert found == [34 - 32, 33 - 32, 35 - 32]
+
+
 def test_the_device_tree_has_an_its_where_the_vmm_puts_one(tmp_path: Path) -> None:
     made(tmp_path)
     path = tmp_path / "linux.vcpu.yaml"

@@ -151,8 +151,10 @@ def test_every_recorded_kernel_and_register_has_a_name_we_know() -> None:
             assert [name for name in names if reg_id(name) is None] == []
 
 
-def test_a_job_has_no_action_after_the_last_exit() -> None:
+def test_a_job_has_no_words_for_some_of_what_a_case_does() -> None:
     case = case_of(JOB)
     assert write.job("made", case)["max"] == 7
     with pytest.raises(write.Unrecordable, match="after the last exit"):
         write.job("made", replace(case, limits=replace(case.limits, act_at_last=True)))
+    with pytest.raises(write.Unrecordable, match="device_irq_level"):
+        write.job("made", replace(case, reads_irq_level=True))

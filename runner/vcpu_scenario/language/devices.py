@@ -317,7 +317,9 @@ def _check_interrupts(devices: Map, found: Devices, scope: Scope) -> None:
             )
         if (first := seen.setdefault(device.spi, device.name)) != device.name:
             scope.problems.add(
-                f"{quoted(device.name)} has the interrupt of {quoted(first)}", key.span
+                f"{quoted(device.name)} has the interrupt of {quoted(first)}",
+                key.span,
+                expected="another SPI",
             )
 
 

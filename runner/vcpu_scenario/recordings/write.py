@@ -57,6 +57,8 @@ def job(name: str, case: Case) -> dict[str, Any]:
         out["brk_always_skip"] = True
     if case.limits.act_at_last:
         raise Unrecordable("an action after the last exit")
+    if case.reads_irq_level:
+        raise Unrecordable("device_irq_level")
     if case.limits.repeats is not None:
         out["sticky_limit"] = case.limits.repeats
     if case.caps:

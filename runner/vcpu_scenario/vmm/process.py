@@ -22,10 +22,11 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, SYSTEM_REGISTERS, id_of
 from vcpu_scenario.machine.errors import KvmError, Unsupported
 from vcpu_scenario.machine.interface import Machine
-from vcpu_scenario.trace import Answer, Deed, Entry, Exit, GuestException
+from vcpu_scenario.trace import Answer, Deed, Exit, GuestException
+from vcpu_scenario.vmm.debugger import Asked
 from vcpu_scenario.vmm.devices import Bus
-from vcpu_scenario.vmm.fields import fields_of
 from vcpu_scenario.vmm.memory import Memory
+from vcpu_scenario.vmm.recorder import PC, Recorder
 from vcpu_scenario.vmm.setup import set_up
 from vcpu_scenario.vmm.told import SIGABRT, Over, Stopped, Told, Why
 from vcpu_scenario.vmm.vmms import VMMS
@@ -34,7 +35,6 @@ from vcpu_scenario.vmm.vmms.base import BRK
 PATIENCE: Final = 0.02
 """Seconds between two looks at whether the debugger interrupts, on a real machine."""
 
-PC: Final = CORE_REGISTERS["pc"]
 LEFT_OUT: Final = (SetGuestDebug, ImmediateExit, PendSignal, HostInterrupt, Attempt)
 """What the debugger does in the scenario's place, and what the kernel is to refuse."""
 _AT_RESET: Final = (*CORE_REGISTERS, *SYSTEM_REGISTERS)
@@ -56,8 +56,9 @@ class Process:
         :data:`~vcpu_scenario.vmm.vmms.VMMS`."""
         self.machine: Final = machine
         self.case: Final = case
-        self.exits: list[Exit] = []
-        self.entries: list[Entry] = []
+        self._recorder: Final = Recorder(case)
+        self.exits = self._recorder.exits
+        self.entries = self._recorder.entries
         self.since = 0
         self._set_up(vmm)
         self.bus = Bus(case)
@@ -67,7 +68,6 @@ class Process:
         self.count: Final = case.vcpus
         self.vcpu = 0
         self._did: dict[int, tuple[Deed, ...]] = {}
-        self._observed = (*map(id_of, case.observe), PC)
         self._last: dict[int, dict[str, int]] = {}
         self._initial = [self._registers(number) for number in range(self.count)]
         self.select(0)
@@ -92,6 +92,8 @@ class Process:
         if number != self.vcpu:
             self.machine.select(number)
             self.vmm.select(number)
+            self._last[self.vcpu] = self._recorder.last
+            self._recorder.turn_to(number, self._last.get(number, {}))
             self.vcpu = number
 
     @property
@@ -112,9 +114,8 @@ class Process:
         result = machine.kvm_run(instructions=pace, seconds=PATIENCE)
         machine.run.immediate_exit = 0
         gave = None if result == -errno.EINTR else len(self.exits)
-        inside = machine.inside
-        breakpoints = frozenset(self.vmm.software)
-        self.entries.append(Entry(gave, did, pc, self.vmm.debug, breakpoints, kicked, inside))
+        asked = Asked(self.vmm.debug, frozenset(self.vmm.software))
+        self._recorder.entered(gave, did, pc, asked, kicked, machine.inside)
         if len(self.entries) > 2 * _KEPT:
             self._forget()
         return result
@@ -124,15 +125,15 @@ class Process:
         kept = self.entries[-_KEPT:]
         first = next((entry.exit for entry in kept if entry.exit is not None), len(self.exits))
         self.since = max(0, self.since - (len(self.entries) - len(kept)))
-        self.exits = self.exits[first:]
-        self.entries = [
+        del self.exits[:first]
+        self.entries[:] = [
             entry._replace(exit=None if entry.exit is None else entry.exit - first)
             for entry in kept
         ]
 
     def answer(self) -> Told | None:
         """Does what is to be done at the exit that has come, and says what the debugger is told."""
-        exit_ = self._record()
+        exit_ = self._recorder.exited(self.machine, self.machine.run, 0)
         answer = _ANSWERS.get(self.machine.run.exit_reason)
         if answer is None or (exit_.exit == "ARM_NISV" and not self.vmm.knows_nisv):
             return Stopped(Why.LOST, SIGABRT, words=f"KVM_EXIT_{exit_.exit}")
@@ -144,23 +145,6 @@ class Process:
 
     def _note(self, deed: Deed) -> None:
         self._did[self.vcpu] = (*self._did.get(self.vcpu, ()), deed)
-
-    def _record(self) -> Exit:
-        *values, pc = self.machine.get_regs(self._observed)
-        run, last = self.machine.run, self._last.setdefault(self.vcpu, {})
-        regs = {
-            name: value
-            for name, value in zip(self.case.observe, values, strict=True)
-            if last.get(name) != value
-        }
-        last |= regs
-        name = abi.EXIT_NAMES.get(run.exit_reason, str(run.exit_reason))
-        fields = fields_of(run, run.exit_reason)
-        if self.count > 1:
-            fields = {**fields, "vcpu": self.vcpu}
-        exit_ = Exit(name, 0, 0, pc, fields, regs)
-        self.exits.append(exit_)
-        return exit_
 
     def _no_answer(self, exit_: Exit) -> None:
         """The personality's alone."""

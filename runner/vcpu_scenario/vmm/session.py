@@ -12,7 +12,8 @@ from vcpu_scenario.case import Case
 from vcpu_scenario.machine.errors import KvmError, NotModelled
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.vmm.memory import Unreachable
-from vcpu_scenario.vmm.process import PC, Process
+from vcpu_scenario.vmm.process import Process
+from vcpu_scenario.vmm.recorder import PC
 from vcpu_scenario.vmm.told import SIGABRT, Over, Stopped, Told, Why
 
 SLICE: Final = 10_000

@@ -65,6 +65,10 @@ MEMORY: Final[tuple[Rule, ...]] = (
         "guest_memfd",
         (">=6.18",),
         "KVM_SET_USER_MEMORY_REGION2 takes KVM_MEM_GUEST_MEMFD; before, arm64 had no guest_memfd",
-        recorded("Debian's 6.17.13 against 7.2.13, memory-regions-of-both-ioctls"),
+        recorded(
+            "Debian's 6.17.13 against 7.2.13, memory-regions-of-both-ioctls; the "
+            'pull request of KVM for 6.18 has "KVM: arm64: Enable support for guest_memfd backed '
+            'memory"'
+        ),
     ),
 )

@@ -106,6 +106,10 @@ class Vmm:
     types_system: ClassVar[bool] = False
     """Whether it says of each of its :attr:`system_registers` that it is an integer."""
 
+    stepping: bool
+    debug: GuestDebug
+    """What KVM was asked for last."""
+
     def __init__(self, machine: Machine, memory: Memory) -> None:
         self.machine: Final = machine
         self.memory: Final = memory
@@ -116,9 +120,7 @@ class Vmm:
         self.vcpu = 0
         """The one that all is about."""
         self._others: dict[int, dict[str, Any]] = {}
-        self.stepping = False
-        self.debug = GuestDebug()
-        """What KVM was asked for last."""
+        vars(self).update(self.fresh())
         self.gave = False
         """Whether the exit that came last was made an exception of the guest's own."""
 

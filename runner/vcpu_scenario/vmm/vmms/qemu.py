@@ -67,16 +67,17 @@ class Qemu(Vmm):
     build: ClassVar[str] = "qemu"
     """Whose system registers it shows."""
 
+    _env: dict[int, int]
+    _dirty: set[int]
+    _synchronized: bool
+    _was_reset: bool
+    _runs: bool
+
     def __init__(self, machine: Machine, memory: Memory) -> None:
         super().__init__(machine, memory)
         pair = machine.get_one_reg(id_of("id_aa64dfr0_el1"))
         self._most = (pair >> 12 & 0xF) + 1, (pair >> 20 & 0xF) + 1
         self._uses: dict[int, int] = {}
-        self._env: dict[int, int] = {}
-        self._dirty: set[int] = set()
-        self._synchronized = False
-        self._was_reset = True
-        self._runs = False
         self.steps = True
         """``gdbserver_state.sstep_flags``: whether a step is one."""
         self.physical = False

@@ -23,10 +23,7 @@ from vcpu_scenario.machine.emulated.cpu.alignment import Alignment
 from vcpu_scenario.machine.emulated.cpu.controls import HCR_LINES, HCR_TDZ, MDCR_TDE
 from vcpu_scenario.machine.emulated.cpu.debugregisters import DebugRegisters
 from vcpu_scenario.machine.emulated.cpu.debugunit import DebugUnit
-from vcpu_scenario.machine.emulated.cpu.hardware import (
-    EXIT_IRQ,
-    Hardware,
-)
+from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, Hardware
 from vcpu_scenario.machine.emulated.cpu.regfile import IL, SS
 from vcpu_scenario.machine.emulated.cpu.sysreghook import FPEN, SCTLR_A, RegisterHooks
 from vcpu_scenario.machine.emulated.cpu.wordhooks import WordHooks

@@ -23,6 +23,8 @@ _TYPER_LPIS = 15 << 19 | 1 << 17
 """With an ITS: 16 bits of INTIDs, and LPIs."""
 _GICR_TYPER_LAST = 1 << 4
 _GICR_TYPER_PLPIS = 1
+_SGI_FRAME: Final = FRAME_SIZE
+"""Of a redistributor, the second frame."""
 
 
 def _read_misc(gic: Interrupts, offset: int, length: int) -> int:
@@ -130,7 +132,7 @@ def _per_irq_registers(features: VgicFeatures, base: int, first: int, end: int) 
     ]
 
 
-_BANKED_IN_THEFRAME_SIZE: Final = (
+_BANKED_IN_THE_SGI_FRAME: Final = (
     *((offset, 1) for offset in (0x80, 0x100, 0x180, 0x200, 0x280, 0x300, 0x380, 0xD00)),
     (0x400, 8),
     (0xC00, 2),
@@ -144,7 +146,7 @@ def distributor(features: VgicFeatures) -> list[Register]:
         Register(0x0010, 4, m.read_as_one),
         *(
             m.per_irq(offset, bits, m.read_as_zero, m.write_ignored, nr_irqs=32)
-            for offset, bits in _BANKED_IN_THEFRAME_SIZE
+            for offset, bits in _BANKED_IN_THE_SGI_FRAME
         ),
         *_per_irq_registers(features, 0, 32, 1024),
         m.per_irq(0x800, 8, m.read_as_zero, m.write_ignored, sizes=m.WORD_OR_BYTE),
@@ -168,6 +170,6 @@ def redistributor(features: VgicFeatures) -> list[Register]:
         Register(0x0014, 4, m.read_as_zero),
         *lpiregs.registers(features),
         Register(0xFFD0, 48, _read_id),
-        *_per_irq_registers(features, FRAME_SIZE, 0, 32),
-        Register(FRAME_SIZE + 0xE00, 4, m.read_as_zero),
+        *_per_irq_registers(features, _SGI_FRAME, 0, 32),
+        Register(_SGI_FRAME + 0xE00, 4, m.read_as_zero),
     ]
