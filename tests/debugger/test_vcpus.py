@@ -174,7 +174,7 @@ def both(vmm: str, *, strict: bool = True) -> Stub:
     """The second vCPU runs, and the first has stopped at its loop after steps."""
     to = stub(vmm, strict=strict, case=BOTH)
     for _ in range(5):
-        say(to, "vCont;s:1;c")
+        say(to, "s" if vmm == "kvmtool" else "vCont;s:1;c")
     assert to.target.session.pc == FIRST
     return to
 

@@ -98,6 +98,8 @@ class Stub:
         """Threads that the debugger was told of since it asked for them."""
         self.closing = False
         self.farewell = _EMPTY
+        self.chose_all = not self.dialect.strict
+        """Whether ``Hc`` named all threads last."""
         self.ends: Over | None = None
         self.hung = False
 
@@ -160,7 +162,7 @@ class Stub:
         except NotOffered:
             return _EMPTY
         except Bad as bad:
-            return b"E%02d" % bad.number
+            return (b"E%02x" if self.dialect.hexadecimal else b"E%02d") % bad.number
         except Refused:
             return self.dialect.refuses
         except Unreachable:

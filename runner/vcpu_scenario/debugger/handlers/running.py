@@ -7,7 +7,7 @@ from typing import Final
 
 from vcpu_scenario.debugger.handlers.fields import is_all, number, numbers, vcpus_of
 from vcpu_scenario.debugger.stub import WHOLE, Bad, Ends, Handler, NotOffered, Resume, Stub
-from vcpu_scenario.vmm.vmms.base import PC, POINTS, SOFTWARE
+from vcpu_scenario.vmm.vmms.base import PC, POINTS, SOFTWARE, Refused
 
 
 def insert(stub: Stub, rest: bytes) -> bytes:
@@ -16,7 +16,11 @@ def insert(stub: Stub, rest: bytes) -> bytes:
 
 
 def remove(stub: Stub, rest: bytes) -> bytes:
-    stub.target.remove(*_point(stub, rest))
+    point = _point(stub, rest)
+    try:
+        stub.target.remove(*point)
+    except Refused:
+        return stub.dialect.not_set or stub.dialect.refuses
     return b"OK"
 
 
@@ -60,11 +64,17 @@ def resume(stub: Stub, rest: bytes) -> bytes | None:
             if steps[vcpu] is None:
                 steps[vcpu] = step
                 chosen = vcpu if stub.dialect.chooses_resumed else chosen
-    if not (for_all or stub.target.session.vmm.locks):
-        raise Ends("its stub ends, which has no way to resume one vCPU without the others")
+    if not for_all:
+        _goes_alone(stub)
     stub.target.choose(chosen)
     stub.resume = Resume(bool(steps[0]) if count == 1 else tuple(steps))
     return None
+
+
+def _goes_alone(stub: Stub) -> None:
+    """gdbstub needs ``MultiThreadSchedulerLocking`` then, one vCPU or several."""
+    if not stub.target.session.vmm.locks:
+        raise Ends("its stub ends, which has no way to resume one vCPU without the others")
 
 
 def _signal(text: bytes) -> None:
@@ -83,12 +93,15 @@ def resume_nothing(stub: Stub, rest: bytes) -> bytes | None:
 
 def step(stub: Stub, rest: bytes) -> bytes | None:
     _move(stub, rest)
+    _goes_alone(stub)
     stub.resume = Resume(step=True)
     return None
 
 
 def go_on(stub: Stub, rest: bytes) -> bytes | None:
     _move(stub, rest)
+    if not stub.chose_all:
+        _goes_alone(stub)
     stub.resume = Resume(step=False)
     return None
 
