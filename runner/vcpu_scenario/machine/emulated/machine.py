@@ -25,7 +25,6 @@ from vcpu_scenario.machine.emulated.cpu.timers import Timers
 from vcpu_scenario.machine.emulated.kvm import (
     creation,
     guestdebug,
-    its,
     questions,
     regmasks,
     smcccfilter,
@@ -228,6 +227,8 @@ class EmulatedMachine:
             raise KvmError(-result, "KVM_IRQ_LINE")
 
     def signal_msi(self, asked: SignalMsi) -> bool:
+        from vcpu_scenario.machine.emulated.kvm import its
+
         return its.signal_msi(self._vcpu, asked.address, asked.data, asked.device)
 
     def set_vcpu_events(self, events: abi.kvm_vcpu_events) -> None:
