@@ -85,6 +85,7 @@ class EmulatedMachine:
 
     def _power_on(self) -> None:
         """``KVM_CREATE_VCPU`` of the vCPU that is on the CPU."""
+        self._cpu.timers.first_used = self._vcpu.use_timers
         reset_system_registers(self._vcpu)
         reset_unloaded(self._vcpu)
         self._cpu.gic = bare_interface(self.kernel.behaviour)
