@@ -15,7 +15,7 @@ class LabUnavailableError(LabError):
     """What the lab needs is not to be had here: QEMU, apt, a package. A reason to skip it."""
 
 
-class NotFetchedError(LabError):
+class NotFetchedError(LabUnavailableError):
     """What is named is not in the cache; the text says how it gets there."""
 
 
