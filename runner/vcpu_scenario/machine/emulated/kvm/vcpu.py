@@ -191,6 +191,10 @@ class Vcpu:
         """One of its timers was enabled."""
         self.company["timers"] = self.cpu.attended = True
 
+    def stop(self) -> None:
+        """It runs no more until another vCPU or the VMM has it run."""
+        self.mp_state = abi.KVM_MP_STATE_STOPPED
+
     def affinity(self) -> int:
         return self.mpidr & AFFINITY
 
