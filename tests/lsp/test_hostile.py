@@ -213,13 +213,14 @@ def test_before_it_is_initialized_and_after_its_end_it_refuses() -> None:
 
 
 def test_the_end_comes_in_order_whatever_is_still_being_answered(path: Path) -> None:
-    document = {"uri": path.as_uri(), "languageId": "yaml", "version": 1, "text": GOOD}
-    asked = {"textDocument": document, "options": {"tabSize": 2, "insertSpaces": True}}
+    document = {"uri": path.as_uri(), "languageId": "yaml", "version": 1, "text": SPINNING}
+    opened = {"method": "textDocument/didOpen", "params": {"textDocument": document}}
+    run = {"command": "scenario.run", "arguments": [path.as_uri(), None]}
     data = b"".join(
         (
             INITIALIZE,
-            request(None, "textDocument/didOpen", {"textDocument": document}),
-            *(request(number, "textDocument/formatting", asked) for number in (2, 3)),
+            framed(json.dumps({"jsonrpc": "2.0", **opened}).encode()),
+            *(request(number, "workspace/executeCommand", run) for number in (2, 3)),
             request(4, "shutdown"),
             framed(b'{"jsonrpc": "2.0", "method": "exit"}'),
         )
