@@ -98,10 +98,6 @@ def test_what_a_cortex_a76_lacks_is_not_run(word: int) -> None:
     assert told or trace.exits[0].regs["x3"] == UNDEFINED
 
 
-def test_pan_is_told() -> None:
-    assert "PSTATE.PAN" in str(run("cortex-a76", [0xD500_419F]).unmodelled)  # msr pan, #1
-
-
 def test_an_unknown_cpu_is_refused_with_those_there_are() -> None:
     with pytest.raises(UnknownHost, match="no host is called `cortex-a99`"):
         Emulated(cpu="cortex-a99")

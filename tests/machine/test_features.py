@@ -46,7 +46,6 @@ TOLD: Final[dict[tuple[str | int, ...], tuple[str, tuple[int, ...]]]] = {
     (PFR1, 1, "SPSR"): ("FEAT_SSBS", words("mov x1, #0x13c5; msr spsr_el1, x1")),
     (PFR1, 1, "SCTLR"): ("FEAT_SSBS", words("mov x1, #0x100000000000; msr sctlr_el1, x1")),
     (MMFR1, 0): ("FEAT_HAFDBS", words("mov x1, #0x10000000000; msr tcr_el1, x1")),
-    (MMFR1, 5): ("PSTATE.PAN", (0xD500_419F,)),  # msr pan, #1
     (MMFR2, 1): ("PSTATE.UAO", (0xD500_417F,)),  # msr uao, #1
 }
 """By register and field: the name, and code that asks for it."""
@@ -72,6 +71,7 @@ GIVES: Final[dict[tuple[str | int, ...], tuple[int, tuple[int, ...]]]] = {
             " fmov x1, d0"
         ),
     ),
+    (MMFR1, 5): (1 << 22, (0xD500_419F, 0xD538_4261)),  # msr pan, #1; mrs x1, pan
     (ISAR0, 11): (
         0x18_0000_0018,
         words(
@@ -159,7 +159,6 @@ def test_what_is_modelled_works(x1: int, code: tuple[int, ...]) -> None:
         (sysregs.TCR_EL1, 40, "FEAT_HAFDBS"),
         (sysregs.SCTLR_EL1, 44, "FEAT_SSBS"),
         ("pstate", 12, "SSBS"),
-        ("pstate", 22, "PAN"),
         ("pstate", 23, "UAO"),
     ],
 )

@@ -25,7 +25,7 @@ from tests.registers.surveys import Found, differences
 from tests.scenarios.test_every_rule_is_held import HELD_BY_SWEEPS
 
 TOLD_MOST = 3
-"""A timer that is armed, where there are two; PSTATE.PAN and its like of a Cortex-A76."""
+"""A timer that is armed, where there are two; PSTATE.UAO and its like of a Cortex-A76."""
 
 
 class Vcpu:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from vcpu_scenario.arm64 import esr, sysregs
+from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.machine.emulated.cpu.aborts import set_access_flag, table_walk_abort
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 from vcpu_scenario.machine.emulated.cpu.walk import (
@@ -22,12 +23,13 @@ _TO_WRITE: Final = 1 << 5
 """Whose access AT translates, and which."""
 _READONLY: Final = 1 << 7
 """AP[2] of a descriptor."""
-_S1E1R: Final = 0xD508_7800
+_S1E1R, _S1E1RP = 0xD508_7800, 0xD508_7900
 
 
-def is_at(word: int) -> bool:
-    """AT S1E1R, S1E1W, S1E0R or S1E0W."""
-    return word & 0xFFFF_FF80 == _S1E1R
+def is_at(model: CpuModel, word: int) -> bool:
+    """AT S1E1R, S1E1W, S1E0R or S1E0W, and S1E1RP or S1E1WP of a CPU that has them (FEAT_PAN2)."""
+    by_pan = model.armv8_2 and word & 0xFFFF_FFC0 == _S1E1RP
+    return by_pan or word & 0xFFFF_FF80 == _S1E1R
 
 
 def fault(cpu: Hardware, word: int) -> int | Unmapped | None:

@@ -1,7 +1,7 @@
 """What a guest may use that is told by name: neither Unicorn nor this machine has it, or Unicorn
 has what the CPU lacks. Most is of Armv8.2.
 
-PSTATE.PAN and UAO, half precision and AArch32 are found where they take effect.
+PSTATE.UAO, half precision and AArch32 are found where they take effect.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding, encoding_of
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
-from vcpu_scenario.machine.emulated.cpu.regfile import PAN, UAO
+from vcpu_scenario.machine.emulated.cpu.regfile import UAO
 from vcpu_scenario.machine.errors import NotModelled
 
 CONTROLS: Final[Mapping[Encoding, tuple[int, str]]] = {
@@ -22,7 +22,7 @@ CONTROLS: Final[Mapping[Encoding, tuple[int, str]]] = {
     sysregs.TCR_EL1: (1 << 40, "TCR_EL1.HD (FEAT_HAFDBS)"),
 }
 """Bits that switch something on. A CPU without it ignores them."""
-_PSTATE: Final = PAN | UAO | 1 << 12
+_PSTATE: Final = UAO | 1 << 12
 _EPD0, _EPD1 = 1 << 7, 1 << 23
 _SCTLR_IESB: Final = 1 << 21
 _ESB: Final = 0xD503_221F
@@ -67,7 +67,7 @@ def check_granule(cpu: Hardware) -> None:
 def check_pstate(model: CpuModel, value: int) -> None:
     """Raises :class:`NotModelled` where a VMM sets such a bit of PSTATE."""
     if model.armv8_2 and value & _PSTATE:
-        raise NotModelled("PSTATE.PAN, PSTATE.UAO or PSTATE.SSBS")
+        raise NotModelled("PSTATE.UAO or PSTATE.SSBS")
 
 
 def check_system(cpu: Hardware, word: int) -> None:

@@ -15,13 +15,13 @@ from vcpu_scenario.machine.emulated.cpu.perfcounters import PerfCounters
 from vcpu_scenario.machine.emulated.cpu.regfile import (
     DAIF,
     EL1H,
+    PAN,
     PSR_A,
     PSR_D,
     SS,
 )
 from vcpu_scenario.machine.emulated.cpu.stage2 import Stage2
 from vcpu_scenario.machine.emulated.cpu.timers import Timers
-from vcpu_scenario.machine.errors import NotModelled
 
 SERROR_OFFSET: Final = 0x180
 KDE: Final = 1 << 13
@@ -113,16 +113,20 @@ class Hardware(Controls):
 
     def take_to_el1(self, syndrome: int, far: int | None = None, offset: int = 0) -> None:
         """AArch64.TakeException to EL1: ``offset`` is 0 for synchronous, 0x180 for SError."""
-        if self.model.armv8_2 and not self.sctlr_el1.value & _SCTLR_SPAN:
-            raise NotModelled("PSTATE.PAN, which an exception sets as SCTLR_EL1.SPAN is clear")
         old = self.pstate
-        self.change_pstate(old, DAIF | EL1H)
+        self.change_pstate(old, DAIF | EL1H | self._pan_taken(old))
         self.elr_el1.value = self.regs[32]
         self.spsr_el1.value = old
         self.esr_el1.value = syndrome
         if far is not None:
             self.far_el1.value = far
         self.regs[32] = self.vbar_el1.value + _vector_offset(old) + offset
+
+    def _pan_taken(self, old: int) -> int:
+        """PSTATE.PAN behind an exception."""
+        if not self.model.armv8_2:
+            return 0
+        return old & PAN if self.sctlr_el1.value & _SCTLR_SPAN else PAN
 
     @property
     def serror_pends(self) -> bool:

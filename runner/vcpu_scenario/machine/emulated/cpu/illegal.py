@@ -5,6 +5,7 @@ The ERET that leads there is hooked and done here; the next instruction is an ex
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Final
 
 from vcpu_scenario.arm64 import esr
@@ -23,7 +24,9 @@ _LEGAL: Final = frozenset({EL0T, EL1T, EL1H, _AARCH32_USER})
 
 _A64: Final = 1 << 32
 MODELLED: Final = frozenset(
-    _A64 | mode | ss | il for mode in (EL0T, EL1T, EL1H) for ss in (0, SS) for il in (0, IL)
+    _A64 | mode | sum(bits)
+    for mode in (EL0T, EL1T, EL1H)
+    for bits in product((0, SS), (0, IL), (0, PAN))
 )
 """The execution states that are: AArch64, at EL1 or EL0."""
 
@@ -81,6 +84,6 @@ def take(cpu: Hardware) -> None:
 
 def strange(state: int) -> str:
     """What the guest got into by an exception return that Unicorn does not do as the hardware."""
-    if state & (PAN | UAO):
-        return "PSTATE.PAN or PSTATE.UAO"
+    if state & UAO:
+        return "PSTATE.UAO"
     return "AArch32 state, to which the guest went by an exception return"

@@ -114,7 +114,7 @@ class RegisterFile:
         if value & IL:
             self.may_be_illegal = self.unprepared = True
         uc.uc_reg_write(self.engine.handle, uc.UC_ARM64_REG_PSTATE, self._cell_ref)
-        if (old ^ value) & (_MODE | DAIF):
+        if (old ^ value) & (_MODE | DAIF | PAN):
             self.rebuild_flags()
 
     def clear_ss(self) -> None:

@@ -130,7 +130,7 @@ class WordHooks:
             return
         trapping = not self._simd_enabled()
         for address, word in zip(count(pc, 4), words):
-            if addresstranslation.is_at(word):
+            if addresstranslation.is_at(self._cpu.model, word):
                 new |= self._hook(self._translating, _MOST_TRANSLATING, address)
             elif _is_beyond(word):
                 new |= self._hook_beyond(address)
@@ -252,7 +252,7 @@ class WordHooks:
                 self.ordered.passed(at)
         elif illegal.is_return(word):
             stops = illegal.returns_illegally(cpu)
-        elif addresstranslation.is_at(word):
+        elif addresstranslation.is_at(cpu.model, word):
             stops = bool(cpu.current_el) and addresstranslation.fault(cpu, word) is not None
         else:
             stops = _is_beyond(word) or (_is_simd(word) and not self._simd_enabled())
@@ -269,7 +269,7 @@ class WordHooks:
         word, self._stopped_before = self._stopped_before, 0
         if illegal.is_return(word):
             return illegal.return_(self._cpu)
-        if addresstranslation.is_at(word):
+        if addresstranslation.is_at(self._cpu.model, word):
             return addresstranslation.finish(self._cpu, word)
         if _is_beyond(word):
             if word & _SYSTEM in _OF_THE_CACHES and self._cpu.current_el and word & _IS_READ:

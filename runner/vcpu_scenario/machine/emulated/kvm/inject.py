@@ -9,7 +9,7 @@ from __future__ import annotations
 from vcpu_scenario.arm64 import esr
 from vcpu_scenario.kvm.registers import CORE_REGISTERS
 from vcpu_scenario.machine.emulated.cpu.hardware import SERROR_OFFSET
-from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H, SS
+from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H, PAN, SS
 from vcpu_scenario.machine.emulated.kvm.vcpu import PendingException, Vcpu
 
 _NZCV = 0xF << 28
@@ -52,7 +52,8 @@ def take(vcpu: Vcpu, exception: PendingException) -> None:
     cpu.take_to_el1(exception.syndrome, exception.far, exception.offset)
     cpu.spsr_el1.value = spsr if behaviour.injected_spsr_lost else old
     # KVM keeps the condition flags; the hardware's own exceptions here do not.
-    cpu.pstate = DAIF | EL1H | (old & _NZCV if behaviour.injected_flags_kept else 0)
+    kept = old & _NZCV | cpu.pstate & PAN if behaviour.injected_flags_kept else 0
+    cpu.pstate = DAIF | EL1H | kept
 
 
 def adjust_pc(vcpu: Vcpu) -> None:
