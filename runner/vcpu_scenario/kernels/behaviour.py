@@ -99,6 +99,7 @@ class Behaviour:
     id_lsui_masked: bool = False
     affinities_indexed: bool = False
     counter_offset: bool = False
+    hyp_timers_known: bool = False
     vm_type_ipa_size: bool = False
     physical_timer_registers: bool = False
     timer_control_plain: bool = False
