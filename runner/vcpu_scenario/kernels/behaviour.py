@@ -50,6 +50,7 @@ class Behaviour:
     memslots_32767: bool = False
     walk_fault_reads: bool = False
     fetch_walk_fault_writes: bool = False
+    dirty_log_initially_set: bool = False
     dirty_log_manual_protect: bool = False
     user_memory2: bool = False
     guest_memfd: bool = False
