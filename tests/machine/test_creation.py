@@ -111,6 +111,15 @@ def test_a_vcpu_that_the_host_cannot_have_is_refused(init: InitVcpu, errno: int)
     assert first(init).errno == errno
 
 
+def test_el2_without_vhe_is_taken_of_a_guest_without_el2() -> None:
+    """Debian's 6.16 and 7.2 take it (``system_supported_vcpu_features``)."""
+    e2h0 = InitVcpu(None, None, 1 << 8)
+    assert first(e2h0, kernel="6.12").errno == ENOENT
+    taken = first(e2h0, kernel="7.2").unmodelled
+    assert taken is not None
+    assert taken.what == "a vCPU with features 0x100"
+
+
 @pytest.mark.parametrize(
     "cap", [EnableCap(9999), EnableCap(0), EnableCap(177, flags=1), EnableCap(168, 0, 2)]
 )

@@ -182,11 +182,6 @@ def test_what_is_not_known_of_a_vcpu_is_said() -> None:
     with made() as machine:
         with pytest.raises(NotModelled, match="perf's type 10"):
             machine.devices.set(vcpu(PMU, SET_PMU), 10)
-        for attr in 2, 3:
-            with pytest.raises(NotModelled, match="the timers of EL2"):
-                machine.devices.has(vcpu(1, attr))
-        with pytest.raises(NotModelled, match="PPI 20 for vcpu timer irq_vtimer"):
-            machine.devices.set(vcpu(1, 0), 20)
         machine.devices.set(vcpu(PMU, IRQ), 40)
         with pytest.raises(NotModelled, match="an SPI"):
             machine.devices.set(vcpu(PMU, INIT), None)

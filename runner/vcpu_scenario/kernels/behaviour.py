@@ -54,6 +54,7 @@ class Behaviour:
     memslots_32767: bool
     walk_fault_reads: bool
     fetch_walk_fault_writes: bool
+    dirty_log_initially_set: bool
     dirty_log_manual_protect: bool
     user_memory2: bool
     guest_memfd: bool
@@ -103,6 +104,7 @@ class Behaviour:
     id_lsui_masked: bool
     affinities_indexed: bool
     counter_offset: bool
+    hyp_timers_known: bool
     vm_type_ipa_size: bool
     physical_timer_registers: bool
     timer_control_plain: bool

@@ -55,6 +55,20 @@ MEMORY: Final[tuple[Rule, ...]] = (
         (Commit("d7547c55cbe7", "KVM: Introduce KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2", "5.2"),),
     ),
     Rule(
+        "dirty_log_initially_set",
+        (">=5.8",),
+        "with KVM_DIRTY_LOG_INITIALLY_SET a log begins with all pages dirty, and none is "
+        "write-protected before it is cleared; before, it is EINVAL",
+        source("kvm_arch_commit_memory_region by the commit; Debian's 5.10 to 7.2 do so"),
+        (
+            Commit(
+                "c862626e19ef",
+                "KVM: arm64: Support enabling dirty log gradually in small chunks",
+                "5.8",
+            ),
+        ),
+    ),
+    Rule(
         "user_memory2",
         (">=6.8",),
         "there is KVM_SET_USER_MEMORY_REGION2",

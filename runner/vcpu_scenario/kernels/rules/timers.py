@@ -62,4 +62,12 @@ TIMERS: Final[tuple[Rule, ...]] = (
             '"KVM: arm64: timer: Kill the per-timer level cache"'
         ),
     ),
+    Rule(
+        "hyp_timers_known",
+        (">=6.4",),
+        "a vCPU has attributes for the interrupts of the timers of EL2, 28 and 26, of which a "
+        "guest without EL2 has no use; before, they are ENXIO",
+        recorded("Debian's 5.10 and 6.1 against 6.12, attributes-of-the-timers; 6.4 by the commit"),
+        (Commit("81dc9504a700", "KVM: arm64: nv: timers: Support hyp timer emulation", "6.4"),),
+    ),
 )

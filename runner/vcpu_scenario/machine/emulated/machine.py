@@ -24,6 +24,7 @@ from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
 from vcpu_scenario.machine.emulated.cpu.timers import Timers
 from vcpu_scenario.machine.emulated.kvm import (
     creation,
+    extensions,
     guestdebug,
     questions,
     regmasks,
@@ -148,10 +149,11 @@ class EmulatedMachine:
         if cap not in self.kernel.capabilities:
             raise KvmError(EINVAL, enabling(cap))
         self._vcpu.caps.add(cap)
-        self._vcpu.memslots.manual_protect |= cap == "manual_dirty_log_protect2"
+        if cap == "manual_dirty_log_protect2":
+            self._vcpu.memslots.manual_protect = abi.KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE
 
     def ask_cap(self, asked: EnableCap) -> None:
-        self.enable_cap(creation.check_cap(asked, self.kernel.capabilities))
+        extensions.enable(self._vcpu, self.kernel, asked)
 
     def try_vm(self, type_: int) -> None:
         creation.check_vm_type(type_, self._vcpu.model.pa_bits, self.kernel.behaviour)

@@ -25,7 +25,7 @@ _CAPABILITIES: Final = {
     ),
 }
 
-_ARGUMENTS: Final = {"manual_dirty_log_protect2": uapi.KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE}
+_ARGUMENTS: Final = {"manual_dirty_log_protect2": abi.KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE}
 
 
 def has(vm: int, number: int, name: str) -> bool:

@@ -8,26 +8,18 @@ from __future__ import annotations
 from errno import EBUSY, EEXIST, EINVAL, ENODEV
 from typing import Final
 
-from vcpu_scenario.ioctls.vm import EnableCap, SetCounterOffset
+from vcpu_scenario.ioctls.vm import SetCounterOffset
 from vcpu_scenario.kernels.behaviour import Behaviour
-from vcpu_scenario.kvm import abi, capabilities
-from vcpu_scenario.kvm.capabilities import NUMBERS
 from vcpu_scenario.machine.emulated.cpu.timers import HOST_AHEAD
 from vcpu_scenario.machine.emulated.kvm.timerregs import physical_moved
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.vgic import VgicV2
-from vcpu_scenario.machine.errors import KvmError, Lacking, NotModelled
+from vcpu_scenario.machine.errors import KvmError, Lacking
 
 _IPA_BITS: Final = 0xFF
 _LEAST_BITS: Final = 32
 _MOST_VCPUS: Final = 512
 VGIC_V2_MAX_CPUS: Final = 8
-_OF_NO_EXIT: Final = tuple(
-    NUMBERS[name] for name in ("halt_poll", "arm_eager_split_chunk_size", "arm_sea_to_user")
-)
-"""Which kernels have and no rule is known of."""
-_MANUAL_PROTECT: Final = 1
-_INITIALLY_SET: Final = 2
 
 
 def check_vm_type(type_: int, pa_bits: int, behaviour: Behaviour) -> None:
@@ -75,24 +67,3 @@ def set_counter_offset(vcpu: Vcpu, asked: SetCounterOffset) -> None:
     vcpu.vm.counter_offset = True
     physical_moved(vcpu, moved=bool(asked.offset))
     vcpu.cpu.timers.clock.ahead[:] = [HOST_AHEAD - asked.offset & (1 << 64) - 1] * 2
-
-
-def number_of_cap(name: str) -> int:
-    """KVM_CAP_* by its name in lower case."""
-    found: int = getattr(abi, f"KVM_CAP_{name.upper()}")
-    return found
-
-
-def check_cap(asked: EnableCap, had: frozenset[str]) -> str:
-    """The name of the capability that is asked for and that the kernel has."""
-    what = f"KVM_ENABLE_CAP {asked.cap}"
-    name = {number_of_cap(name): name for name in had}.get(asked.cap)
-    if asked.cap in _OF_NO_EXIT:
-        raise NotModelled(f"KVM_ENABLE_CAP of {capabilities.said(asked.cap)}")
-    if name in (None, "arm_writable_imp_id_regs") or asked.flags:  # there are vCPUs already
-        raise KvmError(EINVAL, what)
-    if name == "manual_dirty_log_protect2" and asked.arg != _MANUAL_PROTECT:
-        if asked.arg in (0, _MANUAL_PROTECT | _INITIALLY_SET):
-            raise NotModelled(f"{what} with {asked.arg:#x}")
-        raise KvmError(EINVAL, what)
-    return name

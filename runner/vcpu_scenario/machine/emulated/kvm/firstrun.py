@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from errno import ENOEXEC
 
-from vcpu_scenario.machine.emulated.kvm import pmuregs, vgicdevice
+from vcpu_scenario.machine.emulated.kvm import pmuregs, timerattrs, vgicdevice
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 
 
@@ -13,7 +13,7 @@ def first_run(vcpu: Vcpu) -> int:
     if vcpu.features is None:
         return -ENOEXEC
     if (error := vgicdevice.first_run(vcpu)) == 0:
-        if (error := pmuregs.first_run(vcpu)) == 0:
+        if (error := timerattrs.first_run(vcpu) or pmuregs.first_run(vcpu)) == 0:
             if vcpu.behaviour.affinities_indexed and not vcpu.vm.has_run:
                 vcpu.vm.index_affinities()
             vcpu.has_run = vcpu.vm.has_run = vcpu.timers_enabled = True

@@ -92,10 +92,13 @@ class Slot:
         host.by_page |= userfaultfd
         self.stage2.unmap(host)
 
-    def log(self, wanted: bool) -> None:
-        """Logs the pages that are written from now on, or no longer."""
+    def log(self, wanted: bool, *, initially_set: bool) -> None:
+        """Logs the pages that are written from now on, or no longer. Those that are dirty from the
+        beginning need no protection before they are cleared."""
         host = self.host
-        if wanted and self.dirty is None:
+        if wanted and self.dirty is None and initially_set:
+            self.dirty = set(range(host.slot.size // PAGE))
+        elif wanted and self.dirty is None:
             self.dirty = set()
             for leaf in [*host.mapped.values()]:
                 self.stage2.write_protect(host, leaf.base)

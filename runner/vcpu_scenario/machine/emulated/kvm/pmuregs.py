@@ -22,7 +22,6 @@ from vcpu_scenario.machine.emulated.kvm.pmu import (
     Pmu,
 )
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
-from vcpu_scenario.machine.emulated.vgic.irq import TIMER_PPIS
 
 _EN, _SW, _CR, _ER = 1, 2, 4, 8
 """PMUSERENR_EL0: what EL0 may do."""
@@ -276,13 +275,11 @@ def _set_flags(behaviour: Behaviour, name: str, sets: bool) -> Callable[[Vcpu, i
 
 
 def first_run(vcpu: Vcpu) -> int:
-    """``kvm_timer_enable``, whose interrupts the PMU may have, and ``kvm_arm_pmu_v3_enable``, by
-    which what a VMM wrote to PMCR_EL0 takes effect. 0, or the negative errno."""
+    """``kvm_arm_pmu_v3_enable``, by which what a VMM wrote to PMCR_EL0 takes effect. 0, or the
+    negative errno."""
     pmu = vcpu.pmu
     if pmu is None:
         return 0
-    if pmu.created and pmu.irq in TIMER_PPIS:
-        return -EINVAL
     if vcpu.behaviour.pmu_init_required and not pmu.created:
         return -EINVAL
     if vcpu.behaviour.pmu_registers_narrow:

@@ -70,8 +70,9 @@ _TARGETS: Final = {"cortex-a57": 2}
 """The target that is a CPU's own; the others are generic ones."""
 _NO_FEATURE: Final = -1 << 9
 _OF_EL2: Final = 0b11 << 7
-_OF_OTHER_CPUS: Final = 0b111 << 4 | _OF_EL2
-"""SVE, pointer authentication, and nested virtualisation."""
+_OF_OTHER_CPUS: Final = 0b1111 << 4
+"""SVE, pointer authentication, and EL2, without which KVM_ARM_VCPU_HAS_EL2_E2H0 means nothing and
+is taken (``system_supported_vcpu_features``)."""
 
 
 def preferred_target(vcpu: Vcpu) -> int:

@@ -9,7 +9,7 @@ from typing import Final
 from vcpu_scenario.case import Memslot
 from vcpu_scenario.ioctls.memory import Access, ClearDirtyLog, DiscardMemory, SetMemoryRegion
 from vcpu_scenario.kernels.behaviour import Behaviour
-from vcpu_scenario.kvm.abi import KVM_MEM_GUEST_MEMFD
+from vcpu_scenario.kvm.abi import KVM_DIRTY_LOG_INITIALLY_SET, KVM_MEM_GUEST_MEMFD
 from vcpu_scenario.machine.emulated.cpu.stage2 import PAGE, HostSlot, Stage2
 from vcpu_scenario.machine.emulated.kvm.memslot import NO_MEMORY, Slot
 from vcpu_scenario.machine.errors import KvmError
@@ -39,8 +39,9 @@ class Memslots:
     behaviour: Behaviour
     ipa_limit: int
     """Where the guest's physical address space ends."""
-    manual_protect: bool = False
-    """``KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2``: to ask for dirty pages does not clear them."""
+    manual_protect: int = 0
+    """What ``KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2`` was given: to ask for dirty pages does not clear
+    them, and with ``KVM_DIRTY_LOG_INITIALLY_SET`` all are dirty at first."""
     _slots: dict[int, Slot] = field(default_factory=dict)
 
     @property
@@ -89,7 +90,8 @@ class Memslots:
         elif moved:
             self.stage2.remove(old.host)
             self.stage2.put_back(old.host, slot)
-        old.log(asked.log_dirty)
+        initially_set = bool(self.manual_protect & KVM_DIRTY_LOG_INITIALLY_SET)
+        old.log(asked.log_dirty, initially_set=initially_set)
 
     def _check_request(self, asked: SetMemoryRegion, what: str) -> None:
         if asked.second and not self.behaviour.user_memory2:
@@ -132,6 +134,10 @@ class Memslots:
             for number, slot in self._slots.items()
             if slot.present
         )
+
+    @property
+    def empty(self) -> bool:
+        return not any(slot.present for slot in self._slots.values())
 
     # -- the dirty log -----------------------------------------------------------------------
 

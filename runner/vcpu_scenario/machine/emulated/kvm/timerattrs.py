@@ -5,21 +5,13 @@ from __future__ import annotations
 from errno import EBUSY, EFAULT, EINVAL, ENXIO
 from typing import Final
 
-from vcpu_scenario.ioctls.attributes import DeviceAttr
 from vcpu_scenario.kvm import vcpuattrs as attrs
-from vcpu_scenario.kvm.attributes import said
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
-from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, NR_SGIS, TIMER_PPIS
+from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, NR_SGIS
 from vcpu_scenario.machine.emulated.vgic.mmio import Refused
 from vcpu_scenario.machine.errors import NotModelled
 
-_INTERRUPTS: Final = dict(
-    zip(
-        (attrs.KVM_ARM_VCPU_TIMER_IRQ_VTIMER, attrs.KVM_ARM_VCPU_TIMER_IRQ_PTIMER),
-        TIMER_PPIS,
-        strict=True,
-    )
-)
+_OF_EL1: Final = (attrs.KVM_ARM_VCPU_TIMER_IRQ_VTIMER, attrs.KVM_ARM_VCPU_TIMER_IRQ_PTIMER)
 _OF_EL2: Final = (attrs.KVM_ARM_VCPU_TIMER_IRQ_HVTIMER, attrs.KVM_ARM_VCPU_TIMER_IRQ_HPTIMER)
 
 
@@ -36,15 +28,21 @@ def set_attribute(vcpu: Vcpu, attr: int, value: int | None) -> None:
         raise Refused(EBUSY)
     if vcpu.vm.has_run:
         raise NotModelled("the interrupt of a timer, set for a vCPU beside one that has run")
-    if ppi != get_attribute(vcpu, attr):
-        which = DeviceAttr("vcpu", attrs.KVM_ARM_VCPU_TIMER_CTRL, attr)
-        raise NotModelled(f"PPI {ppi} for {said(which)}")
+    get_attribute(vcpu, attr)
+    vcpu.vm.timer_ppis[attr] = ppi
 
 
-def get_attribute(_vcpu: Vcpu, attr: int) -> int:
-    """``kvm_arm_timer_get_attr``."""
-    if attr in _OF_EL2:
-        raise NotModelled("the interrupts of the timers of EL2")
-    if attr not in _INTERRUPTS:
+def get_attribute(vcpu: Vcpu, attr: int) -> int:
+    """``kvm_arm_timer_get_attr``. A guest without EL2 has no use for what is of EL2."""
+    if attr not in (_OF_EL1 + _OF_EL2 if vcpu.behaviour.hyp_timers_known else _OF_EL1):
         raise Refused(ENXIO)
-    return _INTERRUPTS[attr]
+    return vcpu.vm.timer_ppis[attr]
+
+
+def first_run(vcpu: Vcpu) -> int:
+    """``timer_irqs_are_valid``: each timer has an interrupt of its own, that the PMU does not have
+    either. 0, or the negative errno of ``KVM_RUN``."""
+    taken: list[int | None] = [*vcpu.vm.timer_ppis[:2]]
+    if vcpu.pmu is not None and vcpu.pmu.created:
+        taken.append(vcpu.pmu.irq)
+    return 0 if vcpu.vm.vgic is None or len({*taken}) == len(taken) else -EINVAL

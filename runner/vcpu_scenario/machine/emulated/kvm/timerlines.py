@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from vcpu_scenario.machine.emulated.cpu.timers import TICKS_OF_A_SECOND, Timers
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
-from vcpu_scenario.machine.emulated.vgic.irq import TIMER_PPIS
-
-_VIRTUAL, _PHYSICAL = TIMER_PPIS
 
 
 def update(vcpu: Vcpu) -> bool:
     """``kvm_timer_update_irq`` for both. Whether a line changed."""
     timers = vcpu.cpu.timers
     changed = False
-    for intid, timer in ((_VIRTUAL, timers.virtual), (_PHYSICAL, timers.physical)):
+    ppis = vcpu.vm.timer_ppis[:2]
+    for intid, timer in zip(ppis, (timers.virtual, timers.physical), strict=True):
         if timer.output is not timer.line:
             timer.line, changed = timer.output, True
             if vcpu.gic is not None:

@@ -154,13 +154,19 @@ def first_run(vcpu: Vcpu) -> int:
         device.mapped = True
     assert vcpu.gic is not None
     # The CPUs with Armv8.2 have VHE here, where the guest has both timers of the hardware.
-    tied = TIMER_PPIS if vcpu.model.armv8_2 else TIMER_PPIS[:1]
-    driven = TIMER_PPIS if vcpu.behaviour.timer_lines_uncached else tied
-    give_to_timers(vcpu.gic, driven, tied)
+    ppis = vcpu.vm.timer_ppis[:2]
+    tied = ppis if vcpu.model.armv8_2 else ppis[:1]
+    driven = ppis if vcpu.behaviour.timer_lines_uncached else tied
+    give_to_timers(vcpu.gic, driven, tied, ppis)
     return 0
 
 
-def give_to_timers(gic: Interrupts, driven: Iterable[int], tied: Iterable[int]) -> None:
+def give_to_timers(
+    gic: Interrupts,
+    driven: Iterable[int],
+    tied: Iterable[int],
+    ppis: Iterable[int] = TIMER_PPIS,
+) -> None:
     """``kvm_timer_enable``: from now on ``KVM_IRQ_LINE`` takes the timers' PPIs and does nothing.
     Of those that are ``driven`` the line is then what the timer makes it: low. Those that are
     ``tied`` to the hardware's timer are its direct ones."""
@@ -168,7 +174,7 @@ def give_to_timers(gic: Interrupts, driven: Iterable[int], tied: Iterable[int]) 
         gic.inject(intid, False)
     for intid in tied:
         gic.irqs[intid].tied = True
-    for intid in TIMER_PPIS:
+    for intid in ppis:
         gic.irqs[intid].owned = True
 
 

@@ -9,6 +9,7 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.kvm.bus import BusDevice, IoBus
 from vcpu_scenario.machine.emulated.kvm.slots import Memslots
 from vcpu_scenario.machine.emulated.vgic.distributor import affinity_of
+from vcpu_scenario.machine.emulated.vgic.irq import HYP_TIMER_PPIS, TIMER_PPIS
 
 if TYPE_CHECKING:
     from vcpu_scenario.machine.emulated.kvm.itsdevice import ItsDevice
@@ -50,6 +51,9 @@ class Vm(Generic[_Vcpu]):
         """Its ITSs, in the order in which they were created."""
         self.redistributors: Final = dict[int, BusDevice]()
         """Of a GICv3 those that have come onto the bus, by the numbers of their vCPUs."""
+        self.timer_ppis: Final = [*TIMER_PPIS, *HYP_TIMER_PPIS]
+        """The interrupts of the virtual and the physical timer, and of those of EL2, by the
+        attributes of a vCPU."""
         self.counter_offset = False
         """The VMM has set the offset of the counters, which no register changes any more."""
         self.pmu_counters: int | None = None

@@ -151,7 +151,7 @@ def _set_levels(gic: VgicV3, first: int, value: int) -> None:
         level = bool(value >> irq.intid - first & 1)
         if irq.intid < NR_SGIS:
             continue
-        if irq.intid == VIRTUAL_TIMER_PPI and level:
+        if (irq.tied or irq.intid == VIRTUAL_TIMER_PPI) and level:
             raise NotModelled(f"a VMM that raises the virtual timer's interrupt, {irq.intid}")
         irq.line_level = level
         if level:
