@@ -190,6 +190,22 @@ def test_the_path_gets_what_it_lacks(given: str, path: str) -> None:
     assert scenario_path(given, "Step over it!") == Path(path)
 
 
+@pytest.mark.parametrize(
+    ("args", "status", "told"),
+    [
+        (("x" * 300,), 3, "File name too long"),
+        (("mine", "--title", "\udcff"), 4, "is not UTF-8"),
+    ],
+)
+def test_what_cannot_be_written_is_told(
+    scenario: Scenario, args: tuple[str, ...], status: int, told: str
+) -> None:
+    outcome = scenario("new", *args)
+    assert outcome.status == status
+    assert told in outcome.err
+    assert "internal" not in outcome.err
+
+
 def test_every_title_makes_a_name() -> None:
     assert file_name("???") == "scenario"
     assert file_name("x" * 100) == "x" * 60

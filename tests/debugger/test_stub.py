@@ -182,8 +182,11 @@ def test_a_strict_stub_offers_what_the_vmm_s_own_does() -> None:
         ("firecracker", "?", "T05thread:01;"),
         ("firecracker", "s", "T05thread:01;"),
         ("crosvm", "s", "S05"),
-        ("cloud-hypervisor", "s", "S05"),
-        ("cloud-hypervisor", "c", "S02"),
+        ("cloud-hypervisor", "vCont;s:1;c", "S05"),
+        ("cloud-hypervisor", "vCont;c", "S02"),
+        ("cloud-hypervisor", "s", ""),  # which ends it
+        ("firecracker", "T2", "E01"),
+        ("firecracker", "vCont;s:1", "T05thread:01;"),
         ("cloud-hypervisor", "p0", ""),
         ("crosvm", "p0", "0000000000000000"),
         ("cloud-hypervisor", "qC", ""),
@@ -198,6 +201,33 @@ def test_a_strict_stub_offers_what_the_vmm_s_own_does() -> None:
 )
 def test_a_strict_stub_answers_as_the_gdbstub_crate(vmm: str, packet: str, answer: str) -> None:
     assert say(stub(vmm, strict=True), packet) == [answer]
+
+
+@pytest.mark.parametrize(
+    ("packet", "answer"),
+    [
+        ("qSupported:multiprocess+", "PacketSize=4000;qXfer:features:read+;swbreak+;hwbreak+"),
+        ("vCont?", ""),
+        ("qAttached", ""),
+        ("vKill;1", ""),
+        ("qC", "QC1"),
+        ("qfThreadInfo", "m1"),
+        ("qThreadExtraInfo,1", b"vCPU 0".hex()),
+        ("T2", "E03"),
+        (f"z1,{AT:x},4", "E02"),
+        (f"m{AT:x},4", "E0e"),  # it is none of the kernel's half
+        ("m", "E16"),
+        ("s", "T05thread:1;"),
+    ],
+)
+def test_a_strict_kvmtool_answers_as_its_gdb_c(packet: str, answer: str) -> None:
+    assert say(stub("kvmtool", strict=True), packet) == [answer]
+
+
+def test_kvmtool_goes_on_after_a_kill() -> None:
+    to = stub("kvmtool", strict=True)
+    assert say(to, "k") == [""]
+    assert (to.closing, to.detached, to.ended) == (True, True, False)
 
 
 @pytest.mark.parametrize(

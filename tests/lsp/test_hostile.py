@@ -212,6 +212,26 @@ def test_before_it_is_initialized_and_after_its_end_it_refuses() -> None:
     assert errors(messages) == [(5, -32002), (8, -32600), (6, -32600), (7, -32600)]
 
 
+def test_the_end_comes_in_order_whatever_is_still_being_answered(path: Path) -> None:
+    document = {"uri": path.as_uri(), "languageId": "yaml", "version": 1, "text": SPINNING}
+    opened = {"method": "textDocument/didOpen", "params": {"textDocument": document}}
+    run = {"command": "scenario.run", "arguments": [path.as_uri(), None]}
+    data = b"".join(
+        (
+            INITIALIZE,
+            framed(json.dumps({"jsonrpc": "2.0", **opened}).encode()),
+            *(request(number, "workspace/executeCommand", run) for number in (2, 3)),
+            request(4, "shutdown"),
+            framed(b'{"jsonrpc": "2.0", "method": "exit"}'),
+        )
+    )
+    status, messages, log = conversation(data)
+    assert status == 0
+    assert errors(messages) == [(2, -32800), (3, -32800)]
+    assert [each["id"] for each in messages if "result" in each] == [1, 4]
+    assert "Error" not in log
+
+
 @pytest.mark.parametrize(
     "data",
     [

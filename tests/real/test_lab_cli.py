@@ -9,6 +9,7 @@ import pytest
 from vcpu_scenario.case import Load
 from vcpu_scenario.cli import conform, main, record, stops
 from vcpu_scenario.cli.machines import LabArguments
+from vcpu_scenario.cli.status import Status
 from vcpu_scenario.machine.real.lab import carried
 from vcpu_scenario.running.targets import InLab
 from vcpu_scenario.vmm.carried.image import executable
@@ -44,6 +45,15 @@ def test_kernels_are_fetched_listed_and_found(
     assert [line for line in lines if line.startswith("6.12 ") and "not fetched" in line]
     assert status("lab", "path", "6.1") == 0
     assert Path(capsys.readouterr().out.strip()).read_text() == "x"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("debian")
+def test_a_kernel_that_was_not_fetched_is_an_error_of_use(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert status("lab", "path", "6.1") == Status.USAGE
+    assert capsys.readouterr().err.endswith("get it with: scenario lab fetch 6.1\n")
 
 
 @pytest.mark.slow

@@ -58,6 +58,9 @@ VIRTIO_MMIO: Final[Mapping[str, int]] = {
     "CONFIG_GENERATION": 0x0FC,
     "CONFIG": 0x100,
 }
+
+BY_MODEL: Final[Mapping[str, Mapping[str, int]]] = {"pl011": PL011, "virtio-mmio": VIRTIO_MMIO}
+"""Devices of userspace whose registers have names, by their models."""
 VIRTIO_MMIO_MAGIC: Final = 0x7472_6976
 """``virt`` in little-endian ASCII."""
 

@@ -77,7 +77,7 @@ def scenario_path(given: str, title: str) -> Path:
     """The file that ``given`` means: with the suffix that scenarios have, and in a folder named
     for its title."""
     path = Path(given)
-    if path.is_dir() or given.endswith("/"):
+    if os.path.isdir(path) or given.endswith("/"):
         path /= file_name(title)
     name = path.name
     if not name.endswith(SUFFIX):

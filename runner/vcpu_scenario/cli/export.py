@@ -12,7 +12,7 @@ from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.output import cannot_write, complain, destination, say
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
-from vcpu_scenario.host.printable import printable
+from vcpu_scenario.host.printable import printable, quiet
 from vcpu_scenario.host.writing import write_whole
 from vcpu_scenario.running.select import Selection
 
@@ -105,7 +105,7 @@ def _program(subject: Subject, form: str, *, words: bool) -> str:
     from vcpu_scenario.export.c import program
 
     style = {"c": styles.C, "selftest": styles.SELFTEST}[form]
-    return program(subject, style=style, words=words)
+    return quiet(program(subject, style=style, words=words))
 
 
 _SUFFIX: Final = ".c"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from vcpu_scenario.vmm.vmms.base import CPSR, FPCR, FPSR, PC, SP, V0, Vmm
@@ -25,7 +25,7 @@ CORE: Final = (
     Register("cpsr", 4),
 )
 FPU: Final = (
-    *(Register(f"v{n}", 16, "uint128") for n in range(32)),
+    *(Register(f"v{n}", 16, "aarch64v") for n in range(32)),
     Register("fpsr", 4),
     Register("fpcr", 4),
 )
@@ -37,8 +37,28 @@ assert [REGISTERS[n].name for n in (V0, FPSR, FPCR)] == ["v0", "fpsr", "fpcr"]
 _HEAD: Final = '<?xml version="1.0"?>\n<!DOCTYPE {kind} SYSTEM "gdb-target.dtd">\n'
 
 
-def _feature(name: str, registers: tuple[Register, ...], first: int) -> str:
-    lines = [f'<feature name="org.gnu.gdb.aarch64.{name}">']
+_LANES: Final = {"d": 64, "s": 32, "h": 16, "b": 8, "q": 128}
+_FLOATS: Final = {64: "ieee_double", 32: "ieee_single", 16: "ieee_half"}
+
+
+def _vectors() -> Iterator[str]:
+    """The type of a SIMD register: lanes by size, each as floats, unsigned and signed."""
+    for lane, bits in _LANES.items():
+        kinds = {"u": f"uint{bits}", "s": f"int{bits}"}
+        if bits in _FLOATS:
+            kinds["f"] = _FLOATS[bits]
+        for kind, name in kinds.items():
+            yield f'  <vector id="{lane}{kind}" type="{name}" count="{128 // bits}"/>'
+        fields = "".join(f'<field name="{kind}" type="{lane}{kind}"/>' for kind in kinds)
+        yield f'  <union id="lanes-{lane}">{fields}</union>'
+    fields = "".join(f'<field name="{lane}" type="lanes-{lane}"/>' for lane in _LANES)
+    yield f'  <union id="aarch64v">{fields}</union>'
+
+
+def _feature(
+    name: str, registers: tuple[Register, ...], first: int, types: Iterable[str] = ()
+) -> str:
+    lines = [f'<feature name="org.gnu.gdb.aarch64.{name}">', *types]
     for number, register in enumerate(registers, first):
         kind = f' type="{register.kind}"' if register.kind else ""
         bits = 8 * register.size
@@ -57,7 +77,7 @@ _SYSTEM: Final = "system-registers"
 _FILES: Final = {
     "target.xml": _target(*_OURS),
     "aarch64-core.xml": _HEAD.format(kind="feature") + _feature("core", CORE, 0),
-    "aarch64-fpu.xml": _HEAD.format(kind="feature") + _feature("fpu", FPU, len(CORE)),
+    "aarch64-fpu.xml": _HEAD.format(kind="feature") + _feature("fpu", FPU, len(CORE), _vectors()),
 }
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 from vcpu_scenario.arm64.mmioregisters import (
-    PL011,
+    BY_MODEL,
     VIRTIO_MMIO,
     VIRTIO_MMIO_MAGIC,
     cpu_interface,
@@ -27,8 +27,6 @@ from vcpu_scenario.vmm.setup import NR_IRQS
 
 DEFAULT_SIZE: Final = 0x1000
 
-_NAMED: Final[Mapping[str, Mapping[str, int]]] = {"pl011": PL011, "virtio-mmio": VIRTIO_MMIO}
-"""Models whose registers have names."""
 _IDENTITY: Final = {
     VIRTIO_MMIO["MAGIC_VALUE"]: VIRTIO_MMIO_MAGIC,
     VIRTIO_MMIO["VERSION"]: 2,
@@ -160,7 +158,7 @@ def _userspace(entry: _Entry, model: str) -> None:
     size = entry.number("size", DEFAULT_SIZE, IPA_LIMIT)
     base = entry.region("userspace", "at", size)
     text = entry.node.get("input")
-    names = _NAMED.get(model, {})
+    names = BY_MODEL.get(model, {})
     entry.found.registers[entry.name.text] = _from(base, names)
     registers = [
         (offset, entry.scope.word(value))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from vcpu_scenario.arm64.mmioregisters import BY_MODEL
 from vcpu_scenario.kvm.registers import (
     ALIASES,
     CORE_REGISTERS,
@@ -278,7 +279,7 @@ def register_meant(name: str, known: Iterable[str]) -> str:
             return f"did you mean `{meant}`?"
     return (
         did_you_mean(name, _of_each_kind(known))
-        or "models pl011, vgic-v2 and vgic-v3 have names for their registers"
+        or f"models {', '.join(BY_MODEL)}, vgic-v2 and vgic-v3 have names for their registers"
     )
 
 

@@ -87,6 +87,8 @@ class _Talk:
             number = None  # an answer has no answer
         elif not self._may(method, number):
             return
+        if method == "shutdown":
+            self._cancel_all()
         try:
             made = self._server.protocol.structure_message(message)
             if not hasattr(made, "jsonrpc"):
@@ -101,6 +103,12 @@ class _Talk:
         else:
             self._begun |= method == "initialize"
             self._over |= method == "shutdown"
+
+    def _cancel_all(self) -> None:
+        """Cancels what is being answered: pygls itself goes through the dictionary that each of
+        them leaves as it is cancelled, and answers `shutdown` with an error."""
+        for answer in list(self._server.protocol._request_futures.values()):
+            answer.cancel()
 
     def _may(self, method: object, number: object) -> bool:
         """Whether a message may come now; refuses it where not."""

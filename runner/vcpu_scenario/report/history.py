@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from vcpu_scenario.analysis.history import Cause, Change, Group, History
-from vcpu_scenario.host.printable import json_text, printable
+from vcpu_scenario.host.printable import json_text, printable, quiet
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.report.cite import commit_words, rules
 from vcpu_scenario.report.exitdiff import exits, label
@@ -68,7 +68,7 @@ def _paragraph(shown: str, width: int) -> Iterator[Line]:
 
 def markdown(histories: Sequence[History]) -> str:
     """The same for a mail, a commit message or an issue: tables, and the exits as diffs."""
-    return "\n".join("\n".join(_markdown(history)) + "\n" for history in histories)
+    return quiet("\n".join("\n".join(_markdown(history)) + "\n" for history in histories))
 
 
 def _markdown(history: History) -> Iterator[str]:

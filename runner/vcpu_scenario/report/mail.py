@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Final
 
 from vcpu_scenario.analysis.history import Group, History
-from vcpu_scenario.host.printable import printable
+from vcpu_scenario.host.printable import printable, quiet
 from vcpu_scenario.report.exitdiff import exits
 from vcpu_scenario.report.history import kernels_of, rows, why
 from vcpu_scenario.report.markdown import escaped, fence
@@ -145,7 +145,7 @@ def _on_real(evidence: Evidence, real: OnReal) -> str:
 def text(every: Sequence[Evidence]) -> str:
     """A mail of lines of at most :data:`WIDTH` columns, but for names and instructions that are
     longer themselves."""
-    return "\n\n".join("\n".join(_text(each)) for each in every) + "\n"
+    return quiet("\n\n".join("\n".join(_text(each)) for each in every) + "\n")
 
 
 def _text(evidence: Evidence) -> Iterator[str]:
@@ -210,12 +210,25 @@ def _code(line: str) -> Iterator[str]:
 def _command(words: Sequence[str]) -> Iterator[str]:
     """A command, broken between its words where it is too long."""
     line = "   "
-    for word in map(shlex.quote, words):
+    for word in map(_quoted, words):
         if len(line) + len(word) + 3 > WIDTH and line.strip():
             yield f"{line} \\"
             line = "       "
         line += f" {word}"
     yield line
+
+
+def _joined(words: Sequence[str]) -> str:
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    """A word as any shell takes it; one that would act where it is shown, as bash takes it."""
+    shown = quiet(printable(word))
+    if shown == word:
+        return shlex.quote(word)
+    safe = word.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{quiet(printable(safe))}'"
 
 
 def _text_table(table: Sequence[tuple[str, str, str]]) -> Iterator[str]:
@@ -230,7 +243,7 @@ def _text_table(table: Sequence[tuple[str, str, str]]) -> Iterator[str]:
 
 def markdown(every: Sequence[Evidence]) -> str:
     """The same for a tracker."""
-    return "\n\n".join("\n".join(_markdown(each)) for each in every) + "\n"
+    return quiet("\n\n".join("\n".join(_markdown(each)) for each in every) + "\n")
 
 
 def _markdown(evidence: Evidence) -> Iterator[str]:
@@ -256,10 +269,10 @@ def _markdown(evidence: Evidence) -> Iterator[str]:
     yield from ("", "### What was run", "")
     yield from (f"- {escaped(sentence)}" for sentence in _machines(evidence))
     yield from ("", "### To repeat it", "")
-    yield from _fenced("\n".join(map(shlex.join, evidence.commands)), "sh")
+    yield from _fenced("\n".join(map(_joined, evidence.commands)), "sh")
     if evidence.program:
         yield from ("", "As a C program that needs /dev/kvm and nothing else:", "")
-        yield from _fenced("\n".join(map(shlex.join, evidence.program)), "sh")
+        yield from _fenced("\n".join(map(_joined, evidence.program)), "sh")
 
 
 def _fenced(text: str, language: str) -> Iterator[str]:

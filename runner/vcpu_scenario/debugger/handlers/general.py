@@ -21,7 +21,8 @@ _EXTRA: Final = {
 def supported(stub: Stub, rest: bytes) -> bytes:
     asked = rest.decode("ascii", "replace").lstrip(":").split(";")
     knew = stub.multiprocess and stub.dialect.qemu
-    stub.multiprocess = "multiprocess+" in asked or knew
+    asks = "multiprocess+" in asked and "multiprocess" in stub.dialect.extras
+    stub.multiprocess = asks or knew
     offered = [text for name, text in _EXTRA.items() if name in stub.dialect.extras]
     stub.names = frozenset(
         name for name in ("swbreak", "hwbreak") if f"{name}+" in asked and f"{name}+" in offered
@@ -31,7 +32,7 @@ def supported(stub: Stub, rest: bytes) -> bytes:
     ours = (
         f"PacketSize={stub.dialect.size:x}",
         "qXfer:features:read+",
-        "vContSupported+",
+        *(() if b"vCont?" in stub.dialect.lacks else ("vContSupported+",)),
         *offered,
     )
     # QEMU says so whoever asks (handle_query_supported).
@@ -65,15 +66,18 @@ def select(stub: Stub, rest: bytes) -> bytes:
     named = vcpus_of(stub, rest[1:])
     if not named or (rest[:1] not in (b"g", b"c") and not rest.endswith(b"-1")):
         raise Bad
+    if rest[:1] == b"c" and stub.dialect.strict:
+        stub.chose_all = is_all(rest[1:])
     if not is_all(rest[1:]):
-        (stub.target.select if rest[:1] == b"g" else stub.target.choose)(named[0])
+        if rest[:1] == b"g":
+            stub.target.select(stub.target.session.vmm.shown(named[0]))
+        else:
+            stub.target.choose(named[0])
     return b"OK"
 
 
 def alive(stub: Stub, rest: bytes) -> bytes:
-    if vcpu_of(stub, rest) is None:
-        raise Bad
-    return b"OK"
+    return stub.dialect.no_thread if vcpu_of(stub, rest) is None else b"OK"
 
 
 def current(stub: Stub, rest: bytes) -> bytes:
@@ -87,10 +91,11 @@ def threads(stub: Stub, rest: bytes) -> bytes:
 
 
 def more_threads(stub: Stub, rest: bytes) -> bytes:
-    """One at a time (``handle_query_threads``)."""
-    stub.listed += 1
-    there = stub.listed <= stub.target.session.count
-    return f"m{stub.thread(stub.listed - 1)}".encode() if there else b"l"
+    """One at a time (``handle_query_threads``), or all."""
+    first, count = stub.listed, stub.target.session.count
+    stub.listed = count if stub.dialect.lists_threads else first + 1
+    listed = ",".join(map(stub.thread, range(first, stub.listed)))
+    return f"m{listed}".encode() if first < count else b"l"
 
 
 def thread_words(stub: Stub, rest: bytes) -> bytes | None:
@@ -152,7 +157,11 @@ def _crash(stub: Stub, reply: bytes | None) -> bytes | None:
 
 
 def kill(stub: Stub, rest: bytes) -> bytes | None:
-    stub.closing = stub.ended = True
+    stub.closing = True
+    stub.detached = stub.dialect.survives
+    stub.ended = not stub.detached
+    if stub.detached:
+        stub.target.clear_points()
     return stub.dialect.last_word.encode() or None
 
 

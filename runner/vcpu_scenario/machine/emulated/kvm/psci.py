@@ -82,7 +82,7 @@ def _cpu_suspend(vcpu: Vcpu) -> int:
 
 
 def _cpu_off(vcpu: Vcpu) -> int:
-    vcpu.mp_state = abi.KVM_MP_STATE_STOPPED
+    vcpu.stop()
     return answer(vcpu, (0, 0, 0, 0))
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 class _Member(Protocol):
     mpidr: int
-    mp_state: int
+
+    def stop(self) -> None: ...
 
 
 _Vcpu = TypeVar("_Vcpu", bound=_Member)
@@ -79,7 +80,7 @@ class Vm(Generic[_Vcpu]):
     def stop(self) -> None:
         """``kvm_prepare_system_event``: no vCPU runs on by itself."""
         for vcpu in self.vcpus:
-            vcpu.mp_state = abi.KVM_MP_STATE_STOPPED
+            vcpu.stop()
 
 
 AFFINITY: Final = 0xFF_00FF_FFFF

@@ -1,6 +1,10 @@
-"""What can go wrong around a lab, as opposed to what a kernel does in it."""
+"""What can go wrong around a real KVM, as opposed to what the kernel does with a case."""
 
 from __future__ import annotations
+
+
+class NoKvmError(Exception):
+    """This host has no usable KVM/arm64; the text says why."""
 
 
 class LabError(Exception):
@@ -11,7 +15,7 @@ class LabUnavailableError(LabError):
     """What the lab needs is not to be had here: QEMU, apt, a package. A reason to skip it."""
 
 
-class NotFetchedError(LabError):
+class NotFetchedError(LabUnavailableError):
     """What is named is not in the cache; the text says how it gets there."""
 
 
