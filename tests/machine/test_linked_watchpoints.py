@@ -1,4 +1,5 @@
-"""The guest's own watchpoints: linked to a breakpoint for a context, and of a security state.
+"""The guest's own watchpoints: linked to a breakpoint for a context, of a security state, and of a
+word.
 
 As on Debian's 7.2.13 (QEMU 7.2, Cortex-A57), where each of these was run.
 """
@@ -24,12 +25,19 @@ def _load(address: int, words: list[int]) -> Load:
     return Load(address, struct.pack(f"<{len(words)}I", *words))
 
 
-def hits(control: int, breakpoint_: int, context: int) -> bool:
-    """Whether a store hits watchpoint 0 with ``control``, of a guest whose context is ``context``
-    and whose breakpoints 3 and 4 are for context 5."""
+def hits(
+    control: int,
+    breakpoint_: int = 0,
+    context: int = 0,
+    *,
+    at: int = DATA,
+    store: int = w.access(w.DOUBLE, w.STORE, 2, 1, 0),
+) -> bool:
+    """Whether ``store``, to DATA in x1, hits watchpoint 0 at ``at`` with ``control``, of a guest
+    whose context is ``context`` and whose breakpoints 3 and 4 are for context 5."""
     words = [w.msr(31, (2, 0, 1, 0, 4))]  # OSLAR_EL1
     for encoding, value in (
-        ((2, 0, 0, 0, 6), DATA),
+        ((2, 0, 0, 0, 6), at),
         ((2, 0, 0, 0, 7), control),
         ((2, 0, 0, 3, 4), 5),
         ((2, 0, 0, 3, 5), breakpoint_),
@@ -39,7 +47,7 @@ def hits(control: int, breakpoint_: int, context: int) -> bool:
         ((2, 0, 0, 2, 2), 0xA000),  # MDSCR_EL1: MDE and KDE
     ):
         words += [*w.mov(1, value), w.msr(1, encoding)]
-    words += [w.ISB, w.daifclr(8), *w.mov(1, DATA), w.access(w.DOUBLE, w.STORE, 2, 1, 0)]
+    words += [w.ISB, w.daifclr(8), *w.mov(1, DATA), store]
     words += [*w.mov(0, 0x8400_0008), w.hvc()]
     handler = [w.movz(19, 1), *w.mov(0, 0x8400_0008), w.hvc()]
     case = code(
@@ -71,3 +79,22 @@ def test_a_watchpoint_hits_in_its_context_alone(
     control: int, breakpoint_: int, context: int, *, hit: bool
 ) -> None:
     assert hits(control, breakpoint_, context) is hit
+
+
+@pytest.mark.parametrize(
+    ("select", "offset", "hit"),
+    [
+        (0x0F, 0, False),
+        (0x0F, 4, True),
+        (0x02, 4, False),
+        (0x02, 5, True),
+        (0xF0, 4, False),
+        (0xFF, 7, True),
+    ],
+)
+def test_a_word_that_is_no_doubleword_selects_four_bytes_from_itself_on(
+    select: int, offset: int, *, hit: bool
+) -> None:
+    """As on Debian's 6.12, for 0xF: of DBGWVR_EL1[2] set BAS[7:4] are ignored (Arm ARM)."""
+    store = w.access(0, w.STORE, 2, 1, offset)
+    assert hits(select << 5 | 0x1B, at=DATA + 4, store=store) is hit

@@ -275,12 +275,14 @@ def _watch(control: int, value: int) -> _Watch:
     if mask := control >> 24 & 0x1F:
         start = value & ~((1 << mask) - 1)
         return _Watch(start, start + (1 << mask), lsc, pac, linked)
-    select = control >> 5 & 0xFF
+    # An address that is a word's and no doubleword's has four bytes to select.
+    select = control >> 5 & (0xF if value & 4 else 0xFF)
+    base = value & ~3
     if not select:
-        return _Watch(value, value, lsc, pac, linked)
+        return _Watch(base, base, lsc, pac, linked)
     first = (select & -select).bit_length() - 1
     length = (~(select >> first) & 0x1FF & -(~(select >> first) & 0x1FF)).bit_length() - 1
-    return _Watch((value & ~7) + first, (value & ~7) + first + length, lsc, pac, linked)
+    return _Watch(base + first, base + first + length, lsc, pac, linked)
 
 
 @dataclass(frozen=True, slots=True)
