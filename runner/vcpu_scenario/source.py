@@ -73,9 +73,10 @@ _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _RED, _BLUE, _CYAN, _BOLD, _RESET = "\033[1;31m", "\033[1;34m", "\033[36m", "\033[1m", "\033[0m"
 
 
-def split_lines(text: str) -> list[str]:
-    """The lines of ``text`` as YAML counts them, without their breaks."""
-    return _LINE_BREAK.split(text)
+def split_lines(text: str, most: int = 0) -> list[str]:
+    """The lines of ``text`` as YAML counts them, without their breaks; with ``most``, all that is
+    behind so many is one more."""
+    return _LINE_BREAK.split(text, most)
 
 
 def line_starts(text: str) -> list[int]:

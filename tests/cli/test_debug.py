@@ -26,7 +26,7 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
         (
             ["../../scenarios/vcpus/what-they-share.vcpu.yaml", "--vmm", "crosvm"],
             4,
-            "what crosvm does with several vCPUs and a debugger",
+            "crosvm's `gdb` requires the number of vCPU to be 1",
         ),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.language import loads
+from vcpu_scenario.language.permission import granting
 from vcpu_scenario.running.select import Selection, find, load_all
 
 TEXT = """\
@@ -54,6 +55,19 @@ def test_a_link_to_the_folder_itself_is_not_followed(tmp_path: Path) -> None:
     write(tmp_path / "a/b.vcpu.yaml")
     (tmp_path / "a/again").symlink_to(tmp_path)
     assert len(found(tmp_path)) == 1
+
+
+def test_a_link_out_of_a_folder_is_refused_unless_it_is_named(tmp_path: Path) -> None:
+    """What is wrong with a file is shown with its lines: it must not be one of somebody else."""
+    write(tmp_path / "inside/a.vcpu.yaml", tmp_path / "outside/a.vcpu.yaml")
+    link = tmp_path / "inside/b.vcpu.yaml"
+    link.symlink_to("../outside/a.vcpu.yaml")
+    with pytest.raises(UsageError, match="is a link out of the folder; name it to use it"):
+        find([str(tmp_path / "inside")])
+    assert found(link) == [str(link)]
+    assert len(found(tmp_path)) == 2
+    with granting([tmp_path / "outside"]):
+        assert len(found(tmp_path / "inside")) == 2
 
 
 def test_every_missing_path_is_named(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from vcpu_scenario.case import Case, Load
 from vcpu_scenario.debugger.dialect import OURS, STRICT
 from vcpu_scenario.debugger.handlers import HANDLERS
 from vcpu_scenario.debugger.history import History
+from vcpu_scenario.debugger.packets import framed
 from vcpu_scenario.debugger.stub import Stub
 from vcpu_scenario.machine.errors import Unsupported
-from vcpu_scenario.vmm.vmms import VMMS
 from vcpu_scenario.vmm.vmms.base import PC
 
 from tests.debugger.guests import AT, CELL, PAIR, making
@@ -140,10 +140,126 @@ def test_a_vcpu_that_never_leaves_its_loop_of_exits_does_not_hold_the_other_up()
     assert pcs(to)[0] in (AT + 24, AT + 28)
 
 
-@pytest.mark.parametrize("vmm", [vmm for vmm in VMMS if not VMMS[vmm].several])
-def test_what_others_do_with_several_is_not_known(vmm: str) -> None:
-    with pytest.raises(Unsupported, match=vmm):
-        making(vmm, case=PAIR)()
+def test_crosvm_takes_one_vcpu() -> None:
+    with pytest.raises(Unsupported, match="crosvm"):
+        making("crosvm", case=PAIR)()
+
+
+BOTH = replace(
+    PAIR,
+    loads=(
+        Load(
+            AT,
+            binary("""
+                mov x0, #3
+                movk x0, #0xc400, lsl #16
+                mov x1, #1
+                adr x2, second
+                hvc #0
+                first: add x4, x4, #1
+                b first
+                second: add x5, x5, #1
+                add x6, x6, #1
+                b second
+            """),
+        ),
+    ),
+)
+"""Both go round without an exit, from instructions 5 and 7 on."""
+HIGH = 0xFFFF_FF80_0000_0000
+FIRST, OTHER = (AT + 4 * n for n in (5, 7))
+
+
+def both(vmm: str, *, strict: bool = True) -> Stub:
+    """The second vCPU runs, and the first has stopped at its loop after steps."""
+    to = stub(vmm, strict=strict, case=BOTH)
+    for _ in range(5):
+        say(to, "vCont;s:1;c")
+    assert to.target.session.pc == FIRST
+    return to
+
+
+def test_firecracker_stops_one_and_lets_the_others_go_on() -> None:
+    to = both("firecracker", strict=False)
+    assert say(to, "vCont;s:1;c") == ["T05thread:1;"]
+    words = "E.Firecracker waits for vCPU 1, which is in KVM_RUN"
+    assert say(to, "Hg2", "g", f"m{HIGH:x},4", "Hg1", "p20") == [
+        "OK",
+        words,
+        words,
+        "OK",
+        _little(FIRST + 4),
+    ]
+    assert say(to, "vCont;c") == ["T02thread:1;"]
+
+
+def test_firecrackers_stub_does_not_come_back_from_a_vcpu_that_runs() -> None:
+    assert say(both("firecracker"), "Hg2", "g", "Hg1", "g", "?") == ["OK", "", "", "", ""]
+
+
+def test_firecracker_asks_nothing_of_a_vcpu_that_runs() -> None:
+    """``update_vcpu_kvm_debug``; a breakpoint in memory is everyone's."""
+    to = both("firecracker", strict=False)
+    assert say(to, "vCont;s:2;c", looks=5) == ["T02thread:1;"]
+    session = to.target.session
+    session.memory.write(OTHER + 4, bytes.fromhex("000020d4"))
+    assert say(to, "vCont;s:2;c") == ["T05thread:2;"]  # a step it is to Firecracker
+    assert session.pc == OTHER + 4
+
+
+def test_firecracker_tells_of_one_that_stopped_meanwhile_as_it_goes_on() -> None:
+    to = both("firecracker", strict=False)
+    to.target.session.memory.write(OTHER + 4, bytes.fromhex("000020d4"))
+    assert say(to, "vCont;s:1;c", "vCont;s:1;s:2") == ["T05thread:1;", "T05thread:2;"]
+    assert pcs(to)[1] == OTHER + 4
+
+
+def test_cloud_hypervisor_does_not_say_which_vcpu_stepped() -> None:
+    to = both("cloud-hypervisor")
+    assert say(to, "vCont;s:2;c") == ["S05"]
+    assert OTHER <= to.target.session.pc < OTHER + 12
+
+
+def test_cloud_hypervisor_has_the_breakpoints_of_the_first_vcpu_alone() -> None:
+    to = both("cloud-hypervisor")
+    assert say(to, f"Z1,{OTHER:x},4", "vCont;c", looks=5) == ["OK", "S02"]
+    assert say(to, f"Z1,{FIRST:x},4", "vCont;c") == ["OK", "T05thread:01;hwbreak:;"]
+
+
+def test_cloud_hypervisor_never_switches_the_step_of_another_vcpu_off() -> None:
+    to = both("cloud-hypervisor")
+    say(to, "vCont;s:2;c")
+    assert say(to, "vCont;c", "vCont;c") == ["T05thread:02;hwbreak:;"] * 2
+
+
+@pytest.mark.parametrize("case", [PAIR, replace(PAIR, vcpus=1)])
+def test_cloud_hypervisors_stub_ends_where_one_is_to_go_without_the_others(case: Case) -> None:
+    """``MissingMultiThreadSchedulerLocking``: so it does at gdb's way over a breakpoint."""
+    to = stub("cloud-hypervisor", strict=True, case=case)
+    assert say(to, "vCont;s:1") == [""]
+    assert to.ended
+    said = stub("cloud-hypervisor", case=case).receive(framed(b"vCont;s:1"))
+    assert said.endswith(framed(b"W01"))
+    assert b"$O" in said
+
+
+def test_kvmtool_steps_and_shows_the_vcpu_that_stopped_whatever_is_asked() -> None:
+    to = both("kvmtool")
+    assert say(to, "Hg2", "p20", "Hc2", "s", "Hg2", "p20") == [
+        "OK",
+        _little(FIRST),
+        "OK",
+        "T05thread:1;",
+        "OK",
+        _little(FIRST + 4),
+    ]
+    assert say(to, "c", "Hg2", looks=5) == ["T05thread:1;", "OK"]  # a ^C
+    assert OTHER <= to.target.session.pc < OTHER + 12
+
+
+def test_kvmtool_tells_of_the_vcpu_that_stopped() -> None:
+    to = both("kvmtool")
+    assert say(to, f"Z1,{OTHER:x},4", "c", "s") == ["OK", "T05thread:2;", "T05thread:2;"]
 
 
 def _little(value: int) -> str:

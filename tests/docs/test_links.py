@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from vcpu_scenario import load
 from vcpu_scenario.cli import all_commands
 
+from .commands import Call, calls_of_page, calls_of_workflow, every_option, options_of
 from .markdown import anchors, code_spans, links
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "README", "SECURITY")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+WORKFLOWS = [
+    ROOT / "action.yml",
+    *sorted((ROOT / "examples").glob("*.yml")),
+    *sorted((ROOT / ".github").rglob("*.yml")),
+]
+OF_PYTEST = {"--lf", "--runxfail", "--vcpu-allow-dir"}
 WITHIN = [
     (page, target)
     for page in PAGES
@@ -44,26 +56,39 @@ def test_no_two_headings_are_linked_alike(page: Path) -> None:
     assert sorted(found) == sorted(set(found))
 
 
-def _commands() -> dict[str, set[str]]:
-    group = typer.main.get_command(all_commands())
-    common = {"--help", "-h"}
-    return {
-        name: common | {option for each in command.params for option in each.opts}
-        for name, command in group.commands.items()  # type: ignore[attr-defined]
-    }
+@pytest.fixture(scope="module")
+def scenario() -> Any:
+    return typer.main.get_command(all_commands())
+
+
+def _unknown(call: Call, scenario: Any) -> set[str] | None:
+    """The options of a call that its program does not have; None where there is no program."""
+    if call.program == "scenario":
+        known = options_of(scenario, call.rest)
+        return None if known is None else call.options - known
+    found = find_spec(call.program)
+    if found is None or found.origin is None:
+        return None
+    module = Path(found.origin)
+    sources = module.parent.rglob("*.py") if module.name == "__init__.py" else [module]
+    known = set(re.findall(r"--[a-z][a-z-]*", "".join(one.read_text() for one in sources)))
+    return call.options - known - {"--help"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [*PAGES, *WORKFLOWS], ids=lambda page: page.name)
+def test_commands_and_options_exist(page: Path, scenario: Any) -> None:
+    text = page.read_text(encoding="utf-8")
+    calls = calls_of_page(text) if page.suffix == ".md" else calls_of_workflow(text)
+    assert [call for call in calls if _unknown(call, scenario) != set()] == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_and_options_exist(page: Path) -> None:
-    commands = _commands()
-    for span in code_spans(page.read_text(encoding="utf-8")):
-        called = re.match(r"scenario ([a-z]+)\b(.*)", " ".join(span.split()))
-        if called is None:
-            continue
-        assert called[1] in commands, span
-        named = set(re.findall(r"(?<![\w-])--[a-z-]+", called[2]))
-        assert named <= commands[called[1]], span
+def test_options_that_stand_alone_are_some_commands(page: Path, scenario: Any) -> None:
+    spans = code_spans(page.read_text(encoding="utf-8"))
+    alone = {span.split()[0] for span in spans if span.startswith("--")}
+    assert alone - every_option(scenario) - OF_PYTEST == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

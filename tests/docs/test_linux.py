@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from vcpu_scenario.machine.real.errors import LabError
 from vcpu_scenario.machine.real.lab import list_kernels, packages
-from vcpu_scenario.machine.real.lab.errors import LabError
 
 from .follow import Shell, Step, agrees, steps
 from .markdown import fences

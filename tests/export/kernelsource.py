@@ -15,9 +15,9 @@ from pathlib import Path
 from vcpu_scenario.export.c import program
 from vcpu_scenario.export.styles import SELFTEST
 from vcpu_scenario.export.subject import Subject
+from vcpu_scenario.machine.real.errors import LabError, LabUnavailableError
 from vcpu_scenario.machine.real.lab import cache
 from vcpu_scenario.machine.real.lab.apt import PrivateApt, announce, machine_mirror
-from vcpu_scenario.machine.real.lab.errors import LabError, LabUnavailableError
 
 from .conftest import COMPILER
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 
 import pytest
+import yaml
 
 from tests.commandline import Scenario, in_folder
 from tests.field.recorded import ROOT, texts
@@ -104,6 +105,13 @@ def test_a_draft_is_a_scenario_of_what_was_seen(scenario: Scenario, tmp_path: Pa
         "- debug: {brk: 0x4000000c}",
     ):
         assert line in text
+
+
+def test_the_name_of_a_trace_is_no_command_of_a_ci_log(scenario: Scenario, tmp_path: Path) -> None:
+    (tmp_path / "7.2.txt").rename(tmp_path / "##[error]x.txt")
+    out = scenario("import", "##[error]x.txt").out
+    assert "##[" not in out
+    assert yaml.safe_load(out)["title"] == "imported from ##[error]x.txt"
 
 
 def test_a_file_that_is_no_trace_is_an_error_with_its_place(

@@ -21,6 +21,16 @@ hxfar 0x9000018, pc 0x00000040000004
           qemu-128     [000] .....    16.683355: kvm_userspace_exit: reason KVM_EXIT_MMIO (6)
 """
 EXIT = "kvm_exit: TRAP: HSR_EC: 0x0024 (DABT_LOW),"
+CALL = "7 ioctl(5, KVM_RUN, 0) = 0\n7 ioctl(5, KVM_RUN, "
+LATER = " <unfinished ...>\n7 <... ioctl resumed>"
+ASKED = " v-1 [000] 1.0: kvm_set_guest_debug: vcpu: 0, flags: 0x20001\n"
+REGSET = " v-1 [000] 1.0: kvm_arm_set_regset: 1 BKPTS "
+ENDLESS = {
+    "blanks before a number": "kvm_guest_fault: ipa" + " " * 60_000 + "z",
+    "many beginnings of an interrupt": "kvm_irq_line: " + "Inject " * 8_000,
+    "many beginnings of breakpoints": "kvm_arm_set_regset: " + "1 A CTRL:{" * 6_000,
+}
+"""What none but a stranger writes, and takes a careless pattern seconds for a line."""
 
 
 def read(tmp_path: Path, text: str | bytes) -> FieldTrace:
@@ -215,6 +225,10 @@ def test_a_call_that_strace_tells_in_two_lines_is_one(tmp_path: Path) -> None:
         ("7 ioctl(5, KVM_RUN, 0\n", 1, "what KVM_RUN gave is not on this line"),
         ("7 ioctl(5, KVM_RUN, 0) = 0 (KVM_EXIT_NONE)\n", 1, "`KVM_EXIT_NONE` is no exit of KVM"),
         ("x" * 100_000, 1, "a line of 100,000 characters"),
+        ("\n" * 2_000_001, 2_000_001, "it has more than 2,000,000 lines"),
+        (f"{CALL}{'x' * 40_000}{LATER}{'x' * 40_000}{LATER}\n", 3, "a call of 80,"),
+        (f"{ASKED}{REGSET}CTRL:{'9' * 5_000} VALUE:4\n", 2, "no kernel prints this event so"),
+        (f"{ASKED}{REGSET}CTRL:{{{'x'}}} VALUE:{{4}}\n", 2, "no kernel prints this event so"),
     ],
 )
 def test_a_trace_that_cannot_be_read_says_where_and_why(
@@ -223,6 +237,23 @@ def test_a_trace_that_cannot_be_read_says_where_and_why(
     found = fault(tmp_path, text)
     assert found.diagnostic.span.line == line
     assert found.diagnostic.message.startswith(message)
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_no_line_takes_for_ever(tmp_path: Path, what: str) -> None:
+    hidden = ENDLESS[what].replace(": ", ': CAN\'T FIND FIELD "x"', 1)
+    lines = [f" v-1 [000] 1.0: {hidden}\n"] * 40
+    found = read(tmp_path, ASKED + "".join(lines) + FTRACE.format(exit=EXIT))
+    assert [words.partition(" is shown")[0] for _, words in found.lost] == [
+        ENDLESS[what].partition(":")[0]
+    ]
+
+
+def test_what_a_call_gave_is_looked_for_at_the_end_of_its_line(tmp_path: Path) -> None:
+    line = f"ioctl(5, KVM_RUN, 0){'= 0 ' * 16_000}"
+    with pytest.raises(BadTrace, match="what KVM_RUN gave"):
+        read(tmp_path, f"{line}x\n" * 40)
+    assert len(read(tmp_path, f"{line} = 0 (KVM_EXIT_DEBUG)\n" * 40).exits) == 40
 
 
 def test_bytes_of_no_text_at_all_are_told(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class PacketsTarget:
         vmm = rng.choice(list(VMMS))
         dialect = rng.choice((OURS, STRICT[vmm]))
         kernel, case = rng.choice(_KERNELS), rng.choice((CASE, PAIR))
-        history = History(making(vmm, kernel, case if VMMS[vmm].several else CASE))
+        history = History(making(vmm, kernel, CASE if VMMS[vmm].refuses_several else case))
         try:
             stub = Stub(history, dialect, HANDLERS, lambda text: text)
             stub.connected()

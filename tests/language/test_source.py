@@ -141,7 +141,7 @@ def test_only_what_is_close_is_suggested(word: str, hint: str) -> None:
         ("write `then`, or run `scenario migrate`; what it says is the same", "then"),
         ('quote it: "5.10"', '"5.10"'),
         ("did you mean `a\\x1b`?", ""),
-        ("write it as an escape in a double-quoted scalar", ""),
+        ("remove it; a double-quoted scalar can have it as an escape", ""),
         ("did you mean add, adds?", ""),
         ("", ""),
     ],

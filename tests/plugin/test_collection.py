@@ -181,3 +181,17 @@ def test_files_outside_a_scenarios_folder_are_read_where_they_are_allowed(
         "    assert scenario_runner.load('own/made.vcpu.yaml')\n"
     )
     run().assert_outcomes(passed=1)
+
+
+def test_a_link_out_of_the_project_is_an_error_unless_it_is_named(
+    project: pytest.Pytester, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """What is wrong with a file is shown with its lines: it must not be one of somebody else."""
+    secret = tmp_path_factory.mktemp("elsewhere") / "a.vcpu.yaml"
+    secret.write_text("password: hunter2\n")
+    (Path("sub") / "link.vcpu.yaml").symlink_to(secret)
+    result = project.runpytest_inprocess(*PLUGIN, *ON, "--co", "-q")
+    result.stdout.fnmatch_lines(["*is a link out of the folder; name it to use it*"])
+    result.stdout.no_fnmatch_line("*hunter2*")
+    named = project.runpytest_inprocess(*PLUGIN, "--co", "-q", "sub/link.vcpu.yaml")
+    named.stdout.fnmatch_lines(["*hunter2*"])

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
+from vcpu_scenario.machine.real.errors import LabError
 from vcpu_scenario.machine.real.lab import cache
-from vcpu_scenario.machine.real.lab.errors import LabError
 
 
 @pytest.fixture

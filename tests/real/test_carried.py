@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from vcpu_scenario.case import Load
 from vcpu_scenario.course import Recorded, Steps
+from vcpu_scenario.machine.real.errors import LabError
 from vcpu_scenario.machine.real.lab import Lab, cache, carried
-from vcpu_scenario.machine.real.lab.errors import LabError
 from vcpu_scenario.vmm.carried.image import executable
 
 from tests.debugger.guests import AT

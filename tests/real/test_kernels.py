@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from vcpu_scenario.machine.real.errors import LabError, LabUnavailableError
 from vcpu_scenario.machine.real.lab import kernels
-from vcpu_scenario.machine.real.lab.errors import LabError, LabUnavailableError
 
 from .conftest import Debian
 

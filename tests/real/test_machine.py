@@ -19,8 +19,8 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS
 from vcpu_scenario.machine.errors import KvmError, Unsupported
 from vcpu_scenario.machine.interface import Machine
+from vcpu_scenario.machine.real.errors import NoKvmError
 from vcpu_scenario.machine.real.machine import RealMachine
-from vcpu_scenario.machine.real.opening import NoKvmError
 from vcpu_scenario.vmm.setup import add_gic
 
 from .fake_kvm import FakeKvm

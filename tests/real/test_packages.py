@@ -8,8 +8,8 @@ import pytest
 from vcpu_scenario.cli import main
 from vcpu_scenario.language import load
 from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.machine.real.errors import LabError, LabUnavailableError
 from vcpu_scenario.machine.real.lab import packages
-from vcpu_scenario.machine.real.lab.errors import LabError, LabUnavailableError
 from vcpu_scenario.running.execute import execute
 from vcpu_scenario.source import InvalidScenario
 from vcpu_scenario.verdict.result import Verdict

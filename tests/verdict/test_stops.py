@@ -145,6 +145,15 @@ def test_a_stop_that_never_came_names_the_skipped_instruction() -> None:
     )
 
 
+def test_a_stop_behind_the_last_one_is_not_called_skipped() -> None:
+    pattern = [wanted_stop(n, label) for n, label in enumerate(("poll", "next"))]
+    (mismatch,) = compare_stops(pattern, [stop("poll", 0)], GUEST, span(20))
+    assert mismatch.notes == (
+        "no further stop came",
+        "next: add x2, x2, #1 was never reported as a stop",
+    )
+
+
 def test_a_stop_too_many_names_the_instruction_reported_twice() -> None:
     pattern = [wanted_stop(n, label) for n, label in enumerate(("poll", "next"))]
     stops = [stop("poll", 0), stop("poll", 1), stop("next", 2)]

@@ -8,9 +8,9 @@ import re
 import struct
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
@@ -24,6 +24,9 @@ MAX_CODE = 16 << 20
 """Bytes of guest code, ``.space`` and ``.bss`` included."""
 
 _SHF_WRITE, _SHF_ALLOC, _SHF_EXECINSTR = 1, 2, 4
+_RELA: Final = struct.Struct("<QQq")
+"""An entry of a relocation section: offset, symbol and type, addend. There is one for each
+statement, and the parser of pyelftools takes as long for one as an assembler for ten."""
 _LINE_WORDS = 64
 """A longer statement is data or padding, and only its first word is in the line map."""
 
@@ -34,6 +37,13 @@ class MisfitError(Exception):
     def __init__(self, problems: Iterable[tuple[Position, str, str]]) -> None:
         self.problems = tuple(problems)
         super().__init__(self.problems)
+
+
+class _Relocation(NamedTuple):
+    offset: int
+    kind: int
+    symbol: Any
+    addend: int
 
 
 def place(data: bytes, base: int, prepared: Prepared) -> Assembled:
@@ -59,7 +69,7 @@ def _rank(section: Any) -> tuple[bool, bool, bool, bool, str]:
 
 class _Object:
     def __init__(self, data: bytes, base: int, prepared: Prepared) -> None:
-        self._elf = ELFFile(io.BytesIO(data))
+        self._sections = list(ELFFile(io.BytesIO(data)).iter_sections())
         self._base = base
         self._prepared = prepared
         self._text = prepared.text.split("\n")
@@ -68,9 +78,7 @@ class _Object:
         self._names: dict[str, int] = {}
         self._referred: dict[int, Any] = {}
         self._problems: list[tuple[Position, str, str]] = []
-        self._symtab = next(
-            (s for s in self._elf.iter_sections() if isinstance(s, SymbolTableSection)), None
-        )
+        self._symtab = next((s for s in self._sections if isinstance(s, SymbolTableSection)), None)
 
     def assembled(self) -> Assembled:
         self._lay_out()
@@ -87,7 +95,7 @@ class _Object:
     def _lay_out(self) -> None:
         allocated = [
             (index, section)
-            for index, section in enumerate(self._elf.iter_sections())
+            for index, section in enumerate(self._sections)
             if section["sh_flags"] & _SHF_ALLOC
         ]
         allocated.sort(key=lambda entry: _rank(entry[1]))
@@ -119,7 +127,7 @@ class _Object:
     def _image(self) -> bytearray:
         image = bytearray(max(self._ends.values(), default=self._base) - self._base)
         for index, start in self._starts.items():
-            section = self._elf.get_section(index)
+            section = self._sections[index]
             if section["sh_type"] != "SHT_NOBITS":
                 offset = start - self._base
                 image[offset : offset + section["sh_size"]] = section.data()
@@ -143,48 +151,47 @@ class _Object:
     def _records(self) -> dict[int, list[tuple[int, int]]]:
         """By section, (address, prepared line) of each statement in the order written."""
         found: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for section in self._elf.iter_sections():
+        for section in self._sections:
             if not isinstance(section, RelocationSection):
                 continue
-            target = self._elf.get_section(section["sh_info"])
+            target = self._sections[section["sh_info"]]
             if target.name != RECORD_SECTION:
                 continue
             data = target.data()
-            for relocation in section.iter_relocations():
-                offset = relocation["r_offset"]
-                symbol = self._symtab_symbol(relocation)
+            for offset, _, symbol, addend in self._relocations(section):
                 value = self._value(symbol)
                 if value is None or symbol["st_shndx"] not in self._starts:
                     continue
                 (line,) = struct.unpack_from("<I", data, offset + RECORD_SIZE - 4)
-                found[symbol["st_shndx"]].append((value + relocation["r_addend"], line))
+                found[symbol["st_shndx"]].append((value + addend, line))
         for records in found.values():
             records.sort(key=lambda record: record[0])
         return found
 
-    def _symtab_symbol(self, relocation: Any) -> Any:
+    def _relocations(self, section: RelocationSection) -> Iterator[_Relocation]:
+        for offset, info, addend in _RELA.iter_unpack(section.data()):
+            yield _Relocation(offset, info & 0xFFFF_FFFF, self._symtab_symbol(info >> 32), addend)
+
+    def _symtab_symbol(self, index: int) -> Any:
         # Most relocations are against the section, and each reading of a symbol costs.
-        index = relocation["r_info_sym"]
         if index not in self._referred:
             assert self._symtab is not None
             self._referred[index] = self._symtab.get_symbol(index)
         return self._referred[index]
 
     def _relocate(self, image: bytearray, records: dict[int, list[tuple[int, int]]]) -> None:
-        for section in self._elf.iter_sections():
+        for section in self._sections:
             if not isinstance(section, RelocationSection) or section["sh_info"] not in self._starts:
                 continue
             index = section["sh_info"]
-            for relocation in section.iter_relocations():
-                place = self._starts[index] + relocation["r_offset"]
-                symbol = self._symtab_symbol(relocation)
+            for offset, kind, symbol, addend in self._relocations(section):
+                place = self._starts[index] + offset
                 value = self._value(symbol)
                 if value is None:
                     self._undefined(symbol.name, place, records[index])
                     continue
                 try:
-                    target = value + relocation["r_addend"]
-                    relocate(image, place - self._base, place, relocation["r_info_type"], target)
+                    relocate(image, place - self._base, place, kind, value + addend)
                 except RelocationError as error:
                     self._problems.append((self._position(place, records[index]), str(error), ""))
 

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vcpu_scenario.cli import complete
 from vcpu_scenario.cli.options import hosts_asked
 from vcpu_scenario.cli.output import complain
-from vcpu_scenario.running.select import Selection
+
+if TYPE_CHECKING:
+    from vcpu_scenario.running.select import Selection
 
 
 def option(names: str, what: str, completion: Callable[..., Any] | None = None, **more: Any) -> Any:
@@ -163,7 +165,7 @@ class Cases:
     cpu: CpuOption = None
     host: HostOption = None
 
-    def selection(self) -> Selection:
+    def selection(self) -> "Selection":
         """Raises :class:`UsageError` for a host that there is not."""
         hosts = Hosts(self.cpu, self.host)
         return selection(self.kernel, self.vmm, self.keyword, self.tag, hosts)
@@ -175,7 +177,9 @@ def selection(
     keyword: str,
     tag: list[str] | None = None,
     hosts: Hosts = Hosts(),
-) -> Selection:
+) -> "Selection":
+    from vcpu_scenario.running.select import Selection
+
     return Selection(
         tuple(kernel or ()),
         tuple(vmm or ()),

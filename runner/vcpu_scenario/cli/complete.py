@@ -10,8 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from vcpu_scenario.running.select import SUFFIX
-
 _MOST_FILES: Final = 500
 """Scenarios whose tags are looked up: who waits for Tab does not wait for more."""
 
@@ -109,6 +107,8 @@ def paths(incomplete: str) -> list[str]:
 
 
 def _entries(incomplete: str) -> Iterator[str]:
+    from vcpu_scenario.running.select import SUFFIX
+
     folder, name = os.path.split(incomplete)
     try:
         entries = sorted(os.scandir(os.path.expanduser(folder) or "."), key=lambda each: each.name)
@@ -124,6 +124,8 @@ def _entries(incomplete: str) -> Iterator[str]:
 
 
 def _scenarios(paths: Iterable[str]) -> Iterator[Path]:
+    from vcpu_scenario.running.select import SUFFIX
+
     for path in map(Path, paths):
         if path.is_dir():
             for here, folders, files in os.walk(path):

@@ -11,7 +11,7 @@ from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, destination, paint, wants_colour
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
-from vcpu_scenario.host.printable import printable
+from vcpu_scenario.host.printable import printable, quiet
 from vcpu_scenario.kernels.release import parse_range, parse_release
 from vcpu_scenario.running.select import Selection
 
@@ -61,7 +61,7 @@ def _draft(field: FieldTrace, path: str, selection: Selection) -> str:
     kernel = next(iter(selection.kernels), None)
     selection.choice()
     name = "standard input" if path == "-" else printable(Path(path).name)
-    return formatted(draft(field, name, kernel), Path(path))
+    return quiet(formatted(draft(field, name, kernel), Path(path)))
 
 
 def _cases(path: str, selection: Selection) -> list[ScenarioCase] | None:

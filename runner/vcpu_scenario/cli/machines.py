@@ -118,8 +118,7 @@ def machine(
 @contextlib.contextmanager
 def failing() -> Iterator[None]:
     """Tells of a real machine that is not to be had, or fails, in the command line's errors."""
-    from vcpu_scenario.machine.real.lab.errors import LabError, LabUnavailableError
-    from vcpu_scenario.machine.real.opening import NoKvmError
+    from vcpu_scenario.machine.real.errors import LabError, LabUnavailableError, NoKvmError
 
     try:
         yield

@@ -48,6 +48,8 @@ def new(request: Request) -> Status:
     if title is None and asks:
         title = _ask("Title", template.title)
     title = " ".join((title or template.title).split())
+    if not title.isascii() and any("\ud800" <= char <= "\udfff" for char in title):
+        raise UsageError(f"--title: {quoted(title)} is not UTF-8")
     given = request.path or _ask("File", f"{file_name(title)}.vcpu.yaml")
     path = scenario_path(given, title)
     return _carry_out(plan(template, path, title, list(request.tags), request.schema), request)

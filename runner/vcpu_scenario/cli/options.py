@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vcpu_scenario.arm64.cpumodels import CPUS
 from vcpu_scenario.errors import UsageError
-from vcpu_scenario.kernels import hosts
-from vcpu_scenario.source import did_you_mean
 
 
 @dataclass(slots=True)
@@ -28,6 +25,9 @@ def hosts_asked(cpu: str | None, named: Sequence[str] | None) -> tuple[str, ...]
     found = [_host("--host", [word]) for word in named or ()]
     if cpu is None:
         return tuple(dict.fromkeys(found))
+    from vcpu_scenario.arm64.cpumodels import CPUS
+    from vcpu_scenario.source import did_you_mean
+
     if cpu not in CPUS:
         near = did_you_mean(cpu, CPUS)
         there = "; ".join(filter(None, [f"there are {', '.join(CPUS)}", near]))
@@ -37,6 +37,9 @@ def hosts_asked(cpu: str | None, named: Sequence[str] | None) -> tuple[str, ...]
 
 
 def _host(option: str, words: Sequence[str]) -> str:
+    from vcpu_scenario.kernels import hosts
+    from vcpu_scenario.source import did_you_mean
+
     try:
         return hosts.host(words)
     except hosts.UnknownHost as error:

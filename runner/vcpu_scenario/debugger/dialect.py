@@ -24,7 +24,7 @@ class Dialect:
     of a breakpoint, and of memory. ``clears``: ``?`` and ``D`` take breakpoints away. ``gdbstub``:
     it answers as the crate of that name where that differs, and ``qemu``: as QEMU, whose buffer
     keeps what packets before had where one comes short, and whose process some packets end.
-    ``names_threads``: a step and a ^C are told with their thread. ``ends_at_detach``: so does the
+    ``ends_at_detach``: so does the
     VM. ``chooses_resumed``: a ^C is told of the last vCPU that ``vCont`` had an action for, else of
     the one that was chosen; ``knows_all``: an id that is that of all threads is that of the first.
     """
@@ -48,7 +48,6 @@ class Dialect:
     clears: bool = True
     qemu: bool = False
     gdbstub: bool = False
-    names_threads: bool = True
     ends_at_detach: bool = False
     chooses_resumed: bool = True
     knows_all: bool = True
@@ -93,7 +92,6 @@ _GDBSTUB: Final = replace(
     cannot_reach=b"E79",
     clears=False,
     gdbstub=True,
-    names_threads=False,
 )
 """The crate that the Rust VMMs use (``gdbstub`` 0.7.10, ``src/protocol/commands.rs`` and
 ``src/stub/core_impl/``, 9c644ea): 22 and 121 in hexadecimal are its errors."""
@@ -108,7 +106,6 @@ STRICT: Final[Mapping[str, Dialect]] = {
         extras=_GDBSTUB.extras | {"swbreak"},
         lacks=_GDBSTUB.lacks - {b"qThreadExtraInfo,"},
         thread_words="Vcpu ID: {vcpu}",  # thread_extra_info of src/vmm/src/gdb/target.rs
-        names_threads=True,
         ends_at_detach=True,  # gdb_event_loop_thread of src/vmm/src/gdb/event_loop.rs
     ),
     "cloud-hypervisor": _GDBSTUB,

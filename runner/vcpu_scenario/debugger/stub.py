@@ -12,7 +12,7 @@ from vcpu_scenario.debugger.target import Target
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.session import Steps
 from vcpu_scenario.vmm.told import SIGINT, Over, Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import Refused
+from vcpu_scenario.vmm.vmms.base import Hangs, Refused
 
 Monitor: TypeAlias = Callable[[str], str]
 """Answers a ``monitor`` command."""
@@ -35,6 +35,10 @@ class Resume(NamedTuple):
 
 class NotOffered(Exception):
     """The packet is answered as one that the stub does not know."""
+
+
+class Ends(Exception):
+    """The stub ends at the packet; the message says why."""
 
 
 class Bad(Exception):
@@ -94,6 +98,8 @@ class Stub:
         """Threads that the debugger was told of since it asked for them."""
         self.closing = False
         self.farewell = _EMPTY
+        self.ends: Over | None = None
+        self.hung = False
 
     # -- clients ---------------------------------------------------------------------------------
 
@@ -119,7 +125,7 @@ class Stub:
         return b"".join(self._answers())
 
     def _answers(self) -> Iterator[bytes]:
-        while self._events and self.resume is None and not self.closing:
+        while self._events and self.resume is None and not (self.closing or self.hung):
             event = self._events.popleft()
             if isinstance(event, Packet):
                 if self._comes_again(event):
@@ -129,6 +135,8 @@ class Stub:
                 reply = self.answer(event.data)
                 if reply is not None:
                     yield self._send(reply)
+                if self.ends is not None:
+                    yield from self._said(self.ends, begin=False)
                 if self.farewell:
                     yield self._send(self.farewell)
             elif event is Sign.BROKEN and self._acks:
@@ -157,6 +165,12 @@ class Stub:
             return self.dialect.refuses
         except Unreachable:
             return self.dialect.cannot_reach
+        except Hangs as hang:
+            self.hung = self.dialect.strict
+            return None if self.hung else f"E.{hang}".encode()
+        except Ends as end:
+            self.ends = Over(1, str(end))
+            return None
 
     def _handler(self, packet: bytes) -> tuple[Handler | None, bytes]:
         for length in range(min(self._longest, len(packet)), 0, -1):
@@ -249,7 +263,8 @@ class Stub:
             yield from map(self._send, console(f"{told.words}\n"))
         if isinstance(told, Over):
             self.closing = self.ended = True
-            yield self._send(b"W%02x" % told.status)
+            if self.dialect.qemu or not self.dialect.strict:
+                yield self._send(b"W%02x" % told.status)
         else:
             yield self._send(self.stop_reply(told, begin=begin))
 
@@ -257,7 +272,9 @@ class Stub:
         """The ``T`` packet; ``begin`` says that there is nothing before."""
         watch = told.watch
         at_watch = ""
-        if not self.dialect.names_threads and told.why in (Why.STEP, Why.INTERRUPT):
+        session = self.target.session
+        unnamed = not session.vmm.names_thread and (self.dialect.strict or session.count > 1)
+        if unnamed and told.why in (Why.STEP, Why.INTERRUPT):
             return b"S%02x" % told.signal
         if watch is not None:
             addr = f"{watch.addr:016x}" if self.dialect.wide_watch else f"{watch.addr:x}"
@@ -265,7 +282,7 @@ class Stub:
         point = _POINTS.get(told.why, "") if self.dialect.names_points and not at_watch else ""
         named = f"{point}:;" if point and (point in self.names or self.dialect.gdbstub) else ""
         log = "replaylog:begin;" if begin else ""
-        thread = self.thread(self.target.session.chosen)
+        thread = self.thread(session.chosen)
         return f"T{told.signal:02x}thread:{thread};{named}{at_watch}{log}".encode()
 
     def thread(self, vcpu: int) -> str:

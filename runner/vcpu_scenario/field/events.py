@@ -18,7 +18,7 @@ from vcpu_scenario.source import Span
 SOURCE: Final = "KVM's tracepoints"
 
 _EVENT: Final = re.compile(
-    r"\s*(?P<comm>.{1,64}?)[-\s](?P<pid>\d{1,10})(?:/\d{1,10})?\s+"
+    r"\s*+(?P<comm>.{1,64}?)[-\s](?P<pid>\d{1,10})(?:/\d{1,10})?\s+"
     r"(?:\(\s*[\d-]{1,10}\)\s+)?"  # the thread group, with the option record-tgid
     r"\[\d{1,5}\]\s+"
     r"(?:[^\s:]{4,8}\s+)?"  # interrupts off, need resched, ...

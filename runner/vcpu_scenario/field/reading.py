@@ -7,14 +7,14 @@ from itertools import islice
 from typing import Final, TypeAlias
 
 from vcpu_scenario.field.events import is_of_events, read_events
-from vcpu_scenario.field.records import BadTrace, FieldTrace, Line
+from vcpu_scenario.field.records import LONGEST, BadTrace, FieldTrace, Line
 from vcpu_scenario.field.strace import is_of_strace, read_strace
 from vcpu_scenario.host.reading import Unreadable, read_piped
 from vcpu_scenario.source import Diagnostic, Span, hold, split_lines
 
 _MOST_BYTES: Final = 64 << 20
-_LONGEST: Final = 1 << 16
-"""Characters of a line: no tracer writes longer ones."""
+_MOST_LINES: Final = 2_000_000
+"""An event of KVM takes more than 32 characters."""
 
 _Reader: TypeAlias = Callable[[str, list[str]], FieldTrace]
 _KINDS: Final[tuple[tuple[Callable[[str], bool], _Reader], ...]] = (
@@ -55,9 +55,12 @@ def _lines(path: str, raw: bytes) -> list[str]:
         number = raw.count(b"\n", 0, raw.index(b"\0")) + 1
         what = "it is binary: trace.dat is read by `trace-cmd report`, perf.data by `perf script`"
         raise Line(path, number, "").bad("not text", help=what)
-    lines = split_lines(raw.decode("utf-8-sig", "replace"))
+    lines = split_lines(raw.decode("utf-8-sig", "replace"), _MOST_LINES)
+    if len(lines) > _MOST_LINES:
+        what = f"it has more than {_MOST_LINES:,} lines"
+        raise Line(path, _MOST_LINES + 1, "").bad(what, help="import a part of it")
     for number, text in enumerate(lines, start=1):
-        if len(text) > _LONGEST:
+        if len(text) > LONGEST:
             shown = "".join(islice(text, 80))
             raise Line(path, number, shown).bad(f"a line of {len(text):,} characters")
     return lines

@@ -8,6 +8,9 @@ from typing import Final, NamedTuple, TypeAlias
 
 from vcpu_scenario.source import Diagnostic, Span
 
+LONGEST: Final = 1 << 16
+"""Characters of a line, and of a call that is told in several: no tracer writes longer ones."""
+
 
 class BadTrace(Exception):
     """A file that is no trace that can be read: what is wrong with it, and where."""

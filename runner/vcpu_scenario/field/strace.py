@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from vcpu_scenario.field.records import Debugging, FieldTrace, Line
+from vcpu_scenario.field.records import LONGEST, Debugging, FieldTrace, Line
 from vcpu_scenario.field.run import EINTR, Runs
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.errnos import ERRNOS
@@ -28,6 +28,8 @@ _RESULT: Final = re.compile(
     r"=\s*(?P<value>-?\d{1,10}|\?)(?:\s+(?P<errno>E[A-Z0-9]{1,32}))?"
     r"(?:[^()]*\((?P<words>[^()]*)\))?(?:\s+<[\d.]{1,16}>)?\s*\Z"
 )
+_ENDING: Final = 512
+"""Characters at the end of a line that may tell what the call gave."""
 _UNFINISHED: Final = "<unfinished ...>"
 
 
@@ -50,6 +52,8 @@ def read_strace(path: str, lines: Iterable[str]) -> FieldTrace:
         called = match["rest"]
         if not match["call"].startswith("ioctl"):
             called = waiting.pop(thread, "") + called
+            if len(called) > LONGEST:
+                raise line.bad(f"a call of {len(called):,} characters")
         if called.rstrip().endswith(_UNFINISHED):
             waiting[thread] = called.rstrip().removesuffix(_UNFINISHED)
             continue
@@ -61,7 +65,7 @@ def read_strace(path: str, lines: Iterable[str]) -> FieldTrace:
 
 
 def _ran(runs: Runs, thread: str, called: str, line: Line) -> None:
-    result = _RESULT.search(called)
+    result = _RESULT.search(called, max(len(called) - _ENDING, 0))
     if result is None:
         raise line.bad("what KVM_RUN gave is not on this line", "= 0, or = -1 EINTR (...)")
     if result["value"] == "?":

@@ -20,12 +20,14 @@ from vcpu_scenario.kvm import abi
 
 Read: TypeAlias = Callable[[Run, Line], None]
 
-_HEX: Final = r"(?:0x)?\s*([0-9a-fA-F]{1,16})"
+# A line may be a stranger's, made so that looking for a pattern takes for ever: no part of one can
+# match what the next one can, or as much as there is from each place of many.
+_HEX: Final = r"(?:0x\s*+)?([0-9a-fA-F]{1,16})"
 
 
 def _pattern(text: str) -> re.Pattern[str]:
     """``{}`` stands for a number in hexadecimal."""
-    return re.compile(re.escape(text).replace(r"\{\}", _HEX).replace(r"\ ", r"\s*"))
+    return re.compile(re.escape(text).replace(r"\{\}", _HEX).replace(r"\ ", r"\s*+"))
 
 
 def _found(pattern: re.Pattern[str], line: Line) -> re.Match[str]:
@@ -141,8 +143,8 @@ def _kvm_set_guest_debug(run: Run, line: Line) -> None:
 
 
 _REGSET: Final = re.compile(
-    r"\d{1,2} (?P<kind>\w+) CTRL:(?:\{(?P<c>.*?)\}|(?P<cd>[\d ]*)) ?"
-    r"VALUE:(?:\{(?P<v>.*?)\}|(?P<vd>[\d ]*))"
+    r"\d{1,2} (?P<kind>\w+) CTRL:(?:\{(?P<c>[^{}]*+)\}|(?P<cd>[\d ]*)) ?"
+    r"VALUE:(?:\{(?P<v>[^{}]*+)\}|(?P<vd>[\d ]*))"
 )
 """trace-cmd has decimals, and the address of the name for the name."""
 
@@ -165,16 +167,16 @@ def _kvm_arm_set_regset(run: Run, line: Line) -> None:
 
 
 def _listed(found: re.Match[str], group: str, line: Line) -> tuple[int, ...]:
-    if (decimals := found[f"{group}d"]) is not None:
-        return tuple(map(int, decimals.split()))
     try:
+        if (decimals := found[f"{group}d"]) is not None:
+            return tuple(map(int, decimals.split()))  # of so many digits that Python reads none
         return tuple(int(number, 16) for number in found[group].split(",") if number.strip())
     except ValueError:
         raise line.bad("no kernel prints this event so") from None
 
 
 _INJECT: Final = re.compile(
-    r"Inject (.*?) interrupt \(\d+\), vcpu->idx: \d+, num: (\d+), level: (\d+)"
+    r"Inject (.{0,64}?) interrupt \(\d+\), vcpu->idx: \d+, num: (\d+), level: (\d+)"
 )
 
 

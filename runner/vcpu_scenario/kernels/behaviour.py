@@ -6,177 +6,185 @@ The machine asks for behaviour, never for a version.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, fields
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)
 class Behaviour:
-    """The rules of one kernel: each field is the name of one, but for the last."""
+    """The rules of one kernel: each field is the name of one, but for the last.
+
+    To generate methods with an argument for each takes longer than the rest of the table.
+    """
 
     # Single-step over emulated instructions.
-    step_exit_faked: bool = False
-    hyp_skip_faked: bool = False
-    skip_clears_ss: bool = False
-    pc_adjusted_at_entry: bool = False
-    pc_committed_on_return: bool = False
-    active_pending_kept: bool = False
-    step_state_swapped_at_load: bool = False
-    guest_mdscr_kept_short: bool = False
-    guest_debug_owns_registers: bool = False
-    guest_owns_debug_registers: bool = False
+    step_exit_faked: bool
+    hyp_skip_faked: bool
+    skip_clears_ss: bool
+    pc_adjusted_at_entry: bool
+    pc_committed_on_return: bool
+    active_pending_kept: bool
+    step_state_swapped_at_load: bool
+    guest_mdscr_kept_short: bool
+    guest_debug_owns_registers: bool
+    guest_owns_debug_registers: bool
     # MMIO.
-    mmio_skip_at_completion: bool = False
-    mmio_completed_once: bool = False
-    mmio_completion_from_esr: bool = False
-    mmio_not_completed_over_exception: bool = False
-    mmio_sign_extends: bool = False
-    nisv_to_user: bool = False
-    vcpu_events: bool = False
-    vcpu_events_need_init: bool = False
-    external_abort_from_user: bool = False
-    user_aborts_committed_at_once: bool = False
-    coalesced_ring_filled: bool = False
-    ipa_beyond_limit_aborts: bool = False
-    injected_esr_sign_extended: bool = False
-    injected_walk_abort_has_level: bool = False
-    injected_il_set: bool = False
-    injected_spsr_lost: bool = False
-    injected_flags_kept: bool = False
+    mmio_skip_at_completion: bool
+    mmio_completed_once: bool
+    mmio_completion_from_esr: bool
+    mmio_not_completed_over_exception: bool
+    mmio_sign_extends: bool
+    nisv_to_user: bool
+    vcpu_events: bool
+    vcpu_events_need_init: bool
+    external_abort_from_user: bool
+    user_aborts_committed_at_once: bool
+    coalesced_ring_filled: bool
+    ipa_beyond_limit_aborts: bool
+    injected_esr_sign_extended: bool
+    injected_walk_abort_has_level: bool
+    injected_il_set: bool
+    injected_spsr_lost: bool
+    injected_flags_kept: bool
     # Exit records.
-    debug_hsr_high: bool = False
-    system_event_data: bool = False
-    watchpoint_far: bool = False
+    debug_hsr_high: bool
+    system_event_data: bool
+    watchpoint_far: bool
     # Memory.
-    memslots_32767: bool = False
-    walk_fault_reads: bool = False
-    fetch_walk_fault_writes: bool = False
-    dirty_log_manual_protect: bool = False
-    user_memory2: bool = False
-    guest_memfd: bool = False
+    memslots_32767: bool
+    walk_fault_reads: bool
+    fetch_walk_fault_writes: bool
+    dirty_log_manual_protect: bool
+    user_memory2: bool
+    guest_memfd: bool
     # Hypercalls.
-    smccc_filter: bool = False
-    smccc_filter_of_nothing_refused: bool = False
-    smc_undefined: bool = False
-    smc_not_advanced: bool = False
-    smc_is_smccc: bool = False
-    smccc_results_in_x0_to_x3: bool = False
-    smccc_1_1: bool = False
-    smccc_workaround_1_in_hyp: bool = False
-    smccc_workaround_2_in_hyp: bool = False
-    smccc_workaround_3_in_hyp: bool = False
-    smccc_pv_time: bool = False
-    psci_1_0: bool = False
-    psci_1_1: bool = False
-    psci_system_suspend: bool = False
-    vcpu_suspends: bool = False
-    psci_arguments_narrowed: bool = False
-    psci_affinity_checked: bool = False
-    psci_1_3: bool = False
-    smccc_features_32bit: bool = False
-    smccc_trng: bool = False
-    smccc_vendor_hyp: bool = False
+    smccc_filter: bool
+    smccc_filter_of_nothing_refused: bool
+    smc_undefined: bool
+    smc_not_advanced: bool
+    smc_is_smccc: bool
+    smccc_results_in_x0_to_x3: bool
+    smccc_1_1: bool
+    smccc_workaround_1_in_hyp: bool
+    smccc_workaround_2_in_hyp: bool
+    smccc_workaround_3_in_hyp: bool
+    smccc_pv_time: bool
+    psci_1_0: bool
+    psci_1_1: bool
+    psci_system_suspend: bool
+    vcpu_suspends: bool
+    psci_arguments_narrowed: bool
+    psci_affinity_checked: bool
+    psci_1_3: bool
+    smccc_features_32bit: bool
+    smccc_trng: bool
+    smccc_vendor_hyp: bool
     # Trapped registers.
-    id_registers_trapped: bool = False
-    id_csv3_reported: bool = False
-    id_gic_hidden: bool = False
-    id_gic_shown: bool = False
-    id_pmu_hidden: bool = False
-    id_debug_limited: bool = False
-    implementation_id_trapped: bool = False
-    ctr_trapped: bool = False
-    id_registers_writable: bool = False
-    vcpu_ids_reset_once: bool = False
-    aarch32_id_writable: bool = False
-    id_levels_stay: bool = False
-    id_pmu_signed: bool = False
-    id_stage_2_granules_writable: bool = False
-    ctr_writable: bool = False
-    ctr_policy_writable: bool = False
-    id_ras_writable: bool = False
-    implementation_id_writable: bool = False
-    id_isar3_masked: bool = False
-    id_df2_masked: bool = False
-    id_lsui_masked: bool = False
-    affinities_indexed: bool = False
-    counter_offset: bool = False
-    vm_type_ipa_size: bool = False
-    physical_timer_registers: bool = False
-    timer_control_plain: bool = False
-    permission_registers_listed: bool = False
-    hypercall_bitmaps: bool = False
-    hypercall_bitmap_2: bool = False
-    generic_target_accepted: bool = False
-    nested_features_known: bool = False
-    power_off_ephemeral: bool = False
-    reset_keeps_el1_banked: bool = False
-    reset_keeps_pending: bool = False
-    reset_clears_timer_compare: bool = False
-    os_lock_emulated: bool = False
-    pmu_undefined: bool = False
+    id_registers_trapped: bool
+    id_csv3_reported: bool
+    id_gic_hidden: bool
+    id_gic_shown: bool
+    id_pmu_hidden: bool
+    id_debug_limited: bool
+    implementation_id_trapped: bool
+    ctr_trapped: bool
+    id_registers_writable: bool
+    vcpu_ids_reset_once: bool
+    aarch32_id_writable: bool
+    id_levels_stay: bool
+    id_pmu_signed: bool
+    id_stage_2_granules_writable: bool
+    ctr_writable: bool
+    ctr_policy_writable: bool
+    id_ras_writable: bool
+    implementation_id_writable: bool
+    id_isar3_masked: bool
+    id_df2_masked: bool
+    id_lsui_masked: bool
+    affinities_indexed: bool
+    counter_offset: bool
+    vm_type_ipa_size: bool
+    physical_timer_registers: bool
+    timer_control_plain: bool
+    permission_registers_listed: bool
+    hypercall_bitmaps: bool
+    hypercall_bitmap_2: bool
+    generic_target_accepted: bool
+    nested_features_known: bool
+    power_off_ephemeral: bool
+    reset_keeps_el1_banked: bool
+    reset_keeps_pending: bool
+    reset_clears_timer_compare: bool
+    os_lock_emulated: bool
+    pmu_undefined: bool
     # The PMU of a vCPU that has one.
-    pmu_init_required: bool = False
-    pmu_chosen: bool = False
-    pmu_counters_narrow: bool = False
-    pmu_counters_chosen: bool = False
-    pmu_registers_narrow: bool = False
-    pmu_limits_writable: bool = False
-    pmu_flags_plain: bool = False
-    pmu_chain_counted: bool = False
-    pmu_cycle_overflow_lost: bool = False
-    pmu_overflow_of_any_counter: bool = False
+    pmu_init_required: bool
+    pmu_chosen: bool
+    pmu_counters_narrow: bool
+    pmu_counters_chosen: bool
+    pmu_registers_narrow: bool
+    pmu_limits_writable: bool
+    pmu_flags_plain: bool
+    pmu_chain_counted: bool
+    pmu_cycle_overflow_lost: bool
+    pmu_overflow_of_any_counter: bool
     # The interrupt controller's registers where there is none.
-    sgi_undefined_without_gic: bool = False
-    icc_undefined_without_gic: bool = False
+    sgi_undefined_without_gic: bool
+    icc_undefined_without_gic: bool
     # vGIC.
-    device_addr_of_gicv2_alone: bool = False
-    irqchip_wants_gicv2_first: bool = False
-    vgic_sgi_sources_in_turn: bool = False
-    vgic_lr_state_separate: bool = False
-    vgic_groups_writable: bool = False
-    vgic_pending_of_hardware: bool = False
-    wfi_ended_by_timer: bool = False
-    wfi_ended_by_untold_timer: bool = False
-    vgic_wfi_heeds_priority: bool = False
-    irq_line_vcpu2: bool = False
-    vgic_table_address_52bit: bool = False
-    vgic_pending_table_zero_hidden: bool = False
-    vgic_outer_same_as_inner: bool = False
-    timer_lines_uncached: bool = False
-    vgic_redistributor_one_region: bool = False
-    vgic_ends_checked: bool = False
-    irqfd_injects_at_once: bool = False
-    vgic_second_redist_eexist: bool = False
-    vgic_user_sees_last: bool = False
-    vgic_saving_needs_init: bool = False
-    vgic_sysreg_enoent: bool = False
-    vgic_maintenance_ppi: bool = False
-    vgic_typer2_settled: bool = False
-    vgic_revision_stays: bool = False
-    vm_dead_without_vgic: bool = False
-    first_run_tried_once: bool = False
-    first_run_refused_untraced: bool = False
-    vgic_revision_3: bool = False
-    vgic_lr_overflow: bool = False
+    device_addr_of_gicv2_alone: bool
+    irqchip_wants_gicv2_first: bool
+    vgic_sgi_sources_in_turn: bool
+    vgic_lr_state_separate: bool
+    vgic_groups_writable: bool
+    vgic_pending_of_hardware: bool
+    wfi_ended_by_timer: bool
+    wfi_ended_by_untold_timer: bool
+    vgic_wfi_heeds_priority: bool
+    irq_line_vcpu2: bool
+    vgic_table_address_52bit: bool
+    vgic_pending_table_zero_hidden: bool
+    vgic_outer_same_as_inner: bool
+    timer_lines_uncached: bool
+    vgic_redistributor_one_region: bool
+    vgic_ends_checked: bool
+    irqfd_injects_at_once: bool
+    vgic_second_redist_eexist: bool
+    vgic_user_sees_last: bool
+    vgic_saving_needs_init: bool
+    vgic_sysreg_enoent: bool
+    vgic_maintenance_ppi: bool
+    vgic_typer2_settled: bool
+    vgic_revision_stays: bool
+    vm_dead_without_vgic: bool
+    first_run_tried_once: bool
+    first_run_refused_untraced: bool
+    vgic_revision_3: bool
+    vgic_lr_overflow: bool
     # ITS.
-    its_seen: bool = False
-    its_tables_checked: bool = False
-    its_targets_by_number: bool = False
-    vgic_lpis_by_number: bool = False
-    vgic_lpis_dropped: bool = False
-    its_movall_moves_every: bool = False
-    its_saves_what_it_can: bool = False
-    its_caches_apart: bool = False
-    its_clears_entries: bool = False
-    its_control_checked: bool = False
-    gicv_trapped: bool = False
+    its_seen: bool
+    its_tables_checked: bool
+    its_targets_by_number: bool
+    vgic_lpis_by_number: bool
+    vgic_lpis_dropped: bool
+    its_movall_moves_every: bool
+    its_saves_what_it_can: bool
+    its_caches_apart: bool
+    its_clears_entries: bool
+    its_control_checked: bool
+    gicv_trapped: bool
     # Hosts.
-    pkvm_debug_mdscr_lost: bool = False
-    gicv3_trapped: bool = False
-    hyp_bpr1_looks_at_value: bool = False
-    pkvm_vm_copied: bool = False
-    pkvm_irq_lines_lost: bool = False
-    pkvm_serror_lost: bool = False
+    pkvm_debug_mdscr_lost: bool
+    gicv3_trapped: bool
+    hyp_bpr1_looks_at_value: bool
+    pkvm_vm_copied: bool
+    pkvm_irq_lines_lost: bool
+    pkvm_serror_lost: bool
     # What is modelled of some releases alone.
-    pmu_seen: bool = False
-    gicv2_pending_told_to_vmm: bool = False
-    reg_masks_seen: bool = False
+    pmu_seen: bool
+    gicv2_pending_told_to_vmm: bool
+    reg_masks_seen: bool
+
+    def __init__(self, switches: Set[str]) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, field.name in switches)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -77,7 +77,5 @@ def kernel(name: str) -> Kernel:
 
 def with_rules(name: str, rules: frozenset[str]) -> Kernel:
     """A kernel with exactly ``rules``, on the host that ``name`` says."""
-    known = {field.name for field in fields(Behaviour)}
     release = parse_release(name)
-    behaviour = Behaviour(**dict.fromkeys(rules & known | modelled(release), True))
-    return Kernel(name, rules, behaviour, cpu_of(release.host))
+    return Kernel(name, rules, Behaviour(rules | modelled(release)), cpu_of(release.host))

@@ -164,12 +164,13 @@ class _Rewriting:
         return self.choice(node, whole=False)
 
     def choice(self, node: Node, *, whole: bool) -> Node | None:
+        if not isinstance(node, Map) or {key.text for key, _ in node.entries} <= BOUNDS:
+            return node
+
         def rest(value: Node) -> Node | None:
             nothing = isinstance(value, Scalar) and value.value is None
             return None if nothing else self.choice(value, whole=whole)
 
-        if not isinstance(node, Map) or {key.text for key, _ in node.entries} <= BOUNDS:
-            return node
         return self.visitor.value(node, rest, whole=whole)
 
 
@@ -198,8 +199,15 @@ def _same(node: Node) -> Node:
 
 
 def _each(node: Map, of: Callable[[str, Node], Node | None]) -> Map:
-    left = [of(key.text, value) for key, value in node.entries]
-    if all(now is value for now, (_, value) in zip(left, node.entries, strict=True)):
-        return node
-    entries = zip((key for key, _ in node.entries), left, strict=True)
-    return node._replace(entries=tuple((key, value) for key, value in entries if value is not None))
+    left: list[tuple[Scalar, Node]] = []
+    same = True
+    for entry in node.entries:
+        key, value = entry
+        now = of(key.text, value)
+        if now is not value:
+            same = False
+            if now is None:
+                continue
+            entry = key, now
+        left.append(entry)
+    return node if same else node._replace(entries=tuple(left))

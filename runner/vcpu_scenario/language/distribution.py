@@ -26,8 +26,8 @@ def read_distributed(name: str) -> bytes:
     Raises :class:`Missing`, and :class:`Unreadable` for what is no such name, or names a file that
     its package does not have.
     """
+    from vcpu_scenario.machine.real.errors import LabError, NotFetchedError
     from vcpu_scenario.machine.real.lab import kernels, packages
-    from vcpu_scenario.machine.real.lab.errors import LabError, NotFetchedError
 
     named = name.removeprefix(PREFIX)
     packaged = _PACKAGED.fullmatch(named)

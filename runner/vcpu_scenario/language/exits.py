@@ -122,7 +122,7 @@ def _vcpu(variant: Variant) -> None:
         return  # all exits are of the one, and do not say so
     if node is not None:
         variant.check("vcpu", number, node)
-    elif scope.vcpus > 1 and variant.whole and variant.key.text != "any":
+    elif variant.whole and variant.key.text != "any":
         variant.check("vcpu", number, variant.key)
 
 

@@ -299,5 +299,5 @@ def _misplaced(text: str, offset: int, file: str, what: str) -> Diagnostic:
     return Diagnostic(
         f"the character U+{ord(text[offset]):04X} {what}",
         Span(file, line, column, line, column + 1),
-        help="write it as an escape in a double-quoted scalar",
+        help="remove it; a double-quoted scalar can have it as an escape",
     )

@@ -18,7 +18,7 @@ from vcpu_scenario.language.permission import granting
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.pytest_plugin.settings import MARKER, allowed
 from vcpu_scenario.running.execute import execute
-from vcpu_scenario.running.select import find, load_all
+from vcpu_scenario.running.select import check_within, find, load_all
 from vcpu_scenario.source import InvalidScenario
 from vcpu_scenario.verdict.result import Result, Verdict
 
@@ -54,7 +54,7 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterator[ScenarioItem]:
         try:
-            scenario = _load(self.path, allowed(self.config))
+            scenario = self._load()
         except UsageError as error:
             raise self.CollectError(tamed(str(error))) from None
         except InvalidScenario as invalid:
@@ -65,6 +65,12 @@ class ScenarioFile(pytest.File):
             for marker in (MARKER, *markers):
                 item.add_marker(marker)
             yield item
+
+    def _load(self) -> Scenario:
+        with granting(allowed(self.config)):
+            if not self.session.isinitpath(self.path):
+                check_within(self.path, self.config.rootpath)
+            return _load(self.path)
 
     def _marker(self, tag: str) -> str:
         """The marker for ``tag``: its own name, unless that means something to pytest already."""
@@ -121,12 +127,11 @@ def _name(case: ScenarioCase) -> str:
     return printable(f"{case.kernel}/{case.vmm}{parameters}")
 
 
-def _load(path: Path, allowed: list[Path]) -> Scenario:
+def _load(path: Path) -> Scenario:
     """The scenario as the command line loads it when it is given the path from here."""
     relative = os.path.relpath(path)
     shown = str(path) if relative.startswith(os.pardir) else relative
-    with granting(allowed):
-        scenarios, diagnostics = load_all(find([shown]))
+    scenarios, diagnostics = load_all(find([shown]))
     if diagnostics:
         raise InvalidScenario(diagnostics)
     return scenarios[0]

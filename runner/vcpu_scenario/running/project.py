@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +22,8 @@ def paths_of_project() -> list[str]:
     """
     if not Path(_FILE).exists():
         return ["."]
+    import tomllib
+
     try:
         tool = tomllib.loads(read_regular(Path(_FILE), _LIMIT).decode()).get("tool", {})
     except Unreadable as error:

@@ -14,6 +14,7 @@ from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, RangeError, parse_range, parse_release
+from vcpu_scenario.language.permission import granted
 from vcpu_scenario.running.keyword import KeywordError, compile_keyword
 from vcpu_scenario.source import Diagnostic, InvalidScenario, did_you_mean
 from vcpu_scenario.vmm.vmms import VMMS
@@ -138,7 +139,7 @@ def find(paths: Sequence[str]) -> list[tuple[Path, str]]:
     """(file, name in ids) of each scenario in ``paths``, each file once.
 
     A folder gives every ``*.vcpu.yaml`` below it, sorted, hidden folders left out. Raises
-    :class:`UsageError` for a path that does not exist.
+    :class:`UsageError` for a path that does not exist, and as :func:`check_within` does.
     """
     missing = [path for path in paths if not os.path.lexists(path)]
     if missing:
@@ -148,8 +149,19 @@ def find(paths: Sequence[str]) -> list[tuple[Path, str]]:
         files = _below(path) if path.is_dir() else iter([path])
         folder = path if path.is_dir() else path.parent
         for file in files:
+            if path.is_dir():
+                check_within(file, folder)
             found.setdefault(_identity(file), (file, _name(file, folder)))
     return _distinct(list(found.values()))
+
+
+def check_within(file: Path, folder: Path) -> None:
+    """Raises :class:`UsageError` for a link, found in ``folder``, that leads out of it, and into
+    none that is allowed: it may have come with the folder, and of a file with faults lines are
+    shown."""
+    real = _identity(file)
+    if not any(map(real.is_relative_to, (_identity(folder), *granted()))):
+        raise UsageError(f"{printable(file)} is a link out of the folder; name it to use it")
 
 
 def _distinct(files: list[tuple[Path, str]]) -> list[tuple[Path, str]]:

@@ -175,7 +175,9 @@ def _missing(
         notes += past_stop(stops, instead)
     if not reported:
         what = f": {place.instruction}" if place.instruction else ""
-        notes.append(f"skipped: {place.name}{what} was never reported as a stop")
+        # Where no stop came any more, nothing shows that the guest got there.
+        skipped = "" if instead is None else "skipped: "
+        notes.append(f"{skipped}{place.name}{what} was never reported as a stop")
     return Mismatch(
         Kind.MISSING_STOP,
         f"missing stop: at {place.name}",

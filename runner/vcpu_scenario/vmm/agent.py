@@ -23,8 +23,8 @@ from vcpu_scenario.interchange.surveys import dump_answers, load_survey
 from vcpu_scenario.interchange.traces import dump_trace
 from vcpu_scenario.machine.errors import KvmError, Unsupported
 from vcpu_scenario.machine.real import mailbox, program
+from vcpu_scenario.machine.real.errors import NoKvmError
 from vcpu_scenario.machine.real.machine import RealMachine
-from vcpu_scenario.machine.real.opening import NoKvmError
 from vcpu_scenario.vmm import surveyor
 from vcpu_scenario.vmm.loop import run_case
 from vcpu_scenario.vmm.stepping import step_through

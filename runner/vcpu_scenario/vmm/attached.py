@@ -171,7 +171,13 @@ class Attached:
     def resume(self, told: bool) -> Iterator[Deed]:
         if told or self._turned:
             self._turned = False
-            yield from self._noting(lambda: self._vmm.resume(self._steps))
+            if not told:
+                self._vmm.interrupted()
+            yield from self._noting(self._go_on)
+
+    def _go_on(self) -> None:
+        (step,) = self._vmm.resumes((self._steps,))
+        self._vmm.resume(bool(step))
 
     def _noting(self, act: Callable[[], object]) -> Iterator[Deed]:
         """Does ``act`` and gives what the VMM asks of KVM in it."""

@@ -70,14 +70,16 @@ class Process:
         self._did: dict[int, tuple[Deed, ...]] = {}
         self._last: dict[int, dict[str, int]] = {}
         self._initial = [self._registers(number) for number in range(self.count)]
-        self.select(0)
+        for number in reversed(range(self.count)):
+            self.select(number)
+            self.vmm.begins()
 
     def _set_up(self, vmm: str) -> None:
         if self.case.several:
             if self.case.vcpus == 1:
                 raise Unsupported("a debugger with a vCPU that is created on the way")
-            if not VMMS[vmm].several:
-                raise Unsupported(f"what {vmm} does with several vCPUs and a debugger")
+            if VMMS[vmm].refuses_several:
+                raise Unsupported(VMMS[vmm].refuses_several)
         set_up(self.machine, self.case)
         for action in self.case.before:
             if isinstance(action, RunVcpu):

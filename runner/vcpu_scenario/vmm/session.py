@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from vcpu_scenario.case import Case
 from vcpu_scenario.machine.errors import KvmError, NotModelled
 from vcpu_scenario.machine.interface import Machine
+from vcpu_scenario.trace import Exit
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.process import Process
 from vcpu_scenario.vmm.recorder import PC
@@ -44,7 +45,8 @@ class Session(Process):
 
     ``told`` is what the debugger was told last. Of several vCPUs each has its turn, as the loop of
     their VMM's threads is not in step; ``vcpu`` is the one that the debugger looks at, ``chosen``
-    the one that it is told of, or has chosen.
+    the one that it is told of, or has chosen. Where the VMM stops one alone the others go on
+    meanwhile: for one turn, as long as the debugger may look.
     """
 
     def __init__(self, machine: Machine, case: Case, vmm: str) -> None:
@@ -53,8 +55,10 @@ class Session(Process):
         self.told: Told = Stopped(Why.START)
         self.waiting = False
         """Whether no vCPU does anything until the debugger makes an interrupt."""
-        self._going = deque([0])
+        self._going = deque([0] if self.vmm.pauses else range(1, self.count))
         """Those that are not stopped; it is the first one's turn."""
+        self._queue: deque[tuple[int, Exit]] = deque()
+        """Those that stopped meanwhile, and are still to be told of."""
         self._kicked: set[int] = set()
         self._idle: set[int] = set()
         self._pace = SLICE
@@ -96,17 +100,26 @@ class Session(Process):
         if isinstance(step, bool):
             step = tuple(step and number == self.chosen for number in range(self.count))
         self.waiting = False
-        self._going = deque(number for number, one in enumerate(step) if one is not None)
-        self._kicked = set(self._going) if self.vmm.kicks else set()
+        self.select(0)
+        steps = self.vmm.resumes(step)
+        resumed = [number for number, one in enumerate(steps) if one is not None]
+        self._kicked = set(resumed) if self.vmm.kicks else set()
         self._idle = set()
-        for number in reversed(self._going):
+        for number in resumed:
             self.select(number)
-            if (told := self.vmm.resume(bool(step[number]))) is not None:
+            if (told := self.vmm.resume(bool(steps[number]))) is not None:
                 return told
+        run_on = () if self.vmm.pauses else self._going
+        stopped = () if self.vmm.pauses else [number for number, _ in self._queue]
+        self._going = deque(sorted({*run_on, *resumed}.difference(stopped)))
+        if self._going:
+            self.select(self._going[0])
         return None
 
     def _until_told(self, interrupted: Callable[[], bool]) -> Told:
         while True:
+            if (queued := self._queued()) is not None:
+                return self._paused(queued)
             if interrupted():
                 return self._interrupted()
             if self.waiting:
@@ -119,14 +132,29 @@ class Session(Process):
             kicked = self._takes_kick()
             told = self._answer(self._kvm_run(kicked))
             if isinstance(told, Stopped):
-                told = self._pause_others(told)
-                if self.vmm.runs_at_pause and isinstance(told, Stopped):
-                    return self._run_at_pause(told)
+                self._stop()
+                return self._paused(told)
             if told is not None:
                 return told
             if not kicked:
                 self._going.rotate(-1)
                 self.select(self._going[0])
+
+    def _stop(self) -> None:
+        if not self.vmm.pauses:
+            self._going.remove(self.vcpu)
+
+    def _queued(self) -> Told | None:
+        """What is told of one that stopped while the debugger was told of another."""
+        if self.vmm.pauses and len(self._queue) > 1:
+            raise NotModelled("what is told where two more vCPUs stop as one does")
+        while self._queue:
+            number, exit_ = self._queue.popleft()
+            self.select(number)
+            if (told := self.vmm.tells(exit_)) is not None:
+                return told
+            self._going.append(number)
+        return None
 
     def _takes_kick(self) -> bool:
         """Whether the vCPU is kicked out of the run that comes next."""
@@ -134,14 +162,27 @@ class Session(Process):
         self._kicked.discard(self.vcpu)
         return kicked
 
+    def _paused(self, told: Told) -> Told:
+        if isinstance(told, Stopped):
+            told = self._pause_others(told)
+            if self.vmm.runs_at_pause and isinstance(told, Stopped):
+                return self._run_at_pause(told)
+        return told
+
     def _pause_others(self, told: Told) -> Told:
-        """One vCPU stopped, and the others are on their way until they are paused. Where one of
-        them comes to something to tell, that takes the place of what was to be told before
-        (``gdb_set_stop_cpu``)."""
+        """One vCPU stopped, and the others are on their way until they are paused, if they are.
+        Where one of them comes to something to tell, that waits, or takes the place of what was to
+        be told before (``gdb_set_stop_cpu``)."""
         last = self.vcpu
         for number in sorted({*self._going} - {last}):
             self.select(number)
-            if (later := self._until_paused()) is not None:
+            later = self._until_paused()
+            if later is None:
+                continue
+            if self.vmm.queues and self.exits[-1].exit == "DEBUG":
+                self._queue.append((number, self.exits[-1]))
+                self._stop()
+            else:
                 told, last = later, number
         self.select(last)
         return told
@@ -151,20 +192,26 @@ class Session(Process):
             kicked = self._takes_kick()
             result = self._kvm_run(kicked)
             told = self._answer(result)
-            if told is not None or (result == -errno.EINTR and not kicked):
+            self.vmm.inside = result == -errno.EINTR and not kicked
+            if told is not None or self.vmm.inside:
                 return told
-        return self._answer(self._kvm_run(kicked=True))
+        return self._answer(self._kvm_run(kicked=True)) if self.vmm.pauses else None
 
     def _interrupted(self) -> Told:
         """The vCPUs are kicked out of their runs, or do not come into one: that completes an access
         that was answered."""
         self.waiting = False
-        for number in self._going:
+        number = self.vmm.interrupted_vcpu
+        chosen = self.chosen if number is None else number
+        for number in self._going if self.vmm.pauses else {*self._going} & {chosen}:
             self.select(number)
             if (told := self._answer(self._kvm_run(kicked=True))) is not None:
                 return told
-        self.select(self.chosen)
-        return self.vmm.interrupted()
+        self.select(chosen)
+        told = self.vmm.interrupted()
+        if isinstance(told, Stopped) and chosen in self._going:
+            self._stop()
+        return told
 
     def _run_at_pause(self, told: Stopped) -> Told:
         result = self._kvm_run(kicked=True)

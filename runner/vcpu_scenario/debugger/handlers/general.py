@@ -66,7 +66,10 @@ def select(stub: Stub, rest: bytes) -> bytes:
     if not named or (rest[:1] not in (b"g", b"c") and not rest.endswith(b"-1")):
         raise Bad
     if not is_all(rest[1:]):
-        (stub.target.select if rest[:1] == b"g" else stub.target.choose)(named[0])
+        if rest[:1] == b"g":
+            stub.target.select(stub.target.session.vmm.shown(named[0]))
+        else:
+            stub.target.choose(named[0])
     return b"OK"
 
 

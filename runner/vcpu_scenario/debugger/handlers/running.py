@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from vcpu_scenario.debugger.handlers.fields import number, numbers, vcpus_of
-from vcpu_scenario.debugger.stub import WHOLE, Bad, Handler, NotOffered, Resume, Stub
+from vcpu_scenario.debugger.handlers.fields import is_all, number, numbers, vcpus_of
+from vcpu_scenario.debugger.stub import WHOLE, Bad, Ends, Handler, NotOffered, Resume, Stub
 from vcpu_scenario.vmm.vmms.base import PC, POINTS, SOFTWARE
 
 
@@ -44,6 +44,7 @@ def resume(stub: Stub, rest: bytes) -> bytes | None:
     count = stub.target.session.count
     steps: list[bool | None] = [None] * count
     chosen = stub.target.session.chosen
+    for_all = False
     for action in rest.split(b";"):
         word, colon, thread = action.partition(b":")
         step = _STEPS.get(word[:1])
@@ -52,12 +53,15 @@ def resume(stub: Stub, rest: bytes) -> bytes | None:
         if word[:1] in b"CS":
             _signal(word[1:])
         named = vcpus_of(stub, thread) if colon else range(count)
+        for_all |= not step and (not colon or is_all(thread))
         if not named:
             raise Bad
         for vcpu in named:
             if steps[vcpu] is None:
                 steps[vcpu] = step
                 chosen = vcpu if stub.dialect.chooses_resumed else chosen
+    if not (for_all or stub.target.session.vmm.locks):
+        raise Ends("its stub ends, which has no way to resume one vCPU without the others")
     stub.target.choose(chosen)
     stub.resume = Resume(bool(steps[0]) if count == 1 else tuple(steps))
     return None

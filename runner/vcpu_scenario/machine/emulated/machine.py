@@ -25,7 +25,6 @@ from vcpu_scenario.machine.emulated.cpu.timers import Timers
 from vcpu_scenario.machine.emulated.kvm import (
     creation,
     guestdebug,
-    its,
     questions,
     regmasks,
     smcccfilter,
@@ -86,6 +85,7 @@ class EmulatedMachine:
 
     def _power_on(self) -> None:
         """``KVM_CREATE_VCPU`` of the vCPU that is on the CPU."""
+        self._cpu.timers.first_used = self._vcpu.use_timers
         reset_system_registers(self._vcpu)
         reset_unloaded(self._vcpu)
         self._cpu.gic = bare_interface(self.kernel.behaviour)
@@ -228,6 +228,8 @@ class EmulatedMachine:
             raise KvmError(-result, "KVM_IRQ_LINE")
 
     def signal_msi(self, asked: SignalMsi) -> bool:
+        from vcpu_scenario.machine.emulated.kvm import its
+
         return its.signal_msi(self._vcpu, asked.address, asked.data, asked.device)
 
     def set_vcpu_events(self, events: abi.kvm_vcpu_events) -> None:

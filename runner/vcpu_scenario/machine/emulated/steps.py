@@ -27,11 +27,12 @@ class Steps:
     def note(self, start: int, left: int, exception: int) -> None:
         """The guest was entered at ``start`` to be stepped and exited at ``left``, and KVM has
         handled that: it may have executed the instruction in the guest's place."""
-        ran, cpu, vcpu = self.ran, self._cpu, self._vcpu
+        ran = self.ran
         if ran is None:
             return
+        cpu, vcpu = self._cpu, self._vcpu
         if exception == EC_SOFTSTP_LOW:
-            if cpu.hsr == STEP_COMPLETE or cpu.regs[_PC] != start:
+            if left != start or cpu.hsr == STEP_COMPLETE:
                 ran.append(start)
         elif not cpu.mdscr & _MDSCR_SS:
             self.ran = None
@@ -56,5 +57,6 @@ def inside_of(
     """What is known of a run beyond its exit; ``ran`` is None where nobody counted."""
     # A guest comes by the same places again and again.
     access, jumped = completed or (None, None)
-    ran = () if entered is None else ran
+    if entered is None:
+        left, ran = None, ()
     return Inside(completed is not None, access, jumped, entered, left, ran)

@@ -10,8 +10,8 @@ from vcpu_scenario.arm64.esr import EC_SOFTSTP_LOW
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu.core import EXCEPTION_COST, EXIT_BUDGET
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ
-from vcpu_scenario.machine.emulated.cpu.timers import TICKS_OF_A_SECOND, TICKS_OF_AN_EXIT
-from vcpu_scenario.machine.emulated.kvm import guestdebug, stealtime, timerlines, userlines
+from vcpu_scenario.machine.emulated.cpu.timers import TICKS_OF_AN_EXIT
+from vcpu_scenario.machine.emulated.kvm import company, guestdebug
 from vcpu_scenario.machine.emulated.kvm.exits import (
     fake_step_exit,
     fixup_guest_exit,
@@ -20,8 +20,6 @@ from vcpu_scenario.machine.emulated.kvm.exits import (
 )
 from vcpu_scenario.machine.emulated.kvm.inject import adjust_pc
 from vcpu_scenario.machine.emulated.kvm.mmio import Completion, complete
-from vcpu_scenario.machine.emulated.kvm.mpstate import wait_to_run
-from vcpu_scenario.machine.emulated.kvm.power import reset_at_once
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.steps import Steps, inside_of
 from vcpu_scenario.trace import Inside
@@ -31,7 +29,6 @@ EXIT_COST: Final = 1000
 
 _PC: Final = 32
 _EXIT_MMIO: Final = abi.KVM_EXIT_MMIO
-_RUNNABLE: Final = abi.KVM_MP_STATE_RUNNABLE
 _PATIENCE: Final = 10
 """A run is bounded by its budget, the same on every host. The clock ends what outwits it, at this
 many times the seconds that a real machine is given."""
@@ -42,8 +39,6 @@ class VcpuRun:
 
     def __init__(self, vcpu: Vcpu) -> None:
         self.vcpu: Final = vcpu
-        self.shares_clock = False
-        """Other vCPUs wait for their turn, by the same clock."""
         self._stepped, self._debugged = guestdebug.step_states(vcpu)
         self._steps: Final = Steps(vcpu)
         self._completed: Completion | None = None
@@ -61,15 +56,10 @@ class VcpuRun:
     def run(self, instructions: int, seconds: float) -> int:
         """``kvm_arch_vcpu_ioctl_run`` of a vCPU that may run: 0, or the negative errno."""
         vcpu = self.vcpu
-        cpu, run, behaviour = vcpu.cpu, vcpu.run, vcpu.behaviour
-        pmu = vcpu.pmu
-        if vcpu.pending_reset is not None:
-            reset_at_once(vcpu)
-        if pmu is not None:
-            pmu.load()
-        if vcpu.gic is not None:
-            vcpu.gic.cpuif.load()
-        self._completed = self._entered = self._left = None
+        run, behaviour = vcpu.run, vcpu.behaviour
+        if vcpu.company:
+            company.load(vcpu)
+        self._completed = self._entered = None
         if run.exit_reason == _EXIT_MMIO:
             self._completed = complete(vcpu)
             if behaviour.step_exit_faked and fake_step_exit(vcpu):
@@ -85,19 +75,17 @@ class VcpuRun:
             run.exit_reason = abi.KVM_EXIT_UNKNOWN
             run.flags = 0
             vcpu.seconds = seconds
-            if self.shares_clock:
-                vcpu.seconds = min(seconds, instructions / TICKS_OF_A_SECOND)
             try:
+                if vcpu.company:
+                    company.begin(vcpu, instructions)
                 result = self._loop(step, instructions, seconds)
-                if vcpu.gic is None and (cpu.timers.in_use or pmu is not None):
-                    userlines.update_run(vcpu)
+                if vcpu.company:
+                    company.tell_user(vcpu)
             except BaseException:
-                cpu.sound = False
+                vcpu.cpu.sound = False
                 raise
-        if pmu is not None:
-            pmu.fold()
-        vcpu.signal_pending = False
-        vcpu.host_interrupt = False
+        if vcpu.company:
+            company.put(vcpu)
         if behaviour.pc_committed_on_return and (
             vcpu.increment_pc or vcpu.pending_exception is not None
         ):
@@ -108,31 +96,16 @@ class VcpuRun:
 
     def _loop(self, step: guestdebug.StepState | None, budget: int, seconds: float) -> int:
         vcpu = self.vcpu
-        cpu, gic, stepping = vcpu.cpu, vcpu.gic, vcpu.stepping
-        regs, timers, pmu = cpu.regs, cpu.timers, vcpu.pmu
+        cpu, stepping = vcpu.cpu, vcpu.stepping
+        regs = cpu.regs
         steps = self._steps
         steps.ran = [] if stepping else None
         deadline = 0.0
-        if vcpu.steal_time is not None:
-            stealtime.update(vcpu)
         while True:
-            if vcpu.mp_state != _RUNNABLE and not vcpu.signal_pending and wait_to_run(vcpu):
-                return 0
-            if timers.in_use and timerlines.tells_userspace(vcpu):
-                vcpu.signal_pending = True
-            if pmu is not None and pmu.update() and gic is None:
-                vcpu.signal_pending = True
-            if gic is not None:
-                gic.flush()
-            if vcpu.signal_pending:
-                if gic is not None:
-                    gic.sync()
-                vcpu.run.exit_reason = abi.KVM_EXIT_INTR
-                return -EINTR
+            if vcpu.company and (refused := company.flush(vcpu)) is not None:
+                return refused
             if step is not None:
                 step.setup()
-            if vcpu.debug_changed:
-                guestdebug.program(vcpu)
             if vcpu.increment_pc or vcpu.pending_exception is not None:
                 adjust_pc(vcpu)
             if vcpu.unloaded:
@@ -141,19 +114,15 @@ class VcpuRun:
             if self._entered is None:
                 self._entered = start
             exception = cpu.enter(budget)
-            if exception in self._maybe_settled_in_hyp or vcpu.host_interrupt:
+            if exception in self._maybe_settled_in_hyp or (vcpu.company and vcpu.host_interrupt):
                 exception = self._leave_hyp(exception)
             left = regs[_PC]
-            timers.clock.count += TICKS_OF_AN_EXIT
+            cpu.timers.clock.count += TICKS_OF_AN_EXIT
             if step is not None:
                 step.clear()
-            if gic is not None:
-                gic.sync()
-                if timers.in_use:
-                    timerlines.update(vcpu)
-                if pmu is not None:
-                    pmu.update()
-            if step is not None and exception == EC_SOFTSTP_LOW:
+            if vcpu.company:
+                company.sync(vcpu)
+            if exception == EC_SOFTSTP_LOW and step is not None:
                 step.step_taken()
             result = handle_exit(vcpu, exception)
             if stepping:
@@ -183,7 +152,7 @@ class VcpuRun:
                 cpu.left = 0
                 return EXIT_BUDGET
             exception = cpu.enter(budget)
-        if vcpu.host_interrupt and cpu.step_is_pending(exception):
+        if vcpu.company and vcpu.host_interrupt and cpu.step_is_pending(exception):
             vcpu.host_interrupt = False
             return EXIT_IRQ
         return exception

@@ -48,7 +48,7 @@ from vcpu_scenario.machine.real.zones import CoalescedZones
 
 
 class RealMachine:
-    """A new VM; raises ``opening.NoKvmError`` where the host cannot have one.
+    """A new VM; raises ``errors.NoKvmError`` where the host cannot have one.
 
     ``kvm_run`` bounds a run with ``SIGALRM``, so a machine is driven from the main thread; the
     signal's handler is put back by :meth:`close`. Use as a context manager or call ``close``.

@@ -8,11 +8,8 @@ import platform
 
 from vcpu_scenario.machine.errors import KvmError
 from vcpu_scenario.machine.real import uapi
+from vcpu_scenario.machine.real.errors import NoKvmError
 from vcpu_scenario.machine.real.ioctls import call
-
-
-class NoKvmError(Exception):
-    """This host has no usable KVM/arm64; the text says why."""
 
 
 def open_kvm(device: str) -> int:

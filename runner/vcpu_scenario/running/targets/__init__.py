@@ -38,7 +38,7 @@ def target(name: str, options: LabOptions | None = None) -> Target:
     """The machine called ``name``; ``options`` are those of a lab.
 
     Raises :class:`BadTarget`; for a lab :class:`~vcpu_scenario.machine.real.lab.LabError`, and for
-    ``kvm`` :class:`~vcpu_scenario.machine.real.opening.NoKvmError` where the host has none.
+    ``kvm`` :class:`~vcpu_scenario.machine.real.errors.NoKvmError` where the host has none.
     """
     kind, colon, release = name.partition(":")
     make = _KINDS.get(kind)

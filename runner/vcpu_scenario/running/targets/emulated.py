@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from vcpu_scenario.arm64.cpumodels import CORTEX_A57
 from vcpu_scenario.case import Case
-from vcpu_scenario.course import Course
 from vcpu_scenario.kernels.hosts import cpu_of, host
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import parse_release
@@ -15,10 +14,11 @@ from vcpu_scenario.kernels.table import Kernel
 from vcpu_scenario.machine.errors import NotModelled, Unsupported
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.running.targets.target import BadTarget, Closing, Create, Found, Lost, Skipped
-from vcpu_scenario.survey import Answers, Survey
-from vcpu_scenario.vmm import surveyor
 from vcpu_scenario.vmm.loop import run_case
-from vcpu_scenario.vmm.stepping import step_through
+
+if TYPE_CHECKING:
+    from vcpu_scenario.course import Course
+    from vcpu_scenario.survey import Answers, Survey
 
 Given = TypeVar("Given")
 
@@ -37,9 +37,13 @@ class Made(Closing):
         return self._on_one(kernel, lambda machine: run_case(machine, case, self.watch))
 
     def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
+        from vcpu_scenario.vmm.stepping import step_through
+
         return self._on_one(kernel, lambda machine: step_through(machine, case, vmm))
 
     def ask(self, survey: Survey) -> Answers | Skipped | Lost:
+        from vcpu_scenario.vmm import surveyor
+
         try:
             return self._on_one(self.kernel or "", lambda machine: surveyor.do(machine, survey))
         except NotModelled as limit:

@@ -9,22 +9,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 from vcpu_scenario.arm64.cpumodels import CORTEX_A57
 from vcpu_scenario.case import Case, HostInterrupt
-from vcpu_scenario.course import Course, Recorded, Steps
 from vcpu_scenario.kernels.hosts import cpu_of, modes_of
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import RangeError, parse_release
 from vcpu_scenario.machine.errors import KvmError, Unsupported, is_of_enabling
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.running.targets.target import BadTarget, Closing, Found, Lost, Skipped
-from vcpu_scenario.survey import Answers, Survey
 from vcpu_scenario.trace import Trace
-from vcpu_scenario.vmm import surveyor
 from vcpu_scenario.vmm.loop import run_case
-from vcpu_scenario.vmm.stepping import step_through
 
 if TYPE_CHECKING:
+    from vcpu_scenario.course import Course, Recorded
     from vcpu_scenario.machine.real import lab
     from vcpu_scenario.machine.real.lab import Lab, LabOptions
+    from vcpu_scenario.survey import Answers, Survey
 
 Given = TypeVar("Given")
 
@@ -60,9 +58,13 @@ class Kvm(Closing):
         return _on_this_host(case, lambda machine: run_case(machine, case, self.watch))
 
     def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
+        from vcpu_scenario.vmm.stepping import step_through
+
         return _on_this_host(case, lambda machine: step_through(machine, case, vmm))
 
     def ask(self, survey: Survey) -> Answers | Skipped | Lost:
+        from vcpu_scenario.vmm import surveyor
+
         return _on_this_host(survey.case, lambda machine: surveyor.do(machine, survey))
 
 
@@ -118,12 +120,15 @@ class InLab(Closing):
     def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
         if reason := beyond_real_kvm(case):
             return Skipped(reason)
+        from vcpu_scenario.course import Steps
+
         return _of_lab(self._lab.step(Steps(case, vmm)))
 
     def ask(self, survey: Survey) -> Answers | Skipped | Lost:
         return _of_lab(self._lab.ask(survey))
 
     def record(self, case: Case, vmm: str) -> Recorded | Skipped | Lost:
+        from vcpu_scenario.course import Steps
         from vcpu_scenario.vmm.carried.virt import beyond
 
         if reason := beyond(case):

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from vcpu_scenario.case import Case
-from vcpu_scenario.course import Course, Recorded
 from vcpu_scenario.machine.interface import Machine
-from vcpu_scenario.survey import Answers, Survey
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.watch import Watch
+
+if TYPE_CHECKING:
+    from vcpu_scenario.course import Course, Recorded
+    from vcpu_scenario.survey import Answers, Survey
 
 
 @dataclass(frozen=True, slots=True)

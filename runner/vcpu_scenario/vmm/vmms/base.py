@@ -6,7 +6,8 @@ one drives the emulated KVM and a real one. :class:`~vcpu_scenario.vmm.session.S
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from vcpu_scenario.actions.guestdebug import struct_of
@@ -65,6 +66,10 @@ class Unknown(Exception):
     """What the VMM shows its debugger as this register is not known."""
 
 
+class Hangs(Exception):
+    """The VMM's stub does not come back from what its debugger asks for; the message says why."""
+
+
 class Known(NamedTuple):
     """What is known of a VMM, and how: ``version`` is the release or the commit that was read,
     ``recorded`` the kernels under which a debugger's sessions with it were recorded."""
@@ -93,6 +98,8 @@ class Vmm:
     """Whether it goes on after ``KVM_EXIT_ARM_NISV``."""
     runs_at_pause: ClassVar[bool] = False
     """Whether it makes one ``KVM_RUN`` with ``immediate_exit`` set as it stops."""
+    inside = False
+    """Whether the vCPU is in ``KVM_RUN`` while the debugger looks, where it is not paused."""
     dead = False
     """Whether it stopped for good: it answers no resume any more."""
     interrupt: ClassVar[int] = SIGINT
@@ -101,8 +108,18 @@ class Vmm:
     """The kinds of breakpoints that its stub has packets for."""
     most_hardware: ClassVar[int] = 16
     most_watches: ClassVar[int] = 16
-    several: ClassVar[bool] = False
-    """Whether what it does with several vCPUs is known."""
+    refuses_several: ClassVar[str] = ""
+    """Why it has no debugger where there are several vCPUs."""
+    pauses: ClassVar[bool] = True
+    """Whether all vCPUs stop as one of them does."""
+    queues: ClassVar[bool] = False
+    """Whether another one that stops meanwhile is told of next; else it is told of in its place."""
+    locks: ClassVar[bool] = True
+    """Whether it resumes some of its vCPUs without the others."""
+    names_thread: ClassVar[bool] = True
+    """Whether a step and a ^C are told with the vCPU that they are of."""
+    interrupted_vcpu: ClassVar[int | None] = None
+    """The vCPU that a ^C is told of, where that is always the same."""
     types_system: ClassVar[bool] = False
     """Whether it says of each of its :attr:`system_registers` that it is an integer."""
 
@@ -129,6 +146,21 @@ class Vmm:
         self._others[self.vcpu] = {name: vars(self)[name] for name in self.fresh()}
         vars(self).update(self._others.pop(number, self.fresh()))
         self.vcpu = number
+
+    @contextmanager
+    def at(self, number: int) -> Iterator[None]:
+        """All is about the vCPU of that number meanwhile."""
+        before = self.vcpu
+        self._turn_to(number)
+        try:
+            yield
+        finally:
+            self._turn_to(before)
+
+    def _turn_to(self, number: int) -> None:
+        if number != self.vcpu:
+            self.machine.select(number)
+            self.select(number)
 
     def fresh(self) -> dict[str, Any]:
         """What it has of each vCPU for itself, by attribute, as of one that never ran."""
@@ -246,6 +278,18 @@ class Vmm:
         self.memory.write_virtual(addr, data)
 
     # -- running ---------------------------------------------------------------------------------
+
+    def shown(self, number: int) -> int:
+        """The vCPU whose registers it shows where its debugger asks for those of ``number``."""
+        return number
+
+    def begins(self) -> None:
+        """What it does to the vCPU before anything runs."""
+
+    def resumes(self, steps: Sequence[bool | None]) -> Sequence[bool | None]:
+        """What it does of what its debugger asks of each vCPU: a step, to go on, or nothing; it is
+        done by :meth:`resume` then. vCPU 0 is selected."""
+        return steps
 
     def resume(self, step: bool) -> Told | None:
         """What it does as it goes on from a stop; what it tells where it cannot."""

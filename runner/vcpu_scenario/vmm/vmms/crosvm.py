@@ -1,4 +1,4 @@
-"""crosvm (``src/crosvm/gdb.rs``, ``src/crosvm/sys/linux/vcpu.rs``,
+"""crosvm (``src/crosvm/gdb.rs``, ``src/crosvm/config.rs``, ``src/crosvm/sys/linux/vcpu.rs``,
 ``hypervisor/src/kvm/aarch64.rs``, ``aarch64/src/lib.rs`` at f1e797a68).
 
 From its source; it was not recorded.
@@ -27,6 +27,8 @@ class Crosvm(UserRegisters):
     known = Known("f1e797a68")
     points = frozenset({HARDWARE})
     most_hardware = 6
+    names_thread = False
+    refuses_several = "crosvm's `gdb` requires the number of vCPU to be 1 (validate_config)"
 
     def resume(self, step: bool) -> Told | None:
         """``EnableSinglestep`` passes no breakpoints; a continue asks KVM for nothing."""

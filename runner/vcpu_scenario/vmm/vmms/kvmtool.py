@@ -8,10 +8,12 @@ is a matter of time, and is not known here.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kvm import abi
+from vcpu_scenario.machine.errors import NotModelled
 from vcpu_scenario.trace import Exit, StopReason
 from vcpu_scenario.vmm.debugger import reason_of
 from vcpu_scenario.vmm.memory import Unreachable
@@ -34,20 +36,43 @@ _SHARED: Final = 4
 
 class Kvmtool(MemoryAlone):
     """It lifts the BRK that it stopped at, steps over and puts it back by itself; a step leaves
-    PSTATE's A, I and F as they were before, whatever the instruction did to them."""
+    PSTATE's A, I and F as they were before, whatever the instruction did to them.
+
+    Of several vCPUs it steps the one that stopped, and shows that one's registers, whatever its
+    debugger asks for; which of two goes on that stopped at once is a matter of time.
+    """
 
     name = "kvmtool"
     known = Known("08e4f99")
     interrupt = SIGTRAP
     always_asks = True
-    last: StopReason | None = None
+    interrupted_vcpu = 0
+
+    last: StopReason | None
     """What it stopped for last; None at the start and after a ^C."""
+    vcpu_stopped: int | None = 0
+    """``stopped_vcpu``: the one that stopped by itself; None after a ^C."""
+    lifter = 0
+    """The vCPU that steps over :attr:`lifted`."""
     lifted: int | None = None
     """The breakpoint that it is stepping over."""
     continuing = False
     """Whether the debugger waits for more than the end of that step."""
     mask: int | None = None
     """What it puts back after a step."""
+
+    def fresh(self) -> dict[str, Any]:
+        return super().fresh() | {"last": None}
+
+    def shown(self, number: int) -> int:
+        """``current_vcpu``."""
+        return number if self.vcpu_stopped is None else self.vcpu_stopped
+
+    def resumes(self, steps: Sequence[bool | None]) -> Sequence[bool | None]:
+        """``run_debug_session`` and ``apply_debug_to_all``."""
+        step, stopped = any(steps), self.vcpu_stopped or 0
+        self.vcpu_stopped = None
+        return [step and number == stopped for number in range(len(steps))]
 
     def resume(self, step: bool) -> Told | None:
         """``prepare_sw_bp_resume``, and ``prepare_resume``, which does nothing where the vCPU did
@@ -56,7 +81,7 @@ class Kvmtool(MemoryAlone):
         lifts = self.last is StopReason.BRK and pc in self.software
         if lifts:
             self.write_memory(pc, self.software[pc])
-            self.lifted = pc
+            self.lifted, self.lifter = pc, self.vcpu
             self.continuing = not step
         self.stepping = step or lifts
         if self.stepping and self.last is not None:
@@ -88,6 +113,7 @@ class Kvmtool(MemoryAlone):
         """A BRK that it did not write, or has lifted, becomes the guest's exception
         (``reinject_sw_bp``), and a step goes on into that."""
         told, reason = self.tells(exit_), reason_of(exit_)
+        self._is_alone(told, reason)
         if self._is_the_guests(exit_):
             take_exception(self.machine, exit_.fields["hsr"])
             self.gave = True
@@ -99,6 +125,13 @@ class Kvmtool(MemoryAlone):
                 self.stepping = False
                 self.ask(self.wanted())
         return told
+
+    def _is_alone(self, told: Told | None, reason: StopReason | None) -> None:
+        other = self._steps_over and reason is not None and self.lifter != self.vcpu
+        if other or (told is not None and self.vcpu_stopped is not None):
+            raise NotModelled("which vCPU goes on with kvmtool where two stop at once")
+        if told is not None:
+            self.vcpu_stopped = self.vcpu
 
     def _is_the_guests(self, exit_: Exit) -> bool:
         known = exit_.pc in self.software and exit_.pc != self.lifted

@@ -7,5 +7,3 @@ from vcpu_scenario.vmm.vmms.base import Vmm
 
 class Plain(Vmm):
     """What the kernel says, and nothing else."""
-
-    several = True

@@ -56,7 +56,6 @@ class Qemu(Vmm):
     name = "qemu"
     known = Known("10.0.13", RECORDED)
     kicks = True
-    several = True
     drops_refused: ClassVar[bool] = False
     """Whether registers that the kernel refuses are dropped without a word, as up to 7.2; else the
     VM stops for good."""

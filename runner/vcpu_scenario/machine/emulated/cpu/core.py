@@ -122,7 +122,7 @@ class Cpu(Hardware):
         gic, stepped = self.gic, self.mdscr & 1
         if gic is not None and (gic.cpuif.lrs or self._hcr & HCR_LINES):
             self.sync_interrupt_lines()
-        if self.model.armv8_2:
+        if self.attended and self.model.armv8_2:
             features.check_controls(self)
         self.exclusive.value = -1  # an exception return clears the local exclusive monitor
         if not stepped:
@@ -131,21 +131,24 @@ class Cpu(Hardware):
                 self.clear_ss()
         elif not self._mdcr & MDCR_TDE:
             return self._enter_one_by_one(budget)
-        if self.vserror is not None and self.serror_pends:
-            return self._enter_one_by_one(budget)
-        if self.perf.running:
-            one_by_one = self.perf.selective
-            return self._enter_one_by_one(budget) if one_by_one else self._enter_timed(budget)
+        if self.attended:
+            return self._enter_attended(budget)
         while budget > 0:
-            if self.timers.in_use:
-                return self._enter_timed(budget)
             outcome = self._run(budget)
             if outcome is not None:
                 self.left = budget
                 return outcome
             budget -= EXCEPTION_COST
+            if self.attended:
+                return self._enter_timed(budget)
         self.left = 0
         return EXIT_BUDGET
+
+    def _enter_attended(self, budget: int) -> int:
+        """The same where an SError may pend, or something may end a run of Unicorn."""
+        if self.serror_pends or self.perf.selective:
+            return self._enter_one_by_one(budget)
+        return self._enter_timed(budget)
 
     def _enter_timed(self, budget: int) -> int:
         """The same up to where a timer fires or a counter overflows."""

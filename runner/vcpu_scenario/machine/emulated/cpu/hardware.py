@@ -74,6 +74,9 @@ class Hardware(Controls):
         """Forgets all that is kept beside Unicorn."""
         self.clear_controls()
         self.gicv = None
+        self.attended = self.model.armv8_2
+        """More is to be looked at around a run of Unicorn than what every guest needs: a timer, a
+        counter, an SError or a control may matter, now or later."""
         self.vserror = None
         self.serror_is_seen = True
         """The guest sees the SError that pends."""

@@ -9,6 +9,7 @@ has waited, the longer each further read takes, so that it ends a little late an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -136,10 +137,13 @@ class Timers:
         self._wait: Final = Wait()
         self.in_use = False
         """One was ever enabled: before there is nothing to look at."""
+        self.first_used: Callable[[], None] = lambda: None
 
     def set_control(self, timer: Timer, value: int, kept: int = ENABLE | IMASK) -> None:
         timer.set_control(value, kept)
-        self.in_use = self.in_use or bool(value & ENABLE)
+        if value & ENABLE and not self.in_use:
+            self.in_use = True
+            self.first_used()
 
     def polled(self, pc: int, executed: int) -> None:
         """A counter was read. Time goes on by what the guest may be waiting, but not beyond a

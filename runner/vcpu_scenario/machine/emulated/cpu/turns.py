@@ -17,6 +17,7 @@ from vcpu_scenario.machine.emulated.cpu.debugregisters import DebugRegisters
 from vcpu_scenario.machine.emulated.cpu.sysreghook import FPEN, SCTLR_A
 
 _BESIDE_UNICORN: Final = (
+    "attended",
     "gic",
     "gicv",
     "vserror",

@@ -13,7 +13,7 @@ from vcpu_scenario.kernels.hosts import lacks_gic
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.kvm import vgicattrs as attrs
 from vcpu_scenario.kvm.attributes import said
-from vcpu_scenario.machine.emulated.kvm import its, vgicdevice
+from vcpu_scenario.machine.emulated.kvm import vgicdevice
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.kvm.vcpuattrs import VcpuAttributes
 from vcpu_scenario.machine.emulated.kvm.vgicdevice import VgicAttributes
@@ -63,6 +63,8 @@ class Devices:
         if version is not None:
             vgicdevice.create(self._vm.on_cpu, version)
             return
+        from vcpu_scenario.machine.emulated.kvm import its
+
         its.create(self._vm.on_cpu)
 
     def create_vgic(self, version: vgicdevice.Version) -> None:

@@ -91,6 +91,7 @@ def pend_serror(vcpu: Vcpu, syndrome: int | None = None) -> None:
     extension has a register for the syndrome that the guest is to see."""
     syndrome = _SERROR_ISV if syndrome is None else syndrome
     vcpu.cpu.vserror = syndrome if vcpu.model.ras else 0
+    vcpu.cpu.attended = True
     vcpu.cpu.serror_is_seen = not vcpu.behaviour.pkvm_serror_lost
 
 

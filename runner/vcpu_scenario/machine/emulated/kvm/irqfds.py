@@ -7,7 +7,6 @@ from errno import EAGAIN, EBADF, EBUSY, EINVAL
 from typing import TYPE_CHECKING, Final
 
 from vcpu_scenario.ioctls.devices import Irqfd, MsiRoute, SetGsiRouting
-from vcpu_scenario.machine.emulated.kvm.its import signal_msi
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS
 from vcpu_scenario.machine.errors import KvmError
 
@@ -69,6 +68,8 @@ class Irqfds:
         """``vgic_irqfd_set_irq``, ``kvm_set_msi``; nothing is routed to a pin beyond the SPIs, and
         nobody is told of an MSI that is refused."""
         if gsi in self._msis:
+            from vcpu_scenario.machine.emulated.kvm.its import signal_msi
+
             if level:
                 with suppress(KvmError):
                     signal_msi(self._vcpu, *self._msis[gsi][1:])

@@ -62,7 +62,7 @@ class Pmu:
         self.values = [0] * 32
         self.types = [0] * 32
         self.backing: Final = Backing(self, single=behaviour.pmu_chain_counted)
-        cpu.perf.used = True
+        cpu.perf.used = cpu.attended = True
         self.reset()
 
     def reset(self) -> None:

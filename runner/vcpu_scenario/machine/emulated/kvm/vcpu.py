@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Callable
 from ctypes import c_uint8, c_uint16, c_uint32, c_uint64
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
@@ -63,8 +63,46 @@ class Reset:
     big_endian: bool
 
 
+Value = TypeVar("Value")
+
+
+class _Beside(Generic[Value]):
+    """An attribute that is in :attr:`Vcpu.company` unless it is ``none``: then there is nothing to
+    do for it at an entry or exit."""
+
+    def __init__(self, none: Value) -> None:
+        self._none: Final = none
+
+    def __set_name__(self, _owner: type[Vcpu], name: str) -> None:
+        self._name = name
+
+    def __get__(self, vcpu: Vcpu, _owner: type[Vcpu]) -> Value:
+        value: Value = vcpu.company.get(self._name, self._none)
+        return value
+
+    def __set__(self, vcpu: Vcpu, value: Value) -> None:
+        if value == self._none:
+            vcpu.company.pop(self._name, None)
+        else:
+            vcpu.company[self._name] = value
+
+
 class Vcpu:
     """State of one vCPU. The modules beside this one act on it."""
+
+    gic = _Beside[Vgic | None](None)
+    pmu = _Beside[Pmu | None](None)
+    steal_time = _Beside[int | None](None)
+    """The address (IPA) of the record of the stolen time."""
+    mp_state = _Beside[int](abi.KVM_MP_STATE_RUNNABLE)
+    pending_reset = _Beside[Reset | None](None)
+    """Another vCPU has switched this one on."""
+    signal_pending = _Beside[bool](False)
+    host_interrupt = _Beside[bool](False)
+    debug_changed = _Beside[bool](False)
+    """The debug state has to be programmed before the next entry."""
+    shares_clock = _Beside[bool](False)
+    """Other vCPUs wait for their turn, by the same clock."""
 
     def __init__(
         self,
@@ -76,6 +114,8 @@ class Vcpu:
         number: int = 0,
     ) -> None:
         """``vm`` is the one that this is a further vCPU of."""
+        self.company: Final = dict[str, Any]()
+        """What :mod:`.company` has to look after."""
         vm = vm or Vm(Memslots(cpu.stage2, behaviour, ipa_limit(behaviour, model.pa_bits)))
         self.vm: Final = vm
         self.number: Final = number
@@ -95,20 +135,16 @@ class Vcpu:
         }
         self.bus: Final = vm.bus
         self.memslots: Final = vm.memslots
-        self.gic: Vgic | None = None
         self.ring: Final = vm.ring
         self.caps: Final = vm.caps
         self.features: frozenset[str] | None = None
         """What ``KVM_ARM_VCPU_INIT`` asked for, None before it."""
-        self.pmu: Pmu | None = None
         self.psci_0_2 = True
         self.has_run = False
         """``KVM_RUN`` was called for it."""
         self.timers_enabled = False
         """``kvm_timer_enable``, by its first ``KVM_RUN``; on some kernels it also runs without."""
         self.random_calls = 0
-        self.steal_time: int | None = None
-        """The address (IPA) of the record of the stolen time."""
         # Guest debug.
         self.guest_debug = 0
         self.stepping = False
@@ -120,7 +156,6 @@ class Vcpu:
         self.guest_wcr = [0] * 16
         self.guest_wvr = [0] * 16
         self.debug_changed = True
-        """The debug state has to be programmed before the next entry."""
         self.debug_written = False
         """The guest has written a debug register since then (``KVM_ARM64_DEBUG_DIRTY``)."""
         self.debug_untrapped = False
@@ -136,13 +171,8 @@ class Vcpu:
         self.access_at: int | None = None
         """Address of the access that went out to userspace, until it is completed."""
         self.fault_far = 0
-        self.signal_pending = False
         self.seconds = 0.0
         """How long the current ``KVM_RUN`` may take."""
-        self.mp_state = abi.KVM_MP_STATE_RUNNABLE
-        self.pending_reset: Reset | None = None
-        """Another vCPU has switched this one on."""
-        self.host_interrupt = False
         self.mdccint = 0
         self.unloaded: Final = dict[int, int]()
         """By its id what the VMM wrote to a register of which the CPU does not keep all: KVM has it
@@ -156,6 +186,10 @@ class Vcpu:
         """Registers that the guest of this machine cannot see, and that KVM keeps for the VMM."""
         self.firmware: Final = vm.firmware
         self.ccsidr: Final = dict[int, int]()
+
+    def use_timers(self) -> None:
+        """One of its timers was enabled."""
+        self.company["timers"] = self.cpu.attended = True
 
     def affinity(self) -> int:
         return self.mpidr & AFFINITY

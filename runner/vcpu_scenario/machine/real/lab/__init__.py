@@ -4,7 +4,7 @@
 guest between cases.
 """
 
-from vcpu_scenario.machine.real.lab.errors import BootError, LabError, LabUnavailableError
+from vcpu_scenario.machine.real.errors import BootError, LabError, LabUnavailableError
 from vcpu_scenario.machine.real.lab.kernels import Kernel, Listed, fetch, list_kernels, path
 from vcpu_scenario.machine.real.lab.lab import Lab, Lost, Result, Skipped, boot, gic_for, run_cases
 from vcpu_scenario.machine.real.lab.options import LabOptions

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-from vcpu_scenario.machine.real.lab.errors import LabError, LabUnavailableError
+from vcpu_scenario.machine.real.errors import LabError, LabUnavailableError
 from vcpu_scenario.machine.real.lab.process import bound_to_us
 
 Progress = Callable[[str], None]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from vcpu_scenario.host.writing import make_lasting
-from vcpu_scenario.machine.real.lab.errors import LabError
+from vcpu_scenario.machine.real.errors import LabError
 
 
 def root() -> Path:

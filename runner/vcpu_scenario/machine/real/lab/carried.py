@@ -12,6 +12,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 
+from vcpu_scenario.machine.real.errors import LabError
 from vcpu_scenario.machine.real.lab import cache
 from vcpu_scenario.machine.real.lab.apt import (
     Mirror,
@@ -22,7 +23,6 @@ from vcpu_scenario.machine.real.lab.apt import (
     machine_mirror,
 )
 from vcpu_scenario.machine.real.lab.cpio import Archive
-from vcpu_scenario.machine.real.lab.errors import LabError
 
 CARRIED: Final[Mapping[str, tuple[str, ...]]] = {
     "qemu": ("trixie", "trixie-security"),

@@ -9,6 +9,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
+from vcpu_scenario.machine.real.errors import (
+    LabError,
+    LabUnavailableError,
+    NotFetchedError,
+)
 from vcpu_scenario.machine.real.lab import cache
 from vcpu_scenario.machine.real.lab.apt import (
     Mirror,
@@ -18,11 +23,6 @@ from vcpu_scenario.machine.real.lab.apt import (
     announce,
     files_of,
     machine_mirror,
-)
-from vcpu_scenario.machine.real.lab.errors import (
-    LabError,
-    LabUnavailableError,
-    NotFetchedError,
 )
 
 CATALOGUE: Final[dict[str, tuple[str, ...]]] = {

@@ -15,9 +15,9 @@ from vcpu_scenario.interchange.surveys import dump_survey, load_answers
 from vcpu_scenario.interchange.traces import load_trace
 from vcpu_scenario.ioctls.devices import CreateVgic
 from vcpu_scenario.machine.real import mailbox
+from vcpu_scenario.machine.real.errors import BootError
 from vcpu_scenario.machine.real.lab import carried, kernels, userland
 from vcpu_scenario.machine.real.lab.apt import Progress, announce
-from vcpu_scenario.machine.real.lab.errors import BootError
 from vcpu_scenario.machine.real.lab.initramfs import initramfs
 from vcpu_scenario.machine.real.lab.options import LabOptions
 from vcpu_scenario.machine.real.lab.qemu import GicVersion, GuestGoneError, Qemu, find_qemu

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vcpu_scenario.machine.real.errors import (
+    LabError,
+    LabUnavailableError,
+    NotFetchedError,
+)
 from vcpu_scenario.machine.real.lab import cache
 from vcpu_scenario.machine.real.lab.apt import (
     Mirror,
@@ -16,11 +21,6 @@ from vcpu_scenario.machine.real.lab.apt import (
     announce,
     files_of,
     machine_mirror,
-)
-from vcpu_scenario.machine.real.lab.errors import (
-    LabError,
-    LabUnavailableError,
-    NotFetchedError,
 )
 
 SUITES: Final = ("trixie", "trixie-security")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
-from vcpu_scenario.machine.real.lab.errors import LabUnavailableError
+from vcpu_scenario.machine.real.errors import LabUnavailableError
 from vcpu_scenario.machine.real.lab.initramfs import COMMAND
 from vcpu_scenario.machine.real.lab.options import LabOptions
 from vcpu_scenario.machine.real.lab.process import bound_to_us

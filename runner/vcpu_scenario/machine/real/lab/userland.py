@@ -7,6 +7,7 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from vcpu_scenario.machine.real.errors import LabUnavailableError
 from vcpu_scenario.machine.real.lab import cache
 from vcpu_scenario.machine.real.lab.apt import (
     Mirror,
@@ -19,7 +20,6 @@ from vcpu_scenario.machine.real.lab.apt import (
 )
 from vcpu_scenario.machine.real.lab.bytecode import compiled
 from vcpu_scenario.machine.real.lab.cpio import Archive
-from vcpu_scenario.machine.real.lab.errors import LabUnavailableError
 
 SUITES: Final = ("bookworm", "bookworm-security")
 INTERPRETER: Final = "usr/bin/python3"

@@ -1,6 +1,10 @@
-"""What can go wrong around a lab, as opposed to what a kernel does in it."""
+"""What can go wrong around a real KVM, as opposed to what the kernel does with a case."""
 
 from __future__ import annotations
+
+
+class NoKvmError(Exception):
+    """This host has no usable KVM/arm64; the text says why."""
 
 
 class LabError(Exception):
