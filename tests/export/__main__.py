@@ -14,11 +14,19 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from vcpu_scenario.arm64.cpumodels import CORTEX_A57
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.subject import Subject, subjects
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.language import load
-from vcpu_scenario.machine.real.lab import Ended, Lab, LabError, Program, gic_for
+from vcpu_scenario.machine.real.lab import (
+    Ended,
+    Lab,
+    LabError,
+    LabOptions,
+    Program,
+    gic_for,
+)
 
 from .conftest import COMPILER, ROOT, SHIPPED, compiled, shipped
 from .kernelsource import built
@@ -33,6 +41,9 @@ _SELFTESTS = (
     "watchpoints/address-of-the-access",
     "rules/id-gic-written-0",
     "rules/psci-system-suspend",
+    "snapshots/without-a-vgic",
+    "mmio/cfi-flash",
+    "vcpus/turns",
 )
 _FAULT = ROOT / "docs" / "mail" / "skipped-step.vcpu.yaml"
 """What 5.11 mended."""
@@ -87,17 +98,28 @@ def _run_selftests(lab: Lab, kernel: str, tests: Sequence[Program]) -> int:
     return wrong
 
 
+def _word(lab: Lab, subject: Subject, program: Program) -> str:
+    """How it ended."""
+    ended = lab.execute(program, gic_for(subject.combination.case))
+    word = _WORDS.get(ended.status, "failed") if isinstance(ended, Ended) else "lost"
+    if word in ("failed", "lost"):
+        said = ended.output if isinstance(ended, Ended) else ended.reason
+        print(f"{subject.name}: {word}\n{said}")
+    return word
+
+
 def _run(kernel: str, made: Sequence[tuple[Subject, Program]], tests: Sequence[Program]) -> int:
     became: Counter[str] = Counter()
-    with Lab(kernel) as lab:
-        for subject, program in made:
-            ended = lab.execute(program, gic_for(subject.combination.case))
-            words = _WORDS.get(ended.status, "failed") if isinstance(ended, Ended) else "lost"
-            became[words] += 1
-            if words in ("failed", "lost"):
-                said = ended.output if isinstance(ended, Ended) else ended.reason
-                print(f"{subject.name}: {words}\n{said}")
-        wrong = _run_selftests(lab, kernel, tests)
+    wrong = 0
+    by_cpu: dict[str, list[tuple[Subject, Program]]] = {CORTEX_A57.name: []}
+    for subject, program in made:
+        by_cpu.setdefault((subject.cpu or CORTEX_A57).name, []).append((subject, program))
+    for cpu, programs in by_cpu.items():
+        with Lab(kernel, LabOptions(cpu=cpu)) as lab:
+            for subject, program in programs:
+                became[_word(lab, subject, program)] += 1
+            if cpu == CORTEX_A57.name:
+                wrong = _run_selftests(lab, kernel, tests)
     counted = ", ".join(f"{count} {words}" for words, count in became.items())
     print(f"lab:{kernel}: {len(made)} programs: {counted}")
     return int(bool(became["failed"] + became["lost"] + wrong))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from vcpu_scenario.kvm.registers import SYSTEM_REGISTERS
 from vcpu_scenario.language import load
 from vcpu_scenario.vmm.vmms import VMMS
 
-from .conftest import EVERYTHING, REFUSED, ROOT, SHIPPED, compiled, only, shipped
+from .conftest import EVERYTHING, ROOT, SHIPPED, compiled, only, shipped
 
 _VARIED = (
     "single-step/access-handled-by-userspace",
@@ -34,6 +33,10 @@ _VARIED = (
     "rules/psci-system-suspend",
     "rules/vgic-sgi-from-two-sources",
     "watchpoints/address-of-the-access",
+    "snapshots/counters-of-a-pmu",
+    "mmio/cfi-flash",
+    "mmio/pl011-interrupt",
+    "vcpus/turns",
 )
 """Between them they have every part of a program."""
 
@@ -92,24 +95,6 @@ def test_every_shipped_scenario_can_be_exported(path: Path) -> None:
         assert max(map(len, lines)) <= 100
 
 
-_NOT_IN_C = r"snapshot|what is typed|quantum|a host that no kernel|CFI flash|exits that repeat"
-
-
-@pytest.mark.parametrize("path", REFUSED, ids=lambda path: path.stem.split(".")[0])
-def test_what_no_program_has_is_refused_by_its_name(path: Path) -> None:
-    told: list[str] = []
-    try:
-        for subject in shipped(path):
-            try:
-                program(subject)
-            except Unexportable as refusal:
-                told.append(str(refusal))
-    except Unexportable as refusal:
-        told.append(str(refusal))
-    assert told
-    assert all(re.search(_NOT_IN_C, words) for words in told)
-
-
 STEP = """\
 title: a step
 guest:
@@ -127,8 +112,31 @@ debug: {single_step: true}
         ("limits: {repeats: 3}\nexpect: [{exits: [debug: {step: next}]}]", "limits.repeats"),
         ("before: [host_interrupt: true]\nexpect: [{exits: [debug: {step: next}]}]", "host_inte"),
         (
-            "expect: [{exits: [debug: {step: next, repeat: {least: 1, most: 99}}]}]",
+            "expect: [{exits: [debug: {step: next, repeat: {least: 1, most: 9999}}]}]",
             "exits that repeat",
+        ),
+        ("vcpus: 2\nbefore: [snapshot: a]\nexpect: [{exits: []}]", "several vCPUs"),
+        (
+            "before: [snapshot: a, add_memory: {at: 2GiB, size: 4KiB}]\nexpect: [{exits: []}]",
+            "memory slots that change",
+        ),
+        (
+            "before: [snapshot: a, restore: a, discard_memory: {slot: 0, userfaultfd: true}]\n"
+            "expect: [{exits: []}]",
+            "a new VM beside a userfaultfd",
+        ),
+        (
+            "vmm: qemu\nbefore: [snapshot: a, restore: a]\nexpect: [{exits: []}]",
+            "a debugger that goes on in a new VM",
+        ),
+        (
+            "vcpus: 2\nquantum: 100\nbefore: [immediate_exit: true]\nexpect: [{exits: []}]",
+            "quantum beside",
+        ),
+        (
+            "devices: {uart: {handled_by: userspace, model: pl011, at: 9MiB, console: true}}\n"
+            "expect: [{exits: []}]",
+            "a console of a vCPU that is stepped",
         ),
     ],
 )
@@ -235,10 +243,50 @@ def test_an_exit_is_of_the_vcpu_whose_turn_it_is(tmp_path: Path) -> None:
     assert "\t\tinit_vcpu(1 << KVM_ARM_VCPU_PSCI_0_2 | 1 << KVM_ARM_VCPU_POWER_OFF);\n" in text
 
 
-def test_vcpus_that_take_turns_by_themselves_are_refused(tmp_path: Path) -> None:
-    text = f"{SEVERAL}quantum: 1000\nexpect: [{{exits: [debug: {{brk: start}}]}}]\n"
-    with pytest.raises(Unexportable, match="quantum"):
-        program(only(text, tmp_path))
+def test_vcpus_take_turns_by_themselves(tmp_path: Path) -> None:
+    expect = "expect: [{exits: [debug: {brk: start}]}]\n"
+    turns = "} while (result == -EINTR && --turns && turn_to_next());"
+    assert turns in program(only(f"{SEVERAL}quantum: 1000\n{expect}", tmp_path))
+    assert turns not in program(only(f"{SEVERAL}{expect}", tmp_path))
+
+
+KEPT = """\
+title: kept
+guest: {code: "start: brk #0"}
+debug: {software_breakpoints: true}
+before: [snapshot: a b, snapshot: a-b]
+on:
+  - first: {debug: {}}
+    then: [restore: {snapshot: a-b, into: INTO, refused: {id_aa64isar0_el1: EBUSY}}]
+expect: [{exits: [debug: {brk: start}, any: {}]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("into", "begun"),
+    [("same_vm", "init_vcpu(1 << KVM_ARM_VCPU_PSCI_0_2);"), ("new_vm", "new_vm();")],
+)
+def test_a_snapshot_is_restored_into_a_vcpu_that_is_as_new(
+    into: str, begun: str, tmp_path: Path
+) -> None:
+    text = program(only(KEPT.replace("INTO", into), tmp_path))
+    assert "\ttake_snapshot(&snapshot_a_b);\n\ttake_snapshot(&snapshot_a_b_);\n" in text
+    assert (
+        "\texpect_refusal(ONE_REG_ID_AA64ISAR0_EL1, EBUSY);\n"
+        f"\t{begun}\n\trestore_snapshot(&snapshot_a_b_);\n"
+    ) in text
+    assert ("static void new_vm(void)" in text) == (into == "new_vm")
+
+
+def test_a_program_for_a_cpu_looks_for_it(tmp_path: Path) -> None:
+    text = f"{STEP}expect: [{{exits: [debug: {{step: next}}]}}]\n"
+    assert "running_cpu" not in program(only(text, tmp_path))
+    for cpu in ("cortex-a57", "cortex-a76"):
+        macro = f"CPU_{cpu.upper().replace('-', '_')}"
+        made = program(only(f"{text}host: {cpu}\n", tmp_path))
+        assert f"\tif (running_cpu() != {macro})\n\t\tskip(" in made
+        assert f"#define {macro}\t0x4100d" in made
+    assert "running_cpu" not in program(only(f"{text}host: [default, protected]\n", tmp_path))
 
 
 ASKED = """\

@@ -28,6 +28,10 @@ _NAMES = (
     "rules/psci-system-suspend",
     "rules/vgic-sgi-from-two-sources",
     "single-step/store-to-read-only-memory",
+    "snapshots/registers-and-memory",
+    "mmio/cfi-flash",
+    "mmio/pl011-interrupt",
+    "vcpus/turns",
 )
 
 
@@ -87,6 +91,29 @@ def test_every_part_of_a_program_tells_true_from_false(
     (subject,) = subjects(loads(text.replace(true, false), EVERYTHING), ())
     found, output = status(lab, subject, compiler, tmp_path)
     assert found == (1 if told else 0), output
+    assert told in output
+
+
+@pytest.mark.parametrize(
+    ("name", "true", "false", "told"),
+    [
+        ("snapshots/registers-and-memory", "quads: [2]", "quads: [3]", "is 0x2, not 0x3"),
+        ("snapshots/raised-interrupt", "brk: irq+4", "brk: lost", "exit_pc is"),
+        ("mmio/cfi-flash", "x25: 0x00ff2017", "x25: 0x00ff2018", "is 0xff2017, not 0xff2018"),
+        ("mmio/pl011-interrupt", "x19: 0x10", "x19: 0x20", "is 0x10, not 0x20"),
+        ("mmio/pl011-interrupt", 'uart: ">"', 'uart: "!"', "byte 0 of the output is 0x3e"),
+        ("vcpus/turns", "words: [200, 2]", "words: [199, 2]", "is 0xc8, not 0xc7"),
+    ],
+)
+def test_what_a_vmm_does_by_itself_tells_true_from_false(
+    lab: Lab, compiler: str, tmp_path: Path, name: str, true: str, false: str, told: str
+) -> None:
+    path = ROOT / "scenarios" / f"{name}.vcpu.yaml"
+    text = path.read_text()
+    assert true in text
+    made = [*subjects(loads(text.replace(true, false), path), ())]
+    found, output = status(lab, made[-1], compiler, tmp_path)
+    assert found == 1, output
     assert told in output
 
 

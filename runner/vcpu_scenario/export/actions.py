@@ -20,7 +20,7 @@ from vcpu_scenario.case import (
     WriteMemory,
 )
 from vcpu_scenario.export import vcpu, vgic, vm
-from vcpu_scenario.export.names import Names, exit_reason
+from vcpu_scenario.export.names import Names, error, exit_reason
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import byte_string
 from vcpu_scenario.ioctls.devices import ReadResamples, SignalIrqfd
@@ -95,11 +95,19 @@ def _userfaults(action: GetUserfaults, names: Names) -> Iterator[str]:
     if any(page >= _BITS for page in action.pages):
         raise Unexportable(f"userfaults beyond the first {_BITS} pages")
     touched, written = (sum(1 << page for page in each) for each in (action.pages, action.written))
-    yield f"expect_userfaults({touched:#x}, {written:#x});"
+    yield f"expect_userfaults({action.slot}, {touched:#x}, {written:#x});"
 
 
-def _snapshot(action: TakeSnapshot | RestoreSnapshot, names: Names) -> Iterator[str]:
-    raise Unexportable("snapshot and restore: a program in C has one VM and keeps nothing of it")
+def _take_snapshot(action: TakeSnapshot, names: Names) -> Iterator[str]:
+    yield f"take_snapshot(&{names.snapshot(action.name)});"
+
+
+def _restore_snapshot(action: RestoreSnapshot, names: Names) -> Iterator[str]:
+    for reg, errno in action.refused:
+        yield f"expect_refusal({names.register(reg)}, {error(errno)});"
+    same = f"init_vcpu({vcpu.features(names.features)});"
+    yield same if action.into == "same_vm" else "new_vm();"
+    yield f"restore_snapshot(&{names.snapshot(action.name)});"
 
 
 def _read_ioeventfd(action: ReadIoeventfd, names: Names) -> Iterator[str]:
@@ -121,8 +129,8 @@ _OF: Final[Mapping[type[Action], Callable[[Any, Names], Iterable[str]]]] = {
     AddMemslot: lambda action, names: [memslot(action.slot)],
     RunVcpu: lambda action, names: [f"turn_to({action.vcpu});"],
     GetUserfaults: _userfaults,
-    TakeSnapshot: _snapshot,
-    RestoreSnapshot: _snapshot,
+    TakeSnapshot: _take_snapshot,
+    RestoreSnapshot: _restore_snapshot,
     ReadIoeventfd: _read_ioeventfd,
     **vcpu.OF,
     **vm.OF,

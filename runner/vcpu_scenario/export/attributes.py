@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from vcpu_scenario.export.names import Names
+from vcpu_scenario.export.text import call
 from vcpu_scenario.ioctls.attributes import DeviceAttr, GetDeviceAttr, HasDeviceAttr, SetDeviceAttr
 from vcpu_scenario.kvm import vcpuattrs, vgicattrs
 from vcpu_scenario.kvm.attributes import group_of, size_of
 
-_WIDTH: Final = 60
 _TYPES: Final = {4: "uint32_t", 8: "uint64_t"}
 _FILES: Final = {"vgic": "vgic_fd", "vcpu": "vcpu_fd"}
 _NAMES: Final = {
@@ -45,23 +45,15 @@ def _group(which: DeviceAttr) -> str:
     return "KVM_ARM_VCPU_PMU_V3_CTRL" if group.name == "pmu_v3" else str(which.group)
 
 
-def _call(name: str, *arguments: str) -> str:
-    """A call, broken before its last argument where it is long."""
-    *before, last = arguments
-    start = f"{name}({', '.join(before)},"
-    between = "\n\t\t" if len(start) + len(last) > _WIDTH else " "
-    return f"{start}{between}{last})"
-
-
 def set_attr(action: SetDeviceAttr, names: Names) -> str:
     kind = _TYPES[size_of(action.which)]
     value = "NULL" if action.value is None else f"&({kind}){{ {action.value:#x} }}"
-    return _call("set_attr", *_where(action.which), value)
+    return call("set_attr", *_where(action.which), value)
 
 
 def get_attr(action: GetDeviceAttr, names: Names) -> str:
-    return _call("get_attr", *_where(action.which), f"{action.given:#x}")
+    return call("get_attr", *_where(action.which), f"{action.given:#x}")
 
 
 def has_attr(action: HasDeviceAttr, names: Names) -> str:
-    return _call("has_attr", *_where(action.which))
+    return call("has_attr", *_where(action.which))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Final
 
-from vcpu_scenario.case import Action, Case
-from vcpu_scenario.export import course, devices, guest, setup
-from vcpu_scenario.export.afterexit import GOES_ON
+from vcpu_scenario.arm64.cpumodels import CpuModel
+from vcpu_scenario.case import Action
+from vcpu_scenario.export import course, guest, runloop, setup
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.parts import headers_for, parts_for
 from vcpu_scenario.export.refusal import Unexportable
@@ -18,6 +18,7 @@ from vcpu_scenario.export.subject import Branch, Subject
 from vcpu_scenario.export.text import (
     comment,
     function,
+    identifier,
     identifiers,
     joined,
     paragraphs,
@@ -37,9 +38,8 @@ parts."""
 VMMS: Final = frozenset({"plain", *_WITH_DEBUGGER})
 """The personalities that there are in C."""
 
-_SECOND: Final = 1_000_000
-_AGAIN: Final = 50_000
-"""Microseconds between later alarms, should the first have come before the vCPU ran."""
+_MIDR_CPU: Final = 0xFF00_FFF0
+"""Of MIDR_EL1 what tells one CPU from another: not its revision."""
 
 
 def program(subject: Subject, *, style: Style = C, words: bool = False) -> str:
@@ -50,6 +50,8 @@ def program(subject: Subject, *, style: Style = C, words: bool = False) -> str:
     if subject.vmm not in VMMS:
         raise Unexportable(f"the VMM {subject.vmm}, of which there is none in C")
     case = subject.combination.case
+    if case.quantum is not None and subject.vmm in _WITH_DEBUGGER:
+        raise Unexportable("quantum with a VMM that kicks its vCPU")
     code = guest.code_of(subject)
     names = Names(case, code, subject.combination.symbols, debugger=subject.vmm in _WITH_DEBUGGER)
     remarks = Remarks(subject.scenario.path)
@@ -58,7 +60,9 @@ def program(subject: Subject, *, style: Style = C, words: bool = False) -> str:
         *(line for each in subject.branches for line in course.definitions(each, names, remarks)),
         *_main(subject, style),
     ]
-    before = _before(case, names, body, style)
+    kept = [f"static struct snapshot snapshot_{name};" for name in names.snapshots]
+    body = [*kept, *([""] if kept else []), *body]
+    before = runloop.definitions(case, names, identifiers("\n".join(body)), style)
     return _file(subject, names, [*before, *body], style, words=words)
 
 
@@ -68,130 +72,16 @@ def _every_action(subject: Subject) -> list[Action]:
     return list(chain.from_iterable(every))
 
 
-def _before(case: Case, names: Names, body: Sequence[str], style: Style) -> list[str]:
-    """What the functions in ``body`` call, as far as that depends on the scenario."""
-    used = identifiers("\n".join(body))
-    out: list[str] = []
-    if "run_vcpu" in used:
-        out += _run_vcpu(case, used, style, debugger=names.debugger)
-    if "handle_exit" in used and not names.debugger:
-        out += _HANDLE_EXIT
-    elif "handle_exit" in used:
-        out += _HANDLE_EXIT_FOR_DEBUGGER
-    if not used.isdisjoint({"handle_mmio", "handle_exit"}):
-        out = [*devices.definitions(case, names), *out]
-    return out
-
-
-_HANDLE_EXIT: Final = [
-    *comment("What the VMM does of itself after an exit"),
-    *function(
-        "static void handle_exit(bool skip_brk)",
-        [
-            "if (!result && run->exit_reason == KVM_EXIT_MMIO)",
-            "\thandle_mmio();",
-            "if (skip_brk && debug_class() == ESR_EC_BRK64)",
-            "\tskip_instruction();",
-        ],
-    ),
-    "",
-]
-_HANDLE_EXIT_FOR_DEBUGGER: Final = [
-    *comment("What the VMM does of itself after an exit"),
-    *function(
-        "static void handle_exit(bool skip_brk)",
-        [
-            "told = is_told();",
-            "if (!result && run->exit_reason == KVM_EXIT_MMIO)",
-            "\thandle_mmio();",
-            "if (told)",
-            "\tstop_stepping();",
-            "if (!told && is_for_the_guest())",
-            "\tgive_to_the_guest();",
-            "else if (skip_brk && debug_class() == ESR_EC_BRK64)",
-            "\tskip_instruction();",
-        ],
-    ),
-    "",
-]
-
-
-def _enter(style: Style, *, debugger: bool, signals: bool) -> list[str]:
-    once = [
-        "setitimer(ITIMER_REAL, &limit, NULL);",
-        style.enter,
-        "setitimer(ITIMER_REAL, &off, NULL);",
-        "run->immediate_exit = 0;",
-        *(["take_signal();"] if signals else []),
-    ]
-    if not debugger:
-        return once
-    return [
-        "do {",
-        "\tkicked = kick;",
-        "\tkick = false;",
-        "\trun->immediate_exit = kicked;",
-        *(f"\t{line}" for line in once),
-        "} while (kicked && result == -EINTR);",
-    ]
-
-
-def _run_vcpu(case: Case, used: set[str], style: Style, *, debugger: bool) -> list[str]:
-    limit = round(case.limits.seconds * _SECOND)
-    seconds, rest = divmod(limit, _SECOND)
-    value = [f".it_value.tv_sec = {seconds},"] if seconds else []
-    value += [f".it_value.tv_usec = {rest},"] if rest else []
-    hooks: list[str] = []
-    declared: list[str] = []
-    if "when_run" in used:
-        declared += [*comment("Called after each exit"), "static void (*when_run)(void);", ""]
-        hooks += ["if (when_run)", "\twhen_run();"]
-    if "when_told" in used:
-        declared += comment("Called when a debugger is told of an exit")
-        declared += ["static void (*when_told)(int nr);", "static int nr_stops;", ""]
-        hooks += ["if (when_told && is_told())", "\twhen_told(nr_stops++);"]
-    over, again = "is_over()", []
-    if GOES_ON in used:
-        declared += comment("The VMM acts after an exit that ends a run without actions")
-        declared += [f"static bool {GOES_ON};", ""]
-        over, again = f"is_over() && !{GOES_ON}", [f"{GOES_ON} = false;"]
-    return [
-        *declared,
-        *comment("The next exit; a run that does not end in time is interrupted"),
-        *function(
-            "static void run_vcpu(void)",
-            [
-                "static const struct itimerval limit = {",
-                *(f"\t{line}" for line in value),
-                f"\t.it_interval.tv_usec = {_AGAIN},",
-                "};",
-                "static const struct itimerval off;",
-                *(["bool kicked;"] if debugger else []),
-                "",
-                f"if ({over}) {{",
-                "\tprint_exit();",
-                '\tfail("another exit was expected after exit %d", nr_exits - 1);',
-                "}",
-                *again,
-                *(["resume();"] if debugger else []),
-                *_enter(style, debugger=debugger, signals="pend_signal" in used),
-                "exit_pc = get_reg(REG_PC);",
-                "nr_exits++;",
-                *hooks,
-            ],
-        ),
-        "",
-    ]
-
-
 def _main(subject: Subject, style: Style) -> list[str]:
     branches = subject.branches
     body = [*style.begin]
+    if subject.cpu is not None:
+        body += [f"if (running_cpu() != {_cpu(subject.cpu)})", f'\tskip("{_NOTHING} CPU");']
     if not (subject.condition or any(branch.condition for branch in branches)):
         return [*function("int main(void)", [*body, *_run(subject, branches[0]), "pass();"]), ""]
     if subject.condition:
         terms = subject.condition.split(" || ")
-        body += [*joined(terms, "if (!(", "))", "||"), _NOTHING]
+        body += [*joined(terms, "if (!(", "))", "||"), f'\tskip("{_NOTHING} kernel");']
     for number, branch in enumerate(branches):
         head = "else if (" if number else "if ("
         refusal = course.refusal_of(branch)
@@ -205,7 +95,7 @@ def _main(subject: Subject, style: Style) -> list[str]:
     refusing = any(map(course.refusal_of, branches))
     if branches[-1].condition:
         nothing = "if (!test && !expected_refusal)" if refusing else "if (!test)"
-        body += ["", nothing, _NOTHING]
+        body += ["", nothing, f'\tskip("{_NOTHING} kernel");']
     body += ["", "set_up();"]
     if refusing:
         refused = _refused_at_last(subject)
@@ -215,8 +105,12 @@ def _main(subject: Subject, style: Style) -> list[str]:
     return [*function("int main(void)", [*local, *body, "test();", "pass();"]), ""]
 
 
-_NOTHING: Final = '\tskip("nothing is expected of this kernel");'
+_NOTHING: Final = "nothing is expected of this"
 _NOT_REFUSED: Final = 'fail("KVM did not refuse: %s was expected", strerror(expected_refusal));'
+
+
+def _cpu(cpu: CpuModel) -> str:
+    return f"CPU_{identifier(cpu.name).upper()}"
 
 
 def _run(subject: Subject, branch: Branch) -> list[str]:
@@ -236,6 +130,8 @@ def _refused_at_last(subject: Subject) -> list[str]:
 def _file(subject: Subject, names: Names, body: Sequence[str], style: Style, *, words: bool) -> str:
     case = subject.combination.case
     variants = {*style.variants, *_WITH_DEBUGGER.get(subject.vmm, ())}
+    if any(each.typed or each.spi is not None for each in case.devices):
+        variants.add("typed")
     if "expected_refusal" in identifiers("\n".join(body)):
         variants.add("refusal")
     else:
@@ -247,6 +143,11 @@ def _file(subject: Subject, names: Names, body: Sequence[str], style: Style, *, 
         f"#define TEST_NAME\t{string(subject.short_name)}",
         f"#define GUEST_CODE\t{names.code.addr:#x}ul",
         *setup.counts(case, _every_action(subject)),
+        *(
+            [f"#define {_cpu(subject.cpu)}\t{subject.cpu.midr & _MIDR_CPU:#x}"]
+            if subject.cpu
+            else []
+        ),
         *(f"#define {name}\t{value}" for name, value in sorted(names.definitions.items())),
     ]
     asm = guest.block(subject, names, symbols(everything) | _COMPILERS, words=words)

@@ -39,8 +39,8 @@ def definitions(branch: Branch, names: Names, remarks: Remarks) -> list[str]:
         declared = ["int i;"] if any(line.startswith("for (i ") for line in body) else []
     else:
         out += [*after_exit(branch, names), *repeats.fits(branch, exits, names)]
-        declared = [f"uint64_t places = may_be_at(1, {repeats.table(branch, exits)});"]
-        body = repeats.in_some_order(branch, exits)
+        declared = repeats.declared(branch)
+        body = repeats.in_some_order(branch)
     body = [
         *declared,
         *([""] if declared else []),

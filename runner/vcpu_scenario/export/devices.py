@@ -9,9 +9,10 @@ from typing import Final, NamedTuple
 from vcpu_scenario.case import Case, Device
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
-from vcpu_scenario.export.text import byte_string, function, identifier
+from vcpu_scenario.export.text import function, identifier, literal
 
 _MOST_REGISTERS: Final = 1 << 20
+_MOST_INPUT: Final = 4096
 
 
 class Model(NamedTuple):
@@ -31,6 +32,9 @@ def definitions(case: Case, names: Names) -> list[str]:
     for device in case.devices:
         name = identifier(device.name).lower()
         names.define(f"{name.upper()}_BASE", device.base)
+        if device.model == "cfi-flash":
+            slots = [slot.base for slot in case.slots]
+            names.define(f"{name.upper()}_SLOT", slots.index(device.base))
         model = _MODELS[device.model](device, name)
         out += model.definitions
         reads += _within(device, name, model.read)
@@ -168,63 +172,55 @@ def _scripted(device: Device, name: str) -> Model:
 
 
 def _pl011(device: Device, name: str) -> Model:
-    if device.typed:
-        raise Unexportable(f"what is typed to {device.name}")
-    if device.spi is not None:
-        raise Unexportable(f"the interrupt of {device.name}")
-    fixed = [
-        line
-        for offset, value in dict(device.registers).items()
-        for line in (f"\tstore_le({name}_registers + {offset:#x}, {value:#x});",)
-    ]
-    if fixed:
+    if device.registers:
         raise Unexportable(f"registers of {device.name}, a pl011, that have values of their own")
-    text = byte_string(device.input)
-    declared = [
-        f"/* {device.name}: a PL011 whose transmitter is always ready (DDI 0183) */",
-        "#define UARTDR\t\t0x000",
-        "#define UARTFR\t\t0x018",
-        "#define UARTFR_RXFE\t(1 << 4)",
-        "#define UARTFR_TXFE\t(1 << 7)",
-        "#define UARTPeriphID0\t0xfe0",
-        f"static const uint8_t {name}_input[] = {text};",
-        f"static size_t {name}_taken;",
-        f"static uint8_t {name}_output[4096];",
-        f"static size_t {name}_sent;",
-        f"static uint64_t {name}_registers[UARTPeriphID0];",
-        "",
-        *function(
-            f"static uint64_t {name}_read(uint64_t offset)",
-            [
-                "static const uint8_t id[] = { 0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1 };",
-                f"bool empty = {name}_taken == sizeof({name}_input) - 1;",
-                "",
-                "if (offset == UARTDR)",
-                f"\treturn empty ? 0 : {name}_input[{name}_taken++];",
-                "if (offset == UARTFR)",
-                "\treturn UARTFR_TXFE | (empty ? UARTFR_RXFE : 0);",
-                "if (offset >= UARTPeriphID0)",
-                "\treturn offset % 4 || offset >= 0x1000 ? 0 : id[(offset - UARTPeriphID0) / 4];",
-                f"return {name}_registers[offset];",
-            ],
-        ),
-        "",
-        *function(
-            f"static void {name}_write(uint64_t offset, uint64_t data)",
-            [
-                f"if (offset == UARTDR && {name}_sent < sizeof({name}_output))",
-                f"\t{name}_output[{name}_sent++] = data;",
-                "else if (offset < UARTPeriphID0)",
-                f"\t{name}_registers[offset] = data;",
-            ],
-        ),
-        "",
-    ]
-    return Model(declared, [f"return {name}_read(offset);"], [f"{name}_write(offset, data);"])
+    if len(device.input) + sum(len(text) for _, text in device.typed) > _MOST_INPUT:
+        raise Unexportable(f"more than {_MOST_INPUT:,} characters that {device.name} receives")
+    uart = pl011(device)
+    fields = [f".spi = {device.spi},"] if device.spi is not None else []
+    if device.spi is not None and device.input:
+        fields.append(".raw = UART_RX,")
+    declared = []
+    if device.typed:
+        rows = (
+            f"\t{{ {literal(after)}, {len(after)}, {literal(text)}, {len(text)} }},"
+            for after, text in device.typed
+        )
+        declared += [f"static const struct typed {name}_typed[] = {{", *rows, "\t{ 0 },", "};", ""]
+        fields.append(f".typed = {name}_typed,")
+    if device.input:
+        size = len(device.input)
+        fields += [f".input = {literal(device.input)},", f".arrived = {size},"]
+    value = [" = {", *(f"\t{line}" for line in fields), "};"] if fields else [";"]
+    declared += [f"static struct pl011 {uart}{value[0]}", *value[1:], ""]
+    return Model(
+        declared,
+        [f"return pl011_read(&{uart}, offset);"],
+        [f"pl011_write(&{uart}, offset, data);"],
+    )
+
+
+def pl011(device: Device) -> str:
+    """The variable of a UART."""
+    return f"{identifier(device.name).lower()}_pl011"
 
 
 def _cfi_flash(device: Device, name: str) -> Model:
-    raise Unexportable(f"{device.name}, a CFI flash, whose slot comes and goes")
+    flash = f"{name}_flash"
+    declared = [
+        f"static struct cfi_flash {flash} = {{",
+        f"\t.base = {name.upper()}_BASE,",
+        f"\t.size = {device.size:#x},",
+        f"\t.slot = {name.upper()}_SLOT,",
+        "\t.status = FLASH_READY,",
+        "};",
+        "",
+    ]
+    return Model(
+        declared,
+        [f"return flash_read(&{flash}, offset, len);"],
+        [f"flash_write(&{flash}, offset, len, data);"],
+    )
 
 
 _MODELS: Final[Mapping[str, Callable[[Device, str], Model]]] = {

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from vcpu_scenario.case import Case
 from vcpu_scenario.expectation import Final, OutputCheck, RegListCheck, RingCheck
 from vcpu_scenario.export.conditions import register
+from vcpu_scenario.export.devices import pl011
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
-from vcpu_scenario.export.text import byte_string, identifier
+from vcpu_scenario.export.text import byte_string, literal
 from vcpu_scenario.vmm.devices import SENDING
 
 
@@ -54,7 +55,7 @@ def _output(check: OutputCheck, case: Case) -> Iterator[str]:
     device = next((each for each in case.devices if each.name == check.device), None)
     if device is None or device.model not in SENDING:
         raise Unexportable(f"output of {check.device}, which sends nothing")
-    name = identifier(device.name).lower()
-    yield _expect(f"same({name}_sent, {len(check.data)})")
-    text = f'same_bytes("the output", {name}_output, {byte_string(check.data)}, {len(check.data)})'
+    uart, size = pl011(device), len(check.data)
+    yield _expect(f"same({uart}.sent, {size})")
+    text = f'same_bytes("the output", {uart}.output, {literal(check.data)}, {size})'
     yield _expect(text)

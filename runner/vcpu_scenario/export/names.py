@@ -68,6 +68,8 @@ class Names:
         }
         self.used_labels: dict[str, str] = {}
         """Labels by what they are called in C."""
+        self.snapshots: dict[str, str] = {}
+        """Snapshots by what they are called in C, behind ``snapshot_``."""
         self.definitions: dict[str, str] = {}
         """Macros by name: registers and the bases of devices."""
         self._places = sorted((addr, name) for name, addr in self.labels.items())
@@ -103,11 +105,11 @@ class Names:
 
     def label(self, label: str) -> str:
         """The label's name in C, where ``at_`` stands before it."""
-        name = identifier(label).lstrip("_") or "label"
-        while self.used_labels.get(name, label) != label:
-            name += "_"
-        self.used_labels[name] = label
-        return name
+        return _unused(identifier(label).lstrip("_") or "label", label, self.used_labels)
+
+    def snapshot(self, name: str) -> str:
+        """The variable of a snapshot."""
+        return f"snapshot_{_unused(identifier(name).strip('_') or 'kept', name, self.snapshots)}"
 
     def register(self, name: str) -> str:
         """The register's id."""
@@ -135,6 +137,14 @@ class Names:
     def _other(self, name: str, reg: int) -> str:
         self.definitions[macro := f"REG_{name.upper()}"] = f"{reg:#x}"
         return macro
+
+
+def _unused(name: str, meant: str, used: dict[str, str]) -> str:
+    """``name``, longer where it stands for something else than what is ``meant``."""
+    while used.get(name, meant) != meant:
+        name += "_"
+    used[name] = meant
+    return name
 
 
 def _frames(

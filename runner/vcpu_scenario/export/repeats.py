@@ -12,7 +12,7 @@ from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.subject import Branch
 from vcpu_scenario.export.text import comment, function, joined
 
-_MOST_PLACES: Final = 60
+_MOST_PLACES: Final = 1000
 
 
 def fits(branch: Branch, exits: Sequence[ExpectedExit], names: Names) -> Iterator[str]:
@@ -46,23 +46,26 @@ def _places(exits: Sequence[ExpectedExit]) -> Iterator[tuple[int, str]]:
             yield from ((number, "MAYBE") for _ in range(more))
 
 
-def table(branch: Branch, exits: Sequence[ExpectedExit]) -> str:
-    """The arguments of a function that takes it."""
-    return f"exits{branch.suffix}, {len(list(_places(exits)))}"
-
-
-def in_some_order(branch: Branch, exits: Sequence[ExpectedExit]) -> list[str]:
-    """The run, of which each exit has to be in one of the places where it may be."""
-    places, suffix = table(branch, exits), branch.suffix
+def declared(branch: Branch) -> list[str]:
+    """The variables of the run."""
+    table = f"exits{branch.suffix}"
     return [
+        f"const int count = ARRAY_SIZE({table});",
+        f"bool places[ARRAY_SIZE({table}) + 1] = {{ true }};",
+    ]
+
+
+def in_some_order(branch: Branch) -> list[str]:
+    """The run, of which each exit has to be in one of the places where it may be."""
+    table, suffix = f"exits{branch.suffix}", branch.suffix
+    return [
+        f"leave_out(places, {table}, count);",
         "do {",
         "\trun_vcpu();",
-        f"\tplaces = one_further(places, {places}, fits{suffix});",
-        "\tif (!places)",
+        f"\tif (!go_further(places, {table}, count, fits{suffix}))",
         '\t\tunexpected("one that may come here");',
-        f"\tplaces = may_be_at(places, {places});",
         f"}} while (go_on{suffix}());",
-        f"if (!(places >> {len(list(_places(exits)))} & 1))",
+        "if (!places[count])",
         '\tfail("after exit %d: others were expected, and none came", nr_exits - 1);',
         "",
     ]

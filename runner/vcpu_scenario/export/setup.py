@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from vcpu_scenario.case import Action, AddMemslot, Attempt, Case, Gic, RunVcpu, WriteMemory
-from vcpu_scenario.export import actions, vcpu
+from vcpu_scenario.case import (
+    Action,
+    AddMemslot,
+    Attempt,
+    Case,
+    Gic,
+    ImmediateExit,
+    PendSignal,
+    RunVcpu,
+    WriteMemory,
+)
+from vcpu_scenario.export import actions, snapshots, vcpu
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import function
@@ -16,6 +26,7 @@ from vcpu_scenario.ioctls.memory import DiscardMemory, SetMemoryRegion
 from vcpu_scenario.ioctls.vcpu import SetGuestDebug
 from vcpu_scenario.ioctls.vm import CreateVcpu
 from vcpu_scenario.kvm.features import PMU_V3, POWER_OFF
+from vcpu_scenario.vmm.debugger import stepping
 
 _CAPS: Final = {
     "arm_nisv_to_user": "KVM_CAP_ARM_NISV_TO_USER",
@@ -23,12 +34,15 @@ _CAPS: Final = {
     "arm_writable_imp_id_regs": "KVM_CAP_ARM_WRITABLE_IMP_ID_REGS",
 }
 _MOST_DATA: Final = 1 << 16
+_BESIDE_NO_TURNS: Final = (CreateVcpu, ImmediateExit, PendSignal)
 
 
 def definitions(case: Case, names: Names, every: Iterable[Action]) -> list[str]:
     """The functions, and ``set_up`` that calls them; ``every`` are the actions of all courses.
     Raises :class:`Unexportable`."""
-    _refuse(case, _asked(every))
+    asked = _asked(every)
+    _refuse(case, asked)
+    snapshots.refuse(case, asked, debugger=names.debugger)
     create_vcpu, init = "create_vcpu", "init_vcpu"
     debug = [] if case.debug is None else [SetGuestDebug(case.debug)]
     steps = [
@@ -41,7 +55,7 @@ def definitions(case: Case, names: Names, every: Iterable[Action]) -> list[str]:
         ("" if case.setup else create_vcpu, []),
         (init, []),
         ("add_vcpus", list(_vcpus(case, names))),
-        ("add_vgic", list(_vgic(case.gic, every)) if case.gic is not None else []),
+        ("add_vgic", list(_vgic(case.gic, asked)) if case.gic is not None else []),
         ("add_ioeventfds", list(_ioeventfds(case, names))),
         (
             "add_coalesced_zones",
@@ -55,28 +69,34 @@ def definitions(case: Case, names: Names, every: Iterable[Action]) -> list[str]:
         ("begin", actions.statements(case.before, names)),
     ]
     out: list[str] = []
-    calls = ["create_vm();"]
+    calls = {"create_vm": "create_vm();"}
     for name, body in steps:
+        if name == "begin" and snapshots.has_new_vm(asked):
+            out += snapshots.new_vm(case, names, asked, calls)
         if name == create_vcpu:
-            calls.append("create_vcpu();")
+            calls[name] = "create_vcpu();"
         elif name == init:
             if PMU_V3 in names.features:
-                calls.append("need_pmu();")
-            calls.append(f"init_vcpu({vcpu.features(names.features)});")
+                calls["need_pmu"] = "need_pmu();"
+            calls[name] = f"init_vcpu({vcpu.features(names.features)});"
         elif body:
             out += [*function(f"static void {name}(void)", body), ""]
-            calls.append(f"{name}();")
-    return [*out, *function("static void set_up(void)", ["catch_alarms();", *calls]), ""]
+            calls[name] = f"{name}();"
+    begin = ["catch_alarms();", *calls.values()]
+    return [*out, *function("static void set_up(void)", begin), ""]
 
 
 def _refuse(case: Case, asked: Iterable[Action]) -> None:
-    if case.quantum is not None:
-        raise Unexportable("quantum: which vCPU is the first to do something is a matter of time")
-    watched = {one.slot for one in asked if isinstance(one, DiscardMemory) and one.userfaultfd}
-    if len(watched) > 1:
-        raise Unexportable("userfaults of several slots")
-    if watched and any(isinstance(one, DiscardMemory) and not one.userfaultfd for one in asked):
-        raise Unexportable("memory that is discarded for good beside userfaults")
+    if case.quantum is not None and any(isinstance(one, _BESIDE_NO_TURNS) for one in asked):
+        raise Unexportable("quantum beside a vCPU that is created or a KVM_RUN that is interrupted")
+    debugs = (one.debug for one in asked if isinstance(one, SetGuestDebug))
+    stepped = any(map(stepping, filter(None, (case.debug, *debugs))))
+    if stepped and any(device.console for device in case.devices):
+        raise Unexportable("a console of a vCPU that is stepped")
+    discarded = [one for one in asked if isinstance(one, DiscardMemory)]
+    watched = {one.slot for one in discarded if one.userfaultfd}
+    if any(not one.userfaultfd and one.slot in watched for one in discarded):
+        raise Unexportable("memory that is discarded for good beside userfaults of it")
     if watched and any(isinstance(one, WriteMemory) for one in asked):
         raise Unexportable("userfaults beside what the VMM writes, which would be counted")
 
@@ -153,7 +173,7 @@ def _caps(case: Case) -> Iterator[str]:
         yield f'enable_cap({name}, "{name}");'
 
 
-def _vgic(gic: Gic, every: Iterable[Action]) -> Iterator[str]:
+def _vgic(gic: Gic, asked: Iterable[Action]) -> Iterator[str]:
     places = (
         [("KVM_VGIC_V3_ADDR_TYPE_DIST", gic.dist), ("KVM_VGIC_V3_ADDR_TYPE_REDIST", gic.redist)]
         if gic.version == 3
@@ -161,7 +181,7 @@ def _vgic(gic: Gic, every: Iterable[Action]) -> Iterator[str]:
     )
     yield f"int vgic = create_vgic(KVM_DEV_TYPE_ARM_VGIC_V{gic.version});"
     yield ""
-    if any(map(is_of_vgic, _asked(every))):
+    if any(map(is_of_vgic, asked)):
         yield "vgic_fd = vgic;"
     for kind, addr in places:
         yield f"set_vgic_attr(vgic, KVM_DEV_ARM_VGIC_GRP_ADDR, {kind},"

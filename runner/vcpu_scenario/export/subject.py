@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.export.reactions import by_number
 from vcpu_scenario.export.refusal import Unexportable
 from vcpu_scenario.export.text import identifier
-from vcpu_scenario.kernels.hosts import is_so
+from vcpu_scenario.kernels.hosts import cpu_of, is_so, modes_of
 from vcpu_scenario.kernels.inwords import ranges_of
 from vcpu_scenario.kernels.release import KernelRange, Release, parse_range, parse_release
 from vcpu_scenario.language.clauses import Clause
@@ -41,7 +42,8 @@ class Branch:
 class Subject:
     """``branches`` in the order in which they are tried; ``kernel`` is the one release whose
     clause it is, empty where the running kernel chooses. ``condition`` says in C for which kernels
-    there is any, as far as the scenario says so as a whole."""
+    there is any, as far as the scenario says so as a whole; ``cpu`` is the one that it is for, None
+    where for any or where the release was chosen, with its host."""
 
     scenario: Scenario
     combination: Combination
@@ -49,6 +51,7 @@ class Subject:
     kernel: str
     condition: str
     branches: tuple[Branch, ...]
+    cpu: CpuModel | None = None
 
     @property
     def name(self) -> str:
@@ -83,9 +86,7 @@ def subjects(
 
     Raises :class:`Unexportable` where a clause cannot be chosen by what a kernel says of itself.
     """
-    hosts = scenario.audience.hosts
-    if hosts is not None and "" not in hosts and not kernels:
-        raise Unexportable(f"a host that no kernel says that it is on: --kernel 6.17+{hosts[0]}")
+    host, cpu = ("", None) if kernels else _host_of(scenario.audience.hosts)
     whole = scenario.kernels
     condition = _condition(whole) if whole is not None and not kernels else ""
     for combination in scenario.combinations:
@@ -96,12 +97,23 @@ def subjects(
                 branches = tuple(
                     _of_one(scenario, combination, vmm, kernel)
                     if kernel
-                    else _of_all(scenario, combination, vmm)
+                    else _of_all(scenario, combination, vmm, host)
                 )
                 if len(branches) == 1:
                     branches = (replace(branches[0], name=""),)
                 if branches:
-                    yield Subject(scenario, combination, vmm, kernel, condition, branches)
+                    yield Subject(scenario, combination, vmm, kernel, condition, branches, cpu)
+
+
+def _host_of(hosts: Sequence[str] | None) -> tuple[str, CpuModel | None]:
+    """The host that a program is for where no release is chosen, and the CPU that it looks for: a
+    CPU is known by its MIDR_EL1, and nothing tells a program how its kernel was booted."""
+    if hosts is None:
+        return "", None
+    host = "" if "" in hosts else hosts[0]
+    if modes_of(host) or (host and len(hosts) > 1):
+        raise Unexportable(f"a host that no kernel says that it is on: --kernel 6.17+{host}")
+    return host, None if any(map(modes_of, hosts)) else cpu_of(host)
 
 
 def _of_one(
@@ -119,9 +131,9 @@ def _of_one(
             return
 
 
-def _of_all(scenario: Scenario, combination: Combination, vmm: str) -> Iterator[Branch]:
+def _of_all(scenario: Scenario, combination: Combination, vmm: str, host: str) -> Iterator[Branch]:
     taken: set[str] = set()
-    for selector_kernels, clause in _clauses(scenario, combination, vmm):
+    for selector_kernels, clause in _clauses(scenario, combination, vmm, host):
         kernels = _plain(selector_kernels)
         if kernels is not None and not kernels.terms:
             continue  # for variants alone, which no kernel says of itself that it is
@@ -134,18 +146,17 @@ def _of_all(scenario: Scenario, combination: Combination, vmm: str) -> Iterator[
 
 
 def _clauses(
-    scenario: Scenario, combination: Combination, vmm: str
+    scenario: Scenario, combination: Combination, vmm: str, host: str
 ) -> Iterator[tuple[KernelRange | None, Clause]]:
     """Each clause with the kernels that it is for; one with conditions for each set of kernels for
     which the same of them hold."""
     audience = scenario.audience
-    # No kernel says of itself which host it is on: a program is for the default one.
-    every = {kernel for kernel, _ in places_of(audience) if not kernel.host}
+    every = {kernel for kernel, _ in places_of(audience) if kernel.host == host}
     clauses = zip(audience.clauses, combination.clauses, strict=True)
     for number, (selector, found) in enumerate(clauses):
         if found is None or (selector.vmms is not None and vmm not in selector.vmms):
             continue
-        if selector.hosts is not None and not any(is_so("", host) for host in selector.hosts):
+        if selector.hosts is not None and not any(is_so(host, one) for one in selector.hosts):
             continue
         if len(found) == 1 and not audience.conditions[number]:
             yield selector.kernels, next(iter(found.values()))
@@ -156,7 +167,9 @@ def _clauses(
                 fitting.setdefault(audience.fits(number, kernel, vmm), set()).add(kernel)
         apart = [(kernels, found[bits]) for bits, kernels in fitting.items() if bits in found]
         for kernels, clause in apart:
-            whole = selector.kernels if len(apart) == 1 else parse_range(ranges_of(kernels, every))
+            # The host is no part of what a kernel says of itself.
+            here, all_here = ({one.on("") for one in some} for some in (kernels, every))
+            whole = selector.kernels if len(apart) == 1 else parse_range(ranges_of(here, all_here))
             yield whole, clause
 
 

@@ -49,6 +49,13 @@ def _escaped(byte: int) -> str:
     return char if char == "\t" or " " <= char <= "~" else f"\\{byte:03o}"
 
 
+def literal(data: bytes) -> str:
+    """``data`` as a literal in which one reads what is ASCII, of several lines where it is long."""
+    lines = [data[at : at + _TEXT_LINE] for at in range(0, len(data), _TEXT_LINE)] or [b""]
+    return "\n\t\t".join(f'"{"".join(map(_escaped, line))}"' for line in lines)
+
+
+_TEXT_LINE: Final = 20
 _IN_A_LINE: Final = 8
 """Bytes of a literal."""
 
@@ -94,6 +101,17 @@ def symbols(text: str) -> set[str]:
     """What the assembler may see of C: functions and data, defined or called."""
     found = _SYMBOL.findall(_QUOTED.sub(" ", text))
     return {name for names in found for name in names if name}
+
+
+_CALL_WIDTH: Final = 60
+
+
+def call(name: str, *arguments: str) -> str:
+    """A call within another, broken before its last argument where it is long."""
+    *before, last = arguments
+    start = f"{name}({', '.join(before)},"
+    between = "\n\t\t" if len(start) + len(last) > _CALL_WIDTH else " "
+    return f"{start}{between}{last})"
 
 
 def joined(terms: Iterable[str], head: str, tail: str, operator: str = "&&") -> list[str]:

@@ -9,6 +9,7 @@ from vcpu_scenario.case import Action, Attempt
 from vcpu_scenario.export import attributes, questions, vcpu, vgic
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.refusal import Unexportable
+from vcpu_scenario.export.text import call
 from vcpu_scenario.ioctls.attributes import GetDeviceAttr, HasDeviceAttr, SetDeviceAttr
 from vcpu_scenario.ioctls.devices import (
     CreateDevice,
@@ -52,8 +53,8 @@ def _region(action: SetMemoryRegion, names: Names) -> str:
     words = _FLAGS.get(flags, "KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY")
     if action.bits:
         words = f"{words} | {action.bits:#x}"
-    call = "set_memory_region2" if action.second else "set_memory_region"
-    return f"{call}({action.slot}, {action.base:#x}, {action.size:#x}, {words})"
+    name = "set_memory_region2" if action.second else "set_memory_region"
+    return call(name, str(action.slot), f"{action.base:#x}", f"{action.size:#x}", words)
 
 
 def _mapping(action: SetHostMapping, names: Names) -> str:
@@ -157,14 +158,14 @@ def _call(action: Action, names: Names) -> tuple[str, str] | None:
 def _done(action: Action, names: Names) -> Iterator[str]:
     called = _call(action, names)
     assert called is not None
-    what, call = called
+    what, expression = called
     if (wanted := _answer(action)) is not None:
-        yield from _broken(f"expect_answer({call}, {wanted}", f'"{what}"')
+        yield from _broken(f"expect_answer({expression}, {wanted}", f'"{what}"')
         return
     if isinstance(action, GetRegister) and action.value is not None:
         yield from questions.get_register(action, names)
         return
-    yield from _broken(f"succeed({call}", f'"{what}"')
+    yield from _broken(f"succeed({expression}", f'"{what}"')
     if isinstance(action, Ask) and (events := questions.expected_events(action)) is not None:
         yield from f"expect_vcpu_events({events});".split("\n")
     if isinstance(action, GetDirtyLog) and action.pages is not None:
@@ -173,6 +174,11 @@ def _done(action: Action, names: Names) -> Iterator[str]:
         yield from _masks(action.masks)
     if isinstance(action, GetDeviceAttr) and action.value is not None:
         yield f"expect_attr({action.value:#x});"
+
+
+def statement(action: Action, names: Names) -> list[str]:
+    """The lines that do it."""
+    return list(_done(action, names))
 
 
 def _answer(action: Action) -> str | None:
@@ -188,8 +194,8 @@ def _attempted(action: Attempt, names: Names) -> Iterator[str]:
     known = _call(action.action, names) or vcpu.tried(action.action, names)
     if known is None:
         raise Unexportable("errno of an action that ends the program where it is refused")
-    what, call = known
-    tried = f"must_fail({call}"
+    what, expression = known
+    tried = f"must_fail({expression}"
     yield from _broken(tried, f'{errno_name(action.errno)}, "{what}"')
 
 

@@ -691,39 +691,53 @@ static bool is_mmio_read(uint64_t addr)
 	return is_mmio(false, addr);
 }
 
-/* uart: a PL011 whose transmitter is always ready (DDI 0183) */
 #define UARTDR		0x000
 #define UARTFR		0x018
 #define UARTFR_RXFE	(1 << 4)
 #define UARTFR_TXFE	(1 << 7)
 #define UARTPeriphID0	0xfe0
-static const uint8_t uart_input[] = "";
-static size_t uart_taken;
-static uint8_t uart_output[4096];
-static size_t uart_sent;
-static uint64_t uart_registers[UARTPeriphID0];
 
-static uint64_t uart_read(uint64_t offset)
+/*
+ * A PL011 (DDI 0183) whose transmitter is always ready, without an interrupt;
+ * input has all that is ever received
+ */
+struct pl011 {
+	uint8_t input[4096];
+	size_t arrived, taken;
+	uint8_t output[1 << 16];
+	size_t sent;
+	uint64_t registers[UARTPeriphID0];
+};
+
+static uint64_t pl011_identify(uint64_t offset)
 {
 	static const uint8_t id[] = { 0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1 };
-	bool empty = uart_taken == sizeof(uart_input) - 1;
 
+	return offset % 4 || offset >= 0x1000 ? 0 : id[(offset - UARTPeriphID0) / 4];
+}
+
+static uint64_t pl011_read(struct pl011 *uart, uint64_t offset)
+{
+	bool empty = uart->taken == uart->arrived;
+
+	if (offset >= UARTPeriphID0)
+		return pl011_identify(offset);
 	if (offset == UARTDR)
-		return empty ? 0 : uart_input[uart_taken++];
+		return empty ? 0 : uart->input[uart->taken++];
 	if (offset == UARTFR)
 		return UARTFR_TXFE | (empty ? UARTFR_RXFE : 0);
-	if (offset >= UARTPeriphID0)
-		return offset % 4 || offset >= 0x1000 ? 0 : id[(offset - UARTPeriphID0) / 4];
-	return uart_registers[offset];
+	return uart->registers[offset];
 }
 
-static void uart_write(uint64_t offset, uint64_t data)
+static void pl011_write(struct pl011 *uart, uint64_t offset, uint64_t data)
 {
-	if (offset == UARTDR && uart_sent < sizeof(uart_output))
-		uart_output[uart_sent++] = data;
+	if (offset == UARTDR && uart->sent < sizeof(uart->output))
+		uart->output[uart->sent++] = data;
 	else if (offset < UARTPeriphID0)
-		uart_registers[offset] = data;
+		uart->registers[offset] = data;
 }
+
+static struct pl011 uart_pl011;
 
 static uint64_t read_device(uint64_t addr)
 {
@@ -731,7 +745,7 @@ static uint64_t read_device(uint64_t addr)
 
 	offset = addr - UART_BASE;
 	if (offset < 0x1000)
-		return uart_read(offset);
+		return pl011_read(&uart_pl011, offset);
 	return 0x8877665544332211;
 }
 
@@ -741,7 +755,7 @@ static void write_device(uint64_t addr, uint64_t data)
 
 	offset = addr - UART_BASE;
 	if (offset < 0x1000)
-		uart_write(offset, data);
+		pl011_write(&uart_pl011, offset, data);
 }
 
 static void handle_mmio(void)

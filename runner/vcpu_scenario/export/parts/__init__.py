@@ -17,7 +17,7 @@ from vcpu_scenario.export.text import identifiers
 
 _FILES: Final = """
     base outcome memory userfaults vm vgic eventfds ioctls vcpu debugger exits endings checks
-    attributes
+    attributes snapshots pl011 cfiflash
 """
 _VARIANT: Final = re.compile(r"/\* variant: (\w+) \*/\n")
 _NAMED: Final = re.compile(

@@ -48,6 +48,10 @@
 #define KVM_CAP_ARM_WRITABLE_IMP_ID_REGS	239
 #endif
 
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+#endif
+
 static int kvm_fd;
 
 /* variant: selftest */
@@ -94,6 +98,15 @@ static uint64_t running_kernel(void)
 	if (debian)
 		sscanf(debian, "Debian %u.%u.%u", &version, &patchlevel, &sublevel);
 	return RELEASE(version, patchlevel, sublevel);
+}
+
+/* The implementer and the part number of MIDR_EL1, which the kernel reads for EL0 */
+static uint32_t running_cpu(void)
+{
+	uint64_t midr;
+
+	asm("mrs %0, midr_el1" : "=r" (midr));
+	return midr & 0xff00fff0;
 }
 
 /* A run that does not end in time is interrupted */

@@ -69,26 +69,34 @@ struct expected_exit {
 	enum how_often how_often;
 };
 
-/* Where the exits so far may have led to, with what may be left out */
-static uint64_t may_be_at(uint64_t places, const struct expected_exit *exits, int count)
+/*
+ * Which of the expected exits the next one may be, behind the last of them
+ * whether none need come: a place each. What may be left out leads on.
+ */
+static void leave_out(bool *places, const struct expected_exit *exits, int count)
 {
 	int i;
 
 	for (i = 0; i < count; i++)
-		if (places >> i & 1 && exits[i].how_often != ONCE)
-			places |= 1ull << (i + 1);
-	return places;
+		if (places[i] && exits[i].how_often != ONCE)
+			places[i + 1] = true;
 }
 
-/* The places after one more exit, none if it fits nowhere */
-static uint64_t one_further(uint64_t places, const struct expected_exit *exits, int count,
-			    bool (*fits)(int nr))
+/* One more exit has come: whether it fits in any of the places */
+static bool go_further(bool *places, const struct expected_exit *exits, int count,
+		       bool (*fits)(int nr))
 {
-	uint64_t after = 0;
+	bool fit, any = false;
 	int i;
 
-	for (i = 0; i < count; i++)
-		if (places >> i & 1 && fits(exits[i].nr))
-			after |= 1ull << (exits[i].how_often == ANY ? i : i + 1);
-	return after;
+	places[count] = false;
+	for (i = count - 1; i >= 0; i--) {
+		fit = places[i] && fits(exits[i].nr);
+		places[i] = fit && exits[i].how_often == ANY;
+		if (fit && !places[i])
+			places[i + 1] = true;
+		any |= fit;
+	}
+	leave_out(places, exits, count);
+	return any;
 }

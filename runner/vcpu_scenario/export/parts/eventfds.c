@@ -97,7 +97,7 @@ static int try_add_ioeventfd(uint64_t addr, uint32_t len, uint32_t flags, uint64
 
 	if (vm_call(KVM_IOEVENTFD, &request) < 0)
 		return -1;
-	ioeventfds[nr_ioeventfds++].request = request;
+	ioeventfds[nr_ioeventfds++] = (struct ioeventfd) { .request = request };
 	return 0;
 }
 

@@ -95,25 +95,29 @@ static bool is_wide_reg(uint64_t id, uint64_t high, uint64_t low)
 	       same_value("its lower half", value[0], low);
 }
 
-static struct kvm_reg_list *reg_list(void)
-{
-	static struct kvm_reg_list *list;
+#define MAX_REGS	4096
 
-	if (!list) {
-		list = calloc(1 + 4096, sizeof(uint64_t));
-		list->n = 4096;
-		succeed(vcpu_call(KVM_GET_REG_LIST, list), "KVM_GET_REG_LIST");
-	}
+static struct kvm_reg_list *new_reg_list(void)
+{
+	struct kvm_reg_list *list = calloc(1 + MAX_REGS, sizeof(uint64_t));
+
+	list->n = MAX_REGS;
+	succeed(vcpu_call(KVM_GET_REG_LIST, list), "KVM_GET_REG_LIST");
 	return list;
 }
 
 /* variant: harness */
+static struct kvm_reg_list *new_reg_list(void)
+{
+	return vcpu_get_reg_list(vcpu);
+}
+
 static struct kvm_reg_list *reg_list(void)
 {
 	static struct kvm_reg_list *list;
 
 	if (!list)
-		list = vcpu_get_reg_list(vcpu);
+		list = new_reg_list();
 	return list;
 }
 

@@ -86,18 +86,11 @@ struct memory_region {
 	uint64_t pad2[14];
 };
 
-static int set_region(unsigned long request, uint32_t nr, uint64_t base, uint64_t size,
-		      uint32_t flags)
+/* The slot as KVM is to have it; its memory is new where its size is */
+static struct memory_region region_of(uint32_t nr, uint64_t base, uint64_t size, uint32_t flags)
 {
 	int i = slot_index(nr);
 	struct memslot *slot = &memslots[i];
-	struct memory_region region = {
-		.slot = nr,
-		.flags = flags,
-		.guest_phys_addr = base,
-		.memory_size = size,
-		.guest_memfd = -1,
-	};
 
 	if (!mapped[i])
 		mapped[i] = slot->size;
@@ -105,28 +98,48 @@ static int set_region(unsigned long request, uint32_t nr, uint64_t base, uint64_
 		slot->host = map_memory(size);
 		mapped[i] = size;
 	}
-	region.userspace_addr = (uintptr_t)slot->host;
-	if (vm_call(request, &region) < 0) {
+	return (struct memory_region) {
+		.slot = nr,
+		.flags = flags,
+		.guest_phys_addr = base,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)slot->host,
+		.guest_memfd = -1,
+	};
+}
+
+/* KVM has the slot so, or has refused it */
+static int region_is_set(const struct memory_region *region, int ret)
+{
+	int i = slot_index(region->slot);
+	struct memslot *slot = &memslots[i];
+
+	if (ret < 0) {
 		if (i == nr_memslots - 1 && !slot->size) {	/* it was new */
 			mapped[i] = 0;
 			nr_memslots--;
 		}
 		return -1;
 	}
-	slot->base = base;
-	slot->size = size;
+	slot->base = region->guest_phys_addr;
+	slot->size = region->memory_size;
 	return 0;
 }
 
 static int set_memory_region(uint32_t nr, uint64_t base, uint64_t size, uint32_t flags)
 {
-	return set_region(KVM_SET_USER_MEMORY_REGION, nr, base, size, flags);
+	struct memory_region region = region_of(nr, base, size, flags);
+
+	return region_is_set(&region, vm_call(KVM_SET_USER_MEMORY_REGION,
+					      (struct kvm_userspace_memory_region *)&region));
 }
 
 /* KVM_SET_USER_MEMORY_REGION2, without a guest_memfd */
 static int set_memory_region2(uint32_t nr, uint64_t base, uint64_t size, uint32_t flags)
 {
-	return set_region(_IOW(KVMIO, 0x49, struct memory_region), nr, base, size, flags);
+	struct memory_region region = region_of(nr, base, size, flags);
+
+	return region_is_set(&region, vm_call(_IOW(KVMIO, 0x49, struct memory_region), &region));
 }
 
 static int protect_memory(uint32_t nr, int prot)

@@ -34,6 +34,19 @@ static int get_mp_state(void)
 	return vcpu_call(KVM_GET_MP_STATE, &state) < 0 ? -1 : (int)state.mp_state;
 }
 
+/* The turn goes to the next vCPU that is on; false where none is */
+static bool turn_to_next(void)
+{
+	int nr, last = vcpu_nr + NR_VCPUS;
+
+	for (nr = vcpu_nr + 1; nr <= last; nr++) {
+		turn_to(nr % NR_VCPUS);
+		if (get_mp_state() != KVM_MP_STATE_STOPPED)
+			return true;
+	}
+	return false;
+}
+
 static int try_set_vcpu_events(const struct kvm_vcpu_events *events)
 {
 	return vcpu_call(KVM_SET_VCPU_EVENTS, events);
