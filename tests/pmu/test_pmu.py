@@ -18,6 +18,8 @@ from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
 from vcpu_scenario.machine.errors import KvmError, NotModelled
 from vcpu_scenario.vmm.setup import add_gic
 
+from tests.guests import words
+
 vcpu = partial(DeviceAttr, "vcpu")
 PMU: Final = attrs.KVM_ARM_VCPU_PMU_V3_CTRL
 IRQ: Final = attrs.KVM_ARM_VCPU_PMU_V3_IRQ
@@ -69,9 +71,9 @@ def refusal(ask: Callable[..., object], *arguments: object) -> int:
     return refused.value.errno
 
 
-def stored(machine: EmulatedMachine, *words: int, **registers: int) -> int:
+def stored(machine: EmulatedMachine, *code: int, **registers: int) -> int:
     """What a guest of these instructions stores."""
-    machine.memory.write(RAM, b"".join(word.to_bytes(4, "little") for word in (*words, STORE)))
+    machine.memory.write(RAM, b"".join(word.to_bytes(4, "little") for word in (*code, STORE)))
     for name, value in {"pc": RAM, "x28": 0x0900_0000, **registers}.items():
         machine.set_one_reg(id_of(name), value)
     assert machine.kvm_run(instructions=1_000_000, seconds=1) == 0
@@ -153,6 +155,36 @@ def test_an_event_that_the_filter_denies_is_not_counted(
             machine.set_one_reg(id_of(name), value)
         machine.set_one_reg(id_of("pmcr_el0"), 0x3001)
         assert stored(machine, NOP, NOP, MRS_PMCCNTR) == counted
+
+
+@pytest.mark.parametrize(
+    ("kernel", "written", "then", "flag"),
+    [
+        ("5.10", 1, 1, 1 << 31),
+        ("5.10", 0x41, 1, 1 << 31),
+        ("5.10", 1, 0x41, 0),
+        ("6.1", 1, 1, 0),
+        ("6.12", 1, 1, 1 << 31),
+        ("6.12", 0x41, 1, 0),
+        ("6.12", 1, 0x41, 1 << 31),
+        ("7.2", 0x41, 1, 0),
+        ("7.2", 1, 0x41, 1 << 31),
+    ],
+)
+def test_the_cycle_counter_overflows_as_pmcr_was_when_its_event_was_made(
+    kernel: str, written: int, then: int, flag: int
+) -> None:
+    """``written`` is PMCR_EL0 at the write to PMCCNTR_EL0, ``then`` what it becomes behind it. In
+    the lab each had a boot of its own: QEMU's host loses the overflow of a further VM."""
+    guest = words(
+        "mov x0, #-1; msr pmovsclr_el0, x0; msr pmccfiltr_el0, xzr; msr pmcr_el0, x1;"
+        " mov x0, #0x80000000; msr pmcntenset_el0, x0; mov x3, #0xffff0000; msr pmccntr_el0, x3;"
+        " msr pmcr_el0, x2; mov x3, #0x4000; again: sub x3, x3, #1; cbnz x3, again;"
+        " mrs x0, pmovsset_el0; and x0, x0, #0x80000000"
+    )
+    with made(kernel) as machine:
+        initialise(machine)
+        assert stored(machine, *guest, x1=written, x2=then) == flag
 
 
 @pytest.mark.parametrize(("filtered", "counted"), [(0, 3), (1 << 31, 0), (1 << 30, 3)])

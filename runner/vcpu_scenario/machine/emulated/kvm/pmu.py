@@ -129,9 +129,10 @@ class Pmu:
     def event(self, index: int) -> int:
         return CPU_CYCLES if index == CYCLES else self.types[index] & EVENT
 
-    def _is_long(self, index: int) -> bool:
-        """Whether its overflow is that of 64 bits."""
-        return index == CYCLES and bool(self.pmcr & PMCR_LC)
+    @property
+    def is_long(self) -> bool:
+        """Whether an overflow of the cycle counter is asked for with 64 bits."""
+        return bool(self.pmcr & PMCR_LC)
 
     def paired(self, index: int) -> bool:
         """Whether two counters are one of 64 bits, on kernels that have them so."""
@@ -176,7 +177,8 @@ class Pmu:
             yield PerfCounter(index, each, levels, self._to_overflow(index))
 
     def _to_overflow(self, index: int) -> int:
-        if self._is_long(index):
+        made = self.backing.long
+        if index == CYCLES and (self.is_long if made is None else made):
             return (1 << 64) - self.values[index]
         if index != CYCLES and self.paired(index):
             low, high = (self.values[each] & _WORD for each in (index & ~1, index | 1))
@@ -244,7 +246,7 @@ class Pmu:
         self.pmcr = value & ~(lost | PMCR_LP * behaviour.pmu_limits_writable)
         self.backing.switched(self.enabled, on=bool(value & PMCR_E))
         if value & PMCR_C:
-            self.values[CYCLES] = 0
+            self.write(CYCLES, 0)
         if value & PMCR_P:
             for index in range(self.counters):
                 self.write(index, 0)
@@ -253,6 +255,7 @@ class Pmu:
         """``kvm_pmu_set_counter_value``."""
         if index == CYCLES:
             self.values[index] = value
+            self.backing.renew(index)
             return
         above = 0 if self._behaviour.pmu_counters_narrow else self.values[index] & ~_WORD
         mask = _WORD if self._behaviour.pmu_counters_narrow else _LONG
@@ -262,8 +265,7 @@ class Pmu:
     def set_type(self, index: int, value: int) -> None:
         """``kvm_pmu_set_counter_event_type``."""
         self.types[index] = value & self.type_mask
-        if index != CYCLES:
-            self.backing.type_changed(index)
+        self.backing.type_changed(index)
 
     # -- its interrupt ---------------------------------------------------------------------------
 

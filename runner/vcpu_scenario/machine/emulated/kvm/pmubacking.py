@@ -17,6 +17,9 @@ class Counters(Protocol):
     @property
     def is_on(self) -> bool: ...
 
+    @property
+    def is_long(self) -> bool: ...
+
     def paired(self, index: int) -> bool: ...
 
     def is_backed(self, index: int) -> bool: ...
@@ -31,16 +34,20 @@ class Backing:
         self._backed: Final[set[int]] = set()
         self._chained: Final[set[int]] = set()
         """Pairs that KVM took for one counter when it last looked, by half their number."""
+        self.long: bool | None = None
+        """The event of the cycle counter overflows with 64 bits: as PMCR_EL0.LC said when it was
+        made, whatever that says since. None where none was made."""
 
     def clear(self) -> None:
         self._backed.clear()
         self._chained.clear()
+        self.long = None
 
     def switched(self, mask: int, *, on: bool) -> None:
         """``kvm_pmu_enable_counter_mask`` or ``kvm_pmu_disable_counter_mask``."""
         if on and not self._counters.is_on:
             return
-        for index in range(_CYCLES):
+        for index in range(_CYCLES + 1):
             kept = self._single and (not on or index in self._backed)
             if mask >> index & 1 and not kept:
                 self.type_changed(index)
@@ -61,12 +68,16 @@ class Backing:
         index = self._first(index)
         if self._counters.is_backed(index):
             self._backed.add(index)
+        if index == _CYCLES:
+            self.long = self._counters.is_long
 
     def _stop(self, index: int) -> None:
         """``kvm_pmu_stop_counter``."""
         index = self._first(index)
         if index in self._backed:
             self._backed.remove(index)
+            if index == _CYCLES:
+                return
             for each in (index, index | (index >> 1 in self._chained)):
                 self._counters.values[each] &= _WORD
 
