@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import ELOOP
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,15 @@ def _is_below(path: object) -> bool:
     if not isinstance(path, str) or not path or "\0" in path:
         return False
     try:
-        return Path(path).resolve().is_relative_to(Path.cwd().resolve())
-    except (OSError, RuntimeError):  # links that lead to each other
+        return not _loops(path) and Path(path).resolve().is_relative_to(Path.cwd().resolve())
+    except OSError:
         return False
+
+
+def _loops(path: str) -> bool:
+    """Whether links lead to each other, which ``resolve`` does not tell since Python 3.13."""
+    try:
+        Path(path).stat()
+    except OSError as error:
+        return error.errno == ELOOP
+    return False
