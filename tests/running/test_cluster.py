@@ -284,6 +284,22 @@ def test_a_cluster_that_cannot_be_used_is_a_usage_error(
     assert told.startswith("scenario: --cluster: no scheduler answers at tcp://127.0.0.1:1: ")
 
 
+def test_a_machine_too_busy_for_dask_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def client(*arguments: object, **options: object) -> None:
+        tries.append(arguments)
+        raise AssertionError
+
+    monkeypatch.setattr("distributed.Client", client)
+    with (
+        pytest.raises(ClusterError, match="the machine is too busy"),
+        cluster("tcp://127.0.0.1:1", 0.01),
+    ):
+        pass
+    assert tries
+
+
 def test_without_dask_there_is_a_hint_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

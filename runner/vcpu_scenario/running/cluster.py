@@ -97,10 +97,16 @@ def _connect(address: str, patience: float) -> Client:
         raise ClusterError(
             f"a cluster needs Dask: pip install 'vcpu-scenario[cluster]' ({error})"
         ) from None
-    try:
-        return Client(address, timeout=patience, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        raise ClusterError(f"no scheduler answers at {address}: {_first_line(error)}") from None
+    deadline = monotonic() + patience
+    while True:
+        try:
+            return Client(address, timeout=patience, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            raise ClusterError(f"no scheduler answers at {address}: {_first_line(error)}") from None
+        except AssertionError:
+            # Dask gives the thread of its loop ten seconds to start, and asserts that it has.
+            if monotonic() >= deadline:
+                raise ClusterError("Dask does not start: the machine is too busy") from None
 
 
 def _check_workers(client: Client, address: str, patience: float) -> None:
