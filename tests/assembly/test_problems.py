@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from vcpu_scenario.assembly.assemble import AssemblerError, Problem, assemble_with
 from vcpu_scenario.assembly.assemblers import Assembler
@@ -107,3 +109,18 @@ def test_what_stands_before_a_statement_is_not_repeated_for_each() -> None:
     """The text for the assembler grows as the source does, however long its lines are."""
     sizes = [len(prepare("nop;" * count).text) for count in (1000, 2000)]
     assert sizes[1] < 2.2 * sizes[0]
+
+
+@pytest.mark.parametrize("kind", ["%1", "%2", "%4", "%9", "%11", "%17", "%18"])
+@pytest.mark.parametrize("name", ["foo", ".rela.text", ".symtab", ".strtab"])
+def test_a_section_of_a_false_type_is_no_fault_of_the_runner(
+    assembler: Assembler, name: str, kind: str
+) -> None:
+    with contextlib.suppress(AssemblerError):
+        assemble_with(assembler, f'nop\n.section {name}, "", {kind}\n.byte 1\n', BASE)
+
+
+def test_an_object_file_that_cannot_be_read_is_told(assembler: Assembler) -> None:
+    (found,) = problems(assembler, '.section foo, "", %2\n.byte 1\n')
+    assert found.message == "the assembler's object file cannot be read"
+    assert found.hint.startswith("does a `.section` have a type that is not its own?")

@@ -30,7 +30,7 @@ PAR: Final = words("isb; mrs x1, par_el1")
 PERMISSION: Final = 0x9600_000E
 
 
-def run(code: tuple[int, ...], sctlr: int = SCTLR | SPAN, kernel: str = "6.12") -> dict[str, int]:
+def run(code: tuple[int, ...], sctlr: int = SCTLR | SPAN, pstate: int = 0x3C5) -> dict[str, int]:
     """Registers at the BRK behind ``code``, or at that of the vectors: there x1 is ESR_EL1, x2
     SPSR_EL1 and x3 PAN. x0 is an address that EL0 may use."""
     handler = (*words("mrs x1, esr_el1; mrs x2, spsr_el1"), READ, *words("brk #0x99"))
@@ -42,14 +42,15 @@ def run(code: tuple[int, ...], sctlr: int = SCTLR | SPAN, kernel: str = "6.12") 
         L2: struct.pack("<2Q", RAM | EL1_ONLY, RAM | OF_EL0),
     }
     regs = {"pc": RAM, "vbar_el1": RAM, "x0": RAM + 0x20_0800, "ttbr0_el1": L1, "mair_el1": 0xFF}
-    machine = create(f"{kernel}+cortex-a76")
+    regs |= {"tcr_el1": TCR, "sctlr_el1": sctlr, "pstate": pstate}
+    machine = create("6.12+cortex-a76")
     try:
         trace = run_case(
             machine,
             Case(
                 slots=(Memslot(RAM, 0x10000),),
                 loads=tuple(Load(at, data) for at, data in loads.items()),
-                regs=(*regs.items(), ("tcr_el1", TCR), ("sctlr_el1", sctlr)),
+                regs=tuple(regs.items()),
                 debug=GuestDebug(0x1_0001),
                 limits=Limits(exits=1),
                 observe=("x1", "x2", "x3"),
@@ -103,9 +104,4 @@ def test_an_exception_return_restores_it() -> None:
 
 
 def test_a_vmm_may_set_it() -> None:
-    machine = create("6.12+cortex-a76")
-    machine.vcpu_init(())
-    pstate = 0x6030_0000_0010_0042
-    machine.set_one_reg(pstate, machine.get_one_reg(pstate) | PAN)
-    assert machine.get_one_reg(pstate) & PAN
-    machine.close()
+    assert run((READ,), pstate=0x3C5 | PAN)["x3"] == PAN

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import SymbolTableSection
@@ -19,6 +20,7 @@ from elftools.elf.sections import SymbolTableSection
 from vcpu_scenario.assembly.assembled import Assembled
 from vcpu_scenario.assembly.relocation import RelocationError, relocate
 from vcpu_scenario.assembly.source import RECORD_SECTION, RECORD_SIZE, Position, Prepared
+from vcpu_scenario.host.printable import printable
 
 MAX_CODE = 16 << 20
 """Bytes of guest code, ``.space`` and ``.bss`` included."""
@@ -27,6 +29,8 @@ _SHF_WRITE, _SHF_ALLOC, _SHF_EXECINSTR = 1, 2, 4
 _RELA: Final = struct.Struct("<QQq")
 """An entry of a relocation section: offset, symbol and type, addend. There is one for each
 statement, and the parser of pyelftools takes as long for one as an assembler for ten."""
+_MALFORMED: Final = (ELFError, struct.error, LookupError, UnicodeDecodeError)
+"""What a section of a relocation's or a symbol table's type that is none ends in."""
 _LINE_WORDS = 64
 """A longer statement is data or padding, and only its first word is in the line map."""
 
@@ -49,9 +53,14 @@ class _Relocation(NamedTuple):
 def place(data: bytes, base: int, prepared: Prepared) -> Assembled:
     """Lay the sections out from ``base``: ``.text``, other code, constants, data, zeros.
 
-    Raises :class:`MisfitError`.
+    Raises :class:`MisfitError`, also where a section is not what the text says that it is.
     """
-    return _Object(data, base, prepared).assembled()
+    try:
+        return _Object(data, base, prepared).assembled()
+    except _MALFORMED as error:
+        what = "the assembler's object file cannot be read"
+        hint = f"does a `.section` have a type that is not its own? ({printable(str(error))})"
+        raise MisfitError([(Position(1, 1), what, hint)]) from None
 
 
 def _rank(section: Any) -> tuple[bool, bool, bool, bool, str]:
@@ -175,7 +184,8 @@ class _Object:
     def _symtab_symbol(self, index: int) -> Any:
         # Most relocations are against the section, and each reading of a symbol costs.
         if index not in self._referred:
-            assert self._symtab is not None
+            if self._symtab is None:
+                raise ELFError("relocations, and no symbol table")
             self._referred[index] = self._symtab.get_symbol(index)
         return self._referred[index]
 

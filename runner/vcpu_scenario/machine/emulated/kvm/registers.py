@@ -15,7 +15,7 @@ from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS, sys_reg
 from vcpu_scenario.machine.emulated.cpu import features, uc
-from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T
+from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, PAN
 from vcpu_scenario.machine.emulated.kvm import cacheregs, pmuregs
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.firmware import firmware_registers
@@ -104,7 +104,8 @@ def _set_pstate(vcpu: Vcpu, value: int) -> None:
     if mode not in _MODES:
         raise Refused(EINVAL)
     features.check_pstate(vcpu.model, value)
-    vcpu.cpu.pstate = value & _PSTATE
+    kept = _PSTATE | PAN if vcpu.model.armv8_2 else _PSTATE
+    vcpu.cpu.pstate = value & kept
 
 
 def _vector(n: int) -> Access:
