@@ -14,7 +14,7 @@ from vcpu_scenario.debugger.history import History
 from vcpu_scenario.vmm.session import never
 from vcpu_scenario.vmm.told import Stopped, Why
 from vcpu_scenario.vmm.vmms import VMMS
-from vcpu_scenario.vmm.vmms.base import HARDWARE, PC, SOFTWARE
+from vcpu_scenario.vmm.vmms.terms import HARDWARE, PC, SOFTWARE
 
 from tests.debugger.guests import AGAIN, AT, CASE, CELL, LOAD, NEXT, STORE, making
 from tests.guests import binary

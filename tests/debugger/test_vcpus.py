@@ -12,7 +12,7 @@ from vcpu_scenario.debugger.history import History
 from vcpu_scenario.debugger.packets import framed
 from vcpu_scenario.debugger.stub import Stub
 from vcpu_scenario.machine.errors import Unsupported
-from vcpu_scenario.vmm.vmms.base import PC
+from vcpu_scenario.vmm.vmms.terms import PC
 
 from tests.debugger.guests import AT, CELL, PAIR, making
 from tests.debugger.test_stub import say

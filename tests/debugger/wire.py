@@ -43,7 +43,7 @@ from vcpu_scenario.kvm.vcpuattrs import (
 )
 from vcpu_scenario.machine.errors import NotModelled
 from vcpu_scenario.vmm.session import Session
-from vcpu_scenario.vmm.vmms.base import CPSR, PC, SP
+from vcpu_scenario.vmm.vmms.terms import CPSR, PC, SP
 
 _NAMES: Final = ("wire", "packets", "vcpus", "system")
 _FOLDER: Final = Path(__file__).parents[1] / "recorded" / "vmm"

@@ -18,9 +18,9 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
 from vcpu_scenario.verdict.guest import Guest
+from vcpu_scenario.vmm.debugger import BRK
 from vcpu_scenario.vmm.stepping import MOST, step_through
 from vcpu_scenario.vmm.vmms import VMMS
-from vcpu_scenario.vmm.vmms.base import BRK
 
 from tests.debugger.guests import AT, CASE, CELL, LOAD, NEXT, STORE
 from tests.guests import binary

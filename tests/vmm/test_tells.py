@@ -12,7 +12,8 @@ from vcpu_scenario.trace import Exit
 from vcpu_scenario.vmm.session import Session
 from vcpu_scenario.vmm.told import Stopped, Told, Watch, Why
 from vcpu_scenario.vmm.vmms import VMMS
-from vcpu_scenario.vmm.vmms.base import HARDWARE, SOFTWARE, Vmm
+from vcpu_scenario.vmm.vmms.base import Vmm
+from vcpu_scenario.vmm.vmms.terms import HARDWARE, SOFTWARE
 
 from tests.debugger.guests import AT, CASE, LOAD, NEXT
 

@@ -12,11 +12,12 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import id_of
 from vcpu_scenario.kvm.vgicattrs import KVM_DEV_ARM_VGIC_GRP_DIST_REGS
 from vcpu_scenario.machine.emulated.machine import create
+from vcpu_scenario.vmm.debugger import BRK
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.session import Session, never
 from vcpu_scenario.vmm.told import Over, Stopped, Why
-from vcpu_scenario.vmm.vmms.base import BRK, HARDWARE, PC, SOFTWARE, SP, Refused
 from vcpu_scenario.vmm.vmms.kernel_half import MemoryAlone
+from vcpu_scenario.vmm.vmms.terms import HARDWARE, PC, SOFTWARE, SP, Refused
 
 from tests.debugger.guests import AT, CASE, LOAD, NEXT
 from tests.guests import binary

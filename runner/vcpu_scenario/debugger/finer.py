@@ -10,7 +10,7 @@ from typing import Final
 from vcpu_scenario.debugger.ops import Insert, Op, Point, Remove, Resume, done, set_in
 from vcpu_scenario.vmm.session import Session
 from vcpu_scenario.vmm.told import Over, Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import CPSR, Refused
+from vcpu_scenario.vmm.vmms.terms import CPSR, Refused
 
 _SS: Final = 1 << 21
 """PSTATE.SS, which is no state of the guest's own."""

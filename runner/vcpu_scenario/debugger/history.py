@@ -32,7 +32,7 @@ from vcpu_scenario.debugger.ops import (
 )
 from vcpu_scenario.vmm.session import Session, Steps
 from vcpu_scenario.vmm.told import Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import FPCR, HARDWARE, SOFTWARE, Refused
+from vcpu_scenario.vmm.vmms.terms import FPCR, HARDWARE, SOFTWARE, Refused
 
 Leave = Callable[[int, "Sequence[Op]", Sequence[Point], Told], None]
 """Called with how many of the things done are those of the way that is to be gone, that way, the

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from vcpu_scenario.vmm.vmms.base import CPSR, FPCR, FPSR, PC, SP, V0, Vmm
+from vcpu_scenario.vmm.vmms.base import Vmm
+from vcpu_scenario.vmm.vmms.terms import CPSR, FPCR, FPSR, PC, SP, V0
 
 
 class Register(NamedTuple):

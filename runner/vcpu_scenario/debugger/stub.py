@@ -12,7 +12,7 @@ from vcpu_scenario.debugger.target import Target
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.session import Steps
 from vcpu_scenario.vmm.told import SIGINT, Over, Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import Hangs, Refused
+from vcpu_scenario.vmm.vmms.terms import Hangs, Refused
 
 Monitor: TypeAlias = Callable[[str], str]
 """Answers a ``monitor`` command."""

@@ -24,7 +24,7 @@ class Target(Protocol):
         ...
 
     def read_register(self, number: int) -> int:
-        """Raises :class:`~vcpu_scenario.vmm.vmms.base.Unknown`."""
+        """Raises :class:`~vcpu_scenario.vmm.vmms.terms.Unknown`."""
         ...
 
     def synchronize(self) -> None:
@@ -32,7 +32,7 @@ class Target(Protocol):
         ...
 
     def write_register(self, number: int, value: int) -> None:
-        """Raises :class:`~vcpu_scenario.vmm.vmms.base.Refused`."""
+        """Raises :class:`~vcpu_scenario.vmm.vmms.terms.Refused`."""
         ...
 
     def read_memory(self, addr: int, length: int) -> bytes:
@@ -44,11 +44,11 @@ class Target(Protocol):
         ...
 
     def insert(self, kind: int, addr: int, length: int) -> None:
-        """Raises :class:`~vcpu_scenario.vmm.vmms.base.Refused`."""
+        """Raises :class:`~vcpu_scenario.vmm.vmms.terms.Refused`."""
         ...
 
     def remove(self, kind: int, addr: int, length: int) -> None:
-        """Raises :class:`~vcpu_scenario.vmm.vmms.base.Refused`."""
+        """Raises :class:`~vcpu_scenario.vmm.vmms.terms.Refused`."""
         ...
 
     def clear_points(self) -> None:

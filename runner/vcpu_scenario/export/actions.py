@@ -31,6 +31,8 @@ from vcpu_scenario.kvm import abi
 
 _BITS: Final = 63
 """Pages that userfaults are counted of."""
+_MOST_REFUSED: Final = 16
+"""The room that parts/snapshots.c has."""
 _BRK_0: Final = (0xD420_0000).to_bytes(4, "little")
 
 _OF_NEXT_RUN: Final = (ImmediateExit, PendSignal)
@@ -103,6 +105,8 @@ def _take_snapshot(action: TakeSnapshot, names: Names) -> Iterator[str]:
 
 
 def _restore_snapshot(action: RestoreSnapshot, names: Names) -> Iterator[str]:
+    if len(action.refused) > _MOST_REFUSED:
+        raise Unexportable(f"more than {_MOST_REFUSED} registers of a snapshot that are refused")
     for reg, errno in action.refused:
         yield f"expect_refusal({names.register(reg)}, {error(errno)});"
     same = f"init_vcpu({vcpu.features(names.features)});"

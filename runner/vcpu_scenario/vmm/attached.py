@@ -20,12 +20,13 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Deed, Exit, GuestException, StopReason
-from vcpu_scenario.vmm.debugger import Asked, reason_of, stepping, words_of
+from vcpu_scenario.vmm.debugger import BRK, Asked, reason_of, stepping, words_of
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.memory import Memory
 from vcpu_scenario.vmm.told import Over
 from vcpu_scenario.vmm.vmms import VMMS
-from vcpu_scenario.vmm.vmms.base import BRK, HARDWARE, SOFTWARE, WATCHES, WHY, Refused, Vmm
+from vcpu_scenario.vmm.vmms.base import Vmm
+from vcpu_scenario.vmm.vmms.terms import HARDWARE, SOFTWARE, WATCHES, WHY, Refused
 
 PLAIN: Final = "plain"
 """The VMM that does what the scenario writes down and nothing else."""

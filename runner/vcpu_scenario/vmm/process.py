@@ -23,14 +23,13 @@ from vcpu_scenario.kvm.registers import CORE_REGISTERS, SYSTEM_REGISTERS, id_of
 from vcpu_scenario.machine.errors import KvmError, Unsupported
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Answer, Deed, Exit, GuestException
-from vcpu_scenario.vmm.debugger import Asked
+from vcpu_scenario.vmm.debugger import BRK, Asked
 from vcpu_scenario.vmm.devices import Bus
 from vcpu_scenario.vmm.memory import Memory
 from vcpu_scenario.vmm.recorder import PC, Recorder
 from vcpu_scenario.vmm.setup import set_up
 from vcpu_scenario.vmm.told import SIGABRT, Over, Stopped, Told, Why
 from vcpu_scenario.vmm.vmms import VMMS
-from vcpu_scenario.vmm.vmms.base import BRK
 
 PATIENCE: Final = 0.02
 """Seconds between two looks at whether the debugger interrupts, on a real machine."""

@@ -20,11 +20,11 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.errors import KvmError, NotModelled, Unsupported
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Entry, Exit, GuestException, Trace
-from vcpu_scenario.vmm.debugger import stepping
+from vcpu_scenario.vmm.debugger import BRK, stepping
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.session import Session
 from vcpu_scenario.vmm.told import Over, Told
-from vcpu_scenario.vmm.vmms.base import BRK, CPSR, HARDWARE, PC, SOFTWARE, Refused
+from vcpu_scenario.vmm.vmms.terms import CPSR, HARDWARE, PC, SOFTWARE, Refused
 
 MOST: Final = 100
 """Stops after which it has seen enough."""

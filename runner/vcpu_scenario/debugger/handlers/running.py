@@ -7,7 +7,7 @@ from typing import Final
 
 from vcpu_scenario.debugger.handlers.fields import is_all, number, numbers, vcpus_of
 from vcpu_scenario.debugger.stub import WHOLE, Bad, Ends, Handler, NotOffered, Resume, Stub
-from vcpu_scenario.vmm.vmms.base import PC, POINTS, SOFTWARE, Refused
+from vcpu_scenario.vmm.vmms.terms import PC, POINTS, SOFTWARE, Refused
 
 
 def insert(stub: Stub, rest: bytes) -> bytes:

@@ -9,7 +9,7 @@ from typing import Final
 from vcpu_scenario.debugger.handlers.fields import number, numbers, unhexed
 from vcpu_scenario.debugger.registers import CORE, REGISTERS, SYSTEM
 from vcpu_scenario.debugger.stub import Bad, Handler, NotOffered, Stub
-from vcpu_scenario.vmm.vmms.base import FPCR, FPSR, Unknown
+from vcpu_scenario.vmm.vmms.terms import FPCR, FPSR, Unknown
 
 _DELIMITER: Final = re.compile(rb"[,;:=]")
 

@@ -148,9 +148,7 @@ class EmulatedMachine:
     def enable_cap(self, cap: str) -> None:
         if cap not in self.kernel.capabilities:
             raise KvmError(EINVAL, enabling(cap))
-        self._vcpu.caps.add(cap)
-        if cap == "manual_dirty_log_protect2":
-            self._vcpu.memslots.manual_protect = abi.KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE
+        extensions.give(self._vcpu, cap, abi.KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE)
 
     def ask_cap(self, asked: EnableCap) -> None:
         extensions.enable(self._vcpu, self.kernel, asked)

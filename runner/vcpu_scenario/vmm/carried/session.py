@@ -21,7 +21,7 @@ from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.process import LEFT_OUT, is_breakpoint
 from vcpu_scenario.vmm.stepping import course_of
 from vcpu_scenario.vmm.told import SIGINT, SIGTRAP, Over, Stopped, Told
-from vcpu_scenario.vmm.vmms.base import CPSR, HARDWARE, PC, POINTS, SOFTWARE, SP, Refused
+from vcpu_scenario.vmm.vmms.terms import CPSR, HARDWARE, PC, POINTS, SOFTWARE, SP, Refused
 
 _ANSWER: Final = 10.0
 """Seconds for an answer to anything but a resume."""

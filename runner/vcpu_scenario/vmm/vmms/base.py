@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Final, Literal, NamedTuple
+from typing import Any, ClassVar, Final
 
 from vcpu_scenario.actions.guestdebug import struct_of
 from vcpu_scenario.ioctls.vcpu import GuestDebug, Watchpoint
@@ -16,25 +16,27 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS
 from vcpu_scenario.machine.errors import KvmError
 from vcpu_scenario.machine.interface import Machine
-from vcpu_scenario.trace import Exit, StopReason
-from vcpu_scenario.vmm.debugger import BRK as BRK
-from vcpu_scenario.vmm.debugger import reason_of
+from vcpu_scenario.trace import Exit
+from vcpu_scenario.vmm.debugger import BRK, reason_of
 from vcpu_scenario.vmm.memory import Memory, Unreachable
 from vcpu_scenario.vmm.told import SIGINT, Stopped, Told, Watch, Why
-
-SOFTWARE: Final = 0
-HARDWARE: Final = 1
-WATCHES: Final[dict[int, Literal["w", "r", "rw"]]] = {2: "w", 3: "r", 4: "rw"}
-POINTS: Final = (SOFTWARE, HARDWARE, *WATCHES)
-"""The kinds of the protocol's ``Z`` packets."""
-
-SP: Final = 31
-PC: Final = 32
-CPSR: Final = 33
-V0: Final = 34
-FPSR: Final = 66
-FPCR: Final = 67
-"""Numbers of registers in GDB's description of AArch64: x0 to x30 come first."""
+from vcpu_scenario.vmm.vmms.terms import (
+    CPSR,
+    FPCR,
+    FPSR,
+    HARDWARE,
+    PC,
+    POINTS,
+    SOFTWARE,
+    SP,
+    SP_EL0,
+    SP_EL1,
+    V0,
+    WATCHES,
+    WHY,
+    Known,
+    Refused,
+)
 
 _IDS: Final = {
     **{n: CORE_REGISTERS[f"x{n}"] for n in range(31)},
@@ -45,41 +47,7 @@ _IDS: Final = {
     FPCR: FP_REGISTERS["fpcr"],
 }
 _X: Final = tuple(_IDS[n] for n in range(SP))
-SP_EL0: Final = CORE_REGISTERS["sp_el0"]
-SP_EL1: Final = CORE_REGISTERS["sp_el1"]
 _EL1H: Final = 0b0101
-
-WHY: Final = {
-    StopReason.STEP: Why.STEP,
-    StopReason.BRK: Why.SOFTWARE,
-    StopReason.HARDWARE_BREAKPOINT: Why.HARDWARE,
-    StopReason.WATCHPOINT: Why.WATCH,
-}
-"""What a debugger is told, by what the exit says."""
-
-
-class Refused(Exception):
-    """The VMM does not set or remove the breakpoint, or does not write the register."""
-
-
-class Unknown(Exception):
-    """What the VMM shows its debugger as this register is not known."""
-
-
-class Hangs(Exception):
-    """The VMM's stub does not come back from what its debugger asks for; the message says why."""
-
-
-class Known(NamedTuple):
-    """What is known of a VMM, and how: ``version`` is the release or the commit that was read,
-    ``recorded`` the kernels under which a debugger's sessions with it were recorded."""
-
-    version: str = ""
-    recorded: tuple[str, ...] = ()
-
-
-RECORDED: Final = ("5.10", "6.1", "6.12", "6.16", "6.17", "7.2")
-"""The kernels under which QEMU was recorded."""
 
 
 class Vmm:

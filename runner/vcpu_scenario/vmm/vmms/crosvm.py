@@ -13,8 +13,8 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.vmm.debugger import reason_of
 from vcpu_scenario.vmm.told import Over, Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import HARDWARE, Known, Refused
 from vcpu_scenario.vmm.vmms.kernel_half import UserRegisters
+from vcpu_scenario.vmm.vmms.terms import HARDWARE, Known, Refused
 
 _RESET: Final = 32
 """``CommandStatus::VmReset`` of ``src/main.rs``."""

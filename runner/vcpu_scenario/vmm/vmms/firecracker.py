@@ -14,21 +14,12 @@ from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Exit
-from vcpu_scenario.vmm.debugger import reason_of
+from vcpu_scenario.vmm.debugger import BRK, reason_of
 from vcpu_scenario.vmm.memory import Memory, Unreachable
 from vcpu_scenario.vmm.told import Over, Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import (
-    BRK,
-    CPSR,
-    HARDWARE,
-    PC,
-    SOFTWARE,
-    Hangs,
-    Known,
-    Refused,
-    Vmm,
-)
+from vcpu_scenario.vmm.vmms.base import Vmm
 from vcpu_scenario.vmm.vmms.kernel_half import FewRegisters, is_kernel, translate
+from vcpu_scenario.vmm.vmms.terms import CPSR, HARDWARE, PC, SOFTWARE, Hangs, Known, Refused
 
 _MASKED: Final = 0xC0
 """PSTATE.I and F (``IRQ_ENABLE_FLAGS``)."""

@@ -7,7 +7,8 @@ from typing import Final
 from vcpu_scenario.kvm.registers import id_of
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.vmm.memory import Memory, Unreachable
-from vcpu_scenario.vmm.vmms.base import PC, SP_EL0, Vmm
+from vcpu_scenario.vmm.vmms.base import Vmm
+from vcpu_scenario.vmm.vmms.terms import PC, SP_EL0
 
 _4K: Final = 2
 

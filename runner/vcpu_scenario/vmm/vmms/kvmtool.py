@@ -15,12 +15,12 @@ from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.errors import NotModelled
 from vcpu_scenario.trace import Exit, StopReason
-from vcpu_scenario.vmm.debugger import reason_of
+from vcpu_scenario.vmm.debugger import BRK, reason_of
 from vcpu_scenario.vmm.memory import Unreachable
 from vcpu_scenario.vmm.told import SIGTRAP, Over, Stopped, Told, Watch, Why
-from vcpu_scenario.vmm.vmms.base import BRK, CPSR, PC, SP_EL0, SP_EL1, Known, Refused
 from vcpu_scenario.vmm.vmms.exception import take_exception
 from vcpu_scenario.vmm.vmms.kernel_half import MemoryAlone
+from vcpu_scenario.vmm.vmms.terms import CPSR, PC, SP_EL0, SP_EL1, Known, Refused
 
 _MASKED: Final = 0x1C0
 """PSTATE.A, I and F (``ARM64_DAIF_MASK``)."""

@@ -14,11 +14,13 @@ from vcpu_scenario.kvm.registers import id_of
 from vcpu_scenario.machine.errors import KvmError
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Exit, StopReason
-from vcpu_scenario.vmm.debugger import reason_of, stepping
+from vcpu_scenario.vmm.debugger import BRK, reason_of, stepping
 from vcpu_scenario.vmm.memory import Memory, Unreachable
 from vcpu_scenario.vmm.told import SIGABRT, Stopped, Told, Watch, Why
-from vcpu_scenario.vmm.vmms.base import (
-    BRK,
+from vcpu_scenario.vmm.vmms.base import Vmm
+from vcpu_scenario.vmm.vmms.exception import take_exception
+from vcpu_scenario.vmm.vmms.qemu_registers import put_counters, shown, value_of
+from vcpu_scenario.vmm.vmms.terms import (
     CPSR,
     FPCR,
     FPSR,
@@ -32,10 +34,7 @@ from vcpu_scenario.vmm.vmms.base import (
     Known,
     Refused,
     Unknown,
-    Vmm,
 )
-from vcpu_scenario.vmm.vmms.exception import take_exception
-from vcpu_scenario.vmm.vmms.qemu_registers import put_counters, shown, value_of
 
 _BANKS: Final = (SP_EL0, SP_EL1)
 _SPSEL: Final = 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.vmm.debugger import stepping
 from vcpu_scenario.vmm.told import Stopped, Told, Why
-from vcpu_scenario.vmm.vmms.base import RECORDED, Known
 from vcpu_scenario.vmm.vmms.qemu import Qemu72
+from vcpu_scenario.vmm.vmms.terms import RECORDED, Known
 
 
 class Qemu2017(Qemu72):

@@ -33,9 +33,14 @@ def enable(vcpu: Vcpu, kernel: Kernel, asked: EnableCap) -> None:
     if asked.flags or not has or not takes(vcpu, asked.arg, has):
         raise KvmError(EINVAL, what)
     if known is None:
-        vcpu.caps.add(name)
-    if asked.cap == abi.KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
-        vcpu.memslots.manual_protect = asked.arg
+        give(vcpu, name, asked.arg)
+
+
+def give(vcpu: Vcpu, name: str, arg: int) -> None:
+    """The VM has the capability from now on."""
+    vcpu.caps.add(name)
+    if name == "manual_dirty_log_protect2":
+        vcpu.memslots.manual_protect = arg
 
 
 def _anything(vcpu: Vcpu, arg: int, has: int) -> bool:

@@ -152,7 +152,7 @@ def _set_levels(gic: VgicV3, first: int, value: int) -> None:
         if irq.intid < NR_SGIS:
             continue
         if (irq.tied or irq.intid == VIRTUAL_TIMER_PPI) and level:
-            raise NotModelled(f"a VMM that raises the virtual timer's interrupt, {irq.intid}")
+            raise NotModelled(f"a VMM that raises a timer's interrupt, {irq.intid}")
         irq.line_level = level
         if level:
             gic.queue(irq)

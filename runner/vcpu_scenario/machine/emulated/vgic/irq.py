@@ -8,8 +8,9 @@ from vcpu_scenario.machine.emulated.cpu.cpuif import NR_SGIS as NR_SGIS
 NR_PRIVATE_IRQS = 32
 VIRTUAL_TIMER_PPI = 27
 TIMER_PPIS = (VIRTUAL_TIMER_PPI, 30)
-HYP_TIMER_PPIS = (28, 26)
 """The virtual and the physical timer's."""
+HYP_TIMER_PPIS = (28, 26)
+"""Those of EL2's timers."""
 
 
 class VgicIrq:
