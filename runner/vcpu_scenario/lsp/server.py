@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,10 +13,11 @@ from pygls.lsp.server import LanguageServer
 
 from vcpu_scenario.host.package import VERSION
 from vcpu_scenario.lsp.answers import Checked, Ran
+from vcpu_scenario.lsp.commands import to_run
 from vcpu_scenario.lsp.completion import completion
 from vcpu_scenario.lsp.definition import definition
 from vcpu_scenario.lsp.diagnostics import diagnostics
-from vcpu_scenario.lsp.documents import Document, Text, path_of
+from vcpu_scenario.lsp.documents import Asked, Document, Text, path_of
 from vcpu_scenario.lsp.fixes import fixes
 from vcpu_scenario.lsp.hover import here, is_of_exit, meaning, shown
 from vcpu_scenario.lsp.lenses import COMMAND, lenses
@@ -64,19 +65,28 @@ class Session:
             self.documents[uri] = Document(uri, path, self.text(text, path), version)
             self._check(uri)
 
-    def change(self, uri: str, text: str, version: int | None) -> None:
+    def change(
+        self,
+        uri: str,
+        changes: Sequence[types.TextDocumentContentChangeEvent],
+        version: int | None,
+    ) -> None:
         """Takes a new text; what is being run is another one, and is given up."""
         document = self.documents.get(uri)
         if document is not None:
-            self._give_up(uri)
-            document.change(self.text(text, document.path), version)
-            self._check(uri)
+            text = document.now
+            for change in changes:
+                new = change.text
+                if isinstance(change, types.TextDocumentContentChangePartial):
+                    new = text.positions.replaced(change.range, new)
+                text = self.text(new, document.path)
+            self._take(document, text, version)
 
     def again(self, uri: str) -> None:
         """Checks a document once more as it is: the files that it names may be others by now."""
         document = self.documents.get(uri)
         if document is not None:
-            self.change(uri, document.now.text, document.version)
+            self._take(document, self.text(document.now.text, document.path), document.version)
 
     def forget(self, uri: str) -> None:
         """Lets go of a document."""
@@ -91,14 +101,28 @@ class Session:
         for worker in self.workers.values():
             await worker.close()
 
+    def is_now(self, document: Document, text: Text) -> bool:
+        """Whether a document is still open, with that text."""
+        return self.documents.get(document.uri) is document and document.now is text
+
+    def _take(self, document: Document, text: Text, version: int | None) -> None:
+        self._give_up(document.uri)
+        document.change(text, version)
+        self._check(document.uri)
+
     def _give_up(self, uri: str) -> None:
         for task in self.runs.pop(uri, ()):
             task.cancel()
 
     def _check(self, uri: str) -> None:
-        running = self.checks.get(uri)
-        if running is None or running.done():
-            self.checks[uri] = asyncio.create_task(self._checked(uri))
+        if uri not in self.checks:
+            self.checks[uri] = asyncio.create_task(self._until_checked(uri))
+
+    async def _until_checked(self, uri: str) -> None:
+        try:
+            await self._checked(uri)
+        finally:
+            del self.checks[uri]
 
     async def _checked(self, uri: str) -> None:
         """Checks the newest text, and once more as long as there is a newer one then."""
@@ -108,7 +132,7 @@ class Session:
             document.of, document.checked = text, found
             if not found.faults:
                 document.symbols = found.symbols
-            if document.now is text and self.documents.get(uri) is document:
+            if self.is_now(document, text):
                 self.publish(document)
                 self.refresh()
         if document is None:
@@ -145,18 +169,44 @@ class Session:
         key = (job, *arguments)
         if key not in text.answers:
             work = self.workers[job].ask(job, text.text, text.path, *arguments, seconds=seconds)
-            text.answers[key] = self._running(document.uri, work)
-        task = text.answers[key]
+            text.answers[key] = Asked(self._running(document.uri, work))
+        asked = text.answers[key]
+        asked.by += 1
         try:
-            return await asyncio.shield(task)
-        except (asyncio.CancelledError, Failed, TookTooLong) as why:
-            text.answers.pop(key, None)
-            if isinstance(why, asyncio.CancelledError) and not task.cancelled():
-                task.cancel()
-                raise
-            return (
-                None if isinstance(why, asyncio.CancelledError) else f"Not run to its end: {why}."
-            )
+            return await asyncio.shield(asked.task)
+        except asyncio.CancelledError:
+            if asked.task.cancelled():
+                return None
+            # Who asks has withdrawn the question: others may wait for the answer still.
+            if asked.by == 1:
+                asked.task.cancel()
+            raise
+        except (Failed, TookTooLong) as why:
+            return f"Not run to its end: {why}."
+        finally:
+            asked.by -= 1
+            if not asked.by and not asked.is_of_use():
+                text.answers.pop(key, None)
+
+    async def press(self, document: Document, line: int | None) -> str | None:
+        """What comes of running the clause at a line, or all, in words, and shows it; None where
+        that was of a text that is no more."""
+        text = document.now
+        document.runs[line] = None
+        self.refresh()
+        ran = Ran("given up", False)
+        try:
+            answer = await self.run(document, "run", line, seconds=RUN_SECONDS)
+            if answer is not None:
+                ran = answer if isinstance(answer, Ran) else Ran(answer, False)
+        finally:
+            # Asked for again it runs again: what the scenario names may be another file by then.
+            text.answers.pop(("run", line), None)
+            if self.is_now(document, text):
+                document.runs[line] = ran
+                self.publish(document)
+                self.refresh()
+        return ran.outcome if self.is_now(document, text) else None
 
     def _running(self, uri: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
@@ -170,6 +220,11 @@ class Session:
 def serve() -> tuple[Server, Session]:
     """A server that answers everything, and its session."""
     server = Server("scenario", VERSION, types.TextDocumentSyncKind.Full)
+    # All else that pygls does by itself is of no use here, and does harm: it keeps a future of each
+    # notification for good, and ends lines of a text where the protocol does not.
+    built_in = server.protocol.fm.builtin_features
+    for name in built_in.keys() - {types.INITIALIZE, types.SHUTDOWN}:
+        del built_in[name]
     session = Session(server)
     _texts(server, session)
     _questions(server, session)
@@ -185,9 +240,8 @@ def _texts(server: Server, session: Session) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def did_change(params: types.DidChangeTextDocumentParams) -> None:
-        uri = params.text_document.uri
-        text = server.workspace.get_text_document(uri).source
-        session.change(uri, text, params.text_document.version)
+        document = params.text_document
+        session.change(document.uri, params.content_changes, document.version)
 
     @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
     def did_save(params: types.DidSaveTextDocumentParams) -> None:
@@ -252,7 +306,7 @@ def _questions(server: Server, session: Session) -> None:
             )
         except (Failed, TookTooLong):
             return None
-        if fresh is None or fresh == text.text or document.now is not text:
+        if fresh is None or fresh == text.text or not session.is_now(document, text):
             return None
         return [types.TextEdit(text.positions.everything(), fresh)]
 
@@ -263,21 +317,8 @@ def _running(server: Server, session: Session) -> None:
         document = session.documents.get(params.text_document.uri)
         return lenses(document) if document is not None else []
 
+    # As a command of pygls it would be told of its name, but run on once it is cancelled.
     @server.command(COMMAND)
-    async def run(uri: str, line: int | None = None) -> str | None:
-        document = session.documents.get(uri)
-        if document is None:
-            return None
-        text = document.now
-        document.runs[line] = None
-        session.refresh()
-        answer = await session.run(document, "run", line, seconds=RUN_SECONDS)
-        # Asked for again it runs again: what the scenario names may be another file by then.
-        text.answers.pop(("run", line), None)
-        if document.now is not text:
-            return None
-        ran = answer if isinstance(answer, Ran) else Ran(answer or "given up", False)
-        document.runs[line] = ran
-        session.publish(document)
-        session.refresh()
-        return ran.outcome
+    @server.feature(types.WORKSPACE_EXECUTE_COMMAND)
+    async def run(params: types.ExecuteCommandParams) -> str | None:
+        return await session.press(*to_run(session.documents, params))
