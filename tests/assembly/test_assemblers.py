@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import shutil
 import stat
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from vcpu_scenario.assembly import assemblers, process
@@ -103,26 +104,55 @@ def test_one_that_does_not_end_is_given_up(bare: Path, monkeypatch: pytest.Monke
         assemble("nop // for this endlessness alone", 0)
 
 
+MATRIX = f"""\
+title: t
+matrix: {{imm: {list(range(40))}}}
+guest: {{code: 'brk #${{imm}}'}}
+expect: [{{exits: []}}]
+"""
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[process.Call]:
+    """The calls of assemblers, on a machine with two processors."""
+    made: list[process.Call] = []
+
+    class Counted(process.Call):
+        def __init__(self, command: Sequence[str], text: str) -> None:
+            super().__init__(command, text)
+            made.append(self)
+
+    monkeypatch.setattr(process, "Call", Counted)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    return made
+
+
 def test_once_it_is_given_up_no_other_code_of_a_matrix_takes_as_long(
-    bare: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    bare: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, calls: list[process.Call]
 ) -> None:
     sleep = shutil.which("sleep", path="/bin:/usr/bin")
     program(bare / "clang", f"exec {sleep} 60")
     monkeypatch.setattr(process, "SECONDS", 0.2)
-    calls = []
-    run = process.run
-
-    def counted(*args: Any) -> int | None:
-        calls.append(args)
-        return run(*args)
-
-    monkeypatch.setattr(process, "run", counted)
-    matrix = f"matrix: {{imm: {list(range(500))}}}\n"
-    text = f"title: t\n{matrix}guest: {{code: 'brk #${{imm}}'}}\nexpect: [{{exits: []}}]\n"
     with pytest.raises(InvalidScenario) as invalid:
-        loads(text, tmp_path / "t.vcpu.yaml")
+        loads(MATRIX, tmp_path / "t.vcpu.yaml")
     assert "did not finish" in invalid.value.diagnostics[0].message
-    assert len(calls) == 1
+    assert len(calls) == 2
+    assert [call.ended for call in calls] == [True, True]
+
+
+def test_codes_of_a_matrix_are_assembled_one_beside_the_other(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, calls: list[process.Call]
+) -> None:
+    sleep = shutil.which("sleep", path="/bin:/usr/bin")
+    begun = tmp_path / "begun"
+    alone = f'[ "$(echo {begun}-*)" = "{begun}-$$" ]'
+    program(bare / "clang", f": >{begun}-$$; while {alone}; do {sleep} 0.01; done; exit 1")
+    monkeypatch.setattr(process, "SECONDS", 5)
+    with pytest.raises(InvalidScenario) as invalid:
+        loads(MATRIX, tmp_path / "t.vcpu.yaml")
+    assert "did not finish" not in str(invalid.value)
+    assert len(calls) >= 40  # each for itself, though none gives any code
+    assert all(call.ended for call in calls)
 
 
 def test_an_llvm_too_old_for_the_newest_architecture_is_asked_for_an_older(bare: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vcpu_scenario.assembly import cache as wordcache
@@ -96,7 +97,7 @@ def test_all_faults_of_the_assembler_are_told_with_those_of_the_rest() -> None:
 
 
 def failing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def assemble(source: str, base: int) -> None:
+    def assemble(*_: object) -> None:
         raise error
 
     monkeypatch.setattr(wordcache, "assemble", assemble)
@@ -135,7 +136,7 @@ def test_kept_words_need_no_assembler(tmp_path: Path, monkeypatch: pytest.Monkey
     wordcache.refresh(path, before.sources)
     assert words_path(path).exists()
 
-    def assemble(source: str, base: int) -> None:
+    def assemble(*_: object) -> None:
         raise AssertionError("assembled again")
 
     monkeypatch.setattr(wordcache, "assemble", assemble)
@@ -147,9 +148,9 @@ def test_the_same_code_is_assembled_once(monkeypatch: pytest.MonkeyPatch) -> Non
     calls = []
     real = wordcache.assemble
 
-    def assemble(source: str, base: int) -> object:
+    def assemble(source: str, *other: Any) -> object:
         calls.append(source)
-        return real(source, base)
+        return real(source, *other)
 
     monkeypatch.setattr(wordcache, "assemble", assemble)
     scenario(CODE + "matrix: {n: [1, 2, 3]}\nfeatures: []\nlimits: {exits: '${n}'}\n")

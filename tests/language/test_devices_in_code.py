@@ -58,7 +58,7 @@ def test_the_words_are_kept_with_the_addresses_and_need_no_assembler(
     assert wordcache.refresh(path, before.sources)
     assert wordcache.differences(path, before.sources) == []
 
-    def assemble(source: str, base: int) -> None:
+    def assemble(*_: object) -> None:
         raise NoAssembler("there is none")
 
     monkeypatch.setattr(wordcache, "assemble", assemble)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from vcpu_scenario.assembly.assembled import (
@@ -26,28 +25,56 @@ from vcpu_scenario.assembly.text import blank_comments
 if TYPE_CHECKING:
     from vcpu_scenario.assembly.assemblers import Assembler
     from vcpu_scenario.assembly.complaints import Complaint
+    from vcpu_scenario.assembly.process import Call
 
 __all__ = ["Assembled", "AssemblerError", "NoAssembler", "Problem", "assemble", "assemble_with"]
 
 
-def assemble(source: str, base: int) -> Assembled:
-    """Assemble ``source`` to run at address ``base``.
+def assemble(source: str, base: int, begun: Call | None = None) -> Assembled:
+    """Assemble ``source`` to run at address ``base``; :func:`begin` may have ``begun`` with it.
 
     Raises :class:`AssemblerError`, and :class:`NoAssembler` where none is installed.
     """
     # Not before it is needed: a run from kept words must not pay for what only assembling needs.
     from vcpu_scenario.assembly.assemblers import choose
 
-    return assemble_with(choose(), source, base)
+    return assemble_with(choose(), source, base, begun)
 
 
-@lru_cache(maxsize=256)
-def assemble_with(assembler: Assembler, source: str, base: int) -> Assembled:
-    """:func:`assemble` with one assembler in particular."""
+_known: dict[tuple[Assembler, str, int], Assembled] = {}
+_MOST_KNOWN = 256
+
+
+def assemble_with(
+    assembler: Assembler, source: str, base: int, begun: Call | None = None
+) -> Assembled:
+    """:func:`assemble` with one assembler in particular, which may have ``begun`` with it."""
+    key = assembler, source, base
+    if key not in _known:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[key] = _assembled(assembler, source, base, begun)
+    return _known[key]
+
+
+def begin(source: str, base: int) -> Call | None:
+    """An assembler at work on ``source``, for :func:`assemble`; None where it is not needed.
+
+    Raises :class:`NoAssembler`.
+    """
+    from vcpu_scenario.assembly.assemblers import choose
+
+    assembler = choose()
+    prepared = prepare(source)
+    known = bool(prepared.refused) or (assembler, source, base) in _known
+    return None if known else assembler.begin(prepared.text)
+
+
+def _assembled(assembler: Assembler, source: str, base: int, begun: Call | None) -> Assembled:
     prepared = prepare(source)
     if prepared.refused:
         raise AssemblerError(Problem(p.line, p.column, message) for p, message in prepared.refused)
-    output = assembler.run(prepared.text)
+    output = assembler.run(prepared.text, begun)
     if output.object is None:
         failure = GivenUp if output.given_up else AssemblerError
         raise failure(_problems(source, prepared, output.diagnostics))

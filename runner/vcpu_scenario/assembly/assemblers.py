@@ -11,10 +11,8 @@ import importlib.util
 import os
 import platform
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from vcpu_scenario.assembly import confinement, process
 from vcpu_scenario.assembly.assembled import NoAssembler
@@ -57,26 +55,36 @@ class Assembler:
         how = f"not confined, only its source is checked: {why}" if why else "confined by Landlock"
         return f"{self.name} ({self.command[0]}), {how}"
 
-    def run(self, text: str) -> Output:
-        """Assemble ``text``. Raises :class:`NoAssembler` if the program cannot be run."""
+    def run(self, text: str, begun: process.Call | None = None) -> Output:
+        """Assemble ``text``, or wait for the call that :meth:`begin` made of it. Raises
+        :class:`NoAssembler` if the program cannot be run."""
         for architecture in self.architectures[_understood.get(self.command, 0) :]:
-            output, complaint = self._call(architecture, text)
+            with begun or self._call(architecture, text) as call:
+                output, complaint = self._outcome(call)
+            begun = None
             if output.object is not None or not unknown_architecture(complaint):
                 _understood[self.command] = self.architectures.index(architecture)
                 return output
         raise NoAssembler(f"{self.command[0]} is too old for AArch64: {complaint.strip()}")
 
-    def _call(self, architecture: str, text: str) -> tuple[Output, str]:
-        with tempfile.TemporaryDirectory(prefix="scenario-") as place:
-            result, errors = Path(place, "guest.o"), Path(place, "errors")
-            command = [*self.command, f"-march={architecture}", "-o", str(result), "-"]
-            with errors.open("wb") as complaints:
-                status = self._status(command, text, place, complaints.fileno())
-            with errors.open("rb") as complaints:
-                complaint = complaints.read(1 << 20).decode("utf-8", "replace")
-            found = list(self.read(complaint))
-            if status == 0 and result.exists() and not found:
-                return Output(result.read_bytes()), ""
+    def begin(self, text: str) -> process.Call:
+        """A call of which the first architecture is asked that may be understood."""
+        return self._call(self.architectures[_understood.get(self.command, 0)], text)
+
+    def _call(self, architecture: str, text: str) -> process.Call:
+        try:
+            return process.Call((*self.command, f"-march={architecture}"), text)
+        except OSError as error:
+            raise NoAssembler(
+                f"{self.command[0]} cannot be run: {error.strerror}; {_INSTALL}"
+            ) from None
+
+    def _outcome(self, call: process.Call) -> tuple[Output, str]:
+        status, complaint = call.status(), call.complaints()
+        found = list(self.read(complaint))
+        made = call.made()
+        if status == 0 and made is not None and not found:
+            return Output(made), ""
         if status is None:
             found = [
                 Complaint(0, None, f"{self.name} did not finish within {process.SECONDS:.0f} s")
@@ -87,12 +95,6 @@ class Assembler:
             last = (complaint.strip().splitlines() or ["no message"])[-1]
             found = [Complaint(0, None, f"{self.name} failed ({status}): {last}")]
         return Output(None, tuple(found), status is None), complaint
-
-    def _status(self, command: list[str], text: str, place: str, complaints: int) -> int | None:
-        try:
-            return process.run(command, text, place, complaints)
-        except OSError as error:
-            raise NoAssembler(f"{command[0]} cannot be run: {error.strerror}; {_INSTALL}") from None
 
 
 _understood: dict[tuple[str, ...], int] = {}

@@ -15,11 +15,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vcpu_scenario.assembly.assembled import Assembled
 from vcpu_scenario.host.reading import Unreadable, read_json, read_regular
 from vcpu_scenario.host.writing import write_whole
+
+if TYPE_CHECKING:
+    from vcpu_scenario.assembly.process import Call
 
 FORMAT = 1
 MAX_FILE = 16 << 20
@@ -58,11 +61,11 @@ def cached(path: Path, source: str, base: int) -> Assembled | None:
         return None
 
 
-def assemble(source: str, base: int) -> Assembled:
+def assemble(source: str, base: int, begun: Call | None = None) -> Assembled:
     """Assembles; imports the assembly where kept words do not serve."""
     from vcpu_scenario.assembly.assemble import assemble as assemble_now
 
-    return assemble_now(source, base)
+    return assemble_now(source, base, begun)
 
 
 def assemble_for(path: Path, source: str, base: int) -> Assembled:

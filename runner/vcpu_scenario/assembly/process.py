@@ -8,6 +8,9 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 
 from vcpu_scenario.assembly import confinement
 from vcpu_scenario.assembly.assembled import NoAssembler
@@ -41,23 +44,75 @@ class _Process(subprocess.Popen[bytes]):
         return super().wait(timeout)
 
 
-def run(command: list[str], text: str, place: str, complaints: int) -> int | None:
-    """The status of the assembler ``command`` with ``text`` as its source, None where it did not
-    end in time. It runs in the folder ``place`` and writes its ``complaints`` to that descriptor.
+class Call:
+    """An assembler at work on a text, in a folder of its own; both are gone behind the block.
 
+    ``command`` reads the text on its standard input and writes ``-o`` a file that is appended here.
     Raises OSError where the program cannot be started.
     """
-    with _started(command, complaints, place) as process:
-        _limit(process.pid)
+
+    def __init__(self, command: Sequence[str], text: str) -> None:
+        self._ending = contextlib.ExitStack()
         try:
-            process.communicate(text.encode("utf-8", "replace"), timeout=SECONDS)
-        except subprocess.TimeoutExpired:
-            _kill(process)
-            return None
+            self._begin(command, text.encode("utf-8", "replace"))
         except BaseException:
-            _kill(process)
+            self.end()
             raise
-    return process.returncode
+
+    def _begin(self, command: Sequence[str], source: bytes) -> None:
+        folder = self._ending.enter_context(tempfile.TemporaryDirectory(prefix="scenario-"))
+        self._object, self._errors = Path(folder, "guest.o"), Path(folder, "errors")
+        with self._errors.open("wb") as complaints:
+            arguments = [*command, "-o", str(self._object), "-"]
+            self._process = _started(arguments, complaints.fileno(), folder)
+        self._ending.enter_context(self._process)
+        self._ending.callback(_kill, self._process)
+        _limit(self._process.pid)
+        self._rest = _given(self._process, source)
+
+    def status(self) -> int | None:
+        """How it ended; None where it did not end in time."""
+        try:
+            if self._rest:
+                self._process.communicate(self._rest, timeout=SECONDS)
+            return self._process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def made(self) -> bytes | None:
+        """The object file, if there is one."""
+        return self._object.read_bytes() if self._object.exists() else None
+
+    def complaints(self) -> str:
+        """What it said, or the beginning of it."""
+        with self._errors.open("rb") as errors:
+            return errors.read(1 << 20).decode("utf-8", "replace")
+
+    @property
+    def ended(self) -> bool:
+        return self._process.returncode is not None
+
+    def end(self) -> None:
+        """End it, if it is at work, and what it started."""
+        self._ending.close()
+
+    def __enter__(self) -> Call:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+
+def _given(process: subprocess.Popen[bytes], source: bytes) -> bytes:
+    """Writes what a pipe takes of ``source`` at once, so that the assembler works before it is
+    waited for; returns the rest."""
+    assert process.stdin is not None
+    os.set_blocking(process.stdin.fileno(), False)
+    with contextlib.suppress(BrokenPipeError):
+        source = source[os.write(process.stdin.fileno(), source) :] if source else source
+    if not source:
+        process.stdin.close()
+    return source
 
 
 def _started(command: list[str], complaints: int, place: str) -> subprocess.Popen[bytes]:
@@ -83,7 +138,9 @@ def _started(command: list[str], complaints: int, place: str) -> subprocess.Pope
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """The assembler and what it started."""
+    """The assembler and what it started; of one that has ended the number may be another's."""
+    if process.returncode is not None:
+        return
     with contextlib.suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vcpu_scenario.assembly.expansion import Expander
 from vcpu_scenario.assembly.statements import checked, silent
@@ -83,6 +84,7 @@ class Prepared:
         return Position(origin.line, column + self.shifts[line - 1])
 
 
+@lru_cache(maxsize=16)
 def prepare(source: str) -> Prepared:
     """Write macros out, split into statements, record where each begins and write out the literal
     pools."""

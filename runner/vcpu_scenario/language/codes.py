@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
 
 from vcpu_scenario.assembly import cache
 from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, GivenUp, NoAssembler
 from vcpu_scenario.assembly.names import Names, in_source, with_names
 
+if TYPE_CHECKING:
+    from vcpu_scenario.assembly.ahead import Ahead
+
 
 class Codes:
-    """Those of the scenario ``path``."""
+    """Those of the scenario ``path``, whose ``sources`` are assembled one beside the other once one
+    is not stored; no assembler works on behind the block."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sources: Callable[[], Iterable[str]]) -> None:
         self._path = path
+        self._sources = sources
+        self._ahead: Ahead | None = None
         self._assembled: dict[tuple[str, int], Assembled | Exception] = {}
         self.made_of: dict[tuple[str, int], None] = {}
         """The sources that code was made of, with addresses for the names of devices."""
@@ -57,10 +66,23 @@ class Codes:
         return made
 
     def _assemble_anew(self, source: str, base: int) -> Assembled | Exception:
+        # Not before it is needed: stored words take no assembler.
+        from vcpu_scenario.assembly.ahead import Ahead
+
+        self._ahead = self._ahead or Ahead((source, *self._sources()), base)
         try:
-            return cache.assemble(source, base)
+            return self._ahead.assemble(source, base)
         except GivenUp as error:
             self._given_up = error
             return error
         except (AssemblerError, NoAssembler) as error:
             return error
+
+    def __enter__(self) -> Codes:
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
+    ) -> None:
+        if self._ahead is not None:
+            self._ahead.end()

@@ -26,6 +26,7 @@ from vcpu_scenario.language.params import (
     combinations,
     parameter_names,
     shown,
+    substitute,
     substitute_in,
     values_of,
 )
@@ -150,7 +151,7 @@ class _Loader:
         self.never: dict[Span, str] = {}
         """Why what is done at exits that fit a pattern is never done, empty where it may be."""
         self.exits = ExitReader()
-        self.codes = Codes(path)
+        self.codes = Codes(path, self._sources)
         folder = Folder(path.parent, problems, granted())
         self.sources = Sources(self.codes.assemble, folder, split_lines(text))
 
@@ -173,7 +174,8 @@ class _Loader:
         sound = self.whole and bool(self.rows) and not told and len(problems) == before
         sized = sound and self._check_size(audience)
         reader = ClauseReader.of(audience, held)
-        combinations = tuple(self._combinations(reader))
+        with self.codes:
+            combinations = tuple(self._combinations(reader))
         if sized:
             # A value that is wrong where it stands may be why none is as a clause asks.
             check_reachable(audience, self.rows, problems, told=len(problems) > before)
@@ -245,6 +247,14 @@ class _Loader:
         return Combination(
             name, values_of(row), setup.case, clauses, program.symbols, program.lines
         )
+
+    def _sources(self) -> Iterator[str]:
+        """The guest's code for each combination of parameters."""
+        guest = self.root.get("guest")
+        code = guest.get("code") if isinstance(guest, Map) else None
+        if code is not None and code.dynamic:
+            for row in self.rows:
+                yield text_of(substitute(code, row, Problems()))
 
     def _with_parameters(self, row: Parameters) -> Map:
         root = self.root

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from vcpu_scenario.case import Memslot
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.engine import Engine
+from vcpu_scenario.machine.emulated.cpu.stage2tables import Tables
 
 PAGE = 4096
 BLOCK = 2 << 20
@@ -104,9 +105,8 @@ class Stage2:
         self._apart: list[HostSlot] = []
         """Memory that is in no slot."""
         self._fixed = set[int]()
-        """The 2 MiB of which what is no memslot has a table."""
-        self._blocks = set[int]()
-        self._tables = set[int]()
+        """The pages that map what is no memslot."""
+        self.tables = Tables()
         self._on_store = uc.MEM_HOOK(self._keep_end)
         self._end = (0, b"")
 
@@ -140,8 +140,7 @@ class Stage2:
         self._slots.clear()
         self._apart.clear()
         self._fixed.clear()
-        self._blocks.clear()
-        self._tables.clear()
+        self.tables.clear()
 
     def overlaps(self, base: int, end: int, apart_from: HostSlot | None = None) -> bool:
         """Whether there is a slot, another than ``apart_from``, between the two addresses."""
@@ -167,14 +166,12 @@ class Stage2:
 
     def fault_status(self, ipa: int) -> int:
         """DFSC of a fault at ``ipa``: a write to a read-only page, or a translation fault at
-        the first level of the tables (4 KiB granule, from level 1) that has no entry."""
+        the first level of the tables that has no entry."""
         slot = self.slot_at(ipa)
         leaf = None if slot is None else slot.entry(ipa)
         if leaf is not None:
             return _PERMISSION_FAULT | (3 if leaf.size == PAGE else 2)
-        if ipa >> 30 not in self._blocks:
-            return _TRANSLATION_FAULT | 1
-        return _TRANSLATION_FAULT | (3 if ipa >> 21 in self._tables else 2)
+        return _TRANSLATION_FAULT | self.tables.last_level(ipa)
 
     def map_at(self, host: HostSlot, ipa: int, *, writable: bool) -> None:
         """Maps the page or block of ``ipa``, in the place of what maps any of it now."""
@@ -184,9 +181,7 @@ class Stage2:
         prot = uc.UC_PROT_ALL if writable else uc.UC_PROT_READ | uc.UC_PROT_EXEC
         self._engine.map_ptr(base, size, prot, host.address + base - host.base)
         host.mapped[base] = Leaf(base, size, writable)
-        self._blocks.add(base >> 30)
-        if size == PAGE:
-            self._tables.add(base >> 21)
+        self.tables.add(base, size)
         if base + size == host.end and writable and host.end_hook is None:
             self._watch_end(host)
 
@@ -208,11 +203,12 @@ class Stage2:
     def unmap(self, host: HostSlot) -> None:
         """Unmaps all of the slot, and frees the tables that are empty then."""
         self._take_out(host)
-        leaves = [leaf for other in self._slots for leaf in other.mapped.values()]
-        self._blocks = {leaf.base >> 30 for leaf in leaves}
-        self._tables = {leaf.base >> 21 for leaf in leaves if leaf.size == PAGE}
-        self._tables |= self._fixed
-        self._blocks |= {table >> 9 for table in self._fixed}
+        self.tables.clear()
+        for base in self._fixed:
+            self.tables.add(base, PAGE)
+        for other in self._slots:
+            for leaf in other.mapped.values():
+                self.tables.add(leaf.base, leaf.size)
 
     def _take_out(self, host: HostSlot) -> None:
         for base, size, _ in host.mapped.values():
@@ -261,9 +257,9 @@ class Stage2:
 
     def note_mapping(self, base: int, size: int) -> None:
         """Records that stage 2 has tables for this range, for the level of later faults."""
-        self._fixed.update(range(base >> 21, (base + size - 1 >> 21) + 1))
-        self._tables |= self._fixed
-        self._blocks.update(range(base >> 30, (base + size - 1 >> 30) + 1))
+        for page in range(base, base + size, PAGE):
+            self._fixed.add(page)
+            self.tables.add(page, PAGE)
 
     def read(self, ipa: int, length: int) -> bytes | None:
         """Bytes through the VMM's mapping; None where they are not all in one slot."""

@@ -31,6 +31,12 @@ def ipa_limit(behaviour: Behaviour, pa_bits: int) -> int:
     return 1 << (pa_bits if behaviour.pkvm_vm_copied else _IPA_BITS)
 
 
+def _first_level(limit: int) -> int:
+    """Where a walk of stage 2 begins: up to 16 tables side by side, of 9 bits each, make up that
+    level (``stage2_pgtable_levels``)."""
+    return 4 - (limit.bit_length() - 9) // 9
+
+
 @dataclass(slots=True)
 class Memslots:
     """Those of one VM. Every method raises :class:`KvmError` where the kernel refuses."""
@@ -43,6 +49,9 @@ class Memslots:
     """What ``KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2`` was given: to ask for dirty pages does not clear
     them, and with ``KVM_DIRTY_LOG_INITIALLY_SET`` all are dirty at first."""
     _slots: dict[int, Slot] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.stage2.tables.first_level = _first_level(self.ipa_limit)
 
     @property
     def _most(self) -> int:
