@@ -19,7 +19,8 @@ from vcpu_scenario.lsp.frames import (
     own_stdout,
     standard_input,
 )
-from vcpu_scenario.lsp.server import Server, serve
+from vcpu_scenario.lsp.server import serve
+from vcpu_scenario.lsp.session import Server
 
 log = logging.getLogger(__name__)
 
