@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +32,16 @@ class Editor(LanguageServer):
         self.notify("textDocument/didOpen", {"textDocument": document})
 
     def change(self, path: Path, text: str) -> None:
+        self._change(path, [{"text": text}])
+
+    def change_parts(self, path: Path, parts: Sequence[tuple[Message, str]]) -> None:
+        """Each a range and what is there from now on."""
+        self._change(path, [{"range": range_, "text": text} for range_, text in parts])
+
+    def _change(self, path: Path, changes: Sequence[Message]) -> None:
         self._versions[path] += 1
-        self.notify(
-            "textDocument/didChange",
-            {
-                "textDocument": {"uri": path.as_uri(), "version": self._versions[path]},
-                "contentChanges": [{"text": text}],
-            },
-        )
+        document = {"uri": path.as_uri(), "version": self._versions[path]}
+        self.notify("textDocument/didChange", {"textDocument": document, "contentChanges": changes})
 
     def save(self, path: Path) -> None:
         self.notify("textDocument/didSave", {"textDocument": {"uri": path.as_uri()}})

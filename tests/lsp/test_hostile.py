@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 from vcpu_scenario.language.files import MAX_SCENARIO
+from vcpu_scenario.lsp.conversation import _Talk
+from vcpu_scenario.lsp.documents import path_of
+from vcpu_scenario.lsp.server import serve
 
 from tests.editor.client import PATIENCE, ServerGone, framed
 
@@ -66,6 +69,14 @@ def another(editor: Editor, before: set[int]) -> set[int]:
             return found
         time.sleep(0.01)
     raise ServerGone("nothing was started")
+
+
+class Sink:
+    """Where messages go that nobody reads."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def request(number: Any, method: Any, params: Any = None) -> bytes:
@@ -168,6 +179,139 @@ def test_a_question_without_sense_is_answered_with_an_error(
 ) -> None:
     with pytest.raises(ServerGone, match="'code': -32"):
         shared.request(method, params)
+
+
+TAKES = "takes the URI of an open scenario and a clause's line, or null for all"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (None, TAKES),
+        ([], TAKES),
+        ([5], TAKES),
+        (["{uri}", "4"], TAKES),
+        (["{uri}", 1.5], TAKES),
+        (["{uri}", True], TAKES),
+        (["{uri}", None, None], TAKES),
+        (["{uri}", 1], "no clause of expect begins at line 1: null runs all"),
+        (["file:///nowhere.vcpu.yaml"], "is not open as a scenario: open it first"),
+        (["untitled:made.vcpu.yaml", None], "is not open as a scenario: open it first"),
+    ],
+)
+def test_a_run_that_is_asked_for_wrongly_is_told_how(
+    arguments: Any, why: str, shared: Editor, path: Path
+) -> None:
+    shared.open(path, GOOD)
+    if isinstance(arguments, list):
+        arguments = [path.as_uri() if each == "{uri}" else each for each in arguments]
+    with pytest.raises(ServerGone) as error:
+        shared.request(
+            "workspace/executeCommand", {"command": "scenario.run", "arguments": arguments}
+        )
+    assert "'code': -32602" in str(error.value)
+    assert why in str(error.value)
+    assert "Traceback" not in str(error.value)
+
+
+def test_an_unknown_command_is_told_the_one_there_is(shared: Editor) -> None:
+    with pytest.raises(ServerGone, match=r"-32602.*no command `rm`: there is scenario\.run"):
+        shared.request("workspace/executeCommand", {"command": "rm"})
+
+
+@pytest.mark.parametrize("method", [None, 5, [], {}])
+def test_a_question_whose_method_is_no_name_is_refused(method: Any) -> None:
+    end = request(3, "shutdown") + framed(b'{"jsonrpc": "2.0", "method": "exit"}')
+    status, messages, log = conversation(INITIALIZE + request(2, method) + end)
+    assert (status, errors(messages)) == (0, [(2, -32600)])
+    assert "Traceback" not in log
+
+
+def test_what_has_no_answer_cannot_be_asked(shared: Editor, path: Path) -> None:
+    with pytest.raises(ServerGone, match=r"-32600.*textDocument/didSave has no answer"):
+        shared.request("textDocument/didSave", {"textDocument": {"uri": path.as_uri()}})
+
+
+@pytest.mark.parametrize("root", [{"rootUri": "http://["}, {"rootUri": None, "rootPath": "//"}])
+def test_the_folder_of_the_editor_may_be_anything(root: dict[str, Any]) -> None:
+    first = request(1, "initialize", {"processId": None, "capabilities": {}, "rootUri": "", **root})
+    end = request(2, "shutdown") + framed(b'{"jsonrpc": "2.0", "method": "exit"}')
+    status, messages, _ = conversation(first + end)
+    assert (status, errors(messages)) == (0, [])
+
+
+@pytest.mark.parametrize("what", ["hover", "completion"])
+def test_a_long_line_is_read_once(what: str, shared: Editor, path: Path) -> None:
+    """A pattern that is tried at each character of a word takes minutes for this one."""
+    text = f'title: "{"A" * 200_000}"\nguest: {{words: [1]}}\n'
+    shared.open(path, text)
+    shared.ask(what, path, 0, text.index("\n"))
+    shared.shut(path)
+
+
+@pytest.mark.parametrize("text", ["title: 😀x\r\n", "title: éx\r"])
+def test_a_change_of_a_part_changes_that_part(text: str, shared: Editor, path: Path) -> None:
+    """Not asked for by the server: a client that sends it nevertheless has its own text checked."""
+    shared.open(path, f"{text}guest: {{words: [1]}}\nabout: y\n")
+    assert shared.faults(path) == []
+    line = text.partition("\r")[0].partition("\n")[0]
+    start, end = (len(line[:at].encode("utf-16-le")) // 2 for at in (len(line) - 1, len(line)))
+    last = {"line": 10**6, "character": 0}
+    parts = [
+        {"start": {"line": 0, "character": start}, "end": {"line": 0, "character": end}},
+        {"start": last, "end": last},
+    ]
+    shared.change_parts(path, [(parts[0], ""), (parts[1], "abuot: z\n")])
+    (fault,) = shared.faults(path)
+    assert "abuot" in fault["message"]
+    assert fault["range"]["start"] == {"line": 3, "character": 0}
+    shared.shut(path)
+
+
+def test_a_notification_leaves_nothing_behind() -> None:
+    server, _ = serve()
+    talk = _Talk(server)
+    server.protocol.set_writer(Sink())
+    talk._take(json.loads(INITIALIZE.partition(b"\r\n\r\n")[2]))
+    params = {"textDocument": {"uri": "untitled:x", "version": 1}, "contentChanges": []}
+    for method, given in (("$/setTrace", {"value": "off"}), ("textDocument/didChange", params)):
+        talk._take({"jsonrpc": "2.0", "method": method, "params": given})
+    assert server.protocol._request_futures == {}
+
+
+@pytest.mark.parametrize("how", ["closed", "cancelled"])
+def test_a_run_that_is_given_up_shows_nothing_more(how: str, own: Editor, path: Path) -> None:
+    own.open(path, SPINNING)
+    own.faults(path)
+    before = children(own.process.pid)
+    arguments = {"command": "scenario.run", "arguments": [path.as_uri(), None]}
+    own.raw(request("spin", "workspace/executeCommand", arguments))
+    started = another(own, before)
+    if how == "closed":
+        own.shut(path)
+    else:
+        own.notify("$/cancelRequest", {"id": "spin"})
+    own.answered("spin")
+    assert all(gone(process) for process in started)
+    assert own.of("codeLens", path) == [] if how == "closed" else own.of("codeLens", path)
+    assert own.shown(path) == []
+    own.close()
+
+
+def test_a_question_that_is_withdrawn_does_not_take_the_same_one_along(
+    own: Editor, path: Path
+) -> None:
+    """An editor withdraws a hover whenever the pointer moves, and asks anew at once."""
+    text = SPINNING.replace("600", "1").replace("100000000000", "10000000")
+    own.open(path, text)
+    assert own.faults(path) == []
+    place = {"textDocument": {"uri": path.as_uri()}, "position": {"line": 4, "character": 14}}
+    own.raw(request("first", "textDocument/hover", place))
+    own.raw(request("second", "textDocument/hover", place))
+    own.notify("$/cancelRequest", {"id": "first"})
+    answer = own.until(lambda message: message.get("id") == "second")
+    assert "kernels" in answer["result"]["contents"]["value"]
+    own.close()
 
 
 @pytest.mark.parametrize("position", [(10**6, 0), (0, 10**6), (2**31 - 1, 2**31 - 1)])
@@ -363,3 +507,9 @@ def test_one_socket_for_both_streams_will_do() -> None:
         answers = b"".join(iter(lambda: ours.recv(1 << 16), b""))
         assert process.wait(PATIENCE) == 0
     assert [each["id"] for each in _messages(answers)] == [*range(1, 400), 500]
+
+
+def test_a_uri_names_the_bytes_of_a_file() -> None:
+    assert path_of("file:///a/%ff.vcpu.yaml") == "/a/\udcff.vcpu.yaml"
+    assert path_of("file:///a/%F0%9F%98%80.vcpu.yaml") == "/a/😀.vcpu.yaml"
+    assert path_of("file:///a/\ud800.vcpu.yaml") is None

@@ -72,6 +72,14 @@ CORTEX_A57: Final = CpuModel(
         sysregs.MVFR2_EL1: 0x0000_0043,
     },
 )
+CORTEX_A72: Final = replace(
+    CORTEX_A57,
+    name="cortex-a72",
+    midr=0x410F_D083,
+    ccsidr=(0x701F_E00A, 0x201F_E012, 0x707F_E07A),
+    pmcr=0x4102_3000,
+    id_registers={**CORTEX_A57.id_registers, sysregs.ID_MMFR0_EL1: 0x1020_1105},
+)
 _OF_A76: Final = {
     sysregs.ID_AA64PFR0_EL1: 0x1100_0000_1111_0112,
     sysregs.ID_AA64PFR1_EL1: 0x10,
@@ -114,10 +122,5 @@ CORTEX_A76: Final = CpuModel(
     kernels=">=5.10",
 )
 CPUS: Final[Mapping[str, CpuModel]] = {
-    model.name: model
-    for model in (
-        CORTEX_A57,
-        replace(CORTEX_A57, name="cortex-a72", midr=0x410F_D083, pmcr=0x4102_3000),
-        CORTEX_A76,
-    )
+    model.name: model for model in (CORTEX_A57, CORTEX_A72, CORTEX_A76)
 }

@@ -8,7 +8,7 @@ import logging
 import sys
 from typing import Any
 
-from lsprotocol.types import ErrorCodes
+from lsprotocol.types import ErrorCodes, InitializeRequest
 from pygls.exceptions import JsonRpcException
 
 from vcpu_scenario.lsp.frames import (
@@ -19,7 +19,8 @@ from vcpu_scenario.lsp.frames import (
     own_stdout,
     standard_input,
 )
-from vcpu_scenario.lsp.server import Server, serve
+from vcpu_scenario.lsp.server import serve
+from vcpu_scenario.lsp.session import Server
 
 log = logging.getLogger(__name__)
 
@@ -83,9 +84,13 @@ class _Talk:
             self._refuse(None, ErrorCodes.InvalidRequest, "no message of JSON-RPC 2.0")
             return
         method, number = message.get("method"), message.get("id")
-        if method is None:
-            number = None  # an answer has no answer
-        elif not self._may(method, number):
+        is_known = number is None or isinstance(number, str | int)
+        if "method" not in message or not is_known:
+            number = None  # an answer has no answer; nor has what nobody could tell it of
+        if "method" in message and not (is_known and isinstance(method, str)):
+            self._refuse(number, ErrorCodes.InvalidRequest, "a method is a name")
+            return
+        if method is not None and not self._may(method, number):
             return
         if method == "shutdown":
             self._cancel_all()
@@ -93,6 +98,12 @@ class _Talk:
             made = self._server.protocol.structure_message(message)
             if not hasattr(made, "jsonrpc"):
                 raise TypeError("no message")
+            if number is not None and not hasattr(made, "id"):
+                self._refuse(number, ErrorCodes.InvalidRequest, f"{method} has no answer")
+                return
+            if isinstance(made, InitializeRequest):
+                # pygls takes the folder's URI apart, which may be none; it is of no use here.
+                made.params.root_uri = made.params.root_path = None
             self._server.protocol.handle_message(made)
         except JsonRpcException as error:
             log.error("%s: %s", method, error)

@@ -15,7 +15,8 @@ import yaml
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MARK: Final = "zz--here--zz"
-_WORD: Final = re.compile(r"[\w.$][\w.$+\-]*\Z|\Z")
+_WORD: Final = re.compile(r"(?<![\w.$+\-])[+\-]*([\w.$][\w.$+\-]*)\Z|()\Z")
+"""Tried where a word begins alone: from each character of a long one it would be read again."""
 _IN_CODE: Final = re.compile(r"(?<![\w.$])[A-Za-z_.$][\w.$]*(?:\+\w*)?\Z|\Z")
 _REST: Final = re.compile(r"[\w.$+\-]*")
 _IN_CODE_BEHIND: Final = re.compile(r"[\w.$]*")
@@ -50,7 +51,7 @@ class Cursor(NamedTuple):
 def cursor(text: str, offset: int) -> Cursor:
     """What can stand at ``offset``; none in a comment, or in a text but code."""
     found = _WORD.search(text, text.rfind("\n", 0, offset) + 1, offset)
-    start = found.start() if found else offset
+    start = found.start(found.lastindex or 0) if found else offset
     rest = _REST.match(text, offset)
     end = rest.end() if rest else offset
     quoted = text[start - 1 : start] in ("'", '"') or _in_quotes(text, start)

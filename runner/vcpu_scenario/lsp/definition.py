@@ -13,7 +13,8 @@ from vcpu_scenario.lsp.documents import Document
 from vcpu_scenario.lsp.vocabulary import LABEL
 
 _NAME: Final = re.compile(r"[A-Za-z_.$][\w.$]*")
-_OF_DEVICE: Final = re.compile(r"[A-Za-z_.$][\w.$]* ?\+ ?[A-Z][A-Z0-9_]*")
+_OF_DEVICE: Final = re.compile(r"(?<![\w.$])[A-Za-z_.$][\w.$]* ?\+ ?[A-Z][A-Z0-9_]*")
+"""Begins where a word does: else a long word would be read from each of its characters."""
 
 
 def definition(document: Document, position: Position) -> Location | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from vcpu_scenario.language import yaml12
 from vcpu_scenario.language.files import MAX_SCENARIO
@@ -17,15 +19,33 @@ from vcpu_scenario.lsp.positions import Positions
 _NOTHING: Final = Checked(())
 
 
+@dataclass(slots=True)
+class Asked:
+    """A question to a worker, and how many wait for its answer."""
+
+    task: asyncio.Task[Any]
+    by: int = 0
+
+    def is_of_use(self) -> bool:
+        """Whether it has an answer."""
+        task = self.task
+        return task.done() and not task.cancelled() and task.exception() is None
+
+
 class Text:
     """One state of a scenario's text."""
 
     def __init__(self, text: str, path: str, encoding: str) -> None:
         self.text = text
         self.path = path
-        self.positions = Positions(text, encoding)
-        self.answers: dict[Any, Any] = {}
+        self.encoding = encoding
+        self.answers: dict[Any, Asked] = {}
         """What running it has answered, by question."""
+
+    @cached_property
+    def positions(self) -> Positions:
+        """Its places, counted in the encoding of the client."""
+        return Positions(self.text, self.encoding)
 
     @cached_property
     def root(self) -> Map | None:
@@ -81,9 +101,9 @@ def path_of(uri: str) -> str | None:
     """The file that a URI names, if it is one on this host with a scenario's name."""
     try:
         parts = urlsplit(uri)
-    except ValueError:
+        path = os.fsdecode(unquote_to_bytes(parts.path))
+    except ValueError:  # half a surrogate as well
         return None
-    path = unquote(parts.path)
     local = parts.scheme == "file" and parts.netloc in ("", "localhost")
     if not local or not path.startswith("/") or not path.endswith(SUFFIX) or "\0" in path:
         return None

@@ -93,6 +93,11 @@ class Positions:
         """The text from one offset up to the other."""
         return Range(self.position(start), self.position(end))
 
+    def replaced(self, range_: Range, text: str) -> str:
+        """The whole with ``text`` for what is in a range, whichever of its ends is first."""
+        start, end = sorted(map(self.offset_of, (range_.start, range_.end)))
+        return self.text[:start] + text + self.text[end:]
+
     def everything(self) -> Range:
         """The whole text."""
         return self.between(0, len(self.text))

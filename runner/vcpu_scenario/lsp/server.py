@@ -2,174 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from lsprotocol import types
-from pygls.lsp.server import LanguageServer
 
 from vcpu_scenario.host.package import VERSION
-from vcpu_scenario.lsp.answers import Checked, Ran
+from vcpu_scenario.lsp.commands import to_run
 from vcpu_scenario.lsp.completion import completion
 from vcpu_scenario.lsp.definition import definition
-from vcpu_scenario.lsp.diagnostics import diagnostics
-from vcpu_scenario.lsp.documents import Document, Text, path_of
 from vcpu_scenario.lsp.fixes import fixes
 from vcpu_scenario.lsp.hover import here, is_of_exit, meaning, shown
 from vcpu_scenario.lsp.lenses import COMMAND, lenses
-from vcpu_scenario.lsp.worker import JOBS
-from vcpu_scenario.lsp.workers import Failed, TookTooLong, Worker
-from vcpu_scenario.source import Diagnostic, Span
+from vcpu_scenario.lsp.session import CHECK_SECONDS, Server, Session
+from vcpu_scenario.lsp.workers import Failed, TookTooLong
 
-CHECK_SECONDS: Final = 90.0
-"""An assembler alone may take 30, and has several codes where there is a matrix."""
 HOVER_SECONDS: Final = 30.0
-RUN_SECONDS: Final = 120.0
-
-log = logging.getLogger(__name__)
-
-
-class Server(LanguageServer):
-    """pygls' server; errors of its own go to the log, and not into the editor's face."""
-
-    def report_server_error(self, error: Exception, source: Any) -> None:
-        log.error("%s: %s", type(error).__name__, error)
-
-
-@dataclass(slots=True)
-class Session:
-    """The documents of one client, and the processes that work on them, one for each kind of job.
-
-    ``checks`` and ``runs`` are what is being found out of each document.
-    """
-
-    server: Server
-    documents: dict[str, Document] = field(default_factory=dict)
-    workers: dict[str, Worker] = field(default_factory=lambda: {job: Worker() for job in JOBS})
-    checks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    runs: dict[str, set[asyncio.Task[Any]]] = field(default_factory=dict)
-
-    def text(self, text: str, path: str) -> Text:
-        encoding = self.server.workspace.position_encoding or types.PositionEncodingKind.Utf16
-        return Text(text, path, str(getattr(encoding, "value", encoding)))
-
-    def open(self, uri: str, text: str, version: int | None) -> None:
-        """Takes a document, if it is a scenario in a file of this host, and checks it."""
-        path = path_of(uri)
-        if path is not None:
-            self.forget(uri)
-            self.documents[uri] = Document(uri, path, self.text(text, path), version)
-            self._check(uri)
-
-    def change(self, uri: str, text: str, version: int | None) -> None:
-        """Takes a new text; what is being run is another one, and is given up."""
-        document = self.documents.get(uri)
-        if document is not None:
-            self._give_up(uri)
-            document.change(self.text(text, document.path), version)
-            self._check(uri)
-
-    def again(self, uri: str) -> None:
-        """Checks a document once more as it is: the files that it names may be others by now."""
-        document = self.documents.get(uri)
-        if document is not None:
-            self.change(uri, document.now.text, document.version)
-
-    def forget(self, uri: str) -> None:
-        """Lets go of a document."""
-        self._give_up(uri)
-        self.documents.pop(uri, None)
-
-    async def close(self) -> None:
-        """Ends all that is going on."""
-        for tasks in (self.checks.values(), *self.runs.values()):
-            for task in list(tasks):
-                task.cancel()
-        for worker in self.workers.values():
-            await worker.close()
-
-    def _give_up(self, uri: str) -> None:
-        for task in self.runs.pop(uri, ()):
-            task.cancel()
-
-    def _check(self, uri: str) -> None:
-        running = self.checks.get(uri)
-        if running is None or running.done():
-            self.checks[uri] = asyncio.create_task(self._checked(uri))
-
-    async def _checked(self, uri: str) -> None:
-        """Checks the newest text, and once more as long as there is a newer one then."""
-        while (document := self.documents.get(uri)) is not None and document.of is not document.now:
-            text = document.now
-            found = await self._faults(text)
-            document.of, document.checked = text, found
-            if not found.faults:
-                document.symbols = found.symbols
-            if document.now is text and self.documents.get(uri) is document:
-                self.publish(document)
-                self.refresh()
-        if document is None:
-            self.server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
-
-    async def _faults(self, text: Text) -> Checked:
-        try:
-            found: Checked = await self.workers["check"].ask(
-                "check", text.text, text.path, seconds=CHECK_SECONDS
-            )
-        except (Failed, TookTooLong) as why:
-            start = Span(text.path, 1, 1, 1, 1)
-            return Checked((Diagnostic(f"this could not be checked: {why}", start),))
-        return found
-
-    def publish(self, document: Document) -> None:
-        """Shows what is wrong with a document."""
-        self.server.text_document_publish_diagnostics(
-            types.PublishDiagnosticsParams(
-                document.uri, diagnostics(document), version=document.version
-            )
-        )
-
-    def refresh(self) -> None:
-        """Has the editor ask for lenses anew, if it can."""
-        workspace = self.server.client_capabilities.workspace
-        if workspace and workspace.code_lens and workspace.code_lens.refresh_support:
-            self.server.workspace_code_lens_refresh(None)
-
-    async def run(self, document: Document, job: str, *arguments: Any, seconds: float) -> Any:
-        """The answer to a job on a text as it is now, which is given up once the text changes;
-        None then, and where it could not be done. Asked for again it is at hand."""
-        text = document.now
-        key = (job, *arguments)
-        if key not in text.answers:
-            work = self.workers[job].ask(job, text.text, text.path, *arguments, seconds=seconds)
-            text.answers[key] = self._running(document.uri, work)
-        task = text.answers[key]
-        try:
-            return await asyncio.shield(task)
-        except (asyncio.CancelledError, Failed, TookTooLong) as why:
-            text.answers.pop(key, None)
-            if isinstance(why, asyncio.CancelledError) and not task.cancelled():
-                task.cancel()
-                raise
-            return (
-                None if isinstance(why, asyncio.CancelledError) else f"Not run to its end: {why}."
-            )
-
-    def _running(self, uri: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.create_task(work)
-        tasks = self.runs.setdefault(uri, set())
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return task
 
 
 def serve() -> tuple[Server, Session]:
     """A server that answers everything, and its session."""
     server = Server("scenario", VERSION, types.TextDocumentSyncKind.Full)
+    # All else that pygls does by itself is of no use here, and does harm: it keeps a future of each
+    # notification for good, and ends lines of a text where the protocol does not.
+    built_in = server.protocol.fm.builtin_features
+    for name in built_in.keys() - {types.INITIALIZE, types.SHUTDOWN}:
+        del built_in[name]
     session = Session(server)
     _texts(server, session)
     _questions(server, session)
@@ -185,9 +42,8 @@ def _texts(server: Server, session: Session) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def did_change(params: types.DidChangeTextDocumentParams) -> None:
-        uri = params.text_document.uri
-        text = server.workspace.get_text_document(uri).source
-        session.change(uri, text, params.text_document.version)
+        document = params.text_document
+        session.change(document.uri, params.content_changes, document.version)
 
     @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
     def did_save(params: types.DidSaveTextDocumentParams) -> None:
@@ -252,7 +108,7 @@ def _questions(server: Server, session: Session) -> None:
             )
         except (Failed, TookTooLong):
             return None
-        if fresh is None or fresh == text.text or document.now is not text:
+        if fresh is None or fresh == text.text or not session.is_now(document, text):
             return None
         return [types.TextEdit(text.positions.everything(), fresh)]
 
@@ -263,21 +119,8 @@ def _running(server: Server, session: Session) -> None:
         document = session.documents.get(params.text_document.uri)
         return lenses(document) if document is not None else []
 
+    # As a command of pygls it would be told of its name, but run on once it is cancelled.
     @server.command(COMMAND)
-    async def run(uri: str, line: int | None = None) -> str | None:
-        document = session.documents.get(uri)
-        if document is None:
-            return None
-        text = document.now
-        document.runs[line] = None
-        session.refresh()
-        answer = await session.run(document, "run", line, seconds=RUN_SECONDS)
-        # Asked for again it runs again: what the scenario names may be another file by then.
-        text.answers.pop(("run", line), None)
-        if document.now is not text:
-            return None
-        ran = answer if isinstance(answer, Ran) else Ran(answer or "given up", False)
-        document.runs[line] = ran
-        session.publish(document)
-        session.refresh()
-        return ran.outcome
+    @server.feature(types.WORKSPACE_EXECUTE_COMMAND)
+    async def run(params: types.ExecuteCommandParams) -> str | None:
+        return await session.press(*to_run(session.documents, params))

@@ -28,6 +28,12 @@ DAIF: Final = 0x3C0
 _MODE: Final = 0xF
 _SP, _PC = 31, 32
 
+_ENGINES: Final = {
+    "cortex-a57": uc.UC_CPU_ARM64_A57,
+    "cortex-a72": uc.UC_CPU_ARM64_A72,
+    "cortex-a76": uc.UC_CPU_ARM64_MAX,
+}
+
 
 class RegisterFile:
     """General registers, PC, PSTATE and the banked stack pointers of one CPU."""
@@ -35,7 +41,7 @@ class RegisterFile:
     def __init__(self, model: CpuModel = CORTEX_A57) -> None:
         at = layout.cpu_layout()
         self.model: Final = model
-        self.engine: Final = Engine(uc.UC_CPU_ARM64_MAX if model.armv8_2 else uc.UC_CPU_ARM64_A57)
+        self.engine: Final = Engine(_ENGINES[model.name])
         self.memory_features: Final = at.claim(self.engine, model)
         """ID_AA64MMFR0_EL1, as Unicorn's decoder has it: its lowest bits are the width of physical
         addresses."""

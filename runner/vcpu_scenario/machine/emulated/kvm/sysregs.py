@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
@@ -10,8 +9,7 @@ from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu.controls import HCR_TID1, HCR_TID2, HCR_TVM
 from vcpu_scenario.machine.emulated.cpu.icv import SGI_REGISTERS
 from vcpu_scenario.machine.emulated.cpu.native import PMU_GROUPS, iss_encoding
-from vcpu_scenario.machine.emulated.cpu.timers import ISTATUS, Timers
-from vcpu_scenario.machine.emulated.kvm import cacheregs, debugregs, pmuregs
+from vcpu_scenario.machine.emulated.kvm import cacheregs, debugregs, pmuregs, timerregs
 from vcpu_scenario.machine.emulated.kvm.debugregs import Access
 from vcpu_scenario.machine.emulated.kvm.idregs import id_register, implementation_id
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined, skip_instruction
@@ -121,19 +119,6 @@ def _set_way(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
     return None
 
 
-def _physical_timer(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
-    """``access_arch_timer``: KVM shows ISTATUS whether or not the timer is enabled."""
-    timer = vcpu.cpu.timers.physical
-    register = encoding[4]
-    if value is not None:
-        _WRITE_TIMER[register](vcpu.cpu.timers, value)
-        return None
-    if register == _CTL:
-        vcpu.cpu.timers.clock.read()
-        return timer.control | (ISTATUS if timer.met else 0)
-    return timer.compare if register == _CVAL else timer.value()
-
-
 def _pmu(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
     if vcpu.pmu is not None:
         return pmuregs.access(vcpu, encoding, value)
@@ -162,12 +147,6 @@ def _without_vgic(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | No
     return None
 
 
-_TVAL, _CTL, _CVAL = 0, 1, 2
-_WRITE_TIMER: Final[dict[int, Callable[[Timers, int], None]]] = {
-    _TVAL: lambda timers, value: timers.physical.set_value(value),
-    _CTL: lambda timers, value: timers.set_control(timers.physical, value),
-    _CVAL: lambda timers, value: timers.physical.set_compare(value),
-}
 _TRAPPED_BY_TVM: Final[tuple[Encoding, ...]] = (
     sysregs.SCTLR_EL1,
     sysregs.TTBR0_EL1,
@@ -188,9 +167,9 @@ _HANDLERS: Final[dict[Encoding, Access]] = {
     sysregs.ACTLR_EL1: _actlr,
     sysregs.REVIDR_EL1: implementation_id,
     sysregs.AIDR_EL1: implementation_id,
-    sysregs.CNTP_TVAL_EL0: _physical_timer,
-    sysregs.CNTP_CTL_EL0: _physical_timer,
-    sysregs.CNTP_CVAL_EL0: _physical_timer,
+    sysregs.CNTP_TVAL_EL0: timerregs.access_physical,
+    sysregs.CNTP_CTL_EL0: timerregs.access_physical,
+    sysregs.CNTP_CVAL_EL0: timerregs.access_physical,
     sysregs.CCSIDR_EL1: cacheregs.access,
     sysregs.CLIDR_EL1: cacheregs.access,
     sysregs.CSSELR_EL1: cacheregs.access,

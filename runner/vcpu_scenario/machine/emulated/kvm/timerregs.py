@@ -1,4 +1,5 @@
-"""The generic timers as registers of a VMM (``KVM_REG_ARM_TIMER_*``, ``KVM_REG_ARM_PTIMER_*``).
+"""The generic timers as registers of a VMM (``KVM_REG_ARM_TIMER_*``, ``KVM_REG_ARM_PTIMER_*``),
+and the physical one's as the guest has them.
 
 In the uAPI the ids of the virtual timer's CVAL and of its counter are swapped.
 """
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.registers import sys_reg
 from vcpu_scenario.machine.emulated.cpu.timers import ENABLE, IMASK, ISTATUS, Timer
@@ -18,6 +20,7 @@ from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 Of = Callable[[Vcpu], Timer]
 _CNTV_CTL: Final = sys_reg(*sysregs.CNTV_CTL_EL0)
 _CNTP_CTL: Final = sys_reg(*sysregs.CNTP_CTL_EL0)
+_CTL, _CVAL = sysregs.CNTP_CTL_EL0[4], sysregs.CNTP_CVAL_EL0[4]
 
 
 def timer_registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
@@ -31,6 +34,32 @@ def timer_registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
         yield sys_reg(*sysregs.CNTP_CVAL_EL0), _compare(_physical)
 
 
+def access_physical(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | None:
+    """``access_arch_timer``, which shows ISTATUS whether or not the timer is enabled; or the CPU's,
+    which does not."""
+    timer = _physical(vcpu)
+    register = encoding[4]
+    if value is not None:
+        _write_physical(vcpu, register, value)
+        return None
+    if register == _CTL:
+        vcpu.cpu.timers.clock.read()
+        shown = timer.met and (timer.control & ENABLE or not _on_cpu(vcpu, _physical))
+        return timer.control | (ISTATUS if shown else 0)
+    return timer.compare if register == _CVAL else timer.value()
+
+
+def _write_physical(vcpu: Vcpu, register: int, value: int) -> None:
+    timer = _physical(vcpu)
+    if register == _CTL:
+        control = value & 0xFFFF_FFFF & ~ISTATUS
+        vcpu.cpu.timers.set_control(timer, control, _kept(vcpu, _physical))
+    elif register == _CVAL:
+        timer.set_compare(value)
+    else:
+        timer.set_value(value)
+
+
 def _virtual(vcpu: Vcpu) -> Timer:
     return vcpu.cpu.timers.virtual
 
@@ -42,6 +71,11 @@ def _physical(vcpu: Vcpu) -> Timer:
 def _on_cpu(vcpu: Vcpu, of: Of) -> bool:
     """Whether the CPU has the timer while the vCPU runs: with VHE the physical one as well."""
     return of is _virtual or vcpu.model.armv8_2  # the CPUs of which have VHE here
+
+
+def _kept(vcpu: Vcpu, of: Of) -> int:
+    """The CPU has two bits of a control register; where it is never loaded there, KVM has all."""
+    return ENABLE | IMASK if _on_cpu(vcpu, of) else -1
 
 
 def _control(of: Of, reg: int) -> Access:
@@ -70,11 +104,9 @@ def _loaded_control(of: Of, reg: int) -> Access:
 
 
 def _set_control(vcpu: Vcpu, of: Of, reg: int, value: int) -> None:
-    """The CPU has two bits of it; where it is never loaded there, KVM has them all."""
     value &= ~ISTATUS
-    on_cpu = _on_cpu(vcpu, of)
-    vcpu.cpu.timers.set_control(of(vcpu), value, kept=ENABLE | IMASK if on_cpu else -1)
-    if on_cpu:
+    vcpu.cpu.timers.set_control(of(vcpu), value, _kept(vcpu, of))
+    if _on_cpu(vcpu, of):
         vcpu.unloaded[reg] = value
 
 
