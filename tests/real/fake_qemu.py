@@ -56,7 +56,8 @@ def has_no_kvm(box: Mailbox, console: str) -> None:
 
 def works(box: Mailbox, console: str, log: str) -> None:
     """Answers with a trace whose ``refused`` tells how it was booted; some exit limits are special:
-    101 panics, 102 hangs, 103 skips, 104 is a failure of the VM's, 105 babbles, 106 is killed."""
+    101 panics, 102 hangs, 103 skips, 104 is a failure of the VM's, 105 babbles, 106 is killed, 107
+    fails an assertion."""
     with open(log, "a") as out:
         gic = next(word for word in sys.argv if "gic-version" in word)
         out.write(json.dumps({"pid": os.getpid(), "gic": gic[-1], "arguments": sys.argv}) + "\n")
@@ -126,6 +127,10 @@ def is_killed(box: Mailbox, console: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def asserts(box: Mailbox, console: str) -> None:
+    sys.exit("qemu: Assertion `bpr > 0' failed.")
+
+
 SPECIAL: dict[int, Callable[[Mailbox, str], None]] = {
     101: dies,
     102: hangs,
@@ -133,6 +138,7 @@ SPECIAL: dict[int, Callable[[Mailbox, str], None]] = {
     104: fails,
     105: babbles,
     106: is_killed,
+    107: asserts,
 }
 PLAYS: dict[str, Callable[..., None]] = {
     play.__name__: play for play in (complains, silent, panics, has_no_kvm, works)

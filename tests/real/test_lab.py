@@ -30,7 +30,7 @@ from vcpu_scenario.trace import Trace
 from tests.interchange.cases import GICV2, PLAIN
 
 ROOT = Path(__file__).parents[2]
-PANICS, HANGS, SKIPS, FAILS, BABBLES, KILLED = range(101, 107)
+PANICS, HANGS, SKIPS, FAILS, BABBLES, KILLED, ASSERTS = range(101, 108)
 
 
 def case(number: int, base: Case = PLAIN) -> Case:
@@ -125,6 +125,13 @@ def test_a_lost_case_shows_the_panic(options: Options) -> None:
     (lost,) = run_cases("6.12", [case(PANICS)], options())
     assert isinstance(lost, Lost)
     assert lost.console.endswith("Kernel panic - not syncing: Oops")
+
+
+def test_a_lost_case_shows_what_qemu_complains_of(options: Options) -> None:
+    (lost,) = run_cases("6.12", [case(ASSERTS)], options())
+    assert isinstance(lost, Lost)
+    assert "Booting Linux" in lost.console
+    assert lost.console.endswith("Assertion `bpr > 0' failed.")
 
 
 def test_what_real_kvm_cannot_do_is_skipped_with_its_reason(options: Options) -> None:

@@ -75,8 +75,8 @@ class Qemu:
 
     @property
     def console(self) -> str:
-        """The end of what the kernel printed, or QEMU's own complaint where it printed nothing."""
-        return _end_of(self._console) or _end_of(self._complaints)
+        """The end of what the kernel printed, and what QEMU itself complains of."""
+        return "\n".join(filter(None, map(_end_of, (self._console, self._complaints))))
 
     def send(self, word: str, text: str = "") -> None:
         """Raises ValueError where the message is too large."""
