@@ -58,7 +58,7 @@ class AssemblerTarget:
             if confinement.version():
                 self._held(lambda: _raw(assembler, text), "raw, confined")
             patch.setattr(confinement, "version", lambda: 0)
-            assemble_with.cache_clear()
+            patch.setattr("vcpu_scenario.assembly.assemble._known", {})
             self._held(lambda: _assembled(assembler, text), "as code, not confined")
         return f"{assembler.name}: {word}"
 
