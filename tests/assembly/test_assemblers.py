@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import shutil
 import stat
@@ -114,7 +113,7 @@ expect: [{{exits: []}}]
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[process.Call]:
-    """The calls of assemblers, on a machine with two processors."""
+    """The calls of assemblers."""
     made: list[process.Call] = []
 
     class Counted(process.Call):
@@ -123,7 +122,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[process.Call]:
             made.append(self)
 
     monkeypatch.setattr(process, "Call", Counted)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     return made
 
 

@@ -61,8 +61,19 @@ def gone(process: int) -> bool:
     return False
 
 
-def another(editor: Editor, before: set[int]) -> set[int]:
-    """The processes that a server has started since."""
+def spinning(editor: Editor, path: Path, by: str = "executeCommand") -> set[int]:
+    """Asks for a run that goes on, by a hover or a lens' command, as "spin"; returns the processes
+    that the server has started for it."""
+    editor.open(path, SPINNING)
+    assert editor.faults(path) == []
+    before = children(editor.process.pid)
+    uri = path.as_uri()
+    if by == "hover":
+        place = {"textDocument": {"uri": uri}, "position": {"line": 4, "character": 14}}
+        editor.raw(request("spin", "textDocument/hover", place))
+    else:
+        command = {"command": "scenario.run", "arguments": [uri, None]}
+        editor.raw(request("spin", "workspace/executeCommand", command))
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         if found := children(editor.process.pid) - before:
@@ -281,12 +292,7 @@ def test_a_notification_leaves_nothing_behind() -> None:
 
 @pytest.mark.parametrize("how", ["closed", "cancelled"])
 def test_a_run_that_is_given_up_shows_nothing_more(how: str, own: Editor, path: Path) -> None:
-    own.open(path, SPINNING)
-    own.faults(path)
-    before = children(own.process.pid)
-    arguments = {"command": "scenario.run", "arguments": [path.as_uri(), None]}
-    own.raw(request("spin", "workspace/executeCommand", arguments))
-    started = another(own, before)
+    started = spinning(own, path)
     if how == "closed":
         own.shut(path)
     else:
@@ -427,21 +433,11 @@ def test_opening_and_checking_runs_nothing(own: Editor, path: Path) -> None:
     assert gone(checker)
 
 
-@pytest.mark.parametrize("how", ["hover", "lens"])
+@pytest.mark.parametrize("how", ["hover", "executeCommand"])
 def test_a_scenario_that_spins_is_given_up_once_the_text_changes(
     how: str, own: Editor, path: Path
 ) -> None:
-    own.open(path, SPINNING)
-    assert own.faults(path) == []
-    before = children(own.process.pid)
-    uri = path.as_uri()
-    if how == "hover":
-        params = {"textDocument": {"uri": uri}, "position": {"line": 4, "character": 14}}
-        own.raw(request("spin", "textDocument/hover", params))
-    else:
-        arguments = {"command": "scenario.run", "arguments": [uri, None]}
-        own.raw(request("spin", "workspace/executeCommand", arguments))
-    started = another(own, before)
+    started = spinning(own, path, how)
     # No keystroke waits for it.
     own.change(path, SPINNING.replace("title: t", "title: u"))
     assert own.faults(path) == []
@@ -452,12 +448,8 @@ def test_a_scenario_that_spins_is_given_up_once_the_text_changes(
 
 @pytest.mark.parametrize("how", ["closed", "killed", "terminated"])
 def test_whatever_ends_it_leaves_no_process_behind(how: str, own: Editor, path: Path) -> None:
-    own.open(path, SPINNING)
-    own.faults(path)
-    before = children(own.process.pid)
-    arguments = {"command": "scenario.run", "arguments": [path.as_uri(), None]}
-    own.raw(request("spin", "workspace/executeCommand", arguments))
-    below = before | another(own, before)
+    spinning(own, path)
+    below = children(own.process.pid)
     if how == "closed":
         own.process.stdin.close()
     else:

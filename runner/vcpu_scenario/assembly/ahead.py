@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable
+from typing import Final
 
 from vcpu_scenario.assembly import cache
 from vcpu_scenario.assembly.assemble import begin
 from vcpu_scenario.assembly.assembled import Assembled
 from vcpu_scenario.assembly.process import Call
 
+_AT_ONCE: Final = 2
+"""One works while another's code is laid out; more would have nothing to do but wait, and where
+many files are loaded there are processes for them already."""
+
 
 class Ahead:
-    """Has as many assemblers as there are processors begin with ``sources``, in their order, which
-    are to run at ``base``."""
+    """Has assemblers begin with ``sources``, in their order, which are to run at the address
+    ``base``."""
 
     def __init__(self, sources: Iterable[str], base: int) -> None:
         self._base = base
         wanted = dict.fromkeys(sources)
         self._left = deque(wanted if len(wanted) > 1 else ())
         self._begun: dict[tuple[str, int], Call] = {}
-        self._most = len(os.sched_getaffinity(0))
 
     def assemble(self, source: str, base: int) -> Assembled:
         """What :func:`.cache.assemble` returns and raises, also for what was not foreseen."""
-        while self._left and len(self._begun) < self._most:
+        while self._left and len(self._begun) < _AT_ONCE:
             following = self._left.popleft()
             if call := begin(following, self._base):
                 self._begun[following, self._base] = call

@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from vcpu_scenario.assembly.complaints import Complaint
     from vcpu_scenario.assembly.process import Call
 
-__all__ = ["Assembled", "AssemblerError", "NoAssembler", "Problem", "assemble", "assemble_with"]
+__all__ = [
+    "Assembled",
+    "AssemblerError",
+    "NoAssembler",
+    "Problem",
+    "assemble",
+    "assemble_with",
+    "begin",
+]
 
 
 def assemble(source: str, base: int, begun: Call | None = None) -> Assembled:
@@ -50,11 +58,13 @@ def assemble_with(
 ) -> Assembled:
     """:func:`assemble` with one assembler in particular, which may have ``begun`` with it."""
     key = assembler, source, base
-    if key not in _known:
+    made = _known.get(key)
+    if made is None:
+        made = _assembled(assembler, source, base, begun)
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
-        _known[key] = _assembled(assembler, source, base, begun)
-    return _known[key]
+        _known[key] = made
+    return made
 
 
 def begin(source: str, base: int) -> Call | None:

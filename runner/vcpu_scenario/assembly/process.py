@@ -47,8 +47,8 @@ class _Process(subprocess.Popen[bytes]):
 class Call:
     """An assembler at work on a text, in a folder of its own; both are gone behind the block.
 
-    ``command`` reads the text on its standard input and writes ``-o`` a file that is appended here.
-    Raises OSError where the program cannot be started.
+    ``command`` gets where the object file is to be, ``-o FILE -``, and the text on its standard
+    input. Raises OSError where the program cannot be started.
     """
 
     def __init__(self, command: Sequence[str], text: str) -> None:
@@ -90,6 +90,7 @@ class Call:
 
     @property
     def ended(self) -> bool:
+        """Whether it is at work no more, and nothing is left of its process."""
         return self._process.returncode is not None
 
     def end(self) -> None:
@@ -109,7 +110,7 @@ def _given(process: subprocess.Popen[bytes], source: bytes) -> bytes:
     assert process.stdin is not None
     os.set_blocking(process.stdin.fileno(), False)
     with contextlib.suppress(BrokenPipeError):
-        source = source[os.write(process.stdin.fileno(), source) :] if source else source
+        source = source[os.write(process.stdin.fileno(), source) :]
     if not source:
         process.stdin.close()
     return source
