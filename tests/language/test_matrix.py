@@ -8,6 +8,7 @@ import pytest
 from vcpu_scenario.case import SetRegister
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, RangeError
 from vcpu_scenario.language import ScenarioCase
+from vcpu_scenario.source import InvalidScenario
 
 from tests.language.build import SMALL, messages, scenario, small
 
@@ -211,3 +212,18 @@ def test_combinations_that_differ_in_nothing_that_is_used_are_an_error() -> None
     assert messages("matrix: {n: [1, 2]}\nexpect: [{when: {n: 1}, exits: []}]\n") == []
     by_case = "expect: [{exits: [any: {pc: {n=1: start, else: done}}]}]\n"
     assert messages("matrix: {n: [1, 2]}\n" + by_case) == []
+
+
+def test_a_value_for_a_parameter_that_is_wrong_where_it_stands_is_told_there_alone() -> None:
+    """That no case has the value which was meant is no fault of its own."""
+    text = """\
+title: t
+matrix: {op: [nop, isb?]}
+guest: {code: "${op}"}
+expect: [{exits: [any: {regs: {x1: {op=isb: 1, else: 2}}}]}]
+"""
+    with pytest.raises(InvalidScenario) as invalid:
+        scenario(text)
+    assert [each.message for each in invalid.value.diagnostics] == [
+        "assembler: `?` cannot stand here"
+    ]

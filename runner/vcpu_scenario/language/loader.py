@@ -179,7 +179,7 @@ class _Loader:
         if sized:
             # A value that is wrong where it stands may be why none is as a clause asks.
             check_reachable(audience, self.rows, problems, told=len(problems) > before)
-        if sound and conditions:
+        if sound and conditions and not problems.blames_parameters():
             reader.report(problems)
         if sound and not problems:
             check_distinct(self.rows, root, problems)

@@ -80,9 +80,16 @@ class Problems:
             diagnostic = replace(diagnostic, found=found)
         self._found.setdefault(_key(diagnostic), diagnostic)
 
+    def blames_parameters(self) -> bool:
+        """Whether something is wrong where a parameter stands: its value may be another one than
+        was meant, and missing where that is asked for."""
+        return any(self._is_parameterised(diagnostic.span) for diagnostic in self)
+
     def _is_parameterised(self, span: Span) -> bool:
-        return span in self.parameterised or any(
-            text.line < span.line <= text.end_line for text in self.parameterised
+        start = span.line, span.column
+        return any(
+            (text.line, text.column) <= start <= (text.end_line, text.end_column)
+            for text in self.parameterised
         )
 
 
