@@ -227,3 +227,24 @@ expect: [{exits: [any: {regs: {x1: {op=isb: 1, else: 2}}}]}]
     assert [each.message for each in invalid.value.diagnostics] == [
         "assembler: `?` cannot stand here"
     ]
+
+
+@pytest.mark.parametrize(
+    "clause",
+    [
+        "when: {n: [1, VALUE]}, exits: []",
+        "exits: [debug: {when: {n: [1, VALUE]}}]",
+        "exits: [any: {pc: {'n=1,VALUE': start, 'n=3': done}}]",
+    ],
+)
+def test_a_value_that_a_parameter_never_has_is_told_beside_one_that_it_has(clause: str) -> None:
+    text = f"matrix: {{n: [1, 2, 3]}}\nexpect: [{{{clause}}}]\n"
+    never = "`n` never has this value"
+    assert messages(text.replace("VALUE", "22")) == [never]
+    assert never not in messages(text.replace("VALUE", "2"))
+
+
+def test_one_of_several_ranges_that_no_known_kernel_fits_is_told() -> None:
+    """What comes of the others does not show that it is misspelt."""
+    text = 'expect: [{kernels: ["6.1", ">=61.12"], exits: []}]\n'
+    assert messages(text) == ["no known kernel is in this range"]

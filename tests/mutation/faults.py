@@ -17,6 +17,7 @@ from tests.mutation.search import ROOT, Tally
 
 _IN_PLACE_OF_A_VALUE: Final = ("nonsense?", "0xffffffffffff0001", "[]", "1.5", "{}")
 _NAMES: Final = re.compile(r"`[^`]*`")
+_WITH_PARAMETERS: Final = re.compile(r"(^|, )with \w+=")
 
 
 def faults(seed: int, count: int) -> Tally:
@@ -67,6 +68,8 @@ def _kinds(text: str, path: Path) -> set[str]:
 
 
 def _kind(diagnostic: Diagnostic) -> str:
-    """What is wrong, without names. A name that changed is missed wherever it is used."""
+    """What is wrong, without names. A name that changed is missed wherever it is used, and so is
+    the value of a parameter."""
     kind = _NAMES.sub("`...`", diagnostic.message)
-    return "a name" if "is called" in kind else kind
+    is_missed = "is called" in kind or _WITH_PARAMETERS.search(diagnostic.found)
+    return "a name" if is_missed else kind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import vcpu_scenario.actions as actions
@@ -93,6 +93,10 @@ _BEFORE_THE_SETUP = (
 """Actions that need neither memory nor a vCPU that is initialised."""
 
 
+def _nothing_told() -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class Doings:
     """Reads actions (a :class:`vcpu_scenario.actions.kind.Reader`), and keeps what they do to
@@ -105,6 +109,8 @@ class Doings:
     taken: set[str] = field(default_factory=set)
     """The names of snapshots."""
     restored: list[Scalar] = field(default_factory=list)
+    told: Callable[[], bool] = _nothing_told
+    """Whether something is wrong with a part of the action that is being read, and told."""
 
     def branch(self) -> Doings:
         """The same so far, for one of several courses that a run may take from here."""
@@ -172,7 +178,7 @@ class Doings:
         return slot
 
     def complain(self, message: str, node: Node, *, found: str, expected: str) -> None:
-        if not self.scope.problems.took_from(node):  # of which its own fault is told
+        if not self.told() and not self.scope.problems.took_from(node):
             self.scope.problems.add(message, node.span, found=found, expected=expected)
 
 
@@ -218,11 +224,11 @@ def _read_item(item: Node, doings: Doings) -> Iterable[Action]:
             )
         return ()
     key, value = entries[0]
-    before = doings.scope.problems.reports
+    problems, before = doings.scope.problems, doings.scope.problems.reports
+    told = doings.told = lambda: problems.reports > before or problems.took_from(value)
     done = tuple(actions.read(key, value, doings))
-    if errno is not None and (
-        doings.scope.problems.took_from(value) or doings.scope.problems.reports > before
-    ):
+    doings.told = _nothing_told
+    if errno is not None and told():
         return done
     if errno is None:
         created = (action.vcpu for action in done if isinstance(action, CreateVcpu))

@@ -15,8 +15,8 @@ from vcpu_scenario.kernels.release import (
     parse_range,
     parse_release,
 )
-from vcpu_scenario.language.nodes import Value
-from vcpu_scenario.language.params import Parameters
+from vcpu_scenario.language.nodes import Scalar
+from vcpu_scenario.language.params import Parameters, Values, sort_of
 from vcpu_scenario.source import Span
 
 
@@ -25,7 +25,7 @@ class Selector(NamedTuple):
 
     kernels: KernelRange | None
     vmms: tuple[str, ...] | None
-    when: Mapping[str, tuple[Value, ...]]
+    when: Mapping[str, tuple[Scalar, ...]]
     span: Span
     kernels_span: Span | None = None
     hosts: tuple[str, ...] | None = None
@@ -36,9 +36,18 @@ class Selector(NamedTuple):
 
     def fits_params(self, row: Parameters) -> bool:
         return all(
-            name in row and any(_equal(row[name].value, value) for value in values)
+            name in row
+            and any(sort_of(row[name].value) == sort_of(asked.value) for asked in values)
             for name, values in self.when.items()
         )
+
+    def never_had(self, taken: Values) -> Iterator[tuple[str, Scalar]]:
+        """The values that it asks for and that their parameters, which ``taken`` has, never
+        take."""
+        for name, values in self.when.items():
+            for asked in values:
+                if sort_of(asked.value) not in taken.get(name, {}):
+                    yield name, asked
 
     def fits(self, kernel: Release, vmm: str) -> bool:
         return is_for(*self.restriction, kernel, vmm)
@@ -59,10 +68,6 @@ def is_for(
     in_range = kernels is None or kernels.admits(kernel)
     with_vmm = vmms is None or vmm in vmms
     return in_range and with_vmm and (hosts is None or any(is_so(kernel.host, h) for h in hosts))
-
-
-def _equal(first: Value, second: Value) -> bool:
-    return isinstance(first, bool) == isinstance(second, bool) and first == second
 
 
 class Standing(NamedTuple):
@@ -86,10 +91,14 @@ class Audience(NamedTuple):
     """The hosts that the scenario is for, by name; None for any, and the default one unasked."""
 
     @property
+    def selectors(self) -> tuple[Selector, ...]:
+        """Those of the clauses, and those that stand in them."""
+        return (*self.clauses, *(one for found in self.conditions for one in found))
+
+    @property
     def ranges(self) -> tuple[KernelRange, ...]:
         """Every range that its clauses speak of."""
-        selectors = (*self.clauses, *(one for found in self.conditions for one in found))
-        found = (selector.kernels for selector in selectors if selector.kernels is not None)
+        found = (one.kernels for one in self.selectors if one.kernels is not None)
         return tuple(dict.fromkeys(found))
 
     def vmms_of(self, clause: int) -> tuple[str, ...]:

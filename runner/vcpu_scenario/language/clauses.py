@@ -47,13 +47,15 @@ def read_clause(node: Map, setup: Setup) -> Clause:
     """Reads a clause; its exits' actions join those that ``on:`` has for the same exits."""
     problems = setup.scope.problems
     before = problems.reports
+    whole = not problems.took_from(node)
+    setup = setup._replace(whole=setup.whole and whole, clean=setup.clean and whole)
     # Clauses are alternatives: what one of them does to memory is nothing to the others.
     setup = setup._replace(doings=setup.doings.branch())
     exits = setup.exits.exits(node.get("exits"), setup.doings)
     never = _never(node.get("never"), setup)
     stops = _stops(node.get("stops"), setup)
     check_doings(setup.doings, setup.memory)
-    if setup.clean and not problems.took_from(node):
+    if setup.clean:
         check_snapshots(setup.doings)
     on = _joined(setup.case.on, exits or (), setup)
     if on != setup.case.on:
@@ -90,7 +92,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         lists_registers=final.reg_list is not None,
         final_regs=tuple(dict.fromkeys(check.reg for check in final.regs)),
     )
-    if setup.clean and not problems.took_from(node) and problems.reports == before:
+    if setup.clean and problems.reports == before:
         check_possible(exits or (), expectation, means_of(case), problems)
         check_order(exits or (), case, problems)
         check_asserts(expectation, node, limits.exits, problems)

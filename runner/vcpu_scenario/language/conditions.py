@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -11,10 +11,11 @@ from vcpu_scenario.kernels.hosts import WORDS as HOSTS
 from vcpu_scenario.kernels.release import KernelRange
 from vcpu_scenario.language.audience import Selector
 from vcpu_scenario.language.bycase import BOUNDS, ELSE, Left, rewritten
-from vcpu_scenario.language.nodes import Map, Node, Scalar, Value, resolve
+from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty, resolve
+from vcpu_scenario.language.params import Values
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.seen import Seen
-from vcpu_scenario.language.selection import read_range, read_selector
+from vcpu_scenario.language.selection import read_ranges, read_selector
 from vcpu_scenario.source import Span, quoted
 from vcpu_scenario.vmm.vmms import VMMS
 
@@ -29,52 +30,70 @@ class Conditions(NamedTuple):
     keys: Mapping[Span, Selector | None]
     within: Collection[Span]
     """The exits, stops and entries of the ring in which any stands: most have none."""
+    doubted: Collection[Span]
+    """Bodies and values by case beside which something was taken out, or a value is asked for
+    that there is not: the condition that would have made a difference may be what is misspelt."""
     sound: bool = True
-    """Nothing is wrong with any of them."""
+    """Nothing is wrong with any of them, and none asks for a value that there is not."""
 
     @property
     def selectors(self) -> tuple[Selector, ...]:
         return (*self.items.values(), *(found for found in self.keys.values() if found))
 
 
-def read_conditions(clause: Map, names: Collection[str] | None, problems: Problems) -> Conditions:
-    """Every condition in ``clause``; ``names`` are the scenario's parameters, None where not all
-    of them are known."""
-    reading = _Reading(names, problems)
+def read_conditions(
+    clause: Map, own: Selector | None, taken: Values | None, problems: Problems
+) -> Conditions:
+    """Every condition in ``clause`` beside its ``own``; ``taken`` are the values of the scenario's
+    parameters, None where not all of them are known."""
+    reading = _Reading(taken, problems, own is not None and _asks_amiss(own, taken))
     before = problems.reports
     rewritten(clause, reading)
-    sound = problems.reports == before
-    return Conditions(reading.items, reading.keys, reading.within, sound)
+    sound = problems.reports == before and not (reading.doubting or reading.amiss)
+    return Conditions(reading.items, reading.keys, reading.within, reading.doubted, sound)
 
 
 @dataclass(slots=True)
 class _Reading:
-    names: Collection[str] | None
+    taken: Values | None
     problems: Problems
+    doubting: bool
+    """The clause itself asks for a value that there is not."""
+    amiss: bool = False
+    """One of the conditions does."""
     items: dict[Span, Selector] = field(default_factory=dict)
     keys: dict[Span, Selector | None] = field(default_factory=dict)
     within: set[Span] = field(default_factory=set)
-    item: Span | None = None
+    doubted: set[Span] = field(default_factory=set)
+    item: Node | None = None
 
     def goes_through(self, item: Node) -> bool:
-        self.item = item.span
+        self.item = item
         return True
 
     def comes(self, body: Map) -> bool:
-        self._note()
-        self.items[body.span] = read_selector(body, self.names, self.problems)
+        selector = read_selector(body, self.taken, self.problems)
+        self._note(body, [selector])
+        self.items[body.span] = selector
         return True
 
     def value(self, choices: Map, rest: Left, *, whole: bool) -> Node | None:
-        self._note()
-        for key, value in choices.entries:
-            self.keys[key.span] = None if key.text == ELSE else self._key(key)
+        selectors = {
+            key.span: None if key.text == ELSE else self._key(key) for key, _ in choices.entries
+        }
+        self._note(choices, filter(None, selectors.values()))
+        self.keys |= selectors
+        for _, value in choices.entries:
             rest(value)
         return choices
 
-    def _note(self) -> None:
+    def _note(self, node: Map, selectors: Iterable[Selector]) -> None:
         if self.item is not None:
-            self.within.add(self.item)
+            self.within.add(self.item.span)
+        amiss = any(_asks_amiss(selector, self.taken) for selector in selectors)
+        self.amiss |= amiss
+        if amiss or self.doubting or is_faulty(node) or is_faulty(self.item):
+            self.doubted.add(node.span)
 
     def _key(self, key: Scalar) -> Selector:
         words = [word.strip() for word in key.text.split(",")]
@@ -90,9 +109,9 @@ class _Reading:
             return Selector(None, None, self._values(key, *parameter.groups()), key.span)
         elif not isinstance(key.value, str):
             self._complain(key, "a range of kernels is a text", f'quote it: "{key.text}"')
-        found = [] if key.text in BOUNDS else [read_range(w, key, self.problems) for w in words]
-        terms = tuple(term for range_ in found if range_ is not None for term in range_.terms)
-        return Selector(KernelRange(terms), None, {}, key.span, key.span)
+        texts = [] if key.text in BOUNDS else [(word, key) for word in words]
+        found = read_ranges(texts, self.problems) or KernelRange(())
+        return Selector(found, None, {}, key.span, key.span)
 
     def _check(self, key: Scalar, words: list[str], known: Collection[str], none: str) -> None:
         for word in words:
@@ -104,18 +123,23 @@ class _Reading:
                     near=(word, known),
                 )
 
-    def _values(self, key: Scalar, name: str, texts: str) -> Mapping[str, tuple[Value, ...]]:
-        if self.names is not None and name not in self.names:
+    def _values(self, key: Scalar, name: str, texts: str) -> Mapping[str, tuple[Scalar, ...]]:
+        if self.taken is not None and name not in self.taken:
             self.problems.add(
                 f"no parameter is called {quoted(name)}",
                 key.span,
-                expected=", ".join(self.names) or "a matrix: that has it",
-                near=(name, self.names),
+                expected=", ".join(self.taken) or "a matrix: that has it",
+                near=(name, self.taken),
             )
-        return {name: tuple(resolve(text.strip()) for text in texts.split(","))}
+        asked = map(str.strip, texts.split(","))
+        return {name: tuple(key._replace(value=resolve(text), text=text) for text in asked)}
 
     def _complain(self, key: Scalar, message: str, help: str) -> None:
         self.problems.add(message, key.span, found=key.text, help=help)
+
+
+def _asks_amiss(selector: Selector, taken: Values | None) -> bool:
+    return taken is not None and any(selector.never_had(taken))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +158,7 @@ class Course:
 
     def comes(self, body: Map) -> bool:
         holds = self.fits(self.conditions.items[body.span])
-        if self.known:
+        if self.known and body.span not in self.conditions.doubted:
             self.seen.met(body.span, holds)
         return holds
 
@@ -142,9 +166,11 @@ class Course:
         fitting = [entry for entry in choices.entries if self._fits(entry[0])]
         if not fitting:
             fitting = [entry for entry in choices.entries if entry[0].text == ELSE]
-        self.seen.chosen(choices, [key for key, _ in fitting], self.case, whole and not fitting)
-        if self.known:
-            self.seen.count(choices, [key for key, _ in fitting])
+        keys = [key for key, _ in fitting]
+        sure = not choices.faulty and choices.span not in self.conditions.doubted
+        self.seen.chosen(choices, keys, self.case, left_out=sure and whole and not keys)
+        if sure and self.known:
+            self.seen.count(choices, keys)
         return rest(fitting[0][1]) if fitting else None
 
     def _fits(self, key: Scalar) -> bool:

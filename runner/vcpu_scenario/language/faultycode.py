@@ -15,7 +15,10 @@ _WORD: Final = re.compile(r"[A-Za-z_.$][\w.$]*")
 _UNDEFINED: Final = re.compile(r"`([A-Za-z_.$][\w.$]*)` is not defined")
 
 _MISSING: Final = re.compile(r"is not defined|can't resolve")
-_SUM: Final = re.compile(r"\*UND\*|relocatable expression")
+_SUM: Final = re.compile(r"\*UND\*|relocatable expression|can't resolve L\d+\x01")
+
+_STATEMENT: Final = re.compile(r"\s*(?:[\w.$]+:\s*)*[\w.]+")
+"""What stands before the operands."""
 
 
 class Faulty:
@@ -44,11 +47,18 @@ class Faulty:
         """The problem by the name that it is about, if it is about one, and what to do about it."""
         if _SUM.search(problem.message):
             # Of two names that are none the assembler says that it cannot add them.
-            behind = self._line(problem.line)[problem.column - 1 :]
+            before, behind = self._parted(problem)
+            if not before.split(":")[-1].strip():
+                behind = _STATEMENT.sub("", behind, count=1)
             known = self.defined | self._scope.devices_written
-            name = next((word for word in _WORD.findall(behind) if word not in known), "")
+            words = (word for word in _WORD.findall(behind) if not is_word_of_assembly(word))
+            name = next((word for word in words if word not in known), "")
             problem = replace(problem, message=f"`{name}` is not defined") if name else problem
         return replace(problem, hint=self._hint(problem) or problem.hint)
+
+    def _parted(self, problem: Problem) -> tuple[str, str]:
+        line, at = self._line(problem.line), max(problem.column - 1, 0)
+        return line[:at], line[at:]
 
     def _hint(self, problem: Problem) -> str:
         devices = self._scope.devices

@@ -126,7 +126,7 @@ def _ring(final: Map, setup: Setup) -> RingCheck | None:
     node, key = final.get("ring"), final.key("ring")
     if not isinstance(node, Items) or key is None:
         return None
-    if not setup.case.fills_ring and setup.scope.complete:
+    if not setup.case.fills_ring and setup.whole and setup.scope.complete:
         setup.scope.problems.add(
             "there is no coalesced ring",
             key.span,

@@ -24,15 +24,15 @@ from vcpu_scenario.language.params import (
     check_distinct,
     check_size,
     combinations,
-    parameter_names,
     shown,
     substitute,
     substitute_in,
+    taken_values,
     values_of,
 )
 from vcpu_scenario.language.permission import granted
 from vcpu_scenario.language.problems import Problems
-from vcpu_scenario.language.reachable import check_reachable
+from vcpu_scenario.language.reachable import check_reachable, check_values
 from vcpu_scenario.language.selection import (
     DEFAULT_VMMS,
     named_hosts,
@@ -159,9 +159,12 @@ class _Loader:
         root, problems = self.root, self.problems
         before = len(problems)
         nodes = [item for item in items_of(root.get("expect")) if isinstance(item, Map)]
-        parameters = parameter_names(root.get("matrix")) if self.whole else None
-        selectors = [read_selector(node, parameters, problems) for node in nodes]
-        held = [read_conditions(node, parameters, problems) for node in nodes]
+        taken = taken_values(self.rows) if self.whole and self.rows else None
+        selectors = [read_selector(node, taken, problems) for node in nodes]
+        held = [
+            read_conditions(node, own, taken, problems)
+            for node, own in zip(nodes, selectors, strict=True)
+        ]
         audience = Audience(
             read_kernels(root.get("kernels"), problems),
             read_vmms(root.get("vmm")) or DEFAULT_VMMS,
@@ -176,10 +179,13 @@ class _Loader:
         reader = ClauseReader.of(audience, held)
         with self.codes:
             combinations = tuple(self._combinations(reader))
+        # A value that is wrong where it stands may be why none is as is asked.
+        meant = sized and not problems.blames_parameters()
+        if meant and taken:
+            check_values(audience, taken, problems)
         if sized:
-            # A value that is wrong where it stands may be why none is as a clause asks.
             check_reachable(audience, self.rows, problems, told=len(problems) > before)
-        if sound and conditions and not problems.blames_parameters():
+        if meant and conditions:
             reader.report(problems)
         if sound and not problems:
             check_distinct(self.rows, root, problems)

@@ -274,7 +274,7 @@ def check_in_memory(
     completely."""
     slots = memory.slots
     end = item.addr + len(item.data) + zeros
-    if not memory.complete:
+    if not memory.complete or not scope.complete:
         return
     if any(slot.base <= item.addr and end <= slot.base + slot.size for slot in slots):
         return

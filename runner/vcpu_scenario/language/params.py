@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from itertools import product
 from typing import Final, TypeAlias
 
@@ -22,6 +22,9 @@ from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.source import Span, quoted
 
 Parameters: TypeAlias = Mapping[str, Scalar]
+Sort: TypeAlias = tuple[bool, Value]
+Values: TypeAlias = Mapping[str, Mapping[Sort, Scalar]]
+"""The values that each parameter takes, by what is equal for them."""
 
 MAX_COMBINATIONS: Final = 10_000
 MAX_TEXT: Final = 32 << 20
@@ -37,7 +40,7 @@ def combinations(matrix: Node | None, problems: Problems) -> list[Parameters]:
         return _listed(matrix, problems)
     if not isinstance(matrix, Map):
         return [{}]
-    names = parameter_names(matrix)
+    names = [key.text for key, _ in matrix.entries]
     values = [
         tuple(item for item in value.items if isinstance(item, Scalar))
         for _, value in matrix.entries
@@ -57,10 +60,18 @@ def combinations(matrix: Node | None, problems: Problems) -> list[Parameters]:
     return [dict(zip(names, chosen, strict=True)) for chosen in product(*values)]
 
 
-def parameter_names(matrix: Node | None) -> list[str]:
-    """The names of the parameters that ``matrix`` brings."""
-    first = matrix.items[0] if isinstance(matrix, Sequence) and matrix.items else matrix
-    return [key.text for key, _ in first.entries] if isinstance(first, Map) else []
+def taken_values(rows: Iterable[Parameters]) -> Values:
+    """The values that each parameter takes in ``rows``, of which all have the same parameters."""
+    found: dict[str, dict[Sort, Scalar]] = {}
+    for row in rows:
+        for name, value in row.items():
+            found.setdefault(name, {}).setdefault(sort_of(value.value), value)
+    return found
+
+
+def sort_of(value: Value) -> Sort:
+    """Equal for what a condition takes for equal: 1 is 1.0, and not true."""
+    return isinstance(value, bool), value
 
 
 def _listed(matrix: Sequence, problems: Problems) -> list[Parameters]:

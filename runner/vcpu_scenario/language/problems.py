@@ -75,8 +75,8 @@ class Problems:
         if len(self._found) >= self.LIMIT:
             self._dropped += _key(diagnostic) not in self._found
             return
-        if self.parameters and diagnostic.found and self._is_parameterised(diagnostic.span):
-            found = f"{diagnostic.found}, with {self.parameters}"
+        if self.parameters and self._is_parameterised(diagnostic.span):
+            found = ", ".join(filter(None, (diagnostic.found, f"with {self.parameters}")))
             diagnostic = replace(diagnostic, found=found)
         self._found.setdefault(_key(diagnostic), diagnostic)
 

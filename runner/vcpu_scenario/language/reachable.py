@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Final
 
 from vcpu_scenario.kernels.hosts import DEFAULT, is_so
-from vcpu_scenario.kernels.release import (
-    KNOWN_RELEASES,
-    parse_release,
+from vcpu_scenario.kernels.release import parse_release
+from vcpu_scenario.language.audience import (
+    Audience,
+    Restriction,
+    Selector,
+    bits,
+    is_for,
 )
-from vcpu_scenario.language.audience import Audience, Restriction, Selector, bits, is_for
-from vcpu_scenario.language.params import Parameters
+from vcpu_scenario.language.params import Parameters, Values
 from vcpu_scenario.language.problems import Problems
+from vcpu_scenario.language.selection import no_known_kernel
+from vcpu_scenario.source import quoted
+
+_SHOWN: Final = 12
+"""Values of a parameter that an error names."""
 
 
 def check_reachable(
@@ -37,6 +46,21 @@ def check_reachable(
                 rows,
                 problems,
                 told,
+            )
+
+
+def check_values(audience: Audience, taken: Values, problems: Problems) -> None:
+    """Reports each condition for a value that its parameter never has: beside others that it has,
+    nothing else shows that one is misspelt."""
+    for selector in audience.selectors:
+        for name, asked in selector.never_had(taken):
+            texts = [known.text for known in taken[name].values()]
+            problems.add(
+                f"{quoted(name)} never has this value",
+                asked.span,
+                found=asked.text,
+                expected=", ".join(texts[:_SHOWN]) + ", ..." * (len(texts) > _SHOWN),
+                near=(asked.text, texts),
             )
 
 
@@ -72,11 +96,7 @@ def _report(
             help="the first clause that fits a case is its expectation: put the narrower one first",
         )
     elif clause.kernels is not None and not clause.kernels.rows():
-        problems.add(
-            "no known kernel is in this range",
-            clause.kernels_span or clause.span,
-            expected=f"a range within {KNOWN_RELEASES[0]}..{KNOWN_RELEASES[-1]}",
-        )
+        no_known_kernel(clause.kernels_span or clause.span, "", problems)
     elif not any(clause.fits_params(row) for row in rows):
         if not told:
             problems.add("no combination of parameters has these values", clause.span)

@@ -42,7 +42,7 @@ class Seen:
 
     def chosen(self, choices: Map, fitting: Collection[Scalar], case: str, left_out: bool) -> None:
         """That ``fitting`` are the keys of a value by case that are for ``case``."""
-        if left_out and not choices.faulty:
+        if left_out:
             self.left_out.setdefault(choices.span, case)
         first, *more = [key.span for key in fitting] or [choices.span]
         for span in more:
@@ -83,7 +83,7 @@ class Seen:
                 expected="keys that do not overlap",
             )
         for choices in self.choices.values():
-            if choices.faulty or choices.span in self.left_out:
+            if choices.span in self.left_out:
                 continue  # a key that no case has may be meant for the one that is left out
             if choices.span in self.differing or not _report_same(choices, problems):
                 self._report_keys(choices, problems)

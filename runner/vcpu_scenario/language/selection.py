@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from vcpu_scenario.kernels.hosts import host
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import (
+    KNOWN_RELEASES,
     KernelRange,
     RangeError,
     parse_range,
@@ -16,7 +17,7 @@ from vcpu_scenario.language.audience import Selector
 from vcpu_scenario.language.nodes import Map, Node, Scalar, entries_of
 from vcpu_scenario.language.nodes import Sequence as Items
 from vcpu_scenario.language.problems import Problems
-from vcpu_scenario.source import quoted
+from vcpu_scenario.source import Span, quoted
 
 DEFAULT_VMMS: Final = ("plain",)
 
@@ -28,10 +29,30 @@ def read_kernels(node: Node | None, problems: Problems) -> KernelRange | None:
     if node is None:
         return None
     items = node.items if isinstance(node, Items) else (node,)
-    read = (read_range(item.text, item, problems) for item in items if isinstance(item, Scalar))
-    found = [kernels for kernels in read if kernels is not None]
+    texts = [(item.text, item) for item in items if isinstance(item, Scalar)]
+    return read_ranges(texts, problems)
+
+
+def read_ranges(texts: Sequence[tuple[str, Scalar]], problems: Problems) -> KernelRange | None:
+    """All of what ``texts`` say, each with where it stands; None if none of it is readable. One of
+    several that no known kernel fits is reported: what is for the others does not show it."""
+    found = []
+    for text, at in texts:
+        kernels = read_range(text, at, problems)
+        if kernels is not None and len(texts) > 1 and not kernels.rows():
+            no_known_kernel(at.span, text, problems)
+        found += [] if kernels is None else [kernels]
     terms = tuple(term for kernels in found for term in kernels.terms)
     return KernelRange(terms) if terms else None
+
+
+def no_known_kernel(at: Span, text: str, problems: Problems) -> None:
+    problems.add(
+        "no known kernel is in this range",
+        at,
+        found=text,
+        expected=f"a range within {KNOWN_RELEASES[0]}..{KNOWN_RELEASES[-1]}",
+    )
 
 
 def read_range(text: str, at: Scalar, problems: Problems) -> KernelRange | None:
@@ -73,7 +94,7 @@ def read_selector(clause: Map, names: Collection[str] | None, problems: Problems
     conditions = {}
     for key, value in entries_of(when):
         items = value.items if isinstance(value, Items) else (value,)
-        conditions[key.text] = tuple(item.value for item in items if isinstance(item, Scalar))
+        conditions[key.text] = tuple(item for item in items if isinstance(item, Scalar))
         if names is not None and key.text not in names:
             problems.add(
                 f"no parameter is called {quoted(key.text)}",

@@ -66,6 +66,8 @@ class Setup(NamedTuple):
     """What is asked for before the first KVM_RUN, in order, and by ``on:``, by exit."""
     reactions: tuple[ReadReaction, ...]
     """What it asks for as exits come."""
+    whole: bool
+    """Nothing of all this was taken out because something is wrong with it."""
     clean: bool
     """Nothing of all this is faulty."""
     exits: ExitReader
@@ -128,7 +130,7 @@ def read_setup(root: Map, problems: Problems, sources: Sources, exits: ExitReade
     check_doings(doings, memory)
     limits = root.get("limits")
     limited = isinstance(limits, Map) and limits.get("exits") is not None
-    clean = problems.reports == reports and not (problems and _is_faulty_but_for_clauses(root))
+    whole = not (problems and _is_faulty_but_for_clauses(root))
     return Setup(
         case,
         program,
@@ -138,7 +140,8 @@ def read_setup(root: Map, problems: Problems, sources: Sources, exits: ExitReade
         limited,
         (*(Acting(-1, span) for _, span in (*setup, *before)), *on.acting),
         on.reactions,
-        clean,
+        whole,
+        whole and problems.reports == reports,
         exits.of(scope),
     )
 
@@ -151,7 +154,7 @@ def _read_names(root: Map, scope: Scope, sources: Sources) -> tuple[Program, Dev
     devices = read_devices(written, scope)
     scope.devices, scope.registers_of = devices.addresses, devices.registers
     scope.devices_written = _names_of(written)
-    scope.loses_devices = isinstance(written, Map) and written.faulty
+    scope.loses_devices = not _is_whole(root, "devices")
     program = read_program(guest, scope, sources) if isinstance(guest, Map) else Program(ok=False)
     scope.labels = program.symbols
     scope.complete &= program.ok

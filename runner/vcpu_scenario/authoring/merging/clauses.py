@@ -92,7 +92,7 @@ class _Reader:
     def parts(self, number: int, node: Node) -> Iterator[Part]:
         if not isinstance(node, Map):
             return
-        conditions = read_conditions(node, None, Problems())
+        conditions = read_conditions(node, None, None, Problems())
         if any(selector.when for selector in conditions.selectors):
             return
         try:
