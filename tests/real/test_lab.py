@@ -105,6 +105,19 @@ def test_a_case_with_a_gicv2_runs_where_there_is_one(options: Options, boots: Bo
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
+    ("word", "at", "count"), [(0xD51B9D03, 0, 3), (0xD53B9D03, 0, 1), (0xD51B9D03, 2, 1)]
+)
+def test_a_guest_that_sets_its_cycle_counter_has_a_boot_of_its_own(
+    options: Options, boots: Boots, word: int, at: int, count: int
+) -> None:
+    load = Load(0x4000_0000, bytes(at) + word.to_bytes(4, "little"))
+    sets = case(1, replace(PLAIN, loads=(load,), features=("pmu_v3",)))
+    run_cases("6.12", [sets, case(2), sets], options())
+    assert len(boots()) == count
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
     ("special", "reason"), [(PANICS, "the guest ended"), (HANGS, "no answer within")]
 )
 def test_a_panic_or_a_hang_loses_only_its_own_case(
@@ -228,7 +241,7 @@ def test_an_interrupted_case_ends_its_guest(
     with Lab("6.12", options()) as lab:
         lab.run(case(1))
         with monkeypatch.context() as patched:
-            patched.setattr("vcpu_scenario.machine.real.lab.lab.load_trace", interrupt)
+            patched.setattr("vcpu_scenario.machine.real.lab.guest.load_trace", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 lab.run(case(2))
         assert gone(boots()[0]["pid"])

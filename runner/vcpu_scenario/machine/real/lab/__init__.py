@@ -5,8 +5,10 @@ guest between cases.
 """
 
 from vcpu_scenario.machine.real.errors import BootError, LabError, LabUnavailableError
+from vcpu_scenario.machine.real.lab.guest import Skipped
 from vcpu_scenario.machine.real.lab.kernels import Kernel, Listed, fetch, list_kernels, path
-from vcpu_scenario.machine.real.lab.lab import Lab, Lost, Result, Skipped, boot, gic_for, run_cases
+from vcpu_scenario.machine.real.lab.kinds import gic_for
+from vcpu_scenario.machine.real.lab.lab import Lab, Lost, Result, boot, run_cases
 from vcpu_scenario.machine.real.lab.options import LabOptions
 from vcpu_scenario.machine.real.program import Ended, Program
 

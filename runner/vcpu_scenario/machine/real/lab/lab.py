@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from vcpu_scenario.case import Case
 from vcpu_scenario.course import Course, Recorded, Steps
-from vcpu_scenario.interchange.cases import dump_case
-from vcpu_scenario.interchange.courses import dump_steps, load_course, load_recorded
-from vcpu_scenario.interchange.surveys import dump_survey, load_answers
-from vcpu_scenario.interchange.traces import load_trace
-from vcpu_scenario.ioctls.devices import CreateVgic
-from vcpu_scenario.machine.real import mailbox
 from vcpu_scenario.machine.real.errors import BootError
 from vcpu_scenario.machine.real.lab import carried, kernels, userland
 from vcpu_scenario.machine.real.lab.apt import Progress, announce
+from vcpu_scenario.machine.real.lab.guest import Guest, Skipped
 from vcpu_scenario.machine.real.lab.initramfs import initramfs
+from vcpu_scenario.machine.real.lab.kinds import Kind, gic_for, kind_for
 from vcpu_scenario.machine.real.lab.options import LabOptions
 from vcpu_scenario.machine.real.lab.qemu import GicVersion, GuestGoneError, Qemu, find_qemu
-from vcpu_scenario.machine.real.program import Ended, Program, dump_program, load_ended
-from vcpu_scenario.survey import Answers, RunOnce, Survey
+from vcpu_scenario.machine.real.program import Ended, Program
+from vcpu_scenario.survey import Answers, Survey
 from vcpu_scenario.trace import Trace
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """Real KVM cannot do what the case asks; ``reason`` says what."""
-
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +30,6 @@ class Lost:
     console: str
 
 
-_LONGEST: Final = 600.0
-"""Seconds that a case's own limits count for at most."""
 _BOOTS: Final = 3
 """How often in a row a kernel that came up before may fail to come up again."""
 
@@ -56,13 +42,6 @@ _Given = TypeVar("_Given")
 Result: TypeAlias = Trace | Skipped | Lost
 
 _DEFAULT: Final = LabOptions()
-
-
-class _Kind(NamedTuple):
-    """What tells guests apart: the GIC, and the VMM that is carried, if one is."""
-
-    gic: GicVersion
-    vmm: str = ""
 
 
 def run_cases(
@@ -109,9 +88,9 @@ class Lab:
         self._progress = progress
         self._base = options.initrd or userland.archive(options.mirror, progress=progress)
         self._initrds: dict[str, bytes] = {"": initramfs(self._base)}
-        self._guests: dict[_Kind, _Guest] = {}
-        self._came_up: set[_Kind] = set()
-        self._failed: dict[_Kind, list[BootError]] = {}
+        self._guests: dict[Kind, Guest] = {}
+        self._came_up: set[Kind] = set()
+        self._failed: dict[Kind, list[BootError]] = {}
 
     def __enter__(self) -> Lab:
         return self
@@ -124,28 +103,33 @@ class Lab:
         return map(self.run, cases)
 
     def run(self, case: Case) -> Result:
-        return self._with_guest(_kind_for(case), lambda guest: guest.run(case))
+        kind = kind_for(case)
+        try:
+            return self._with_guest(kind, lambda guest: guest.run(case))
+        finally:
+            if kind.sets_cycles:
+                self._forget(kind)
 
     def ask(self, survey: Survey) -> Answers | Skipped | Lost:
         """What the kernel answered; a survey may lose its guest as a case may."""
-        return self._with_guest(_kind_for(survey.case), lambda guest: guest.ask(survey))
+        return self._with_guest(Kind(gic_for(survey.case)), lambda guest: guest.ask(survey))
 
     def step(self, steps: Steps) -> Course | Skipped | Lost:
         """What a debugger was told; see :func:`vcpu_scenario.vmm.stepping.step_through`."""
-        return self._with_guest(_kind_for(steps.case), lambda guest: guest.step(steps))
+        return self._with_guest(Kind(gic_for(steps.case)), lambda guest: guest.step(steps))
 
     def record(self, steps: Steps) -> Recorded | Skipped | Lost:
         """What the real VMM of that name, one of :data:`carried.CARRIED`, tells a debugger; its
         packages are fetched if they are not kept. The case has to be what
         :func:`vcpu_scenario.vmm.carried.virt.beyond` has nothing against."""
-        kind = _Kind(gic_for(steps.case), steps.vmm)
+        kind = Kind(gic_for(steps.case), steps.vmm)
         return self._with_guest(kind, lambda guest: guest.record(steps))
 
     def execute(self, program: Program, gic: GicVersion = 3) -> Ended | Skipped | Lost:
         """How ``program`` ended in a guest with this GIC; it may take its guest along."""
-        return self._with_guest(_Kind(gic), lambda guest: guest.execute(program))
+        return self._with_guest(Kind(gic), lambda guest: guest.execute(program))
 
-    def _with_guest(self, kind: _Kind, use: Callable[[_Guest], _Given]) -> _Given | Skipped | Lost:
+    def _with_guest(self, kind: Kind, use: Callable[[Guest], _Given]) -> _Given | Skipped | Lost:
         try:
             guest = self._guest_again(kind)
         except BootError as error:
@@ -165,14 +149,14 @@ class Lab:
 
     def release(self, gic: GicVersion = 3) -> str:
         """``uname -r`` of the booted kernel, which every guest is of."""
-        guest = next(iter(self._guests.values()), None) or self._guest(_Kind(gic))
+        guest = next(iter(self._guests.values()), None) or self._guest(Kind(gic))
         return guest.release
 
     def close(self) -> None:
         for kind in tuple(self._guests):
             self._forget(kind)
 
-    def _guest_again(self, kind: _Kind) -> _Guest:
+    def _guest_again(self, kind: Kind) -> Guest:
         """The guest; one that has failed to boot several times is not waited for once more."""
         failed = self._failed.setdefault(kind, [])
         if len(failed) >= _BOOTS:
@@ -186,12 +170,12 @@ class Lab:
         self._came_up.add(kind)
         return guest
 
-    def _guest(self, kind: _Kind) -> _Guest:
+    def _guest(self, kind: Kind) -> Guest:
         if kind not in self._guests:
             initrd, options = self._initrd(kind.vmm), self._options
             if kind.vmm:
                 options = replace(options, memory=max(options.memory, _WITH_A_VMM))
-            self._guests[kind] = _Guest(Qemu(self._image, initrd, kind.gic, options), options)
+            self._guests[kind] = Guest(Qemu(self._image, initrd, kind.gic, options), options)
         return self._guests[kind]
 
     def _initrd(self, vmm: str) -> bytes:
@@ -201,100 +185,6 @@ class Lab:
             self._initrds[vmm] = initramfs(self._base, carries)
         return self._initrds[vmm]
 
-    def _forget(self, kind: _Kind) -> None:
-        self._guests.pop(kind).close()
-
-
-class _Guest:
-    """A booted guest whose agent is ready."""
-
-    def __init__(self, qemu: Qemu, options: LabOptions) -> None:
-        self._qemu = qemu
-        self._options = options
-        with contextlib.ExitStack() as undo:
-            undo.callback(qemu.close)
-            self.release = self._await_agent()
-            undo.pop_all()
-
-    def _await_agent(self) -> str:
-        try:
-            word, text = self._qemu.hear(self._options.boot_seconds)
-        except GuestGoneError as gone:
-            raise BootError(f"the kernel did not boot: {gone}", self._qemu.console) from None
-        if word != mailbox.READY:
-            raise BootError(f"the kernel booted but has {text or word}", self._qemu.console)
-        return text
-
-    @property
-    def console(self) -> str:
-        return self._qemu.console
-
-    def close(self) -> None:
-        self._qemu.close()
-
-    def run(self, case: Case) -> Trace | Skipped:
-        """Raises :class:`GuestGoneError` where nothing more is to be expected of this guest."""
-        asked = mailbox.CASE, dump_case(case)
-        return self._exchange(asked, self._patience(case), mailbox.TRACE, load_trace)
-
-    def ask(self, survey: Survey) -> Answers | Skipped:
-        """Raises :class:`GuestGoneError` as :meth:`run` does."""
-        asked = mailbox.SURVEY, dump_survey(survey)
-        runs = sum(isinstance(ask, RunOnce) for ask in survey.asks)
-        patience = self._options.case_seconds + runs * max(survey.case.limits.seconds, 0)
-        return self._exchange(asked, patience, mailbox.ANSWERS, load_answers)
-
-    def step(self, steps: Steps) -> Course | Skipped:
-        """Raises :class:`GuestGoneError` as :meth:`run` does."""
-        asked = mailbox.STEPS, dump_steps(steps)
-        return self._exchange(asked, self._options.case_seconds, mailbox.COURSE, load_course)
-
-    def record(self, steps: Steps) -> Recorded | Skipped:
-        """Raises :class:`GuestGoneError` as :meth:`run` does."""
-        asked = mailbox.SESSION, dump_steps(steps)
-        return self._exchange(asked, self._options.boot_seconds, mailbox.RECORDED, load_recorded)
-
-    def execute(self, program: Program) -> Ended | Skipped:
-        """Raises :class:`GuestGoneError` as :meth:`run` does."""
-        asked = mailbox.PROGRAM, dump_program(program)
-        patience = self._options.case_seconds + program.seconds
-        return self._exchange(asked, patience, mailbox.ENDED, load_ended)
-
-    def _exchange(
-        self, asked: tuple[str, str], patience: float, wanted: str, load: Callable[[str], _Given]
-    ) -> _Given | Skipped:
-        try:
-            self._qemu.send(*asked)
-        except ValueError as too_large:
-            return Skipped(f"it does not fit into the lab: {too_large}")
-        word, text = self._qemu.hear(patience)
-        if word == wanted:
-            try:
-                return load(text)
-            except ValueError as garbage:
-                raise GuestGoneError(f"its answer cannot be read: {garbage}") from None
-        if word == mailbox.SKIP:
-            return Skipped(text)
-        # What a VM cannot do any more after a case, another may not be able to do either.
-        raise GuestGoneError(f"the VM failed: {_last_line(text or word)}")
-
-    def _patience(self, case: Case) -> float:
-        limits = case.limits
-        return self._options.case_seconds + min(limits.exits * max(limits.seconds, 0), _LONGEST)
-
-
-def _last_line(text: str) -> str:
-    """Of a traceback, what it was."""
-    return text.strip().splitlines()[-1] if text.strip() else "for no reason that it knows"
-
-
-def _kind_for(case: Case) -> _Kind:
-    return _Kind(gic_for(case))
-
-
-def gic_for(case: Case) -> GicVersion:
-    """The GIC that a host has to have for it."""
-    if case.gic is not None:
-        return case.gic.version
-    created = (action for action in case.all_actions() if isinstance(action, CreateVgic))
-    return next((action.version for action in created), 3)
+    def _forget(self, kind: Kind) -> None:
+        if (guest := self._guests.pop(kind, None)) is not None:
+            guest.close()
