@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,17 @@ def test_a_process_that_dies_fails_its_job_alone() -> None:
         process.send_signal(signal.SIGKILL)
         with pytest.raises(Failed, match="process of the job ended"):
             await job
+        await good(worker)
+
+    with_worker(work)
+
+
+def test_a_process_that_ended_idle_fails_no_job() -> None:
+    async def work(worker: Worker) -> None:
+        await good(worker)
+        process = await worker.start()
+        process.send_signal(signal.SIGKILL)
+        time.sleep(0.5)  # in which the event loop sees nothing of it
         await good(worker)
 
     with_worker(work)

@@ -19,6 +19,9 @@ from vcpu_scenario.lsp.worker import LENGTH, packed
 _GRACE: Final = 1.0
 """Seconds that a process has to end what it has started, an assembler."""
 
+_TURNS: Final = 5
+"""Of the event loop, in which it comes to know that a pipe was closed."""
+
 
 class TookTooLong(Exception):
     """A job that did not end within its seconds."""
@@ -61,7 +64,7 @@ class Worker:
     async def start(self) -> Process:
         """Its process, which is started if there is none."""
         process = self._process
-        if process is None or process.returncode is not None:
+        if process is None or await _has_ended(process):
             # -P: the folder that an editor is started in may be a stranger's.
             process = self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "vcpu_scenario.lsp.worker"),
@@ -91,6 +94,17 @@ class Worker:
     async def close(self) -> None:
         """Ends the process."""
         await self._end()
+
+
+async def _has_ended(process: Process) -> bool:
+    """Whether it ended while it was idle. The loop is let see it: what was asked of it would be
+    lost."""
+    assert process.stdout is not None
+    for _ in range(_TURNS):
+        if process.returncode is not None or process.stdout.at_eof():
+            return True
+        await asyncio.sleep(0)
+    return False
 
 
 async def _ended(process: Process) -> None:
