@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -20,8 +20,8 @@ class Exit(NamedTuple):
     those of ``struct kvm_run`` for that exit, by the names of the uAPI (``hsr``, ``far``, ``addr``,
     ``len`` in bytes, ``is_write``, ``data``, ...), integers but for ``data``: hex digits of all 8
     bytes of ``mmio.data``, or the list of ``system_event.data``; where there are several vCPUs,
-    ``vcpu`` is the number of the one. ``regs`` are the observed
-    registers that changed since the exit before, all of them at the first.
+    ``vcpu`` is the number of the one. ``regs`` are the observed registers that changed since the
+    exit of that vCPU before, all of them at its first.
     """
 
     exit: str
@@ -101,6 +101,19 @@ class Entry(NamedTuple):
     kicked: bool = False
     inside: Inside | None = None
     told: StopReason | None = None
+
+
+def observed(exits: Iterable[Exit]) -> list[Mapping[str, int]]:
+    """The observed registers of its vCPU after each exit, of which traces hold only the changes."""
+    out: list[Mapping[str, int]] = []
+    known: dict[int, Mapping[str, int]] = {}
+    for exit_ in exits:
+        vcpu = exit_.fields.get("vcpu", 0)
+        now = known.get(vcpu, {})
+        if exit_.regs:
+            now = known[vcpu] = {**now, **exit_.regs}
+        out.append(now)
+    return out
 
 
 class StopReason(StrEnum):
@@ -237,10 +250,9 @@ class Trace:
     @property
     def stops(self) -> tuple[Stop, ...]:
         """What the debugger was told, in order."""
-        registers: dict[str, int] = {}
         stops = []
-        for index, (entry, exit_) in enumerate(self.runs):
-            registers = {**registers, **exit_.regs}
+        registered = zip(self.runs, observed(self.exits), strict=False)
+        for index, ((entry, exit_), registers) in enumerate(registered):
             if entry.told is not None:
                 stops.append(Stop(exit_.pc, entry.told, registers, index))
         return tuple(stops)

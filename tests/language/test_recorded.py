@@ -14,8 +14,8 @@ import pytest
 from vcpu_scenario.case import Case, Device
 from vcpu_scenario.language import ScenarioCase
 from vcpu_scenario.recordings.jobs import case_of
-from vcpu_scenario.trace import Exit
-from vcpu_scenario.verdict.match import failures, same_kind, states
+from vcpu_scenario.trace import Exit, observed
+from vcpu_scenario.verdict.match import failures, same_kind
 
 from tests.language.build import scenario
 
@@ -252,7 +252,7 @@ def check(trace: Json, case: ScenarioCase) -> None:
     exits = [recorded(found) for found in trace["exits"]]
     wanted = case.expectation.exits or ()
     assert len(wanted) == len(exits)
-    for expectation, exit_, state in zip(wanted, exits, states(exits), strict=True):
+    for expectation, exit_, state in zip(wanted, exits, observed(exits), strict=True):
         assert same_kind(expectation, exit_)
         assert failures(expectation, exit_, state) == ()
 

@@ -16,9 +16,8 @@ from vcpu_scenario.case import Action, Case, SetMmioData, SetRegister
 from vcpu_scenario.kvm.errnos import ERRNOS
 from vcpu_scenario.language import SUFFIX, Scenario, ScenarioCase, load
 from vcpu_scenario.recordings.jobs import RecordedJob, jobs
-from vcpu_scenario.trace import Exit, Trace
+from vcpu_scenario.trace import Exit, Trace, observed
 from vcpu_scenario.verdict.judge import judge
-from vcpu_scenario.verdict.match import states
 from vcpu_scenario.verdict.records import Mismatch
 from vcpu_scenario.verdict.result import guest_of
 from vcpu_scenario.vmm.devices import Bus
@@ -141,7 +140,7 @@ def _on(case: Case, exits: Sequence[Exit]) -> dict[int, tuple[Action, ...]]:
     """What the VMM does after each exit, at these exits as they were recorded."""
     on = dict(case.on)
     reactions = Reactions(case.reactions)
-    for index, (exit_, state) in enumerate(zip(exits, states(exits), strict=True)):
+    for index, (exit_, state) in enumerate(zip(exits, observed(exits), strict=True)):
         if actions := reactions.at(exit_, state):
             on[index] = (*actions, *on.get(index, ()))
     return on

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vcpu_scenario.expectation import Check, ExpectedExit, Final
 from vcpu_scenario.source import Span
-from vcpu_scenario.trace import Exit
+from vcpu_scenario.trace import Exit, observed
 from vcpu_scenario.verdict import match
 from vcpu_scenario.verdict.align import align
 from vcpu_scenario.verdict.exits import describe_expected
@@ -70,7 +70,7 @@ def beside(result: Result) -> tuple[Beside, ...] | None:
         return None
     pattern, exits = expectation.exits, trace.exits
     guest = guest_of(result.case)
-    states = match.states(exits)
+    states = observed(exits)
 
     def cost(expected: int, actual: int) -> int:
         return match.cost(pattern[expected], exits[actual], states[actual])

@@ -15,9 +15,8 @@ from vcpu_scenario.report.beside import Beside, Field, beside, fields_of, final_
 from vcpu_scenario.report.difference import finding_words, where
 from vcpu_scenario.report.rungs import Rung, rungs
 from vcpu_scenario.source import excerpt
-from vcpu_scenario.trace import Exit, Stop
+from vcpu_scenario.trace import Exit, Stop, observed
 from vcpu_scenario.verdict.guest import Guest
-from vcpu_scenario.verdict.match import states
 from vcpu_scenario.verdict.records import Mismatch, Place
 from vcpu_scenario.verdict.result import Result, Verdict, guest_of
 
@@ -70,8 +69,8 @@ def _ladder(result: Result) -> list[Data]:
     """The rungs, with those that were expected and did not come at their places."""
     climbed = rungs(result)
     pairs = _so_far(result, beside(result))
-    observed = states(result.trace.exits) if result.trace is not None else []
-    data = [_rung(rung, observed[rung.index], result) for rung in climbed]
+    states = observed(result.trace.exits) if result.trace is not None else []
+    data = [_rung(rung, states[rung.index], result) for rung in climbed]
     if pairs is None:
         guest = guest_of(result.case)
         out = [rung | {"fields": _came(climbed[n].exit, guest)} for n, rung in enumerate(data)]

@@ -8,8 +8,7 @@ from itertools import groupby
 from vcpu_scenario.case import Limits
 from vcpu_scenario.expectation import Acting, Expectation, Reacting, Typing
 from vcpu_scenario.source import Span, quoted
-from vcpu_scenario.trace import Ending, Trace
-from vcpu_scenario.verdict.match import states
+from vcpu_scenario.trace import Ending, Trace, observed
 from vcpu_scenario.verdict.records import Kind, Mismatch
 from vcpu_scenario.vmm.patterns import Reactions
 
@@ -24,7 +23,7 @@ def asked_at(expectation: Expectation, trace: Trace) -> list[Span]:
     due: list[int] = []
     reactions = Reactions([one.reaction for one in expectation.reacting])
     if expectation.reacting:
-        for exit_, state in zip(trace.exits, states(trace.exits), strict=True):
+        for exit_, state in zip(trace.exits, observed(trace.exits), strict=True):
             due = reactions.due(exit_, state)
     found = [span for number in due for span in expectation.reacting[number].each]
     for acting in expectation.acting:
@@ -63,7 +62,7 @@ def not_reacted(
     last = cut or trace.ended in _ENDS_AT_ITS_EXIT
     exits = trace.exits[: len(trace.exits) - last]
     found = Reactions([one.reaction for one in reacting])
-    for exit_, state in zip(exits, states(exits), strict=True):
+    for exit_, state in zip(exits, observed(exits), strict=True):
         found.at(exit_, state)
     for one, fitted in zip(reacting, found.fitted, strict=True):
         wanted = max(one.reaction.nth, 1)

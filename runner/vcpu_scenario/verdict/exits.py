@@ -9,7 +9,7 @@ from typing import Any, Final
 from vcpu_scenario.arm64 import esr
 from vcpu_scenario.expectation import Check, ExpectedExit, RegisterCheck
 from vcpu_scenario.source import Span
-from vcpu_scenario.trace import Exit
+from vcpu_scenario.trace import Exit, observed
 from vcpu_scenario.verdict import match
 from vcpu_scenario.verdict.align import Alignment, Pair, align, came_next
 from vcpu_scenario.verdict.consume import begins, matches
@@ -50,14 +50,14 @@ def compare_exits(
 
 def can_begin(pattern: Sequence[ExpectedExit], exits: Sequence[Exit]) -> bool:
     """Whether ``exits`` fit ``pattern`` as far as they go; what would follow is left open."""
-    return begins(pattern, len(exits), Fitting(pattern, exits, match.states(exits)))
+    return begins(pattern, len(exits), Fitting(pattern, exits, observed(exits)))
 
 
 def compare_never(
     never: Sequence[ExpectedExit], exits: Sequence[Exit], guest: Guest
 ) -> Iterator[Mismatch]:
     """Yields the first exit that fits each of the exits that must not come."""
-    fitting = Fitting(never, exits, match.states(exits))
+    fitting = Fitting(never, exits, observed(exits))
     for number, banned in enumerate(never):
         if came := fitting.all(number):
             first = (came & -came).bit_length() - 1
@@ -102,7 +102,7 @@ class _Comparison:
         self.exits = exits
         self.guest = guest
         self.clause = clause
-        self.states = match.states(exits)
+        self.states = observed(exits)
         first: dict[Hashable, int] = {}
         self._like = [first.setdefault(_said(item), n) for n, item in enumerate(pattern)]
         """The first item that says the same as each."""

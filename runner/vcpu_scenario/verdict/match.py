@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from errno import EINTR
 from typing import Any, Final
@@ -107,14 +107,3 @@ def cost(expected: ExpectedExit, exit_: Exit, state: Mapping[str, int]) -> int:
         for failure in failed
     )
     return GAP + 2 + min(len(failed), 4) if elsewhere else min(len(failed), GAP - 1)
-
-
-def states(exits: Sequence[Exit]) -> list[Mapping[str, int]]:
-    """The observed registers after each exit, of which traces hold only the changes."""
-    out: list[Mapping[str, int]] = []
-    now: dict[str, int] = {}
-    for exit_ in exits:
-        if exit_.regs:
-            now = {**now, **exit_.regs}
-        out.append(now)
-    return out

@@ -12,7 +12,7 @@ from dataclasses import replace
 from vcpu_scenario.arm64.esr import EC_BRK64, class_of
 from vcpu_scenario.case import Case, Limits
 from vcpu_scenario.expectation import Expectation, ExpectedExit
-from vcpu_scenario.trace import Ending, Trace
+from vcpu_scenario.trace import Ending, Trace, observed
 from vcpu_scenario.verdict import match
 from vcpu_scenario.verdict.align import GAP, align, prefix_costs
 from vcpu_scenario.verdict.guest import Guest
@@ -54,7 +54,7 @@ def _overrun(pattern: Sequence[ExpectedExit], trace: Trace) -> int:
     """How many exits at the end are left over: without each of them there is one extra exit
     less, and nothing else changes."""
     exits = trace.exits
-    states = match.states(exits)
+    states = observed(exits)
 
     def cost(expected: int, actual: int) -> int:
         return match.cost(pattern[expected], exits[actual], states[actual])

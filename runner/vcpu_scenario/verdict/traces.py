@@ -12,9 +12,8 @@ from typing import Any, Final, TypeAlias
 
 from vcpu_scenario.arm64.esr import EC_MASK
 from vcpu_scenario.kvm.errnos import errno_name
-from vcpu_scenario.trace import Exit, Ring, Trace
+from vcpu_scenario.trace import Exit, Ring, Trace, observed
 from vcpu_scenario.verdict.align import GAP, align
-from vcpu_scenario.verdict.match import states
 from vcpu_scenario.verdict.words import Name, describe, value_words
 
 Pair: TypeAlias = tuple[int | None, int | None]
@@ -89,7 +88,7 @@ class Comparison:
 
 def compare_traces(one: Trace, other: Trace) -> Comparison:
     """Compare ``one`` with ``other`` in every field but the rules."""
-    registers = states(one.exits), states(other.exits)
+    registers = observed(one.exits), observed(other.exits)
     pairs = _pairs(one.exits, other.exits, registers)
     differences = [
         *_set_up(one, other),
@@ -112,7 +111,7 @@ def first_difference(one: Trace, other: Trace) -> tuple[Difference, ...]:
     found = tuple(_set_up(one, other))
     if not found and one.exits != other.exits:
         pairs = zip_longest(range(len(one.exits)), range(len(other.exits)))
-        registers = states(one.exits), states(other.exits)
+        registers = observed(one.exits), observed(other.exits)
         by_exit = groupby(_exits(pairs, one.exits, other.exits, registers), lambda each: each.exits)
         found = tuple(next((group for _, group in by_exit), ()))
     return found or (*_kicks(one, other), *_final(one, other))

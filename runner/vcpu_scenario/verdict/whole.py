@@ -8,7 +8,7 @@ from typing import Final
 from vcpu_scenario.case import ImmediateExit, PendSignal
 from vcpu_scenario.expectation import Expectation
 from vcpu_scenario.expectation import Final as FinalState
-from vcpu_scenario.trace import Ending, Trace
+from vcpu_scenario.trace import Ending, Trace, observed
 from vcpu_scenario.verdict import match
 from vcpu_scenario.verdict.records import Kind, Mismatch
 
@@ -46,7 +46,7 @@ def _looks_at_the_run(expectation: Expectation) -> bool:
 def _is_expected(expectation: Expectation, trace: Trace) -> bool:
     if is_asked_for(trace) or not _looks_at_the_run(expectation):
         return True
-    last, state = trace.exits[-1], match.states(trace.exits)[-1]
+    last, state = trace.exits[-1], observed(trace.exits)[-1]
     return any(
         item.kind in _INTERRUPTIONS and not match.cost(item, last, state)
         for item in expectation.exits or ()
