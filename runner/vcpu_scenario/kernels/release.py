@@ -221,6 +221,11 @@ class KernelRange(NamedTuple):
         """
         return _rows(self)
 
+    def has_any(self) -> bool:
+        """Whether it has a known release, or one of those between them, as 6.1.33 is."""
+        between = (edge for edge in self.edges() if _KNOWN[0] <= edge.numbers[:2] <= _KNOWN[-1])
+        return bool(self.rows()) or any(map(self.admits, between))
+
     def edges(self) -> frozenset[Release]:
         """Each release that a bound names, and those next to it: wherever the range begins or
         ends, one of them is on either side."""

@@ -39,7 +39,7 @@ def read_ranges(texts: Sequence[tuple[str, Scalar]], problems: Problems) -> Kern
     found = []
     for text, at in texts:
         kernels = read_range(text, at, problems)
-        if kernels is not None and len(texts) > 1 and not kernels.rows():
+        if kernels is not None and len(texts) > 1 and not kernels.has_any():
             no_known_kernel(at.span, text, problems)
         found += [] if kernels is None else [kernels]
     terms = tuple(term for kernels in found for term in kernels.terms)
