@@ -175,14 +175,16 @@ class Stop(NamedTuple):
 
 
 class Unmodelled(NamedTuple):
-    """What the emulated machine came to and does not model: ``what`` names it, ``pc`` is where
-    the guest was, None before its first instruction."""
+    """What a machine came to and goes no further at: ``what`` names it, ``pc`` is where the guest
+    was, None before its first instruction. The emulated machine does not model it, or the machine,
+    which may be a real one, ``lacks`` what the case asks for."""
 
     what: str
     pc: int | None
+    lacks: bool = False
 
     def __str__(self) -> str:
-        return f"not modelled: {self.what}"
+        return self.what if self.lacks else f"not modelled: {self.what}"
 
 
 class RingEntry(NamedTuple):

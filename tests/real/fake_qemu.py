@@ -57,7 +57,7 @@ def has_no_kvm(box: Mailbox, console: str) -> None:
 def works(box: Mailbox, console: str, log: str) -> None:
     """Answers with a trace whose ``refused`` tells how it was booted; some exit limits are special:
     101 panics, 102 hangs, 103 skips, 104 is a failure of the VM's, 105 babbles, 106 is killed, 107
-    fails an assertion."""
+    fails an assertion, 108 lacks something on the way."""
     with open(log, "a") as out:
         gic = next(word for word in sys.argv if "gic-version" in word)
         out.write(json.dumps({"pid": os.getpid(), "gic": gic[-1], "arguments": sys.argv}) + "\n")
@@ -109,6 +109,10 @@ def skips(box: Mailbox, console: str) -> None:
     box.send("skip", "not on real KVM")
 
 
+def lacks(box: Mailbox, console: str) -> None:
+    box.send("skip", "no such ioctl\n" + dump_trace(Trace(refused="so far")))
+
+
 def fails(box: Mailbox, console: str) -> None:
     box.send(
         "failed",
@@ -139,6 +143,7 @@ SPECIAL: dict[int, Callable[[Mailbox, str], None]] = {
     105: babbles,
     106: is_killed,
     107: asserts,
+    108: lacks,
 }
 PLAYS: dict[str, Callable[..., None]] = {
     play.__name__: play for play in (complains, silent, panics, has_no_kvm, works)

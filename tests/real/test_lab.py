@@ -30,7 +30,7 @@ from vcpu_scenario.trace import Trace
 from tests.interchange.cases import GICV2, PLAIN
 
 ROOT = Path(__file__).parents[2]
-PANICS, HANGS, SKIPS, FAILS, BABBLES, KILLED, ASSERTS = range(101, 108)
+PANICS, HANGS, SKIPS, FAILS, BABBLES, KILLED, ASSERTS, LACKS = range(101, 109)
 
 
 def case(number: int, base: Case = PLAIN) -> Case:
@@ -149,6 +149,8 @@ def test_a_lost_case_shows_what_qemu_complains_of(options: Options) -> None:
 
 def test_what_real_kvm_cannot_do_is_skipped_with_its_reason(options: Options) -> None:
     assert run_cases("6.12", [case(SKIPS)], options()) == [Skipped("not on real KVM")]
+    lacks = Skipped("no such ioctl", Trace(refused="so far"))
+    assert run_cases("6.12", [case(LACKS)], options()) == [lacks]
 
 
 @pytest.mark.slow

@@ -162,7 +162,7 @@ def _read_inside(document: Json) -> Inside:
 
 
 def _unmodelled(document: Json | None) -> Unmodelled | None:
-    return None if document is None else Unmodelled(document["what"], document["pc"])
+    return None if document is None else Unmodelled(**document)
 
 
 def _exit(document: Json) -> Exit:

@@ -23,6 +23,7 @@ from vcpu_scenario.trace import Ending, Trace
 from vcpu_scenario.verdict.records import END, Cause, Kind, Mismatch
 from vcpu_scenario.verdict.traces import first_other_exit
 from vcpu_scenario.vmm.loop import run_case
+from vcpu_scenario.vmm.recorder import Lacked
 
 if TYPE_CHECKING:
     from vcpu_scenario.case import Case
@@ -183,10 +184,12 @@ def run_without(own: Kernel, gone: Rules, case: Case) -> Trace | None:
 
 
 def run_as(which: Kernel, case: Case) -> Trace:
-    """The run of ``case`` on an emulated machine of ``which``."""
+    """The run of ``case`` on an emulated machine of ``which``, as far as it goes there."""
     machine = EmulatedMachine(which)
     try:
         return run_case(machine, case)
+    except Lacked as reason:
+        return reason.so_far
     finally:
         machine.close()
 

@@ -58,6 +58,8 @@ def _result(scenario_case: ScenarioCase, target: Target) -> Result:
         return Result(scenario_case, Verdict.SKIP, reason=case.missing)
     found = target.run(case, scenario_case.kernel)
     if isinstance(found, Skipped):
+        if found.so_far is not None:
+            return judged(scenario_case, found.so_far)
         return Result(scenario_case, Verdict.SKIP, reason=found.reason)
     if isinstance(found, Lost):
         reason = f"the kernel was lost: {found.reason}"
@@ -121,7 +123,7 @@ def _compared(
 def _cut_short(
     scenario_case: ScenarioCase, expectation: Expectation, trace: Trace, guest: Guest
 ) -> Result:
-    """The result where the emulated machine went no further: what came before is compared, and
+    """The result where the machine went no further: what came before is compared, and
     what would have come after is neither missing nor the failure that a clause knows of."""
     limit = trace.unmodelled
     assert limit is not None
@@ -132,7 +134,7 @@ def _cut_short(
     if not mismatches:
         return Result(
             scenario_case,
-            Verdict.NOT_MODELLED,
+            Verdict.SKIP if limit.lacks else Verdict.NOT_MODELLED,
             trace,
             stops,
             (),

@@ -27,6 +27,7 @@ from vcpu_scenario.machine.real.errors import NoKvmError
 from vcpu_scenario.machine.real.machine import RealMachine
 from vcpu_scenario.vmm import surveyor
 from vcpu_scenario.vmm.loop import run_case
+from vcpu_scenario.vmm.recorder import Lacked
 from vcpu_scenario.vmm.stepping import step_through
 
 _DEVICES: Final = "/sys/bus/pci/devices"
@@ -104,6 +105,8 @@ def _readiness() -> tuple[str, str]:
 def _answer(word: str, line: str) -> tuple[str, str]:
     try:
         return _ANSWER[word](line)
+    except Lacked as reason:
+        return mailbox.SKIP, f"{reason}\n{dump_trace(reason.so_far)}"
     except Unsupported as reason:
         return mailbox.SKIP, str(reason)
     except Exception:

@@ -20,7 +20,7 @@ from vcpu_scenario.case import (
     SetRegister,
 )
 from vcpu_scenario.ioctls.vm import RestoreSnapshot, TakeSnapshot
-from vcpu_scenario.machine.errors import KvmError, NotModelled
+from vcpu_scenario.machine.errors import KvmError, NotModelled, Unsupported
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import (
     Answer,
@@ -175,6 +175,10 @@ class _Run:
             trace = self.recorder.ended(self.machine, ended, self.refused, self.asked.number)
         except NotModelled as limit:
             trace = self.recorder.unmodelled(self.machine, limit.what)
+        except Unsupported as reason:
+            if not self.recorder.exits:
+                raise  # then there is nothing to compare
+            raise self.recorder.lacked(self.machine, str(reason)) from reason
         return replace(trace, output=self.bus.outputs(), after=self.did)
 
     def _until_it_ends(self) -> Ending:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from vcpu_scenario.case import Case
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, id_of
-from vcpu_scenario.machine.errors import KvmError
+from vcpu_scenario.machine.errors import KvmError, Unsupported
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import (
     Deed,
@@ -29,6 +29,14 @@ _Value = TypeVar("_Value")
 
 _new = tuple.__new__
 """Makes a named tuple in half the time, where there are two for each exit."""
+
+
+class Lacked(Unsupported):
+    """What a machine cannot do on the way of a run; ``so_far`` is the trace until then."""
+
+    def __init__(self, what: str, so_far: Trace) -> None:
+        super().__init__(what)
+        self.so_far = so_far
 
 
 class Recorder:
@@ -116,12 +124,15 @@ class Recorder:
             asked=asked,
         )
 
-    def unmodelled(self, machine: Machine, what: str) -> Trace:
-        """The trace up to what the machine does not model."""
+    def lacked(self, machine: Machine, what: str) -> Lacked:
+        return Lacked(what, self.unmodelled(machine, what, lacks=True))
+
+    def unmodelled(self, machine: Machine, what: str, *, lacks: bool = False) -> Trace:
+        """The trace up to what the machine does not model, or ``lacks``."""
         return Trace(
             exits=tuple(self.exits),
             ended=Ending.NOT_MODELLED,
-            unmodelled=Unmodelled(what, read(machine.get_one_reg, PC)),
+            unmodelled=Unmodelled(what, read(machine.get_one_reg, PC), lacks),
             entries=tuple(self.entries),
         )
 

@@ -13,7 +13,15 @@ from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.kernels.table import Kernel
 from vcpu_scenario.machine.errors import NotModelled, Unsupported
 from vcpu_scenario.machine.interface import Machine
-from vcpu_scenario.running.targets.target import BadTarget, Closing, Create, Found, Lost, Skipped
+from vcpu_scenario.running.targets.target import (
+    BadTarget,
+    Closing,
+    Create,
+    Found,
+    Lost,
+    Skipped,
+    skipped,
+)
 from vcpu_scenario.vmm.loop import run_case
 
 if TYPE_CHECKING:
@@ -58,7 +66,7 @@ class Made(Closing):
             finally:
                 machine.close()
         except Unsupported as reason:
-            return Skipped(str(reason))
+            return skipped(reason)
 
     def has_rules(self, kernel: str) -> bool:
         return isinstance(self._last, Kernel) and self._last.name == kernel

@@ -14,7 +14,7 @@ from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import RangeError, parse_release
 from vcpu_scenario.machine.errors import KvmError, Unsupported, is_of_enabling
 from vcpu_scenario.machine.interface import Machine
-from vcpu_scenario.running.targets.target import BadTarget, Closing, Found, Lost, Skipped
+from vcpu_scenario.running.targets.target import BadTarget, Closing, Found, Lost, Skipped, skipped
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
 
@@ -71,13 +71,13 @@ class Kvm(Closing):
 def _on_this_host(case: Case, use: Callable[[Machine], Given]) -> Given | Skipped | Lost:
     from vcpu_scenario.machine.real.machine import RealMachine
 
-    if reason := beyond_real_kvm(case):
-        return Skipped(reason)
+    if beyond := beyond_real_kvm(case):
+        return Skipped(beyond)
     try:
         with RealMachine() as machine:
             return use(machine)
-    except Unsupported as unsupported:
-        return Skipped(str(unsupported))
+    except Unsupported as reason:
+        return skipped(reason)
     except KvmError as error:
         return Lost(f"the VM failed: {error}", "")
 
@@ -152,7 +152,7 @@ def _of_lab(found: Given | lab.Skipped | lab.Lost) -> Given | Skipped | Lost:
     from vcpu_scenario.machine.real import lab
 
     if isinstance(found, lab.Skipped):
-        return Skipped(found.reason)
+        return Skipped(found.reason, found.so_far)
     if isinstance(found, lab.Lost):
         return Lost(found.reason, found.console)
     return found

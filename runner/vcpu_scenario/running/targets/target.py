@@ -8,8 +8,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from vcpu_scenario.case import Case
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Trace
+from vcpu_scenario.vmm.recorder import Lacked
 from vcpu_scenario.vmm.watch import Watch
 
 if TYPE_CHECKING:
@@ -19,9 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """The machine cannot do what the case asks; ``reason`` says what."""
+    """The machine cannot do what the case asks; ``reason`` says what. ``so_far`` is what came
+    until then, None where nothing did."""
 
     reason: str
+    so_far: Trace | None = None
+
+
+def skipped(reason: Unsupported) -> Skipped:
+    return Skipped(str(reason), reason.so_far if isinstance(reason, Lacked) else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,11 @@ _Given = TypeVar("_Given")
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Real KVM cannot do what the case asks; ``reason`` says what."""
+    """Real KVM cannot do what the case asks; ``reason`` says what, and ``so_far`` what came until
+    then, None where nothing did."""
 
     reason: str
+    so_far: Trace | None = None
 
 
 class Guest:
@@ -98,13 +100,14 @@ class Guest:
         except ValueError as too_large:
             return Skipped(f"it does not fit into the lab: {too_large}")
         word, text = self._qemu.hear(patience)
-        if word == wanted:
-            try:
+        try:
+            if word == wanted:
                 return load(text)
-            except ValueError as garbage:
-                raise GuestGoneError(f"its answer cannot be read: {garbage}") from None
-        if word == mailbox.SKIP:
-            return Skipped(text)
+            if word == mailbox.SKIP:
+                reason, _, so_far = text.partition("\n")
+                return Skipped(reason, load_trace(so_far) if so_far else None)
+        except ValueError as garbage:
+            raise GuestGoneError(f"its answer cannot be read: {garbage}") from None
         # What a VM cannot do any more after a case, another may not be able to do either.
         raise GuestGoneError(f"the VM failed: {_last_line(text or word)}")
 
