@@ -72,6 +72,26 @@ def test_stops_alone_excuse_a_hang_and_what_stands_beside_them_does_not(beside: 
     assert verdict(HANG, f"{STOPS}, {beside}") == ("fail", ["cut"])
 
 
+@pytest.mark.parametrize(
+    ("clause", "more", "wanted"),
+    [
+        ("never: [debug: {brk: 0x40000008}]", "", ("fail", ["cut"])),
+        ("final: {regs: {x0: 0x09000000}}", "", ("fail", ["cut"])),
+        ("final: {regs: {x0: 0x09000000}}", "limits: {exits: 1}", ("pass", [])),
+        ("exits: [error: {errno: ENOSYS}]", "", ("pass", [])),
+    ],
+)
+def test_a_kvm_run_that_fails_where_nobody_expects_it_is_a_failure(
+    clause: str, more: str, wanted: tuple[str, list[str]]
+) -> None:
+    assert verdict(words("mov x0, #0x09000000; ldp x1, x2, [x0]; brk #7"), clause, more) == wanted
+
+
+def test_a_run_that_was_cut_is_not_the_failure_that_a_clause_knows_of() -> None:
+    known = "xfail: {reason: known, link: 'https://example.org/1'}"
+    assert verdict(HANG, f"exits: [debug: {{brk: 0x40000000}}], {known}")[0] == "fail"
+
+
 def test_a_hang_that_is_expected_is_none() -> None:
     assert verdict(HANG, "exits: [interrupted: {}]") == ("pass", [])
     assert verdict(HANG, "final: {regs: {x5: 0}}", "before: [immediate_exit: true]") == ("pass", [])

@@ -14,14 +14,19 @@ from vcpu_scenario.verdict.records import Kind, Mismatch
 
 _SAY_HOW_LONG: Final = "say how many exits it may have: `limits: {exits: 1000}`"
 _EXPECT_IT: Final = "expect it, `interrupted: {}`, or give `limits.instructions` a larger number"
+_EXPECT_THE_ERROR: Final = (
+    "expect it, `exits: [error: {}]`, or say `limits: {exits: 1}` if it is no matter"
+)
 _INTERRUPTIONS: Final = ("interrupted", "error")
 
 
 def cut_unasked(expectation: Expectation, trace: Trace, ending: str) -> Iterator[Mismatch]:
-    """That a limit which nobody set ended the run, or that the guest hung where nobody expects
-    it; ``ending`` says in words how it ended."""
+    """That a limit which nobody set ended the run, or that the guest hung or KVM_RUN failed where
+    nobody expects it; ``ending`` says in words how it ended."""
     if trace.ended is Ending.EXIT_LIMIT and expectation.to_its_end:
         help_ = _SAY_HOW_LONG
+    elif trace.ended is Ending.ERROR and expectation.to_its_end and expectation.exits is None:
+        help_ = _EXPECT_THE_ERROR
     elif trace.ended is Ending.INTERRUPTED and not _is_expected(expectation, trace):
         help_ = _EXPECT_IT
     else:
