@@ -8,6 +8,8 @@ import pytest
 from vcpu_scenario.language import Scenario, loads
 from vcpu_scenario.source import InvalidScenario
 
+from tests.language.build import messages
+
 HEAD = """\
 title: made by a test
 kernels: ["6.1", "6.17", "5.10"]
@@ -120,3 +122,30 @@ def test_a_word_that_is_no_host_is_told_where_it_stands() -> None:
 def test_a_range_of_kernels_names_no_host() -> None:
     (fault,) = faults("expect: [{kernels: 6.17+protected, exits: []}]\n")
     assert "names a host" in fault
+
+
+HOST, VMM = "the scenario is run on no such host", "the scenario is run with no such VMM"
+
+
+@pytest.mark.parametrize(
+    ("clause", "told"),
+    [
+        ("host: [default, cortex-a72], exits: []", HOST),
+        ("exits: [any: {pc: done, host: [cortex-a72, default]}]", HOST),
+        ("exits: [any: {pc: {'cortex-a72, default': start, else: done}}]", HOST),
+        ("vmm: [qemu, plain], exits: []", VMM),
+        ("exits: [any: {pc: {'plain, qemu': start, else: done}}]", VMM),
+    ],
+)
+def test_a_host_or_a_vmm_without_a_case_is_told_beside_one_that_has_some(
+    clause: str, told: str
+) -> None:
+    assert told in messages(f"host: [default, cortex-a76]\nexpect: [{{{clause}}}]\n")
+    own = "host: [default, cortex-a76, cortex-a72]\nvmm: [plain, qemu]\n"
+    assert told not in messages(f"{own}expect: [{{{clause}}}]\n")
+
+
+def test_a_host_that_has_none_of_the_kernels_is_told() -> None:
+    text = 'kernels: "%s"\nhost: [default, protected]\nexpect: [{exits: []}]\n'
+    assert messages(text % "<5.0") == ["no case is on this host"]
+    assert messages(text % ">=5.0") == []

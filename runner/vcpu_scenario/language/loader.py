@@ -32,7 +32,7 @@ from vcpu_scenario.language.params import (
 )
 from vcpu_scenario.language.permission import granted
 from vcpu_scenario.language.problems import Problems
-from vcpu_scenario.language.reachable import check_reachable, check_values
+from vcpu_scenario.language.reachable import check_places, check_reachable, check_values
 from vcpu_scenario.language.selection import (
     DEFAULT_VMMS,
     named_hosts,
@@ -183,6 +183,8 @@ class _Loader:
         meant = sized and not problems.blames_parameters()
         if meant and taken:
             check_values(audience, taken, problems)
+        if sized:
+            check_places(audience, root.get("host"), problems)
         if sized:
             check_reachable(audience, self.rows, problems, told=len(problems) > before)
         if meant and conditions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -15,10 +15,11 @@ from vcpu_scenario.language.audience import (
     bits,
     is_for,
 )
+from vcpu_scenario.language.nodes import Node
 from vcpu_scenario.language.params import Parameters, Values
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.selection import no_known_kernel
-from vcpu_scenario.source import quoted
+from vcpu_scenario.source import Span, quoted
 
 _SHOWN: Final = 12
 """Values of a parameter that an error names."""
@@ -64,6 +65,53 @@ def check_values(audience: Audience, taken: Values, problems: Problems) -> None:
             )
 
 
+def check_places(audience: Audience, hosts: Node | None, problems: Problems) -> None:
+    """Reports each condition that names a VMM or a host of which the scenario has no case, beside
+    others: the case that was meant may be another. So is a host in ``hosts``, the scenario's own,
+    that has none of its kernels."""
+    for selector in audience.selectors:
+        vmms, words = selector.vmms or (), selector.hosts or ()
+        strange = [vmm for vmm in vmms if vmm not in audience.vmms]
+        if strange and len(strange) < len(vmms):
+            _no_such_vmm(selector.span, strange, audience, problems)
+        strange = [word for word in words if not _is_own(word, audience)]
+        if strange and len(strange) < len(words):
+            _no_such_host(selector.span, strange, audience, problems)
+    for name in audience.hosts or ():
+        if hosts is not None and audience.rows() and not audience.rows([name]):
+            problems.add(
+                "no case is on this host",
+                hosts.span,
+                found=name or DEFAULT,
+                help="take it out, or widen `kernels` to what is modelled there",
+            )
+
+
+def _is_own(word: str, audience: Audience) -> bool:
+    return any(is_so(name, word) for name in audience.hosts or ("",))
+
+
+def _no_such_vmm(at: Span, found: Iterable[str], audience: Audience, problems: Problems) -> None:
+    problems.add(
+        "the scenario is run with no such VMM",
+        at,
+        found=", ".join(found),
+        expected=f"among {', '.join(audience.vmms)}, what the scenario's own `vmm` names",
+    )
+
+
+def _no_such_host(at: Span, found: Iterable[str], audience: Audience, problems: Problems) -> None:
+    own = ", ".join(name or DEFAULT for name in audience.hosts or ())
+    problems.add(
+        "the scenario is run on no such host",
+        at,
+        found=", ".join(found),
+        expected=f"among {own}, what the scenario's own `host` names"
+        if own
+        else "a scenario that names its hosts: `host: [default, protected]`",
+    )
+
+
 @lru_cache(maxsize=1 << 10)
 def _placed(
     rows: tuple[str, ...],
@@ -101,32 +149,12 @@ def _report(
         if not told:
             problems.add("no combination of parameters has these values", clause.span)
     elif clause.vmms is not None and not set(clause.vmms) & set(audience.vmms):
-        problems.add(
-            "the scenario is run with no such VMM",
-            clause.span,
-            found=", ".join(clause.vmms),
-            expected=f"among {', '.join(audience.vmms)}, what the scenario's own `vmm` names",
-        )
-    elif (words := _elsewhere(clause, audience)) is not None:
-        problems.add(
-            "the scenario is run on no such host",
-            clause.span,
-            found=", ".join(clause.hosts or ()),
-            expected=f"among {words}, what the scenario's own `host` names"
-            if audience.hosts is not None
-            else "a scenario that names its hosts: `host: [default, protected]`",
-        )
+        _no_such_vmm(clause.span, clause.vmms, audience, problems)
+    elif clause.hosts is not None and not any(_is_own(word, audience) for word in clause.hosts):
+        _no_such_host(clause.span, clause.hosts, audience, problems)
     else:
         problems.add(
             "no case ever reaches this clause",
             clause.span,
             found="the scenario's own `kernels` leave out all that it is for",
         )
-
-
-def _elsewhere(clause: Selector, audience: Audience) -> str | None:
-    """The hosts of the scenario in words, where the clause is for none of them."""
-    own = audience.hosts or ("",)
-    if clause.hosts is None or any(is_so(name, word) for name in own for word in clause.hosts):
-        return None
-    return ", ".join(name or DEFAULT for name in own)
