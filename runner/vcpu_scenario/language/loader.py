@@ -19,6 +19,7 @@ from vcpu_scenario.language.model import Combination, Scenario
 from vcpu_scenario.language.neverdone import Run, check_done, never_done
 from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty, items_of, text_of
 from vcpu_scenario.language.params import (
+    HEADER,
     Parameters,
     case_names,
     check_distinct,
@@ -51,9 +52,6 @@ MAX_CASES: Final = 1_000_000
 MAX_KERNELS: Final = 500
 MAX_CLAUSES: Final = 100_000
 """Of ``expect``, each counted for each combination of parameters that it is read for."""
-
-_HEADER: Final = ("version", "title", "about", "origin", "tags", "kernels", "vmm", "host", "matrix")
-"""Keys in which no parameter stands."""
 
 
 def load(path: str | Path, root: str | Path | None = None, *, strictly: bool = False) -> Scenario:
@@ -266,7 +264,7 @@ class _Loader:
         root = self.root
         if not root.dynamic:
             return root
-        root = substitute_in(root, row, self.problems, but=_HEADER)
+        root = substitute_in(root, row, self.problems, but=HEADER)
         checked = schema.check(root, self.problems, again=True)
         return checked if isinstance(checked, Map) else root
 
