@@ -312,6 +312,42 @@ def test_an_action_at_an_exit_that_no_run_goes_past_is_an_error(text: str, told:
     assert messages(text) == told
 
 
+LAST = "{read: 0, then: [set: {x0: 1}]}"
+
+
+@pytest.mark.parametrize(
+    "action",
+    ["signal: true", "immediate_exit: true", "reply: 1", "run_again: true", "host_interrupt: true"],
+)
+@pytest.mark.parametrize("when", ["exit: 1", "nth: 2, of: {mmio: {}}", "first: {mmio: {read: 0}}"])
+def test_what_is_for_the_next_run_is_never_done_at_the_last_exit(when: str, action: str) -> None:
+    text = f"on: [{{{when}, then: [set: {{x0: 1}}, {action}]}}]\n"
+    goes_on = f"{{exits: [mmio: {LAST}, mmio: {LAST}, mmio: {{write: 0}}]}}"
+    ends = f"{{exits: [mmio: {{write: 0}}, mmio: {LAST}]}}"
+    assert messages(f"{text}expect: [{ends}]\n") == [NOT_DONE]
+    assert messages(f"{text}expect: [{{kernels: '<5.0', {ends[1:]}, {goes_on}]\n") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "on: [{exit: 3, then: [get: {x5: 99}]}]\n",
+        "on: [{first: {mmio: {}}, then: [get: {x5: 99}]}]\n",
+        "devices: {uart: {handled_by: userspace, at: 0x9000000, model: pl011, "
+        "typed: [{after: a, text: b}]}}\n",
+    ],
+)
+def test_what_only_refused_set_ups_have_done_is_never_done(text: str) -> None:
+    refused = "{refused: {errno: EINVAL}}"
+    assert messages(f"{text}expect: [{refused}]\n") == [NOT_DONE]
+    ran = "{exits: [any: {exit: MMIO, repeat: {least: 4}}]}"
+    assert messages(f"{text}expect: [{{kernels: '<5.0', {refused[1:]}, {ran}]\n") == []
+
+
+def test_what_is_done_before_a_set_up_that_is_refused_may_be_done() -> None:
+    assert messages("before: [set: {x1: 1}]\nexpect: [{refused: {errno: EINVAL}}]\n") == []
+
+
 def test_nothing_is_said_of_what_is_faulty_anyway() -> None:
     assert messages("expect: [{exits: [mmio: {read: nowhere}]}]\n") == [
         "no label and no device is called `nowhere`"

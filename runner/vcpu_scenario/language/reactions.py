@@ -148,16 +148,17 @@ def _contradict(one: Check, other: Check) -> bool:
     return type(first) is type(second) and first != second
 
 
-def can_come(read: ReadReaction, exits: Sequence[ExpectedExit] | None, *, ends_there: bool) -> bool:
-    """Whether so many of the ``exits`` expected may fit as the reaction waits for, not counting
-    the last where the run ``ends_there``. Whatever may come where nothing is said of exits."""
-    if exits is None:
+def can_come(
+    read: ReadReaction, exits: Sequence[ExpectedExit] | None, *, all: bool, but_last: bool
+) -> bool:
+    """Whether so many of the ``exits`` expected may fit as the reaction waits for, ``but_last``
+    the last of them, where they are ``all`` that come. Whatever may come where nothing is said."""
+    if exits is None or not all:
         return True
     found = 0
-    for number, expected in enumerate(exits):
+    for number, expected in enumerate(exits, 1):
         if may_fit(read.expected, expected):
             if expected.most is None:
                 return True
-            last = ends_there and number + 1 == len(exits)
-            found += expected.most - last
-    return found >= max(read.reaction.nth, 1) or not ends_there
+            found += expected.most - (but_last and number == len(exits))
+    return found >= max(read.reaction.nth, 1)
