@@ -104,6 +104,25 @@ def test_what_must_come_and_must_never_come_is_an_error(
     assert found == [BANNED] * told
 
 
+@pytest.mark.parametrize(
+    ("exit_", "told"),
+    [
+        ("debug: {brk: done, hsr: 0xca000022}", True),
+        ("debug: {brk: done, imm: 1, hsr: 0xf2000002}", True),
+        ("debug: {brk: done, imm: 1, hsr: 0xf2000001}", False),
+        ('mmio: {write: 0, len: 4, data: 0, data_bytes: "01"}', True),
+        ('mmio: {write: 0, len: 4, data: 1, data_bytes: "01"}', False),
+    ],
+)
+def test_what_no_exit_is_like_is_an_error(exit_: str, told: bool) -> None:
+    debug = "debug: {software_breakpoints: true}\n"
+    for clause in (f"exits: [{exit_}]", f"never: [{exit_}]"):
+        found = messages(f"{debug}expect: [{{{clause}}}]\n")
+        assert found == ["no exit is like this"] * told
+    on = f"on: [{{first: {{{exit_}}}, then: [set: {{x1: 1}}]}}]\nexpect: [{{stops: [start]}}]\n"
+    assert messages(debug + on) == [NOT_DONE] * told
+
+
 def test_what_must_come_on_some_kernels_alone_may_be_banned_on_others() -> None:
     exits = 'exits: [mmio: {read: 8}, mmio: {read: 0, kernels: "<6.0"}]'
     for kernels, told in ((">=6.0", False), ("<5.4", True)):

@@ -9,6 +9,7 @@ from vcpu_scenario.case import Action, Case
 from vcpu_scenario.expectation import Acting, Expectation, ExpectedExit
 from vcpu_scenario.language.actions import FOR_THE_NEXT_RUN
 from vcpu_scenario.language.clauses import Clause
+from vcpu_scenario.language.contradictions import like_none
 from vcpu_scenario.language.possible import NO_RUN_FOLLOWS, Means, means_of, why_not
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.reactions import ReadReaction, can_come
@@ -97,7 +98,7 @@ def _why_never(read: ReadReaction, runs: Sequence[Run], *, followed: bool) -> st
     it is to be ``followed``; empty where one may."""
     why = ""
     for run in runs:
-        impossible = why_not(read.expected, run.means)
+        impossible = like_none(read.expected) or why_not(read.expected, run.means)
         but_last = followed or not run.acts_there
         if not impossible and can_come(read, run.exits, all=run.ends_there, but_last=but_last):
             return ""
