@@ -43,6 +43,18 @@ def test_a_folder_without_scenarios_is_nothing_selected(scenario: Scenario, tmp_
         assert outcome.err == "no scenario (*.vcpu.yaml) was found\n"
 
 
+@pytest.mark.parametrize("command", ["run", "check", "list", "matrix", "fmt"])
+def test_a_folder_without_scenarios_beside_others_is_an_error(
+    scenario: Scenario, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "a.vcpu.yml").write_text("")
+    outcome = scenario(command, "step", str(tmp_path))
+    assert (outcome.status, outcome.out) == (4, "")
+    passed_over, none = outcome.err.splitlines()[:2]
+    assert passed_over.startswith(f"{tmp_path}/a.vcpu.yml is passed over: ")
+    assert none.endswith(f"no scenario (*.vcpu.yaml) was found in {tmp_path}")
+
+
 def test_json_is_a_whole_document_even_where_nothing_is_selected(scenario: Scenario) -> None:
     outcome = scenario("run", "step", "-k", "nothing", "--format", "json")
     assert outcome.status == 5

@@ -70,6 +70,36 @@ def test_a_link_out_of_a_folder_is_refused_unless_it_is_named(tmp_path: Path) ->
         assert len(found(tmp_path / "inside")) == 2
 
 
+def test_a_path_that_gives_nothing_beside_others_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "good/a.vcpu.yaml")
+    for name in ("empty", "other"):
+        (tmp_path / name).mkdir()
+    paths = [str(tmp_path / name) for name in ("empty", "good", "other", "empty")]
+    with pytest.raises(UsageError) as caught:
+        find(paths)
+    assert str(caught.value).splitlines() == [
+        f"no scenario (*.vcpu.yaml) was found in {tmp_path}/{name}" for name in ("empty", "other")
+    ]
+    assert len(found(tmp_path / "good", tmp_path / "good/a.vcpu.yaml")) == 1
+
+
+def test_what_is_passed_over_on_the_way_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "in/a.vcpu.yaml", tmp_path / "in/.b/b.vcpu.yaml", tmp_path / "out/c.vcpu.yaml")
+    write(tmp_path / "in/sub/d.vcpu.yml")
+    for name, target in (("sub/out", "../../out"), ("hidden", ".b"), ("up", "."), ("gone", "x")):
+        (tmp_path / "in" / name).symlink_to(target)
+    told: list[str] = []
+    files = [str(file) for file, _ in find([str(tmp_path / "in")], told.append)]
+    assert files == [f"{tmp_path}/in/a.vcpu.yaml"]
+    link = "it is a link to a folder; name it to use it"
+    assert told == [
+        f"{tmp_path}/in/hidden is passed over: {link}",
+        f"{tmp_path}/in/sub/d.vcpu.yml is passed over: the name of a scenario ends in .vcpu.yaml",
+        f"{tmp_path}/in/sub/out is passed over: {link}",
+    ]
+    assert len(found(tmp_path / "in/sub/out")) == 1
+
+
 def test_every_missing_path_is_named(tmp_path: Path) -> None:
     write(tmp_path / "load.vcpu.yaml")
     with pytest.raises(UsageError) as caught:

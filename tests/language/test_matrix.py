@@ -19,8 +19,8 @@ def ids(text: str, kernels: list[str] | None = None, vmms: list[str] | None = No
 
 def using(*names: str) -> str:
     """An expectation in which the parameters stand."""
-    about = " ".join(f"${{{name}}}" for name in names)
-    return f"expect: [{{about: 'of {about}', exits: []}}]\n"
+    text = " ".join(f"${{{name}}}" for name in names)
+    return f"expect: [{{final: {{memory: [{{at: start, text: 'of {text}'}}]}}}}]\n"
 
 
 def value(case: ScenarioCase) -> Any:
@@ -57,7 +57,7 @@ def test_ids_differ_where_the_values_look_alike() -> None:
 
 def test_ids_do_not_depend_on_what_else_is_run() -> None:
     text = "vmm: [qemu, plain]\nmatrix: {width: [1, 2]}\n" + using("width")
-    text = text.replace("[{", "[{kernels: '>=6.0', ")
+    text = text.replace("[{", "[{kernels: '>=6.0', ", 1)
     every = ids(text)
     assert len(every) == len(set(every))
     assert set(ids(text, ["6.12", "7.3"], ["plain"])) < set(every)
@@ -212,6 +212,33 @@ def test_combinations_that_differ_in_nothing_that_is_used_are_an_error() -> None
     assert messages("matrix: {n: [1, 2]}\nexpect: [{when: {n: 1}, exits: []}]\n") == []
     by_case = "expect: [{exits: [any: {pc: {n=1: start, else: done}}]}]\n"
     assert messages("matrix: {n: [1, 2]}\n" + by_case) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "about: of ${n}\nexpect: [{exits: []}]\n",
+        "expect: [{about: 'of ${n}', exits: [any: {pc: start}]}]\n",
+        "expect: [{exits: [any: {pc: start, note: 'of ${n}'}]}]\n",
+        "expect: [{xfail: {reason: 'of ${n}', link: 'https://example.org/${n}'}, exits: []}]\n",
+    ],
+)
+def test_what_is_told_and_no_more_makes_no_other_case(text: str) -> None:
+    same = "two combinations of the matrix are the same case"
+    assert messages("matrix: {n: [1, 2]}\n" + text) == [same]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "expect: [{exits: [], final: {output: {note: 'of ${n}'}}}]\n"
+        "devices: {note: {handled_by: userspace, at: 0x09000000, model: pl011}}\n",
+        "expect: [{about: t, when: {n: 1}, exits: []}]\n",
+        "expect: [{exits: [any: {pc: start, note: t, when: {n: 1}}]}]\n",
+    ],
+)
+def test_a_name_or_a_condition_beside_what_is_told_is_a_use(text: str) -> None:
+    assert messages("matrix: {n: [1, 2]}\n" + text) == []
 
 
 def test_a_value_for_a_parameter_that_is_wrong_where_it_stands_is_told_there_alone() -> None:

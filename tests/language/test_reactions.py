@@ -119,6 +119,20 @@ def test_an_exit_that_ends_the_run_is_too_late_for_an_action() -> None:
     assert [one.kind for one in execute(found).mismatches] == ["not done"]
 
 
+@pytest.mark.parametrize(("written", "last"), [("write: uart", True), ("read: uart+0x18", False)])
+def test_what_is_for_a_run_that_did_not_follow_was_not_done(written: str, last: bool) -> None:
+    on = f"on: [{{first: {{mmio: {{{written}}}}}, then: [{{set: {{x2: 1}}}}, run_again: true]}}]\n"
+    expect = "expect: [{exits: [any: {repeat: 3}, any: {pc: write, then: [{set: {x3: 1}}]}]}]\n"
+    (found,) = scenario(POLL + on + expect).cases(["6.12"])
+    told = [
+        (one.kind, one.message, one.span.column, one.notes) for one in execute(found).mismatches
+    ]
+    message = "not done: what the VMM does for the next KVM_RUN"
+    column = on.index("run_again") + 1
+    notes = ("no KVM_RUN followed the exit", "the run was cut at its limit of 4 exits")
+    assert told == ([("not done", message, column, notes)] if last else [])
+
+
 def test_it_travels_as_json() -> None:
     text = "on: [{nth: 2, of: {mmio: {write: uart, len: 4, data: 5}}, then: [{set: {x2: 1}}]}]\n"
     made = case(text + ENDS).case

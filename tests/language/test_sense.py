@@ -104,6 +104,25 @@ def test_what_must_come_and_must_never_come_is_an_error(
     assert found == [BANNED] * told
 
 
+@pytest.mark.parametrize(
+    ("exit_", "told"),
+    [
+        ("debug: {brk: done, hsr: 0xca000022}", True),
+        ("debug: {brk: done, imm: 1, hsr: 0xf2000002}", True),
+        ("debug: {brk: done, imm: 1, hsr: 0xf2000001}", False),
+        ('mmio: {write: 0, len: 4, data: 0, data_bytes: "01"}', True),
+        ('mmio: {write: 0, len: 4, data: 1, data_bytes: "01"}', False),
+    ],
+)
+def test_what_no_exit_is_like_is_an_error(exit_: str, told: bool) -> None:
+    debug = "debug: {software_breakpoints: true}\n"
+    for clause in (f"exits: [{exit_}]", f"never: [{exit_}]"):
+        found = messages(f"{debug}expect: [{{{clause}}}]\n")
+        assert found == ["no exit is like this"] * told
+    on = f"on: [{{first: {{{exit_}}}, then: [set: {{x1: 1}}]}}]\nexpect: [{{stops: [start]}}]\n"
+    assert messages(debug + on) == [NOT_DONE] * told
+
+
 def test_what_must_come_on_some_kernels_alone_may_be_banned_on_others() -> None:
     exits = 'exits: [mmio: {read: 8}, mmio: {read: 0, kernels: "<6.0"}]'
     for kernels, told in ((">=6.0", False), ("<5.4", True)):
@@ -310,6 +329,42 @@ def test_what_comes_behind_the_end_of_the_run_is_an_error(exits: str, told: list
 )
 def test_an_action_at_an_exit_that_no_run_goes_past_is_an_error(text: str, told: list[str]) -> None:
     assert messages(text) == told
+
+
+LAST = "{read: 0, then: [set: {x0: 1}]}"
+
+
+@pytest.mark.parametrize(
+    "action",
+    ["signal: true", "immediate_exit: true", "reply: 1", "run_again: true", "host_interrupt: true"],
+)
+@pytest.mark.parametrize("when", ["exit: 1", "nth: 2, of: {mmio: {}}", "first: {mmio: {read: 0}}"])
+def test_what_is_for_the_next_run_is_never_done_at_the_last_exit(when: str, action: str) -> None:
+    text = f"on: [{{{when}, then: [set: {{x0: 1}}, {action}]}}]\n"
+    goes_on = f"{{exits: [mmio: {LAST}, mmio: {LAST}, mmio: {{write: 0}}]}}"
+    ends = f"{{exits: [mmio: {{write: 0}}, mmio: {LAST}]}}"
+    assert messages(f"{text}expect: [{ends}]\n") == [NOT_DONE]
+    assert messages(f"{text}expect: [{{kernels: '<5.0', {ends[1:]}, {goes_on}]\n") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "on: [{exit: 3, then: [get: {x5: 99}]}]\n",
+        "on: [{first: {mmio: {}}, then: [get: {x5: 99}]}]\n",
+        "devices: {uart: {handled_by: userspace, at: 0x9000000, model: pl011, "
+        "typed: [{after: a, text: b}]}}\n",
+    ],
+)
+def test_what_only_refused_set_ups_have_done_is_never_done(text: str) -> None:
+    refused = "{refused: {errno: EINVAL}}"
+    assert messages(f"{text}expect: [{refused}]\n") == [NOT_DONE]
+    ran = "{exits: [any: {exit: MMIO, repeat: {least: 4}}]}"
+    assert messages(f"{text}expect: [{{kernels: '<5.0', {refused[1:]}, {ran}]\n") == []
+
+
+def test_what_is_done_before_a_set_up_that_is_refused_may_be_done() -> None:
+    assert messages("before: [set: {x1: 1}]\nexpect: [{refused: {errno: EINVAL}}]\n") == []
 
 
 def test_nothing_is_said_of_what_is_faulty_anyway() -> None:

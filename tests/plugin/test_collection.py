@@ -55,8 +55,8 @@ def test_a_case_can_be_named(wanted: str, project: pytest.Pytester) -> None:
 @pytest.mark.slow
 def test_a_case_with_parameters_has_them_last(project: pytest.Pytester) -> None:
     matrix = {"width": [4, 8], "op": ["a b", "c::d"]}
-    text = dumps(breakpoint(matrix=matrix, about="${width} ${op}"))
-    Path("m.vcpu.yaml").write_text(text)
+    data = [{"at": 0x40000010, "text": "of ${width} ${op}"}]
+    Path("m.vcpu.yaml").write_text(dumps(breakpoint(matrix=matrix, data=data)))
     found = ids(project, "m.vcpu.yaml")
     assert found[:2] == [
         "m.vcpu.yaml::5.10/plain[width=4,op=a_b]",

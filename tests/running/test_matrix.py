@@ -104,7 +104,7 @@ def test_a_service_gets_no_more_jobs_than_it_runs(
     service: str, most: int, scenario: Scenario, folder: Path
 ) -> None:
     many = {"n": list(range(40))}
-    Path("s/many.vcpu.yaml").write_text(breakpoint(matrix=many, about="${n}"))
+    Path("s/many.vcpu.yaml").write_text(breakpoint(matrix=many, before=[{"set": {"x9": "${n}"}}]))
     assert len(listed(scenario)) > 1000
     document = scenario("matrix", "s", service, "--per-shard", "1").out
     assert document.count("/") <= most

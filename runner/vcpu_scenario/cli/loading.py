@@ -23,7 +23,7 @@ def scenarios_of(paths: Sequence[str], otherwise: str = "") -> list[Scenario] | 
 
     ``otherwise`` is said then: what is not done because of it.
     """
-    scenarios, diagnostics = load_all(find(paths or paths_of_project()))
+    scenarios, diagnostics = load_all(find(paths or paths_of_project(), complain))
     return None if _told(diagnostics, otherwise) else scenarios
 
 
@@ -34,7 +34,9 @@ def made_of_each(
     is invalid, after telling all that is wrong."""
     made: list[Made] = []
     diagnostics: list[Diagnostic] = []
-    with closing(made_of(find(paths or paths_of_project()), make, strictly=strictly)) as coming:
+    with closing(
+        made_of(find(paths or paths_of_project(), complain), make, strictly=strictly)
+    ) as coming:
         for found in coming:
             if isinstance(found, InvalidScenario):
                 diagnostics += found.diagnostics

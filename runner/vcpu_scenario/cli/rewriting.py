@@ -39,7 +39,7 @@ def rewrite(paths: Sequence[str], form: Form, *, check: bool, diff: bool) -> Sta
     change, and fails if anything would. ``-`` is standard input, written to standard output."""
     if list(paths) == [STDIN]:
         return _stdin(form, check, diff)
-    files = [file for file, _ in find(paths)]
+    files = [file for file, _ in find(paths, complain)]
     if not files:
         complain("no scenario (*.vcpu.yaml) was found")
         return Status.NOTHING_SELECTED

@@ -1,17 +1,23 @@
-"""Exits of one clause that must come and must never come."""
+"""Exits that contradict themselves, or what else a clause says of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
+from itertools import combinations
 from typing import Final
 
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
 from vcpu_scenario.language.problems import Problems
+from vcpu_scenario.source import quoted
 
 
 def check_contradictions(expectation: Expectation, problems: Problems) -> None:
-    """Reports each exit under ``never`` of which all is said by one that must come."""
+    """Reports each exit under ``never`` of which all is said by one that must come, and each that
+    is like no exit."""
+    for item in (*(expectation.exits or ()), *expectation.never):
+        for check, why in _denied(item):
+            problems.add("no exit is like this", check.span, found=why)
     required = _Required([item for item in expectation.exits or () if item.least])
     for banned in expectation.never:
         if (other := required.like(banned)) is not None:
@@ -22,6 +28,33 @@ def check_contradictions(expectation: Expectation, problems: Problems) -> None:
                 found=f"the exit expected at line {other.span.line} is like this{case}",
                 help="leave one of the two out, or say more of this one",
             )
+
+
+def like_none(item: ExpectedExit) -> str:
+    """Why no exit is as ``item`` says; empty where one may be."""
+    return next((f"no exit is like this: it has {why}" for _, why in _denied(item)), "")
+
+
+def _denied(item: ExpectedExit) -> Iterator[tuple[Check, str]]:
+    """What of ``item`` cannot be beside what it says before, and in words with what."""
+    for one, other in combinations(item.checks, 2):
+        if one.field == other.field and contradict(one, other):
+            of = f"{quoted(other.field)} of {quoted(other.written)}"
+            yield other, f"{of}, where {quoted(one.written)} asks for another"
+
+
+def contradict(one: Check, other: Check) -> bool:
+    """Whether no field has what both of these say of it."""
+    first, second = one.value, other.value
+    if isinstance(first, int) and isinstance(second, int):
+        both = (1 << 64) - 1
+        both &= one.mask if one.mask is not None else both
+        both &= other.mask if other.mask is not None else both
+        return (first ^ second) & both != 0
+    if isinstance(first, bytes) and isinstance(second, bytes):
+        length = min(len(first), len(second))
+        return first[:length] != second[:length]
+    return type(first) is type(second) and first != second
 
 
 class _Required:

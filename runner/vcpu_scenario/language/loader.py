@@ -16,9 +16,10 @@ from vcpu_scenario.language.exits import ExitReader
 from vcpu_scenario.language.files import MAX_SCENARIO, Folder
 from vcpu_scenario.language.guest import Sources
 from vcpu_scenario.language.model import Combination, Scenario
-from vcpu_scenario.language.neverdone import Run, check_done, never_done
+from vcpu_scenario.language.neverdone import check_done, never_done
 from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty, items_of, text_of
 from vcpu_scenario.language.params import (
+    HEADER,
     Parameters,
     case_names,
     check_distinct,
@@ -51,9 +52,6 @@ MAX_CASES: Final = 1_000_000
 MAX_KERNELS: Final = 500
 MAX_CLAUSES: Final = 100_000
 """Of ``expect``, each counted for each combination of parameters that it is read for."""
-
-_HEADER: Final = ("version", "title", "about", "origin", "tags", "kernels", "vmm", "host", "matrix")
-"""Keys in which no parameter stands."""
 
 
 def load(path: str | Path, root: str | Path | None = None, *, strictly: bool = False) -> Scenario:
@@ -149,7 +147,7 @@ class _Loader:
         if not self.whole and root.dynamic:
             self.rows = []
         self.never: dict[Span, str] = {}
-        """Why what is done at exits that fit a pattern is never done, empty where it may be."""
+        """Why what a text asks for is never done, empty where it may be."""
         self.exits = ExitReader()
         self.codes = Codes(path, self._sources)
         folder = Folder(path.parent, problems, granted())
@@ -223,34 +221,20 @@ class _Loader:
         return False
 
     def _combinations(self, reader: ClauseReader) -> Iterator[Combination]:
-        done: dict[Span, bool] = {}
         for row, name in zip(self.rows, case_names(self.rows), strict=True):
             self.problems.parameters = shown(row)
-            yield self._combination(reader, row, name, done)
+            yield self._combination(reader, row, name)
         if not self.problems:
-            check_done(done, self.problems)
-            for span, why in self.never.items():
-                if why:
-                    self.problems.add("this is never done", span, help=why)
+            check_done(self.never, self.problems)
 
-    def _combination(
-        self, reader: ClauseReader, row: Parameters, name: str, done: dict[Span, bool]
-    ) -> Combination:
+    def _combination(self, reader: ClauseReader, row: Parameters, name: str) -> Combination:
         root = self._with_parameters(row)
         setup = read_setup(root, self.problems, self.sources, self.exits)
         nodes = [item for item in items_of(root.get("expect")) if isinstance(item, Map)]
         clauses = reader.read(nodes, row, setup)
         read = [clause for found in clauses if found for clause in found.values()]
-        cases = [clause.case for clause in read] or [setup.case]
-        all_limits = [case.limits for case in cases]
-        acted = max(limits.exits - (not limits.act_at_last) for limits in all_limits)
-        runs = [Run.of(clause, limited=setup.limited) for clause in read if setup.reactions]
-        for reaction in setup.reactions:
-            span = reaction.expected.span
-            why = never_done(reaction, runs) if runs else ""
+        for span, why in never_done(setup, read):
             self.never[span] = why if self.never.get(span, why) else ""
-        for acting in setup.acting:
-            done[acting.span] = done.get(acting.span, False) or acting.exit < acted
         program = setup.program
         return Combination(
             name, values_of(row), setup.case, clauses, program.symbols, program.lines
@@ -268,7 +252,7 @@ class _Loader:
         root = self.root
         if not root.dynamic:
             return root
-        root = substitute_in(root, row, self.problems, but=_HEADER)
+        root = substitute_in(root, row, self.problems, but=HEADER)
         checked = schema.check(root, self.problems, again=True)
         return checked if isinstance(checked, Map) else root
 

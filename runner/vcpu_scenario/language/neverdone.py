@@ -1,57 +1,113 @@
-"""Actions under ``on:`` that no run of a scenario does."""
+"""What the VMM is to do that no run of a scenario has done."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from vcpu_scenario.expectation import ExpectedExit
+from vcpu_scenario.case import Action, Case
+from vcpu_scenario.expectation import Acting, Expectation, ExpectedExit
+from vcpu_scenario.language.actions import FOR_THE_NEXT_RUN
 from vcpu_scenario.language.clauses import Clause
-from vcpu_scenario.language.possible import Means, means_of, why_not
+from vcpu_scenario.language.contradictions import like_none
+from vcpu_scenario.language.possible import NO_RUN_FOLLOWS, Means, means_of, why_not
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.reactions import ReadReaction, can_come
+from vcpu_scenario.language.setup import Setup
 from vcpu_scenario.source import Span
 
 _NOT_AT_THE_LAST: Final = "only an exit's own `then` has anything done after the last exit of a run"
+_AT_THE_LIMIT: Final = (
+    "each run ends before it, at the limit of exits that its clause or `limits:` sets;"
+    f" {_NOT_AT_THE_LAST}"
+)
+_TOO_FEW: Final = f"no clause expects enough exits that fit; {_NOT_AT_THE_LAST}"
+_REFUSED: Final = "the kernel is to refuse the set-up: there is no run"
+
+Told = Iterator[tuple[Span, str]]
+"""The text that asks for something, and why it is never done; empty where it may be."""
 
 
 class Run(NamedTuple):
-    """What of a clause's run decides whether a reaction is done in it."""
+    """What of a clause's run decides whether something is done in it."""
 
     means: Means
     exits: tuple[ExpectedExit, ...] | None
+    most: int
+    """So many exits it has at the most, none where the set-up is to be refused."""
     ends_there: bool
     """It ends with the last of its exits."""
+    acts_there: bool
+    """The VMM acts after the last of the most."""
 
     @classmethod
-    def of(cls, clause: Clause, *, limited: bool) -> Run:
-        exits = clause.expectation.exits
+    def of(cls, case: Case, expectation: Expectation | None, *, limited: bool) -> Run:
+        means, limits = means_of(case), case.limits
+        if expectation is None:
+            return cls(means, None, limits.exits, False, limits.act_at_last)
+        if expectation.refused is not None:
+            return cls(means, (), 0, True, False)
+        exits = expectation.exits
         fixed = exits is not None and all(item.most == item.least for item in exits)
-        ends_there = fixed and not limited and not clause.case.limits.act_at_last
-        return cls(means_of(clause.case), exits, ends_there)
+        return cls(means, exits, limits.exits, fixed and not limited, limits.act_at_last)
 
 
-def never_done(read: ReadReaction, runs: Sequence[Run]) -> str:
-    """Why a reaction is never done in any of these runs; empty where it may be."""
+def never_done(setup: Setup, clauses: Sequence[Clause]) -> Told:
+    """What ``setup`` has the VMM do, held against the runs of ``clauses``."""
+    if not (setup.acting or setup.reactions or setup.devices.typing):
+        return
+    limited = setup.limited
+    runs = [Run.of(case, wanted, limited=limited) for case, wanted in clauses]
+    runs = runs or [Run.of(setup.case, None, limited=limited)]
+    on = dict(setup.case.on)
+    for acting in setup.acting:
+        yield from _acted(acting, on.get(acting.exit, ()), runs)
+    for reaction in setup.reactions if clauses else ():
+        yield from _reacted(reaction, runs)
+    refused = not any(run.most for run in runs)
+    yield from ((typing.span, _REFUSED if refused else "") for typing in setup.devices.typing)
+
+
+def _acted(acting: Acting, actions: Sequence[Action], runs: Sequence[Run]) -> Told:
+    """What is asked for after an exit by its number, as a whole and each of its ``actions``."""
+    done = any(acting.exit < run.most - (not run.acts_there) for run in runs)
+    refused = not any(run.most for run in runs)
+    yield acting.span, "" if done or acting.exit < 0 else _REFUSED if refused else _AT_THE_LIMIT
+    if done:
+        followed = any(acting.exit < run.most - 1 for run in runs)
+        yield from _for_the_next_run(actions, acting.each, followed=followed)
+
+
+def _reacted(read: ReadReaction, runs: Sequence[Run]) -> Told:
+    """What is asked for at exits as they come, as a whole and each action."""
+    why = _why_never(read, runs, followed=False)
+    yield read.expected.span, why
+    if not why:
+        followed = not _why_never(read, runs, followed=True)
+        yield from _for_the_next_run(read.reaction.actions, read.each, followed=followed)
+
+
+def _for_the_next_run(actions: Sequence[Action], each: Sequence[Span], *, followed: bool) -> Told:
+    for action, span in zip(actions, each, strict=False):
+        if isinstance(action, FOR_THE_NEXT_RUN):
+            yield span, "" if followed else NO_RUN_FOLLOWS
+
+
+def _why_never(read: ReadReaction, runs: Sequence[Run], *, followed: bool) -> str:
+    """Why no exit comes in any of these runs at which it is done, and that a KVM_RUN follows if
+    it is to be ``followed``; empty where one may."""
     why = ""
     for run in runs:
-        impossible = why_not(read.expected, run.means)
-        if not impossible and can_come(read, run.exits, ends_there=run.ends_there):
+        impossible = like_none(read.expected) or why_not(read.expected, run.means)
+        but_last = followed or not run.acts_there
+        if not impossible and can_come(read, run.exits, all=run.ends_there, but_last=but_last):
             return ""
         why = impossible or why
-    return why or f"no clause expects enough exits that fit; {_NOT_AT_THE_LAST}"
+    return why or (_TOO_FEW if any(run.most for run in runs) else _REFUSED)
 
 
-def check_done(done: Mapping[Span, bool], problems: Problems) -> None:
-    """Reports each action under ``on:`` that no clause's run lives long enough for.
-
-    ``done`` has the text of each, and whether there is a run that can do it.
-    """
-    for span, can_be in done.items():
-        if not can_be:
-            problems.add(
-                "this is never done",
-                span,
-                help="each run ends before it, at the limit of exits that its clause or"
-                f" `limits:` sets; {_NOT_AT_THE_LAST}",
-            )
+def check_done(never: Mapping[Span, str], problems: Problems) -> None:
+    """Reports each text of ``never`` that has a reason why it is never done."""
+    for span, why in never.items():
+        if why:
+            problems.add("this is never done", span, help=why)

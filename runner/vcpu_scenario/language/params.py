@@ -26,6 +26,9 @@ Sort: TypeAlias = tuple[bool, Value]
 Values: TypeAlias = Mapping[str, Mapping[Sort, Scalar]]
 """The values that each parameter takes, by what is equal for them."""
 
+HEADER: Final = ("version", "title", "about", "origin", "tags", "kernels", "vmm", "host", "matrix")
+"""Keys of a scenario in which no parameter stands."""
+
 MAX_COMBINATIONS: Final = 10_000
 MAX_TEXT: Final = 32 << 20
 """Characters of all combinations together, as if each were a file of its own."""
@@ -100,7 +103,8 @@ def check_distinct(rows: list[Parameters], root: Map, problems: Problems) -> Non
     matrix = root.get("matrix")
     if matrix is None or root.faulty or is_faulty(matrix):
         return
-    used = _used(root)
+    entries = tuple(entry for entry in root.entries if entry[0].text not in HEADER)
+    used = _used(root._replace(entries=entries))
     seen: dict[tuple[Value, ...], Parameters] = {}
     for row in rows:
         values = tuple(value.text for name, value in row.items() if name in used)
@@ -117,18 +121,28 @@ def check_distinct(rows: list[Parameters], root: Map, problems: Problems) -> Non
             return
 
 
-def _used(node: Node) -> set[str]:
-    """The parameters that are named in ``node``: by ``${name}``, under ``when``, and by a case."""
+_IN_WORDS: Final = {"expect": ("about", "note"), "on": ("note",), "xfail": ("reason", "link")}
+"""What is told and no more, by the key that it stands under."""
+_WITH_NAMES: Final = ("final", "then")
+"""Keys under which any key may be a name."""
+
+
+def _used(node: Node, words: Container[str] = ()) -> set[str]:
+    """The parameters that are named in ``node``: by ``${name}``, under ``when``, and by a case;
+    what stands under the keys ``words`` makes no case another."""
     if isinstance(node, Scalar):
         return {use.group(1) for use in _USE.finditer(node.text)}
     if isinstance(node, Sequence):
-        return set().union(*map(_used, node.items))
+        return set().union(*(_used(item, words) for item in node.items))
     found: set[str] = set()
     for key, value in node.entries:
+        if key.text in words:
+            continue
+        below = () if key.text in _WITH_NAMES else _IN_WORDS.get(key.text, words)
         if key.text == "when" and isinstance(value, Map):
             found |= {name.text for name, _ in value.entries}
         found |= {case.partition("=")[0].strip() for case in key.text.split(",") if "=" in case}
-        found |= _used(key) | (_used(value) if key.text != "matrix" else set())
+        found |= _used(key) | _used(value, below)
     return found
 
 

@@ -252,9 +252,10 @@ def _check_last(item: ReadExit, problems: Problems) -> None:
     """Reports what is done after the last exit for a KVM_RUN that does not come."""
     for action, span in zip(item.actions, item.each, strict=True):
         if isinstance(action, FOR_THE_NEXT_RUN):
-            help = "no KVM_RUN follows the last exit: leave it out"
-            problems.add("this is never done", span, help=help)
+            problems.add("this is never done", span, help=NO_RUN_FOLLOWS)
 
+
+NO_RUN_FOLLOWS: Final = "no KVM_RUN follows the last exit: leave it out"
 
 _WHAT: Final = {
     "error": "an error without an action",

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from vcpu_scenario.case import Action, ExitPattern, FieldPattern, Reaction
 from vcpu_scenario.expectation import Acting, Check, ExpectedExit, Reacting
 from vcpu_scenario.language.actions import Doings, read_each
+from vcpu_scenario.language.contradictions import contradict
 from vcpu_scenario.language.exits import read_pattern
 from vcpu_scenario.language.nodes import Map, Node, items_of
 from vcpu_scenario.source import Span
@@ -128,36 +129,24 @@ def may_fit(wanted: ExpectedExit, expected: ExpectedExit) -> bool:
         return False
     ours = {check.reg: check.value for check in wanted.regs}
     return not any(
-        _contradict(one, other)
+        contradict(one, other)
         for one in wanted.checks
         for other in expected.checks
         if one.field == other.field
     ) and all(ours.get(check.reg, check.value) == check.value for check in expected.regs)
 
 
-def _contradict(one: Check, other: Check) -> bool:
-    first, second = one.value, other.value
-    if isinstance(first, int) and isinstance(second, int):
-        both = (1 << 64) - 1
-        both &= one.mask if one.mask is not None else both
-        both &= other.mask if other.mask is not None else both
-        return (first ^ second) & both != 0
-    if isinstance(first, bytes) and isinstance(second, bytes):
-        length = min(len(first), len(second))
-        return first[:length] != second[:length]
-    return type(first) is type(second) and first != second
-
-
-def can_come(read: ReadReaction, exits: Sequence[ExpectedExit] | None, *, ends_there: bool) -> bool:
-    """Whether so many of the ``exits`` expected may fit as the reaction waits for, not counting
-    the last where the run ``ends_there``. Whatever may come where nothing is said of exits."""
-    if exits is None:
+def can_come(
+    read: ReadReaction, exits: Sequence[ExpectedExit] | None, *, all: bool, but_last: bool
+) -> bool:
+    """Whether so many of the ``exits`` expected may fit as the reaction waits for, ``but_last``
+    the last of them, where they are ``all`` that come. Whatever may come where nothing is said."""
+    if exits is None or not all:
         return True
     found = 0
-    for number, expected in enumerate(exits):
+    for number, expected in enumerate(exits, 1):
         if may_fit(read.expected, expected):
             if expected.most is None:
                 return True
-            last = ends_there and number + 1 == len(exits)
-            found += expected.most - last
-    return found >= max(read.reaction.nth, 1) or not ends_there
+            found += expected.most - (but_last and number == len(exits))
+    return found >= max(read.reaction.nth, 1)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Made = TypeVar("Made")
 
 SUFFIX = ".vcpu.yaml"
+_SHORTER = ".vcpu.yml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,23 +136,30 @@ def _vmms(names: Sequence[str]) -> list[str] | None:
     return list(names) or None
 
 
-def find(paths: Sequence[str]) -> list[tuple[Path, str]]:
+def find(paths: Sequence[str], complain: Callable[[str], None] = warn) -> list[tuple[Path, str]]:
     """(file, name in ids) of each scenario in ``paths``, each file once.
 
-    A folder gives every ``*.vcpu.yaml`` below it, sorted, hidden folders left out. Raises
-    :class:`UsageError` for a path that does not exist, and as :func:`check_within` does.
+    A folder gives every ``*.vcpu.yaml`` below it, sorted, hidden folders and links to folders left
+    out; ``complain`` receives a line for each of what may be missed. Raises :class:`UsageError` for
+    a path that does not exist or that gives nothing where others do, and as :func:`check_within`.
     """
     missing = [path for path in paths if not os.path.lexists(path)]
     if missing:
         raise UsageError("\n".join(map(_missing, missing)))
     found: dict[Path, tuple[Path, str]] = {}
+    idle: dict[Path, None] = {}
     for path in map(Path, paths):
-        files = _below(path) if path.is_dir() else iter([path])
+        files = list(_below(path, complain)) if path.is_dir() else [path]
+        if not files:
+            idle[path] = None
         folder = path if path.is_dir() else path.parent
         for file in files:
             if path.is_dir():
                 check_within(file, folder)
             found.setdefault(_identity(file), (file, _name(file, folder)))
+    if found and idle:
+        none = (f"no scenario (*{SUFFIX}) was found in {printable(path)}" for path in idle)
+        raise UsageError("\n".join(none))
     return _distinct(list(found.values()))
 
 
@@ -183,7 +191,7 @@ def _missing(path: str) -> str:
     return f"no such file or folder: {printable(path)}" + (f"; {guess}" if guess else "")
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _below(folder: Path, complain: Callable[[str], None]) -> Iterator[Path]:
     # Not os.walk(), which calls itself for each folder in a folder.
     left = [str(folder)]
     while left:
@@ -196,11 +204,32 @@ def _below(folder: Path) -> Iterator[Path]:
         shown = [entry for entry in entries if not entry.name.startswith(".")]
         folders = [entry.path for entry in shown if entry.is_dir(follow_symlinks=False)]
         left += reversed(folders)
+        for entry in shown:
+            if (why := _passed_over(entry, folder)) is not None:
+                complain(f"{printable(entry.path)} is passed over: {why}")
         yield from (
             Path(entry.path)
             for entry in shown
             if entry.name.endswith(SUFFIX) and not entry.is_dir()
         )
+
+
+def _passed_over(entry: os.DirEntry[str], folder: Path) -> str | None:
+    """Why ``entry``, met below ``folder``, gives no scenario where one may be expected of it."""
+    if entry.is_dir():
+        if entry.is_symlink() and not _comes_anyway(Path(entry.path), folder):
+            return "it is a link to a folder; name it to use it"
+    elif entry.name.endswith(_SHORTER):
+        return f"the name of a scenario ends in {SUFFIX}"
+    return None
+
+
+def _comes_anyway(link: Path, folder: Path) -> bool:
+    """Whether the folder that ``link`` leads to is met below ``folder`` as itself."""
+    real, top = _identity(link), _identity(folder)
+    if not real.is_relative_to(top):
+        return False
+    return not any(part.startswith(".") for part in real.relative_to(top).parts)
 
 
 def _unreadable(error: OSError) -> NoReturn:

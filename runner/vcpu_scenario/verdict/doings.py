@@ -7,6 +7,7 @@ from itertools import groupby
 
 from vcpu_scenario.case import Limits
 from vcpu_scenario.expectation import Acting, Expectation, Reacting, Typing
+from vcpu_scenario.language.actions import FOR_THE_NEXT_RUN
 from vcpu_scenario.source import Span, quoted
 from vcpu_scenario.trace import Ending, Trace, observed
 from vcpu_scenario.verdict.records import Kind, Mismatch
@@ -55,17 +56,28 @@ def not_done(acting: Sequence[Acting], trace: Trace, ending: str) -> Iterator[Mi
 def not_reacted(
     reacting: Sequence[Reacting], trace: Trace, limits: Limits, ending: str
 ) -> Iterator[Mismatch]:
-    """Yields each reaction for which no exit of the run has come, or not so often as it asks."""
+    """Yields each reaction for which no exit of the run has come, or not so often as it asks; and
+    what it has for the next KVM_RUN where that did not come."""
     if not reacting or trace.ended.is_between_runs:
         return
     cut = trace.ended is Ending.EXIT_LIMIT and not limits.act_at_last
     last = cut or trace.ended in _ENDS_AT_ITS_EXIT
     exits = trace.exits[: len(trace.exits) - last]
     found = Reactions([one.reaction for one in reacting])
+    earlier = list(found.fitted)
     for exit_, state in zip(exits, observed(exits), strict=True):
+        earlier = list(found.fitted)
         found.at(exit_, state)
-    for one, fitted in zip(reacting, found.fitted, strict=True):
+    if last or not _ends_after_actions(trace, limits):
+        earlier = found.fitted
+    for one, fitted, followed in zip(reacting, found.fitted, earlier, strict=True):
         wanted = max(one.reaction.nth, 1)
+        if followed < wanted <= fitted:
+            for action, span in zip(one.reaction.actions, one.each, strict=False):
+                if isinstance(action, FOR_THE_NEXT_RUN):
+                    what = "not done: what the VMM does for the next KVM_RUN"
+                    notes = filter(None, ("no KVM_RUN followed the exit", ending))
+                    yield Mismatch(Kind.NOT_DONE, what, span, notes=tuple(notes))
         if fitted < wanted:
             which = "such an exit" if wanted == 1 else f"exit {wanted} of such exits"
             came = f"{fitted} came before the last" if fitted else "none came before the last"
@@ -75,6 +87,11 @@ def not_reacted(
                 one.span,
                 notes=tuple(filter(None, (came, ending))),
             )
+
+
+def _ends_after_actions(trace: Trace, limits: Limits) -> bool:
+    """Whether the VMM acted after the last exit, and called KVM_RUN no more."""
+    return trace.ended is Ending.EXIT_LIMIT and limits.act_at_last
 
 
 def not_typed(typing: Sequence[Typing], trace: Trace, ending: str) -> Iterator[Mismatch]:
