@@ -8,6 +8,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
+from vcpu_scenario.actions.doorbells import read_datamatch
 from vcpu_scenario.arm64.mmioregisters import (
     BY_MODEL,
     VIRTIO_MMIO,
@@ -62,10 +63,6 @@ class _Entry(NamedTuple):
         node = self.node.get(key)
         low = 1 if key == "size" else 0
         return default if node is None else self.scope.number(node, low=low, high=high)
-
-    def word(self, key: str) -> int | None:
-        node = self.node.get(key)
-        return None if node is None else self.scope.word(node)
 
     def region(self, kind: str, key: str, size: int) -> int:
         """Takes the address under ``key`` and notes the region; returns the address.
@@ -269,8 +266,16 @@ def _ioeventfd(entry: _Entry, model: str) -> None:
         entry.scope.problems.add(
             "no access has this width", node.span, found=str(length), expected="0, 1, 2, 4 or 8"
         )
+    match = entry.node.get("match")
+    if match is not None and node is not None and length == 0:
+        entry.scope.problems.add(
+            "an ioeventfd of any width matches any value",
+            match.span,
+            expected="`match` only with `len` 1, 2, 4 or 8",
+        )
     addr = entry.region("kernel bus", "at", max(length, 1))
-    entry.found.ioeventfds[entry.name.text] = Ioeventfd(addr, length, entry.word("match"))
+    datamatch = read_datamatch(match, length, entry.scope)
+    entry.found.ioeventfds[entry.name.text] = Ioeventfd(addr, length, datamatch)
 
 
 def _coalesced(entry: _Entry, model: str) -> None:
