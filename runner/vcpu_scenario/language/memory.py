@@ -34,12 +34,14 @@ class Region(NamedTuple):
 
 
 class Bytes(NamedTuple):
-    """Bytes at an address, and the text that asked for them."""
+    """Bytes at an address, and the text that asked for them; those ``of_file`` are there as they
+    are, and may be patched."""
 
     addr: int
     data: bytes
     span: Span
     written: str
+    of_file: bool = False
 
 
 @dataclass(slots=True)
@@ -152,17 +154,22 @@ def _contents(item: Map, slot: Memslot, scope: Scope, folder: Folder) -> list[By
             expected=f"at most {slot.size:#x}",
         )
         return []
-    return [Bytes(slot.base, data, contents.span, "")]
+    return [Bytes(slot.base, data, contents.span, "", contents.get("file") is not None)]
 
 
-def read_placed(item: Node, scope: Scope, folder: Folder) -> Bytes:
-    """``{at: ..., hex: ...}``: bytes at an address."""
+def read_placed(item: Node, scope: Scope, folder: Folder, *, verb: str = "writes") -> Bytes:
+    """``{at: ..., hex: ...}``: bytes at an address, at least one; ``verb`` is what is done with
+    them."""
     assert isinstance(item, Map)
     at = item.get("at")
+    before = scope.problems.reports
     addr = scope.address(at)
     data = read_bytes(item, scope, folder)
-    written = text_of(at)
-    return Bytes(addr, data, at.span if at is not None else item.span, written)
+    span = at.span if at is not None else item.span
+    told = scope.problems.reports > before or scope.problems.took_from(item) or folder.missing
+    if not data and not told:
+        scope.problems.add(f"this {verb} no bytes", span, expected="at least one byte")
+    return Bytes(addr, data, span, text_of(at), item.get("file") is not None)
 
 
 def read_bytes(item: Map, scope: Scope, folder: Folder) -> bytes:
