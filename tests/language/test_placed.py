@@ -112,6 +112,7 @@ def test_what_is_0_may_be_filled_in_and_a_file_patched(
     [
         "data: [{at: 0x40001000, %s}]",
         "before: [{write: {at: 0x40001000, %s}}]",
+        "memory: [{at: 0x40000000, size: 64KiB, contents: {%s}}]",
         "on: [{first: {debug: {}}, then: [{write: {at: 0x40001000, %s}}]}]",
     ],
 )

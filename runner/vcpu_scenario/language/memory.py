@@ -145,7 +145,7 @@ def _contents(item: Map, slot: Memslot, scope: Scope, folder: Folder) -> list[By
     contents = item.get("contents")
     if not isinstance(contents, Map):
         return []
-    data = read_bytes(contents, scope, folder)
+    data = _some_bytes(contents, contents.span, scope, folder, "writes")
     if len(data) > slot.size:
         scope.problems.add(
             "the contents are larger than the slot",
@@ -162,14 +162,20 @@ def read_placed(item: Node, scope: Scope, folder: Folder, *, verb: str = "writes
     them."""
     assert isinstance(item, Map)
     at = item.get("at")
-    before = scope.problems.reports
-    addr = scope.address(at)
-    data = read_bytes(item, scope, folder)
     span = at.span if at is not None else item.span
+    addr = scope.address(at)
+    data = _some_bytes(item, span, scope, folder, verb)
+    return Bytes(addr, data, span, text_of(at), item.get("file") is not None)
+
+
+def _some_bytes(item: Map, span: Span, scope: Scope, folder: Folder, verb: str) -> bytes:
+    """At least one; a fault that leaves none is told already."""
+    before = scope.problems.reports
+    data = read_bytes(item, scope, folder)
     told = scope.problems.reports > before or scope.problems.took_from(item) or folder.missing
     if not data and not told:
         scope.problems.add(f"this {verb} no bytes", span, expected="at least one byte")
-    return Bytes(addr, data, span, text_of(at), item.get("file") is not None)
+    return data
 
 
 def read_bytes(item: Map, scope: Scope, folder: Folder) -> bytes:
