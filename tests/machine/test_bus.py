@@ -63,6 +63,16 @@ def test_an_ioeventfd_takes_its_width_or_any(length: int, size: int, signals: in
     assert trace.exits[0].exit == ("INTR" if signals else "MMIO")
 
 
+@pytest.mark.parametrize(("size", "length"), [(w.BYTE, 1), (w.WORD, 4), (w.DOUBLE, 8)])
+@pytest.mark.parametrize("above", [0, 1 << 63, 0xFFFF_FF00_0000_0000])
+def test_what_is_written_is_compared_with_all_64_bits_of_the_datamatch(
+    size: int, length: int, above: int
+) -> None:
+    """``ioeventfd_in_range``: the value written, zero-extended."""
+    trace = write(size, ioeventfds=(Ioeventfd(DEVICE, length, above | 1),))
+    assert trace.eventfd == (0 if above else 1,)
+
+
 def test_a_search_among_zones_that_overlap_may_miss_the_one_that_would_take_the_write() -> None:
     """With a vGIC's two regions before them the search by halves passes by; without, it does not.
     As Debian's kernels from 5.10 to 7.2 have it."""

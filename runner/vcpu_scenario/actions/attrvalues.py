@@ -65,8 +65,16 @@ class _Region(_Structure):
             reader.number(asked[key], low=0, high=high) if key in asked else 0
             for key, high in (("count", 0xFFF), ("index", 0xFFF), ("flags", 0xF))
         )
+        region = Region(base, count, index, flags)
+        if not region.fits:
+            reader.complain(
+                "no redistributor region has this base",
+                asked["base"],
+                found=f"{base:#x}",
+                expected="a multiple of 64 KiB below 2^52; `value` takes any bits",
+            )
         whole = len(asked) > ("index" in asked)
-        return Value(Region(base, count, index, flags).value if whole else None, index)
+        return Value(region.value if whole else None, index)
 
     def write(self, value: Value) -> dict[str, Any] | None:
         if value.number is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, fields, number, of
 from vcpu_scenario.case import Ioeventfd
@@ -25,11 +25,28 @@ _Zone = TypeVar("_Zone", AddCoalescedZone, RemoveCoalescedZone)
 
 def _where(asked: dict[str, Node], reader: Reader) -> tuple[int, int, int | None]:
     """``addr``, ``len`` and ``datamatch`` of an ioeventfd."""
+    length = reader.number(asked["len"], low=0, high=_WORD) if "len" in asked else 0
     return (
         reader.address(asked["at"]) if "at" in asked else 0,
-        reader.number(asked["len"], low=0, high=_WORD) if "len" in asked else 0,
-        reader.word(asked["match"]) if "match" in asked else None,
+        length,
+        read_datamatch(asked.get("match"), length, reader),
     )
+
+
+class _Numbers(Protocol):
+    def word(self, node: Node) -> int: ...
+
+    def number(self, node: Node, *, low: int, high: int) -> int: ...
+
+
+def read_datamatch(node: Node | None, length: int, reader: _Numbers) -> int | None:
+    """``datamatch`` of an ioeventfd for writes of ``length`` bytes, which are zero-extended to be
+    compared with it: of fewer than 8 none equals a larger number or a negative one."""
+    if node is None:
+        return None
+    if length not in (1, 2, 4):
+        return reader.word(node)
+    return reader.number(node, low=0, high=(1 << 8 * length) - 1)
 
 
 def _ioeventfd(action: AddIoeventfd | RemoveIoeventfd | ReadIoeventfd) -> Ioeventfd:

@@ -93,7 +93,7 @@ ITS_GROUPS: Final = by_name(
 @dataclass(frozen=True, slots=True)
 class Region:
     """The value of ``KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION``: ``count`` redistributors from ``base``
-    on, a multiple of 64 KiB."""
+    on, which :attr:`fits`."""
 
     base: int
     count: int
@@ -101,8 +101,13 @@ class Region:
     flags: int = 0
 
     @property
+    def fits(self) -> bool:
+        """The base has no bits but its own: it is a multiple of 64 KiB below 2^52."""
+        return self.base & ~_BASE == 0
+
+    @property
     def value(self) -> int:
-        return self.count << 52 | self.base & _BASE | self.flags << 12 | self.index
+        return self.count << 52 | self.base | self.flags << 12 | self.index
 
     @staticmethod
     def of(value: int) -> Region:

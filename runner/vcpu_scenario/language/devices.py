@@ -8,6 +8,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
+from vcpu_scenario.actions.doorbells import read_datamatch
 from vcpu_scenario.arm64.mmioregisters import (
     BY_MODEL,
     VIRTIO_MMIO,
@@ -20,9 +21,17 @@ from vcpu_scenario.case import CoalescedZone, Device, Gic, Ioeventfd
 from vcpu_scenario.expectation import Typing
 from vcpu_scenario.kvm.abi import FIRST_SPI
 from vcpu_scenario.language.memory import Region
-from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, entries_of, items_of
+from vcpu_scenario.language.nodes import Map, Node, Scalar, items_of
+from vcpu_scenario.language.offsets import (
+    Places,
+    check_bytes,
+    read_replies,
+    read_values,
+    shown_instead,
+)
 from vcpu_scenario.language.scope import IPA_LIMIT, Scope
 from vcpu_scenario.source import quoted
+from vcpu_scenario.vmm.pl011 import computed
 from vcpu_scenario.vmm.setup import NR_IRQS
 
 DEFAULT_SIZE: Final = 0x1000
@@ -62,10 +71,6 @@ class _Entry(NamedTuple):
         node = self.node.get(key)
         low = 1 if key == "size" else 0
         return default if node is None else self.scope.number(node, low=low, high=high)
-
-    def word(self, key: str) -> int | None:
-        node = self.node.get(key)
-        return None if node is None else self.scope.word(node)
 
     def region(self, kind: str, key: str, size: int) -> int:
         """Takes the address under ``key`` and notes the region; returns the address.
@@ -157,32 +162,30 @@ def _keys_fit(entry: _Entry, name: str, model: _Model) -> bool:
 def _userspace(entry: _Entry, model: str) -> None:
     size = entry.number("size", DEFAULT_SIZE, IPA_LIMIT)
     base = entry.region("userspace", "at", size)
-    text = entry.node.get("input")
-    names = BY_MODEL.get(model, {})
-    entry.found.registers[entry.name.text] = _from(base, names)
-    registers = [
-        (offset, entry.scope.word(value))
-        for offset, value in _by_offset(entry, "registers", size, names)
-    ]
+    text, spi = entry.node.get("input"), _spi(entry)
+    places = Places(entry.name.text, size, BY_MODEL.get(model, {}), entry.scope)
+    entry.found.registers[entry.name.text] = _from(base, places.names)
+    replies = read_replies(entry.node.get("replies"), places)
+    hidden = computed(interrupt=spi is not None) if model == "pl011" else shown_instead(replies)
+    registers = read_values(entry.node.get("registers"), places, hidden)
+    if model in ("registers", "virtio-mmio") and entry.scope.problems.reports == entry.reports:
+        check_bytes(registers, places)
+    values = {offset: value for offset, value, _ in registers}
     if model == "virtio-mmio":
         # To a driver that only probes it, a transport is registers that keep what is written.
-        registers, model = [*(_IDENTITY | dict(registers)).items()], "registers"
+        values, model = _IDENTITY | values, "registers"
     entry.found.userspace.append(
         Device(
             entry.name.text,
             base,
             size,
             model,
-            tuple(registers),
-            tuple(
-                (offset, tuple(map(entry.scope.word, value.items)))
-                for offset, value in _by_offset(entry, "replies", size, names)
-                if isinstance(value, Sequence)
-            ),
+            tuple(values.items()),
+            replies,
             text.text.encode() if isinstance(text, Scalar) else b"",
             entry.scope.flag(entry.node.get("console")),
             _typed(entry),
-            _spi(entry),
+            spi,
         )
     )
 
@@ -206,32 +209,6 @@ def _spi(entry: _Entry) -> int | None:
 
 def _from(base: int, offsets: Mapping[str, int]) -> dict[str, int]:
     return {name: base + offset for name, offset in offsets.items()}
-
-
-def _by_offset(
-    entry: _Entry, key: str, size: int, names: Mapping[str, int]
-) -> list[tuple[int, Node]]:
-    node = entry.node.get(key)
-    entries = entries_of(node)
-    return [(_offset(entry, name, size, names), value) for name, value in entries]
-
-
-def _offset(entry: _Entry, name: Scalar, size: int, names: Mapping[str, int]) -> int:
-    if (offset := names.get(name.text)) is not None:
-        if offset >= size:
-            entry.scope.problems.add(
-                f"{quoted(name.text)} is at {offset:#x}, behind the device's end", name.span
-            )
-        return offset
-    if names and name.text[:1].isalpha():
-        entry.scope.problems.add(
-            f"{quoted(entry.name.text)} has no register {quoted(name.text)}",
-            name.span,
-            expected="the name of a register or an offset",
-            near=(name.text, names),
-        )
-        return 0
-    return entry.scope.number(name, high=size - 1)
 
 
 _DISTRIBUTOR: Final = {2: 0x1000, 3: 0x1_0000}
@@ -269,8 +246,16 @@ def _ioeventfd(entry: _Entry, model: str) -> None:
         entry.scope.problems.add(
             "no access has this width", node.span, found=str(length), expected="0, 1, 2, 4 or 8"
         )
+    match = entry.node.get("match")
+    if match is not None and node is not None and length == 0:
+        entry.scope.problems.add(
+            "an ioeventfd of any width matches any value",
+            match.span,
+            expected="`match` only with `len` 1, 2, 4 or 8",
+        )
     addr = entry.region("kernel bus", "at", max(length, 1))
-    entry.found.ioeventfds[entry.name.text] = Ioeventfd(addr, length, entry.word("match"))
+    datamatch = read_datamatch(match, length, entry.scope)
+    entry.found.ioeventfds[entry.name.text] = Ioeventfd(addr, length, datamatch)
 
 
 def _coalesced(entry: _Entry, model: str) -> None:

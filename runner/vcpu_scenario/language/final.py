@@ -61,14 +61,8 @@ def _memory(node: Node | None, setup: Setup) -> tuple[MemoryCheck, ...]:
     memory = joined(setup.memory, setup.doings.added) if items else setup.memory
     found = []
     for item in items:
-        before = setup.scope.problems.reports
-        placed = read_placed(item, setup.scope, setup.doings.folder)
+        placed = read_placed(item, setup.scope, setup.doings.folder, verb="compares")
         check_in_memory(placed, memory, "this looks", setup.scope)
-        told = setup.scope.problems.reports > before or setup.scope.problems.took_from(item)
-        if not placed.data and not told:
-            setup.scope.problems.add(
-                "this compares no bytes", placed.span, expected="at least one byte"
-            )
         found.append(MemoryCheck(placed.addr, placed.data, placed.written, placed.span))
     return tuple(found)
 

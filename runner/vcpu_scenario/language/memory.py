@@ -34,12 +34,14 @@ class Region(NamedTuple):
 
 
 class Bytes(NamedTuple):
-    """Bytes at an address, and the text that asked for them."""
+    """Bytes at an address, and the text that asked for them; those ``of_file`` are there as they
+    are, and may be patched."""
 
     addr: int
     data: bytes
     span: Span
     written: str
+    of_file: bool = False
 
 
 @dataclass(slots=True)
@@ -143,7 +145,7 @@ def _contents(item: Map, slot: Memslot, scope: Scope, folder: Folder) -> list[By
     contents = item.get("contents")
     if not isinstance(contents, Map):
         return []
-    data = read_bytes(contents, scope, folder)
+    data = _some_bytes(contents, contents.span, scope, folder, "writes")
     if len(data) > slot.size:
         scope.problems.add(
             "the contents are larger than the slot",
@@ -152,17 +154,28 @@ def _contents(item: Map, slot: Memslot, scope: Scope, folder: Folder) -> list[By
             expected=f"at most {slot.size:#x}",
         )
         return []
-    return [Bytes(slot.base, data, contents.span, "")]
+    return [Bytes(slot.base, data, contents.span, "", contents.get("file") is not None)]
 
 
-def read_placed(item: Node, scope: Scope, folder: Folder) -> Bytes:
-    """``{at: ..., hex: ...}``: bytes at an address."""
+def read_placed(item: Node, scope: Scope, folder: Folder, *, verb: str = "writes") -> Bytes:
+    """``{at: ..., hex: ...}``: bytes at an address, at least one; ``verb`` is what is done with
+    them."""
     assert isinstance(item, Map)
     at = item.get("at")
+    span = at.span if at is not None else item.span
     addr = scope.address(at)
+    data = _some_bytes(item, span, scope, folder, verb)
+    return Bytes(addr, data, span, text_of(at), item.get("file") is not None)
+
+
+def _some_bytes(item: Map, span: Span, scope: Scope, folder: Folder, verb: str) -> bytes:
+    """At least one; a fault that leaves none is told already."""
+    before = scope.problems.reports
     data = read_bytes(item, scope, folder)
-    written = text_of(at)
-    return Bytes(addr, data, at.span if at is not None else item.span, written)
+    told = scope.problems.reports > before or scope.problems.took_from(item) or folder.missing
+    if not data and not told:
+        scope.problems.add(f"this {verb} no bytes", span, expected="at least one byte")
+    return data
 
 
 def read_bytes(item: Map, scope: Scope, folder: Folder) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from vcpu_scenario.case import Memslot
 from vcpu_scenario.language.devices import Devices
 from vcpu_scenario.language.guest import Program
@@ -12,7 +14,7 @@ from vcpu_scenario.vmm.flash import BLOCK
 
 
 def check_loads(program: Program, data: list[Bytes], memory: Memory, scope: Scope) -> None:
-    """Reports code and bytes that lie in no slot, and bytes that lie over code."""
+    """Reports code and bytes that lie in no slot."""
     span = program.span
     for load in program.loads if span is not None and program.ok else ():
         assert span is not None
@@ -20,21 +22,58 @@ def check_loads(program: Program, data: list[Bytes], memory: Memory, scope: Scop
         check_in_memory(code, memory, "the guest's code is", scope, zeros=load.zeros)
     for item in data:
         check_in_memory(item, memory, "these bytes are", scope)
-        _check_beside_code(item, program, scope)
 
 
-def _check_beside_code(item: Bytes, program: Program, scope: Scope) -> None:
-    """Reports bytes that replace some of the code as it is written; what it leaves 0 is room for
-    them, and a file can be patched on purpose."""
-    for load in program.loads if program.lines else ():
-        first, end = item.addr - load.addr, item.addr - load.addr + len(item.data)
-        if end > 0 and any(load.data[max(first, 0) : end]):
-            scope.problems.add(
-                "these bytes lie over the guest's code",
-                item.span,
-                found=f"{item.addr:#x} to {item.addr + len(item.data):#x}, and code from"
-                f" {load.addr:#x} to {load.addr + len(load.data):#x}",
-            )
+class _Put(NamedTuple):
+    """Bytes that are put in memory, the ``order``-th; ``is_data`` is on for those that may patch
+    a file."""
+
+    order: int
+    what: str
+    lies: str
+    bytes: Bytes
+    is_data: bool = False
+
+    @property
+    def end(self) -> int:
+        return self.bytes.addr + len(self.bytes.data)
+
+
+def check_over(
+    code: Program, tree: Bytes | None, memory: Memory, data: list[Bytes], scope: Scope
+) -> None:
+    """Reports what replaces something that is put in memory before it. What is 0 is room for
+    more, and a file can be patched by ``data`` on purpose."""
+    span, of_file = code.span, not code.lines
+    loads = [Bytes(load.addr, load.data, span, "", of_file) for load in code.loads if span]
+    put = [
+        *(_Put(0, "the guest's code", "lies", load) for load in loads),
+        *(_Put(1, "the device tree", "lies", item) for item in (tree,) if item is not None),
+        *(
+            _Put(2 + n, "the contents of a slot", "lie", item)
+            for n, item in enumerate(memory.contents)
+        ),
+    ]
+    put += [_Put(len(put) + 2 + n, "these bytes", "lie", item, True) for n, item in enumerate(data)]
+    ordered = sorted(put, key=lambda one: one.bytes.addr)
+    for number, one in enumerate(ordered):
+        for other in ordered[number + 1 :]:
+            if other.bytes.addr >= one.end:
+                break
+            early, late = (one, other) if one.order < other.order else (other, one)
+            if early.order != late.order and not (early.bytes.of_file and late.is_data):
+                _check_pair(early, late, scope)
+
+
+def _check_pair(early: _Put, late: _Put, scope: Scope) -> None:
+    addr = early.bytes.addr
+    if any(early.bytes.data[max(late.bytes.addr - addr, 0) : max(late.end - addr, 0)]):
+        scope.problems.add(
+            f"{late.what} {late.lies} over {'other bytes' if early.is_data else early.what}",
+            late.bytes.span,
+            found=f"{late.bytes.addr:#x} to {late.end:#x}, "
+            f"and {addr:#x} to {early.end:#x} at line {early.bytes.span.line}",
+        )
 
 
 def check_flashes(devices: Devices, slots: list[Memslot], scope: Scope) -> None:

@@ -35,7 +35,7 @@ from vcpu_scenario.language.nodes import (
     items_of,
     text_of,
 )
-from vcpu_scenario.language.placed import check_flashes, check_loads
+from vcpu_scenario.language.placed import check_flashes, check_loads, check_over
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.reactions import ReadReaction, read_on
 from vcpu_scenario.language.renamed import said_twice
@@ -96,12 +96,18 @@ def read_setup(root: Map, problems: Problems, sources: Sources, exits: ExitReade
     debug = root.get("debug")
     setup = read_first(root.get("setup"), doings)
     before = read_each(root.get("before"), doings)
+    code, placed = program, None
     if program.tree is not None:
         around = memory.slots, devices.gic, devices.userspace
         asked = [action for action, _ in (*setup, *before)]
         tree = program.tree.of(*around, psci=psci, vcpus=scope.vcpus, asked=asked)
         program = replace(program, loads=(*program.loads, tree))
         check_loads(program, [], memory, scope)
+        at = guest.get("device_tree") if isinstance(guest, Map) else None
+        span = program.span if at is None else at.span
+        placed = None if span is None else Bytes(tree.addr, tree.data, span, "")
+    if problems.reports == reports:
+        check_over(code, placed, memory, data, scope)
     on = read_on(root.get("on"), doings)
     case = Case(
         slots=tuple(memory.slots),

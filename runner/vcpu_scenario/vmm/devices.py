@@ -29,25 +29,25 @@ class DeviceModel(Protocol):
 _ALL: Final = (1 << 64) - 1
 
 
+def stored(value: int) -> bytes:
+    """The bytes of a register that holds ``value``: 4, or as many as it takes."""
+    return value.to_bytes(max(4, (value.bit_length() + 7) // 8), "little")
+
+
 class RegisterFile:
     """Little-endian bytes that keep what was written to them."""
 
     def __init__(self, device: Device) -> None:
         self._bytes = dict[int, int]()
         for offset, value in device.registers:
-            width = max(4, (value.bit_length() + 7) // 8)
-            self._store(offset, width, value)
-
-    def _store(self, offset: int, length: int, value: int) -> None:
-        places = range(offset, offset + length)
-        self._bytes.update(zip(places, value.to_bytes(length, "little"), strict=True))
+            self._bytes.update(enumerate(stored(value), offset))
 
     def read(self, offset: int, length: int) -> int:
         found = map(self._bytes.get, range(offset, offset + length), repeat(0))
         return int.from_bytes(found, "little")
 
     def write(self, offset: int, length: int, value: int) -> None:
-        self._store(offset, length, value)
+        self._bytes.update(enumerate(value.to_bytes(length, "little"), offset))
 
     def output(self) -> bytes:
         return b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from vcpu_scenario.arm64.mmioregisters import PL011
@@ -16,6 +17,22 @@ _RX: Final = 1 << 4
 _TX: Final = 1 << 5
 _ID: Final = (0x11, 0x10, 0x14, 0x00, 0x0D, 0xF0, 0x05, 0xB1)
 _ID_BASE: Final = 0xFE0
+_IDS: Final = range(_ID_BASE, 0x1000, 4)
+_COMPUTED: Final = {
+    PL011["DR"]: "the next character of the receive FIFO",
+    PL011["FR"]: "TXFE, and RXFE while the receive FIFO is empty",
+    **dict.fromkeys(_IDS, "the identification of a PL011"),
+}
+_COMPUTED_WITH_INTERRUPT: Final = {
+    PL011["RIS"]: "the interrupts of the FIFOs",
+    PL011["MIS"]: "the interrupts of the FIFOs that IMSC lets through",
+}
+
+
+def computed(*, interrupt: bool) -> Mapping[int, str]:
+    """What the registers read as that never show what is put there, by offset; ``interrupt``: of a
+    UART that has one."""
+    return _COMPUTED | (_COMPUTED_WITH_INTERRUPT if interrupt else {})
 
 
 class Pl011:
@@ -52,8 +69,8 @@ class Pl011:
             return self._received()
         if offset == PL011["FR"]:
             return _TXFE | (0 if self._input else _RXFE)
-        if _ID_BASE <= offset < 0x1000 and offset % 4 == 0:
-            return _ID[(offset - _ID_BASE) // 4]
+        if offset in _IDS:
+            return _ID[_IDS.index(offset)]
         if self._spi is not None and offset == PL011["RIS"]:
             return self._raw
         if self._spi is not None and offset == PL011["MIS"]:

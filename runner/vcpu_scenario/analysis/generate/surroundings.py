@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
 from vcpu_scenario.case import CoalescedZone, Device, Gic, Ioeventfd, Memslot
+from vcpu_scenario.vmm.pl011 import computed
 
 PAGE: Final = 4096
 VECTORS: Final = 0x800
@@ -90,20 +92,33 @@ def _uart(random: Random) -> Device:
         UART,
         0x1000,
         model,
-        registers,
+        tuple(_shown(model, registers, {offset for offset, _ in replies})),
         replies,
         b"input" if model == "pl011" and random.random() < 0.5 else b"",
     )
 
 
+def _shown(
+    model: str, registers: tuple[tuple[int, int], ...], replied: set[int]
+) -> Iterator[tuple[int, int]]:
+    """What a scenario can say: registers that the model shows, none over another."""
+    hidden = {*computed(interrupt=False)} if model == "pl011" else replied
+    offsets = {offset for offset, _ in registers}
+    for offset, value in registers:
+        if offset not in hidden:
+            yield offset, value & 0xFFFF_FFFF if offset + 4 in offsets else value
+
+
 def _ioeventfds(random: Random) -> list[Ioeventfd]:
     """At addresses of their own: KVM refuses two that one write would signal, and a value to
-    match without a width."""
+    match without a width. A value is one that a write of the width can have."""
     found = []
     for offset in random.sample((0x100, 0x108, 0x180), random.choice((0, 0, 1, 2))):
         length = random.choice((0, 1, 2, 4, 8))
         match = random.choice((None, 0, 1, random.getrandbits(32)))
-        found.append(Ioeventfd(UART + offset, length, match if length else None))
+        if match is not None:
+            match = match & (1 << 8 * length) - 1 if length else None
+        found.append(Ioeventfd(UART + offset, length, match))
     return found
 
 

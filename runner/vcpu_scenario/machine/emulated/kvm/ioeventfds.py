@@ -13,7 +13,8 @@ _HIGHEST: Final = (1 << 64) - 1
 
 
 class EventfdDevice:
-    """An ioeventfd (``virt/kvm/eventfd.c``, ``ioeventfd_in_range``)."""
+    """An ioeventfd (``virt/kvm/eventfd.c``, ``ioeventfd_in_range``): what is written is compared,
+    zero-extended, with all 64 bits of the datamatch."""
 
     def __init__(self, ioeventfd: Ioeventfd) -> None:
         self._spec = ioeventfd
@@ -26,7 +27,7 @@ class EventfdDevice:
         spec = self._spec
         if ipa != spec.addr or (spec.len and length != spec.len):
             return False
-        if spec.match is not None and value != spec.match & (1 << 8 * length) - 1:
+        if spec.match is not None and value != spec.match:
             return False
         self.count += 1
         return True
