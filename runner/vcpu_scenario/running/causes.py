@@ -50,7 +50,10 @@ def causes(case: Case, kernel_name: str) -> tuple[Cause, ...]:
     """
     own = kernel(kernel_name)
     asked = Asked(own)
-    trace = run_as(asked.kernel, case)
+    try:
+        trace = run_as(asked.kernel, case)
+    except Lacked as reason:
+        trace = reason.so_far
     return _causes(trace, asked.rules, lambda gone: run_without(own, gone, case))
 
 
@@ -184,12 +187,10 @@ def run_without(own: Kernel, gone: Rules, case: Case) -> Trace | None:
 
 
 def run_as(which: Kernel, case: Case) -> Trace:
-    """The run of ``case`` on an emulated machine of ``which``, as far as it goes there."""
+    """The run of ``case`` on an emulated machine of ``which``."""
     machine = EmulatedMachine(which)
     try:
         return run_case(machine, case)
-    except Lacked as reason:
-        return reason.so_far
     finally:
         machine.close()
 

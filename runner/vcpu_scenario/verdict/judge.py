@@ -110,7 +110,7 @@ def as_known(
     if not mismatches:
         return False, (unexpected_pass(expectation.xfail),)
     undone = all(_is_undone_elsewhere(one, expectation) for one in mismatches)
-    cut = any(cut_unasked(expectation, trace, ""))
+    cut = expectation.refused is None and any(cut_unasked(expectation, trace, ""))
     if not (undone or cut or _is_of_others(expectation, trace)):
         return True, tuple(mismatches)
     first, *others = mismatches
