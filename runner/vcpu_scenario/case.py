@@ -144,6 +144,17 @@ class HostInterrupt:
     """
 
 
+FOR_THE_NEXT_RUN: Final = (
+    RunAgain,
+    PendSignal,
+    ImmediateExit,
+    HostInterrupt,
+    SetMmioData,
+    SetRunField,
+)
+"""Actions that are nothing without a ``KVM_RUN`` behind them."""
+
+
 Action: TypeAlias = (
     SetRegister
     | WriteMemory

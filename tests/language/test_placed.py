@@ -8,6 +8,8 @@ import pytest
 from vcpu_scenario.language import load
 from vcpu_scenario.source import InvalidScenario
 
+from tests.language.build import messages
+
 WORDS = "words: [0xd503201f, 0xd4200000, 0]"
 SLOT = "memory: [{at: 0x40000000, size: 64KiB%s}]"
 
@@ -127,3 +129,11 @@ def test_a_file_that_cannot_be_read_is_told_once(tmp_path: Path) -> None:
     told = complaints(tmp_path, "data: [{at: 0x40001000, file: absent.bin}]")
     assert "cannot read the file" in told
     assert "no bytes" not in told
+
+
+def test_more_pairs_of_bytes_at_one_address_than_can_be_compared_are_an_error() -> None:
+    """Bytes that are 0 may be replaced: of each two, what is compared is nothing wrong."""
+    data = "  - {at: 0x40001000, words: [0]}\n"
+    assert messages("data:\n" + 400 * data + "expect: [{exits: []}]\n") == []
+    told = messages("data:\n" + 500 * data + "expect: [{exits: []}]\n")
+    assert told == ["too much lies over something else"]

@@ -9,16 +9,11 @@ import vcpu_scenario.actions as actions
 from vcpu_scenario.actions.attempt import KEY as ERRNO
 from vcpu_scenario.actions.guestdebug import read_guest_debug
 from vcpu_scenario.case import (
+    FOR_THE_NEXT_RUN,
     Action,
     Attempt,
-    HostInterrupt,
-    ImmediateExit,
     Memslot,
-    PendSignal,
-    RunAgain,
-    SetMmioData,
     SetRegister,
-    SetRunField,
     WriteMemory,
 )
 from vcpu_scenario.ioctls.devices import ReadResamples, SignalIrqfd
@@ -52,15 +47,6 @@ from vcpu_scenario.language.nodes import (
 from vcpu_scenario.language.scope import MAX_VCPUS, Scope
 from vcpu_scenario.source import Span, quoted
 
-FOR_THE_NEXT_RUN = (
-    RunAgain,
-    PendSignal,
-    ImmediateExit,
-    HostInterrupt,
-    SetMmioData,
-    SetRunField,
-)
-"""Actions that are nothing without a ``KVM_RUN`` behind them."""
 _CANNOT_BE_REFUSED = (
     *FOR_THE_NEXT_RUN,
     EmptyRing,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from vcpu_scenario.case import Action, Case, Limits
+from vcpu_scenario.case import FOR_THE_NEXT_RUN, Action, Case, Limits
 from vcpu_scenario.expectation import (
     Acting,
     Check,
@@ -16,7 +16,7 @@ from vcpu_scenario.expectation import (
     RegisterCheck,
     Xfail,
 )
-from vcpu_scenario.language.actions import FOR_THE_NEXT_RUN, check_snapshots
+from vcpu_scenario.language.actions import check_snapshots
 from vcpu_scenario.language.contradictions import check_contradictions
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.exits import ReadExit, read_register_checks

@@ -11,7 +11,7 @@ from vcpu_scenario.kernels.hosts import WORDS as HOSTS
 from vcpu_scenario.kernels.release import KernelRange
 from vcpu_scenario.language.audience import Selector
 from vcpu_scenario.language.bycase import BOUNDS, ELSE, Left, rewritten
-from vcpu_scenario.language.nodes import Map, Node, Scalar, is_faulty, resolve
+from vcpu_scenario.language.nodes import Map, Node, Scalar, resolve
 from vcpu_scenario.language.params import Values
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.seen import Seen
@@ -92,7 +92,8 @@ class _Reading:
             self.within.add(self.item.span)
         amiss = any(_asks_amiss(selector, self.taken) for selector in selectors)
         self.amiss |= amiss
-        if amiss or self.doubting or is_faulty(node) or is_faulty(self.item):
+        taken_out = self.problems.took_from(node) or self.problems.took_from(self.item)
+        if amiss or self.doubting or taken_out:
             self.doubted.add(node.span)
 
     def _key(self, key: Scalar) -> Selector:

@@ -182,9 +182,8 @@ class _Loader:
         if meant and taken:
             check_values(audience, taken, problems)
         if sized:
-            check_places(audience, root.get("host"), problems)
-        if sized:
             check_reachable(audience, self.rows, problems, told=len(problems) > before)
+            check_places(audience, root.get("host"), problems)
         if meant and conditions:
             reader.report(problems)
         if sound and not problems:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from vcpu_scenario.case import Action, Case
+from vcpu_scenario.case import FOR_THE_NEXT_RUN, Action, Case
 from vcpu_scenario.expectation import Acting, Expectation, ExpectedExit
-from vcpu_scenario.language.actions import FOR_THE_NEXT_RUN
 from vcpu_scenario.language.clauses import Clause
 from vcpu_scenario.language.contradictions import like_none
 from vcpu_scenario.language.possible import NO_RUN_FOLLOWS, Means, means_of, why_not
@@ -60,21 +59,36 @@ def never_done(setup: Setup, clauses: Sequence[Clause]) -> Told:
     runs = [Run.of(case, wanted, limited=limited) for case, wanted in clauses]
     runs = runs or [Run.of(setup.case, None, limited=limited)]
     on = dict(setup.case.on)
+    bounds = Bounds.of(runs)
     for acting in setup.acting:
-        yield from _acted(acting, on.get(acting.exit, ()), runs)
+        yield from _acted(acting, on.get(acting.exit, ()), bounds)
     for reaction in setup.reactions if clauses else ():
         yield from _reacted(reaction, runs)
-    refused = not any(run.most for run in runs)
-    yield from ((typing.span, _REFUSED if refused else "") for typing in setup.devices.typing)
+    refused = _REFUSED if bounds.refused else ""
+    yield from ((typing.span, refused) for typing in setup.devices.typing)
 
 
-def _acted(acting: Acting, actions: Sequence[Action], runs: Sequence[Run]) -> Told:
+class Bounds(NamedTuple):
+    """Up to which exit something is done in one of the runs, and followed by a KVM_RUN."""
+
+    done: int
+    followed: int
+    refused: bool
+    """None of them has an exit."""
+
+    @classmethod
+    def of(cls, runs: Sequence[Run]) -> Bounds:
+        most = max(run.most for run in runs)
+        return cls(max(run.most - (not run.acts_there) for run in runs), most - 1, not most)
+
+
+def _acted(acting: Acting, actions: Sequence[Action], bounds: Bounds) -> Told:
     """What is asked for after an exit by its number, as a whole and each of its ``actions``."""
-    done = any(acting.exit < run.most - (not run.acts_there) for run in runs)
-    refused = not any(run.most for run in runs)
-    yield acting.span, "" if done or acting.exit < 0 else _REFUSED if refused else _AT_THE_LIMIT
+    done = acting.exit < bounds.done
+    never = _REFUSED if bounds.refused else _AT_THE_LIMIT
+    yield acting.span, "" if done or acting.exit < 0 else never
     if done:
-        followed = any(acting.exit < run.most - 1 for run in runs)
+        followed = acting.exit < bounds.followed
         yield from _for_the_next_run(actions, acting.each, followed=followed)
 
 
@@ -96,9 +110,9 @@ def _for_the_next_run(actions: Sequence[Action], each: Sequence[Span], *, follow
 def _why_never(read: ReadReaction, runs: Sequence[Run], *, followed: bool) -> str:
     """Why no exit comes in any of these runs at which it is done, and that a KVM_RUN follows if
     it is to be ``followed``; empty where one may."""
-    why = ""
-    for run in runs:
-        impossible = like_none(read.expected) or why_not(read.expected, run.means)
+    why = like_none(read.expected)
+    for run in runs if not why else ():
+        impossible = why_not(read.expected, run.means)
         but_last = followed or not run.acts_there
         if not impossible and can_come(read, run.exits, all=run.ends_there, but_last=but_last):
             return ""

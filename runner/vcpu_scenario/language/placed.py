@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final, NamedTuple
 
 from vcpu_scenario.case import Memslot
 from vcpu_scenario.language.devices import Devices
@@ -22,6 +24,10 @@ def check_loads(program: Program, data: list[Bytes], memory: Memory, scope: Scop
         check_in_memory(code, memory, "the guest's code is", scope, zeros=load.zeros)
     for item in data:
         check_in_memory(item, memory, "these bytes are", scope)
+
+
+_MOST_PAIRS: Final = 100_000
+"""That are compared: a file may have so many bytes at one address that it would take hours."""
 
 
 class _Put(NamedTuple):
@@ -55,14 +61,30 @@ def check_over(
         ),
     ]
     put += [_Put(len(put) + 2 + n, "these bytes", "lie", item, True) for n, item in enumerate(data)]
+    for number, (early, late) in enumerate(_meeting(put)):
+        if number == _MOST_PAIRS:
+            _too_many(late, scope)
+            return
+        if early.order != late.order and not (early.bytes.of_file and late.is_data):
+            _check_pair(early, late, scope)
+
+
+def _meeting(put: list[_Put]) -> Iterator[tuple[_Put, _Put]]:
+    """Each two that have an address in common, the one that is put there first before the other."""
     ordered = sorted(put, key=lambda one: one.bytes.addr)
-    for number, one in enumerate(ordered):
-        for other in ordered[number + 1 :]:
+    for number, one in enumerate(ordered, 1):
+        for other in islice(ordered, number, None):
             if other.bytes.addr >= one.end:
                 break
-            early, late = (one, other) if one.order < other.order else (other, one)
-            if early.order != late.order and not (early.bytes.of_file and late.is_data):
-                _check_pair(early, late, scope)
+            yield (one, other) if one.order < other.order else (other, one)
+
+
+def _too_many(late: _Put, scope: Scope) -> None:
+    scope.problems.add(
+        "too much lies over something else",
+        late.bytes.span,
+        found=f"more than {_MOST_PAIRS:,} pairs of bytes with an address in common",
+    )
 
 
 def _check_pair(early: _Put, late: _Put, scope: Scope) -> None:

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final, NamedTuple
 
-from vcpu_scenario.case import Action, Case, Limits, SetRunField
+from vcpu_scenario.case import FOR_THE_NEXT_RUN, Action, Case, Limits, SetRunField
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
 from vcpu_scenario.ioctls.memory import SetMemoryRegion
 from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, SetMpState
 from vcpu_scenario.ioctls.vm import SetSmcccFilter
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.language.actions import FOR_THE_NEXT_RUN
 from vcpu_scenario.language.exits import ReadExit
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.vmm.vmms import VMMS

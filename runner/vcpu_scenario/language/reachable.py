@@ -8,13 +8,7 @@ from typing import Final
 
 from vcpu_scenario.kernels.hosts import DEFAULT, is_so
 from vcpu_scenario.kernels.release import parse_release
-from vcpu_scenario.language.audience import (
-    Audience,
-    Restriction,
-    Selector,
-    bits,
-    is_for,
-)
+from vcpu_scenario.language.audience import Audience, Restriction, Selector, bits, is_for
 from vcpu_scenario.language.nodes import Node
 from vcpu_scenario.language.params import Parameters, Values
 from vcpu_scenario.language.problems import Problems

@@ -50,11 +50,8 @@ def causes(case: Case, kernel_name: str) -> tuple[Cause, ...]:
     """
     own = kernel(kernel_name)
     asked = Asked(own)
-    try:
-        trace = run_as(asked.kernel, case)
-    except Lacked as reason:
-        trace = reason.so_far
-    return _causes(trace, asked.rules, lambda gone: run_without(own, gone, case))
+    trace = _so_far(asked.kernel, case)
+    return _causes(trace, asked.rules, lambda gone: run_without(own, gone, case, trace))
 
 
 def explained(result: Result, judged: Callable[[ScenarioCase, Trace], Result]) -> Result:
@@ -73,13 +70,14 @@ def explained(result: Result, judged: Callable[[ScenarioCase, Trace], Result]) -
     case, own = _shortened(scenario_case.case), kernel(scenario_case.kernel)
     runs: dict[Rules, Trace | None] = {}
 
+    asked = Asked(own)
+    trace = _so_far(asked.kernel, case)
+
     def without(gone: Rules) -> Trace | None:
         if gone not in runs:
-            runs[gone] = run_without(own, gone, case)
+            runs[gone] = run_without(own, gone, case, trace)
         return runs[gone]
 
-    asked = Asked(own)
-    trace = run_as(asked.kernel, case)
     if case is not scenario_case.case and trace.ended is Ending.INTERRUPTED:
         return result
     found = _causes(trace, asked.rules, without)
@@ -178,12 +176,23 @@ def _is_known(trace: Trace, other: Trace) -> bool:
     return other.unmodelled in (None, trace.unmodelled)
 
 
-def run_without(own: Kernel, gone: Rules, case: Case) -> Trace | None:
-    """The run of ``case`` on a kernel that lacks the rules ``gone``, None if it cannot be run."""
+def run_without(own: Kernel, gone: Rules, case: Case, trace: Trace | None = None) -> Trace | None:
+    """The run of ``case`` on a kernel that lacks the rules ``gone``, None if it cannot be run.
+    Where ``trace``, the run with them, ends at what the kernel lacks, it may do so as well."""
     try:
-        return run_as(with_rules(own.name, own.rules - gone), case)
+        run = _so_far(with_rules(own.name, own.rules - gone), case)
     except Unsupported:
         return None
+    lacks = run.unmodelled is not None and run.unmodelled.lacks
+    return None if lacks and (trace is None or not _is_known(trace, run)) else run
+
+
+def _so_far(which: Kernel, case: Case) -> Trace:
+    """:func:`run_as`, up to what the kernel lacks."""
+    try:
+        return run_as(which, case)
+    except Lacked as reason:
+        return reason.so_far
 
 
 def run_as(which: Kernel, case: Case) -> Trace:

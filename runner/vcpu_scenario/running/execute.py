@@ -58,9 +58,9 @@ def _result(scenario_case: ScenarioCase, target: Target) -> Result:
         return Result(scenario_case, Verdict.SKIP, reason=case.missing)
     found = target.run(case, scenario_case.kernel)
     if isinstance(found, Skipped):
-        if found.so_far is not None:
-            return judged(scenario_case, found.so_far)
-        return Result(scenario_case, Verdict.SKIP, reason=found.reason)
+        if found.so_far is None:
+            return Result(scenario_case, Verdict.SKIP, reason=found.reason)
+        found = found.so_far
     if isinstance(found, Lost):
         reason = f"the kernel was lost: {found.reason}"
         return Result(scenario_case, Verdict.ERROR, reason=reason, detail=found.console)
@@ -123,8 +123,8 @@ def _compared(
 def _cut_short(
     scenario_case: ScenarioCase, expectation: Expectation, trace: Trace, guest: Guest
 ) -> Result:
-    """The result where the machine went no further: what came before is compared, and
-    what would have come after is neither missing nor the failure that a clause knows of."""
+    """The result where the machine went no further: what came before is compared, and what would
+    have come after is neither missing nor the failure that a clause knows of."""
     limit = trace.unmodelled
     assert limit is not None
     stops = trace.stops

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from vcpu_scenario.case import Limits
+from vcpu_scenario.case import FOR_THE_NEXT_RUN, Limits
 from vcpu_scenario.expectation import Acting, Expectation, Reacting, Typing
-from vcpu_scenario.language.actions import FOR_THE_NEXT_RUN
 from vcpu_scenario.source import Span, quoted
 from vcpu_scenario.trace import Ending, Trace, observed
 from vcpu_scenario.verdict.records import Kind, Mismatch
@@ -64,9 +63,11 @@ def not_reacted(
     last = cut or trace.ended in _ENDS_AT_ITS_EXIT
     exits = trace.exits[: len(trace.exits) - last]
     found = Reactions([one.reaction for one in reacting])
+    seen = [*zip(exits, observed(exits), strict=True)]
+    for exit_, state in seen[:-1]:
+        found.at(exit_, state)
     earlier = list(found.fitted)
-    for exit_, state in zip(exits, observed(exits), strict=True):
-        earlier = list(found.fitted)
+    for exit_, state in seen[-1:]:
         found.at(exit_, state)
     if last or not _ends_after_actions(trace, limits):
         earlier = found.fitted
