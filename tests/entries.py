@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
+from msgspec.structs import replace
 from vcpu_scenario.case import Case
 from vcpu_scenario.ioctls.vcpu import SetGuestDebug
 from vcpu_scenario.trace import Entry, Trace

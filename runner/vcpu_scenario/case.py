@@ -7,8 +7,9 @@ lab's guest, where only the standard library is at hand. Addresses are guest phy
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 from vcpu_scenario.ioctls import Ioctl
 from vcpu_scenario.ioctls.doorbells import AddCoalescedZone
@@ -16,8 +17,7 @@ from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.ioctls.vm import CreateVcpu
 
 
-@dataclass(frozen=True, slots=True)
-class Memslot:
+class Memslot(Struct, frozen=True):
     """RAM of the guest; a write to a ``readonly`` slot is an MMIO write."""
 
     base: int
@@ -25,8 +25,7 @@ class Memslot:
     readonly: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """Bytes that are in guest memory before the first ``KVM_RUN``; ``virtual`` is where the guest
     runs them once it has switched its own translation on, if that is elsewhere."""
 
@@ -41,8 +40,7 @@ class Load:
         return self.addr + len(self.data) + self.zeros
 
 
-@dataclass(frozen=True, slots=True)
-class Gic:
+class Gic(Struct, frozen=True):
     """An in-kernel interrupt controller: ``redist`` for version 3, ``cpu`` for version 2."""
 
     version: Literal[2, 3]
@@ -51,8 +49,7 @@ class Gic:
     cpu: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Ioeventfd:
+class Ioeventfd(Struct, frozen=True):
     """``KVM_IOEVENTFD``: ``len`` 0 takes any width, ``match`` None any value."""
 
     addr: int
@@ -60,83 +57,70 @@ class Ioeventfd:
     match: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CoalescedZone:
+class CoalescedZone(Struct, frozen=True):
     """``KVM_REGISTER_COALESCED_MMIO``."""
 
     addr: int
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class SetRegister:
+class SetRegister(Struct, frozen=True):
     reg: str
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class WriteMemory:
+class WriteMemory(Struct, frozen=True):
     addr: int
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ImmediateExit:
+class ImmediateExit(Struct, frozen=True):
     """``run->immediate_exit`` is 1 for the next ``KVM_RUN`` alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class SetMmioData:
+class SetMmioData(Struct, frozen=True):
     """Overwrites all 8 bytes of ``run->mmio.data``, little-endian."""
 
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class SetRunField:
+class SetRunField(Struct, frozen=True):
     """Forges a field of ``struct kvm_run`` between two runs."""
 
     field: Literal["exit_reason", "mmio.is_write", "mmio.len"]
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class SkipInstruction:
+class SkipInstruction(Struct, frozen=True):
     """Adds 4 to the guest's pc."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunVcpu:
+class RunVcpu(Struct, frozen=True):
     """The next ``KVM_RUN`` is of this vCPU, and so is all that is done before it."""
 
     vcpu: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunAgain:
+class RunAgain(Struct, frozen=True):
     """Nothing but to call ``KVM_RUN`` again, where a VMM would end."""
 
 
-@dataclass(frozen=True, slots=True)
-class PendSignal:
+class PendSignal(Struct, frozen=True):
     """A signal is pending when the next ``KVM_RUN`` starts, which lets it through."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """An action that the kernel is expected to refuse, with ``errno``."""
 
     action: Action
     errno: int
 
 
-@dataclass(frozen=True, slots=True)
-class AddMemslot:
+class AddMemslot(Struct, frozen=True):
     slot: Memslot
 
 
-@dataclass(frozen=True, slots=True)
-class HostInterrupt:
+class HostInterrupt(Struct, frozen=True):
     """Makes a host interrupt arrive between two entries of the next ``KVM_RUN``.
 
     On kernels up to 6.0 it makes a pending step start over (``Kernel.loses_steps``). Only the
@@ -172,8 +156,7 @@ Action: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(Struct, frozen=True):
     """A device model that userspace runs.
 
     ``model`` names one of :mod:`vcpu_scenario.vmm.devices`; ``registers`` maps offsets to values of
@@ -195,8 +178,7 @@ class Device:
     spi: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FieldPattern:
+class FieldPattern(Struct, frozen=True):
     """A field of an exit by its name in traces, and its value in one of four forms: a number, of
     which ``mask`` leaves the bits that count, a text, its first bytes, or a list of words."""
 
@@ -208,8 +190,7 @@ class FieldPattern:
     words: tuple[int, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExitPattern:
+class ExitPattern(Struct, frozen=True):
     """What an exit has to be like; ``failing`` if ``KVM_RUN`` may have failed."""
 
     fields: tuple[FieldPattern, ...] = ()
@@ -217,8 +198,7 @@ class ExitPattern:
     failing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reaction:
+class Reaction(Struct, frozen=True):
     """What the VMM does after an exit that fits: after the ``nth`` of them, from 1, or after each
     where that is 0."""
 
@@ -230,8 +210,7 @@ class Reaction:
 _SHORT: Final = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Where a run ends at the latest.
 
     ``exits`` counts exits of the vCPU; ``repeats`` ends after that many repeats of an exit that
@@ -256,8 +235,7 @@ class Limits:
         return self.instructions <= _SHORT
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """Everything that one run needs. See the module's notes on units."""
 
     slots: tuple[Memslot, ...]
@@ -299,7 +277,7 @@ class Case:
     """What of it is not here, with what to do: then it cannot run."""
     vmm: str = "plain"
     """The VMM, one of :data:`vcpu_scenario.vmm.vmms.VMMS`."""
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
 
     @property
     def several(self) -> bool:

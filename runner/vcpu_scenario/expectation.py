@@ -8,8 +8,9 @@ scenario has by the dozen the records are tuples, which are made in a third of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from vcpu_scenario.case import Reaction
 from vcpu_scenario.source import Span
@@ -57,8 +58,7 @@ class ExpectedExit(NamedTuple):
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedStop:
+class ExpectedStop(Struct, frozen=True):
     """What a debugger attached to the VMM is told: where, and why if the author cares
     (``step``, ``brk``, ``hardware_breakpoint``, ``watchpoint``)."""
 
@@ -69,16 +69,14 @@ class ExpectedStop:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryCheck:
+class MemoryCheck(Struct, frozen=True):
     addr: int
     data: bytes
     written: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class EventfdCheck:
+class EventfdCheck(Struct, frozen=True):
     """``index`` counts the case's ioeventfds from 0; ``device`` is the author's name for it."""
 
     index: int
@@ -87,32 +85,28 @@ class EventfdCheck:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class RingCheck:
+class RingCheck(Struct, frozen=True):
     """The entries of the coalesced ring at the end: (addr, len, data) each."""
 
     entries: tuple[tuple[int, int, bytes], ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class OutputCheck:
+class OutputCheck(Struct, frozen=True):
     device: str
     data: bytes
     written: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class OutputPartsCheck:
+class OutputPartsCheck(Struct, frozen=True):
     """Texts that a device has sent one after the other, whatever lies between them."""
 
     device: str
     parts: tuple[tuple[bytes, Span], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ListedCheck:
+class ListedCheck(Struct, frozen=True):
     """Whether KVM_GET_REG_LIST has the register with this id, which the author calls ``reg``."""
 
     reg: str
@@ -121,8 +115,7 @@ class ListedCheck:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class RegListCheck:
+class RegListCheck(Struct, frozen=True):
     """What KVM_GET_REG_LIST gives at the end; ``count`` is None where that does not matter."""
 
     registers: tuple[ListedCheck, ...]
@@ -130,8 +123,7 @@ class RegListCheck:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Final:
+class Final(Struct, frozen=True):
     """The state at the end of the run."""
 
     regs: tuple[RegisterCheck, ...] = ()
@@ -143,8 +135,7 @@ class Final:
     reg_list: RegListCheck | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Xfail:
+class Xfail(Struct, frozen=True):
     """That a clause is known not to hold: why, and where that is being seen to."""
 
     reason: str
@@ -164,8 +155,7 @@ class Acting(NamedTuple):
     each: tuple[Span, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Reacting:
+class Reacting(Struct, frozen=True):
     """That the VMM does something at exits that fit a pattern; ``span`` asks for it, and ``each``
     for each of the actions."""
 
@@ -174,8 +164,7 @@ class Reacting:
     each: tuple[Span, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Typing:
+class Typing(Struct, frozen=True):
     """That something is typed to the UART ``device`` once it has sent ``after``, behind what was
     waited for before; ``span`` asks for it."""
 
@@ -184,8 +173,7 @@ class Typing:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(Struct, frozen=True):
     """One clause of ``expect:``, for one case.
 
     ``exits`` is None where the clause does not speak of them (only of stops or the final

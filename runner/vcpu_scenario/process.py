@@ -33,7 +33,7 @@ def main() -> int:
     _drain()
     if status == _INTERRUPTED:
         # Python ends by SIGINT once a KeyboardInterrupt has passed through an exec(), as in the
-        # making of a dataclass, whoever caught it.
+        # making of a named tuple, whoever caught it.
         os._exit(status)
     return status
 

@@ -10,15 +10,16 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.host.printable import did_you_mean as did_you_mean
 from vcpu_scenario.host.printable import printable
 
 
-class Span(NamedTuple):
+class Span(Struct, frozen=True, order=True, gc=False):
     """A stretch of ``file``; lines and columns count from 1, the end column is exclusive."""
 
     file: str
@@ -34,8 +35,7 @@ class Span(NamedTuple):
         return self.file == other.file and begins and ends
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Struct, frozen=True):
     """A fault in a file: what is wrong, where, what was found, what was expected, what may help.
 
     ``found``, ``expected`` and ``help`` are left out of the text where they are empty.

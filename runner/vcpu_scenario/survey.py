@@ -6,34 +6,31 @@ real kernels answer. Standard library only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from vcpu_scenario.case import Case
 
 
-@dataclass(frozen=True, slots=True)
-class ListRegisters:
+class ListRegisters(Struct, frozen=True):
     """``KVM_GET_REG_LIST``: the answer is the ids in the kernel's order."""
 
 
-@dataclass(frozen=True, slots=True)
-class GetRegister:
+class GetRegister(Struct, frozen=True):
     """``KVM_GET_ONE_REG``: the answer is the value, as wide as its id says."""
 
     id: int
 
 
-@dataclass(frozen=True, slots=True)
-class PutRegister:
+class PutRegister(Struct, frozen=True):
     """``KVM_SET_ONE_REG``: the answer is 0."""
 
     id: int
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunOnce:
+class RunOnce(Struct, frozen=True):
     """``KVM_RUN``: the answer is 0."""
 
 
@@ -42,16 +39,14 @@ Answer: TypeAlias = int | tuple[int, ...]
 """What came of an ioctl; below 0 it is the negative errno with which the kernel refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """What is asked, in order, of the vCPU of a VM that is set up for ``case``."""
 
     case: Case
     asks: tuple[Ask, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(Struct, frozen=True):
     """An answer for each ask, in order."""
 
     given: tuple[Answer, ...]

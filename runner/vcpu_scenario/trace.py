@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import astuple, replace
 
 from vcpu_scenario.case import Action
 from vcpu_scenario.ioctls.vcpu import GuestDebug
 
 
-class Exit(NamedTuple):
+class Exit(Struct, frozen=True):
     """One return of ``KVM_RUN``.
 
     ``exit`` is the ``KVM_EXIT_`` name without its prefix, on an error the stale one; ``ret`` is 0,
@@ -42,18 +44,16 @@ class Exit(NamedTuple):
         """The exit without saying which vCPU's it is, and that vCPU's number, 0 of one alone."""
         fields = dict(self.fields)
         vcpu: int = fields.pop("vcpu", 0)
-        return self._replace(fields=fields), vcpu
+        return replace(self, fields=fields), vcpu
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A userspace device answers a read: ``value`` is what the VMM puts into ``mmio.data``."""
 
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class GuestException:
+class GuestException(Struct, frozen=True):
     """The VMM gives the exit to the guest, which is to take it as an exception."""
 
 
@@ -61,7 +61,7 @@ Deed: TypeAlias = Action | Answer | GuestException
 """What a VMM does between two runs."""
 
 
-class Inside(NamedTuple):
+class Inside(Struct, frozen=True):
     """What the emulated machine knows of a ``KVM_RUN`` beyond what a VMM can read.
 
     ``completed``: KVM completed an MMIO access first, that at the address ``access``, or once more
@@ -81,7 +81,7 @@ class Inside(NamedTuple):
     ran: tuple[int, ...] | None = None
 
 
-class Entry(NamedTuple):
+class Entry(Struct, frozen=True):
     """One call of ``KVM_RUN``, from the VMM's side.
 
     ``exit`` is the index of the exit that it gave, or None for one that the VMM makes with
@@ -196,8 +196,7 @@ class RingEntry(NamedTuple):
         return {"addr": self.addr, "data": self.data.hex(), "len": self.len}
 
 
-@dataclass(frozen=True, slots=True)
-class Ring:
+class Ring(Struct, frozen=True):
     """The coalesced ring at the end: its indices and the entries between them."""
 
     first: int
@@ -209,8 +208,7 @@ class Ring:
         return {"entries": entries, "first": self.first, "last": self.last}
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True, eq=False):
     """A whole run. ``error`` is set where the kernel refused the set-up; then no exit follows.
 
     ``errno`` is that of the refusal, 0 where nothing was refused or the record does not say.
@@ -235,13 +233,22 @@ class Trace:
     ended: Ending = Ending.UNKNOWN
     refused: str = ""
     unmodelled: Unmodelled | None = None
-    entries: tuple[Entry, ...] = field(default=(), compare=False)
+    entries: tuple[Entry, ...] = ()
     reg_list: tuple[int, ...] | None = None
-    asked: int = field(default=0, compare=False)
+    asked: int = 0
     """Which of the actions after the last exit, or before the first KVM_RUN, ended the run, counted
     from 1; 0 where none did."""
-    after: tuple[Deed, ...] = field(default=(), compare=False)
+    after: tuple[Deed, ...] = ()
     """What the VMM did after the last ``KVM_RUN``."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Trace) and self._compared() == other._compared()
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # that of Struct does not ask __eq__
+
+    def _compared(self) -> tuple[Any, ...]:
+        return astuple(replace(self, entries=(), asked=0, after=()))
 
     @property
     def runs(self) -> Iterator[tuple[Entry, Exit]]:

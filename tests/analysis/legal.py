@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from msgspec import Struct, field
 from vcpu_scenario import case as c
 from vcpu_scenario.case import Case
 from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, Watchpoint
@@ -24,8 +24,7 @@ _WATCHES: Final = (0xD2000022, 0xD2000062)
 _GIC_SIZES: Final = {2: ((0, 0x1000),), 3: ((0, 0x10000),)}
 
 
-@dataclass(slots=True)
-class _Vmm:
+class _Vmm(Struct):
     """What the VMM has asked for so far."""
 
     case: Case

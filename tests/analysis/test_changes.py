@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.analysis.changes import cases, registers
 from vcpu_scenario.analysis.changes.explained import changes
 from vcpu_scenario.analysis.changes.records import Asked, Change, Found
@@ -41,7 +41,7 @@ class Wrong(Kernel):
         found = super().run(case, kernel)
         assert isinstance(found, Trace)
         exits = tuple(
-            each._replace(fields={**each.fields, "len": each.fields["len"] + 8})
+            replace(each, fields={**each.fields, "len": each.fields["len"] + 8})
             if each.fields.get("len")
             else each
             for each in found.exits

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.analysis.fuzz import attempt
 from vcpu_scenario.analysis.shrink import shrunk
 from vcpu_scenario.case import Case, HostInterrupt, Limits, Load, Memslot
@@ -41,8 +40,8 @@ class Wrong(Emulated):
         found = super().run(case, kernel)
         assert isinstance(found, Trace)
         exits = tuple(
-            exit_._replace(
-                regs={reg: 43 if value == 42 else value for reg, value in exit_.regs.items()}
+            replace(
+                exit_, regs={reg: 43 if value == 42 else value for reg, value in exit_.regs.items()}
             )
             for exit_ in found.exits
         )

@@ -8,9 +8,9 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario import case as c
 from vcpu_scenario.analysis.generate import EVERYTHING, REAL, Profile, generate
 from vcpu_scenario.analysis.generate.blocks import BLOCKS

@@ -7,11 +7,11 @@ is shrunk, and the failure shows it as a scenario.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.actions.kind import Unwritable
 from vcpu_scenario.analysis.generate import Profile, generate
 from vcpu_scenario.analysis.generate.blocks import BLOCKS

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.analysis.compact import without_nops
 from vcpu_scenario.analysis.generate import generate
 from vcpu_scenario.analysis.generate import words as w

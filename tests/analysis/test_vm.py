@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.analysis.generate import VM, generate, vm
 from vcpu_scenario.case import Case
 from vcpu_scenario.ioctls.attributes import GetDeviceAttr

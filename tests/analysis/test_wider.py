@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.analysis.generate import PROFILES, REAL, SNAPSHOTS, WIDE, Profile, generate
 from vcpu_scenario.analysis.generate.wider import WIDER
 from vcpu_scenario.cli.real import Programs

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from vcpu_scenario.api import Comparison, compare, run
 from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.trace import Ending, Exit, Ring, RingEntry, Trace

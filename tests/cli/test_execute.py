@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.language import loads
 from vcpu_scenario.language.model import ScenarioCase
 from vcpu_scenario.machine.emulated.machine import create as emulated

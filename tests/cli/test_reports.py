@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.language import loads
 from vcpu_scenario.language.model import ScenarioCase
 from vcpu_scenario.report.json import report as json_report

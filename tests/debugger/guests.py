@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
+from msgspec.structs import replace
 from vcpu_scenario.case import Case, Device, Load, Memslot
 from vcpu_scenario.debugger.dialect import OURS, STRICT
 from vcpu_scenario.debugger.handlers import HANDLERS

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from vcpu_scenario.case import Load
 from vcpu_scenario.debugger.finer import state_of
 from vcpu_scenario.debugger.history import History

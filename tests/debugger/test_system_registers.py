@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.case import Case, SetRegister
 from vcpu_scenario.debugger.dialect import OURS, STRICT
 from vcpu_scenario.debugger.handlers import HANDLERS

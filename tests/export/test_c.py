@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.case import Action
 from vcpu_scenario.export import actions
 from vcpu_scenario.export.c import VMMS as IN_C

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
+from msgspec.structs import replace
 from vcpu_scenario import Result, run
 from vcpu_scenario.authoring.formatting import formatted
 from vcpu_scenario.field.beside import beside, returns

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 from typing import Final
 
+from msgspec.structs import replace
 from vcpu_scenario import case as c
 from vcpu_scenario.analysis.generate import generate
 from vcpu_scenario.case import Case, Limits, Load, Memslot

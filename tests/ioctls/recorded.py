@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import lzma
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec.structs import replace
 from vcpu_scenario.interchange.traces import trace_from_json, trace_to_json
 from vcpu_scenario.trace import Ending, Trace
 
@@ -55,7 +55,7 @@ def without_wording(trace: Trace) -> Trace:
     that spun until it was cut off."""
     exits = trace.exits
     if trace.ended is Ending.INTERRUPTED:
-        exits = (*exits[:-1], exits[-1]._replace(pc=0, regs={}))
+        exits = (*exits[:-1], replace(exits[-1], pc=0, regs={}))
     return replace(trace, exits=exits, error=None, refused="", entries=())
 
 

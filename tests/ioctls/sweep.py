@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 from itertools import product
 from typing import Final
 
+from msgspec.structs import replace
 from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import (

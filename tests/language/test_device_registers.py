@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.source import InvalidScenario
 from vcpu_scenario.vmm.pl011 import Pl011, computed
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import lzma
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.case import Case, Device
 from vcpu_scenario.language import ScenarioCase
 from vcpu_scenario.recordings.jobs import case_of

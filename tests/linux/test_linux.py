@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import fdt
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.assembly.devicetree import Boot, device_tree
 from vcpu_scenario.assembly.kernelimage import KernelImage, read_image
 from vcpu_scenario.assembly.refusal import NotAGuest

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from errno import EEXIST, EFAULT, EINTR, EINVAL, ENOMEM
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.case import Case, Limits, Load, Memslot
 from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, SetVcpuEvents

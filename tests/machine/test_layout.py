@@ -5,9 +5,9 @@ from __future__ import annotations
 import mmap
 import struct
 from ctypes import addressof, c_char
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import Case, Limits, Load, Memslot
 from vcpu_scenario.machine.emulated.cpu import layout, uc

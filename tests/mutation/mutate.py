@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from random import Random
 from typing import Any, Final, TypeVar
 
+from msgspec.structs import replace
 from vcpu_scenario.expectation import (
     Acting,
     Check,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from vcpu_scenario.language import ScenarioCase, load
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.running.execute import execute, judged

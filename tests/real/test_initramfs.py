@@ -10,18 +10,23 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 import vcpu_scenario
+from vcpu_scenario.interchange.cases import case_to_json
+from vcpu_scenario.interchange.traces import trace_to_json
 from vcpu_scenario.machine.real.lab import bytecode, initramfs, userland
 from vcpu_scenario.machine.real.lab.cpio import Archive
+from vcpu_scenario.recordings.jobs import jobs
 
 from .conftest import Debian
 from .test_cpio import entries
 from .test_kernels import quiet
 
 PROJECT = Path(vcpu_scenario.__file__).parent
+RECORDED = Path(__file__).parents[1] / "recorded/core.json.xz"
+LIBRARIES = PROJECT / "machine/real/lab/guestlib"
 
 _IMPORT = """
 import json, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:]
 import vcpu_scenario.vmm.agent
 print(json.dumps([getattr(module, "__file__", None) for module in sys.modules.values()]))
 """
@@ -30,7 +35,7 @@ print(json.dumps([getattr(module, "__file__", None) for module in sys.modules.va
 @pytest.fixture(scope="module")
 def imported() -> list[Path]:
     """The files of all modules that are loaded once the agent is."""
-    command = [sys.executable, "-ISB", "-c", _IMPORT, str(PROJECT.parent)]
+    command = [sys.executable, "-ISB", "-c", _IMPORT, str(LIBRARIES), str(PROJECT.parent)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [Path(file) for file in json.loads(done.stdout) if file is not None]
 
@@ -43,10 +48,11 @@ def test_the_projects_modules_are_all_taken(imported: list[Path], tmp_path: Path
     base = tmp_path / "base"
     base.write_bytes(b"")
     taken = names(initramfs.initramfs(base))
-    ours = [file.relative_to(PROJECT) for file in imported if file.is_relative_to(PROJECT)]
+    known = [file for file in imported if not file.is_relative_to(LIBRARIES)]
+    ours = [file.relative_to(PROJECT) for file in known if file.is_relative_to(PROJECT)]
     assert ours
     assert {f"lab/vcpu_scenario/{file.as_posix()}" for file in ours} <= taken
-    assert "lab/init.py" in taken
+    assert {"lab/init.py", "lab/msgspec/__init__.py", "lab/msgspec/structs.py"} <= taken
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the guest's Python is 3.11")
@@ -161,3 +167,32 @@ def test_an_archive_of_ones_own_can_take_the_userlands_place(tmp_path: Path) -> 
     made = initramfs.initramfs(base)
     assert names(made) == {"usr", "usr/bin", "usr/bin/python3"}
     assert "lab/init.py" in names(made[len(archive) :])
+
+
+_THERE_AND_BACK = """
+import json, sys
+sys.path[:0] = sys.argv[1:]
+from vcpu_scenario.interchange.cases import case_from_json, case_to_json
+from vcpu_scenario.interchange.traces import trace_from_json, trace_to_json
+for line in sys.stdin:
+    case, trace = json.loads(line)
+    print(json.dumps([case_to_json(case_from_json(case)), trace_to_json(trace_from_json(trace))]))
+"""
+
+
+def test_cases_and_traces_are_in_the_guest_what_they_are_outside() -> None:
+    recorded = list(jobs(RECORDED))
+    said = [
+        [case_to_json(job.case), trace_to_json(each.trace)]
+        for job in recorded
+        for each in job.traces[:1]
+    ]
+    done = subprocess.run(
+        [sys.executable, "-ISB", "-c", _THERE_AND_BACK, str(LIBRARIES), str(PROJECT.parent)],
+        input="\n".join(map(json.dumps, said)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(said) == 52
+    assert [json.loads(line) for line in done.stdout.splitlines()] == json.loads(json.dumps(said))

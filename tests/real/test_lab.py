@@ -6,13 +6,13 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.case import Case, Limits, Load
 from vcpu_scenario.machine.real.lab import (
     BootError,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import lzma
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.case import (
     Case,
     CoalescedZone,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.report import github
 from vcpu_scenario.report.github import (
     MOST_ANNOTATIONS,

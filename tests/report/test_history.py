@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.analysis import history as module
 from vcpu_scenario.analysis.history import Cause, History, Rules, emulated, histories
 from vcpu_scenario.api import load

@@ -8,10 +8,10 @@ import json
 import re
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.report import html_case
 from vcpu_scenario.report.html import Document, document, report
 from vcpu_scenario.verdict.result import Result

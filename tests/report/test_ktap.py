@@ -11,12 +11,12 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.report.ktap import report
 from vcpu_scenario.verdict.result import Result, Verdict

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.analysis.history import histories
 from vcpu_scenario.api import load
 from vcpu_scenario.machine.emulated.machine import create

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.analysis.stops import Table, emulated, tables
 from vcpu_scenario.api import load
 from vcpu_scenario.cli import main

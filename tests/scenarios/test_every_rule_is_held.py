@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from functools import cache
 from itertools import pairwise
 from typing import Final
 
 import pytest
+from msgspec.structs import fields
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kernels.hosts import is_so, ranges_of_host
 from vcpu_scenario.kernels.modelled import MODELLED

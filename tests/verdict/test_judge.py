@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.case import Limits
 from vcpu_scenario.expectation import (
     Acting,

@@ -6,6 +6,7 @@ from errno import EINTR
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.case import Limits
 from vcpu_scenario.expectation import ExpectedExit
 from vcpu_scenario.trace import Ending, Exit, Trace
@@ -106,7 +107,7 @@ def test_a_long_run_is_not_aligned_again_for_each_exit_that_is_over(
     assert len(asked) < 5 * many**2
 
 
-NOWHERE = stepped("poll")._replace(pc=0x200)
+NOWHERE = replace(stepped("poll"), pc=0x200)
 
 
 @pytest.mark.parametrize("more", [(NOWHERE,), (NOWHERE, NOWHERE)])

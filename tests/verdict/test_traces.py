@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from vcpu_scenario.trace import Ending, Exit, Ring, Trace
 from vcpu_scenario.verdict.traces import compare_traces, first_difference, first_other_exit
 
@@ -36,7 +35,7 @@ def test_the_trace_that_goes_on_has_the_exit_alone() -> None:
 
 
 def test_every_field_of_that_exit_is_named_and_no_later_one() -> None:
-    exits = (ONE.exits[0], ONE.exits[1]._replace(pc=12, regs={"x0": 2}), step(16))
+    exits = (ONE.exits[0], replace(ONE.exits[1], pc=12, regs={"x0": 2}), step(16))
     found = first_difference(ONE, replace(ONE, exits=exits))
     assert [each.field for each in found] == ["pc", "regs.x0"]
 

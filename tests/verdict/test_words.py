@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.case import Limits
 from vcpu_scenario.trace import Ending, Exit, Trace
 from vcpu_scenario.verdict.judge import ending
@@ -110,6 +111,6 @@ def test_a_run_that_failed_says_with_which_error_and_what_enosys_means() -> None
     said = ending(Trace(exits=exits, ended=Ending.ERROR), limits)
     assert said.startswith("the run ended because KVM_RUN failed with ENOSYS: ")
     assert "0x40000004" in said
-    other = (exits[0]._replace(errno=14),)
+    other = (replace(exits[0], errno=14),)
     said = ending(Trace(exits=other, ended=Ending.ERROR), limits)
     assert said == "the run ended because KVM_RUN failed with EFAULT"

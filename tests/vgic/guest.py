@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import Gic
 from vcpu_scenario.machine.emulated.kvm.interrupts import line_of_vgic

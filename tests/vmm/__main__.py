@@ -12,10 +12,10 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import zip_longest
 from typing import Final
 
+from msgspec.structs import replace
 from vcpu_scenario.analysis.generate import PROFILES, generate
 from vcpu_scenario.case import Case
 from vcpu_scenario.course import Course, End, Landing, Steps

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.case import Case, Limits, WriteMemory
 from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, Watchpoint
 from vcpu_scenario.kvm import abi
@@ -30,7 +29,7 @@ WATCHING = GuestDebug(ENABLE | abi.KVM_GUESTDBG_USE_HW, watch=(Watchpoint(CELL, 
 
 def run(vmm: str, kernel: str = "6.12", **changes: object) -> Trace:
     limits = Limits(exits=8, instructions=20_000)
-    case = replace(CASE, vmm=vmm, limits=limits, **changes)  # type: ignore[arg-type]
+    case = replace(CASE, vmm=vmm, limits=limits, **changes)
     machine = create(kernel)
     try:
         return run_case(machine, case)

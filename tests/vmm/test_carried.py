@@ -6,11 +6,11 @@ import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from msgspec.structs import replace
 from vcpu_scenario.case import Case, Device, Gic, Ioeventfd, Load, Memslot, SetRegister, WriteMemory
 from vcpu_scenario.course import Course, Recorded
 from vcpu_scenario.debugger.dialect import STRICT
@@ -80,7 +80,7 @@ def test_a_case_of_virts_memory_and_uart_fits() -> None:
     ],
 )
 def test_what_virt_has_not_is_named(change: dict[str, object], why: str) -> None:
-    assert why in virt.beyond(replace(FITS, **change))  # type: ignore[arg-type]
+    assert why in virt.beyond(replace(FITS, **change))
 
 
 def test_the_image_has_each_load_where_it_is_to_be() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.case import HostInterrupt, ImmediateExit, Limits, SetRegister, WriteMemory
 from vcpu_scenario.ioctls.vcpu import SetGuestDebug, SetVcpuEvents
 from vcpu_scenario.trace import Answer, Entry, GuestException

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.case import (
     Action,
     Attempt,

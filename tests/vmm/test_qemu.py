@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.case import (
     Action,
     Case,
@@ -167,7 +167,7 @@ def test_single_step_is_off_while_the_debugger_acts() -> None:
 def test_a_kick_in_which_two_runs_part_is_told() -> None:
     trace = run(CASE)
     entries = tuple(
-        entry._replace(pc=LOAD) if entry.exit == 2 else entry for entry in trace.entries
+        replace(entry, pc=LOAD) if entry.exit == 2 else entry for entry in trace.entries
     )
     other = replace(trace, entries=entries)
     (difference,) = compare_traces(trace, other).differences

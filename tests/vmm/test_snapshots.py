@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from errno import EBUSY, EINVAL
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.case import (
     Action,
     Case,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import lzma
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.analysis.stops import findings
 from vcpu_scenario.case import Case, ExitPattern, Load, Memslot, Reaction, WriteMemory
 from vcpu_scenario.course import Course, End, Why

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from vcpu_scenario.language.loader import loads
 from vcpu_scenario.language.model import ScenarioCase
 from vcpu_scenario.machine.emulated.machine import create

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 from vcpu_scenario.case import Case, Device, Gic, Load, Memslot
 from vcpu_scenario.ioctls.attributes import DeviceAttr
 from vcpu_scenario.kvm import abi

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from vcpu_scenario.case import Action, Memslot
 from vcpu_scenario.machine.interface import Machine
@@ -75,8 +76,7 @@ class Reader(Protocol):
 _Action = TypeVar("_Action", bound=Action)
 
 
-@dataclass(frozen=True, slots=True)
-class Kind(Generic[_Action]):
+class Kind(Struct, Generic[_Action], frozen=True):
     """``record`` is its class; ``schema`` maps each key that the language has for it to what may
     stand there.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from vcpu_scenario.case import Action, Case, Load, SetRegister, WriteMemory
 from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug

@@ -7,8 +7,10 @@ up to there: where real KVM cuts it off is the clock's choice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.analysis.shrink import shrunk
 from vcpu_scenario.case import Action, Case, HostInterrupt, ImmediateExit
@@ -22,8 +24,7 @@ SECONDS: Final = 0.1
 """What a ``KVM_RUN`` may take on the real kernel: programs that spin are cut off before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of the program of ``seed``.
 
     ``kind`` groups differences, and is the reason where a program was skipped. ``case`` is the

@@ -8,8 +8,10 @@ has gained and lost, those are left without which its run would be another.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.host.signals import is_interruption
 from vcpu_scenario.kernels.release import parse_release
@@ -30,16 +32,14 @@ Run: TypeAlias = Callable[["ScenarioCase", Rules], Trace]
 """Runs a case on its kernel with these rules in the place of the kernel's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """A rule that the newer of two kernels has gained, or lost where ``gained`` is false."""
 
     rule: str
     gained: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What parts a group from the one before it.
 
     ``causes`` are the rules without which there would be no such change, first those that make
@@ -52,8 +52,7 @@ class Change:
     vmm: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Kernels that follow each other and give the same exits; ``case`` is that of the first."""
 
     kernels: tuple[str, ...]
@@ -62,8 +61,7 @@ class Group:
     change: Change | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """The groups of one scenario with one VMM and one combination of parameters, oldest first.
 
     ``left_out`` has each kernel that the machine cannot run the case on, or does not model what

@@ -8,9 +8,11 @@ is taken away again: without a rule that matters, the way is the old one, or a t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.analysis.history import Rules, Run, emulated, tried
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, parse_release
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
     from vcpu_scenario.language import ScenarioCase
 
 
-@dataclass(frozen=True, slots=True)
-class NotYet:
+class NotYet(Struct, frozen=True):
     """Exit number ``exit`` is another one from ``kernel`` on, because of ``rules``."""
 
     exit: int

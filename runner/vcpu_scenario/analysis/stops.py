@@ -7,9 +7,11 @@ the same are a row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from vcpu_scenario.arm64.esr import STEP_COMPLETE
 from vcpu_scenario.course import Course, End, Landing, Point, Why
@@ -35,16 +37,14 @@ _REASONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """One stop: where the debugger finds the guest, and why as far as it is told."""
 
     place: Place
     why: Why
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """What one VMM tells under one kernel.
 
     ``told`` are its stops in order, the start first; ``findings`` the instructions of which it
@@ -62,16 +62,14 @@ class Cell:
     unset: tuple[Point, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """Kernels that follow each other and under which all VMMs tell the same; a cell for each."""
 
     kernels: tuple[str, ...]
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """The rows of one scenario with one combination of parameters, oldest first.
 
     ``case`` is that on the oldest kernel; ``machine`` names the machine where it is a real one.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
 
 
-@dataclass(frozen=True, slots=True)
-class CpuModel:
+class CpuModel(Struct, frozen=True):
     """A CPU without EL3, with a GICv3: ``id_registers`` are what it reports (0 where
     they do not say), ``midr`` is MIDR_EL1, ``clidr`` CLIDR_EL1, ``ccsidr`` CCSIDR_EL1 by what
     CSSELR_EL1 selects, and ``pmcr`` PMCR_EL0 at reset, as QEMU 7.2 has them.

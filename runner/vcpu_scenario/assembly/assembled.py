@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 MAX_PROBLEMS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Assembled:
+class Assembled(Struct, frozen=True):
     """Guest code at its address.
 
     ``symbols`` are labels and absolute constants (``.equ``); ``lines`` maps the address of each
@@ -22,8 +22,7 @@ class Assembled:
     lines: Mapping[int, int]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class Problem(Struct, frozen=True, order=True):
     """``line`` and ``column`` count from 1 in the source as it was given."""
 
     line: int

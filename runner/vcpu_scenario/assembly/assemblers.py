@@ -12,7 +12,8 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from vcpu_scenario.assembly import confinement, process
 from vcpu_scenario.assembly.assembled import NoAssembler
@@ -30,8 +31,7 @@ _INSTALL = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """An ELF ``object``, or what is wrong; ``given_up`` where it took too long."""
 
     object: bytes | None
@@ -39,8 +39,7 @@ class Output:
     given_up: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Assembler:
+class Assembler(Struct, frozen=True):
     """``command`` reads source on stdin; ``architectures`` are tried until one is understood."""
 
     name: str

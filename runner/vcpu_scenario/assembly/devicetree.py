@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
 import fdt
+from msgspec import Struct
 
 from vcpu_scenario.case import Device, Gic, Memslot
 from vcpu_scenario.kvm.abi import FIRST_SPI
@@ -27,8 +27,7 @@ _CPU_INTERFACE: Final = 0x2000
 _ITS: Final = 0x2_0000
 
 
-@dataclass(frozen=True, slots=True)
-class Boot:
+class Boot(Struct, frozen=True):
     """What a boot loader hands over: the command line, of printable ASCII, and where the initrd
     is, its first address and the one behind it; where each ITS is, and which PPI is the PMU's."""
 

@@ -10,13 +10,13 @@ import io
 import posixpath
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
+from msgspec import Struct
 
 from vcpu_scenario.assembly.dynamic import PAGE, relocated
 from vcpu_scenario.assembly.refusal import NotAGuest
@@ -42,8 +42,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ElfImage:
+class ElfImage(Struct, frozen=True):
     """``loads`` are the loadable segments at their physical addresses, none of them empty.
 
     ``entry`` is a physical address too; ``symbols`` and ``lines`` (file and line of each

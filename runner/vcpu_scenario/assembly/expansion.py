@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from vcpu_scenario.assembly.text import NAME, Refused, Statement, statements_of
 
@@ -33,22 +34,19 @@ _PARAMETER: Final = re.compile(
 _NAMED: Final = re.compile(r"([A-Za-z_$.][\w$.]*)\s*=(?!=)\s*(.*)", re.ASCII | re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class _Parameter:
+class _Parameter(Struct, frozen=True):
     name: str
     kind: str
     default: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Macro:
+class _Macro(Struct, frozen=True):
     name: str
     parameters: tuple[_Parameter, ...]
     body: tuple[Statement, ...]
 
 
-@dataclass(slots=True)
-class Expander:
+class Expander(Struct):
     """Writes out the macros of a source."""
 
     _macros: dict[str, _Macro] = field(default_factory=dict)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.assembly.refusal import NotAGuest
 
@@ -18,8 +19,7 @@ _OLD_OFFSET: Final = 0x8_0000
 """Where a kernel without a size (before 3.17) is loaded, and code without a header."""
 
 
-@dataclass(frozen=True, slots=True)
-class KernelImage:
+class KernelImage(Struct, frozen=True):
     """Where an Image belongs from the beginning of memory, and how much it takes, in bytes."""
 
     text_offset: int

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.assembly.assembled import Assembled, AssemblerError
 from vcpu_scenario.assembly.text import LABELS, NAME, blank_comments
@@ -52,8 +54,7 @@ class Edit(NamedTuple):
     by: int
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """``text`` is the source with numbers for names; ``edits`` are where they stand, by line (from
     1) and from left to right."""
 

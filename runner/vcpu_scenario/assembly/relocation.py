@@ -8,16 +8,16 @@ certain. Numbers and operations: *ELF for the Arm 64-bit Architecture* (AAELF64)
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 
 class RelocationError(ValueError):
     """What is asked for does not fit into the instruction or datum; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Relocation:
+class Relocation(Struct, frozen=True):
     """``width`` bytes at the place become ``apply(old, target, place)``."""
 
     width: int

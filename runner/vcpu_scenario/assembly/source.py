@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from vcpu_scenario.assembly.expansion import Expander
 from vcpu_scenario.assembly.statements import checked, silent
@@ -49,16 +50,14 @@ _UNRECORDED = frozenset((".rept", ".endr", ".endif", ".else", ".elseif", ".end")
 _ELSEWHERE = frozenset((".section", ".pushsection", ".data", ".bss", ".subsection", ".struct"))
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """A place in the author's source; ``line`` and ``column`` count from 1."""
 
     line: int
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """``text`` for the assembler; ``origins`` says where each of its lines comes from.
 
     ``shifts`` say by how many columns it was moved to the left: what stands before a statement in
@@ -102,8 +101,7 @@ def prepare(source: str) -> Prepared:
     return writer.finish()
 
 
-@dataclass(slots=True)
-class _Literal:
+class _Literal(Struct):
     label: str
     expression: str
     origin: Position

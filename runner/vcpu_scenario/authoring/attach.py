@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from vcpu_scenario.authoring.concrete import Comment, Document, Entry, Group, Leaf, Node, Pos
 
 
-@dataclass(slots=True)
-class Notes:
+class Notes(Struct):
     """What stands around an entry: lines above it, ``""`` for a blank one, and a comment after
     its first line; ``tail`` are lines below the last entry of its block."""
 
@@ -17,8 +16,7 @@ class Notes:
     tail: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Attached:
+class Attached(Struct):
     """The notes of each entry by its start, and the groups in brackets with comments in them."""
 
     notes: dict[tuple[Pos, bool], Notes]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from vcpu_scenario.authoring.concrete import Entry, Group, Leaf, Node, Pos
 from vcpu_scenario.authoring.style import WIDTH, Place
@@ -21,8 +22,7 @@ _Unit = list[_Word]
 """The words of one entry."""
 
 
-@dataclass(frozen=True, slots=True)
-class Brackets:
+class Brackets(Struct, frozen=True):
     """Writes groups in brackets; those that start in ``commented`` have comments in them."""
 
     source: Sequence[str]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import yaml
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from vcpu_scenario.source import split_lines
 
@@ -24,15 +25,14 @@ class Unusual(Exception):
     """The text is YAML of a form that no formatter here knows, in words."""
 
 
-class Pos(NamedTuple):
+class Pos(Struct, frozen=True, order=True, gc=False):
     """A place in the text; line and column count from 0."""
 
     line: int
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Struct, frozen=True):
     """``# text``: alone on its line, or after something (``before``), ``gap`` blanks away."""
 
     at: Pos
@@ -87,8 +87,7 @@ class Group(NamedTuple):
 Node: TypeAlias = Leaf | Group
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A text, its root and its comments in order."""
 
     lines: tuple[str, ...]
@@ -117,8 +116,7 @@ def read(text: str, events: Iterable[Any] | None = None) -> Document:
     return Document(lines, root, tuple(reader.comments(of_nodes)))
 
 
-@dataclass(slots=True)
-class _Reader:
+class _Reader(Struct):
     lines: tuple[str, ...]
     _anchored: list[str] = field(default_factory=list)
 
@@ -222,7 +220,7 @@ class _Reader:
         if isinstance(event, _CLOSERS):
             return start
         if isinstance(event, yaml.CollectionStartEvent) and not event.flow_style:
-            return start._replace(column=start.column + len(self._properties(event)))
+            return replace(start, column=start.column + len(self._properties(event)))
         if isinstance(event, yaml.ScalarEvent) and event.style in ("|", ">"):
             return self._end_of_block(event, start, end)
         return end
@@ -262,5 +260,4 @@ def _is_marked(line: str) -> bool:
 
 
 def _pos(mark: Any) -> Pos:
-    # Not Pos(...), which takes twice as long.
-    return tuple.__new__(Pos, (mark.line, mark.column))
+    return Pos(mark.line, mark.column)

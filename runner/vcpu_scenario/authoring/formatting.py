@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from vcpu_scenario.authoring.concrete import read
 from vcpu_scenario.authoring.layout import written
@@ -93,9 +95,8 @@ def without_places(value: Any) -> Any:
         return None
     if isinstance(value, Mapping):
         return [(key, without_places(item)) for key, item in value.items()]
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = (getattr(value, each.name) for each in fields(value))
-        return type(value), [without_places(part) for part in parts]
+    if isinstance(value, Struct):
+        return type(value), [without_places(part) for part in astuple(value)]
     if isinstance(value, tuple | list):
         return type(value), [without_places(item) for item in value]
     return value

@@ -41,7 +41,7 @@ def with_present_words(text: str, node: Node) -> str:
 
 def _renamed(text: str, renamed: Mapping[Span, tuple[str, str]]) -> str:
     starts = line_starts(text)
-    for span, (old, new) in sorted(renamed.items(), key=lambda item: item[0][1:], reverse=True):
+    for span, (old, new) in sorted(renamed.items(), reverse=True):
         start = starts[span.line - 1] + span.column - 1
         end = starts[span.end_line - 1] + span.end_column - 1
         # Before the key may stand its anchor, after it a quote.

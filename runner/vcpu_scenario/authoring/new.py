@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.assembly.cache import words_path
 from vcpu_scenario.authoring.template import Template, filled
@@ -19,8 +20,7 @@ SCHEMA: Final = "scenario.schema.json"
 _PLACES: Final = (SCHEMA, f"schemas/{SCHEMA}")
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What to write: each file with its content."""
 
     scenario: Path

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from vcpu_scenario.language.schema import scenario_schema
 
@@ -36,8 +37,7 @@ def reference(level: int = 1) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
+class _Section(Struct, frozen=True):
     """A mapping with keys of its own: ``name`` is how tables refer to it."""
 
     name: str
@@ -45,8 +45,7 @@ class _Section:
     where: str
 
 
-@dataclass(slots=True)
-class _Book:
+class _Book(Struct):
     root: Schema
     sections: dict[str, _Section] = field(default_factory=dict)
     kinds: dict[str, Schema] = field(default_factory=dict)

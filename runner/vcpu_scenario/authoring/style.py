@@ -7,8 +7,9 @@ author's, but for the parts of a scenario that always have a block.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from vcpu_scenario.authoring.concrete import Entry, Group, Leaf, refers_to_others
 from vcpu_scenario.language.nodes import resolve
@@ -40,8 +41,7 @@ _OTHER_BOOLEANS: Final = frozenset(("y", "n", "yes", "no", "on", "off"))
 """What YAML 1.1 takes for booleans: readers of such files know it, and keep the quotes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A part of a scenario: the keys that lead there (``*`` for an item) and its schema."""
 
     path: tuple[str, ...] = ()

@@ -6,13 +6,14 @@ without ``from __future__ import annotations``: to evaluate them all takes longe
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, TypeVar
 
 import typer
+from msgspec import Struct
+from msgspec.structs import fields
 
 from vcpu_scenario.cli.options import COMMON
 
@@ -45,7 +46,7 @@ def subcommand(
 ) -> Callable[[Command], Command]:
     """Makes a function a command of the application, or of a group of commands in it.
 
-    A parameter that is a dataclass stands for an option for each of its fields. Every command also
+    A parameter that is a record stands for an option for each of its fields. Every command also
     takes ``--color`` and ``--debug``, and one that reads scenarios ``--allow-dir``.
     """
 
@@ -61,7 +62,7 @@ def _as_typer_reads(
 ) -> Callable[..., Any]:
     declared = signature(function).parameters.values()
     groups: dict[str, Any] = {
-        each.name: each.annotation for each in declared if is_dataclass(each.annotation)
+        each.name: each.annotation for each in declared if _is_record(each.annotation)
     }
 
     @wraps(function)
@@ -76,6 +77,10 @@ def _as_typer_reads(
     called.__signature__ = Signature([*apart, *shared])  # type: ignore[attr-defined]
     called.__annotations__ = {each.name: each.annotation for each in (*apart, *shared)}
     return called
+
+
+def _is_record(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Struct)
 
 
 def _options(parameter: Parameter, groups: Mapping[str, Any]) -> list[Parameter]:

@@ -1,11 +1,11 @@
 """The arguments and options that more than one command takes, and those that go together."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from msgspec import Struct
 
 from vcpu_scenario.cli import complete
 from vcpu_scenario.cli.options import hosts_asked
@@ -142,8 +142,7 @@ HostOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Hosts:
+class Hosts(Struct, frozen=True):
     """The host to run on."""
 
     cpu: CpuOption = None
@@ -154,8 +153,10 @@ class Hosts:
         return hosts_asked(self.cpu, self.host)
 
 
-@dataclass(frozen=True, slots=True)
-class Cases:
+_ANY_HOST: Final = Hosts()
+
+
+class Cases(Struct, frozen=True):
     """The cases of scenarios to take, which all are if nothing is said."""
 
     kernel: Kernels = None
@@ -176,7 +177,7 @@ def selection(
     vmm: list[str] | None,
     keyword: str,
     tag: list[str] | None = None,
-    hosts: Hosts = Hosts(),
+    hosts: Hosts = _ANY_HOST,
 ) -> "Selection":
     from vcpu_scenario.running.select import Selection
 
@@ -190,8 +191,7 @@ def selection(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Reports:
+class Reports(Struct, frozen=True):
     """The reports to write, and where to."""
 
     format_: Annotated[

@@ -1,10 +1,10 @@
 """The commands for authors of scenarios: new, fmt, migrate, assemble, schema, lsp."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
 import typer
+from msgspec import Struct
 
 from vcpu_scenario.cli import complete
 from vcpu_scenario.cli.application import subcommand
@@ -55,8 +55,7 @@ def new(
     return command.new(command.Request(path, template, title, tag or [], schema, force))
 
 
-@dataclass(frozen=True, slots=True)
-class Rewriting:
+class Rewriting(Struct, frozen=True):
     """What becomes of files that a command would change."""
 
     check: Annotated[bool, option("--check", "Change nothing; fail if anything would change.")] = (

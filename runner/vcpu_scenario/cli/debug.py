@@ -9,9 +9,11 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.output import cannot_write, complain
@@ -31,8 +33,7 @@ _DEBUGGERS: Final = ("gdb-multiarch", "aarch64-linux-gnu-gdb", "gdb")
 _PORT: Final = 1234
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
+class Where(Struct, frozen=True):
     """Where the debugger comes from; ``gdb`` starts one."""
 
     port: int | None = None

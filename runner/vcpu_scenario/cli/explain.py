@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.options import COMMON

@@ -6,10 +6,11 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+from msgspec import Struct
 
 from vcpu_scenario.cli.interrupt import UntilAsked
 from vcpu_scenario.cli.loading import scenarios_of
@@ -33,8 +34,7 @@ _TOLD_EVERY: Final = 15.0
 """Seconds between two lines about how far it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What the command line says. ``against`` is a release, empty for the newest known; without
     ``paths`` it is about the scenarios that ship."""
 

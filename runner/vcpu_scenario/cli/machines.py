@@ -1,11 +1,12 @@
 """``--machine`` and the options of a lab: from the command line to a machine."""
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.cli.arguments import option
 from vcpu_scenario.cli.status import NoMachine
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from vcpu_scenario.running.targets import Target
 
 
-@dataclass(frozen=True, slots=True)
-class LabArguments:
+class LabArguments(Struct, frozen=True):
     """What ``--kernel-image``, ``--initrd`` and ``--lab`` say."""
 
     kernel_image: Annotated[
@@ -45,7 +45,7 @@ class LabArguments:
             value = getattr(self, name)
             if value is not None:
                 given[name] = _file(name, value)
-        return dataclasses.replace(LabOptions(), **given)
+        return replace(LabOptions(), **given)
 
 
 NO_LAB: Final = LabArguments()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from vcpu_scenario.cli.output import cannot_write, say
 from vcpu_scenario.cli.status import Status
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 DEFAULT = "step-over-mmio"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What the command line says; None or empty where it says nothing."""
 
     path: str | None

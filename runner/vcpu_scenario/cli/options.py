@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from vcpu_scenario.errors import UsageError
 
 
-@dataclass(slots=True)
-class Common:
+class Common(Struct):
     """Flags of the whole program, set while the command line is read."""
 
     debug: bool = False

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import LOG_WIDTH, Destination, destination, paint, wants_colour, width
@@ -25,8 +26,7 @@ NOTHING: Final = "no case is selected"
 SKIPPED: Final = "nothing was run: every case was skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """What there is to report: ``note`` says why there are fewer results than were asked for,
     and ``not_run`` how many fewer; ``seconds`` is how long it took, None where nobody knows;
     ``share`` is what a shard knows of the others."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from vcpu_scenario.cli.difference import difference
 from vcpu_scenario.cli.loading import count, tell
@@ -61,8 +62,7 @@ class _Outcome(NamedTuple):
     shown: str = ""
 
 
-@dataclass(slots=True)
-class _Work:
+class _Work(Struct):
     form: Form
     dry: bool
     diff: bool

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
 from math import isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.cli.clusters import results_on
 from vcpu_scenario.cli.collect import collect
@@ -39,8 +41,7 @@ _BOOT: Final = 600.0
 """The same where it may have to boot a kernel first, and hang there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """The results of a run that may have ended early."""
 
     results: Kept

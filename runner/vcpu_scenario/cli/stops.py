@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from vcpu_scenario.cli.debug import check_vmm
 from vcpu_scenario.cli.loading import scenarios_of

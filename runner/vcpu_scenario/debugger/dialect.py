@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.debugger.packets import LARGEST
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(Struct, frozen=True):
     """How a stub answers.
 
     ``size`` is what it says of the size of packets, ``most_read`` the bytes that one ``m`` may ask

@@ -7,7 +7,8 @@ expected there says so. Elsewhere it looks itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from vcpu_scenario.case import Action, ExitPattern, FieldPattern, Reaction
 from vcpu_scenario.expectation import Check, ExpectedExit, RegisterCheck

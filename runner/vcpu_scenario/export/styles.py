@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Style:
+
+class Style(Struct, frozen=True):
     """``variants`` are those of the parts that it takes, ``headers`` what it includes besides
     those of libc; ``enter`` is ``KVM_RUN``, ``begin`` the first lines of ``main``. ``advice`` says
     how a file of a name is built. ``trusting`` are variants that take it that ioctls succeed: not

@@ -4,8 +4,10 @@ its clauses with the kernels that they are for."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.export.reactions import by_number
@@ -22,8 +24,7 @@ from vcpu_scenario.verdict.guest import Guest
 _MOST_NAME: Final = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(Struct, frozen=True):
     """A clause. ``kernels`` says for which releases it stands, ``condition`` says it in C of
     ``kernel``; both are empty where it stands for all. ``name`` ends the names of its functions."""
 
@@ -38,8 +39,7 @@ class Branch:
         return f"_{self.name}" if self.name else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """``branches`` in the order in which they are tried; ``kernel`` is the one release whose
     clause it is, empty where the running kernel chooses. ``condition`` says in C for which kernels
     there is any, as far as the scenario says so as a whole; ``cpu`` is the one that it is for, None

@@ -7,9 +7,11 @@ is not compared.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.arm64.esr import EC_MASK
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
@@ -31,8 +33,7 @@ MOST: Final = 10_000
 """Exits that are compared at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
+class Beside(Struct, frozen=True):
     """What became of one case beside the trace.
 
     ``mismatch`` is the first place where the two part; None where they do not in the ``compared``
@@ -151,7 +152,7 @@ def returns(trace: Trace, kernel: str) -> Iterator[Exit]:
         elif untraced and exit_.errno not in (0, ERRNOS["EINTR"]) and vcpu not in ran:
             continue
         places = {ENTRY_PC: entered, EXIT_PC: inside.left}
-        yield exit_._replace(fields={**exit_.fields, **places})
+        yield replace(exit_, fields={**exit_.fields, **places})
 
 
 def _expected(seen: Seen) -> ExpectedExit:

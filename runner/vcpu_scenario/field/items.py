@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
+
+from msgspec import Struct
 
 from vcpu_scenario.actions.guestdebug import guest_debug_entry
 from vcpu_scenario.field.exits import body
@@ -17,8 +18,7 @@ _ENDING: Final = frozenset({"error", "interrupted", "system_event"})
 """Exits that end a run where the VMM does nothing after them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """``kind`` is the variant, ``body`` what it says, ``then`` what the VMM did; ``inside`` is what
     KVM did by itself before the first of ``times`` such exits."""
 

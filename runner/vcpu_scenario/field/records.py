@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
+
+from msgspec import Struct, field
 
 from vcpu_scenario.source import Diagnostic, Span
 
@@ -52,8 +53,7 @@ UNSHOWN: Final = -1
 Facts: TypeAlias = Mapping[str, Fact]
 
 
-@dataclass(frozen=True, slots=True)
-class Debugging:
+class Debugging(Struct, frozen=True):
     """A KVM_SET_GUEST_DEBUG.
 
     ``flags`` are its control flags, None where the trace does not show them; ``breakpoints`` are
@@ -66,8 +66,7 @@ class Debugging:
     watchpoints: tuple[tuple[int, int, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """One return of KVM_RUN.
 
     ``exit`` is the ``KVM_EXIT_`` name without its prefix, empty where the trace does not tell it;
@@ -90,8 +89,7 @@ class Seen:
     debugging: Debugging | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FieldTrace:
+class FieldTrace(Struct, frozen=True):
     """All that a trace shows. ``source`` says of what kind it is; ``vcpus`` counts the threads that
     ran a vCPU; ``lost`` has what is missing from it, as it says itself."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from vcpu_scenario.field.records import Debugging, Fact, Line, Seen
 from vcpu_scenario.kvm.errnos import ERRNOS
@@ -15,8 +17,7 @@ _MOST_EXITS: Final = 1_000_000
 MMIO: Final = ("is_write", "len", "addr", "data")
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """One vCPU's thread, between two returns of KVM_RUN."""
 
     vcpu: int

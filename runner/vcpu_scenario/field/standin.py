@@ -7,8 +7,9 @@ one value for each register make all that the trace shows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from vcpu_scenario.arm64 import esr
 from vcpu_scenario.field.exits import cause
@@ -31,8 +32,7 @@ class _Unknown(Exception):
     """No stand-in makes the exit, together with those before it."""
 
 
-@dataclass(slots=True)
-class StandIn:
+class StandIn(Struct):
     """``made`` counts the exits that it makes; ``regs`` are what registers hold at first."""
 
     start: int

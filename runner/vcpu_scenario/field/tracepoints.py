@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final, TypeAlias
+
+from msgspec.structs import replace
 
 from vcpu_scenario.arm64.esr import EC_SHIFT
 from vcpu_scenario.field.breakpoints import breakpoints, watchpoints

@@ -7,13 +7,14 @@ kernel's worth; a tuple is a list. Standard library only.
 from __future__ import annotations
 
 import base64
-import dataclasses
 import math
 import types
-import typing
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
+
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import FieldInfo, fields
 
 import vcpu_scenario.case as records
 from vcpu_scenario.case import Action
@@ -61,16 +62,20 @@ def decode_deed(document: Mapping[str, Any]) -> Deed:
 
 
 _KINDS: Final = frozenset(_DEEDS.values())
-_NO_DEFAULT: Final = object()
+
+
+def _is_record(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct) and kind is not Struct
 
 
 def _defaults(kind: type) -> Mapping[str, Any]:
-    found = {}
-    for field in dataclasses.fields(kind):
-        made = field.default_factory
-        default = made() if made is not dataclasses.MISSING else field.default
-        found[field.name] = _NO_DEFAULT if default is dataclasses.MISSING else default
-    return found
+    return {field.name: _default(field) for field in fields(kind)}
+
+
+def _default(field: FieldInfo) -> Any:
+    """``NODEFAULT`` where there is none."""
+    made = field.default_factory
+    return made() if made is not NODEFAULT else field.default
 
 
 def _encode(value: Any) -> Any:
@@ -78,7 +83,7 @@ def _encode(value: Any) -> Any:
         return [_encode(item) for item in value]
     if isinstance(value, bytes):
         return _encode_bytes(value)
-    return encode(value) if dataclasses.is_dataclass(value) else value
+    return encode(value) if isinstance(value, Struct) else value
 
 
 def _encode_bytes(value: bytes) -> str:
@@ -111,8 +116,7 @@ def _decode_record(kind: type, document: Mapping[str, Any]) -> Any:
 
 
 def _decoders(kind: type) -> Mapping[str, Decode]:
-    hints = typing.get_type_hints(kind)
-    return {field.name: _decoder(hints[field.name]) for field in dataclasses.fields(kind)}
+    return {field.name: _decoder(field.type) for field in fields(kind)}
 
 
 def _decoder(hint: Any) -> Decode:
@@ -120,7 +124,7 @@ def _decoder(hint: Any) -> Decode:
         return _decode_bytes
     if hint == Action:
         return lambda value: _decode_record(_DEEDS[value[_MARK]], value)
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+    if _is_record(hint):
         return lambda value: _decode_record(hint, value)
     if get_origin(hint) is tuple:
         return _tuple_decoder(get_args(hint))
@@ -174,9 +178,7 @@ def _optional_decoder(parts: tuple[Any, ...]) -> Decode:
 
 
 _RECORDS: Final = {
-    kind
-    for kind in (*vars(records).values(), *_KINDS, DeviceAttr, Watchpoint)
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind)
+    kind for kind in (*vars(records).values(), *_KINDS, DeviceAttr, Watchpoint) if _is_record(kind)
 }
 _DEFAULTS: Final = {kind: _defaults(kind) for kind in _RECORDS}
 _DECODERS: Final = {kind: _decoders(kind) for kind in _RECORDS}

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec.structs import astuple
+
 from vcpu_scenario.interchange.cases import case_from_json, case_to_json
 from vcpu_scenario.survey import (
     Answer,
@@ -57,8 +59,7 @@ def _line(document: Any) -> str:
 
 
 def _ask(ask: Ask) -> list[Any]:
-    fields = (getattr(ask, name) for name in type(ask).__dataclass_fields__)
-    return [_NAMES[type(ask)], *fields]
+    return [_NAMES[type(ask)], *astuple(ask)]
 
 
 def _answers(document: Any) -> Iterator[Answer]:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from msgspec.structs import asdict
+
 from vcpu_scenario.interchange.records import decode, decode_deed, encode
 from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.trace import (
@@ -23,7 +25,6 @@ from vcpu_scenario.trace import (
 Json: TypeAlias = Mapping[str, Any]
 
 _HEAD = ("exit", "ret", "errno", "pc", "regs")
-_NOTHING: Final = Inside()
 
 
 def trace_to_json(trace: Trace) -> dict[str, Any]:
@@ -71,8 +72,8 @@ def _entries(entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
 
 
 def _inside(inside: Inside) -> dict[str, Any]:
-    pairs = zip(inside._fields, inside, _NOTHING, strict=True)
-    return {name: value for name, value, default in pairs if value != default}
+    nothing = asdict(Inside())
+    return {name: value for name, value in asdict(inside).items() if value != nothing[name]}
 
 
 def trace_from_json(document: Json) -> Trace:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 Holder: TypeAlias = Literal["vgic", "vcpu", "its"]
 """What has attributes: the vGIC, the vCPU whose turn it is, an ITS."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceAttr:
+class DeviceAttr(Struct, frozen=True):
     """Which attribute of what (``struct kvm_device_attr``). ``number`` counts the ITSs of the VM as
     they were created, from 0."""
 
@@ -20,16 +20,14 @@ class DeviceAttr:
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SetDeviceAttr:
+class SetDeviceAttr(Struct, frozen=True):
     """``KVM_SET_DEVICE_ATTR``; ``value`` None hands no address over."""
 
     which: DeviceAttr
     value: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GetDeviceAttr:
+class GetDeviceAttr(Struct, frozen=True):
     """``KVM_GET_DEVICE_ATTR``: ``value`` is what is expected, None for any; ``given`` is what the
     kernel finds where it writes the value to."""
 
@@ -38,8 +36,7 @@ class GetDeviceAttr:
     given: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class HasDeviceAttr:
+class HasDeviceAttr(Struct, frozen=True):
     """``KVM_HAS_DEVICE_ATTR``."""
 
     which: DeviceAttr

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class CreateVgic:
+
+class CreateVgic(Struct, frozen=True):
     """``KVM_CREATE_DEVICE`` of a vGIC of that version, and nothing more."""
 
     version: Literal[2, 3]
 
 
-@dataclass(frozen=True, slots=True)
-class CreateDevice:
+class CreateDevice(Struct, frozen=True):
     """``KVM_CREATE_DEVICE`` of a type by its number; ``test`` is ``KVM_CREATE_DEVICE_TEST``."""
 
     type: int
     test: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SignalMsi:
+class SignalMsi(Struct, frozen=True):
     """``KVM_SIGNAL_MSI``: what the device writes where, the device None without
     ``KVM_MSI_VALID_DEVID``. ``delivered`` is the answer that is expected, False where the guest
     blocks it, None for any."""
@@ -37,8 +35,7 @@ MsiRoute: TypeAlias = tuple[int, int, int, int | None]
 """A gsi, and what :class:`SignalMsi` has: address, data and device."""
 
 
-@dataclass(frozen=True, slots=True)
-class SetGsiRouting:
+class SetGsiRouting(Struct, frozen=True):
     """``KVM_SET_GSI_ROUTING``: by gsi the pin of the vGIC, the SPI less 32, or an MSI. It replaces
     all that there were."""
 
@@ -46,8 +43,7 @@ class SetGsiRouting:
     msis: tuple[MsiRoute, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Irqfd:
+class Irqfd(Struct, frozen=True):
     """``KVM_IRQFD``: the eventfd that the VMM has for ``gsi`` raises it. One that is resampled
     tells the VMM by a second eventfd when the guest has ended the interrupt."""
 
@@ -55,22 +51,19 @@ class Irqfd:
     resample: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveIrqfd:
+class RemoveIrqfd(Struct, frozen=True):
     """``KVM_IRQFD`` with ``KVM_IRQFD_FLAG_DEASSIGN``."""
 
     gsi: int
 
 
-@dataclass(frozen=True, slots=True)
-class SignalIrqfd:
+class SignalIrqfd(Struct, frozen=True):
     """The VMM writes to the eventfd that it has for ``gsi``."""
 
     gsi: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReadResamples:
+class ReadResamples(Struct, frozen=True):
     """The VMM reads the eventfd that resampling signals: ``count`` is how often it must have been
     signalled since it was read last, None for any."""
 

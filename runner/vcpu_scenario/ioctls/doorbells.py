@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class AddIoeventfd:
+
+class AddIoeventfd(Struct, frozen=True):
     """``KVM_IOEVENTFD``, beside those of the set-up: ``len`` 0 takes any width, ``match`` None any
     value."""
 
@@ -16,8 +16,7 @@ class AddIoeventfd:
     match: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveIoeventfd:
+class RemoveIoeventfd(Struct, frozen=True):
     """``KVM_IOEVENTFD`` with ``KVM_IOEVENTFD_FLAG_DEASSIGN``, of one that was set up like this."""
 
     addr: int
@@ -25,8 +24,7 @@ class RemoveIoeventfd:
     match: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReadIoeventfd:
+class ReadIoeventfd(Struct, frozen=True):
     """The VMM reads the eventfd of the ioeventfd that was set up like this: ``count`` is how often
     it must have been signalled in all."""
 
@@ -36,24 +34,21 @@ class ReadIoeventfd:
     count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AddCoalescedZone:
+class AddCoalescedZone(Struct, frozen=True):
     """``KVM_REGISTER_COALESCED_MMIO``, beside those of the set-up."""
 
     addr: int
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveCoalescedZone:
+class RemoveCoalescedZone(Struct, frozen=True):
     """``KVM_UNREGISTER_COALESCED_MMIO``."""
 
     addr: int
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class EmptyRing:
+class EmptyRing(Struct, frozen=True):
     """No ioctl: the VMM takes all entries out of the coalesced ring, whose next one is ``at``."""
 
     at: int

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 Access: TypeAlias = Literal["read_write", "read", "none", "unmapped", "past_end"]
 """What a VMM's own mapping of guest memory lets through: ``unmapped`` is no mapping at all,
 ``past_end`` that of a file which ends before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class SetMemoryRegion:
+class SetMemoryRegion(Struct, frozen=True):
     """``KVM_SET_USER_MEMORY_REGION`` of the slot called ``slot``; ``size`` 0 deletes it.
 
     The VMM's memory of a slot stays the same as long as its size does, also while the slot is
@@ -34,16 +34,14 @@ class SetMemoryRegion:
         return "KVM_SET_USER_MEMORY_REGION2" if self.second else "KVM_SET_USER_MEMORY_REGION"
 
 
-@dataclass(frozen=True, slots=True)
-class SetHostMapping:
+class SetHostMapping(Struct, frozen=True):
     """The VMM changes its own mapping of a slot's memory: ``mprotect``, ``munmap`` or ``mmap``."""
 
     slot: int
     access: Access
 
 
-@dataclass(frozen=True, slots=True)
-class DiscardMemory:
+class DiscardMemory(Struct, frozen=True):
     """``MADV_DONTNEED`` of the VMM's memory of a slot: it is zero from then on, or, with a
     userfaultfd, each page is what it was once it is touched."""
 
@@ -51,8 +49,7 @@ class DiscardMemory:
     userfaultfd: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class GetUserfaults:
+class GetUserfaults(Struct, frozen=True):
     """The pages that were touched, of those that a userfaultfd puts back, since this was asked
     last; ``written`` are those among them that a write met."""
 
@@ -61,16 +58,14 @@ class GetUserfaults:
     written: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class GetDirtyLog:
+class GetDirtyLog(Struct, frozen=True):
     """``KVM_GET_DIRTY_LOG``; ``pages`` are those expected to be dirty, None for any."""
 
     slot: int
     pages: tuple[int, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ClearDirtyLog:
+class ClearDirtyLog(Struct, frozen=True):
     """``KVM_CLEAR_DIRTY_LOG`` of ``count`` pages from ``first`` on, with the bits of ``pages``."""
 
     slot: int

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Watchpoint:
+
+class Watchpoint(Struct, frozen=True):
     addr: int
     len: int
     type: Literal["r", "w", "rw"]
 
 
-@dataclass(frozen=True, slots=True)
-class GuestDebug:
+class GuestDebug(Struct, frozen=True):
     """``KVM_SET_GUEST_DEBUG``: ``control`` holds ``KVM_GUESTDBG_*`` flags."""
 
     control: int = 0
@@ -22,21 +21,18 @@ class GuestDebug:
     watch: tuple[Watchpoint, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SetGuestDebug:
+class SetGuestDebug(Struct, frozen=True):
     debug: GuestDebug
 
 
-@dataclass(frozen=True, slots=True)
-class SetIrqLine:
+class SetIrqLine(Struct, frozen=True):
     """``KVM_IRQ_LINE``: ``irq`` as the ioctl takes it, type and number in one word."""
 
     irq: int
     level: int
 
 
-@dataclass(frozen=True, slots=True)
-class SetVcpuEvents:
+class SetVcpuEvents(Struct, frozen=True):
     """``KVM_SET_VCPU_EVENTS``."""
 
     ext_dabt: bool = False
@@ -44,13 +40,11 @@ class SetVcpuEvents:
     serror_esr: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SetMpState:
+class SetMpState(Struct, frozen=True):
     state: int
 
 
-@dataclass(frozen=True, slots=True)
-class InitVcpu:
+class InitVcpu(Struct, frozen=True):
     """``KVM_ARM_VCPU_INIT`` once more, with these features, or with those of the set-up where they
     are None: the vCPU is reset."""
 

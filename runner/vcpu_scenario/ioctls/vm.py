@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 Into: TypeAlias = Literal["new_vm", "same_vm"]
 """Where the vCPUs are that a snapshot is restored into: new ones of a new VM, or those that there
 are, after ``KVM_ARM_VCPU_INIT``."""
 
 
-@dataclass(frozen=True, slots=True)
-class CreateVm:
+class CreateVm(Struct, frozen=True):
     """``KVM_CREATE_VM`` of another VM, which is closed at once; ``type`` is its argument."""
 
     type: int
 
 
-@dataclass(frozen=True, slots=True)
-class CreateVcpu:
+class CreateVcpu(Struct, frozen=True):
     """``KVM_CREATE_VCPU`` with this number, beside those of the set-up."""
 
     vcpu: int
 
 
-@dataclass(frozen=True, slots=True)
-class CreateIrqchip:
+class CreateIrqchip(Struct, frozen=True):
     """``KVM_CREATE_IRQCHIP``: a vGICv2, as VMMs made it before KVM_CREATE_DEVICE."""
 
 
-@dataclass(frozen=True, slots=True)
-class EnableCap:
+class EnableCap(Struct, frozen=True):
     """``KVM_ENABLE_CAP`` of the VM: the capability by its number, ``arg`` is args[0]."""
 
     cap: int
@@ -38,8 +35,7 @@ class EnableCap:
     arg: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SetSmcccFilter:
+class SetSmcccFilter(Struct, frozen=True):
     """``KVM_ARM_VM_SMCCC_FILTER``: ``action`` is one of ``KVM_SMCCC_FILTER_*``, ``pad`` each byte
     of the padding."""
 
@@ -49,15 +45,13 @@ class SetSmcccFilter:
     pad: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SetStealTime:
+class SetStealTime(Struct, frozen=True):
     """``KVM_ARM_VCPU_PVTIME_IPA``: where the record of the stolen time is to be."""
 
     addr: int
 
 
-@dataclass(frozen=True, slots=True)
-class SetCounterOffset:
+class SetCounterOffset(Struct, frozen=True):
     """``KVM_ARM_SET_COUNTER_OFFSET``: what is subtracted from the host's counter in both of the
     guest's."""
 
@@ -65,8 +59,7 @@ class SetCounterOffset:
     reserved: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class GetRegWritableMasks:
+class GetRegWritableMasks(Struct, frozen=True):
     """``KVM_ARM_GET_REG_WRITABLE_MASKS``: ``masks`` are those expected by the register's name, of
     all others 0, None for any; ``reserved`` is each word of that name."""
 
@@ -75,16 +68,14 @@ class GetRegWritableMasks:
     reserved: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class GetRegister:
+class GetRegister(Struct, frozen=True):
     """``KVM_GET_ONE_REG``: ``value`` is what is expected, None for any."""
 
     reg: str
     value: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """An ioctl of :data:`vcpu_scenario.kvm.plainioctls.REQUESTS` by its name.
 
     ``arg`` is its argument, or its structure as a little-endian number. ``value`` is what is
@@ -98,16 +89,14 @@ class Ask:
     file: Literal["", "system", "vm"] = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TakeSnapshot:
+class TakeSnapshot(Struct, frozen=True):
     """Keeps what KVM says of every vCPU, and guest memory: ``KVM_GET_REG_LIST``,
     ``KVM_GET_ONE_REG`` of each, ``KVM_GET_MP_STATE``, ``KVM_GET_VCPU_EVENTS``."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreSnapshot:
+class RestoreSnapshot(Struct, frozen=True):
     """Gives vCPUs what was kept of them, in the order of the list.
 
     ``refused`` are the registers that KVM is to refuse, each with its errno.

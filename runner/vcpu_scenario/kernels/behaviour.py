@@ -7,15 +7,12 @@ The machine asks for behaviour, never for a version.
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass, fields
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)
-class Behaviour:
-    """The rules of one kernel: each field is the name of one, but for the last.
-
-    To generate methods with an argument for each takes longer than the rest of the table.
-    """
+class Behaviour(Struct, frozen=True, eq=False):
+    """The rules of one kernel: each field is the name of one, but for the last."""
 
     # Single-step over emulated instructions.
     step_exit_faked: bool
@@ -187,6 +184,7 @@ class Behaviour:
     gicv2_pending_told_to_vmm: bool
     reg_masks_seen: bool
 
-    def __init__(self, switches: Set[str]) -> None:
-        for field in fields(self):
-            object.__setattr__(self, field.name, field.name in switches)
+
+def behaviour_of(switches: Set[str]) -> Behaviour:
+    """The one in which these are on, and nothing else is."""
+    return Behaviour(*(name in switches for name in Behaviour.__struct_fields__))

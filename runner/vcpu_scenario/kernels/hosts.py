@@ -7,9 +7,10 @@ is the default, a Cortex-A57 and a kernel that no parameter was given.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CPUS, CpuModel
 
@@ -26,8 +27,7 @@ class UnknownHost(ValueError):
         self.expected = expected
 
 
-@dataclass(frozen=True, slots=True)
-class Mode:
+class Mode(Struct, frozen=True):
     """A way to boot a kernel: ``parameters`` stand on its command line, and ``kernels`` is the
     range of those that were looked at."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from msgspec import Struct
+
 from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CpuModel
-from vcpu_scenario.kernels.behaviour import Behaviour
+from vcpu_scenario.kernels.behaviour import Behaviour, behaviour_of
 from vcpu_scenario.kernels.hosts import cpu_of, is_so
 from vcpu_scenario.kernels.modelled import modelled
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, RangeError, parse_range, parse_release
@@ -28,8 +29,7 @@ class UnknownKernel(Exception):
     """No kernel of that name can be emulated."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
+class Kernel(Struct, frozen=True):
     """A release, or a variant of one, with its rules, and the CPU that it runs on."""
 
     name: str
@@ -78,4 +78,4 @@ def kernel(name: str) -> Kernel:
 def with_rules(name: str, rules: frozenset[str]) -> Kernel:
     """A kernel with exactly ``rules``, on the host that ``name`` says."""
     release = parse_release(name)
-    return Kernel(name, rules, Behaviour(rules | modelled(release)), cpu_of(release.host))
+    return Kernel(name, rules, behaviour_of(rules | modelled(release)), cpu_of(release.host))

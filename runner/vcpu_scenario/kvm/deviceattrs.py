@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+
+from msgspec import Struct, field
 
 VCPU_SHIFT: Final = 32
 """Bits 63:32 of a register's attribute say which vCPU's it is: by Aff3 to Aff0, on a GICv2 by its
@@ -13,8 +14,7 @@ VCPUS_MOST: Final = 16
 """The vCPUs whose number is their affinity."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """A group of attributes. ``size`` is the bytes of a value, 0 where there is none."""
 
     name: str

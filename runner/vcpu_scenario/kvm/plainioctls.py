@@ -3,8 +3,9 @@ that each is for. Those of other architectures are here to be refused."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 File: TypeAlias = Literal["system", "vm", "vcpu"]
 """``/dev/kvm`` itself, the VM's file or the vCPU's."""
@@ -12,8 +13,7 @@ File: TypeAlias = Literal["system", "vm", "vcpu"]
 _READ: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """``number`` is that of ``ioctl``, with the size of its structure and who writes it."""
 
     file: File

@@ -3,8 +3,9 @@ only."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.kvm.deviceattrs import Group, by_name
 
@@ -57,8 +58,7 @@ GROUPS: Final = by_name(
 kernel takes as many as it needs."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventFilter:
+class EventFilter(Struct, frozen=True):
     """``struct kvm_pmu_event_filter``, the value of ``KVM_ARM_VCPU_PMU_V3_FILTER``."""
 
     base_event: int

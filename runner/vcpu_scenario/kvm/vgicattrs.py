@@ -3,8 +3,9 @@ the attributes of each by the names that developers know them by. Standard libra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.mmioregisters import ITS, cpu_interface, distributor, redistributor
@@ -90,8 +91,7 @@ ITS_GROUPS: Final = by_name(
 """Those of an ITS, a device of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
+class Region(Struct, frozen=True):
     """The value of ``KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION``: ``count`` redistributors from ``base``
     on, which :attr:`fits`."""
 

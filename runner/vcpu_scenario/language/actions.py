@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 import vcpu_scenario.actions as actions
 from vcpu_scenario.actions.attempt import KEY as ERRNO
@@ -83,8 +84,7 @@ def _nothing_told() -> bool:
     return False
 
 
-@dataclass(slots=True)
-class Doings:
+class Doings(Struct):
     """Reads actions (a :class:`vcpu_scenario.actions.kind.Reader`), and keeps what they do to
     memory, for checking once all is read."""
 

@@ -6,9 +6,11 @@ It is known here and nowhere else; what is done at such a place is a :class:`Vis
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from operator import is_
 from typing import Any, Final, Protocol, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.actions import KINDS
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
@@ -25,8 +27,7 @@ Left: TypeAlias = Callable[[Node], Node | None]
 _EVERY: Final = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Of what stands at a key: whether it may depend on the case, and which of its parts may, by
     their keys, or all of them."""
 
@@ -74,8 +75,7 @@ def rewritten(clause: Map, visitor: Visitor) -> Map:
     return _Rewriting(visitor).clause(clause)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rewriting:
+class _Rewriting(Struct, frozen=True):
     visitor: Visitor
 
     def clause(self, clause: Map) -> Map:
@@ -115,7 +115,7 @@ class _Rewriting:
             if not self.visitor.comes(body):
                 return None
             kept = tuple(entry for entry in body.entries if entry[0].text not in CONDITIONS)
-            body = body._replace(entries=kept)
+            body = replace(body, entries=kept)
         return _each(body, self.part)
 
     def part(self, key: str, node: Node) -> Node | None:
@@ -191,7 +191,7 @@ def _list(node: Node, item: Left) -> Node:
     left = [item(one) for one in node.items]
     if all(map(is_, left, node.items)):
         return node
-    return node._replace(items=tuple(one for one in left if one is not None))
+    return replace(node, items=tuple(one for one in left if one is not None))
 
 
 def _same(node: Node) -> Node:
@@ -210,4 +210,4 @@ def _each(node: Map, of: Callable[[str, Node], Node | None]) -> Map:
                 continue
             entry = key, now
         left.append(entry)
-    return node if same else node._replace(entries=tuple(left))
+    return node if same else replace(node, entries=tuple(left))

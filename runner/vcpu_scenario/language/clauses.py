@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from vcpu_scenario.case import FOR_THE_NEXT_RUN, Action, Case, Limits
 from vcpu_scenario.expectation import (

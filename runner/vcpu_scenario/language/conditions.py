@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from vcpu_scenario.kernels.hosts import WORDS as HOSTS
 from vcpu_scenario.kernels.release import KernelRange
@@ -53,8 +55,7 @@ def read_conditions(
     return Conditions(reading.items, reading.keys, reading.within, reading.doubted, sound)
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(Struct):
     taken: Values | None
     problems: Problems
     doubting: bool
@@ -133,7 +134,7 @@ class _Reading:
                 near=(name, self.taken),
             )
         asked = map(str.strip, texts.split(","))
-        return {name: tuple(key._replace(value=resolve(text), text=text) for text in asked)}
+        return {name: tuple(replace(key, value=resolve(text), text=text) for text in asked)}
 
     def _complain(self, key: Scalar, message: str, help: str) -> None:
         self.problems.add(message, key.span, found=key.text, help=help)
@@ -143,8 +144,7 @@ def _asks_amiss(selector: Selector, taken: Values | None) -> bool:
     return taken is not None and any(selector.never_had(taken))
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(Struct, frozen=True):
     """Leaves of a clause what is for one case, and notes in ``seen`` what it met; ``known`` if a
     case of the scenario is like it."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
+
+from msgspec import Struct, field
 
 from vcpu_scenario.actions.doorbells import read_datamatch
 from vcpu_scenario.arm64.mmioregisters import (
@@ -42,8 +43,7 @@ _IDENTITY: Final = {
 }
 
 
-@dataclass(slots=True)
-class Devices:
+class Devices(Struct):
     """What a case needs of its devices, and where they are."""
 
     userspace: list[Device] = field(default_factory=list)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+from msgspec import Struct, field
 
 from vcpu_scenario.case import Action, SetMmioData
 from vcpu_scenario.expectation import ExpectedExit, RegisterCheck
@@ -29,8 +30,7 @@ class ReadExit(NamedTuple):
 _MOST_KEPT: Final = 10_000
 
 
-@dataclass(slots=True)
-class ExitReader:
+class ExitReader(Struct):
     """Reads exits; one that stands in several variants of a clause, or for several combinations of
     parameters, is read once where its names mean the same in all of them."""
 

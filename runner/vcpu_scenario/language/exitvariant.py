@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from vcpu_scenario.expectation import Check
 from vcpu_scenario.language.actions import Doings
@@ -11,8 +11,7 @@ from vcpu_scenario.language.scope import Scope
 from vcpu_scenario.source import quoted
 
 
-@dataclass(slots=True)
-class Variant:
+class Variant(Struct):
     """One entry of ``exits:`` while its checks are gathered."""
 
     key: Scalar

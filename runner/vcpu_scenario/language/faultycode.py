@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from vcpu_scenario.assembly.assembled import Problem
 from vcpu_scenario.assembly.names import is_word_of_assembly, names_defined

@@ -3,9 +3,10 @@ is meant."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from vcpu_scenario.host.reading import Unreadable, read_regular, reason
 from vcpu_scenario.language.distribution import PREFIX, Missing, read_distributed
@@ -19,8 +20,7 @@ MAX_CONTENTS: Final = 256 << 20
 _ALLOW: Final = "`--allow-dir DIR` lets scenarios name the files in DIR as well"
 
 
-@dataclass(slots=True)
-class Folder:
+class Folder(Struct):
     """The folder of a scenario, which the files it names may not leave, through no link, but for
     another one that is allowed.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from vcpu_scenario.assembly.assembled import Assembled, AssemblerError, NoAssembler
 from vcpu_scenario.assembly.names import Names
@@ -23,8 +25,7 @@ DEFAULT_BASE: Final = 0x4000_0000
 Assemble = Callable[[str, int, Names], Assembled]
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """Guest code: its bytes, the names it brings, where it starts.
 
     ``lines`` maps the address of an instruction to the text it comes from; ``ok`` is off where

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+from msgspec import Struct, field
 
 from vcpu_scenario.case import Load, Memslot
 from vcpu_scenario.language.files import Folder
@@ -44,8 +45,7 @@ class Bytes(NamedTuple):
     of_file: bool = False
 
 
-@dataclass(slots=True)
-class Memory:
+class Memory(Struct):
     """The memory slots, where they are, and what the file puts in them.
 
     ``complete`` is off where one of them could not be read: then nothing is outside of them all.

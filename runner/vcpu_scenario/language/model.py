@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.case import Case
 from vcpu_scenario.expectation import Expectation
@@ -46,8 +48,7 @@ class Place(NamedTuple):
     clause: Clause | None
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
+class Scenario(Struct, frozen=True):
     """One ``*.vcpu.yaml`` file.
 
     ``name`` is its path from the folder that the user named, without suffix; ``sources`` are the
@@ -138,8 +139,7 @@ def _first(combination: Combination, fitting: Sequence[tuple[int, int]]) -> Clau
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class ScenarioCase:
+class ScenarioCase(Struct, frozen=True):
     """One run: a scenario with one combination of parameters, on one kernel with one VMM.
 
     ``id`` is stable, ``single-step/mmio-write-step[width=4]@6.12/plain``; ``expectation`` is

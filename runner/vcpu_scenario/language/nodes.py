@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 from vcpu_scenario.source import Span
 
@@ -15,7 +17,7 @@ Value: TypeAlias = bool | int | float | str | None
 Style = Literal["plain", "quoted", "literal", "folded"]
 
 
-class Scalar(NamedTuple):
+class Scalar(Struct, frozen=True):
     """``value`` is what the core schema makes of ``text``; ``dynamic`` if it has parameters."""
 
     value: Value
@@ -25,7 +27,7 @@ class Scalar(NamedTuple):
     dynamic: bool = False
 
 
-class Sequence(NamedTuple):
+class Sequence(Struct, frozen=True):
     """``faulty`` if items were taken out because something is wrong with them."""
 
     items: tuple[Node, ...]
@@ -34,7 +36,7 @@ class Sequence(NamedTuple):
     faulty: bool = False
 
 
-class Map(NamedTuple):
+class Map(Struct, frozen=True):
     """A mapping: its entries in the file's order, no key twice.
 
     ``faulty`` if entries were taken out because something is wrong with them: what is missing
@@ -122,8 +124,7 @@ def resolve(text: str) -> Value:
 def scalar(text: str, style: Style, span: Span) -> Scalar:
     """The scalar that ``text`` is; a plain one may be a number, a boolean or null."""
     value = resolve(text) if style == "plain" else text
-    # Not Scalar(...), which takes twice as long.
-    return tuple.__new__(Scalar, (value, text, style, span, PARAMETER in text))
+    return Scalar(value, text, style, span, PARAMETER in text)
 
 
 def to_plain(node: Node) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Container, Iterable, Mapping
 from itertools import product
 from typing import Final, TypeAlias
 
+from msgspec.structs import replace
+
 from vcpu_scenario.language.nodes import (
     PARAMETER,
     Map,
@@ -104,7 +106,7 @@ def check_distinct(rows: list[Parameters], root: Map, problems: Problems) -> Non
     if matrix is None or root.faulty or is_faulty(matrix):
         return
     entries = tuple(entry for entry in root.entries if entry[0].text not in HEADER)
-    used = _used(root._replace(entries=entries))
+    used = _used(replace(root, entries=entries))
     seen: dict[tuple[Value, ...], Parameters] = {}
     for row in rows:
         values = tuple(value.text for name, value in row.items() if name in used)
@@ -195,7 +197,7 @@ def substitute(node: Node, row: Parameters, problems: Problems) -> Node | None:
     if isinstance(node, Sequence):
         items = [substitute(item, row, problems) for item in node.items]
         kept = tuple(item for item in items if item is not None)
-        return node._replace(items=kept, faulty=node.faulty or len(kept) < len(items))
+        return replace(node, items=kept, faulty=node.faulty or len(kept) < len(items))
     return substitute_in(node, row, problems)
 
 
@@ -211,7 +213,7 @@ def substitute_in(node: Map, row: Parameters, problems: Problems, but: Container
         if new_key is not None and new is not None:
             entries.append((new_key, new))
     faulty = node.faulty or len(entries) < len(node.entries)
-    return node._replace(entries=tuple(entries), faulty=faulty)
+    return replace(node, entries=tuple(entries), faulty=faulty)
 
 
 def _replaced(node: Scalar, row: Parameters, problems: Problems) -> Scalar | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Final, TypeAlias
+
+from msgspec.structs import replace
 
 from vcpu_scenario.language.nodes import Node, is_faulty
 from vcpu_scenario.source import Diagnostic, Span, did_you_mean

@@ -16,6 +16,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
+from msgspec.structs import replace
+
 from vcpu_scenario.language.misplaced import home_of
 from vcpu_scenario.language.nodes import Entries, Map, Node, Scalar, Sequence, Value
 from vcpu_scenario.language.problems import Problems
@@ -104,7 +106,7 @@ class _Check:
                 found=f"{count} items",
                 expected=f"at most {shape.max_items}",
             )
-            node = node._replace(items=node.items[: shape.max_items])
+            node = replace(node, items=node.items[: shape.max_items])
         of_items = shape.items
         if of_items is None:
             return node

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+from msgspec import Struct, field
 
 from vcpu_scenario.arm64.mmioregisters import BY_MODEL
 from vcpu_scenario.kvm.registers import (
@@ -53,8 +54,7 @@ class Meaning(NamedTuple):
     vcpus: int
 
 
-@dataclass(slots=True)
-class Scope:
+class Scope(Struct):
     """The names that addresses may use, and where faults go.
 
     ``complete`` is off where the code or a device could not be read: then a name that is not

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from vcpu_scenario.language.audience import Selector
 from vcpu_scenario.language.bycase import BOUNDS, ELSE
@@ -13,8 +14,7 @@ from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.source import Span
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(Struct):
     """Which conditions held in how many of the cases that came to them.
 
     ``differing`` are the values by case that are not one value throughout: whether they are may

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Value
 
@@ -26,8 +27,7 @@ _SCALARS: Final[Mapping[str, tuple[type, ...]]] = {
 _ALL_SCALARS: Final[frozenset[type]] = frozenset((str, bool, int, float, type(None)))
 
 
-@dataclass(slots=True, eq=False)
-class Shape:
+class Shape(Struct, eq=False):
     """What a node has to be like. ``schema`` is what this was made of, with what words it has."""
 
     schema: Schema

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from vcpu_scenario.language.nodes import Scalar
 from vcpu_scenario.source import Span
@@ -58,19 +57,21 @@ class TextPlace:
         return Span(span.file, line_number, first + 1, line_number, max(first, last) + 1)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Lines(Mapping[int, Span]):
-    place: TextPlace
-    numbers: Mapping[int, int]
+    __slots__ = ("_numbers", "_place")
+
+    def __init__(self, place: TextPlace, numbers: Mapping[int, int]) -> None:
+        self._place = place
+        self._numbers = numbers
 
     def __getitem__(self, address: int) -> Span:
-        return self.place.line(self.numbers[address])
+        return self._place.line(self._numbers[address])
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.numbers)
+        return iter(self._numbers)
 
     def __len__(self) -> int:
-        return len(self.numbers)
+        return len(self._numbers)
 
 
 def _blanks(line: str) -> int:

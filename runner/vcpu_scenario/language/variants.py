@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, product
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, Release, parse_release
 from vcpu_scenario.language.audience import Audience, Selector, Standing
@@ -70,8 +71,7 @@ def _kernels(audience: Audience) -> tuple[list[Release], list[Release]]:
     return rows, [edge for edge in there if edge >= _OLDEST and audience.admits(edge)]
 
 
-@dataclass(frozen=True, slots=True)
-class ClauseReader:
+class ClauseReader(Struct, frozen=True):
     """Reads the clauses of a scenario for one combination of its parameters after the other."""
 
     audience: Audience

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import yaml
+from msgspec import Struct, field
 
 from vcpu_scenario.language.nodes import (
     Map,
@@ -84,8 +84,7 @@ class _LimitError(Exception):
         self.diagnostic = diagnostic
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """A collection whose end has not come yet."""
 
     event: Any
@@ -282,9 +281,7 @@ def _plainly_distinct(keys: list[Node]) -> bool:
 
 
 def _between(file: str, start: Any, end: Any) -> Span:
-    # Not Span(...), which takes twice as long, and there is one for each node.
-    place = file, start.line + 1, start.column + 1, end.line + 1, end.column + 1
-    return tuple.__new__(Span, place)
+    return Span(file, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 
 
 def _unprintable(text: str, file: str) -> Diagnostic:

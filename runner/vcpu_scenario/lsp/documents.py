@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes, urlsplit
+
+from msgspec import Struct, field
 
 from vcpu_scenario.language import yaml12
 from vcpu_scenario.language.files import MAX_SCENARIO
@@ -19,8 +20,7 @@ from vcpu_scenario.lsp.positions import Positions
 _NOTHING: Final = Checked(())
 
 
-@dataclass(slots=True)
-class Asked:
+class Asked(Struct):
     """A question to a worker, and how many wait for its answer."""
 
     task: asyncio.Task[Any]
@@ -56,8 +56,7 @@ class Text:
         return node if isinstance(node, Map) else None
 
 
-@dataclass(slots=True)
-class Document:
+class Document(Struct):
     """An open scenario: its text now, and the last that could be read as YAML.
 
     ``checked`` is what was found at the last check, ``of`` the text that it is of; ``runs`` has
@@ -110,8 +109,7 @@ def path_of(uri: str) -> str | None:
     return path
 
 
-@dataclass(frozen=True, slots=True)
-class Here:
+class Here(Struct, frozen=True):
     """What stands at a place: the keys and numbers that lead there, and the node.
 
     ``is_key`` where the node is a key, the last of ``path``.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby
 from time import process_time
 from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from vcpu_scenario.expectation import ExpectedExit
 from vcpu_scenario.kernels.table import kernel

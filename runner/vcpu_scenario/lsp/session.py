@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lsprotocol import types
+from msgspec import Struct, field
 from pygls.lsp.server import LanguageServer
 
 from vcpu_scenario.lsp.answers import Checked, Ran
@@ -32,8 +32,7 @@ class Server(LanguageServer):
         log.error("%s: %s", type(error).__name__, error)
 
 
-@dataclass(slots=True)
-class Session:
+class Session(Struct):
     """The documents of one client, and the processes that work on them, one for each kind of job.
 
     ``checks`` and ``runs`` are what is being found out of each document.

@@ -9,8 +9,10 @@ exit, makes the machine give all of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.case import Case, HostInterrupt
 from vcpu_scenario.machine.interface import Machine
@@ -24,8 +26,7 @@ from vcpu_scenario.vmm.loop import run_case
 Create = Callable[[str], Machine]
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """The first place where two traces part: ``exit``, by number, or ``set-up``, ``eventfd`` or
     ``ring`` where that is None.
 
@@ -39,7 +40,7 @@ class Difference:
     found: Any
     exit: int | None = None
     fields: tuple[str, ...] = ()
-    rules: tuple[str, ...] = field(default=(), compare=False)
+    rules: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -51,8 +52,7 @@ class Difference:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of one job, read from ``path``, on one kernel.
 
     ``difference`` is None where the trace was reproduced; ``host_interrupt`` is the exit after

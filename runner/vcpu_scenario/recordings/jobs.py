@@ -8,9 +8,10 @@ outcome, so whatever runs scenarios and compares runs does so with recorded jobs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from vcpu_scenario.arm64.cpumodels import CORTEX_A57
 from vcpu_scenario.case import (
@@ -48,8 +49,7 @@ CAPABILITIES = {"nisv": "arm_nisv_to_user"}
 WATCH_TYPES: dict[str, Any] = {"r": "r", "w": "w", "rw": "rw"}
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedTrace:
+class RecordedTrace(Struct, frozen=True):
     """One distinct outcome and the kernels that gave it: its exits, counts of ioeventfds, the
     coalesced ring, and the set-up's refusal."""
 
@@ -57,8 +57,7 @@ class RecordedTrace:
     trace: Trace
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedJob:
+class RecordedJob(Struct, frozen=True):
     """A job with every outcome recorded for it.
 
     ``asm`` is its source, assembled at ``base``; ``path`` the file that it was read from,
@@ -69,7 +68,7 @@ class RecordedJob:
     case: Case
     asm: str
     traces: tuple[RecordedTrace, ...]
-    path: str = field(default="", compare=False)
+    path: str = ""
     cpu: str = CORTEX_A57.name
 
     def on(self, kernel: str) -> str:

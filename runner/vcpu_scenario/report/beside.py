@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from vcpu_scenario.expectation import Check, ExpectedExit, Final
 from vcpu_scenario.source import Span
@@ -26,8 +27,7 @@ from vcpu_scenario.verdict.words import masked_words, value_words
 from vcpu_scenario.vmm.patterns import field_of
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """A field of an exit, or an observed register: values in words.
 
     ``expected`` is None where nothing is expected of it, ``found`` where the exit has no such.
@@ -39,8 +39,7 @@ class Field:
     ok: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
+class Beside(Struct, frozen=True):
     """An exit that was expected, held against one that came.
 
     ``expected`` describes the one, ``span`` is where it is written, ``exit`` is the index of the

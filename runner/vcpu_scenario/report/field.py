@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from vcpu_scenario.kernels.inwords import ranges_of
 from vcpu_scenario.kernels.release import Release, parse_release

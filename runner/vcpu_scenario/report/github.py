@@ -10,9 +10,10 @@ import html
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.language.model import ScenarioCase
@@ -26,8 +27,7 @@ MOST_ANNOTATIONS: Final = 10
 MOST_BYTES: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Annotation:
+class Annotation(Struct, frozen=True):
     """An error shown at ``span``; ``file`` is its file from the repository's root."""
 
     file: str

@@ -189,7 +189,7 @@ def _without_nothing(data: Data) -> Data:
 def shape(result: Result) -> bytes:
     """The same for results whose exits are the same in every field."""
     trace = result.trace
-    return b"" if trace is None else digest(repr((trace.error, [e[:6] for e in trace.exits])))
+    return b"" if trace is None else digest(repr((trace.error, trace.exits)))
 
 
 def digest(text: str) -> bytes:

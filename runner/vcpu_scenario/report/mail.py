@@ -10,9 +10,10 @@ import re
 import shlex
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.analysis.history import Group, History
 from vcpu_scenario.host.printable import printable, quiet
@@ -36,8 +37,7 @@ _WORDS: Final[Mapping[Verdict, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class OnReal:
+class OnReal(Struct, frozen=True):
     """What one real kernel did: ``machine`` as the command line names it, ``itself`` as the kernel
     does."""
 
@@ -46,8 +46,7 @@ class OnReal:
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """All that was run for one scenario with one VMM and one combination of parameters.
 
     ``code`` is the guest's assembly; ``results`` are those of the emulated machine, by kernel;

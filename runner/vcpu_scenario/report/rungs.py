@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from errno import EINTR
 from itertools import zip_longest
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.actions import words as action_words
 from vcpu_scenario.arm64.esr import EC_SOFTSTP_LOW, EC_WATCHPT_LOW, class_of
@@ -20,8 +21,7 @@ from vcpu_scenario.verdict.words import hsr_words
 _CALLS: Final = ("HYPERCALL", "SYSTEM_EVENT")
 
 
-@dataclass(frozen=True, slots=True)
-class Rung:
+class Rung(Struct, frozen=True):
     """One ``KVM_RUN``.
 
     ``vmm`` is what the VMM did before it, ``kvm`` what KVM does before the guest runs;

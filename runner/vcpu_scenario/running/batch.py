@@ -11,10 +11,11 @@ import pickle
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
-from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from msgspec.structs import replace
 
 from vcpu_scenario.host.package import FOLDER, VERSION
 from vcpu_scenario.running.carriers import Carrier, carrier

@@ -11,8 +11,9 @@ nothing, since another has the same effect, and taking all of them away does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+
+from msgspec.structs import replace
 
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kernels.rules import RULES

@@ -10,9 +10,10 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from vcpu_scenario.running.batch import version
 
@@ -27,8 +28,7 @@ class ClusterError(Exception):
     """The cluster cannot be used: nobody answers, it has no workers, or not those it needs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(Struct, frozen=True):
     """What :func:`vcpu_scenario.running.batch.run_on` needs of a cluster: ``executor`` and
     ``gone``.
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import pickle
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import NamedTuple, overload
+
+from msgspec.structs import replace
 
 from vcpu_scenario.verdict.result import Result
 

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 Selects: TypeAlias = Callable[[str], bool]
 
@@ -33,8 +34,7 @@ class KeywordError(ValueError):
         super().__init__(f"-k: {message}\n  {text}\n  {' ' * column}^")
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(Struct, frozen=True):
     kind: str
     text: str
     column: int

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
+
+from msgspec import Struct
 
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.host.reading import Unreadable, parse_json
@@ -20,8 +21,7 @@ class MergeError(ValueError):
     """Reports that are none, or do not belong together; the message names them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """What a shard's report says of the whole; see :class:`vcpu_scenario.running.shards.Share`."""
 
     shard: Shard
@@ -35,8 +35,7 @@ class Part:
         return self.shard.of, self.cases, self.digest
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A JSON report: where it came from, its cases, and ``part`` where it is on a shard."""
 
     name: str
@@ -45,8 +44,7 @@ class Document:
     part: Part | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Struct, frozen=True):
     """The cases of all reports as one run has them in order.
 
     ``not_run`` counts the cases without a result, of shards that were lost as well; ``note``

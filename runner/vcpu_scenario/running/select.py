@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 from warnings import warn
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable
@@ -29,8 +31,7 @@ SUFFIX = ".vcpu.yaml"
 _SHORTER = ".vcpu.yml"
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """What ``--kernel``, ``--vmm``, ``-k`` and ``--tag`` leave of the scenarios, on ``hosts``: by
     name (:mod:`vcpu_scenario.kernels.hosts`), and all that a scenario names where there are none.
 
@@ -42,7 +43,7 @@ class Selection:
     keyword: str = ""
     tags: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
-    complain: Callable[[str], None] = field(default=warn, compare=False, repr=False)
+    complain: Callable[[str], None] = warn
 
     def cases(self, scenarios: Sequence[Scenario]) -> list[ScenarioCase]:
         """The cases selected, in the order of the scenarios. Raises :class:`UsageError`."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from vcpu_scenario.language import ScenarioCase
@@ -27,8 +28,7 @@ class ShardError(ValueError):
     """No shard is written like that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(Struct, frozen=True):
     """Part ``number`` of ``of``, counted from 1; written ``2/8``."""
 
     number: int
@@ -76,8 +76,7 @@ def filled(cases: Sequence[ScenarioCase], of: int) -> dict[Shard, int]:
     return counts
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """What a shard knows of the whole.
 
     ``positions`` says of each of its cases, by id, which it is of all cases, counted from 0;

@@ -13,8 +13,9 @@ import signal
 import struct
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import IO, Any, Final, NoReturn
+
+from msgspec import Struct
 
 from vcpu_scenario.host.signals import SIGNALS
 
@@ -25,8 +26,7 @@ CHUNK: Final = struct.Struct("<qq")
 """An order: the first number, and the one after the last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """A piece of work without a result: why, in a line, and whatever more there is to tell."""
 
     reason: str

@@ -12,9 +12,11 @@ pattern fits at all is told by :mod:`vcpu_scenario.verdict.consume`, for any len
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.verdict.consume import Fits, Item, consumed
 
@@ -29,8 +31,7 @@ Cost = Callable[[int, int], int]
 """The cost of holding item ``i`` of the pattern against thing ``j``: 0 if it fits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """Item ``expected`` held against thing ``actual``; one of them None for a gap.
 
     ``before`` is the item that was due when the pair was made, the pattern's length at its end.
@@ -41,8 +42,7 @@ class Pair:
     before: int
 
 
-@dataclass(frozen=True, slots=True)
-class Alignment:
+class Alignment(Struct, frozen=True):
     """``pairs`` in order; ``cut`` where the sequences were too long to align to their ends."""
 
     pairs: tuple[Pair, ...]
@@ -176,8 +176,7 @@ def _cut(
     return Alignment((*pairs, *_walk(middle, head, columns, cost, table, due)), cut=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rest:
+class _Rest(Struct, frozen=True):
     """What is left of an item that has taken some things."""
 
     least: int

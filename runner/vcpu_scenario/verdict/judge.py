@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from errno import ENOSYS
 from typing import Final
+
+from msgspec.structs import replace
 
 from vcpu_scenario.case import Limits
 from vcpu_scenario.expectation import Check, Expectation, Xfail

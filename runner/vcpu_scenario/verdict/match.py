@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from errno import EINTR
 from typing import Any, Final
+
+from msgspec import Struct
 
 from vcpu_scenario.arm64.esr import EC_MASK
 from vcpu_scenario.expectation import Check, ExpectedExit, RegisterCheck
@@ -16,8 +17,7 @@ from vcpu_scenario.vmm.patterns import field_of, is_value
 _NEVER: Final = 2 * GAP + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A check that an exit does not meet; ``found`` is None where it has no such value."""
 
     check: Check | RegisterCheck

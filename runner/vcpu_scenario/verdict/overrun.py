@@ -7,7 +7,8 @@ goes on behind the end of its code for as many more, or until it is interrupted.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from vcpu_scenario.arm64.esr import EC_BRK64, class_of
 from vcpu_scenario.case import Case, Limits

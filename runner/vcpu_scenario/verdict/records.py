@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from vcpu_scenario.source import Span
 
@@ -63,8 +64,7 @@ class Kind(StrEnum):
         return self.is_final or self in (Kind.FIELD, Kind.REGISTER)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A place in the guest's code.
 
     ``name`` is what the author calls it (``poll+4``); ``word`` is the instruction there, None
@@ -92,8 +92,7 @@ class Place:
         return f"{head}{self.target}" if self.target and hash_ else text
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
+class Mismatch(Struct, frozen=True):
     """One difference between expectation and reality.
 
     ``message`` says it in one line. ``span`` is the text of the expectation that it breaks.
@@ -119,8 +118,7 @@ END: Final = -1
 """In the place of an exit's index: every exit is the same, and the state at the end is another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """Without ``rules`` the run would be another one from exit number ``exit`` on.
 
     ``exit`` counts from 0, or is :data:`END`. There is one rule; or several of which each has the
@@ -131,8 +129,7 @@ class Cause:
     exit: int
 
 
-@dataclass(frozen=True, slots=True)
-class StopFinding:
+class StopFinding(Struct, frozen=True):
     """What a debugger's user sees go wrong between two stops.
 
     ``skipped``: the instruction at ``place`` ran, and no stop showed it. ``twice``: the stop at

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import astuple, replace
 
 from vcpu_scenario.trace import Stop, Trace
 from vcpu_scenario.verdict.guest import Guest
@@ -41,8 +43,7 @@ class Verdict(StrEnum):
         return self not in (Verdict.SKIP, Verdict.ERROR)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What became of a case.
 
     ``trace`` is None where the case did not run. ``stops`` are the stops that the VMM reported to
@@ -71,7 +72,7 @@ class Result:
         """All fields but the case, in order, for whoever has the case: ``Result(case, *parts)``.
         Without ``traces`` there is None in place of the trace."""
         kept = self if traces else replace(self, trace=None)
-        return tuple(getattr(kept, each.name) for each in fields(Result)[1:])
+        return astuple(kept)[1:]
 
 
 def tally(results: Iterable[Result]) -> dict[Verdict, int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.expectation import ExpectedStop, RegisterCheck
 from vcpu_scenario.source import Span
@@ -143,8 +144,7 @@ def compare_stops(
         yield too_long("stops", alignment, clause)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
+class _Unit(Struct, frozen=True):
     least: int = 1
     most: int | None = 1
 

@@ -6,9 +6,10 @@ Neither is the reference. Rules are not compared: only the emulated machine name
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from typing import Any, Final, TypeAlias
+
+from msgspec import Struct
 
 from vcpu_scenario.arm64.esr import EC_MASK
 from vcpu_scenario.kvm.errnos import errno_name
@@ -23,8 +24,7 @@ _NEVER: Final = 2 * GAP + 1
 _ELSEWHERE: Final = frozenset({"pc", "addr", "is_write"})
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One field in which two traces differ.
 
     ``at`` is ``set-up``, ``exit``, ``kick``, or what of the final state differs: ``register``,
@@ -64,8 +64,7 @@ class Difference:
         return f"exit {second}: only in the second: {describe(self.other, name)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """Two traces beside each other: ``pairs`` of exits in order, and every difference.
 
     A register that differs is listed at the first exit after which it does, and again only where
@@ -120,8 +119,7 @@ def first_difference(one: Trace, other: Trace) -> tuple[Difference, ...]:
 _States: TypeAlias = tuple[Sequence[Mapping[str, int]], Sequence[Mapping[str, int]]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Once:
+class _Once(Struct, frozen=True):
     least: int = 1
     most: int | None = 1
 

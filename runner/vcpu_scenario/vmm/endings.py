@@ -6,6 +6,8 @@ import errno
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from vcpu_scenario.case import Limits
 from vcpu_scenario.kvm.errnos import errno_name
 from vcpu_scenario.machine.errors import KvmError, NotRefused, Unexpected
@@ -59,7 +61,7 @@ class Endings:
         now = exits[-1]
         before = exits[-2] if len(exits) > 1 else None
         # Registers may change.
-        if before is not None and now[:5] == before[:5]:
+        if before is not None and replace(now, regs=before.regs) == before:
             self._repeats += 1
         else:
             self._repeats = 0

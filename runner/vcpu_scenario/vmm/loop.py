@@ -6,9 +6,10 @@ import errno
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from ctypes import c_uint64
-from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
+
+from msgspec.structs import replace
 
 from vcpu_scenario.case import (
     Action,

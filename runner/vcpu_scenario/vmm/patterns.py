@@ -6,8 +6,9 @@ Standard library only: the lab's guest has it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from vcpu_scenario.case import Action, ExitPattern, FieldPattern, Reaction
 from vcpu_scenario.trace import Exit
@@ -60,12 +61,11 @@ def _value(wanted: FieldPattern) -> int | str | bytes | tuple[int, ...]:
     return next(form for form in forms if form is not None)
 
 
-@dataclass(slots=True)
-class Reactions:
+class Reactions(Struct):
     """The reactions of a case, and how often the exits so far have fitted each of them."""
 
     reactions: Sequence[Reaction]
-    fitted: list[int] = field(init=False)
+    fitted: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.fitted = [0] * len(self.reactions)

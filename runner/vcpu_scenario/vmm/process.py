@@ -6,6 +6,8 @@ import errno
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from msgspec.structs import replace
+
 from vcpu_scenario.actions import perform
 from vcpu_scenario.case import (
     Action,
@@ -128,7 +130,7 @@ class Process:
         self.since = max(0, self.since - (len(self.entries) - len(kept)))
         del self.exits[:first]
         self.entries[:] = [
-            entry._replace(exit=None if entry.exit is None else entry.exit - first)
+            replace(entry, exit=None if entry.exit is None else entry.exit - first)
             for entry in kept
         ]
 

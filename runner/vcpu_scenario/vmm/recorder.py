@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+from msgspec.structs import replace
+
 from vcpu_scenario.case import Case
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, id_of
@@ -26,9 +28,6 @@ from vcpu_scenario.vmm.fields import fields_of, ring_of
 PC: Final = CORE_REGISTERS["pc"]
 
 _Value = TypeVar("_Value")
-
-_new = tuple.__new__
-"""Makes a named tuple in half the time, where there are two for each exit."""
 
 
 class Lacked(Unsupported):
@@ -70,8 +69,7 @@ class Recorder:
     ) -> None:
         """``KVM_RUN`` has returned: see :class:`~vcpu_scenario.trace.Entry`."""
         debug, breakpoints = asked
-        fields = exit_, did, pc, debug, breakpoints, kicked, inside, None
-        self.entries.append(_new(Entry, fields))
+        self.entries.append(Entry(exit_, did, pc, debug, breakpoints, kicked, inside))
 
     def exited(self, machine: Machine, run: abi.kvm_run, result: int) -> Exit:
         """The exit that it has given, as ``run`` has it."""
@@ -85,7 +83,7 @@ class Recorder:
             fields["device_irq_level"] = run.s.regs.device_irq_level
         name = abi.EXIT_NAMES.get(reason) or str(reason)
         ret, error = (0, 0) if result >= 0 else (-1, -result)
-        exit_: Exit = _new(Exit, (name, ret, error, pc, fields, self._changed(values)))
+        exit_ = Exit(name, ret, error, pc, fields, self._changed(values))
         self.exits.append(exit_)
         return exit_
 
@@ -101,7 +99,7 @@ class Recorder:
 
     def told(self, stop: StopReason) -> None:
         """The VMM tells its debugger of the last exit."""
-        self.entries[-1] = _new(Entry, (*self.entries[-1][:-1], stop))
+        self.entries[-1] = replace(self.entries[-1], told=stop)
 
     def ended(self, machine: Machine, ended: Ending, refused: str, asked: int) -> Trace:
         """The trace, with what is there now: registers, memory, and what else the case asks for."""

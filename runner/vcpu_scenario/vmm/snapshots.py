@@ -8,8 +8,10 @@ vGIC.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.case import Case, RunVcpu
 from vcpu_scenario.ioctls.attributes import SetDeviceAttr
@@ -24,8 +26,7 @@ from vcpu_scenario.vmm.attached import PLAIN, VmmEnds
 from vcpu_scenario.vmm.setup import equip
 
 
-@dataclass(frozen=True, slots=True)
-class VcpuState:
+class VcpuState(Struct, frozen=True):
     """What KVM says of one vCPU: its registers by their ids in the list's order."""
 
     features: tuple[str, ...]
@@ -34,8 +35,7 @@ class VcpuState:
     events: abi.kvm_vcpu_events | None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """All vCPUs by their numbers, the slots with what was in them, and the software breakpoints
     (IPAs) that the VMM has written there."""
 

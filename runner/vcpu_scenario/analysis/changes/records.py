@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from vcpu_scenario.case import Case
 from vcpu_scenario.survey import Answer, Survey
@@ -12,8 +13,7 @@ from vcpu_scenario.trace import Trace
 State: TypeAlias = Literal["same", "differs", "lost", "not compared"]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A case that is run on both; ``group`` is what it is one of (``scenarios``, ...)."""
 
     group: str
@@ -21,8 +21,7 @@ class Asked:
     case: Case
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What came of it.
 
     ``kind`` groups differences: what is in another way, without index, address or value; it is the
@@ -44,8 +43,7 @@ class Found:
     model: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """Differences of which each rule of ``rules`` alone, given to the model's release or taken
     from it, makes the model give what the kernel gave; without rules, those of one kind."""
 

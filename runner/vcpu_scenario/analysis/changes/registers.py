@@ -7,8 +7,10 @@ it is, with no bit set and with every one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.analysis.changes.records import Found
 from vcpu_scenario.arm64 import sysregs
@@ -35,8 +37,7 @@ _BRK: Final = 0xD420_0000
 _AT_ONCE: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """A vCPU to ask; ``first`` is asked before all else."""
 
     name: str

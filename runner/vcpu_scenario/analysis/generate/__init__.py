@@ -7,9 +7,11 @@ A seed gives one case, on any machine and for good: what is random comes from
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from vcpu_scenario.analysis.generate import asks, its, pages, pair, vm
 from vcpu_scenario.analysis.generate.blocks import BLOCKS
@@ -55,8 +57,7 @@ _ALSO: Final = ("sp_el0", "sp_el1", "elr_el1", "spsr_el1", "esr_el1", "far_el1",
 _EXITS: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """What cases are about. ``blocks`` names kinds of
     :data:`vcpu_scenario.analysis.generate.blocks.BLOCKS`, all by default, and of
     :data:`vcpu_scenario.analysis.generate.wider.WIDER`; ``actions`` and

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 import vcpu_scenario.case as c
 from vcpu_scenario.analysis.generate.surroundings import UART, Surroundings
@@ -26,8 +27,7 @@ HARDWARE: Final = abi.KVM_GUESTDBG_USE_HW
 _NOP: Final = bytes.fromhex("1f2003d5")
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(Struct, frozen=True):
     """What requests and actions may speak of: addresses of code and of data."""
 
     random: Random

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from random import Random
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.case import CoalescedZone, Device, Gic, Ioeventfd, Memslot
 from vcpu_scenario.vmm.pl011 import computed
@@ -25,8 +26,7 @@ _BASES: Final = (0x4000_0000,) * 6 + (0x8000_0000, 0x1_0000_0000, 0xFF_C000_0000
 _SECOND: Final = 0x2000_0000
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """The map of a guest. ``ram`` holds its code; ``second`` is another slot, or None."""
 
     ram: Memslot

@@ -4,9 +4,10 @@ the vCPU, signals, attributes that are read."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from random import Random
 from typing import Final
+
+from msgspec.structs import replace
 
 import vcpu_scenario.case as c
 from vcpu_scenario.analysis.generate import pmu

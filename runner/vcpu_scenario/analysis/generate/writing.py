@@ -8,9 +8,10 @@ the moment, x15 counts loops. The vectors use x5 to x8.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.analysis.generate.program import Program
@@ -22,8 +23,7 @@ RETURN_FROM_EL0: Final = 0xE1
 """The SVC by which code at EL0 asks for EL1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Writing:
+class Writing(Struct, frozen=True):
     """A program that is being written, and what it may draw on."""
 
     random: Random

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from vcpu_scenario.authoring.concrete import Comment, Document
 from vcpu_scenario.authoring.merging.items import (
@@ -29,8 +30,7 @@ LISTS = {"exits": exit_item, "never": exit_item, "stops": stop_item}
 """The lists of a clause, and what their items are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """What a clause is at ``places``: all of it, or where some of its conditions hold."""
 
     places: Places
@@ -83,8 +83,7 @@ def _behind(node: Node, lines: Sequence[str]) -> int:
     return end
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
+class _Reader(Struct, frozen=True):
     scenario: Scenario
     comments: list[Comment]
     lines: list[str]

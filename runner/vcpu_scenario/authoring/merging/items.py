@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.authoring.concrete import Comment
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
@@ -22,8 +24,7 @@ PROSE: Final = "note"
 _BRACKETS: Final = frozenset("[]{},")
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """``fields`` are its parts as they are written, those of ``regs`` by themselves; ``identity``
     is what it has in common with the same exit on other kernels."""
 
@@ -34,7 +35,6 @@ class Item:
     """Comments on the lines before it."""
     beside: tuple[str, ...] = ()
     """Comments on its own lines."""
-    text: str = field(default="", compare=False)
 
     def same(self, other: Item) -> bool:
         return self.kind == other.kind and self.fields == other.fields
@@ -104,8 +104,6 @@ def put_together(kind: str, fields: Mapping[str, str]) -> str:
 
 def with_comments(item: Item, node: Node, comments: list[Comment], lines: list[str]) -> Item:
     """``item`` with what stands above it and beside it, which is taken out of ``comments``."""
-    from dataclasses import replace
-
     first, last = node.span.line - 1, node.span.end_line - 1
     above: list[str] = []
     line = first - 1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+
+from msgspec import Struct, field
 
 from vcpu_scenario.authoring import concrete
 from vcpu_scenario.authoring.formatting import meaning
@@ -63,8 +64,7 @@ def _is_valid(text: str, path: Path) -> bool:
     return True
 
 
-@dataclass(slots=True)
-class _Merging:
+class _Merging(Struct):
     text: str
     path: Path
     scenario: Scenario
@@ -185,8 +185,7 @@ class _Merging:
             return False
 
 
-@dataclass(slots=True)
-class _Merged:
+class _Merged(Struct):
     """One clause of several parts, at ``every`` place that the scenario is for."""
 
     parts: Sequence[Part]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """A commit of the mainline kernel: its id, its subject, the first release that has it."""
 
     id: str
@@ -14,8 +13,7 @@ class Commit:
     first: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One behaviour. ``kernels`` are ranges of releases (:mod:`vcpu_scenario.kernels.release`) in
     which it holds, everywhere or only on a ``host`` that is so
     (:mod:`vcpu_scenario.kernels.hosts`); ``evidence`` says how that is known."""

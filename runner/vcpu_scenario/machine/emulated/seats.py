@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from errno import EBADF
+
+from msgspec import Struct
 
 from vcpu_scenario.machine.emulated.cpu.core import Cpu
 from vcpu_scenario.machine.emulated.cpu.turns import Kept, Turns
@@ -11,8 +12,7 @@ from vcpu_scenario.machine.emulated.vcpurun import VcpuRun
 from vcpu_scenario.machine.errors import KvmError
 
 
-@dataclass(slots=True)
-class _Seat:
+class _Seat(Struct):
     """``kept`` is None for the vCPU that is on the CPU."""
 
     run: VcpuRun

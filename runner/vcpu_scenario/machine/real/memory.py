@@ -6,8 +6,9 @@ import contextlib
 import ctypes
 import errno
 import mmap
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.case import Memslot
 from vcpu_scenario.ioctls.memory import Access, ClearDirtyLog, DiscardMemory, SetMemoryRegion
@@ -29,8 +30,7 @@ _LARGE: Final = 16 << 20
 """A slot of this size is in huge pages, where the host has them."""
 
 
-@dataclass(slots=True)
-class _Slot:
+class _Slot(Struct):
     """A slot's memory, and where the guest has it: ``base`` None where the slot is deleted."""
 
     pages: mmap.mmap

@@ -12,8 +12,9 @@ import os
 import signal
 import time
 import zlib
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 _HOME: Final = "/programs"
 _PAUSE: Final = 0.005
@@ -29,8 +30,7 @@ NOT_EXECUTABLE: Final = 126
 """The status of a program that the kernel does not execute, as shells have it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """An executable for arm64 Linux, with all it needs in it: statically linked.
 
     ``data`` is the file; ``seconds`` is how long it may take.
@@ -42,8 +42,7 @@ class Program:
     seconds: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """``status`` is the exit status, 128 and the signal's number for one that a signal ended;
     ``output`` is what it wrote to stdout and stderr."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec.structs import replace
 
 from vcpu_scenario.arm64.cpumodels import CORTEX_A57
 from vcpu_scenario.case import Case, HostInterrupt

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
+
+from msgspec import Struct
 
 from vcpu_scenario.case import Case
 from vcpu_scenario.machine.errors import Unsupported
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from vcpu_scenario.survey import Answers, Survey
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(Struct, frozen=True):
     """The machine cannot do what the case asks; ``reason`` says what. ``so_far`` is what came
     until then, None where nothing did."""
 
@@ -32,8 +32,7 @@ def skipped(reason: Unsupported) -> Skipped:
     return Skipped(str(reason), reason.so_far if isinstance(reason, Lacked) else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """The case took its VM, or the kernel, along; ``console`` is the end of what that printed."""
 
     reason: str

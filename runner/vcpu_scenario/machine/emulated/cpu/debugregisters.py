@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 BREAKPOINTS: Final = 6
 WATCHPOINTS: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class DebugRegisters:
+class DebugRegisters(Struct, frozen=True):
     """Values of DBGBCR, DBGBVR, DBGWCR and DBGWVR, one entry a slot."""
 
     bcr: tuple[int, ...] = (0,) * BREAKPOINTS

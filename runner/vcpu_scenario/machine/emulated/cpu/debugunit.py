@@ -12,9 +12,10 @@ import ctypes
 import mmap
 import struct
 from ctypes import c_uint64, c_void_p
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.machine.emulated.cpu import decode, matching, uc
@@ -36,8 +37,7 @@ _EL1H_MASKED: Final = 0x3C5
 _LARGEST_ACCESS: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class _Watch:
+class _Watch(Struct, frozen=True):
     """An enabled watchpoint: [start, end), its load and store bits, its EL filter, and the
     breakpoint that it is linked to."""
 
@@ -48,8 +48,7 @@ class _Watch:
     linked: int | None
 
 
-@dataclass(slots=True)
-class _Hit:
+class _Hit(Struct):
     """An access that hit: its address there, and what it overwrote."""
 
     far: int
@@ -285,8 +284,7 @@ def _watch(control: int, value: int) -> _Watch:
     return _Watch(base + first, base + first + length, lsc, pac, linked)
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
+class _Page(Struct, frozen=True):
     memory: mmap.mmap
     address: int
 

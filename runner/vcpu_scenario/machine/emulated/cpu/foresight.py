@@ -7,9 +7,10 @@ addresses in the usual ways. What is not understood is said not to be.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.machine.emulated.cpu import decode
@@ -38,8 +39,7 @@ class Block(NamedTuple):
     words: tuple[int, ...]
 
 
-@dataclass(slots=True)
-class Foresight:
+class Foresight(Struct):
     """Looks ahead from where ``cpu`` is, at the beginning of ``block``."""
 
     cpu: Hardware

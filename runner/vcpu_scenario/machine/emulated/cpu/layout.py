@@ -14,9 +14,10 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from ctypes import c_size_t, c_uint64, c_void_p
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.cpumodels import CpuModel
@@ -72,8 +73,7 @@ _USUAL: Final = (440, 41872)
 _libc: Final = ctypes.CDLL(None)
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Byte offsets in a saved context: x0 (then x1 to x30, SP, PC), the execution state (PSTATE
     without its flags and masks, then 1 for AArch64, u32 each), the exception's syndrome (u32),
     its fault address (u64) and target exception level (u32), the address that the exclusive

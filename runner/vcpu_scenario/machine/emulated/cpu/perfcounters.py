@@ -6,14 +6,14 @@ instruction takes 8 cycles, as on the recorded machine: a CPU of 1 GHz that take
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 CYCLES_OF_AN_INSTRUCTION: Final = 8
 
 
-@dataclass(slots=True)
-class PerfCounter:
+class PerfCounter(Struct):
     """``each`` is what an instruction at one of ``levels`` adds; at ``limit`` it overflows."""
 
     index: int

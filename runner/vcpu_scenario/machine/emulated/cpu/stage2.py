@@ -10,8 +10,9 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from vcpu_scenario.case import Memslot
 from vcpu_scenario.machine.emulated.cpu import uc
@@ -37,8 +38,7 @@ class Leaf(NamedTuple):
     writable: bool
 
 
-@dataclass(slots=True)
-class HostSlot:
+class HostSlot(Struct):
     """A memslot with the VMM's own mapping of it."""
 
     slot: Memslot

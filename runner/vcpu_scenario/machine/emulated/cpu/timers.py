@@ -10,8 +10,9 @@ has waited, the longer each further read takes, so that it ends a little late an
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 TICKS_OF_A_SECOND: Final = 62_500_000
 """CNTFRQ_EL0."""
@@ -33,8 +34,7 @@ ISTATUS: Final = 1 << 2
 _WORD: Final = (1 << 64) - 1
 
 
-@dataclass(slots=True)
-class Clock:
+class Clock(Struct):
     """What both counters go by; it starts at 0 with the VM."""
 
     count: int = TICKS_BEFORE_THE_FIRST_RUN
@@ -50,8 +50,7 @@ class Clock:
         return self.count
 
 
-@dataclass(slots=True)
-class Wait:
+class Wait(Struct):
     """The loop that a vCPU may be waiting in: its last read of a counter, by ``pc`` and by how
     many instructions had been ``executed`` in this entry."""
 
@@ -69,8 +68,7 @@ class Wait:
         return (now - self.since) // _PATIENCE if self.reads > _PATIENCE else 0
 
 
-@dataclass(slots=True)
-class Timer:
+class Timer(Struct):
     """One timer on a counter by its place in :attr:`Clock.ahead`."""
 
     clock: Clock

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from errno import EBUSY, EINVAL, ENXIO
 from typing import Final
+
+from msgspec.structs import replace
 
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.kernels.behaviour import Behaviour

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from errno import EFAULT
 from typing import Final
+
+from msgspec import Struct, field
 
 from vcpu_scenario.ioctls.memory import Access
 from vcpu_scenario.machine.emulated.cpu.stage2 import PAGE, HostSlot, Stage2
@@ -16,8 +17,7 @@ NO_MEMORY: Final = ("unmapped", "past_end")
 """Mappings behind which there is no memory."""
 
 
-@dataclass(slots=True)
-class Slot:
+class Slot(Struct):
     """One memslot, in the address space or deleted, with the VMM's memory for it."""
 
     host: HostSlot

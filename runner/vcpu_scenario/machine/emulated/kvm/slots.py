@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from errno import EBADF, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM
 from typing import Final
+
+from msgspec import Struct, field
 
 from vcpu_scenario.case import Memslot
 from vcpu_scenario.ioctls.memory import Access, ClearDirtyLog, DiscardMemory, SetMemoryRegion
@@ -37,8 +38,7 @@ def _first_level(limit: int) -> int:
     return 4 - (limit.bit_length() - 9) // 9
 
 
-@dataclass(slots=True)
-class Memslots:
+class Memslots(Struct):
     """Those of one VM. Every method raises :class:`KvmError` where the kernel refuses."""
 
     stage2: Stage2

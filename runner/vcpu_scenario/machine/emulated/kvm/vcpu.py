@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from ctypes import c_uint8, c_uint16, c_uint32, c_uint64
-from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
+
+from msgspec import Struct
 
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
@@ -31,8 +32,7 @@ OSLSR_RESET: Final = 1 << 3
 """OSLSR_EL1.OSLM: there is an OS lock, and it is open."""
 
 
-@dataclass(frozen=True, slots=True)
-class MmioDecode:
+class MmioDecode(Struct, frozen=True):
     """What KVM keeps of an access between its exit and its completion."""
 
     rt: int
@@ -44,8 +44,7 @@ class MmioDecode:
     """All ones, as wide as the access."""
 
 
-@dataclass(frozen=True, slots=True)
-class PendingException:
+class PendingException(Struct, frozen=True):
     """An exception to be taken to EL1 at the next entry, or when the run returns."""
 
     syndrome: int
@@ -54,8 +53,7 @@ class PendingException:
     """Of its vector from that of a synchronous exception."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(Struct, frozen=True):
     """Where a vCPU begins that is switched on, what it has in x0, and whether it is big-endian."""
 
     pc: int

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from errno import E2BIG, EBUSY, EEXIST
 from typing import Final, Literal, TypeAlias
+
+from msgspec.structs import replace
 
 from vcpu_scenario.kvm import vgicattrs as attrs
 from vcpu_scenario.machine.emulated import vgic

@@ -6,11 +6,10 @@ table of rules. The defaults are those of the newest release.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class VgicFeatures:
+class VgicFeatures(Struct, frozen=True):
     """One kernel's vGIC on one host."""
 
     implementation_revision: int = 3

@@ -5,15 +5,14 @@ After ``vgic_v2_populate_lr``, ``vgic_v3_populate_lr`` and their counterparts th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from vcpu_scenario.machine.emulated.cpu.cpuif import PRIORITY_MASK, ListRegister
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import FIRST_LPI, VgicIrq
 
 
-@dataclass(frozen=True, slots=True)
-class ListRegisters:
+class ListRegisters(Struct, frozen=True):
     """How one vGIC fills and folds them."""
 
     features: VgicFeatures

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from vcpu_scenario.machine.emulated.vgic.core import Interrupts
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
@@ -46,8 +47,7 @@ def write_ignored(gic: Interrupts, offset: int, length: int, value: int) -> None
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Register:
+class Register(Struct, frozen=True):
     """A register or an array of them. ``read`` and ``write`` get the offset within it; for one
     that has ``bits_per_irq`` they get the first interrupt instead. ``user_read`` and ``user_write``
     are the VMM's, by device attributes, where they are not the guest's; a write of the VMM's may

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from errno import E2BIG, EEXIST, EINVAL, ENOENT, ENXIO, ERANGE
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.kvm import vgicattrs
 from vcpu_scenario.kvm.vgicattrs import Region
@@ -104,8 +105,7 @@ class PlacementV2(Placement):
         return -ERANGE if self.cpu + 2 * _4K > self.features.ipa_limit else 0
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(Struct):
     """A region of redistributors, with how many have their place there; ``count`` 0 is the region
     that has room for all (``KVM_VGIC_V3_ADDR_TYPE_REDIST``)."""
 

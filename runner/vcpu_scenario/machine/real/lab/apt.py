@@ -13,10 +13,11 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from vcpu_scenario.machine.real.errors import LabError, LabUnavailableError
 from vcpu_scenario.machine.real.lab.process import bound_to_us
@@ -41,8 +42,7 @@ _TO_FETCH: Final = re.compile(r"^'\S+' (?P<name>[^_\s]+)_(?P<version>[^_\s]+)_\S
 _SUITE: Final = re.compile(rf"({_RELEASES})(?P<kind>-security|-updates|-backports\S*)?$")
 
 
-@dataclass(frozen=True, slots=True)
-class Mirror:
+class Mirror(Struct, frozen=True):
     """Base addresses; ``security`` is None where only the main archive is known."""
 
     main: str
@@ -52,8 +52,7 @@ class Mirror:
         return self.security if suite.endswith("-security") else self.main
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(Struct, frozen=True):
     name: str
     version: str
 

@@ -8,9 +8,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.host.writing import make_lasting
 from vcpu_scenario.machine.real.errors import LabError
@@ -22,8 +23,7 @@ def root() -> Path:
     return Path(base) / "vcpu-scenario" / "lab"
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
+class Workspace(Struct, frozen=True):
     """``entry`` becomes the cache's entry, ``scratch`` goes whatever happens. Both are folders."""
 
     entry: Path

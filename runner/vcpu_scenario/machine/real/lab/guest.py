@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, TypeVar
+
+from msgspec import Struct
 
 from vcpu_scenario.case import Case
 from vcpu_scenario.course import Course, Recorded, Steps
@@ -28,8 +29,7 @@ _Given = TypeVar("_Given")
 """What a guest gives back where all goes well."""
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(Struct, frozen=True):
     """Real KVM cannot do what the case asks; ``reason`` says what, and ``so_far`` what came until
     then, None where nothing did."""
 

@@ -1,7 +1,9 @@
-"""What a lab boots into: a userland, this project's stdlib-only part, and the agent as init."""
+"""What a lab boots into: a userland, the part of this project that needs the standard
+library and records alone, and the agent as init."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +39,7 @@ _TAKEN: Final = (
     "machine/interface.py",
     "machine/real/*.py",
 )
+_LIBRARIES: Final = FOLDER / "machine/real/lab/guestlib"
 _INIT: Final = f"""\
 import sys
 sys.path.insert(0, "/{HOME}")
@@ -58,11 +61,18 @@ def initramfs(userland: Path, *more: Path) -> bytes:
 def _agent() -> bytes:
     out = Archive()
     out.file(f"{HOME}/init.py", _INIT.encode())
+    for name, source in _modules():
+        content = source.read_bytes()
+        out.file(name, content)
+        if (code := compiled(name, content)) is not None:
+            out.file(*code)
+    return out.finish()
+
+
+def _modules() -> Iterator[tuple[str, Path]]:
+    """(name in the guest, file) of each."""
     for pattern in _TAKEN:
         for source in sorted(FOLDER.glob(pattern)):
-            name = f"{HOME}/vcpu_scenario/{source.relative_to(FOLDER).as_posix()}"
-            content = source.read_bytes()
-            out.file(name, content)
-            if (code := compiled(name, content)) is not None:
-                out.file(*code)
-    return out.finish()
+            yield f"{HOME}/vcpu_scenario/{source.relative_to(FOLDER).as_posix()}", source
+    for source in sorted(_LIBRARIES.glob("*/*.py")):
+        yield f"{HOME}/{source.relative_to(_LIBRARIES).as_posix()}", source

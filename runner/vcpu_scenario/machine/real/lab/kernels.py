@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from vcpu_scenario.machine.real.errors import (
     LabError,
@@ -45,8 +47,7 @@ _TRIES: Final = 4
 """How many versions are tried where a mirror lists packages that it no longer holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
+class Kernel(Struct, frozen=True):
     """A kernel on disk: ``version`` and ``package`` are Debian's, ``suite`` where it was sought."""
 
     name: str
@@ -55,8 +56,7 @@ class Kernel:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A release the lab knows: the suites that have it, and the copy kept, if there is one."""
 
     name: str

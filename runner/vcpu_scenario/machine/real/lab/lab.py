@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vcpu_scenario.case import Case
 from vcpu_scenario.course import Course, Recorded, Steps
@@ -21,8 +23,7 @@ from vcpu_scenario.survey import Answers, Survey
 from vcpu_scenario.trace import Trace
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """The case took its VM, or the whole kernel, along; ``console`` is the end of what the kernel
     printed."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class LabOptions:
+
+class LabOptions(Struct, frozen=True):
     """How QEMU is run and how long things may take.
 
     ``cpu``, ``memory`` (MiB) and ``qemu`` are QEMU's; ``append`` goes to the kernel's command

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from vcpu_scenario.machine.real.errors import (
     LabError,
@@ -27,8 +28,7 @@ SUITES: Final = ("trixie", "trixie-security")
 _NAME: Final = re.compile(r"[a-z][a-z0-9.+-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A package on disk."""
 
     name: str

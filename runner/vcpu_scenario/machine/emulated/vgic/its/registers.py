@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from errno import EBUSY, EINVAL, ENXIO
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from vcpu_scenario.machine.emulated.vgic.its import commands
 from vcpu_scenario.machine.emulated.vgic.its.state import COLLECTIONS, DEVICES, Its
@@ -43,8 +44,7 @@ _Read: TypeAlias = Callable[[Its, int], int]
 _Write: TypeAlias = Callable[[Its, int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Register:
+class _Register(Struct, frozen=True):
     """One, or several beside each other; the functions are told which one by its offset from the
     first, and what is written is a whole register."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from vcpu_scenario.machine.emulated.vgic.distributor import GuestMemory
 from vcpu_scenario.machine.emulated.vgic.irq import VgicIrq
@@ -19,16 +20,14 @@ NEXT_LEVEL: Final = (1 << 52) - (1 << 16)
 _IDS: Final = 1 << 16
 
 
-@dataclass(slots=True)
-class Collection:
+class Collection(Struct):
     """Events that go to one vCPU: ``target`` is its number, None where it is not mapped."""
 
     id: int
     target: int | None = None
 
 
-@dataclass(slots=True)
-class Event:
+class Event(Struct):
     """``struct its_ite``; ``collection`` is None once it was unmapped."""
 
     id: int
@@ -41,8 +40,7 @@ class Event:
         return None if self.collection is None else self.collection.target
 
 
-@dataclass(slots=True)
-class Device:
+class Device(Struct):
     """``struct its_device``: ``table`` is where its events are in guest memory."""
 
     id: int
