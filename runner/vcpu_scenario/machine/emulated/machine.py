@@ -20,6 +20,7 @@ from vcpu_scenario.kernels.table import Kernel, kernel
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import said, size_of
 from vcpu_scenario.machine.emulated.cpu import pool
+from vcpu_scenario.machine.emulated.cpu.gicport import GicPort
 from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
 from vcpu_scenario.machine.emulated.cpu.timers import Timers
 from vcpu_scenario.machine.emulated.kvm import (
@@ -84,12 +85,13 @@ class EmulatedMachine:
         self._features: dict[int, tuple[str, ...]] = {}
         self._power_on()
 
-    def _power_on(self) -> None:
-        """``KVM_CREATE_VCPU`` of the vCPU that is on the CPU."""
+    def _power_on(self, before: GicPort | None = None) -> None:
+        """``KVM_CREATE_VCPU`` of the vCPU that is on the CPU. ``before`` is the interface that it
+        had for another one."""
         self._cpu.timers.first_used = self._vcpu.use_timers
         reset_system_registers(self._vcpu)
         reset_unloaded(self._vcpu)
-        self._cpu.gic = bare_interface(self.kernel.behaviour)
+        self._cpu.gic = bare_interface(self._vcpu, before)
         self._cpu.pstate = DAIF | EL1H
         identify(self._vcpu)
 
@@ -98,14 +100,14 @@ class EmulatedMachine:
             self.add_vcpu(number)
 
     def add_vcpu(self, number: int) -> None:
-        was, clock = self._vcpu, self._cpu.timers.clock
+        was, clock, before = self._vcpu, self._cpu.timers.clock, self._cpu.gic
         creation.check_vcpu(was, number)
         self._seats = self._seats or Seats(self._cpu, self._on_cpu)
         added = Vcpu(self._cpu, abi.kvm_run(), was.behaviour, was.model, was.vm, number)
         self._sit(self._seats.add(VcpuRun(added)))
         self._cpu.forget_registers()
         self._cpu.timers = Timers(clock)
-        self._power_on()
+        self._power_on(before)
         if not was.vm.counter_offset:
             self._cpu.timers.virtual.set_count(0)  # in all vCPUs (kvm_timer_vcpu_init)
         self.select(was.number)
