@@ -89,6 +89,14 @@ class Behaviour:
     id_debug_limited: bool
     implementation_id_trapped: bool
     ctr_trapped: bool
+    id_registers_listed: bool
+    disr_listed: bool
+    psci_version_register: bool
+    core_ids_checked: bool
+    core_ids_listed: bool
+    workaround_registers: bool
+    pmcr_listed: bool
+    zfr0_hidden: bool
     id_registers_writable: bool
     vcpu_ids_reset_once: bool
     aarch32_id_writable: bool

@@ -48,6 +48,7 @@ from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state
 from vcpu_scenario.machine.emulated.kvm.regids import DEAD, UNINITIALISED, unknown
 from vcpu_scenario.machine.emulated.kvm.registers import (
     at_once,
+    listed,
     registers_of,
     reset_unloaded,
 )
@@ -193,7 +194,7 @@ class EmulatedMachine:
         try:
             entry = self._registers[reg_id]
         except KeyError:
-            raise unknown(_GET, reg_id) from None
+            raise unknown(_GET, reg_id, self.kernel.behaviour) from None
         except Refused as refusal:
             raise KvmError(refusal.errno, f"{_GET} {said(reg_id)}") from None
         return entry[0](self._vcpu)
@@ -207,7 +208,7 @@ class EmulatedMachine:
         try:
             entry = self._registers[reg_id]
         except KeyError:
-            raise unknown(_SET, reg_id) from None
+            raise unknown(_SET, reg_id, self.kernel.behaviour) from None
         except Refused as refusal:
             raise KvmError(refusal.errno, f"{_SET} {said(reg_id)}") from None
         try:
@@ -217,7 +218,7 @@ class EmulatedMachine:
 
     def reg_list(self) -> tuple[int, ...]:
         try:
-            return tuple(self._registers)
+            return listed(self.kernel.behaviour, self._registers)
         except Refused as refusal:
             raise KvmError(refusal.errno, "KVM_GET_REG_LIST") from None
 
