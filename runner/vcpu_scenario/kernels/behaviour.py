@@ -133,6 +133,7 @@ class Behaviour:
     pmu_counters_narrow: bool
     pmu_counters_chosen: bool
     pmu_registers_narrow: bool
+    pmu_control_clean: bool
     pmu_limits_writable: bool
     pmu_flags_plain: bool
     pmu_chain_counted: bool
