@@ -49,12 +49,13 @@ _MODES = (EL0T, EL1T, EL1H)
 @lru_cache(maxsize=128)
 def registers_of(behaviour: Behaviour, *, pmu: bool = False) -> Mapping[int, Access]:
     """The registers of a vCPU by their ids, of one that has a PMU or has none."""
-    absent = {sys_reg(*encoding) for encoding in _absent(behaviour)}
-    table = {reg: access for reg, access in _registers_of(behaviour) if reg not in absent}
+    table = dict(_registers_of(behaviour))
     if not behaviour.core_ids_checked:
         table |= corewords.every(table)
     if pmu:
         table |= sorted(pmuregs.registers(behaviour))
+    for encoding in _absent(behaviour):
+        table.pop(sys_reg(*encoding), None)
     return table | {reg: _unloaded(reg, table[reg]) for reg in PARTLY_KEPT & table.keys()}
 
 
