@@ -166,6 +166,7 @@ class Behaviour:
     vgic_sysreg_enoent: bool
     vgic_maintenance_ppi: bool
     vgic_typer2_settled: bool
+    gicv2_sgi_pending_ignored: bool
     vgic_revision_stays: bool
     vm_dead_without_vgic: bool
     first_run_tried_once: bool

@@ -131,6 +131,7 @@ def features(behaviour: Behaviour, nr_irqs: int = NR_IRQS) -> VgicFeatures:
         level_active_and_pending=not behaviour.vgic_lr_state_separate,
         sgi_sources_together=not behaviour.vgic_sgi_sources_in_turn,
         sgi_active_source=behaviour.vgic_lr_state_separate,
+        sgis_pend_as_others=not behaviour.gicv2_sgi_pending_ignored,
         lr_overflow=behaviour.vgic_lr_overflow,
         traps_dir_with_spis=behaviour.vgic_lr_overflow,
         gicv_dir_page_trapped=behaviour.vgic_lr_overflow,
