@@ -8,13 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from vcpu_scenario.kernels.hosts import lacks_gic
 from vcpu_scenario.kernels.release import parse_release
-from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.machine.real.lab import Lab
 from vcpu_scenario.trace import Trace
-from vcpu_scenario.vmm.loop import run_case
 
 from tests.vgic.recorded import record, recorded
-from tests.vgic.sweep import Sweep, case, results, sweeps
+from tests.vgic.sweep import Sweep, case, emulated, results, sweeps
 
 __all__ = ["ask", "differing", "record"]
 
@@ -46,11 +44,7 @@ def differing(kernel: str, found: Mapping[str, Sequence[int]]) -> Iterator[str]:
 
 def _emulated(kernel: str, sweep: Sweep) -> Sequence[int] | None:
     """None, said why, where the machine does not model what the sweep does."""
-    machine = create(kernel)
-    try:
-        trace = run_case(machine, case(sweep))
-    finally:
-        machine.close()
+    trace = emulated(kernel, sweep)
     if trace.unmodelled is None:
         return results(trace)
     print(f"{sweep.name}: not modelled: {trace.unmodelled.what}")
