@@ -46,15 +46,15 @@ class Sweep:
     record: Callable[[str, Any], None]
 
 
-def sweeps(*, quick: bool = False) -> Mapping[str, Sweep]:
-    """By name. ``quick`` leaves out the most of what takes long."""
+def sweeps(*, quick: bool = False, host: str = "") -> Mapping[str, Sweep]:
+    """By name, for a lab that is ``host``. ``quick`` leaves out the most of what takes long."""
     situations = SITUATIONS[-2:] if quick else SITUATIONS
     ask_registers = partial(registers.ask, situations=situations)
     ask_ioctls = partial(ioctls.ask, one_in=_ONE_IOCTL_IN if quick else 1)
     ask_words = partial(words.ask, sweeps=islice(sweeps_of_words(), _WORDS if quick else None))
     return {
         "registers": Sweep(ask_registers, registers.differing, registers.record),
-        "vgic": Sweep(vgic.ask, vgic.differing, vgic.record),
+        "vgic": Sweep(partial(vgic.ask, host=host), vgic.differing, vgic.record),
         "hypercalls": Sweep(hypercalls.ask, hypercalls.differing, hypercalls.record),
         "ioctls": Sweep(ask_ioctls, ioctls.differing, ioctls.record),
         # What an instruction does is the CPU's matter, whichever kernel runs it.
@@ -74,9 +74,9 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="keep what the kernel gives")
     parser.add_argument("only", nargs="*", choices=[*sweeps(), []], metavar="SWEEP")
     given = parser.parse_args()
-    every = sweeps(quick=given.quick)
-    count = 0
     booted = parse_release(given.lab)
+    every = sweeps(quick=given.quick, host=booted.host)
+    count = 0
     options = booting(booted.host, LabOptions(cpu=CPU, qemu=given.qemu))
     with Lab(str(booted.on("")), options) as lab:
         for name in given.only or every:

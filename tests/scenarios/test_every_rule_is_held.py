@@ -49,6 +49,8 @@ SEEN_WITHIN: Final = frozenset({"id_isar3_masked", "id_df2_masked", "id_lsui_mas
 
 BETWEEN_ROWS: Final = {
     "smccc_workaround_3_in_hyp",
+    "core_ids_listed",
+    "zfr0_hidden",
     "dirty_log_initially_set",
     "dirty_log_manual_protect",
     "user_memory2",

@@ -13,7 +13,9 @@ from typing import Final
 
 from vcpu_scenario.case import Case, Gic, Limits, Load, Memslot
 from vcpu_scenario.ioctls.vcpu import GuestDebug
+from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Trace
+from vcpu_scenario.vmm.loop import run_case
 
 BASE: Final = 0x4000_0000
 TABLE: Final = BASE + 0x10_0000
@@ -101,6 +103,15 @@ def case(sweep: Sweep) -> Case:
         limits=Limits(exits=1, instructions=2_000_000_000, seconds=120),
         peek=((results, 8 * len(addresses)),),
     )
+
+
+def emulated(kernel: str, sweep: Sweep) -> Trace:
+    """What the machine as ``kernel`` makes of it."""
+    machine = create(kernel)
+    try:
+        return run_case(machine, case(sweep))
+    finally:
+        machine.close()
 
 
 _LOADS: Final = {1: 0x3940_0085, 2: 0x7940_0085, 4: 0xB940_0085, 8: 0xF940_0085}

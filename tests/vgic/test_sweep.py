@@ -6,11 +6,9 @@ Held to ``sweep.json.xz``: Debian's kernels on QEMU 7.2.
 from __future__ import annotations
 
 import pytest
-from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.vmm.loop import run_case
 
 from tests.vgic.recorded import recorded
-from tests.vgic.sweep import Sweep, case, results, sweeps
+from tests.vgic.sweep import Sweep, emulated, results, sweeps
 
 TIMER = "the virtual timer's interrupt"
 
@@ -20,11 +18,7 @@ TIMER = "the virtual timer's interrupt"
 @pytest.mark.parametrize("sweep", list(sweeps()), ids=lambda sweep: sweep.name)
 def test_each_register_is_as_on_the_kernel_or_told(sweep: Sweep, kernel: str) -> None:
     real = recorded()[kernel][sweep.name]
-    machine = create(kernel)
-    try:
-        trace = run_case(machine, case(sweep))
-    finally:
-        machine.close()
+    trace = emulated(kernel, sweep)
     if trace.unmodelled is None:
         assert results(trace) == real
     else:

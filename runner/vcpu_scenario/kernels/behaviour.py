@@ -86,6 +86,14 @@ class Behaviour(Struct, frozen=True, eq=False):
     id_debug_limited: bool
     implementation_id_trapped: bool
     ctr_trapped: bool
+    id_registers_listed: bool
+    disr_listed: bool
+    psci_version_register: bool
+    core_ids_checked: bool
+    core_ids_listed: bool
+    workaround_registers: bool
+    pmcr_listed: bool
+    zfr0_hidden: bool
     id_registers_writable: bool
     vcpu_ids_reset_once: bool
     aarch32_id_writable: bool
@@ -122,6 +130,7 @@ class Behaviour(Struct, frozen=True, eq=False):
     pmu_counters_narrow: bool
     pmu_counters_chosen: bool
     pmu_registers_narrow: bool
+    pmu_control_clean: bool
     pmu_limits_writable: bool
     pmu_flags_plain: bool
     pmu_chain_counted: bool
@@ -154,6 +163,7 @@ class Behaviour(Struct, frozen=True, eq=False):
     vgic_sysreg_enoent: bool
     vgic_maintenance_ppi: bool
     vgic_typer2_settled: bool
+    gicv2_sgi_pending_ignored: bool
     vgic_revision_stays: bool
     vm_dead_without_vgic: bool
     first_run_tried_once: bool

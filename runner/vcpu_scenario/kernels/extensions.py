@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kernels.release import parse_range
 from vcpu_scenario.kernels.table import Kernel
@@ -66,8 +67,6 @@ _SAME: Final = {
         1,
     ),
     "arm_vm_ipa_size": 44,
-    "guest_debug_hw_bps": 6,
-    "guest_debug_hw_wps": 4,
     "irq_routing": 4096,
     "manual_dirty_log_protect2": 3,
     "max_vcpu_id": 512,
@@ -100,6 +99,8 @@ _BY_RULE: Final[Mapping[str, tuple[Callable[[Behaviour], bool], int, int]]] = {
 }
 """What tells them apart, and what they give without it and with it."""
 
+_OF_THE_CPU: Final = {"guest_debug_hw_bps": 12, "guest_debug_hw_wps": 20}
+"""Where ID_AA64DFR0_EL1 says one less (``get_num_brps``, ``get_num_wrps``), on each kernel."""
 _OF_THE_HOST: Final = frozenset(("nr_vcpus",))
 
 
@@ -108,6 +109,8 @@ def extension(kernel: Kernel, cap: int) -> int | None:
     known."""
     plain, _, host = kernel.name.partition("+")
     name = NAMES.get(cap, "")
+    if (shift := _OF_THE_CPU.get(name)) is not None:
+        return (kernel.cpu.id_registers[sysregs.ID_AA64DFR0_EL1] >> shift & 0xF) + 1
     if host or cap > _MOST or name in _OF_THE_HOST:
         return None
     if not parse_range(_ASKED).matches(plain):

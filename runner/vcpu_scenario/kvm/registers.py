@@ -18,6 +18,9 @@ from vcpu_scenario.arm64.sysregs import Encoding
 KVM_REG_ARM64: Final = 0x6000_0000_0000_0000
 KVM_REG_SIZE_U64: Final = 0x0030_0000_0000_0000
 _SIZE_SHIFT: Final = 52
+_CLASS: Final = 0xFFF << 16
+CORE_WORDS: Final = 864 // 4
+"""``struct kvm_regs`` in words of 32 bits."""
 KVM_REG_ARM_CORE: Final = 0x0010 << 16
 KVM_REG_ARM64_SYSREG: Final = 0x0013 << 16
 KVM_REG_ARM_FW: Final = 0x0014 << 16
@@ -45,6 +48,24 @@ KVM_REGISTERS_MOST: Final = 4096
 def size_of(reg_id: int) -> int:
     """Bytes of the register with this id (``KVM_REG_SIZE_MASK``)."""
     return 1 << (reg_id >> _SIZE_SHIFT & 0xF)
+
+
+def resized(reg_id: int, size: int) -> int:
+    """The same id of so many bytes."""
+    return reg_id & ~(0xF << _SIZE_SHIFT) | size.bit_length() - 1 << _SIZE_SHIFT
+
+
+def word_of(reg_id: int) -> int:
+    """Where in ``struct kvm_regs`` a core register is, in words of 32 bits."""
+    return reg_id & 0xFFFF
+
+
+def is_core(reg_id: int) -> bool:
+    return reg_id & _CLASS == KVM_REG_ARM_CORE
+
+
+def is_firmware(reg_id: int) -> bool:
+    return reg_id & _CLASS == KVM_REG_ARM_FW
 
 
 def core_reg(byte_offset: int) -> int:

@@ -19,11 +19,13 @@ from vcpu_scenario.ioctls.memory import SetMemoryRegion
 from vcpu_scenario.ioctls.vm import RestoreSnapshot, TakeSnapshot
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.errnos import errno_name
-from vcpu_scenario.kvm.registers import id_of, said
+from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS, id_of, is_core, said
 from vcpu_scenario.machine.errors import KvmError, NotRefused, Unsupported
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.vmm.attached import PLAIN, VmmEnds
 from vcpu_scenario.vmm.setup import equip
+
+_CORE: Final = (*CORE_REGISTERS.values(), *FP_REGISTERS.values())
 
 
 class VcpuState(Struct, frozen=True):
@@ -78,7 +80,9 @@ class Snapshots:
 
 
 def _state_of(machine: Machine) -> VcpuState:
-    registers = tuple((reg, machine.get_one_reg(reg)) for reg in machine.reg_list())
+    """Core registers by the ids that they have: what is listed of them up to 5.1 is no such."""
+    ids = [*_CORE, *(reg for reg in machine.reg_list() if not is_core(reg))]
+    registers = tuple((reg, machine.get_one_reg(reg)) for reg in ids)
     return VcpuState(machine.features, registers, machine.mp_state(), machine.get_vcpu_events())
 
 

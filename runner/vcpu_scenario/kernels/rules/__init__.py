@@ -17,6 +17,7 @@ from vcpu_scenario.kernels.rules.onereg import ONE_REG
 from vcpu_scenario.kernels.rules.pmu import PMU
 from vcpu_scenario.kernels.rules.records import RECORDS
 from vcpu_scenario.kernels.rules.registers import REGISTERS
+from vcpu_scenario.kernels.rules.reglist import REG_LIST
 from vcpu_scenario.kernels.rules.rule import Commit, Rule
 from vcpu_scenario.kernels.rules.stepping import STEPPING
 from vcpu_scenario.kernels.rules.timers import TIMERS
@@ -31,6 +32,7 @@ RULES: Final = (
     *RECORDS,
     *HYPERCALLS,
     *REGISTERS,
+    *REG_LIST,
     *ONE_REG,
     *PMU,
     *VGIC,

@@ -6,8 +6,6 @@ from typing import Final
 
 from vcpu_scenario.kernels.rules.rule import Commit, Rule, recorded
 
-_BETWEEN: Final = "nothing between was looked at"
-
 PMU: Final[tuple[Rule, ...]] = (
     Rule(
         "pmu_init_required",
@@ -69,13 +67,13 @@ PMU: Final[tuple[Rule, ...]] = (
         (">=6.1",),
         "of a chained pair the even counter overflows into the odd one; before, the two are one "
         "counter of 64 bits, and the even one does not overflow",
-        recorded("Debian's 5.10 and 6.1.192, a guest that counts; mainline has it from 6.3 on"),
+        recorded("Debian's 5.10 and 6.1.192, a guest that counts; mainline has it from 6.2 on"),
         (
             Commit(
                 "bead02204e98",
                 "KVM: arm64: PMU: Align chained counter implementation with architecture "
                 "pseudocode",
-                "6.3",
+                "6.2",
             ),
         ),
     ),
@@ -100,19 +98,42 @@ PMU: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        "pmu_control_clean",
+        (">=6.2",),
+        "PMCR_EL0 resets to N alone and has no LP, and PMCEID0_EL0 has CHAIN; before, PMCR_EL0 "
+        "shows the host's identification and what it was poisoned with",
+        recorded("Debian's 6.1 and 6.12, a guest's reads; 6.2 by the pull request that has these"),
+        (
+            Commit("292e8f149476", "KVM: arm64: PMU: Simplify PMCR_EL0 reset handling", "6.2"),
+            Commit(
+                "64d6820d64c0", "KVM: arm64: PMU: Sanitise PMCR_EL0.LP on first vcpu run", "6.2"
+            ),
+            Commit("acdd8a4e13a0", "KVM: arm64: PMU: Always advertise the CHAIN event", "6.2"),
+        ),
+    ),
+    Rule(
         "pmu_limits_writable",
-        (">=6.11",),
-        "a VMM may take counters away by PMCR_EL0.N before the vCPU first runs; PMCR_EL0 does "
-        "not show the host's identification, event numbers have 10 bits, and PMCEID0_EL0 has CHAIN",
+        (">=6.7",),
+        "a VMM may take counters away by PMCR_EL0.N before the vCPU first runs, flags of counters "
+        "that are not there are lost, and event numbers have 10 bits",
         recorded(
-            f"Debian's 6.1 and 6.12, KVM_SET_ONE_REG and a guest's reads; {_BETWEEN}: mainline "
-            "has the first of them from 6.8 on"
+            "Debian's 6.1 and 6.12, KVM_SET_ONE_REG and a guest's reads; 6.7 by its pull request"
         ),
         (
             Commit(
+                "27131b199f9f",
+                "KVM: arm64: Sanitize PM{C,I}NTEN{SET,CLR}, PMOVS{SET,CLR} before first run",
+                "6.7",
+            ),
+            Commit(
                 "ea9ca904d24f",
                 "KVM: arm64: PMU: Allow userspace to limit PMCR_EL0.N for the guest",
-                "6.8",
+                "6.7",
+            ),
+            Commit(
+                "bc512d6a9b92",
+                "KVM: arm64: Make PMEVTYPER<n>_EL0.NSH RES0 if EL2 isn't advertised",
+                "6.7",
             ),
         ),
     ),
@@ -120,7 +141,7 @@ PMU: Final[tuple[Rule, ...]] = (
         "pmu_flags_plain",
         (">=6.15",),
         "KVM_SET_ONE_REG of PMCNTENSET_EL0, PMCNTENCLR_EL0 and their like is the new value; from "
-        "6.11 on it sets or clears bits, as the guest's write does",
+        "6.7 on it sets or clears bits, as the guest's write does",
         recorded("Debian's 6.12 and 6.16, KVM_SET_ONE_REG"),
         (
             Commit(

@@ -35,6 +35,20 @@ VGIC: Final[tuple[Rule, ...]] = (
         ),
     ),
     Rule(
+        "gicv2_sgi_pending_ignored",
+        (">=5.3",),
+        "a guest's writes of GICD_ISPENDR0 and GICD_ICPENDR0 of a GICv2 do nothing to SGIs; "
+        "before, they made them pending, of no source, and cleared them",
+        source("vgic_mmio_write_spending and vgic_mmio_write_cpending before and after the commit"),
+        (
+            Commit(
+                "82e40f558de5",
+                "KVM: arm/arm64: vgic-v2: Handle SGI bits in GICD_I{S,C}PENDR0 as WI",
+                "5.3",
+            ),
+        ),
+    ),
+    Rule(
         "vgic_groups_writable",
         (">=4.19",),
         "the guest configures interrupt groups, and GICD_IIDR says revision 2",

@@ -20,6 +20,7 @@ from vcpu_scenario.kernels.table import Kernel, kernel
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import said, size_of
 from vcpu_scenario.machine.emulated.cpu import pool
+from vcpu_scenario.machine.emulated.cpu.gicport import GicPort
 from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H
 from vcpu_scenario.machine.emulated.cpu.timers import Timers
 from vcpu_scenario.machine.emulated.kvm import (
@@ -47,6 +48,7 @@ from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state
 from vcpu_scenario.machine.emulated.kvm.regids import DEAD, UNINITIALISED, unknown
 from vcpu_scenario.machine.emulated.kvm.registers import (
     at_once,
+    listed,
     registers_of,
     reset_unloaded,
 )
@@ -84,12 +86,13 @@ class EmulatedMachine:
         self._features: dict[int, tuple[str, ...]] = {}
         self._power_on()
 
-    def _power_on(self) -> None:
-        """``KVM_CREATE_VCPU`` of the vCPU that is on the CPU."""
+    def _power_on(self, before: GicPort | None = None) -> None:
+        """``KVM_CREATE_VCPU`` of the vCPU that is on the CPU. ``before`` is the interface that it
+        had for another one."""
         self._cpu.timers.first_used = self._vcpu.use_timers
         reset_system_registers(self._vcpu)
         reset_unloaded(self._vcpu)
-        self._cpu.gic = bare_interface(self.kernel.behaviour)
+        self._cpu.gic = bare_interface(self._vcpu, before)
         self._cpu.pstate = DAIF | EL1H
         identify(self._vcpu)
 
@@ -98,14 +101,14 @@ class EmulatedMachine:
             self.add_vcpu(number)
 
     def add_vcpu(self, number: int) -> None:
-        was, clock = self._vcpu, self._cpu.timers.clock
+        was, clock, before = self._vcpu, self._cpu.timers.clock, self._cpu.gic
         creation.check_vcpu(was, number)
         self._seats = self._seats or Seats(self._cpu, self._on_cpu)
         added = Vcpu(self._cpu, abi.kvm_run(), was.behaviour, was.model, was.vm, number)
         self._sit(self._seats.add(VcpuRun(added)))
         self._cpu.forget_registers()
         self._cpu.timers = Timers(clock)
-        self._power_on()
+        self._power_on(before)
         if not was.vm.counter_offset:
             self._cpu.timers.virtual.set_count(0)  # in all vCPUs (kvm_timer_vcpu_init)
         self.select(was.number)
@@ -191,7 +194,7 @@ class EmulatedMachine:
         try:
             entry = self._registers[reg_id]
         except KeyError:
-            raise unknown(_GET, reg_id) from None
+            raise unknown(_GET, reg_id, self.kernel.behaviour) from None
         except Refused as refusal:
             raise KvmError(refusal.errno, f"{_GET} {said(reg_id)}") from None
         return entry[0](self._vcpu)
@@ -205,7 +208,7 @@ class EmulatedMachine:
         try:
             entry = self._registers[reg_id]
         except KeyError:
-            raise unknown(_SET, reg_id) from None
+            raise unknown(_SET, reg_id, self.kernel.behaviour) from None
         except Refused as refusal:
             raise KvmError(refusal.errno, f"{_SET} {said(reg_id)}") from None
         try:
@@ -215,7 +218,7 @@ class EmulatedMachine:
 
     def reg_list(self) -> tuple[int, ...]:
         try:
-            return tuple(self._registers)
+            return listed(self.kernel.behaviour, self._registers)
         except Refused as refusal:
             raise KvmError(refusal.errno, "KVM_GET_REG_LIST") from None
 

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 from vcpu_scenario.ioctls.vcpu import GuestDebug
+from vcpu_scenario.ioctls.vm import Ask
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.kvm.registers import id_of
+from vcpu_scenario.kvm.capabilities import NUMBERS
+from vcpu_scenario.kvm.plainioctls import CHECK_EXTENSION
 from vcpu_scenario.machine.errors import KvmError
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Exit, StopReason
@@ -38,6 +40,8 @@ from vcpu_scenario.vmm.vmms.terms import (
 
 _BANKS: Final = (SP_EL0, SP_EL1)
 _SPSEL: Final = 1
+_MOST: Final = tuple(NUMBERS[f"guest_debug_hw_{kind}"] for kind in ("bps", "wps"))
+"""How many breakpoints and watchpoints there are (``kvm_arm_init_debug``)."""
 _BITS: Final = {CPSR: 0xFFFF_FFFF, FPSR: 0xF800_009F, FPCR: 0x07F7_0000}
 """What ``env`` has of a register: of FPSR and FPCR what a CPU without FP16 or traps has
 (``vfp_set_fpsr``, ``vfp_set_fpcr``)."""
@@ -73,8 +77,7 @@ class Qemu(Vmm):
 
     def __init__(self, machine: Machine, memory: Memory) -> None:
         super().__init__(machine, memory)
-        pair = machine.get_one_reg(id_of("id_aa64dfr0_el1"))
-        self._most = (pair >> 12 & 0xF) + 1, (pair >> 20 & 0xF) + 1
+        self._most = tuple(machine.ask(Ask(CHECK_EXTENSION, number)) for number in _MOST)
         self._uses: dict[int, int] = {}
         self.steps = True
         """``gdbserver_state.sstep_flags``: whether a step is one."""

@@ -50,6 +50,9 @@ def flush(vcpu: Vcpu) -> int | None:
         return -EINTR
     if vcpu.debug_changed:
         guestdebug.program(vcpu)
+    if vcpu.loads_vmcr and vcpu.cpu.gic is not None:  # __vgic_v3_activate_traps
+        vcpu.cpu.gic.cpuif.load()
+        vcpu.loads_vmcr = False
     return None
 
 

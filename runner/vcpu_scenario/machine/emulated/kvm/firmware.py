@@ -39,9 +39,11 @@ _OFFERED_ON_DEMAND: Final = 3
 
 
 def firmware_registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
-    yield KVM_REG_ARM_PSCI_VERSION, (psci_version, _set_psci_version)
-    yield KVM_REG_ARM_WORKAROUND_1, _workaround(lambda vcpu: vcpu.model.workarounds[0])
-    yield KVM_REG_ARM_WORKAROUND_2, _workaround(lambda _vcpu: 0, most=1)
+    if behaviour.psci_version_register:
+        yield KVM_REG_ARM_PSCI_VERSION, (psci_version, _set_psci_version)
+    if behaviour.workaround_registers:
+        yield KVM_REG_ARM_WORKAROUND_1, _workaround(lambda vcpu: vcpu.model.workarounds[0])
+        yield KVM_REG_ARM_WORKAROUND_2, _workaround(lambda _vcpu: 0, most=1)
     if behaviour.smccc_workaround_3_in_hyp:
         yield KVM_REG_ARM_WORKAROUND_3, _workaround(lambda vcpu: vcpu.model.workarounds[1])
     if behaviour.hypercall_bitmaps:

@@ -11,6 +11,8 @@ from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated import vgic
+from vcpu_scenario.machine.emulated.cpu.cpuif import CpuInterface
+from vcpu_scenario.machine.emulated.cpu.gicport import GicPort
 from vcpu_scenario.machine.emulated.cpu.icv import READS, SGI_REGISTERS, WRITES
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 from vcpu_scenario.machine.emulated.vgic import VgicFeatures
@@ -77,8 +79,31 @@ def line_of_vgic(gic: vgic.Vgic, irq: int, level: bool) -> int:
     return -EINVAL
 
 
-class _Trapped(vgic.VgicV3):
-    """The CPU interface of a VM without a vGIC where KVM traps it: all but ICC_SRE_EL1."""
+class _Bare(vgic.VgicV3):
+    """The hardware's CPU interface in a VM without a vGIC, of which KVM sets up no trap either
+    (``vgic_hcr`` is 0) before ``icc_undefined_without_gic``.
+
+    It is the host CPU's: nothing keeps the active priorities of one vCPU from the next. VMCR each
+    vCPU has for itself, as hyp loads it at each entry (``vgic_sre`` is 0); with VHE nobody does.
+    """
+
+    def __init__(self, vcpu: Vcpu, before: CpuInterface | None) -> None:
+        """``before`` is what the vCPU that was created before has."""
+        super().__init__(None, replace(features(vcpu.behaviour), system_registers_trapped=False))
+        self._vcpu: Final = vcpu
+        self._vhe: Final = vcpu.model.armv8_2  # as these CPUs have here
+        if before is not None and self._vhe:
+            self.cpuif = before
+        elif before is not None:
+            self.cpuif.active_priorities = before.active_priorities
+
+    def icc_write(self, encoding: vgic.Encoding, value: int) -> bool:
+        self._vcpu.loads_vmcr = not self._vhe
+        return super().icc_write(encoding, value)
+
+
+class _Trapped(_Bare):
+    """The same where KVM traps it: all but ICC_SRE_EL1."""
 
     def traps(self, encoding: vgic.Encoding, *, is_read: bool = False) -> bool:
         if encoding == sysregs.ICC_SRE_EL1:
@@ -88,11 +113,11 @@ class _Trapped(vgic.VgicV3):
         return encoding in WRITES or encoding in SGI_REGISTERS
 
 
-def bare_interface(behaviour: Behaviour) -> vgic.Vgic:
-    """The hardware's CPU interface in a VM without a vGIC, of which KVM sets up no trap either
-    (``vgic_hcr`` is 0) before ``icc_undefined_without_gic``."""
-    kind = _Trapped if behaviour.icc_undefined_without_gic else vgic.VgicV3
-    return kind(None, replace(features(behaviour), system_registers_trapped=False))
+def bare_interface(vcpu: Vcpu, before: GicPort | None) -> vgic.Vgic:
+    """That of a vCPU that is created, of a VM that has no vGIC yet; ``before`` as the CPU had it
+    for the vCPU before."""
+    kind = _Trapped if vcpu.behaviour.icc_undefined_without_gic else _Bare
+    return kind(vcpu, before.cpuif if isinstance(before, _Bare) else None)
 
 
 def features(behaviour: Behaviour, nr_irqs: int = NR_IRQS) -> VgicFeatures:
@@ -107,6 +132,7 @@ def features(behaviour: Behaviour, nr_irqs: int = NR_IRQS) -> VgicFeatures:
         level_active_and_pending=not behaviour.vgic_lr_state_separate,
         sgi_sources_together=not behaviour.vgic_sgi_sources_in_turn,
         sgi_active_source=behaviour.vgic_lr_state_separate,
+        sgis_pend_as_others=not behaviour.gicv2_sgi_pending_ignored,
         lr_overflow=behaviour.vgic_lr_overflow,
         traps_dir_with_spis=behaviour.vgic_lr_overflow,
         gicv_dir_page_trapped=behaviour.vgic_lr_overflow,

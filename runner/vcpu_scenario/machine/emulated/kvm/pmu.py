@@ -71,8 +71,8 @@ class Pmu:
         self._cpu.perf.running = []
         self.backing.clear()
         narrow = behaviour.pmu_registers_narrow
-        own = behaviour.pmu_limits_writable
-        self.pmcr = self.counters << N_SHIFT if own else self._model.pmcr | _PMCR_UNKNOWN
+        own = self._model.pmu_counters << N_SHIFT
+        self.pmcr = own if behaviour.pmu_control_clean else self._model.pmcr | _PMCR_UNKNOWN
         flags = _UNKNOWN & self.mask if narrow else _UNKNOWN
         self.enabled = self.interrupts = self.overflowed = flags
         self.selected = _UNKNOWN & 0x1F if narrow else _UNKNOWN
@@ -152,7 +152,7 @@ class Pmu:
     @property
     def shown_events(self) -> int:
         """PMCEID0_EL0, without what the VMM's filter denies."""
-        events = EVENTS | self._behaviour.pmu_limits_writable << CHAIN
+        events = EVENTS | self._behaviour.pmu_control_clean << CHAIN
         return events & ~sum(1 << event for event in self._vm.pmu_denied if event < 32)
 
     # -- counting --------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ class Pmu:
         """``kvm_pmu_handle_pmcr``: C and P reset counters."""
         behaviour = self._behaviour
         lost = (PMCR_C | PMCR_P) * behaviour.pmu_registers_narrow
-        self.pmcr = value & ~(lost | PMCR_LP * behaviour.pmu_limits_writable)
+        self.pmcr = value & ~(lost | PMCR_LP * behaviour.pmu_control_clean)
         self.backing.switched(self.enabled, on=bool(value & PMCR_E))
         if value & PMCR_C:
             self.write(CYCLES, 0)

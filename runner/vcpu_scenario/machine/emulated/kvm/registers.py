@@ -13,10 +13,17 @@ from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kernels.behaviour import Behaviour
-from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS, sys_reg
+from vcpu_scenario.kvm.registers import (
+    CORE_REGISTERS,
+    CORE_WORDS,
+    FP_REGISTERS,
+    core_reg,
+    is_core,
+    sys_reg,
+)
 from vcpu_scenario.machine.emulated.cpu import features, uc
 from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, PAN
-from vcpu_scenario.machine.emulated.kvm import cacheregs, pmuregs
+from vcpu_scenario.machine.emulated.kvm import cacheregs, corewords, pmuregs
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.firmware import firmware_registers
 from vcpu_scenario.machine.emulated.kvm.guestdebug import OSLK
@@ -43,8 +50,12 @@ _MODES = (EL0T, EL1T, EL1H)
 def registers_of(behaviour: Behaviour, *, pmu: bool = False) -> Mapping[int, Access]:
     """The registers of a vCPU by their ids, of one that has a PMU or has none."""
     table = dict(_registers_of(behaviour))
+    if not behaviour.core_ids_checked:
+        table |= corewords.every(table)
     if pmu:
         table |= sorted(pmuregs.registers(behaviour))
+    for encoding in _absent(behaviour):
+        table.pop(sys_reg(*encoding), None)
     return table | {reg: _unloaded(reg, table[reg]) for reg in PARTLY_KEPT & table.keys()}
 
 
@@ -65,6 +76,27 @@ def _registers_of(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
     if behaviour.os_lock_emulated:
         yield sys_reg(*sysregs.OSLSR_EL1), (lambda vcpu: vcpu.oslsr, _set_oslsr)
     yield from cacheregs.registers(behaviour)
+
+
+def _absent(behaviour: Behaviour) -> Iterator[Encoding]:
+    """System registers that only other releases have for a VMM."""
+    if not behaviour.id_registers_listed:
+        yield from (id_ for id_ in _IDENTITIES if id_ not in _INVARIANT)
+    if behaviour.zfr0_hidden:
+        yield sysregs.ID_AA64ZFR0_EL1
+    if not behaviour.disr_listed:
+        yield sysregs.DISR_EL1
+    if not behaviour.pmcr_listed:
+        yield sysregs.PMCR_EL0
+
+
+def listed(behaviour: Behaviour, registers: Mapping[int, Access]) -> tuple[int, ...]:
+    """``KVM_GET_REG_LIST``."""
+    ids = tuple(registers)
+    if behaviour.core_ids_listed:
+        return ids
+    words = (core_reg(4 * word) for word in range(CORE_WORDS))
+    return (*words, *(reg for reg in ids if not is_core(reg)))
 
 
 def _unloaded(reg: int, access: Access) -> Access:
@@ -226,6 +258,8 @@ _BANKS: Final[tuple[tuple[Sequence[Encoding], Callable[[Vcpu], list[int]]], ...]
     (sysregs.DBGWCR_EL1, lambda vcpu: vcpu.guest_wcr),
 )
 _IDENTITIES: Final = tuple((3, 0, 0, crm, op2) for crm in range(1, 8) for op2 in range(8))
+_INVARIANT: Final = _IDENTITIES[:14]
+"""ID_PFR0_EL1 to ID_ISAR5_EL1."""
 _ELSEWHERE: Final = {sysregs.ELR_EL1, sysregs.SPSR_EL1, sysregs.CSSELR_EL1}
 """Of the registers that have a value at reset, those that have another id or a way of their own."""
 

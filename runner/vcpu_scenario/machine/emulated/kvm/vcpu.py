@@ -99,6 +99,8 @@ class Vcpu:
     host_interrupt = _Beside[bool](False)
     debug_changed = _Beside[bool](False)
     """The debug state has to be programmed before the next entry."""
+    loads_vmcr = _Beside[bool](False)
+    """The next entry loads ICH_VMCR_EL2, though the VM has no vGIC."""
     shares_clock = _Beside[bool](False)
     """Other vCPUs wait for their turn, by the same clock."""
 

@@ -31,6 +31,8 @@ class VgicFeatures(Struct, frozen=True):
     """A GICv2 SGI from several sources takes one list register for each source at once."""
     sgi_active_source: bool = True
     """The source of an active GICv2 SGI survives an exit."""
+    sgis_pend_as_others: bool = False
+    """The guest's writes of a GICv2's GICD_ISPENDR0 and GICD_ICPENDR0 reach SGIs as well."""
     lr_overflow: bool = True
     """Interrupts beyond the list registers: pending ones go before active ones, undeliverable
     ones last, ``EOIcount`` deactivates those that are outside, and a group that is enabled or

@@ -114,12 +114,20 @@ def _read_pending_as_user(gic: Interrupts, first: int, length: int) -> int:
 
 
 def _without_sgis(write: m.Write) -> m.Write:
-    """SGIs become pending through ``GICD_SGIR`` alone."""
+    """SGIs become pending through ``GICD_SGIR`` alone, where KVM heeds that."""
 
     def masked(gic: Interrupts, first: int, length: int, value: int) -> None:
-        write(gic, first, length, value & ~0xFFFF if first < NR_SGIS else value)
+        kept = first >= NR_SGIS or gic.features.sgis_pend_as_others
+        write(gic, first, length, value if kept else value & ~0xFFFF)
 
     return masked
+
+
+def _set_pending(gic: Interrupts, first: int, length: int, value: int) -> None:
+    for intid in range(first, min(first + length * 8, NR_SGIS)):
+        if value >> intid - first & 1 and not gic.irqs[intid].source:
+            raise NotModelled("an SGI of no source, by GICD_ISPENDR0, which ends this host")
+    m.set_pending(gic, first, length, value)
 
 
 def _read_targets(gic: Interrupts, first: int, length: int) -> int:
@@ -169,7 +177,7 @@ def _write_dir(gic: Interrupts, offset: int, length: int, value: int) -> None:
 
 
 def _distributor(features: VgicFeatures) -> list[Register]:
-    set_pending = _without_sgis(m.set_pending)
+    set_pending = _without_sgis(_set_pending)
     clear_pending = _without_sgis(m.clear_pending)
     return [
         Register(0x000, 12, _read_misc, _write_misc, user_write=_restore_misc),
