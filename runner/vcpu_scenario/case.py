@@ -285,6 +285,12 @@ class Case(Struct, frozen=True):
         return self.vcpus > 1 or any(isinstance(one, CreateVcpu) for one in self.all_actions())
 
     @property
+    def console_accesses(self) -> int:
+        """How many accesses to its consoles are answered without an exit: one for each thousand
+        instructions of the limit, as a guest that polls its UART would run for ever."""
+        return self.limits.instructions // 1000 if any(one.console for one in self.devices) else 0
+
+    @property
     def fills_ring(self) -> bool:
         """Whether it has a coalesced zone, from the beginning or added on the way."""
         added = (isinstance(one, AddCoalescedZone) for one in self.all_actions())

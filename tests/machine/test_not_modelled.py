@@ -14,7 +14,7 @@ from vcpu_scenario.machine.errors import KvmError
 from vcpu_scenario.trace import Trace
 
 from .initialised import initialised
-from .test_bounds import code, run
+from .test_bounds import BASE, code, run
 
 CNTVCT, CNTPCT = (3, 3, 14, 0, 2), (3, 3, 14, 0, 1)
 CNTV_TVAL, CNTV_CTL, CNTV_CVAL = (3, 3, 14, 3, 0), (3, 3, 14, 3, 1), (3, 3, 14, 3, 2)
@@ -45,6 +45,16 @@ def test_a_counter_is_the_same_in_each_run_and_goes_on(counter: tuple[int, ...])
     one, other = regs(*words), regs(*words)
     assert one == other
     assert one.exits[0].regs["x2"] > one.exits[0].regs["x1"]
+
+
+@pytest.mark.parametrize(("kernel", "told"), [("5.10", True), ("6.12", False)])
+def test_a_read_of_the_physical_counter_at_el0_is_told_where_kvm_does_not_know_it(
+    kernel: str, told: bool
+) -> None:
+    at_el0 = (("pc", BASE), ("pstate", 0x3C0), ("cntkctl_el1", 1))
+    asked = code(w.mrs(1, CNTPCT), BRK, regs=at_el0, debug=GuestDebug(0x1_0001))
+    unmodelled = run(asked, kernel).unmodelled
+    assert ("CNTPCT_EL0 at EL0" in unmodelled.what if unmodelled else False) is told
 
 
 def test_a_timer_reads_back_while_it_cannot_fire() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +16,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from vcpu_scenario.case import Case, Limits, Load
+from vcpu_scenario.case import Case, Device, Limits, Load
 from vcpu_scenario.machine.real.lab import (
     BootError,
     Lab,
@@ -24,6 +27,8 @@ from vcpu_scenario.machine.real.lab import (
     boot,
     run_cases,
 )
+from vcpu_scenario.machine.real.lab.guest import patience
+from vcpu_scenario.machine.real.lab.qemu import seconds_in_line
 from vcpu_scenario.running.targets import InLab
 from vcpu_scenario.trace import Trace
 
@@ -319,7 +324,35 @@ def test_without_qemu_it_says_what_to_install(options: Options) -> None:
 
 @pytest.mark.slow
 def test_the_time_a_case_may_take_grows_with_its_limits(options: Options) -> None:
-    hanging = replace(case(HANGS), limits=Limits(exits=HANGS, seconds=0.02))
+    hanging = replace(case(HANGS), limits=Limits(exits=HANGS, seconds=0.005))
     (lost,) = run_cases("6.12", [hanging], options(case_seconds=0.5))
     assert isinstance(lost, Lost)
     assert lost.reason == "no answer within 3 s"
+
+
+def test_the_time_a_case_may_take_grows_with_what_its_consoles_may_be_sent() -> None:
+    console = Device("uart", 0x0900_0000, 0x1000, "pl011", console=True)
+    limits = Limits(exits=1, instructions=99_000, seconds=0.5)
+    quiet = replace(PLAIN, limits=limits)
+    assert patience(quiet, LabOptions(case_seconds=10, icount=None)) == 10.5
+    assert patience(replace(quiet, devices=(console,)), LabOptions(icount=None)) == 60 + 50
+
+
+def test_a_guest_whose_clock_counts_instructions_has_longer_seconds() -> None:
+    case = replace(PLAIN, limits=Limits(exits=1, seconds=1))
+    assert patience(case, LabOptions(case_seconds=10, icount=3)) == 14
+
+
+@pytest.mark.slow
+def test_the_time_in_which_qemu_waits_for_a_processor_does_not_count() -> None:
+    here = {min(os.sched_getaffinity(0))}
+    spin = [sys.executable, "-c", f"import os; os.sched_setaffinity(0, {here})\nwhile True: pass"]
+    with contextlib.ExitStack() as ended:
+        for spinning in [subprocess.Popen(spin) for _ in range(3)]:
+            ended.callback(spinning.wait)
+            ended.callback(spinning.kill)
+        began = time.monotonic()
+        while seconds_in_line(spinning.pid) < 0.1 and time.monotonic() - began < 30:
+            time.sleep(0.05)
+        assert 0.1 <= seconds_in_line(spinning.pid) <= time.monotonic() - began + 1
+    assert seconds_in_line(spinning.pid) == 0

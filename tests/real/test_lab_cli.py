@@ -10,6 +10,7 @@ from vcpu_scenario.case import Load
 from vcpu_scenario.cli import conform, main, record, stops
 from vcpu_scenario.cli.machines import LabArguments
 from vcpu_scenario.cli.status import Status
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.machine.real.lab import carried
 from vcpu_scenario.running.targets import InLab
 from vcpu_scenario.vmm.carried.image import executable
@@ -233,3 +234,10 @@ def test_a_program_that_is_not_there_is_told_before_anything_boots(
     assert status("lab", "run", "6.12", str(programs / "nothing")) == 4
     assert "cannot read" in capsys.readouterr().err
     assert not (programs / "log").exists()
+
+
+def test_the_clock_of_a_lab_is_chosen() -> None:
+    chosen = [LabArguments(settings=[f"icount={value}"]).options() for value in ("5", "off")]
+    assert [options.icount for options in chosen] == [5, None]
+    with pytest.raises(UsageError, match="icount: `on` is no number"):
+        LabArguments(settings=["icount=on"]).options()

@@ -110,7 +110,7 @@ def test_plain_and_compressed_files_read_alike(tmp_path: Path) -> None:
     plain.write_bytes(text)
     packed.write_bytes(lzma.compress(text))
     (first,), (second,) = jobs(plain), jobs(packed)
-    assert first == second
+    assert replace(first, path="") == replace(second, path="")
     assert first.trace("7.3") is first.traces[0].trace
     assert first.trace("4.14") is None
 

@@ -1,7 +1,7 @@
 """``--machine`` and the options of a lab: from the command line to a machine."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -32,7 +32,7 @@ class LabArguments(Struct, frozen=True):
         option(
             "--lab NAME=VALUE",
             "Set an option of the lab: cpu, memory, qemu, append, mirror, boot_seconds,"
-            " case_seconds or nice. Repeatable.",
+            " case_seconds, nice or icount. Repeatable.",
         ),
     ] = None
 
@@ -50,7 +50,12 @@ class LabArguments(Struct, frozen=True):
 
 NO_LAB: Final = LabArguments()
 
-_SETTINGS: Final[dict[str, type]] = {
+
+def _icount(value: str) -> int | None:
+    return None if value == "off" else int(value)
+
+
+_SETTINGS: Final[dict[str, Callable[[str], Any]]] = {
     "cpu": str,
     "memory": int,
     "qemu": str,
@@ -59,6 +64,7 @@ _SETTINGS: Final[dict[str, type]] = {
     "boot_seconds": float,
     "case_seconds": float,
     "nice": int,
+    "icount": _icount,
 }
 
 

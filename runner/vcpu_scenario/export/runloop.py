@@ -11,7 +11,6 @@ from vcpu_scenario.export.afterexit import GOES_ON
 from vcpu_scenario.export.names import Names
 from vcpu_scenario.export.styles import Style
 from vcpu_scenario.export.text import comment, function, identifier, joined
-from vcpu_scenario.vmm.consoles import CONSOLE_COST
 from vcpu_scenario.vmm.loop import TURN
 
 _SECOND: Final = 1_000_000
@@ -128,7 +127,7 @@ def _is_for_console(case: Case, consoles: Sequence[Device]) -> list[str]:
         *function(
             "static bool is_for_console(void)",
             [
-                f"static int left = {case.limits.instructions // CONSOLE_COST};",
+                f"static int left = {case.console_accesses};",
                 "",
                 "if (result || run->exit_reason != KVM_EXIT_MMIO)",
                 "\treturn false;",

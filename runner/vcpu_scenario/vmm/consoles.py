@@ -9,10 +9,6 @@ from vcpu_scenario.case import Case
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.vmm.devices import Bus
 
-CONSOLE_COST: Final = 1000
-"""Instructions of the limit for each access to a console that is no exit: a guest that polls its
-UART would run for ever."""
-
 
 class Consoles:
     """Those of a case; ``left`` is how many accesses are still answered without an exit."""
@@ -24,7 +20,7 @@ class Consoles:
         ]
         self.answered = False
         """Whether any access was."""
-        self.left = case.limits.instructions // CONSOLE_COST if self._places else 0
+        self.left = case.console_accesses
 
     def answer(self, run: abi.kvm_run) -> bool:
         """Answers the exit if it is an access to one."""

@@ -126,7 +126,8 @@ STEPPING: Final[tuple[Rule, ...]] = (
     Rule(
         "guest_mdscr_kept_short",
         ("<=6.13",),
-        "under guest debug the upper half of the guest's MDSCR_EL1 is lost",
+        "under guest debug, or while the guest holds its OS lock, the upper half of the guest's "
+        "MDSCR_EL1 is lost",
         recorded(
             "6.12 against 6.16; guest_debug_preserved.mdscr_el1 is a u32 in the trees of 5.10, "
             "6.1 and 6.12"

@@ -91,11 +91,16 @@ class RegisterHooks:
         read = _READS.get(encoding)
         if read is None or not self._may(encoding):
             return 0
-        self._cpu.set_x(self._cpu.word_at_pc() & 31, read(self._cpu))
         timers = self._cpu.timers
+        physical = encoding == sysregs.CNTPCT_EL0
+        if physical and timers.clock.lost_at_el0 and not self._cpu.current_el:
+            self.unmodelled = "a read of CNTPCT_EL0 at EL0, which the recorded CPU traps"
+            self._change()
+            return 1
+        self._cpu.set_x(self._cpu.word_at_pc() & 31, read(self._cpu))
         if encoding in _COUNTERS:
             timers.polled(self._cpu.pc_cell.value, self._cpu.executed.value)
-        self.emulated = timers.clock.trapped and encoding == sysregs.CNTPCT_EL0
+        self.emulated = timers.clock.trapped and physical
         if timers.fired:
             self._stop()
         return 1

@@ -42,6 +42,8 @@ class Clock(Struct):
     """How far the virtual and the physical counter are ahead of it, in every vCPU."""
     trapped: bool = False
     """Reads of the physical counter trap to EL2, where they are emulated."""
+    lost_at_el0: bool = False
+    """Reads of it at EL0 trap to EL2, which knows no such register."""
     unmoved: bool = False
     """They give the host's counter, whatever offset the VMM has set."""
 

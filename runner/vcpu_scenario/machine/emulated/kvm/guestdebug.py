@@ -63,11 +63,12 @@ def program(vcpu: Vcpu) -> None:
     # What lasts to the next exit alone is to be looked at again behind it.
     vcpu.debug_changed = vcpu.debug_untrapped
     cpu = vcpu.cpu
-    if vcpu.guest_debug and vcpu.guest_mdscr >> 32 and vcpu.behaviour.guest_mdscr_kept_short:
-        # KVM sets it aside while its own is in force, in 32 bits.
+    locked = vcpu.oslsr & OSLK
+    if (vcpu.guest_debug or locked) and vcpu.behaviour.guest_mdscr_kept_short:
+        # KVM sets it aside while another is in force, in 32 bits (``kvm_vcpu_needs_debug_regs``).
         vcpu.guest_mdscr &= 0xFFFF_FFFF
     guest_mdscr = vcpu.guest_mdscr
-    if vcpu.oslsr & OSLK:
+    if locked:
         guest_mdscr &= ~(MDE | KDE | _MDSCR_SS)
     mdscr, registers = guest_mdscr, _NO_REGISTERS
     if vcpu.guest_debug:

@@ -127,6 +127,9 @@ class Vcpu:
         """That of its number from its first KVM_ARM_VCPU_INIT on."""
         self.run: Final = run
         self.behaviour: Final = behaviour
+        # Without VHE a Cortex-A57 of QEMU traps them for CNTHCTL_EL2.EL1PCEN; KVM knows CNTPCT_EL0
+        # since c605ee245097 (6.4).
+        cpu.timers.clock.lost_at_el0 = not (behaviour.counter_offset or model.armv8_2)
         # Views of the union in kvm_run: going through the structure costs more than a step may.
         self.debug_exit: Final = run.debug
         self.mmio_exit: Final = run.mmio

@@ -22,6 +22,10 @@ from vcpu_scenario.machine.real.program import Ended, Program, dump_program, loa
 from vcpu_scenario.survey import Answers, RunOnce, Survey
 from vcpu_scenario.trace import Trace
 
+_SLOWER: Final = 4.0
+"""Seconds of the host for one of a guest whose clock counts instructions: QEMU emulates some 30
+million a second, where 125 million are a second to the guest."""
+
 _LONGEST: Final = 600.0
 """Seconds that a case's own limits count for at most."""
 
@@ -67,7 +71,7 @@ class Guest:
     def run(self, case: Case) -> Trace | Skipped:
         """Raises :class:`GuestGoneError` where nothing more is to be expected of this guest."""
         asked = mailbox.CASE, dump_case(case)
-        return self._exchange(asked, self._patience(case), mailbox.TRACE, load_trace)
+        return self._exchange(asked, patience(case, self._options), mailbox.TRACE, load_trace)
 
     def ask(self, survey: Survey) -> Answers | Skipped:
         """Raises :class:`GuestGoneError` as :meth:`run` does."""
@@ -111,9 +115,12 @@ class Guest:
         # What a VM cannot do any more after a case, another may not be able to do either.
         raise GuestGoneError(f"the VM failed: {_last_line(text or word)}")
 
-    def _patience(self, case: Case) -> float:
-        limits = case.limits
-        return self._options.case_seconds + min(limits.exits * max(limits.seconds, 0), _LONGEST)
+
+def patience(case: Case, options: LabOptions) -> float:
+    """Seconds of the host in which a case is over, as its limits are the guest's."""
+    runs = case.limits.exits + case.console_accesses
+    seconds = max(case.limits.seconds, 0) * (1 if options.icount is None else _SLOWER)
+    return options.case_seconds + min(runs * seconds, _LONGEST)
 
 
 def _last_line(text: str) -> str:

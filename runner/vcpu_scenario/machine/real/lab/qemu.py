@@ -83,13 +83,17 @@ class Qemu:
         self._mailbox.send(word, text)
 
     def hear(self, seconds: float) -> tuple[str, str]:
-        """The guest's next (word, text). Raises :class:`GuestGoneError`."""
+        """The guest's next (word, text), for which it has ``seconds`` of the host, but for those in
+        which QEMU itself waits for a processor. Raises :class:`GuestGoneError`."""
+        pid = self._process.pid
+        in_line = seconds_in_line(pid)
         deadline = time.monotonic() + seconds
         pause = _QUICK
         while (message := self._mailbox.receive()) is None:
             if self._process.poll() is not None:
                 raise GuestGoneError("the guest ended")
-            if time.monotonic() > deadline:
+            late = time.monotonic() - deadline
+            if late > 0 and late > seconds_in_line(pid) - in_line:
                 raise GuestGoneError(f"no answer within {seconds:.0f} s")
             time.sleep(pause)
             pause = min(pause * 1.1, _SLOW)
@@ -125,6 +129,15 @@ def _end_of(fd: int) -> str:
     size = os.fstat(fd).st_size
     shown = os.pread(fd, _SHOWN, max(0, size - _SHOWN))
     return shown.decode(errors="replace").replace("\r", "").strip()
+
+
+def seconds_in_line(pid: int) -> float:
+    """How long a process was ready to run and had no processor, 0 where the kernel does not say: of
+    its threads, that which waited longest (``/proc/PID/task/TID/schedstat``, in ns)."""
+    stats = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    with contextlib.suppress(OSError):  # it may end meanwhile
+        return max((int(one.read_text().split()[1]) for one in stats), default=0) / 1e9
+    return 0.0
 
 
 def find_qemu(qemu: str) -> str:
