@@ -123,6 +123,27 @@ def test_a_kernel_says_its_host_itself(two: Scenario) -> None:
     assert "no host is called `pkvm`" in wrong.err
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("--cpu", "cortex-a76"),
+        ("--host", "default"),
+        ("--cpu", "cortex-a76", "--host", "protected"),
+        ("--kernel", "6.12", "--cpu", "cortex-a57"),
+    ],
+)
+def test_a_kernel_on_another_host_than_is_asked_for_is_refused(
+    two: Scenario, asked: tuple[str, ...]
+) -> None:
+    """It ran there, and what was asked for was dropped."""
+    for command in ("run", "list", "history", "explain", "stops"):
+        wrong = two(command, "any.vcpu.yaml", "--kernel", "6.17+protected", *asked)
+        assert wrong.status == Status.USAGE
+        assert "6.17+protected is on another host than --cpu and --host ask for" in wrong.err
+    for same in (("--host", "protected"), ("--host", "default", "--host", "protected")):
+        assert two("run", "two.vcpu.yaml", "--kernel", "6.17+protected", *same).status == 0
+
+
 def test_a_machine_of_one_kernel_is_one_host() -> None:
     assert on_host("lab:6.17", ["protected"]) == "lab:6.17+protected"
     assert on_host("lab:6.17", [""]) == "lab:6.17"
