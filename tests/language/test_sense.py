@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from vcpu_scenario.source import InvalidScenario
 
 from tests.language.build import messages, small
 
@@ -392,3 +393,33 @@ def test_a_clause_knows_what_must_be_done_for_it() -> None:
     assert new is not None
     assert sorted(one.exit for one in old.acting) == [0, 1, 1]
     assert [one.exit for one in new.acting] == [1, 7]
+
+
+@pytest.mark.parametrize(
+    ("text", "vmms"),
+    [
+        ("vcpus: 2\nvmm: [plain, qemu]\n", "qemu"),
+        ("vcpus: 2\nvmm: firecracker\n", "firecracker"),
+        ("before: [create_vcpu: 1]\nvmm: [plain, qemu, crosvm]\n", "qemu, crosvm"),
+    ],
+)
+def test_several_vcpus_with_a_debugger_are_an_error(text: str, vmms: str) -> None:
+    """Each such case was a skip on every machine."""
+    text += f"{STEPS}expect: [exits: [debug: {{step: start}}]]\n"
+    with pytest.raises(InvalidScenario, match="no machine runs several vCPUs") as invalid:
+        small(text)
+    (found,) = invalid.value.diagnostics
+    assert f"cases with {vmms}, such as made@" in found.found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vcpus: 2\nvmm: plain\nexpect: [exits: [mmio: {read: 0}]]\n",
+        "vcpus: 2\nvmm: [plain, qemu]\nexpect: [{vmm: plain, exits: [mmio: {read: 0}]}]\n",
+        "vcpus: 2\nvmm: [plain, qemu]\n"
+        "expect: [{vmm: qemu, refused: {errno: EINVAL}}, exits: [mmio: {read: 0}]]\n",
+    ],
+)
+def test_several_vcpus_without_a_debugger_are_none(text: str) -> None:
+    assert messages(text) == []

@@ -12,6 +12,7 @@ from vcpu_scenario.language.audience import Audience
 from vcpu_scenario.language.bycase import CONDITIONS
 from vcpu_scenario.language.codes import Codes
 from vcpu_scenario.language.conditions import read_conditions
+from vcpu_scenario.language.debuggers import check_debuggers
 from vcpu_scenario.language.exits import ExitReader
 from vcpu_scenario.language.files import MAX_SCENARIO, Folder
 from vcpu_scenario.language.guest import Sources
@@ -188,7 +189,7 @@ class _Loader:
             reader.report(problems)
         if sound and not problems:
             check_distinct(self.rows, root, problems)
-        return Scenario(
+        scenario = Scenario(
             self.path,
             name,
             text_of(root.get("title")).strip(),
@@ -199,6 +200,9 @@ class _Loader:
             combinations,
             tuple(self.codes.made_of),
         )
+        if sized and not problems:
+            check_debuggers(scenario, root.get("vmm"), problems)
+        return scenario
 
     def _check_size(self, audience: Audience) -> bool:
         """Whether the cases are few enough; of too many the first combination alone is read."""
