@@ -81,6 +81,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         acting=_acting(exits or (), setup, limits),
         reacting=tuple(read.reacting for read in setup.reactions),
         typing=tuple(setup.devices.typing),
+        always_refused=setup.always_refused,
         to_its_end=not setup.limited and (exits is None or not _is_fixed(exits)),
     )
     case = replace(
