@@ -45,7 +45,7 @@ REFUSES = "before: [set: {id_aa64isar0_el1: -1}, set: {x1: 1}, set: {x2: 1}]\n"
 @pytest.mark.parametrize(
     ("before", "columns"),
     [
-        (REFUSES, [43, 57]),
+        (REFUSES, [39, 53]),
         ("before: [set: {id_aa64isar0_el1: -1, x1: 1}]\n", [10]),
         ("before: [set: {x1: 1}, set: {id_aa64isar0_el1: -1}]\n", []),
     ],
