@@ -416,7 +416,7 @@ def test_several_vcpus_with_a_debugger_are_an_error(text: str, vmms: str) -> Non
     "text",
     [
         "vcpus: 2\nvmm: plain\nexpect: [exits: [mmio: {read: 0}]]\n",
-        "vcpus: 2\nvmm: [plain, qemu]\nexpect: [{vmm: plain, exits: [mmio: {read: 0}]}]\n",
+        "vcpus: 2\nvmm: [plain]\nexpect: [{vmm: plain, exits: [mmio: {read: 0}]}]\n",
         "vcpus: 2\nvmm: [plain, qemu]\n"
         "expect: [{vmm: qemu, refused: {errno: EINVAL}}, exits: [mmio: {read: 0}]]\n",
     ],

@@ -34,7 +34,7 @@ from vcpu_scenario.language.params import (
 )
 from vcpu_scenario.language.permission import granted
 from vcpu_scenario.language.problems import Problems
-from vcpu_scenario.language.reachable import check_places, check_reachable, check_values
+from vcpu_scenario.language.reachable import check_idle, check_places, check_reachable, check_values
 from vcpu_scenario.language.selection import (
     DEFAULT_VMMS,
     named_hosts,
@@ -189,6 +189,7 @@ class _Loader:
             reader.report(problems)
         if sound and not problems:
             check_distinct(self.rows, root, problems)
+            check_idle(audience, self.rows, root, problems)
         scenario = Scenario(
             self.path,
             name,
@@ -236,7 +237,8 @@ class _Loader:
         nodes = [item for item in items_of(root.get("expect")) if isinstance(item, Map)]
         clauses = reader.read(nodes, row, setup)
         read = [clause for found in clauses if found for clause in found.values()]
-        for span, why in never_done(setup, read):
+        # These parameters have no case where none of the clauses is for them.
+        for span, why in never_done(setup, read) if read or not nodes else ():
             self.never[span] = why if self.never.get(span, why) else ""
         program = setup.program
         return Combination(
