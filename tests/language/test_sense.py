@@ -27,6 +27,7 @@ STEPS = "debug: {single_step: true}\n"
         ("{final: {}}", "`final` has too few keys"),
         ("{final: {regs: {}}}", "`regs` has too few keys"),
         ("{final: {memory: []}}", "`memory` has no items"),
+        ('{final: {reg_list: {count: {"<6.0": 3, else: null}}}}', ASSERTS_NOTHING),
         ("{final: {eventfd: {}}}", "`eventfd` has too few keys"),
         ("{final: {output: {}}}", "`output` has too few keys"),
         ('{final: {memory: [{at: start, hex: ""}]}}', "this compares no bytes"),
