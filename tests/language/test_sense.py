@@ -12,6 +12,7 @@ OF_ALL = "this holds of every run: the clause asserts nothing"
 CANNOT_COME = "nothing can bring this exit about"
 NOT_DONE = "this is never done"
 BANNED = "this must never come and must come: no run fulfils the clause"
+NEVER_SHOWN = "nothing ever shows whether this exit comes"
 STEPS = "debug: {single_step: true}\n"
 
 
@@ -424,3 +425,27 @@ def test_several_vcpus_with_a_debugger_are_an_error(text: str, vmms: str) -> Non
 )
 def test_several_vcpus_without_a_debugger_are_none(text: str) -> None:
     assert messages(text) == []
+
+
+TURNS = "vcpus: 2\nlimits: {exits: 3}\n"
+ON_1 = "before: [run_vcpu: 1]\n"
+ON_EXIT_OF_1 = "on: [{first: {any: {vcpu: 1}}, then: [set: {x1: 1}]}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("expect: [exits: [any: {vcpu: 1}]]\n", CANNOT_COME),
+        ("expect: [exits: [mmio: {read: 0, vcpu: 1}]]\n", CANNOT_COME),
+        (f"{ON_1}expect: [exits: [mmio: {{read: 0}}]]\n", CANNOT_COME),
+        ("expect: [never: [any: {vcpu: 1}]]\n", NEVER_SHOWN),
+        (f"{ON_1}expect: [never: [mmio: {{read: 0}}]]\n", NEVER_SHOWN),
+        (f"{ON_EXIT_OF_1}expect: [exits: [any: {{repeat: 3}}]]\n", NOT_DONE),
+    ],
+)
+def test_an_exit_of_a_vcpu_that_is_never_run_is_an_error(text: str, wrong: str) -> None:
+    assert wrong in messages(TURNS + text)
+    turn = "on: [{exit: 0, then: [run_vcpu: 0]}, {exit: 1, then: [run_vcpu: 1]}]\n"
+    turn = turn if "on:" not in text else "quantum: 1000\n"
+    assert wrong not in messages(TURNS + turn + text)
+    assert wrong not in messages(TURNS + "quantum: 1000\n" + text)

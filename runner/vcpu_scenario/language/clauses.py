@@ -21,6 +21,7 @@ from vcpu_scenario.language.contradictions import check_contradictions
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.exits import ReadExit, read_register_checks
 from vcpu_scenario.language.final import check_whole, read_final
+from vcpu_scenario.language.means import means_of
 from vcpu_scenario.language.nodes import (
     Map,
     Node,
@@ -31,7 +32,7 @@ from vcpu_scenario.language.nodes import (
     value_at,
 )
 from vcpu_scenario.language.nodes import Sequence as Items
-from vcpu_scenario.language.possible import check_order, check_possible, means_of
+from vcpu_scenario.language.possible import check_order, check_possible
 from vcpu_scenario.language.sense import check_asserts
 from vcpu_scenario.language.setup import MAX_EXITS, Setup, check_doings
 
