@@ -398,17 +398,18 @@ def test_a_clause_knows_what_must_be_done_for_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "vmms"),
+    ("text", "vmms", "what"),
     [
-        ("vcpus: 2\nvmm: [plain, qemu]\n", "qemu"),
-        ("vcpus: 2\nvmm: firecracker\n", "firecracker"),
-        ("before: [create_vcpu: 1]\nvmm: [plain, qemu, crosvm]\n", "qemu, crosvm"),
+        ("vcpus: 2\nvmm: [plain, qemu]\n", "qemu", "several vCPUs"),
+        ("vcpus: 2\nvmm: firecracker\n", "firecracker", "several vCPUs"),
+        ("before: [create_vcpu: 1]\nvmm: [plain, qemu, crosvm]\n", "qemu, crosvm", "several vCPUs"),
+        ("before: [snapshot: a, restore: a]\nvmm: [plain, kvmtool]\n", "kvmtool", "a new VM"),
     ],
 )
-def test_several_vcpus_with_a_debugger_are_an_error(text: str, vmms: str) -> None:
+def test_what_no_debugger_has_is_an_error(text: str, vmms: str, what: str) -> None:
     """Each such case was a skip on every machine."""
     text += f"{STEPS}expect: [exits: [debug: {{step: start}}]]\n"
-    with pytest.raises(InvalidScenario, match="no machine runs several vCPUs") as invalid:
+    with pytest.raises(InvalidScenario, match=f"no machine runs {what} with") as invalid:
         small(text)
     (found,) = invalid.value.diagnostics
     assert f"cases with {vmms}, such as made@" in found.found
@@ -418,6 +419,8 @@ def test_several_vcpus_with_a_debugger_are_an_error(text: str, vmms: str) -> Non
     "text",
     [
         "vcpus: 2\nvmm: plain\nexpect: [exits: [mmio: {read: 0}]]\n",
+        "before: [snapshot: a, restore: {snapshot: a, into: same_vm}]\nvmm: qemu\n"
+        "expect: [exits: [mmio: {read: 0}]]\n",
         "vcpus: 2\nvmm: [plain]\nexpect: [{vmm: plain, exits: [mmio: {read: 0}]}]\n",
         "vcpus: 2\nvmm: [plain, qemu]\n"
         "expect: [{vmm: qemu, refused: {errno: EINVAL}}, exits: [mmio: {read: 0}]]\n",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vcpu_scenario.case import Case
+from vcpu_scenario.ioctls.vm import RestoreSnapshot
 from vcpu_scenario.language.clauses import Clause
 from vcpu_scenario.language.model import Scenario
 from vcpu_scenario.language.nodes import Node
@@ -10,29 +12,36 @@ from vcpu_scenario.vmm.attached import PLAIN
 
 
 def check_debuggers(scenario: Scenario, vmm: Node | None, problems: Problems) -> None:
-    """Reports at ``vmm``, which names the scenario's VMMs, those whose debugger would have several
-    vCPUs: no machine runs that, and each such case is a skip."""
-    if vmm is None or not _has_several(scenario):
+    """Reports at ``vmm``, which names the scenario's VMMs, those whose debugger would have what
+    none has on any machine: each such case is a skip."""
+    if vmm is None or not any(map(_lacks, _clauses(scenario))):
         return
-    found = {
-        place.vmm: place.id
-        for place in scenario.places()
-        if place.vmm != PLAIN and place.clause is not None and _is_several(place.clause)
-    }
-    if found:
+    found: dict[str, dict[str, str]] = {}
+    for place in scenario.places():
+        if place.vmm != PLAIN and place.clause is not None and (why := _lacks(place.clause)):
+            found.setdefault(why, {}).setdefault(place.vmm, place.id)
+    for why, ids in found.items():
         problems.add(
-            "no machine runs several vCPUs with a debugger",
+            f"no machine runs {why} with a debugger",
             vmm.span,
-            found=f"cases with {', '.join(found)}, such as {next(iter(found.values()))}",
-            help="say `vmm: plain`, or have one vCPU",
+            found=f"cases with {', '.join(ids)}, such as {next(iter(ids.values()))}",
+            help="say `vmm: plain`, or leave that out",
         )
 
 
-def _has_several(scenario: Scenario) -> bool:
+def _clauses(scenario: Scenario) -> list[Clause]:
     each = (variants for one in scenario.combinations for variants in one.clauses if variants)
-    return any(_is_several(clause) for variants in each for clause in variants.values())
+    return [clause for variants in each for clause in variants.values()]
 
 
-def _is_several(clause: Clause) -> bool:
-    """Whether it has several vCPUs in a run, which a set-up that is refused has not."""
-    return clause.expectation.refused is None and clause.case.several
+def _lacks(clause: Clause) -> str:
+    """What its run has that no debugger has; a set-up that is refused has no run."""
+    case = clause.case
+    if clause.expectation.refused is not None:
+        return ""
+    return "several vCPUs" if case.several else "a new VM" if _has_new_vm(case) else ""
+
+
+def _has_new_vm(case: Case) -> bool:
+    restored = (one for one in case.all_actions() if isinstance(one, RestoreSnapshot))
+    return any(one.into == "new_vm" for one in restored)
