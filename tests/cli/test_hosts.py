@@ -169,3 +169,19 @@ def test_what_is_selected_on_it_is_for_its_host(
 ) -> None:
     found = selection_for(Emulated(name), Selection(("6.17",), hosts=asked))
     assert (found.kernels, found.hosts) == ((name,), hosts)
+
+
+def test_a_kernel_that_was_never_seen_on_a_host_is_not_modelled(two: Scenario) -> None:
+    """It was a skip, and `history` gave exits that no kernel has given there."""
+    here = ("any.vcpu.yaml", "--kernel", "7.3", "--host", "protected")
+    words = "protected: only kernels >=6.1 <7.3 are modelled there"
+    for command in ("run", "explain", "stops"):
+        told = two(command, *here)
+        assert told.status == Status.NOT_MODELLED
+        assert words in told.out or command == "stops"  # where it stands in a column
+    told = two("history", *here, "--kernel", "7.2")
+    assert f"7.3+protected  left out: not modelled: {words}" in told.out
+    assert "\n7.3+protected\n" not in told.out
+    machines = ("--machine", "emulated:7.3+protected", "--machine", "emulated:7.2+protected")
+    told = two("compare", "any.vcpu.yaml", *machines)
+    assert (told.status, words in told.out) == (Status.NOT_MODELLED, True)

@@ -65,6 +65,13 @@ class Lacking(Unsupported):
         self.what = what
 
 
+class NotSeenThere(Unsupported):
+    """The emulated machine does not model that kernel on that host, which a real one may run."""
+
+    def __str__(self) -> str:
+        return f"not modelled: {super().__str__()}"
+
+
 class NotModelled(Exception):
     """The emulated machine comes to what it does not model: ``what`` names it, with its value.
 
