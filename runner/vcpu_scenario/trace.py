@@ -243,6 +243,11 @@ class Trace:
     after: tuple[Deed, ...] = field(default=(), compare=False)
     """What the VMM did after the last ``KVM_RUN``."""
 
+    @classmethod
+    def never_begun(cls, what: str) -> Trace:
+        """That of a machine which does not model ``what``, before the first KVM_RUN."""
+        return cls(ended=Ending.NOT_MODELLED, unmodelled=Unmodelled(what, None))
+
     @property
     def runs(self) -> Iterator[tuple[Entry, Exit]]:
         """Each exit with the call of ``KVM_RUN`` that gave it."""

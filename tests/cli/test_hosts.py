@@ -182,6 +182,8 @@ def test_a_kernel_that_was_never_seen_on_a_host_is_not_modelled(two: Scenario) -
     told = two("history", *here, "--kernel", "7.2")
     assert f"7.3+protected  left out: not modelled: {words}" in told.out
     assert "\n7.3+protected\n" not in told.out
+    two("run", *here, "--format", "json", "--output", "one.json")
+    assert two("merge", "one.json").status == Status.NOT_MODELLED
     machines = ("--machine", "emulated:7.3+protected", "--machine", "emulated:7.2+protected")
     told = two("compare", "any.vcpu.yaml", *machines)
     assert (told.status, words in told.out) == (Status.NOT_MODELLED, True)

@@ -55,7 +55,7 @@ def compare(
                 same, lines = _told((one, other), first, second, found)
                 differing += same is False
                 skipped += same is None
-                unmodelled += any(map(_is_unmodelled, found))
+                unmodelled += any(isinstance(each, Trace) and not _ran(each) for each in found)
                 if everything or same is not True:
                     say(paint(lines, colour=wants_colour(COMMON.colour, to_file=False)))
     left_out = f", {skipped} could not be compared" if skipped else ""
@@ -67,12 +67,6 @@ def compare(
     if differing:
         return Status.MISMATCH
     return Status.NOT_MODELLED if unmodelled else Status.OK
-
-
-def _is_unmodelled(found: Found) -> bool:
-    if isinstance(found, Skipped):
-        return found.unmodelled
-    return isinstance(found, Trace) and not _ran(found)
 
 
 def _why_nothing(selection: Selection, scenarios: Sequence[Scenario], kernel: str | None) -> str:

@@ -77,7 +77,6 @@ def _stepped(
     cases: Sequence[ScenarioCase], vmms: tuple[str, ...], target: Target, acted: bool
 ) -> list[Table]:
     from vcpu_scenario.analysis.stops import tables
-    from vcpu_scenario.running.targets import Skipped
 
     carried = () if acted else tuple(vmm for vmm in vmms if vmm in target.carries)
     versions: dict[str, str] = {}
@@ -92,8 +91,6 @@ def _stepped(
         found = target.step(case.case, case.kernel, vmm)
         if isinstance(found, Course):
             return found
-        if isinstance(found, Skipped) and found.unmodelled:
-            return Course((), End.NOT_MODELLED, found.reason.removeprefix("not modelled: "))
         raise Unsupported(found.reason)
 
     made = tables(cases, vmms, run, target.name if target.real else "")

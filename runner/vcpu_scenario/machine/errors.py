@@ -66,10 +66,12 @@ class Lacking(Unsupported):
 
 
 class NotSeenThere(Unsupported):
-    """The emulated machine does not model that kernel on that host, which a real one may run."""
+    """The emulated machine does not model that kernel on that host, which a real one may run:
+    ``what`` says which it models there."""
 
-    def __str__(self) -> str:
-        return f"not modelled: {super().__str__()}"
+    def __init__(self, what: str) -> None:
+        super().__init__(f"not modelled: {what}")
+        self.what = what
 
 
 class NotModelled(Exception):

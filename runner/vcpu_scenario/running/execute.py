@@ -59,8 +59,7 @@ def _result(scenario_case: ScenarioCase, target: Target) -> Result:
     found = target.run(case, scenario_case.kernel)
     if isinstance(found, Skipped):
         if found.so_far is None:
-            verdict = Verdict.NOT_MODELLED if found.unmodelled else Verdict.SKIP
-            return Result(scenario_case, verdict, reason=found.reason)
+            return Result(scenario_case, Verdict.SKIP, reason=found.reason)
         found = found.so_far
     if isinstance(found, Lost):
         reason = f"the kernel was lost: {found.reason}"

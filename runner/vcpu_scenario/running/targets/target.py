@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from vcpu_scenario.case import Case
-from vcpu_scenario.machine.errors import NotSeenThere, Unsupported
+from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.recorder import Lacked
@@ -22,16 +22,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """The machine cannot do what the case asks; ``reason`` says what. ``so_far`` is what came
-    until then, None where nothing did; ``unmodelled`` if another machine may do it."""
+    until then, None where nothing did."""
 
     reason: str
     so_far: Trace | None = None
-    unmodelled: bool = False
 
 
 def skipped(reason: Unsupported) -> Skipped:
-    so_far = reason.so_far if isinstance(reason, Lacked) else None
-    return Skipped(str(reason), so_far, isinstance(reason, NotSeenThere))
+    return Skipped(str(reason), reason.so_far if isinstance(reason, Lacked) else None)
 
 
 @dataclass(frozen=True, slots=True)
