@@ -194,5 +194,8 @@ class Expectation(Struct, frozen=True):
     acting: tuple[Acting, ...] = ()
     reacting: tuple[Reacting, ...] = ()
     typing: tuple[Typing, ...] = ()
+    always_refused: bool = False
+    """No clause of the scenario has a run: what stands behind the action that is refused is never
+    done."""
     to_its_end: bool = False
     """Nothing says after how many exits the run may be cut."""

@@ -250,6 +250,11 @@ class Trace(Struct, frozen=True, eq=False):
     def _compared(self) -> tuple[Any, ...]:
         return astuple(replace(self, entries=(), asked=0, after=()))
 
+    @classmethod
+    def never_begun(cls, what: str) -> Trace:
+        """That of a machine which does not model ``what``, before the first KVM_RUN."""
+        return cls(ended=Ending.NOT_MODELLED, unmodelled=Unmodelled(what, None))
+
     @property
     def runs(self) -> Iterator[tuple[Entry, Exit]]:
         """Each exit with the call of ``KVM_RUN`` that gave it."""

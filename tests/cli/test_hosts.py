@@ -123,6 +123,27 @@ def test_a_kernel_says_its_host_itself(two: Scenario) -> None:
     assert "no host is called `pkvm`" in wrong.err
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("--cpu", "cortex-a76"),
+        ("--host", "default"),
+        ("--cpu", "cortex-a76", "--host", "protected"),
+        ("--kernel", "6.12", "--cpu", "cortex-a57"),
+    ],
+)
+def test_a_kernel_on_another_host_than_is_asked_for_is_refused(
+    two: Scenario, asked: tuple[str, ...]
+) -> None:
+    """It ran there, and what was asked for was dropped."""
+    for command in ("run", "list", "history", "explain", "stops"):
+        wrong = two(command, "any.vcpu.yaml", "--kernel", "6.17+protected", *asked)
+        assert wrong.status == Status.USAGE
+        assert "6.17+protected is on another host than --cpu and --host ask for" in wrong.err
+    for same in (("--host", "protected"), ("--host", "default", "--host", "protected")):
+        assert two("run", "two.vcpu.yaml", "--kernel", "6.17+protected", *same).status == 0
+
+
 def test_a_machine_of_one_kernel_is_one_host() -> None:
     assert on_host("lab:6.17", ["protected"]) == "lab:6.17+protected"
     assert on_host("lab:6.17", [""]) == "lab:6.17"
@@ -148,3 +169,21 @@ def test_what_is_selected_on_it_is_for_its_host(
 ) -> None:
     found = selection_for(Emulated(name), Selection(("6.17",), hosts=asked))
     assert (found.kernels, found.hosts) == ((name,), hosts)
+
+
+def test_a_kernel_that_was_never_seen_on_a_host_is_not_modelled(two: Scenario) -> None:
+    """It was a skip, and `history` gave exits that no kernel has given there."""
+    here = ("any.vcpu.yaml", "--kernel", "7.3", "--host", "protected")
+    words = "protected: only kernels >=6.1 <7.3 are modelled there"
+    for command in ("run", "explain", "stops"):
+        told = two(command, *here)
+        assert told.status == Status.NOT_MODELLED
+        assert words in told.out or command == "stops"  # where it stands in a column
+    told = two("history", *here, "--kernel", "7.2")
+    assert f"7.3+protected  left out: not modelled: {words}" in told.out
+    assert "\n7.3+protected\n" not in told.out
+    two("run", *here, "--format", "json", "--output", "one.json")
+    assert two("merge", "one.json").status == Status.NOT_MODELLED
+    machines = ("--machine", "emulated:7.3+protected", "--machine", "emulated:7.2+protected")
+    told = two("compare", "any.vcpu.yaml", *machines)
+    assert (told.status, words in told.out) == (Status.NOT_MODELLED, True)

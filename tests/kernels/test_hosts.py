@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from vcpu_scenario.arm64.cpumodels import CORTEX_A57, CORTEX_A76
 from vcpu_scenario.kernels.hosts import UnknownHost, host, is_so
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, RangeError, parse_range, parse_release
 from vcpu_scenario.kernels.rules import RULES
 from vcpu_scenario.kernels.table import kernel
-from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.machine.errors import Unsupported
+from vcpu_scenario.machine.emulated.machine import EmulatedMachine, create
+from vcpu_scenario.machine.errors import NotSeenThere
 
 
 @pytest.mark.parametrize(
@@ -99,5 +101,8 @@ def test_no_release_has_a_rule_of_a_host_elsewhere(rule: object) -> None:
 
 @pytest.mark.parametrize("release", ["5.10", "7.3"])
 def test_a_kernel_that_was_never_looked_at_on_a_host_is_not_guessed(release: str) -> None:
-    with pytest.raises(Unsupported, match=r"protected: only kernels >=6\.1 <7\.3 are modelled"):
-        create(f"{release}+protected")
+    words = r"not modelled: protected: only kernels >=6\.1 <7\.3 are modelled"
+    for make in (create, lambda name: EmulatedMachine(kernel(name))):
+        with pytest.raises(NotSeenThere, match="protected: only kernels") as told:
+            make(f"{release}+protected")
+        assert re.match(words, str(told.value))

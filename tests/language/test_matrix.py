@@ -209,7 +209,8 @@ def test_combinations_that_differ_in_nothing_that_is_used_are_an_error() -> None
     assert messages("matrix: {n: [1, 2]}\n") == [same]
     assert messages("matrix: {n: [1, 1]}\n" + using("n")) == [same]
     assert messages("matrix: [{n: 1, of: a}, {n: 1, of: b}]\n" + using("n")) == [same]
-    assert messages("matrix: {n: [1, 2]}\nexpect: [{when: {n: 1}, exits: []}]\n") == []
+    both = "expect: [{when: {n: 1}, exits: []}, {stops: [], exits: []}]\n"
+    assert same not in messages("matrix: {n: [1, 2]}\n" + both)
     by_case = "expect: [{exits: [any: {pc: {n=1: start, else: done}}]}]\n"
     assert messages("matrix: {n: [1, 2]}\n" + by_case) == []
 
@@ -233,7 +234,7 @@ def test_what_is_told_and_no_more_makes_no_other_case(text: str) -> None:
     [
         "expect: [{exits: [], final: {output: {note: 'of ${n}'}}}]\n"
         "devices: {note: {handled_by: userspace, at: 0x09000000, model: pl011}}\n",
-        "expect: [{about: t, when: {n: 1}, exits: []}]\n",
+        "expect: [{about: t, when: {n: 1}, exits: []}, {exits: []}]\n",
         "expect: [{exits: [any: {pc: start, note: t, when: {n: 1}}]}]\n",
     ],
 )
@@ -275,3 +276,39 @@ def test_one_of_several_ranges_that_no_known_kernel_fits_is_told() -> None:
     """What comes of the others does not show that it is misspelt."""
     text = 'expect: [{kernels: ["6.1", ">=61.12"], exits: []}]\n'
     assert messages(text) == ["no known kernel is in this range"]
+
+
+BRK = "debug: {software_breakpoints: true}\n"
+IDLE = "no case ever has this"
+
+
+@pytest.mark.parametrize(
+    ("head", "clause"),
+    [
+        ("matrix: {n: [1, 2, 4]}\n", "when: {n: [1, 2]}"),
+        ("matrix: [{n: 1, m: 1}, {n: 3, m: 1}]\n", "when: {n: 1}"),
+        ("vmm: [plain, qemu]\n", "vmm: plain"),
+        ("host: [default, protected]\n", "host: default"),
+        ('host: [default, protected]\nkernels: ">=5.10"\n', 'kernels: "<6.1"'),
+    ],
+)
+def test_what_the_scenario_names_and_no_clause_is_for_is_told(head: str, clause: str) -> None:
+    """It is never run, and nothing showed that."""
+    clause = f"{clause}, exits: [debug: {{brk: done}}]"
+    used = "before: [set: {x1: '${n}'}]\n" if "n:" in head else ""
+    assert messages(f"{head}{used}{BRK}expect: [{{{clause}}}]\n") == [IDLE]
+    assert messages(f"{head}{used}{BRK}") == []
+
+
+def test_combinations_may_be_left_out_if_each_value_has_a_case() -> None:
+    text = "matrix: {n: [1, 2], m: [1, 2]}\nbefore: [set: {x1: '${n}', x2: '${m}'}]\n"
+    both = "{when: {n: 1}, exits: [debug: {}]}, {when: {m: 1}, exits: [debug: {}]}"
+    assert messages(f"{text}{BRK}expect: [{both}]\n") == []
+
+
+def test_what_is_done_only_with_parameters_that_no_clause_is_for_is_never_done() -> None:
+    text = "matrix: {n: [1, 2], m: [1, 2]}\nbefore: [set: {x1: '${n}', x2: '${m}'}]\n"
+    text += "on: [{exit: 3, then: [set: {x1: 5}]}]\n"
+    brk = "exits: [debug: {}]"
+    both = f"{{when: {{n: 1, m: 1}}, {brk}}}, {{when: {{n: 2, m: 2}}, {brk}}}"
+    assert messages(f"{text}{BRK}expect: [{both}]\n") == ["this is never done"]

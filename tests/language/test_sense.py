@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from vcpu_scenario.source import InvalidScenario
 
 from tests.language.build import messages, small
 
@@ -11,6 +12,7 @@ OF_ALL = "this holds of every run: the clause asserts nothing"
 CANNOT_COME = "nothing can bring this exit about"
 NOT_DONE = "this is never done"
 BANNED = "this must never come and must come: no run fulfils the clause"
+NEVER_SHOWN = "nothing ever shows whether this exit comes"
 STEPS = "debug: {single_step: true}\n"
 
 
@@ -26,6 +28,7 @@ STEPS = "debug: {single_step: true}\n"
         ("{final: {}}", "`final` has too few keys"),
         ("{final: {regs: {}}}", "`regs` has too few keys"),
         ("{final: {memory: []}}", "`memory` has no items"),
+        ('{final: {reg_list: {count: {"<6.0": 3, else: null}}}}', ASSERTS_NOTHING),
         ("{final: {eventfd: {}}}", "`eventfd` has too few keys"),
         ("{final: {output: {}}}", "`output` has too few keys"),
         ('{final: {memory: [{at: start, hex: ""}]}}', "this compares no bytes"),
@@ -392,3 +395,60 @@ def test_a_clause_knows_what_must_be_done_for_it() -> None:
     assert new is not None
     assert sorted(one.exit for one in old.acting) == [0, 1, 1]
     assert [one.exit for one in new.acting] == [1, 7]
+
+
+@pytest.mark.parametrize(
+    ("text", "vmms", "what"),
+    [
+        ("vcpus: 2\nvmm: [plain, qemu]\n", "qemu", "several vCPUs"),
+        ("vcpus: 2\nvmm: firecracker\n", "firecracker", "several vCPUs"),
+        ("before: [create_vcpu: 1]\nvmm: [plain, qemu, crosvm]\n", "qemu, crosvm", "several vCPUs"),
+        ("before: [snapshot: a, restore: a]\nvmm: [plain, kvmtool]\n", "kvmtool", "a new VM"),
+    ],
+)
+def test_what_no_debugger_has_is_an_error(text: str, vmms: str, what: str) -> None:
+    """Each such case was a skip on every machine."""
+    text += f"{STEPS}expect: [exits: [debug: {{step: start}}]]\n"
+    with pytest.raises(InvalidScenario, match=f"no machine runs {what} with") as invalid:
+        small(text)
+    (found,) = invalid.value.diagnostics
+    assert f"cases with {vmms}, such as made@" in found.found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vcpus: 2\nvmm: plain\nexpect: [exits: [mmio: {read: 0}]]\n",
+        "before: [snapshot: a, restore: {snapshot: a, into: same_vm}]\nvmm: qemu\n"
+        "expect: [exits: [mmio: {read: 0}]]\n",
+        "vcpus: 2\nvmm: [plain]\nexpect: [{vmm: plain, exits: [mmio: {read: 0}]}]\n",
+        "vcpus: 2\nvmm: [plain, qemu]\n"
+        "expect: [{vmm: qemu, refused: {errno: EINVAL}}, exits: [mmio: {read: 0}]]\n",
+    ],
+)
+def test_several_vcpus_without_a_debugger_are_none(text: str) -> None:
+    assert messages(text) == []
+
+
+TURNS = "vcpus: 2\nlimits: {exits: 3}\n"
+ON_1 = "before: [run_vcpu: 1]\n"
+ON_EXIT_OF_1 = "on: [{first: {any: {vcpu: 1}}, then: [set: {x1: 1}]}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("expect: [exits: [any: {vcpu: 1}]]\n", CANNOT_COME),
+        ("expect: [exits: [mmio: {read: 0, vcpu: 1}]]\n", CANNOT_COME),
+        (f"{ON_1}expect: [exits: [mmio: {{read: 0}}]]\n", CANNOT_COME),
+        ("expect: [never: [any: {vcpu: 1}]]\n", NEVER_SHOWN),
+        (f"{ON_1}expect: [never: [mmio: {{read: 0}}]]\n", NEVER_SHOWN),
+        (f"{ON_EXIT_OF_1}expect: [exits: [any: {{repeat: 3}}]]\n", NOT_DONE),
+    ],
+)
+def test_an_exit_of_a_vcpu_that_is_never_run_is_an_error(text: str, wrong: str) -> None:
+    assert wrong in messages(TURNS + text)
+    turn = "on: [{exit: 0, then: [run_vcpu: 0]}, {exit: 1, then: [run_vcpu: 1]}]\n"
+    turn = turn if "on:" not in text else "quantum: 1000\n"
+    assert wrong not in messages(TURNS + turn + text)
+    assert wrong not in messages(TURNS + "quantum: 1000\n" + text)

@@ -60,9 +60,8 @@ def test_one_of_a_list_needs_no_list(key: str) -> None:
 
 
 def test_a_clause_may_be_for_one_vmm() -> None:
-    scenario = loads(
-        f"title: t\nvmm: [plain, qemu]\n{BRK}expect: [{{vmm: qemu, exits: [debug: {{}}]}}]\n"
-    )
+    clauses = "{vmm: qemu, exits: [debug: {}]}, {kernels: '5.10', exits: [debug: {}]}"
+    scenario = loads(f"title: t\nvmm: [plain, qemu]\n{BRK}expect: [{clauses}]\n")
     assert {case.vmm for case in scenario.cases(["6.12"]) if case.expectation} == {"qemu"}
 
 

@@ -35,3 +35,37 @@ def test_it_is_told_at_the_item(wrong: str, line: int) -> None:
     from_the_lab = judged(case, load_trace(dump_trace(result.trace)))
     for told in (result, from_the_lab):
         assert (told.mismatches[0].kind, told.mismatches[0].span.line) == ("refused", line)
+
+
+RUN = "expect: [{exits: [debug: {brk: 0x40000000}]}]\n"
+REFUSES = "before: [set: {id_aa64isar0_el1: -1}, set: {x1: 1}, set: {x2: 1}]\n"
+"""KVM takes none but its own value."""
+
+
+@pytest.mark.parametrize(
+    ("before", "columns"),
+    [
+        (REFUSES, [39, 53]),
+        ("before: [set: {id_aa64isar0_el1: -1, x1: 1}]\n", [10]),
+        ("before: [set: {x1: 1}, set: {id_aa64isar0_el1: -1}]\n", []),
+    ],
+)
+def test_what_stands_behind_a_refusal_that_every_clause_expects_is_never_done(
+    before: str, columns: list[int]
+) -> None:
+    refused = TEXT.replace(RUN, "expect: [{refused: {errno: EINVAL}}]\n") + before
+    (case,) = loads(refused, "t.vcpu.yaml").cases(["5.10"])
+    result = execute(case, create)
+    assert [(one.kind, one.span.column) for one in result.mismatches] == [
+        ("not done", column) for column in columns
+    ]
+    assert result.trace is not None
+    from_the_lab = judged(case, load_trace(dump_trace(result.trace)))
+    assert len(from_the_lab.mismatches) == len(columns)
+
+
+def test_what_stands_behind_a_refusal_is_done_where_another_clause_has_a_run() -> None:
+    both = '{kernels: "5.10", refused: {errno: EINVAL}}, {exits: [debug: {brk: 0x40000000}]}'
+    text = TEXT.replace(RUN, f"expect: [{both}]\n") + REFUSES
+    (case,) = loads(text, "t.vcpu.yaml").cases(["5.10"])
+    assert execute(case, create).verdict == "pass"

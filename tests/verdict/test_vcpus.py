@@ -32,7 +32,7 @@ OTHER = "run_vcpu: 1, vcpu_init: [psci_0_2], set: {pc: 0x40000000}"
         (OTHER, "mmio: {write: dev, vcpu: 0}", "fail"),
         (OTHER, "any: {exit: MMIO, vcpu: 0}", "fail"),
         ("run_vcpu: 0", "mmio: {write: dev+4}", "pass"),
-        ("run_vcpu: 0", "mmio: {write: dev+4, vcpu: 1}", "fail"),
+        (f"{OTHER}, run_vcpu: 0", "mmio: {write: dev+4, vcpu: 1}", "fail"),
     ],
 )
 def test_an_exit_of_a_vcpu_that_was_created_says_so(then: str, last: str, verdict: str) -> None:

@@ -22,6 +22,7 @@ from vcpu_scenario.language.contradictions import check_contradictions
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.exits import ReadExit, read_register_checks
 from vcpu_scenario.language.final import check_whole, read_final
+from vcpu_scenario.language.means import means_of
 from vcpu_scenario.language.nodes import (
     Map,
     Node,
@@ -32,7 +33,7 @@ from vcpu_scenario.language.nodes import (
     value_at,
 )
 from vcpu_scenario.language.nodes import Sequence as Items
-from vcpu_scenario.language.possible import check_order, check_possible, means_of
+from vcpu_scenario.language.possible import check_order, check_possible
 from vcpu_scenario.language.sense import check_asserts
 from vcpu_scenario.language.setup import MAX_EXITS, Setup, check_doings
 
@@ -82,6 +83,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
         acting=_acting(exits or (), setup, limits),
         reacting=tuple(read.reacting for read in setup.reactions),
         typing=tuple(setup.devices.typing),
+        always_refused=setup.always_refused,
         to_its_end=not setup.limited and (exits is None or not _is_fixed(exits)),
     )
     case = replace(

@@ -49,6 +49,8 @@ def _reg_list(node: Node | None, setup: Setup) -> RegListCheck | None:
         if isinstance(item, Scalar) and (name := setup.scope.register(item)) is not None
     ]
     count = node.get("count")
+    if not checks and count is None:
+        return None  # by case, it is for others
     return RegListCheck(
         tuple(checks),
         None if count is None else setup.scope.number(count, high=KVM_REGISTERS_MOST),

@@ -12,6 +12,7 @@ from vcpu_scenario.language.audience import Audience
 from vcpu_scenario.language.bycase import CONDITIONS
 from vcpu_scenario.language.codes import Codes
 from vcpu_scenario.language.conditions import read_conditions
+from vcpu_scenario.language.debuggers import check_debuggers
 from vcpu_scenario.language.exits import ExitReader
 from vcpu_scenario.language.files import MAX_SCENARIO, Folder
 from vcpu_scenario.language.guest import Sources
@@ -33,7 +34,7 @@ from vcpu_scenario.language.params import (
 )
 from vcpu_scenario.language.permission import granted
 from vcpu_scenario.language.problems import Problems
-from vcpu_scenario.language.reachable import check_places, check_reachable, check_values
+from vcpu_scenario.language.reachable import check_idle, check_places, check_reachable, check_values
 from vcpu_scenario.language.selection import (
     DEFAULT_VMMS,
     named_hosts,
@@ -188,7 +189,8 @@ class _Loader:
             reader.report(problems)
         if sound and not problems:
             check_distinct(self.rows, root, problems)
-        return Scenario(
+            check_idle(audience, self.rows, root, problems)
+        scenario = Scenario(
             self.path,
             name,
             text_of(root.get("title")).strip(),
@@ -199,6 +201,9 @@ class _Loader:
             combinations,
             tuple(self.codes.made_of),
         )
+        if sized and not problems:
+            check_debuggers(scenario, root.get("vmm"), problems)
+        return scenario
 
     def _check_size(self, audience: Audience) -> bool:
         """Whether the cases are few enough; of too many the first combination alone is read."""
@@ -232,7 +237,8 @@ class _Loader:
         nodes = [item for item in items_of(root.get("expect")) if isinstance(item, Map)]
         clauses = reader.read(nodes, row, setup)
         read = [clause for found in clauses if found for clause in found.values()]
-        for span, why in never_done(setup, read):
+        # These parameters have no case where none of the clauses is for them.
+        for span, why in never_done(setup, read) if read or not nodes else ():
             self.never[span] = why if self.never.get(span, why) else ""
         program = setup.program
         return Combination(

@@ -9,7 +9,8 @@ from vcpu_scenario.case import FOR_THE_NEXT_RUN, Action, Case
 from vcpu_scenario.expectation import Acting, Expectation, ExpectedExit
 from vcpu_scenario.language.clauses import Clause
 from vcpu_scenario.language.contradictions import like_none
-from vcpu_scenario.language.possible import NO_RUN_FOLLOWS, Means, means_of, why_not
+from vcpu_scenario.language.means import Means, means_of
+from vcpu_scenario.language.possible import NO_RUN_FOLLOWS, why_not
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.reactions import ReadReaction, can_come
 from vcpu_scenario.language.setup import Setup

@@ -7,21 +7,16 @@ would show them, and no more: to hold a kernel to that they do not come is what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
-from typing import Final, NamedTuple
+from typing import Final
 
-from vcpu_scenario.case import FOR_THE_NEXT_RUN, Action, Case, Limits, SetRunField
+from vcpu_scenario.case import FOR_THE_NEXT_RUN, Case, Limits
 from vcpu_scenario.expectation import Check, Expectation, ExpectedExit
-from vcpu_scenario.ioctls.memory import SetMemoryRegion
-from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, SetMpState
-from vcpu_scenario.ioctls.vm import SetSmcccFilter
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.language.exits import ReadExit
+from vcpu_scenario.language.means import Means
 from vcpu_scenario.language.problems import Problems
-from vcpu_scenario.vmm.vmms import VMMS
-
-_FORWARD: Final = abi.KVM_SMCCC_FILTER_FWD_TO_USER
 
 NEVER: Final[Mapping[str, str]] = {
     "SHUTDOWN": "KVM/arm64 has no KVM_EXIT_SHUTDOWN: PSCI SYSTEM_OFF is a system_event",
@@ -31,76 +26,6 @@ NEVER: Final[Mapping[str, str]] = {
     "ARM_SEA": "it takes a memory error of the host, which a scenario cannot ask for",
 }
 """Exits that no key of the language leads to, and why."""
-
-
-class Means(NamedTuple):
-    """What a case has that brings exits about."""
-
-    debugged: bool
-    """Some KVM_SET_GUEST_DEBUG enables guest debug, the scenario's or the VMM's own."""
-    psci_0_2: bool
-    caps: tuple[str, ...]
-    suspends: bool
-    """Some action makes the vCPU KVM_MP_STATE_SUSPENDED."""
-    forges: bool
-    """Some action writes exit_reason, which an error leaves as it is."""
-    ram: tuple[tuple[int, int], ...]
-    """(first address, address behind) of memory that the guest reads and writes itself, as far as
-    no action changes that."""
-    forwards: bool
-    """Some SMCCC filter hands calls to userspace."""
-    consoles: tuple[tuple[str, int, int], ...]
-    """(name, first address, address behind) of devices whose accesses are no exits of the run."""
-
-
-def means_of(case: Case) -> Means:
-    """What ``case`` has that brings exits about."""
-    # Of many actions few are of these kinds.
-    actions = [action for action in case.all_actions() if isinstance(action, _BRINGING)]
-    return Means(
-        _is_debugged(case, actions),
-        case.psci_0_2,
-        case.caps,
-        any(isinstance(a, SetMpState) and a.state == abi.KVM_MP_STATE_SUSPENDED for a in actions),
-        any(isinstance(a, SetRunField) and a.field == "exit_reason" for a in actions),
-        _lasting(case) if not any(isinstance(a, SetMemoryRegion) for a in actions) else (),
-        any(isinstance(a, SetSmcccFilter) and a.action == _FORWARD for a in actions),
-        tuple(_consoles(case, actions)),
-    )
-
-
-_BRINGING: Final = (SetGuestDebug, SetMpState, SetRunField, SetMemoryRegion, SetSmcccFilter)
-"""Actions that bring exits about."""
-
-
-def _debugs(case: Case, actions: Iterable[Action]) -> list[GuestDebug]:
-    debugs = [case.debug, *(a.debug for a in actions if isinstance(a, SetGuestDebug))]
-    return [debug for debug in debugs if debug is not None]
-
-
-def _is_debugged(case: Case, actions: Iterable[Action]) -> bool:
-    return VMMS[case.vmm].always_asks or any(
-        debug.control & abi.KVM_GUESTDBG_ENABLE for debug in _debugs(case, actions)
-    )
-
-
-def _consoles(case: Case, actions: Iterable[Action]) -> Iterator[tuple[str, int, int]]:
-    """None where something single-steps, for then their accesses are exits of the run."""
-    if not any(d.control & abi.KVM_GUESTDBG_SINGLESTEP for d in _debugs(case, actions)):
-        for one in case.devices:
-            if one.console:
-                yield one.name, one.base, one.base + one.size
-
-
-def told_exits(case: Case, vmms: Iterable[str]) -> frozenset[str]:
-    """The exits that a debugger of some of ``vmms`` may be told of."""
-    debugged = _is_debugged(case, case.all_actions())
-    asking = (VMMS[name] for name in vmms if debugged or VMMS[name].always_asks)
-    return frozenset(exit_ for vmm in asking for exit_ in vmm.tells_of)
-
-
-def _lasting(case: Case) -> tuple[tuple[int, int], ...]:
-    return tuple((slot.base, slot.base + slot.size) for slot in case.slots if not slot.readonly)
 
 
 def check_possible(
@@ -114,10 +39,9 @@ def check_possible(
             help="no `debug:` asks KVM for guest debug, so no stop is reported to a debugger",
         )
     for item in exits:
-        named = _named(item.expected, "exit")
-        why = why_not(item.expected, means)
-        if named is not None and why:
-            problems.add("nothing can bring this exit about", named.span, help=why)
+        if why := why_not(item.expected, means):
+            at = _named(item.expected, "exit") or item.expected
+            problems.add("nothing can bring this exit about", at.span, help=why)
     for banned in expectation.never:
         if why := _unseen(banned, means):
             problems.add("nothing ever shows whether this exit comes", banned.span, help=why)
@@ -125,6 +49,8 @@ def check_possible(
 
 def _unseen(expected: ExpectedExit, means: Means) -> str:
     """Why the run does not show such an exit, whether it comes or not; empty where it does."""
+    if why := _not_run(expected, means):
+        return why
     addr = _named(expected, "addr")
     if addr is None or not isinstance(addr.value, int):
         return ""
@@ -140,6 +66,8 @@ def _named(expected: ExpectedExit, field: str) -> Check | None:
 
 def why_not(expected: ExpectedExit, means: Means) -> str:
     """Why nothing can bring the exit about; empty where something may."""
+    if why := _not_run(expected, means):
+        return why
     named = _named(expected, "exit")
     if named is None:
         return ""
@@ -151,6 +79,14 @@ def why_not(expected: ExpectedExit, means: Means) -> str:
         return NEVER[exit_]
     ask = _ASK.get(exit_)
     return ask(expected, means) if ask is not None else ""
+
+
+def _not_run(expected: ExpectedExit, means: Means) -> str:
+    vcpu = _named(expected, "vcpu")
+    if vcpu is None or vcpu.value in means.vcpus:
+        return ""
+    runs = ", ".join(map(str, sorted(means.vcpus)))
+    return f"no KVM_RUN is of vCPU {vcpu.value!s}, only of {runs}: `vcpu` says whose exit it is"
 
 
 def _debug(expected: ExpectedExit, means: Means) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
 from vcpu_scenario.kernels.hosts import DEFAULT, is_so
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.language.audience import Audience, Restriction, Selector, bits, is_for
-from vcpu_scenario.language.nodes import Node
-from vcpu_scenario.language.params import Parameters, Values
+from vcpu_scenario.language.nodes import Map, Node
+from vcpu_scenario.language.params import Parameters, Values, taken_values
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.selection import no_known_kernel
 from vcpu_scenario.source import Span, quoted
@@ -79,6 +79,46 @@ def check_places(audience: Audience, hosts: Node | None, problems: Problems) -> 
                 found=name or DEFAULT,
                 help="take it out, or widen `kernels` to what is modelled there",
             )
+
+
+def check_idle(
+    audience: Audience, rows: Sequence[Parameters], root: Map, problems: Problems
+) -> None:
+    """Reports each value of a parameter, each VMM and each host that the scenario names and of
+    which no clause is for any case: none is run, and nothing shows it."""
+    clauses = audience.clauses
+    if not clauses:
+        return
+    restricted = tuple(clause.restriction for clause in clauses)
+    choices = [bits(clause.fits_params(row) for clause in clauses) for row in rows]
+
+    def fits(choices: Collection[int], vmms: tuple[str, ...], hosts: Sequence[str] = ()) -> bool:
+        placed = _placed(audience.rows(hosts), vmms, restricted)
+        return any(place & choice for place in placed for choice in choices)
+
+    each = {choice: fits((choice,), audience.vmms) for choice in choices}
+    had = taken_values(row for row, choice in zip(rows, choices, strict=True) if each[choice])
+    for name, values in taken_values(rows).items():
+        for sort, value in values.items():
+            if sort not in had.get(name, {}):
+                _tell_idle(value, f"{name}={value.text}", problems)
+    for vmm in audience.vmms:
+        if not fits(each, (vmm,)):
+            _tell_idle(root.get("vmm"), vmm, problems)
+    for host in audience.hosts or ():
+        if not fits(each, audience.vmms, (host,)):
+            _tell_idle(root.get("host"), host or DEFAULT, problems)
+
+
+def _tell_idle(at: Node | None, what: str, problems: Problems) -> None:
+    if at is None:
+        return
+    problems.add(
+        "no case ever has this",
+        at.span,
+        found=f"no clause is for {what}, so that it is never run",
+        help="leave it out, or say what is expected there",
+    )
 
 
 def _is_own(word: str, audience: Audience) -> bool:

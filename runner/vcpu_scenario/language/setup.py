@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
 from msgspec.structs import replace
@@ -67,6 +67,8 @@ class Setup(NamedTuple):
     """What is asked for before the first KVM_RUN, in order, and by ``on:``, by exit."""
     reactions: tuple[ReadReaction, ...]
     """What it asks for as exits come."""
+    always_refused: bool
+    """Every clause expects that the kernel refuses the set-up."""
     whole: bool
     """Nothing of all this was taken out because something is wrong with it."""
     clean: bool
@@ -147,10 +149,15 @@ def read_setup(root: Map, problems: Problems, sources: Sources, exits: ExitReade
         limited,
         (*(Acting(-1, span) for _, span in (*setup, *before)), *on.acting),
         on.reactions,
+        _is_always_refused(items_of(root.get("expect"))),
         whole,
         whole and problems.reports == reports,
         exits.of(scope),
     )
+
+
+def _is_always_refused(clauses: Iterable[Node]) -> bool:
+    return all(isinstance(one, Map) and one.key("refused") is not None for one in clauses)
 
 
 def _read_names(root: Map, scope: Scope, sources: Sources) -> tuple[Program, Devices]:

@@ -13,9 +13,9 @@ from vcpu_scenario.language.audience import Audience, Selector, Standing
 from vcpu_scenario.language.bycase import rewritten
 from vcpu_scenario.language.clauses import Clause, read_clause
 from vcpu_scenario.language.conditions import Conditions, Course
+from vcpu_scenario.language.means import told_exits
 from vcpu_scenario.language.nodes import Map
 from vcpu_scenario.language.params import Parameters, shown
-from vcpu_scenario.language.possible import told_exits
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.seen import Seen
 from vcpu_scenario.language.sense import check_beside

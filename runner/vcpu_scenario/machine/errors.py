@@ -65,6 +65,15 @@ class Lacking(Unsupported):
         self.what = what
 
 
+class NotSeenThere(Unsupported):
+    """The emulated machine does not model that kernel on that host, which a real one may run:
+    ``what`` says which it models there."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"not modelled: {what}")
+        self.what = what
+
+
 class NotModelled(Exception):
     """The emulated machine comes to what it does not model: ``what`` names it, with its value.
 

@@ -19,7 +19,7 @@ from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kernels.rules import RULES
 from vcpu_scenario.kernels.table import CAPABILITY_RULES, Kernel, kernel, with_rules
 from vcpu_scenario.machine.emulated.machine import EmulatedMachine
-from vcpu_scenario.machine.errors import Unsupported
+from vcpu_scenario.machine.errors import NotSeenThere, Unsupported
 from vcpu_scenario.trace import Ending, Trace
 from vcpu_scenario.verdict.records import END, Cause, Kind, Mismatch
 from vcpu_scenario.verdict.traces import first_other_exit
@@ -194,6 +194,8 @@ def _so_far(which: Kernel, case: Case) -> Trace:
         return run_as(which, case)
     except Lacked as reason:
         return reason.so_far
+    except NotSeenThere as limit:
+        return Trace.never_begun(limit.what)
 
 
 def run_as(which: Kernel, case: Case) -> Trace:

@@ -59,6 +59,7 @@ class Selection(Struct, frozen=True):
     def choice(self) -> Choice:
         """What was asked for, made out once. Raises :class:`UsageError`."""
         kernels = _kernels(self.kernels, self.complain)
+        _check_hosts(kernels or (), self.hosts)
         vmms = _vmms(self.vmms)
         try:
             selects = compile_keyword(self.keyword)
@@ -119,6 +120,19 @@ def _expand(name: str, complain: Callable[[str], None]) -> tuple[str, ...]:
     if parse_release(release).numbers[:2] > parse_release(newest).numbers:
         complain(f"{release} is newer than {newest}, the newest that is known, and taken for it")
     return (release,)
+
+
+def _check_hosts(kernels: Sequence[str], hosts: Sequence[str]) -> None:
+    """Raises :class:`UsageError` for a kernel that names another host than those asked for: it
+    would run there, and what was asked for be dropped."""
+    for name in kernels if hosts else ():
+        release = parse_release(name)
+        if release.host and release.host not in hosts:
+            alone = release.on("")
+            raise UsageError(
+                f"--kernel: {name} is on another host than --cpu and --host ask for; "
+                f"say all of it in one place: leave them out, or name the kernel alone, {alone}"
+            )
 
 
 def no_kernels(name: str, error: RangeError) -> str:

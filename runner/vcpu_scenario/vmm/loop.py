@@ -31,7 +31,6 @@ from vcpu_scenario.trace import (
     GuestException,
     StopReason,
     Trace,
-    Unmodelled,
 )
 from vcpu_scenario.vmm.attached import Asker, Itself, VmmEnds, asker_of
 from vcpu_scenario.vmm.consoles import Consoles
@@ -67,7 +66,7 @@ def run_case(machine: Machine, case: Case, watch: Watch | None = None) -> Trace:
         ended, refused = ending_of(error)
         return Trace(refused=refused, ended=ended, asked=asked.number)
     except NotModelled as limit:
-        return Trace(ended=Ending.NOT_MODELLED, unmodelled=Unmodelled(limit.what, None))
+        return Trace.never_begun(limit.what)
 
 
 class _Run:

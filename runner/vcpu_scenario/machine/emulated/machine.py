@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from errno import EBADF, EINVAL
+from functools import lru_cache
 from typing import Final
 
 from vcpu_scenario.ioctls.devices import SignalMsi
@@ -59,7 +60,7 @@ from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 from vcpu_scenario.machine.emulated.kvm.zones import CoalescedZones
 from vcpu_scenario.machine.emulated.seats import Seats
 from vcpu_scenario.machine.emulated.vcpurun import VcpuRun
-from vcpu_scenario.machine.errors import KvmError, NotModelled, Unsupported, enabling
+from vcpu_scenario.machine.errors import KvmError, NotModelled, NotSeenThere, enabling
 from vcpu_scenario.trace import Inside
 
 _GET: Final = "KVM_GET_ONE_REG"
@@ -67,9 +68,11 @@ _SET: Final = "KVM_SET_ONE_REG"
 
 
 class EmulatedMachine:
-    """One VM, as KVM of ``kernel`` would run it."""
+    """One VM, as KVM of ``kernel`` would run it. Raises
+    :class:`~vcpu_scenario.machine.errors.NotSeenThere` for one that was never seen on its host."""
 
     def __init__(self, kernel: Kernel) -> None:
+        _check_seen(kernel.name)
         self.kernel = kernel
         self._cpu = pool.take(kernel.cpu)
         self._vcpu = Vcpu(self._cpu, abi.kvm_run(), kernel.behaviour, kernel.cpu)
@@ -286,11 +289,14 @@ def create(name: str) -> EmulatedMachine:
     """The emulated machine of a kernel, by its release: ``6.12``, ``5.0-v2trap`` or, on another
     host than the default one, ``6.12+cortex-a76``.
 
-    Raises :class:`~vcpu_scenario.kernels.table.UnknownKernel` and
-    :class:`~vcpu_scenario.machine.errors.Unsupported` for a kernel that was never seen there.
+    Raises :class:`~vcpu_scenario.kernels.table.UnknownKernel`, and as :class:`EmulatedMachine`.
     """
+    return EmulatedMachine(kernel(name))
+
+
+@lru_cache(maxsize=256)
+def _check_seen(name: str) -> None:
     host = parse_release(name).host if "+" in name else ""
     for range_ in ranges_of_host(host):
         if not parse_range(range_).matches(name):
-            raise Unsupported(f"{host}: only kernels {range_} are modelled there")
-    return EmulatedMachine(kernel(name))
+            raise NotSeenThere(f"{host}: only kernels {range_} are modelled there")

@@ -11,7 +11,7 @@ from vcpu_scenario.kernels.hosts import cpu_of, host
 from vcpu_scenario.kernels.meant import kernels_meant
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.kernels.table import Kernel
-from vcpu_scenario.machine.errors import NotModelled, Unsupported
+from vcpu_scenario.machine.errors import NotModelled, NotSeenThere, Unsupported
 from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.running.targets.target import (
     BadTarget,
@@ -22,6 +22,7 @@ from vcpu_scenario.running.targets.target import (
     Skipped,
     skipped,
 )
+from vcpu_scenario.trace import Trace
 from vcpu_scenario.vmm.loop import run_case
 
 if TYPE_CHECKING:
@@ -42,19 +43,26 @@ class Made(Closing):
         self._last: object = None
 
     def run(self, case: Case, kernel: str) -> Found:
-        return self._on_one(kernel, lambda machine: run_case(machine, case, self.watch))
+        try:
+            return self._on_one(kernel, lambda machine: run_case(machine, case, self.watch))
+        except NotSeenThere as limit:
+            return Trace.never_begun(limit.what)
 
     def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
+        from vcpu_scenario.course import Course, End
         from vcpu_scenario.vmm.stepping import step_through
 
-        return self._on_one(kernel, lambda machine: step_through(machine, case, vmm))
+        try:
+            return self._on_one(kernel, lambda machine: step_through(machine, case, vmm))
+        except NotSeenThere as limit:
+            return Course((), End.NOT_MODELLED, limit.what)
 
     def ask(self, survey: Survey) -> Answers | Skipped | Lost:
         from vcpu_scenario.vmm import surveyor
 
         try:
             return self._on_one(self.kernel or "", lambda machine: surveyor.do(machine, survey))
-        except NotModelled as limit:
+        except (NotModelled, NotSeenThere) as limit:
             return Skipped(str(limit))
 
     def _on_one(self, kernel: str, use: Callable[[Machine], Given]) -> Given | Skipped:
@@ -65,6 +73,8 @@ class Made(Closing):
                 return use(machine)
             finally:
                 machine.close()
+        except NotSeenThere:
+            raise
         except Unsupported as reason:
             return skipped(reason)
 
