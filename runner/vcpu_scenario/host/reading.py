@@ -40,14 +40,18 @@ def read_regular(path: Path, limit: int, *, follow: bool = True) -> bytes:
     except (OSError, ValueError) as error:
         raise Unreadable(reason(error)) from None
     try:
-        _check(os.fstat(handle), limit)
+        status = os.fstat(handle)
+        _check(status, limit)
         with open(handle, "rb", closefd=False) as opened:
-            found = opened.read(limit + 1)
+            # To ask for all that there may be takes room for it at once.
+            found = opened.read(status.st_size + 1)
+            if len(found) > status.st_size:  # it grew, or is one of those whose size is told as 0
+                found += opened.read(limit + 1 - len(found))
     except OSError as error:
         raise Unreadable(reason(error)) from None
     finally:
         os.close(handle)
-    if len(found) > limit:  # it grew, or is one of those whose size is told as 0
+    if len(found) > limit:
         raise Unreadable(f"it has more than the {limit:,} bytes that there is room for")
     return found
 

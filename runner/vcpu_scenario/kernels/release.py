@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from vcpu_scenario.kernels import hosts
 
 KNOWN_RELEASES: Final = (
@@ -94,7 +97,7 @@ class NoSuchRelease(RangeError):
     """No kernel was ever called so."""
 
 
-class Release(NamedTuple):
+class Release(Struct, frozen=True, order=True, cache_hash=True):
     """A release in the order of releases; a variant comes right after the release itself, and
     one on another host (:mod:`vcpu_scenario.kernels.hosts`) after the one on the default host."""
 
@@ -111,7 +114,7 @@ class Release(NamedTuple):
 
     def on(self, host: str) -> Release:
         """The same release on ``host``."""
-        return self._replace(host=host)
+        return replace(self, host=host)
 
     def __str__(self) -> str:
         return ".".join(map(str, self.numbers)) + self.kind
@@ -168,7 +171,7 @@ _OPERATORS: Final[Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool
 }
 
 
-class _Term(NamedTuple):
+class _Term(Struct, frozen=True):
     """Bounds that hold together, for releases of one variant."""
 
     bounds: tuple[_Bound, ...]
@@ -197,7 +200,7 @@ class _Term(NamedTuple):
         )
 
 
-class KernelRange(NamedTuple):
+class KernelRange(Struct, frozen=True, cache_hash=True):
     """A union of terms such as ``>=6.1 <6.14``, ``5.0..5.10`` or ``4.14``.
 
     It matches a variant only where the term itself names it (``>=4.14-v2trap``), and a release
