@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 from warnings import warn
@@ -164,14 +164,17 @@ def find(paths: Sequence[str], complain: Callable[[str], None] = warn) -> list[t
     found: dict[Path, tuple[Path, str]] = {}
     idle: dict[Path, None] = {}
     for path in map(Path, paths):
-        files = list(_below(path, complain)) if path.is_dir() else [path]
+        searched = path.is_dir()
+        files = list(_below(path, complain)) if searched else [path]
         if not files:
             idle[path] = None
-        folder = path if path.is_dir() else path.parent
+        folder = path if searched else path.parent
+        allowed = (_identity(folder), *granted())
         for file in files:
-            if path.is_dir():
-                check_within(file, folder)
-            found.setdefault(_identity(file), (file, _name(file, folder)))
+            real = _identity(file)
+            if searched:
+                _refuse_outside(file, real, allowed)
+            found.setdefault(real, (file, _name(file, folder)))
     if found and idle:
         none = (f"no scenario (*{SUFFIX}) was found in {printable(path)}" for path in idle)
         raise UsageError("\n".join(none))
@@ -182,8 +185,11 @@ def check_within(file: Path, folder: Path) -> None:
     """Raises :class:`UsageError` for a link, found in ``folder``, that leads out of it, and into
     none that is allowed: it may have come with the folder, and of a file with faults lines are
     shown."""
-    real = _identity(file)
-    if not any(map(real.is_relative_to, (_identity(folder), *granted()))):
+    _refuse_outside(file, _identity(file), (_identity(folder), *granted()))
+
+
+def _refuse_outside(file: Path, real: Path, allowed: Iterable[Path]) -> None:
+    if not any(map(real.is_relative_to, allowed)):
         raise UsageError(f"{printable(file)} is a link out of the folder; name it to use it")
 
 
