@@ -126,10 +126,6 @@ debug: {single_step: true}
             "a new VM beside a userfaultfd",
         ),
         (
-            "vmm: qemu\nbefore: [snapshot: a, restore: a]\nexpect: [{exits: []}]",
-            "a debugger that goes on in a new VM",
-        ),
-        (
             "vcpus: 2\nquantum: 100\nbefore: [immediate_exit: true]\nexpect: [{exits: []}]",
             "quantum beside",
         ),

@@ -26,7 +26,7 @@ def test_a_pattern_matches_only_where_it_can_be_laid_over_all_that_came() -> Non
 
 @pytest.mark.slow
 def test_a_clause_with_conditions_is_in_each_case_what_is_left_of_it() -> None:
-    tally = conditions(seed=0, count=300)
+    tally = conditions(seed=0, count=330)
     assert tally.wrong == []
     assert tally.tried > 80
     assert tally.false > 15

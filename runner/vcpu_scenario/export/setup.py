@@ -42,7 +42,7 @@ def definitions(case: Case, names: Names, every: Iterable[Action]) -> list[str]:
     Raises :class:`Unexportable`."""
     asked = _asked(every)
     _refuse(case, asked)
-    snapshots.refuse(case, asked, debugger=names.debugger)
+    snapshots.refuse(case, asked)
     create_vcpu, init = "create_vcpu", "init_vcpu"
     debug = [] if case.debug is None else [SetGuestDebug(case.debug)]
     steps = [

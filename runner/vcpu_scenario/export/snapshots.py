@@ -28,7 +28,7 @@ _AGAIN: Final = (
 """Steps of the set-up that a new VM has as well: all but what a snapshot has, and guest debug."""
 
 
-def refuse(case: Case, asked: Sequence[Action], *, debugger: bool) -> None:
+def refuse(case: Case, asked: Sequence[Action]) -> None:
     """Raises :class:`Unexportable` where a program would not do what a run does."""
     if not any(isinstance(one, TakeSnapshot | RestoreSnapshot) for one in asked):
         return
@@ -40,11 +40,9 @@ def refuse(case: Case, asked: Sequence[Action], *, debugger: bool) -> None:
         raise Unexportable("a snapshot beside a UART's interrupt or a CFI flash, which it lacks")
     if any(isinstance(one, GetUserfaults) for one in asked):
         raise Unexportable("a snapshot beside userfaults, among which it would be counted")
-    if not has_new_vm(asked):
-        return
-    if debugger:
-        raise Unexportable("a debugger that goes on in a new VM")
-    if any(isinstance(one, DiscardMemory) and one.userfaultfd for one in asked):
+    if has_new_vm(asked) and any(
+        isinstance(one, DiscardMemory) and one.userfaultfd for one in asked
+    ):
         raise Unexportable("a new VM beside a userfaultfd")
 
 
