@@ -23,6 +23,7 @@ MOST: Final = 5_000
 """Items of ``exits:`` in a draft; what repeats is one item."""
 
 _MOST_VCPUS: Final = 8
+_QUANTUM: Final = "10_000"
 _PAGE: Final = 0x1000
 _RAM: Final = 1 << 20
 _CODE: Final = 1 << 14
@@ -40,7 +41,8 @@ def draft(field: FieldTrace, name: str, kernel: str | None = None) -> str:
     lines = [
         f"title: {quoted_text(f'imported from {name}')}",
         *_about(field),
-        *([f"vcpus: {field.vcpus}"] if several else []),
+        # Without turns vCPU 0 alone runs.
+        *([f"vcpus: {field.vcpus}", f"quantum: {_QUANTUM}"] if several else []),
         *_system(exits),
         *_guest(exits, several=several),
         *_debug(debugging),
