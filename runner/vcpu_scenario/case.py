@@ -1,8 +1,8 @@
 """A case: one run, compiled down to what a VMM and a machine need and nothing more.
 
 Scenarios compile to cases, recorded jobs are read as cases, and a case travels as JSON into a
-lab's guest, where only the standard library is at hand. Addresses are guest physical addresses
-(IPAs), sizes are bytes, register names are those of :mod:`vcpu_scenario.kvm.registers`.
+lab's guest, where only the standard library and records are at hand. Addresses are guest physical
+addresses (IPAs), sizes are bytes, register names are those of :mod:`vcpu_scenario.kvm.registers`.
 """
 
 from __future__ import annotations

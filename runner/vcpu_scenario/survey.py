@@ -1,7 +1,7 @@
 """A survey: ioctls that ask a vCPU about its registers, and what the kernel answered.
 
 It travels into a lab's guest as a case does, so that the emulated machine can be held to what
-real kernels answer. Standard library only.
+real kernels answer. Standard library and records only.
 """
 
 from __future__ import annotations

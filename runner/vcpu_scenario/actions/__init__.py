@@ -1,5 +1,5 @@
 """What the VMM does between two runs: one record for each kind of action, with how it is read,
-written, done and said. Standard library only: a lab's guest does actions too."""
+written, done and said. Standard library and records only: a lab's guest does actions too."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from vcpu_scenario.export.vgic import OF_IRQFDS, is_of_vgic
 from vcpu_scenario.ioctls.doorbells import AddIoeventfd
 from vcpu_scenario.ioctls.memory import DiscardMemory, SetMemoryRegion
 from vcpu_scenario.ioctls.vcpu import SetGuestDebug
-from vcpu_scenario.ioctls.vm import CreateVcpu
+from vcpu_scenario.ioctls.vm import CreateVcpu, has_new_vm
 from vcpu_scenario.kvm.features import PMU_V3, POWER_OFF
 from vcpu_scenario.vmm.debugger import stepping
 
@@ -71,7 +71,7 @@ def definitions(case: Case, names: Names, every: Iterable[Action]) -> list[str]:
     out: list[str] = []
     calls = {"create_vm": "create_vm();"}
     for name, body in steps:
-        if name == "begin" and snapshots.has_new_vm(asked):
+        if name == "begin" and has_new_vm(asked):
             out += snapshots.new_vm(case, names, asked, calls)
         if name == create_vcpu:
             calls[name] = "create_vcpu();"

@@ -19,7 +19,7 @@ from vcpu_scenario.ioctls.memory import (
     SetHostMapping,
     SetMemoryRegion,
 )
-from vcpu_scenario.ioctls.vm import CreateVcpu, RestoreSnapshot, TakeSnapshot
+from vcpu_scenario.ioctls.vm import CreateVcpu, RestoreSnapshot, TakeSnapshot, has_new_vm
 
 _AGAIN: Final = (
     *("create_vm", "add_memory", "enable_capabilities", "create_vcpu", "init_vcpu", "add_vgic"),
@@ -44,11 +44,6 @@ def refuse(case: Case, asked: Sequence[Action]) -> None:
         isinstance(one, DiscardMemory) and one.userfaultfd for one in asked
     ):
         raise Unexportable("a new VM beside a userfaultfd")
-
-
-def has_new_vm(asked: Sequence[Action]) -> bool:
-    """Whether a snapshot is ever restored into one."""
-    return any(isinstance(one, RestoreSnapshot) and one.into == "new_vm" for one in asked)
 
 
 def new_vm(

@@ -1,1 +1,3 @@
-"""Cases and traces as JSON: into a lab's guest and back, and in reports. Standard library only."""
+"""Cases and traces as JSON: into a lab's guest and back, and in reports.
+
+Standard library and records only."""

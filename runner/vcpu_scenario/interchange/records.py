@@ -1,7 +1,7 @@
 """Records as JSON: an object of its fields, those with their default value left out.
 
 What a VMM does says in ``do`` which deed it is; bytes are hexadecimal, or packed where they are a
-kernel's worth; a tuple is a list. Standard library only.
+kernel's worth; a tuple is a list. Standard library and records only.
 """
 
 from __future__ import annotations

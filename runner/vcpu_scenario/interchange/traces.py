@@ -25,6 +25,7 @@ from vcpu_scenario.trace import (
 Json: TypeAlias = Mapping[str, Any]
 
 _HEAD = ("exit", "ret", "errno", "pc", "regs")
+_NOTHING: Final = asdict(Inside())
 
 
 def trace_to_json(trace: Trace) -> dict[str, Any]:
@@ -72,8 +73,7 @@ def _entries(entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
 
 
 def _inside(inside: Inside) -> dict[str, Any]:
-    nothing = asdict(Inside())
-    return {name: value for name, value in asdict(inside).items() if value != nothing[name]}
+    return {name: value for name, value in asdict(inside).items() if value != _NOTHING[name]}
 
 
 def trace_from_json(document: Json) -> Trace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -105,6 +106,11 @@ class RestoreSnapshot(Struct, frozen=True):
     name: str
     into: Into = "new_vm"
     refused: tuple[tuple[str, int], ...] = ()
+
+
+def has_new_vm(actions: Iterable[object]) -> bool:
+    """Whether any of them restores a snapshot into a new VM."""
+    return any(isinstance(one, RestoreSnapshot) and one.into == "new_vm" for one in actions)
 
 
 VmIoctl: TypeAlias = (

@@ -1,4 +1,4 @@
-"""Device attributes (``KVM_SET_DEVICE_ATTR``) by their names. Standard library only."""
+"""Device attributes (``KVM_SET_DEVICE_ATTR``) by their names. Standard library and records only."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """The device attributes of a vGIC (``Documentation/virt/kvm/devices/arm-vgic*.rst``): groups, and
-the attributes of each by the names that developers know them by. Standard library only."""
+the attributes of each by the names that developers know them by.
+
+Standard library and records only."""
 
 from __future__ import annotations
 

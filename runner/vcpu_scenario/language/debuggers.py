@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from vcpu_scenario.case import Case
-from vcpu_scenario.ioctls.vm import RestoreSnapshot
+from vcpu_scenario.ioctls.vm import has_new_vm
 from vcpu_scenario.language.clauses import Clause
 from vcpu_scenario.language.model import Scenario
 from vcpu_scenario.language.nodes import Node
@@ -39,9 +38,4 @@ def _lacks(clause: Clause) -> str:
     case = clause.case
     if clause.expectation.refused is not None:
         return ""
-    return "several vCPUs" if case.several else "a new VM" if _has_new_vm(case) else ""
-
-
-def _has_new_vm(case: Case) -> bool:
-    restored = (one for one in case.all_actions() if isinstance(one, RestoreSnapshot))
-    return any(one.into == "new_vm" for one in restored)
+    return "several vCPUs" if case.several else "a new VM" if has_new_vm(case.all_actions()) else ""

@@ -169,7 +169,7 @@ def find(paths: Sequence[str], complain: Callable[[str], None] = warn) -> list[t
         if not files:
             idle[path] = None
         folder = path if searched else path.parent
-        allowed = (_identity(folder), *granted())
+        allowed = (_identity(folder), *granted()) if searched else ()
         for file in files:
             real = _identity(file)
             if searched:

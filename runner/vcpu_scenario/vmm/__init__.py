@@ -1,1 +1,3 @@
-"""The userspace side: sets a VM up, drives ``KVM_RUN``, answers exits. Standard library only."""
+"""The userspace side: sets a VM up, drives ``KVM_RUN``, answers exits.
+
+Standard library and records only."""

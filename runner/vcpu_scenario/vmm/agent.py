@@ -2,8 +2,8 @@
 
 It does so with surveys and programs as well.
 
-Runs as ``init`` from an initramfs with the standard library and this project's own stdlib-only
-part, nothing else: it mounts what it needs itself and powers the guest off when told to quit.
+Runs as ``init`` from an initramfs with the standard library, records, and that part of this project
+which needs no more: it mounts what it needs itself and powers the guest off when told to quit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which exits a pattern fits, and what a VMM does at them as they come.
 
-Standard library only: the lab's guest has it.
+Standard library and records only: the lab's guest has it.
 """
 
 from __future__ import annotations

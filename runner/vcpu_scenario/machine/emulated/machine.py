@@ -49,10 +49,10 @@ from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state
 from vcpu_scenario.machine.emulated.kvm.regids import DEAD, UNINITIALISED, unknown
 from vcpu_scenario.machine.emulated.kvm.registers import (
     at_once,
-    listed,
     registers_of,
     reset_unloaded,
 )
+from vcpu_scenario.machine.emulated.kvm.reglist import listed
 from vcpu_scenario.machine.emulated.kvm.reset import vcpu_init
 from vcpu_scenario.machine.emulated.kvm.slots import Memslots
 from vcpu_scenario.machine.emulated.kvm.sysregs import reset_system_registers

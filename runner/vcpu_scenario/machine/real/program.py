@@ -1,6 +1,6 @@
 """A program of one's own in the lab: carried into the guest, run there, its output carried back.
 
-Standard library only: the guest runs it.
+Standard library and records only: the guest runs it.
 """
 
 from __future__ import annotations

@@ -13,14 +13,7 @@ from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.kernels.behaviour import Behaviour
-from vcpu_scenario.kvm.registers import (
-    CORE_REGISTERS,
-    CORE_WORDS,
-    FP_REGISTERS,
-    core_reg,
-    is_core,
-    sys_reg,
-)
+from vcpu_scenario.kvm.registers import CORE_REGISTERS, FP_REGISTERS, sys_reg
 from vcpu_scenario.machine.emulated.cpu import features, uc
 from vcpu_scenario.machine.emulated.cpu.regfile import EL0T, EL1H, EL1T, PAN
 from vcpu_scenario.machine.emulated.kvm import cacheregs, corewords, pmuregs
@@ -34,6 +27,7 @@ from vcpu_scenario.machine.emulated.kvm.idregs import (
     set_id_register,
     set_implementation_id,
 )
+from vcpu_scenario.machine.emulated.kvm.reglist import IDENTITIES, absent
 from vcpu_scenario.machine.emulated.kvm.sysregs import RESET_VALUES
 from vcpu_scenario.machine.emulated.kvm.timerregs import timer_registers
 from vcpu_scenario.machine.emulated.kvm.vcpu import UNKNOWN_RESET, Refused, Vcpu
@@ -54,7 +48,7 @@ def registers_of(behaviour: Behaviour, *, pmu: bool = False) -> Mapping[int, Acc
         table |= corewords.every(table)
     if pmu:
         table |= sorted(pmuregs.registers(behaviour))
-    for encoding in _absent(behaviour):
+    for encoding in absent(behaviour):
         table.pop(sys_reg(*encoding), None)
     return table | {reg: _unloaded(reg, table[reg]) for reg in PARTLY_KEPT & table.keys()}
 
@@ -76,27 +70,6 @@ def _registers_of(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
     if behaviour.os_lock_emulated:
         yield sys_reg(*sysregs.OSLSR_EL1), (lambda vcpu: vcpu.oslsr, _set_oslsr)
     yield from cacheregs.registers(behaviour)
-
-
-def _absent(behaviour: Behaviour) -> Iterator[Encoding]:
-    """System registers that only other releases have for a VMM."""
-    if not behaviour.id_registers_listed:
-        yield from (id_ for id_ in _IDENTITIES if id_ not in _INVARIANT)
-    if behaviour.zfr0_hidden:
-        yield sysregs.ID_AA64ZFR0_EL1
-    if not behaviour.disr_listed:
-        yield sysregs.DISR_EL1
-    if not behaviour.pmcr_listed:
-        yield sysregs.PMCR_EL0
-
-
-def listed(behaviour: Behaviour, registers: Mapping[int, Access]) -> tuple[int, ...]:
-    """``KVM_GET_REG_LIST``."""
-    ids = tuple(registers)
-    if behaviour.core_ids_listed:
-        return ids
-    words = (core_reg(4 * word) for word in range(CORE_WORDS))
-    return (*words, *(reg for reg in ids if not is_core(reg)))
 
 
 def _unloaded(reg: int, access: Access) -> Access:
@@ -257,9 +230,6 @@ _BANKS: Final[tuple[tuple[Sequence[Encoding], Callable[[Vcpu], list[int]]], ...]
     (sysregs.DBGWVR_EL1, lambda vcpu: vcpu.guest_wvr),
     (sysregs.DBGWCR_EL1, lambda vcpu: vcpu.guest_wcr),
 )
-_IDENTITIES: Final = tuple((3, 0, 0, crm, op2) for crm in range(1, 8) for op2 in range(8))
-_INVARIANT: Final = _IDENTITIES[:14]
-"""ID_PFR0_EL1 to ID_ISAR5_EL1."""
 _ELSEWHERE: Final = {sysregs.ELR_EL1, sysregs.SPSR_EL1, sysregs.CSSELR_EL1}
 """Of the registers that have a value at reset, those that have another id or a way of their own."""
 
@@ -301,7 +271,7 @@ _SYSTEM: Final[dict[int, Access]] = {
         for encoding in RESET_VALUES
         if encoding not in _ELSEWHERE
     },
-    **{sys_reg(*encoding): _identity(encoding) for encoding in _IDENTITIES},
+    **{sys_reg(*encoding): _identity(encoding) for encoding in IDENTITIES},
     sys_reg(*sysregs.MPIDR_EL1): (_mpidr, _set_mpidr),
     **{sys_reg(*encoding): _implementation(encoding) for encoding in IMPLEMENTATION_IDS},
     sys_reg(*sysregs.MDCCINT_EL1): (lambda vcpu: vcpu.mdccint, _set_mdccint),
