@@ -154,6 +154,9 @@ class Behaviour(Struct, frozen=True, eq=False):
     vgic_pending_table_zero_hidden: bool
     vgic_outer_same_as_inner: bool
     timer_lines_uncached: bool
+    timer_line_taken_on_enable: bool
+    physical_tval_wrong: bool
+    physical_tval_word: bool
     vgic_redistributor_one_region: bool
     vgic_ends_checked: bool
     irqfd_injects_at_once: bool

@@ -127,6 +127,7 @@ def features(behaviour: Behaviour, nr_irqs: int = NR_IRQS) -> VgicFeatures:
         implementation_revision=revision,
         groups_writable=behaviour.vgic_groups_writable,
         pending_of_hardware=behaviour.vgic_pending_of_hardware,
+        line_taken_on_enable=behaviour.timer_line_taken_on_enable,
         pending_told_to_user=behaviour.gicv2_pending_told_to_vmm,
         group0_sgi_registers=behaviour.vgic_groups_writable,
         level_active_and_pending=not behaviour.vgic_lr_state_separate,

@@ -16,11 +16,15 @@ from vcpu_scenario.kvm.registers import sys_reg
 from vcpu_scenario.machine.emulated.cpu.timers import ENABLE, IMASK, ISTATUS, Timer
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.errors import NotModelled
 
 Of = Callable[[Vcpu], Timer]
 _CNTV_CTL: Final = sys_reg(*sysregs.CNTV_CTL_EL0)
 _CNTP_CTL: Final = sys_reg(*sysregs.CNTP_CTL_EL0)
-_CTL, _CVAL = sysregs.CNTP_CTL_EL0[4], sysregs.CNTP_CVAL_EL0[4]
+_CTL, _CVAL, _TVAL = (
+    register[4] for register in (sysregs.CNTP_CTL_EL0, sysregs.CNTP_CVAL_EL0, sysregs.CNTP_TVAL_EL0)
+)
+_WORD: Final = (1 << 64) - 1
 
 
 def timer_registers(behaviour: Behaviour) -> Iterator[tuple[int, Access]]:
@@ -39,6 +43,8 @@ def access_physical(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | 
     which does not."""
     timer = _physical(vcpu)
     register = encoding[4]
+    if register == _TVAL and not _on_cpu(vcpu, _physical):
+        return _emulated_tval(vcpu, timer, value)
     if value is not None:
         _write_physical(vcpu, register, value)
         return None
@@ -47,6 +53,21 @@ def access_physical(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | 
         shown = timer.met and (timer.control & ENABLE or not _on_cpu(vcpu, _physical))
         return timer.control | (ISTATUS if shown else 0)
     return timer.compare if register == _CVAL else timer.value()
+
+
+def _emulated_tval(vcpu: Vcpu, timer: Timer, value: int | None) -> int | None:
+    """CNTP_TVAL_EL0 of the timer that KVM emulates, of which the releases before 5.6 took and gave
+    64 bits."""
+    if vcpu.behaviour.physical_tval_wrong:
+        raise NotModelled("CNTP_TVAL_EL0 of 5.1")
+    word = vcpu.behaviour.physical_tval_word
+    if value is None:
+        return timer.value() if word else timer.compare - timer.count() & _WORD
+    if word:
+        timer.set_value(value)
+    else:
+        timer.set_compare(timer.count() + value)
+    return None
 
 
 def _write_physical(vcpu: Vcpu, register: int, value: int) -> None:

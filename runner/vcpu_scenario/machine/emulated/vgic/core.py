@@ -127,6 +127,7 @@ class Interrupts:
             if irq.line_level == level:
                 return
             irq.line_level = level
+            irq.fell_disabled = irq.tied and not level and not irq.enabled
         self.queue(irq)
 
     def pending_for_vcpu(self) -> bool:

@@ -20,6 +20,8 @@ class VgicFeatures(Struct, frozen=True):
     pending_of_hardware: bool = True
     """The guest reads of a timer's interrupt that it is pending where the timer's line is up, not
     where software made it so."""
+    line_taken_on_enable: bool = True
+    """The line of a timer's interrupt that the guest enables is what the timer makes it then."""
     pending_told_to_user: bool = True
     """The VMM reads of a GICv2 whether a timer's interrupt is pending; else that ends the host."""
     group0_sgi_registers: bool = True

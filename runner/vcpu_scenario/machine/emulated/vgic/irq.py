@@ -24,6 +24,7 @@ class VgicIrq:
         "group",
         "intid",
         "line_level",
+        "fell_disabled",
         "mapped",
         "mpidr",
         "on_lr",
@@ -63,6 +64,8 @@ class VgicIrq:
         """Whether a device inside the kernel drives it, so that userspace cannot."""
         self.tied = False
         """Whether KVM ties it to an interrupt of the hardware (``vgic_irq_is_mapped_level``)."""
+        self.fell_disabled = False
+        """Whether its line fell while it was disabled, where it was tied and has not risen since."""
 
     @property
     def is_sgi(self) -> bool:

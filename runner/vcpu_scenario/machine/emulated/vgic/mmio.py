@@ -17,6 +17,7 @@ from msgspec import Struct
 from vcpu_scenario.machine.emulated.vgic.core import Interrupts
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
 from vcpu_scenario.machine.emulated.vgic.irq import NR_PRIVATE_IRQS, VgicIrq
+from vcpu_scenario.machine.errors import NotModelled
 
 
 class Refused(Exception):
@@ -185,6 +186,8 @@ def read_enable(gic: Interrupts, first: int, length: int) -> int:
 
 def set_enable(gic: Interrupts, first: int, length: int, value: int) -> None:
     for irq in _set_in(gic, first, length, value):
+        if irq.fell_disabled and not irq.enabled and not gic.features.line_taken_on_enable:
+            raise NotModelled(f"interrupt {irq.intid} enabled, of a timer that fired while it was not")
         irq.enabled = True
         gic.queue(irq)
 
