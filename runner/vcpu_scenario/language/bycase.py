@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from vcpu_scenario.actions import KINDS
 from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence
 
-CONDITIONS: Final = ("kernels", "vmm", "host", "when")
+CONDITIONS: Final = frozenset(("kernels", "vmm", "host", "when"))
 """The keys of an exit or a stop that say when it comes."""
 ELSE: Final = "else"
 BOUNDS: Final = frozenset(("least", "most"))

@@ -100,15 +100,23 @@ class Scenario(Struct, frozen=True):
         named = audience.rows(hosts) if kernels is None else audience.on_hosts(kernels, hosts)
         admitted = [(name, parse_release(name)) for name in named]
         personalities = [vmm for vmm in self.vmms if vmms is None or vmm in vmms]
-        standings = self.audience.standings((release for _, release in admitted), personalities)
-        places = product((name for name, _ in admitted), personalities)
-        standing = list(zip(places, map(_fitting, standings), strict=True))
+        standings = audience.standings((release for _, release in admitted), personalities)
+        # Many kernels have the same clauses: which one is first is asked once for all of them.
+        kinds: dict[Standing, int] = {}
+        there = [
+            (name, vmm, f"@{name}/{vmm}", kinds.setdefault(standing, len(kinds)))
+            for (name, vmm), standing in zip(
+                product((name for name, _ in admitted), personalities), standings, strict=True
+            )
+        ]
+        fitting = [_fitting(standing) for standing in kinds]
         for combination in self.combinations:
-            for (name, vmm), numbers in standing:
-                clause = _first(combination, numbers)
+            here = self.name + combination.name
+            clauses = [_first(combination, numbers) for numbers in fitting]
+            for name, vmm, at, kind in there:
+                clause = clauses[kind]
                 if kernels is not None or clause is not None:
-                    case_id = f"{self.name}{combination.name}@{name}/{vmm}"
-                    yield Place(case_id, name, vmm, combination, clause)
+                    yield Place(here + at, name, vmm, combination, clause)
 
     def _case(self, place: Place) -> ScenarioCase:
         combination, clause = place.combination, place.clause

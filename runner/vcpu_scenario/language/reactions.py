@@ -127,13 +127,14 @@ def may_fit(wanted: ExpectedExit, expected: ExpectedExit) -> bool:
     """Whether an exit can be what both say of it."""
     if "any" not in (wanted.kind, expected.kind) and wanted.kind != expected.kind:
         return False
+    for one in wanted.checks:
+        for other in expected.checks:
+            if one.field == other.field and contradict(one, other):
+                return False
+    if not (wanted.regs and expected.regs):
+        return True
     ours = {check.reg: check.value for check in wanted.regs}
-    return not any(
-        contradict(one, other)
-        for one in wanted.checks
-        for other in expected.checks
-        if one.field == other.field
-    ) and all(ours.get(check.reg, check.value) == check.value for check in expected.regs)
+    return all(ours.get(check.reg, check.value) == check.value for check in expected.regs)
 
 
 def can_come(
