@@ -61,7 +61,9 @@ def test_a_timer_that_is_up_when_its_interrupt_is_enabled_interrupts(kernel: str
     assert enabled_late(kernel, still_up=True).exits[0].regs["x3"] == 0x80
 
 
-def test_a_timer_that_was_up_while_its_interrupt_was_disabled_does_not_interrupt_since_5_3() -> None:
+def test_a_timer_that_was_up_while_its_interrupt_was_disabled_interrupts_no_more_since_5_3() -> (
+    None
+):
     assert enabled_late("5.3", still_up=False).exits[0].regs["x3"] == 0
     unmodelled = enabled_late("5.0", still_up=False).unmodelled
     assert unmodelled is not None

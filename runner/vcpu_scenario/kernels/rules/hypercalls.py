@@ -181,6 +181,13 @@ HYPERCALLS: Final[tuple[Rule, ...]] = (
         (">=5.19",),
         "there is KVM_MP_STATE_SUSPENDED: the vCPU waits, and an interrupt is a wakeup event",
         recorded("Debian's 5.10 against 6.12, KVM_SET_MP_STATE; pull request for 5.19"),
+        (
+            Commit(
+                "7b33a09d036f",
+                "KVM: arm64: Add support for userspace to suspend a vCPU",
+                "5.19",
+            ),
+        ),
     ),
     Rule(
         "psci_arguments_narrowed",

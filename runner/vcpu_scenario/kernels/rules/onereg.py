@@ -257,5 +257,6 @@ ONE_REG: Final[tuple[Rule, ...]] = (
             "Debian's 6.12 against 6.16, KVM_GET_REG_LIST; not in the tree of 6.14; pull request "
             "for 6.15"
         ),
+        (Commit("c0000e58c74e", "KVM: arm64: Introduce KVM_REG_ARM_VENDOR_HYP_BMAP_2", "6.15"),),
     ),
 )

@@ -62,6 +62,13 @@ REGISTERS: Final[tuple[Rule, ...]] = (
         (">=5.11",),
         "the ID registers of a vCPU without a PMU show none",
         recorded("5.10 against 6.1, read from Debian's kernels; the trees of 5.9.1 and 5.11.14"),
+        (
+            Commit(
+                "04355e41a603",
+                "KVM: arm64: Set ID_AA64DFR0_EL1.PMUVer to 0 when no PMU support",
+                "5.11",
+            ),
+        ),
     ),
     Rule(
         "id_debug_limited",
@@ -82,6 +89,7 @@ REGISTERS: Final[tuple[Rule, ...]] = (
         (">=6.15",),
         "reading REVIDR_EL1 and AIDR_EL1 traps (HCR_EL2.TID1)",
         recorded("6.12 against 6.16, read from Debian's kernels; the trees of 6.14 and 6.17"),
+        (Commit("4cd48565b0e5", "KVM: arm64: Set HCR_EL2.TID1 unconditionally", "6.15"),),
     ),
     Rule(
         "ctr_trapped",

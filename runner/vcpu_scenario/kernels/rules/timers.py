@@ -57,10 +57,8 @@ TIMERS: Final[tuple[Rule, ...]] = (
         "the line of the physical timer that KVM emulates is driven whenever the vCPU is loaded, "
         "so that PPI 30 raised before the first KVM_RUN is lowered; before, only when the timer's "
         "output had changed",
-        recorded(
-            "Debian's 5.10.223, 6.1.192, 6.12.118 and 6.17.13 against 7.2.13; "
-            '"KVM: arm64: timer: Kill the per-timer level cache"'
-        ),
+        recorded("Debian's 5.10.223, 6.1.192, 6.12.118 and 6.17.13 against 7.2.13"),
+        (Commit("77f66dc27c5c", "KVM: arm64: timer: Kill the per-timer level cache", "7.2"),),
     ),
     Rule(
         "timer_line_taken_on_enable",

@@ -154,6 +154,13 @@ VGIC: Final[tuple[Rule, ...]] = (
         (">=5.13",),
         "a redistributor that has its place already is EEXIST, once EINVAL",
         recorded("Debian's 5.10 against 6.1, KVM_VGIC_V3_ADDR_TYPE_REDIST set again"),
+        (
+            Commit(
+                "d9b201e99c61",
+                "KVM: arm64: vgic-v3: Fix some error codes when setting RDIST base",
+                "5.13",
+            ),
+        ),
     ),
     Rule(
         "vgic_user_sees_last",
@@ -161,6 +168,13 @@ VGIC: Final[tuple[Rule, ...]] = (
         "the VMM reads GICR_TYPER.Last as the guest does, and a redistributor that another "
         "region's follows is not the last; before, the VMM read 0 there",
         recorded("Debian's 5.10 against 6.1, GICR_TYPER by KVM_DEV_ARM_VGIC_GRP_REDIST_REGS"),
+        (
+            Commit(
+                "28e9d4bce3be",
+                "KVM: arm64: vgic-v3: Expose GICR_TYPER.Last for userspace",
+                "5.13",
+            ),
+        ),
     ),
     Rule(
         "vgic_saving_needs_init",
@@ -177,10 +191,17 @@ VGIC: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "vgic_maintenance_ppi",
-        (">=6.16",),
+        (">=6.15",),
         "there is KVM_DEV_ARM_VGIC_GRP_MAINT_IRQ, which a VM without nested virtualisation cannot "
         "set",
-        recorded("Debian's 6.12 against 6.16, KVM_HAS_DEVICE_ATTR"),
+        recorded("Debian's 6.12 against 6.16, KVM_HAS_DEVICE_ATTR; 6.15 by the commit"),
+        (
+            Commit(
+                "faf7714a47a2",
+                "KVM: arm64: nv: Allow userland to set VGIC maintenance IRQ",
+                "6.15",
+            ),
+        ),
     ),
     Rule(
         "vgic_typer2_settled",

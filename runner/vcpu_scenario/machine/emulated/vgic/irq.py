@@ -21,10 +21,10 @@ class VgicIrq:
         "active_source",
         "edge",
         "enabled",
+        "fell_disabled",
         "group",
         "intid",
         "line_level",
-        "fell_disabled",
         "mapped",
         "mpidr",
         "on_lr",
@@ -65,7 +65,7 @@ class VgicIrq:
         self.tied = False
         """Whether KVM ties it to an interrupt of the hardware (``vgic_irq_is_mapped_level``)."""
         self.fell_disabled = False
-        """Whether its line fell while it was disabled, where it was tied and has not risen since."""
+        """Whether it is tied and its line fell while it was disabled, and has not risen since."""
 
     @property
     def is_sgi(self) -> bool:

@@ -187,7 +187,7 @@ def read_enable(gic: Interrupts, first: int, length: int) -> int:
 def set_enable(gic: Interrupts, first: int, length: int, value: int) -> None:
     for irq in _set_in(gic, first, length, value):
         if irq.fell_disabled and not irq.enabled and not gic.features.line_taken_on_enable:
-            raise NotModelled(f"interrupt {irq.intid} enabled, of a timer that fired while it was not")
+            raise NotModelled(f"interrupt {irq.intid} enabled after its timer fired and stopped")
         irq.enabled = True
         gic.queue(irq)
 
