@@ -24,10 +24,7 @@ from vcpu_scenario.kvm.errnos import errno_name, errno_word
 from vcpu_scenario.language.notation import Decimal, Verbatim, scalar
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict.guest import Guest
-from vcpu_scenario.verdict.words import (
-    EVENT_NAMES,
-    executed_one,
-)
+from vcpu_scenario.verdict.words import EVENT_NAMES, executed_one
 
 Name = Callable[[int], Any]
 

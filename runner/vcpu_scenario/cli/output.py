@@ -26,11 +26,9 @@ class Destination(Protocol):
 
     def write(self, text: Iterable[str]) -> None:
         """Writes the whole report, in one piece or several; raises :class:`CannotWrite`."""
-        ...
 
     def discard(self) -> None:
         """Leaves everything as it was: there is no report."""
-        ...
 
 
 class _Stdout:

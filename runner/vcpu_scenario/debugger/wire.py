@@ -19,11 +19,9 @@ class Wire(Protocol):
 
     def wait(self, seconds: float) -> bytes | None:
         """The next bytes, none where none came in time."""
-        ...
 
     def poll(self) -> bytes | None:
         """The bytes that are there, none where there are none."""
-        ...
 
     def write(self, data: bytes) -> None: ...
 

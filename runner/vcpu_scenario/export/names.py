@@ -10,13 +10,7 @@ from vcpu_scenario.case import Case, Load
 from vcpu_scenario.export.text import identifier
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.errnos import ERRNOS
-from vcpu_scenario.kvm.registers import (
-    ALIASES,
-    OTHER_REGISTERS,
-    SYSTEM_REGISTERS,
-    id_of,
-    size_of,
-)
+from vcpu_scenario.kvm.registers import ALIASES, OTHER_REGISTERS, SYSTEM_REGISTERS, id_of, size_of
 from vcpu_scenario.vmm.setup import features_of
 
 _CORE: Final = {

@@ -23,15 +23,7 @@ from vcpu_scenario.case import (
 from vcpu_scenario.ioctls.vm import RestoreSnapshot, TakeSnapshot
 from vcpu_scenario.machine.errors import KvmError, NotModelled, Unsupported
 from vcpu_scenario.machine.interface import Machine
-from vcpu_scenario.trace import (
-    Answer,
-    Deed,
-    Ending,
-    Exit,
-    GuestException,
-    StopReason,
-    Trace,
-)
+from vcpu_scenario.trace import Answer, Deed, Ending, Exit, GuestException, StopReason, Trace
 from vcpu_scenario.vmm.attached import Asker, Itself, VmmEnds, asker_of
 from vcpu_scenario.vmm.consoles import Consoles
 from vcpu_scenario.vmm.debugger import reason_of, stepping

@@ -39,11 +39,7 @@ from vcpu_scenario.analysis.generate.surroundings import (
     VECTORS,
     Surroundings,
 )
-from vcpu_scenario.analysis.generate.writing import (
-    DEVICE,
-    DISTRIBUTOR_BASE,
-    Writing,
-)
+from vcpu_scenario.analysis.generate.writing import DEVICE, DISTRIBUTOR_BASE, Writing
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.ioctls.vcpu import SetIrqLine, SetMpState
 from vcpu_scenario.kvm import abi

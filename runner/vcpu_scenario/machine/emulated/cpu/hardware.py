@@ -12,14 +12,7 @@ from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.controls import MDCR_TDE, Controls
 from vcpu_scenario.machine.emulated.cpu.gicport import GicvPort
 from vcpu_scenario.machine.emulated.cpu.perfcounters import PerfCounters
-from vcpu_scenario.machine.emulated.cpu.regfile import (
-    DAIF,
-    EL1H,
-    PAN,
-    PSR_A,
-    PSR_D,
-    SS,
-)
+from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H, PAN, PSR_A, PSR_D, SS
 from vcpu_scenario.machine.emulated.cpu.stage2 import Stage2
 from vcpu_scenario.machine.emulated.cpu.timers import Timers
 

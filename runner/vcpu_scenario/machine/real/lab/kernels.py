@@ -11,11 +11,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from vcpu_scenario.machine.real.errors import (
-    LabError,
-    LabUnavailableError,
-    NotFetchedError,
-)
+from vcpu_scenario.machine.real.errors import LabError, LabUnavailableError, NotFetchedError
 from vcpu_scenario.machine.real.lab import cache
 from vcpu_scenario.machine.real.lab.apt import (
     Mirror,

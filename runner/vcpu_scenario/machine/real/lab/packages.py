@@ -9,11 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from vcpu_scenario.machine.real.errors import (
-    LabError,
-    LabUnavailableError,
-    NotFetchedError,
-)
+from vcpu_scenario.machine.real.errors import LabError, LabUnavailableError, NotFetchedError
 from vcpu_scenario.machine.real.lab import cache
 from vcpu_scenario.machine.real.lab.apt import (
     Mirror,
