@@ -78,7 +78,7 @@ class Asker(Protocol):
         """What the VMM does as it stops."""
 
     def resume(self, told: bool) -> Iterable[Deed]:
-        """What it does as it goes on; ``told`` says whether from a stop."""
+        """What it does as it continues; ``told`` says whether from a stop."""
 
 
 class Itself:
