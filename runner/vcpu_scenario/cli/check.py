@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from vcpu_scenario.cli.loading import count, made_of_each
+from vcpu_scenario.cli.loading import count, made_of_each, none_selected
 from vcpu_scenario.cli.output import complain, say
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.host.printable import json_text, printable
@@ -47,8 +47,7 @@ def list_cases(paths: Sequence[str], selection: Selection, report: str) -> Statu
     for text in _joined(texts) if is_json else texts:
         say(text)
     if not any(found):
-        complain("no case is selected" if found else "no scenario (*.vcpu.yaml) was found")
-        return Status.NOTHING_SELECTED
+        return none_selected(found)
     return Status.OK
 
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, wants_colour
+from vcpu_scenario.cli.status import Status
+from vcpu_scenario.running.paths import find
 from vcpu_scenario.running.project import paths_of_project
-from vcpu_scenario.running.select import find, load_all, made_of
+from vcpu_scenario.running.select import load_all, made_of
 from vcpu_scenario.source import Diagnostic, InvalidScenario, render
 
 if TYPE_CHECKING:
@@ -60,6 +62,12 @@ def _told(diagnostics: Sequence[Diagnostic], otherwise: str = "") -> bool:
 def tell(diagnostics: Sequence[Diagnostic]) -> None:
     colour = wants_colour(COMMON.colour, to_file=False, stream="stderr")
     complain("\n\n".join(render(diagnostic, color=colour) for diagnostic in diagnostics))
+
+
+def none_selected(scenarios: Sequence[object]) -> Status:
+    """Tells why there is nothing to run of ``scenarios``."""
+    complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
+    return Status.NOTHING_SELECTED
 
 
 def count(number: int, what: str) -> str:
