@@ -56,7 +56,7 @@ class Visitor(Protocol):
     """What is done at each part of a clause that may depend on the case."""
 
     def goes_through(self, item: Node) -> bool:
-        """Whether an exit, a stop or an entry of the ring is to be gone through: it stays as it
+        """Whether an exit, a stop or an entry of the ring is to be taken apart: it stays as it
         is otherwise."""
 
     def comes(self, body: Map) -> bool:
