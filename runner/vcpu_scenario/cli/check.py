@@ -23,8 +23,6 @@ Write: TypeAlias = Callable[["Scenario", "Sequence[Place]"], str]
 def check(paths: Sequence[str]) -> Status:
     """Loads every scenario and tells what is wrong with any."""
     cases = made_of_each(paths, _count, strictly=True)
-    if cases is None:
-        return Status.USAGE
     if not cases:
         complain("no scenario (*.vcpu.yaml) was found")
         return Status.NOTHING_SELECTED
@@ -41,8 +39,6 @@ def list_cases(paths: Sequence[str], selection: Selection, report: str) -> Statu
     is_json = report == "json"
     write = _items if is_json else _ids
     found = made_of_each(paths, partial(_packed, selection.choice(), write))
-    if found is None:
-        return Status.USAGE
     texts = (zlib.decompress(packed).decode() for packed in found if packed)
     for text in _joined(texts) if is_json else texts:
         say(text)

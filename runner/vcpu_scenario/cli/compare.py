@@ -35,8 +35,6 @@ def compare(
     if len(names) != 2:
         raise UsageError("--machine: name two, such as emulated:6.12 and lab:6.12")
     scenarios = scenarios_of(paths, "nothing was compared")
-    if scenarios is None:
-        return Status.USAGE
     with ExitStack() as both:
         beside_lab = any(name.startswith("lab:") for name in names)
         one, other = (

@@ -30,8 +30,6 @@ def explain(path: str, selection: Selection) -> Status:
     Without ``--kernel``: on the newest kernel for which the scenario states an expectation.
     """
     scenarios = scenarios_of([path])
-    if scenarios is None:
-        return Status.USAGE
     selected = selection.cases(scenarios)
     cases = selected if selection.kernels else _newest(selected)
     if not cases:

@@ -22,8 +22,6 @@ def history(path: str, selection: Selection, form: str, output: str | None) -> S
     """
     with destination(output) as to:
         scenarios = scenarios_of([path])
-        if scenarios is None:
-            return Status.USAGE
         from vcpu_scenario.analysis.history import histories
 
         found = histories(case for each in scenarios for case in selection.wherever_meant(each))

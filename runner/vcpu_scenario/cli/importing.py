@@ -37,7 +37,7 @@ def import_(path: str, scenario: str | None, selection: Selection, output: str |
             return Status.OK
         cases = _cases(scenario, selection)
         if not cases:
-            return Status.USAGE if cases is None else Status.NOTHING_SELECTED
+            return Status.NOTHING_SELECTED
         return _beside(field, cases, selection.kernels, to)
 
 
@@ -53,10 +53,8 @@ def _draft(field: FieldTrace, path: str, selection: Selection) -> str:
     return quiet(formatted(draft(field, name, kernel), Path(path)))
 
 
-def _cases(path: str, selection: Selection) -> list[ScenarioCase] | None:
+def _cases(path: str, selection: Selection) -> list[ScenarioCase]:
     scenarios = scenarios_of([path])
-    if scenarios is None:
-        return None
     found = [
         case
         for case in selection.cases(scenarios)

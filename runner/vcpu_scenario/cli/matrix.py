@@ -42,8 +42,6 @@ def matrix(
     if shards is not None and shards > most:
         raise UsageError(f"--shards {shards}: {reason.format(most=most)}")
     scenarios = scenarios_of(paths)
-    if scenarios is None:
-        return Status.USAGE
     cases = selection.cases(scenarios)
     if not cases:
         return none_selected(scenarios)

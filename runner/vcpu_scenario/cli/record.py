@@ -47,8 +47,6 @@ def record(
     if vmms and form != "vmm":
         raise UsageError("--vmm: only with --format vmm")
     scenarios = scenarios_of(paths, "nothing was recorded")
-    if scenarios is None:
-        return Status.USAGE
     with machine(name, lab, selection.hosts) as target:
         if target.kernel is None:
             raise UsageError("--machine: name one kernel: lab:6.12, emulated:6.12 or kvm")

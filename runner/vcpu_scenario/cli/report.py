@@ -34,8 +34,6 @@ def report(
     what came. Exit status 0 whatever that is: a failure is what is reported."""
     with destination(output) as to:
         scenarios = scenarios_of([path])
-        if scenarios is None:
-            return Status.USAGE
         found = [each for one in scenarios for each in _evidence(one, selection, machines, lab)]
         if not found:
             return none_selected(scenarios)

@@ -102,8 +102,6 @@ def run(
     part = _shard(shard)
     with Reports(formats, outputs) as reports:
         scenarios = scenarios_of(paths, "nothing was run")
-        if scenarios is None:
-            return Status.USAGE
         with machine(on, lab, selection.hosts) as target:
             if follow and (cluster is not None or on.startswith("lab") or jobs > 1):
                 raise UsageError("--follow: of one process on this machine, and of no lab")

@@ -41,8 +41,6 @@ def stops(
         check_vmm(vmm)
     with destination(output) as to:
         scenarios = scenarios_of(paths)
-        if scenarios is None:
-            return Status.USAGE
         with machine(on, lab, selection.hosts) as target, failing():
             cases = cases_to_step(scenarios, selection_for(target, selection))
             if not cases:
