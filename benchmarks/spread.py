@@ -23,8 +23,8 @@ from typing import NamedTuple
 from vcpu_scenario.cli.run import run_cases
 from vcpu_scenario.language import ScenarioCase
 from vcpu_scenario.running.batch import run_on
+from vcpu_scenario.running.paths import find as find_files
 from vcpu_scenario.running.select import Selection, load_all
-from vcpu_scenario.running.select import find as find_files
 
 COUNTS = (100, 400, 1_000, 4_000, 16_000)
 ROUNDS = 3

@@ -23,7 +23,8 @@ from msgspec.structs import replace
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.language.model import Scenario, ScenarioCase
 from vcpu_scenario.language.permission import granting
-from vcpu_scenario.running.select import Selection, find, load_all
+from vcpu_scenario.running.paths import find
+from vcpu_scenario.running.select import Selection, load_all
 from vcpu_scenario.source import Diagnostic, InvalidScenario
 from vcpu_scenario.trace import Entry, Exit, Stop, Trace
 from vcpu_scenario.verdict.records import Mismatch

@@ -121,11 +121,8 @@ class AddMemslot(Struct, frozen=True):
 
 
 class HostInterrupt(Struct, frozen=True):
-    """Makes a host interrupt arrive between two entries of the next ``KVM_RUN``.
-
-    On kernels up to 6.0 it makes a pending step start over (``Kernel.loses_steps``). Only the
-    emulated machine can do this on request.
-    """
+    """A host interrupt arrives between two entries of the next ``KVM_RUN``, on the emulated machine
+    alone. Up to 6.0 it makes a pending step start over (``Kernel.loses_steps``)."""
 
 
 FOR_THE_NEXT_RUN: Final = (

@@ -25,7 +25,7 @@ class Why(StrEnum):
     WATCH = "watchpoint"
     INTERRUPT = "interrupt"
     LOST = "lost"
-    """The VMM cannot go on, or the machine does not model what the guest came to."""
+    """The VMM cannot continue, or the machine does not model what the guest came to."""
 
 
 class End(StrEnum):
@@ -44,7 +44,7 @@ class End(StrEnum):
     NOWHERE = "nowhere"
     """The guest is where there is no code: it took an exception that it has no vector for."""
     VMM = "VMM"
-    """The VMM cannot go on."""
+    """The VMM cannot continue."""
     REFUSED = "refused"
     """The kernel refused something."""
     NOT_MODELLED = "not modelled"

@@ -65,7 +65,7 @@ class InvalidScenario(Exception):
 
 
 WIDTH = 100
-"""Columns of source that an excerpt shows at the most."""
+"""Columns of source that an excerpt shows at most."""
 
 # YAML ends lines at NEL, LS and PS as well, and at nothing else that str.splitlines() takes.
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")

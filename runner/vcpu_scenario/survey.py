@@ -1,6 +1,6 @@
 """A survey: ioctls that ask a vCPU about its registers, and what the kernel answered.
 
-It travels into a lab's guest as a case does, so that the emulated machine can be held to what
+It travels into a lab's guest as a case does, so that the emulated machine can be compared with what
 real kernels answer. Standard library and records only.
 """
 

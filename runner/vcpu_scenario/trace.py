@@ -64,7 +64,7 @@ Deed: TypeAlias = Action | Answer | GuestException
 class Inside(Struct, frozen=True):
     """What the emulated machine knows of a ``KVM_RUN`` beyond what a VMM can read.
 
-    ``completed``: KVM completed an MMIO access first, that at the address ``access``, or once more
+    ``completed``: KVM completed an MMIO access first, that at the address ``access``, or again
     one that was complete where that is None. ``jumped`` is the address of an instruction over
     which it moved pc in that although nobody executes it. ``entered`` is the pc at which the guest
     was entered first, None where it was not. ``left`` is the address of the instruction that the

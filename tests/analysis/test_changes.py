@@ -20,7 +20,8 @@ from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.report.changes import text
 from vcpu_scenario.report.styled import plain
 from vcpu_scenario.running import targets
-from vcpu_scenario.running.select import Selection, find, load_all
+from vcpu_scenario.running.paths import find
+from vcpu_scenario.running.select import Selection, load_all
 from vcpu_scenario.running.targets import Emulated, Lost
 from vcpu_scenario.survey import Answers, Survey
 from vcpu_scenario.trace import Trace

@@ -16,6 +16,7 @@ from vcpu_scenario.actions.kind import Unwritable
 from vcpu_scenario.analysis.generate import Profile, generate
 from vcpu_scenario.analysis.generate.blocks import BLOCKS
 from vcpu_scenario.analysis.shrink import shrunk
+from vcpu_scenario.arm64.branches import successors
 from vcpu_scenario.case import Case, Limits
 from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.kernels.release import KNOWN_RELEASES, parse_release
@@ -24,7 +25,6 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.language.write import write
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.trace import Exit, Trace
-from vcpu_scenario.verdict.guest import successors
 from vcpu_scenario.vmm.loop import run_case
 
 from tests.analysis.legal import faults

@@ -9,7 +9,8 @@ import pytest
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.language import loads
 from vcpu_scenario.language.permission import granting
-from vcpu_scenario.running.select import Selection, find, load_all
+from vcpu_scenario.running.paths import find
+from vcpu_scenario.running.select import Selection, load_all
 
 TEXT = """\
 title: t

@@ -11,7 +11,8 @@ from typing import Final
 
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.language import ScenarioCase
-from vcpu_scenario.running.select import Selection, find, load_all
+from vcpu_scenario.running.paths import find
+from vcpu_scenario.running.select import Selection, load_all
 from vcpu_scenario.running.targets import beyond_real_kvm
 
 HERE: Final = Path(__file__).parent

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.case import Case, Limits, Load, Memslot
-from vcpu_scenario.machine.emulated.cpu import layout, uc
+from vcpu_scenario.machine.emulated.cpu import enginehandle, layout, uc
 from vcpu_scenario.machine.emulated.cpu.engine import Engine
 from vcpu_scenario.machine.emulated.cpu.regfile import RegisterFile
 from vcpu_scenario.machine.emulated.machine import create
@@ -22,7 +22,7 @@ _X0, _PC = uc.UC_ARM64_REG_X0, uc.UC_ARM64_REG_PC
 def test_the_cpu_is_found_where_it_is_not_usual(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search by the registers' values leads to what the usual place has."""
     usual = layout.cpu_layout()
-    monkeypatch.setattr(layout, "_USUAL", (8, 16))
+    monkeypatch.setattr(enginehandle, "_USUAL", (8, 16))
     assert layout.cpu_layout.__wrapped__() == usual
 
 

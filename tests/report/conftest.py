@@ -9,7 +9,8 @@ from vcpu_scenario.kernels.rules import Commit, Rule
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.report import cite
 from vcpu_scenario.running.execute import execute
-from vcpu_scenario.running.select import Selection, find, load_all
+from vcpu_scenario.running.paths import find
+from vcpu_scenario.running.select import Selection, load_all
 from vcpu_scenario.verdict.result import Result, Verdict
 
 DATA = Path(__file__).parent / "data"

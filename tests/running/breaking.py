@@ -15,7 +15,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 
 from vcpu_scenario.running.batch import run_on
-from vcpu_scenario.running.select import Selection, find, load_all
+from vcpu_scenario.running.paths import find
+from vcpu_scenario.running.select import Selection, load_all
 
 from .machines import DEADLY, deadly
 

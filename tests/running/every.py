@@ -20,7 +20,8 @@ from vcpu_scenario.kernels.table import kernel
 from vcpu_scenario.language import ScenarioCase
 from vcpu_scenario.machine.errors import Unsupported
 from vcpu_scenario.running import causes as c
-from vcpu_scenario.running.select import Selection, find, load_all
+from vcpu_scenario.running.paths import find
+from vcpu_scenario.running.select import Selection, load_all
 
 SCENARIOS: Final = Path(__file__).parents[2] / "scenarios"
 

@@ -17,7 +17,8 @@ from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.running.batch import run_on
 from vcpu_scenario.running.cluster import ClusterError, cluster
 from vcpu_scenario.running.execute import execute
-from vcpu_scenario.running.select import Selection, find, load_all
+from vcpu_scenario.running.paths import find
+from vcpu_scenario.running.select import Selection, load_all
 
 from .machines import DEADLY, FLAG, deadly, deadly_once, stuck
 

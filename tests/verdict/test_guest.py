@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from vcpu_scenario.arm64.branches import successors
 from vcpu_scenario.case import Case, Load, Memslot
-from vcpu_scenario.verdict.guest import Guest, successors
+from vcpu_scenario.verdict.guest import Guest
 
 from tests.guests import words
 

@@ -1,4 +1,4 @@
-"""The ioctls that make a VM, made once more: another VM, further vCPUs, an interrupt controller,
+"""The ioctls that make a VM, made again: another VM, further vCPUs, an interrupt controller,
 capabilities, and the offset of its counters. Most are there to be refused."""
 
 from __future__ import annotations
@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from vcpu_scenario.actions.kind import Kind, Node, Reader, bare, number
+from vcpu_scenario.actions.kind import Kind, Node, Reader, bare, fields, number
 from vcpu_scenario.actions.questions import CAP, read_cap
 from vcpu_scenario.ioctls.vm import CreateIrqchip, CreateVcpu, CreateVm, EnableCap, SetCounterOffset
 from vcpu_scenario.kvm import capabilities
@@ -51,17 +51,13 @@ KINDS: Final = (
     Kind(
         SetCounterOffset,
         schema={
-            "counter_offset": {
-                "description": "KVM_ARM_SET_COUNTER_OFFSET: CNTVCT_EL0 and CNTPCT_EL0 of the guest"
+            "counter_offset": fields(
+                "KVM_ARM_SET_COUNTER_OFFSET: CNTVCT_EL0 and CNTPCT_EL0 of the guest"
                 " are the host's counter less this. A kernel that has none skips the case.",
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["offset"],
-                "properties": {
-                    "offset": number("counter_offset."),
-                    "reserved": number("reserved. Default: 0."),
-                },
-            }
+                ["offset"],
+                offset=number("counter_offset."),
+                reserved=number("reserved. Default: 0."),
+            )
         },
         read=_read_offset,
         write=_write_offset,
@@ -107,18 +103,14 @@ KINDS: Final = (
     Kind(
         EnableCap,
         schema={
-            "enable_cap": {
-                "description": "KVM_ENABLE_CAP of the VM, as it is written down."
+            "enable_cap": fields(
+                "KVM_ENABLE_CAP of the VM, as it is written down."
                 " `capabilities` enables those that a scenario needs.",
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["cap"],
-                "properties": {
-                    "cap": CAP,
-                    "flags": number("flags. Default: 0."),
-                    "arg": number("args[0]. Default: 0."),
-                },
-            }
+                ["cap"],
+                cap=CAP,
+                flags=number("flags. Default: 0."),
+                arg=number("args[0]. Default: 0."),
+            )
         },
         read=_read_cap,
         write=_write_cap,

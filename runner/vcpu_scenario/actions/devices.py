@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
-from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, number, of
+from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, fields, number, of
 from vcpu_scenario.actions.msi import msi_schema, msi_words, read_msi, write_msi
 from vcpu_scenario.ioctls.devices import CreateDevice, CreateVgic, SetGsiRouting
 from vcpu_scenario.kvm import vgicattrs
@@ -97,26 +97,22 @@ KINDS: Final = (
     Kind(
         CreateDevice,
         schema={
-            "create_device": {
-                "description": "KVM_CREATE_DEVICE by the type of the device, for those that "
+            "create_device": fields(
+                "KVM_CREATE_DEVICE by the type of the device, for those that "
                 "create_vgic does not make, and for any on trial.",
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["type"],
-                "properties": {
-                    "type": {
-                        "title": f"one of {', '.join(_TYPES)}, or a number",
-                        "description": "KVM_DEV_TYPE_ARM_ and this name, or its number.",
-                        "type": ["string", "integer"],
-                    },
-                    "test": of(
-                        "flag",
-                        "KVM_CREATE_DEVICE_TEST: whether the kernel has such a "
-                        "device; none is made. Default: false.",
-                        default=False,
-                    ),
+                ["type"],
+                type={
+                    "title": f"one of {', '.join(_TYPES)}, or a number",
+                    "description": "KVM_DEV_TYPE_ARM_ and this name, or its number.",
+                    "type": ["string", "integer"],
                 },
-            }
+                test=of(
+                    "flag",
+                    "KVM_CREATE_DEVICE_TEST: whether the kernel has such a "
+                    "device; none is made. Default: false.",
+                    default=False,
+                ),
+            )
         },
         read=_read_device,
         write=_write_device,
@@ -130,17 +126,13 @@ KINDS: Final = (
                 "description": "KVM_SET_GSI_ROUTING: from now on these gsis lead to pins of the "
                 "vGIC or to MSIs, and no others do.",
                 "type": "array",
-                "items": {
-                    "description": "A gsi and where it leads.",
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["gsi"],
-                    "properties": {
-                        "gsi": number("gsi, which an irqfd names."),
-                        "pin": number("irqchip.pin: the SPI less 32."),
-                        "msi": msi_schema("What an ITS is to translate."),
-                    },
-                },
+                "items": fields(
+                    "A gsi and where it leads.",
+                    ["gsi"],
+                    gsi=number("gsi, which an irqfd names."),
+                    pin=number("irqchip.pin: the SPI less 32."),
+                    msi=msi_schema("What an ITS is to translate."),
+                ),
             }
         },
         read=_read_routing,

@@ -8,7 +8,6 @@ from typing import Any, Final, Literal
 from vcpu_scenario.actions.kind import Kind, Name, Node, Reader, Unwritable, of
 from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, Watchpoint
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.interface import Machine
 
 _BCR: Final = 0x1E7
 """Enabled at every EL, all four bytes of the instruction (``E``, ``PMC`` 3, ``BAS`` 0xf)."""
@@ -121,10 +120,6 @@ def _watchpoint_registers(watch: Watchpoint) -> tuple[int, int]:
     return control | 0xFF << 5 | mask << 24, watch.addr & ~(watch.len - 1)
 
 
-def _perform(machine: Machine, action: SetGuestDebug) -> None:
-    machine.set_guest_debug(struct_of(action.debug))
-
-
 def _words(action: SetGuestDebug, name: Name) -> str:
     debug = action.debug
     control = "|".join(word for flag, word in _WORDS if debug.control & flag) or "0"
@@ -139,7 +134,7 @@ KINDS: Final = (
         schema={"debug": of("guest_debug", "KVM_SET_GUEST_DEBUG; what is not named is off.")},
         read=lambda key, node, reader: [SetGuestDebug(read_guest_debug(node, reader))],
         write=lambda action: {"debug": guest_debug_entry(action.debug)},
-        perform=_perform,
+        perform=lambda machine, action: machine.set_guest_debug(struct_of(action.debug)),
         words=_words,
     ),
 )

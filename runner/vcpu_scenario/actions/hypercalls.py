@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from vcpu_scenario.actions.kind import Kind, Node, Reader, number, of
+from vcpu_scenario.actions.kind import Kind, Node, Reader, fields, number, of
 from vcpu_scenario.ioctls.vm import SetSmcccFilter, SetStealTime
 from vcpu_scenario.kvm import abi
 
@@ -45,24 +45,20 @@ KINDS: Final = (
     Kind(
         SetSmcccFilter,
         schema={
-            "smccc_filter": {
-                "description": "KVM_ARM_VM_SMCCC_FILTER, before the first KVM_RUN: what is done "
+            "smccc_filter": fields(
+                "KVM_ARM_VM_SMCCC_FILTER, before the first KVM_RUN: what is done "
                 "with a range of hypercalls. A kernel that has none skips the case.",
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["base", "nr_functions", "action"],
-                "properties": {
-                    "base": number("The first function."),
-                    "nr_functions": number("How many functions there are from base on."),
-                    "action": {
-                        "title": f"one of {', '.join(_ACTIONS)}, or a number",
-                        "description": "KVM_SMCCC_FILTER_ and this name, or its number.",
-                        "type": ["string", "integer"],
-                        "pattern": rf"^({'|'.join(_ACTIONS)})$|^(0[xX])?[0-9A-Fa-f]+$|\$\{{",
-                    },
-                    "pad": number("Each byte of the padding, which has to be 0. Default: 0."),
+                ["base", "nr_functions", "action"],
+                base=number("The first function."),
+                nr_functions=number("How many functions there are from base on."),
+                action={
+                    "title": f"one of {', '.join(_ACTIONS)}, or a number",
+                    "description": "KVM_SMCCC_FILTER_ and this name, or its number.",
+                    "type": ["string", "integer"],
+                    "pattern": rf"^({'|'.join(_ACTIONS)})$|^(0[xX])?[0-9A-Fa-f]+$|\$\{{",
                 },
-            }
+                pad=number("Each byte of the padding, which has to be 0. Default: 0."),
+            )
         },
         read=_read_filter,
         write=_write_filter,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from vcpu_scenario.actions.kind import Kind, Node, Reader, number, of
+from vcpu_scenario.actions.kind import Kind, Node, Reader, fields, number, of
 from vcpu_scenario.ioctls.devices import Irqfd, ReadResamples, RemoveIrqfd, SignalIrqfd
 from vcpu_scenario.machine.errors import Unexpected
 from vcpu_scenario.machine.interface import Machine
@@ -48,13 +48,12 @@ def _resampled(machine: Machine, action: ReadResamples) -> None:
 
 
 def _schema(description: str, **more: Any) -> dict[str, Any]:
-    return {
-        "description": description,
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["gsi"],
-        "properties": {"gsi": _GSI, **more},
-    }
+    return fields(
+        description,
+        ["gsi"],
+        gsi=_GSI,
+        **more,
+    )
 
 
 KINDS: Final = (

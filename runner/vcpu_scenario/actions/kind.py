@@ -32,7 +32,6 @@ class Reader(Protocol):
     @property
     def last_vcpu(self) -> int:
         """How many vCPUs the VM has."""
-        ...
 
     def word(self, node: Node, bits: int = 64) -> int: ...
 
@@ -46,27 +45,21 @@ class Reader(Protocol):
 
     def items(self, node: Node | None) -> Iterable[Node]:
         """The items of a list, none where there is no list."""
-        ...
 
     def entries(self, node: Node) -> Iterable[tuple[str, Node]]:
         """The keys and values of a mapping."""
-        ...
 
     def registers(self, node: Node) -> Iterable[tuple[str, int]]:
         """Names of registers, with the value for each."""
-        ...
 
     def refusals(self, node: Node | None) -> tuple[tuple[str, int], ...]:
         """Names of registers, with the errno for each."""
-        ...
 
     def snapshot(self, node: Node, *, taken: bool) -> str:
         """The name of a snapshot: of one that is ``taken``, or that has to have been."""
-        ...
 
     def placed_bytes(self, node: Node) -> tuple[int, bytes]:
         """Bytes with the address (IPA) at which they are to be."""
-        ...
 
     def new_slot(self, node: Node) -> Memslot: ...
 

@@ -169,10 +169,6 @@ def _init(machine: Machine, action: InitVcpu) -> None:
     machine.vcpu_init(features, action.target, action.bits)
 
 
-def _init_words(action: InitVcpu) -> str:
-    return initialising(action.features or (), action.target, action.bits)
-
-
 _FEATURE: Final = {
     "description": "KVM_ARM_VCPU_ and this name.",
     "type": "string",
@@ -208,7 +204,7 @@ KINDS: Final = (
         read=_read_init,
         write=_write_init,
         perform=_init,
-        words=lambda action, name: _init_words(action),
+        words=lambda action, name: initialising(action.features or (), action.target, action.bits),
     ),
     Kind(
         SetIrqLine,

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from vcpu_scenario.arm64.branches import RELATIVE, signed
 from vcpu_scenario.case import Action, Case, Load, SetRegister, WriteMemory
 from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug
 
@@ -79,24 +80,15 @@ def _action(action: Action, move: Move) -> Action:
 
 def _redirect(word: int, addr: int, move: Move) -> int | None:
     """``word`` for where it will be; None where its field is too narrow for that."""
-    for is_kind, low, bits, scale in _RELATIVE:
+    for is_kind, low, bits, scale in RELATIVE:
         if is_kind(word):
-            offset = _sign_extend(word >> low & (1 << bits) - 1, bits) * scale
+            offset = signed(word >> low, bits) * scale
             return _with(word, move(addr + offset) - move(addr), low, bits, scale)
     if word >> 24 & 0x9F == 0x10:  # ADR: its two lowest bits are elsewhere
-        offset = _sign_extend((word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3, 21)
+        offset = signed((word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3, 21)
         new = move(addr + offset) - move(addr)
         return word & 0x9F00001F | (new & 3) << 29 | (new >> 2 & 0x7FFFF) << 5
     return word
-
-
-_RELATIVE: Final[tuple[tuple[Callable[[int], bool], int, int, int], ...]] = (
-    (lambda word: word >> 26 & 0x1F == 0b00101, 0, 26, 4),  # B, BL
-    (lambda word: word >> 24 == 0x54, 5, 19, 4),  # B.cond
-    (lambda word: word >> 25 & 0x3F == 0b011010, 5, 19, 4),  # CBZ, CBNZ
-    (lambda word: word >> 25 & 0x3F == 0b011011, 5, 14, 4),  # TBZ, TBNZ
-    (lambda word: word >> 24 & 0x3B == 0b011000, 5, 19, 4),  # LDR (literal)
-)
 
 
 def _with(word: int, offset: int, low: int, bits: int, scale: int) -> int | None:
@@ -104,7 +96,3 @@ def _with(word: int, offset: int, low: int, bits: int, scale: int) -> int | None
         return None
     mask = (1 << bits) - 1
     return word & ~(mask << low) | (offset // scale & mask) << low
-
-
-def _sign_extend(value: int, bits: int) -> int:
-    return value - (1 << bits) if value >> bits - 1 else value

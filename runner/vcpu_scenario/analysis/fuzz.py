@@ -170,19 +170,20 @@ def _smallest(
 Generate: TypeAlias = Callable[[int], Case]
 
 
-def attempts(
-    generate: Generate, seeds: range, real: Target, emulated: Target, most: int = 3
-) -> Callable[[int], Outcome]:
-    """What to do with the program of the n-th of ``seeds``.
+_MOST_SHRUNK: Final = 3
+"""Programs of each kind of difference that a process shrinks."""
 
-    Of each kind of difference ``most`` are shrunk, in each process that works on them.
-    """
+
+def attempts(
+    generate: Generate, seeds: range, real: Target, emulated: Target
+) -> Callable[[int], Outcome]:
+    """What to do with the program of the n-th of ``seeds``."""
     shrunken: dict[str, int] = {}
 
     def work(number: int) -> Outcome:
         seed = seeds[number]
         outcome = attempt(seed, generate(seed), real, emulated, shrink=False)
-        if outcome.state != "differs" or shrunken.get(outcome.kind, 0) >= most:
+        if outcome.state != "differs" or shrunken.get(outcome.kind, 0) >= _MOST_SHRUNK:
             return outcome
         shrunken[outcome.kind] = shrunken.get(outcome.kind, 0) + 1
         assert outcome.case is not None

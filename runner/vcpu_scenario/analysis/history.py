@@ -18,10 +18,10 @@ from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.kernels.rules import RULES
 from vcpu_scenario.kernels.table import kernel, with_rules
 from vcpu_scenario.machine.errors import Unsupported
+from vcpu_scenario.running.causes import run_as
 from vcpu_scenario.trace import Trace
 from vcpu_scenario.verdict.overrun import up_to_its_last_brk
 from vcpu_scenario.verdict.traces import Comparison, compare_traces
-from vcpu_scenario.vmm.loop import run_case
 
 if TYPE_CHECKING:
     from vcpu_scenario.language import ScenarioCase
@@ -79,13 +79,7 @@ class History(Struct, frozen=True):
 
 def emulated(case: ScenarioCase, rules: Rules) -> Trace:
     """Run ``case`` on an emulated machine with ``rules``; may raise :class:`Unsupported`."""
-    from vcpu_scenario.machine.emulated.machine import EmulatedMachine
-
-    machine = EmulatedMachine(with_rules(case.kernel, rules))
-    try:
-        return up_to_its_last_brk(case.case, run_case(machine, case.case))
-    finally:
-        machine.close()
+    return up_to_its_last_brk(case.case, run_as(with_rules(case.kernel, rules), case.case))
 
 
 def histories(cases: Iterable[ScenarioCase], run: Run = emulated) -> list[History]:

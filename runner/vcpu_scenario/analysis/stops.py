@@ -7,6 +7,7 @@ the same are a row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -89,11 +90,8 @@ def emulated(case: ScenarioCase, vmm: str) -> Course:
     """On an emulated machine of the case's kernel; may raise :class:`Unsupported`."""
     from vcpu_scenario.machine.emulated.machine import create
 
-    machine = create(case.kernel)
-    try:
+    with closing(create(case.kernel)) as machine:
         return step_through(machine, case.case, vmm)
-    finally:
-        machine.close()
 
 
 def tables(

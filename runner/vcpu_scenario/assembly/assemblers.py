@@ -17,12 +17,7 @@ from msgspec import Struct
 
 from vcpu_scenario.assembly import confinement, process
 from vcpu_scenario.assembly.assembled import NoAssembler
-from vcpu_scenario.assembly.complaints import (
-    Complaint,
-    read_gnu,
-    read_llvm,
-    unknown_architecture,
-)
+from vcpu_scenario.assembly.complaints import Complaint, read_gnu, read_llvm, unknown_architecture
 
 VARIABLE = "SCENARIO_ASSEMBLER"
 _INSTALL = (

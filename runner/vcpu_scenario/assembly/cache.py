@@ -102,7 +102,7 @@ def _check_inside(target: Path) -> None:
 
 
 def refresh(path: Path, sources: Iterable[tuple[str, int]]) -> bool:
-    """Assemble each (source, base) anew and keep the result; True if that changed the file."""
+    """Assemble each (source, base) again and keep the result; True if that changed the file."""
     return store(path, {(source, base): assemble(source, base) for source, base in sources})
 
 

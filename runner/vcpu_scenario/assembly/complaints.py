@@ -18,7 +18,7 @@ class Complaint(Struct, frozen=True):
 
 
 _GNU = re.compile(r"^\{standard input\}:(?:(\d+):)? (Error|Fatal error|Warning|Info): ?(.*)$")
-# GNU as goes on with other data than were written, where LLVM does not.
+# GNU as continues with other data than were written, where LLVM does not.
 _GNU_FATAL = re.compile(r"truncated")
 
 

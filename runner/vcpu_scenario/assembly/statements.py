@@ -111,7 +111,7 @@ def _from(statement: Statement, at: int) -> Statement:
 
 
 class _Text:
-    """The text of a statement, gone through once."""
+    """The text of a statement, scanned once."""
 
     def __init__(self, statement: Statement, name: str) -> None:
         self._statement = statement

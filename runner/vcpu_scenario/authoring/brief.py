@@ -21,13 +21,11 @@ from vcpu_scenario.arm64.esr import (
 )
 from vcpu_scenario.case import Case
 from vcpu_scenario.kvm.errnos import errno_name, errno_word
+from vcpu_scenario.language.expecting import said_of_exit
 from vcpu_scenario.language.notation import Decimal, Verbatim, scalar
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.verdict.guest import Guest
-from vcpu_scenario.verdict.words import (
-    EVENT_NAMES,
-    executed_one,
-)
+from vcpu_scenario.verdict.words import EVENT_NAMES, executed_one
 
 Name = Callable[[int], Any]
 
@@ -51,15 +49,7 @@ def names(case: Case, symbols: Mapping[str, int]) -> Name:
 
 def brief(exit_: Exit, name: Name) -> tuple[str, dict[str, Any]]:
     """The variant of ``exits:`` that the exit is, and what it says."""
-    exit_, vcpu = exit_.of_vcpu()
-    kind, body = _variant(exit_, name)
-    if vcpu:  # where none is named, 0 is meant
-        body["vcpu"] = Decimal(vcpu)
-    if "device_irq_level" in exit_.fields:
-        body["device_irq_level"] = exit_.fields["device_irq_level"]
-    if exit_.regs:
-        body["regs"] = dict(exit_.regs)
-    return kind, body
+    return said_of_exit(exit_, lambda own: _variant(own, name))
 
 
 def _variant(exit_: Exit, name: Name) -> tuple[str, dict[str, Any]]:

@@ -15,15 +15,7 @@ from vcpu_scenario.case import Case
 from vcpu_scenario.kernels.hosts import DEFAULT
 from vcpu_scenario.kernels.release import parse_release
 from vcpu_scenario.language import yaml12
-from vcpu_scenario.language.nodes import (
-    Map,
-    Node,
-    Scalar,
-    Sequence,
-    Value,
-    entries_of,
-    value_at,
-)
+from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Value, entries_of, value_at
 from vcpu_scenario.language.notation import Decimal, flow
 from vcpu_scenario.source import InvalidScenario
 from vcpu_scenario.trace import Trace

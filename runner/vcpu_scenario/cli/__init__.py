@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, guarded_stdout
-from vcpu_scenario.cli.status import CannotWrite, NoMachine, Status
+from vcpu_scenario.cli.status import CannotWrite, InvalidTold, NoMachine, Status
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.signals import is_interruption
 from vcpu_scenario.language.permission import granting
@@ -51,6 +51,8 @@ def main(args: Sequence[str] | None = None) -> int:
             return _dispatch(args)
     except UsageError as error:
         complain(f"scenario: {error}")
+        return Status.USAGE
+    except InvalidTold:
         return Status.USAGE
     except (CannotWrite, NoMachine) as error:
         complain(f"scenario: {error}")

@@ -21,8 +21,6 @@ def assemble(paths: Sequence[str], check: bool) -> Status:
     from vcpu_scenario.assembly.assembled import NoAssembler
 
     scenarios = scenarios_of(paths, "nothing was assembled")
-    if scenarios is None:
-        return Status.USAGE
     if not scenarios:
         complain("no scenario (*.vcpu.yaml) was found")
         return Status.NOTHING_SELECTED

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from vcpu_scenario.cli.loading import count, made_of_each
+from vcpu_scenario.cli.loading import count, made_of_each, none_selected
 from vcpu_scenario.cli.output import complain, say
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.host.printable import json_text, printable
@@ -23,8 +23,6 @@ Write: TypeAlias = Callable[["Scenario", "Sequence[Place]"], str]
 def check(paths: Sequence[str]) -> Status:
     """Loads every scenario and tells what is wrong with any."""
     cases = made_of_each(paths, _count, strictly=True)
-    if cases is None:
-        return Status.USAGE
     if not cases:
         complain("no scenario (*.vcpu.yaml) was found")
         return Status.NOTHING_SELECTED
@@ -41,14 +39,11 @@ def list_cases(paths: Sequence[str], selection: Selection, report: str) -> Statu
     is_json = report == "json"
     write = _items if is_json else _ids
     found = made_of_each(paths, partial(_packed, selection.choice(), write))
-    if found is None:
-        return Status.USAGE
     texts = (zlib.decompress(packed).decode() for packed in found if packed)
     for text in _joined(texts) if is_json else texts:
         say(text)
     if not any(found):
-        complain("no case is selected" if found else "no scenario (*.vcpu.yaml) was found")
-        return Status.NOTHING_SELECTED
+        return none_selected(found)
     return Status.OK
 
 

@@ -11,8 +11,7 @@ from msgspec.structs import replace
 from vcpu_scenario.cli.interrupt import UntilAsked
 from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine, selection_for
-from vcpu_scenario.cli.options import COMMON
-from vcpu_scenario.cli.output import complain, paint, say, wants_colour, width
+from vcpu_scenario.cli.output import complain, painted, say, width
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.running.select import Selection
@@ -36,8 +35,6 @@ def compare(
     if len(names) != 2:
         raise UsageError("--machine: name two, such as emulated:6.12 and lab:6.12")
     scenarios = scenarios_of(paths, "nothing was compared")
-    if scenarios is None:
-        return Status.USAGE
     with ExitStack() as both:
         beside_lab = any(name.startswith("lab:") for name in names)
         one, other = (
@@ -58,7 +55,7 @@ def compare(
                 skipped += same is None
                 unmodelled += any(isinstance(each, Trace) and not _ran(each) for each in found)
                 if everything or same is not True:
-                    say(paint(lines, colour=wants_colour(COMMON.colour, to_file=False)))
+                    say(painted(lines))
     left_out = f", {skipped} could not be compared" if skipped else ""
     done = count(len(pairs) - to_do.left, "case")
     say(f"{done}: {differing} differ between {names[0]} and {names[1]}{left_out}\n")

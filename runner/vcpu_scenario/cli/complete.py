@@ -107,7 +107,7 @@ def paths(incomplete: str) -> list[str]:
 
 
 def _entries(incomplete: str) -> Iterator[str]:
-    from vcpu_scenario.running.select import SUFFIX
+    from vcpu_scenario.running.paths import SUFFIX
 
     folder, name = os.path.split(incomplete)
     try:
@@ -124,7 +124,7 @@ def _entries(incomplete: str) -> Iterator[str]:
 
 
 def _scenarios(paths: Iterable[str]) -> Iterator[Path]:
-    from vcpu_scenario.running.select import SUFFIX
+    from vcpu_scenario.running.paths import SUFFIX
 
     for path in map(Path, paths):
         if path.is_dir():

@@ -9,21 +9,12 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from vcpu_scenario.cli.collect import collect
 from vcpu_scenario.cli.machines import NO_LAB, LabArguments, failing, machine
-from vcpu_scenario.cli.options import COMMON
-from vcpu_scenario.cli.output import (
-    LOG_WIDTH,
-    Destination,
-    complain,
-    destination,
-    paint,
-    wants_colour,
-    width,
-)
+from vcpu_scenario.cli.output import Destination, complain, destination
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.kernels.release import KernelRange, RangeError, parse_range, parse_release
-from vcpu_scenario.running.keyword import KeywordError, compile_keyword
+from vcpu_scenario.running.keyword import compile_keyword
 from vcpu_scenario.running.pool import Lost, Stop
 from vcpu_scenario.running.select import no_kernels
 
@@ -58,8 +49,7 @@ def conform(
 
     ``on`` names the machine; one of a single kernel runs what was recorded on that release.
     """
-    to = destination(output)
-    try:
+    with destination(output) as to:
         recorded = _load(paths)
         with machine(on, lab) as target:
             pairs = _selected(recorded, _releases(target, kernels), keyword)
@@ -68,11 +58,8 @@ def conform(
             coming = _outcomes(pairs, jobs, stop, target)
             outcomes, interrupted = collect(coming, len(pairs), stop)
             seconds = perf_counter() - start
-    except BaseException:
-        to.discard()
-        raise
-    not_run = len(pairs) - len(outcomes)
-    _write(outcomes, recorded, report, to, seconds, not_run, to_file=output not in (None, "-"))
+        not_run = len(pairs) - len(outcomes)
+        _write(outcomes, recorded, report, to, seconds, not_run)
     if interrupted:
         return Status.INTERRUPTED
     if not pairs:
@@ -120,10 +107,7 @@ def _distinct(paths: Iterable[str]) -> Iterable[str]:
 def _selected(recorded: Iterable[RecordedJob], kernels: Sequence[str], keyword: str) -> list[Pair]:
     pairs = [(job, kernel) for job in recorded for trace in job.traces for kernel in trace.kernels]
     ranges = [_range(name, {kernel for _, kernel in pairs}) for name in kernels]
-    try:
-        selects = compile_keyword(keyword)
-    except KeywordError as error:
-        raise UsageError(str(error)) from None
+    selects = compile_keyword(keyword)
     pairs = [
         (job, kernel)
         for job, kernel in pairs
@@ -224,8 +208,6 @@ def _write(
     to: Destination,
     seconds: float,
     not_run: int,
-    *,
-    to_file: bool,
 ) -> None:
     from vcpu_scenario.report import conform as reports
 
@@ -233,14 +215,13 @@ def _write(
         to.write(reports.document(outcomes, not_run=not_run))
         return
     if not outcomes:
-        to.discard()
         return
     cases = {(job.path, job.name): job.case for job in recorded}
     lines = reports.report(
         outcomes,
         lambda path, job: cases[path, job],
         seconds=seconds,
-        width=LOG_WIDTH if to_file else width(),
+        width=to.width,
         note=f"interrupted: {not_run} traces were not compared" if not_run else "",
     )
-    to.write(paint(lines, colour=wants_colour(COMMON.colour, to_file=to_file)))
+    to.write(to.painted(lines))

@@ -60,8 +60,6 @@ def debug(
     check_vmm(vmm)
     path, _, name = file.partition("::")
     scenarios = scenarios_of([path])
-    if scenarios is None:
-        return Status.USAGE
     case = _case(scenarios, name, kernel, hosts)
     if case is None:
         return Status.NOTHING_SELECTED

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from vcpu_scenario.cli.loading import count, scenarios_of
-from vcpu_scenario.cli.options import COMMON
-from vcpu_scenario.cli.output import complain, paint, say, wants_colour, width
+from vcpu_scenario.cli.loading import count, none_selected, scenarios_of
+from vcpu_scenario.cli.output import complain, painted, say, width
 from vcpu_scenario.cli.run import run_cases
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.expectation import Expectation
@@ -31,13 +30,10 @@ def explain(path: str, selection: Selection) -> Status:
     Without ``--kernel``: on the newest kernel for which the scenario states an expectation.
     """
     scenarios = scenarios_of([path])
-    if scenarios is None:
-        return Status.USAGE
     selected = selection.cases(scenarios)
     cases = selected if selection.kernels else _newest(selected)
     if not cases:
-        complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
-        return Status.NOTHING_SELECTED
+        return none_selected(scenarios)
     done = run_cases([_with_expectation(case) for case in cases])
     from vcpu_scenario.analysis.later import not_yet
     from vcpu_scenario.report.ladder import ladder
@@ -53,7 +49,7 @@ def explain(path: str, selection: Selection) -> Status:
             later = not_yet(case, trace, fields=failed)
         lines += [*([((("", ""),))] if lines else [])]
         lines += ladder(result, max(width(), _LEAST_WIDTH), later)
-    say(paint(lines, colour=wants_colour(COMMON.colour, to_file=False)))
+    say(painted(lines))
     if more := len({case.kernel for case in selected} - {case.kernel for case in cases}):
         complain(f"{count(more, 'more kernel')}: --kernel K shows another")
     return done.status

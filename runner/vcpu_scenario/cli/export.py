@@ -53,8 +53,6 @@ def export(
     found: list[Subject] = []
     for each in asked:
         scenarios = scenarios_of([each.path])
-        if scenarios is None:
-            return Status.USAGE
         for scenario in scenarios:
             found += _subjects(scenario, each, choice.kernels, choice.vmms, choice.selects)
     if not found:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from vcpu_scenario.cli.loading import count, scenarios_of, tell
-from vcpu_scenario.cli.options import COMMON
-from vcpu_scenario.cli.output import complain, destination, paint, wants_colour
+from vcpu_scenario.cli.loading import count, none_selected, scenarios_of, tell
+from vcpu_scenario.cli.output import Destination, complain, destination
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable, quiet
@@ -20,21 +19,16 @@ if TYPE_CHECKING:
     from vcpu_scenario.language import ScenarioCase
 
 
-Write: TypeAlias = Callable[[Iterable[str]], None]
-
-
 def import_(path: str, scenario: str | None, selection: Selection, output: str | None) -> Status:
     """Writes the draft of ``path``, or tells where it and the model part on the cases selected."""
     from vcpu_scenario.field.reading import read_trace
     from vcpu_scenario.field.records import BadTrace
 
-    to = destination(output)
-    try:
+    with destination(output) as to:
         try:
             field = read_trace(path)
         except BadTrace as fault:
             tell([fault.diagnostic])
-            to.discard()
             return Status.USAGE
         for span, words in field.lost:
             complain(f"{printable(span.file)}:{span.line}: {words}")
@@ -43,13 +37,8 @@ def import_(path: str, scenario: str | None, selection: Selection, output: str |
             return Status.OK
         cases = _cases(scenario, selection)
         if not cases:
-            to.discard()
-            return Status.USAGE if cases is None else Status.NOTHING_SELECTED
-        to_file = output not in (None, "-")
-        return _beside(field, cases, selection.kernels, to.write, to_file=to_file)
-    except BaseException:
-        to.discard()
-        raise
+            return Status.NOTHING_SELECTED
+        return _beside(field, cases, selection.kernels, to)
 
 
 def _draft(field: FieldTrace, path: str, selection: Selection) -> str:
@@ -64,17 +53,15 @@ def _draft(field: FieldTrace, path: str, selection: Selection) -> str:
     return quiet(formatted(draft(field, name, kernel), Path(path)))
 
 
-def _cases(path: str, selection: Selection) -> list[ScenarioCase] | None:
+def _cases(path: str, selection: Selection) -> list[ScenarioCase]:
     scenarios = scenarios_of([path])
-    if scenarios is None:
-        return None
     found = [
         case
         for case in selection.cases(scenarios)
         if case.expectation is not None or selection.kernels
     ]
     if not found:
-        complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
+        none_selected(scenarios)
     return found
 
 
@@ -82,9 +69,7 @@ def _beside(
     field: FieldTrace,
     cases: Sequence[ScenarioCase],
     named: Sequence[str],
-    write: Write,
-    *,
-    to_file: bool,
+    to: Destination,
 ) -> Status:
     from vcpu_scenario.field.beside import MOST, beside
     from vcpu_scenario.report import field as report
@@ -92,8 +77,7 @@ def _beside(
     if len(field.exits) > MOST:
         complain(f"only the first {MOST:,} of {count(len(field.exits), 'exit')} are compared")
     found = [beside(field, case) for case in cases]
-    lines = report.text(field, found)
-    write(paint(list(lines), colour=wants_colour(COMMON.colour, to_file=to_file)))
+    to.write(to.painted(report.text(field, found)))
     agreeing = {parse_release(each.case.kernel) for each in found if each.agrees}
     ranges = [parse_range(name) for name in named]
     if agreeing and all(any(map(range_.admits, agreeing)) for range_ in ranges):

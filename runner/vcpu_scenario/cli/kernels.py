@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from vcpu_scenario.cli.options import COMMON
-from vcpu_scenario.cli.output import paint, say, wants_colour, width
+from vcpu_scenario.cli.output import painted, say, width
 from vcpu_scenario.cli.status import Status
 
 
@@ -14,5 +13,5 @@ def kernels(report: str) -> Status:
     if report == "json":
         say(document())
     else:
-        say(paint(table(width()), colour=wants_colour(COMMON.colour, to_file=False)))
+        say(painted(table(width())))
     return Status.OK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,7 @@ from msgspec import Struct
 from vcpu_scenario.cli.interrupt import UntilAsked
 from vcpu_scenario.cli.loading import scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
-from vcpu_scenario.cli.options import COMMON
-from vcpu_scenario.cli.output import complain, destination, paint, wants_colour
+from vcpu_scenario.cli.output import complain, destination
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.kernels.release import KNOWN_RELEASES
@@ -24,6 +23,7 @@ from vcpu_scenario.running.select import Selection
 
 if TYPE_CHECKING:
     from vcpu_scenario.analysis.changes.records import Asked, Found
+    from vcpu_scenario.report.styled import Line
     from vcpu_scenario.running.targets import Target
 
 PROGRAMS_CPU: Final = "cortex-a72"
@@ -50,19 +50,11 @@ class Request(Struct, frozen=True):
 
 def check(request: Request, lab: LabArguments) -> Status:
     """Asks the kernel in the lab and the model of a release the same, and tells what differs."""
-    to = destination(request.output)
-    try:
+    with destination(request.output) as to:
         release = request.against or KNOWN_RELEASES[-1]
         asked = _asked(request, release)
-        if asked is None:
-            to.discard()
-            return Status.USAGE
         found, left, itself = _found(request, release, asked, lab)
-        text = _told(itself, release, found, to_file=request.output not in (None, "-"))
-    except BaseException:
-        to.discard()
-        raise
-    to.write(text)
+        to.write(to.painted(_told(itself, release, found)))
     if left:
         complain(f"interrupted: {left} were not asked")
         return Status.INTERRUPTED
@@ -71,13 +63,11 @@ def check(request: Request, lab: LabArguments) -> Status:
     return Status.OK if any(each.state == "same" for each in found) else Status.NOTHING_SELECTED
 
 
-def _asked(request: Request, release: str) -> list[Asked] | None:
-    """The scenarios and recorded jobs; None where one is invalid, which has been told."""
+def _asked(request: Request, release: str) -> list[Asked]:
+    """The scenarios and recorded jobs."""
     from vcpu_scenario.analysis.changes.records import Asked
 
     scenarios = scenarios_of(request.paths or [_shipped()], "nothing was asked")
-    if scenarios is None:
-        return None
     cases = Selection((release,), complain=complain).cases(scenarios)
     found = [
         Asked("scenarios", case.id, case.case) for case in cases if case.expectation is not None
@@ -170,9 +160,8 @@ def _done(steps: Sequence[Step]) -> tuple[list[Found], int]:
     return found, to_do.left
 
 
-def _told(kernel: str, release: str, found: Sequence[Found], *, to_file: bool) -> str:
+def _told(kernel: str, release: str, found: Sequence[Found]) -> Iterable[Line]:
     from vcpu_scenario.analysis.changes.explained import changes
     from vcpu_scenario.report import changes as report
 
-    lines = report.text(kernel, release, found, changes(found, release))
-    return paint(list(lines), colour=wants_colour(COMMON.colour, to_file=to_file))
+    return report.text(kernel, release, found, changes(found, release))

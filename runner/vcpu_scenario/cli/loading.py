@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, wants_colour
+from vcpu_scenario.cli.status import InvalidTold, Status
+from vcpu_scenario.running.paths import find
 from vcpu_scenario.running.project import paths_of_project
-from vcpu_scenario.running.select import find, load_all, made_of
+from vcpu_scenario.running.select import load_all, made_of
 from vcpu_scenario.source import Diagnostic, InvalidScenario, render
 
 if TYPE_CHECKING:
@@ -18,20 +20,21 @@ if TYPE_CHECKING:
 Made = TypeVar("Made")
 
 
-def scenarios_of(paths: Sequence[str], otherwise: str = "") -> list[Scenario] | None:
-    """The scenarios in ``paths``; None where any is invalid, after telling all that is wrong.
+def scenarios_of(paths: Sequence[str], otherwise: str = "") -> list[Scenario]:
+    """The scenarios in ``paths``. Raises :class:`InvalidTold` where any is invalid.
 
     ``otherwise`` is said then: what is not done because of it.
     """
     scenarios, diagnostics = load_all(find(paths or paths_of_project(), complain))
-    return None if _told(diagnostics, otherwise) else scenarios
+    _raise_if_any(diagnostics, otherwise)
+    return scenarios
 
 
 def made_of_each(
     paths: Sequence[str], make: Callable[[Scenario], Made], *, strictly: bool = False
-) -> list[Made] | None:
-    """What ``make`` gives for each scenario in ``paths``, of which none is kept; None where any
-    is invalid, after telling all that is wrong."""
+) -> list[Made]:
+    """What ``make`` gives for each scenario in ``paths``, of which none is kept. Raises
+    :class:`InvalidTold` where any is invalid."""
     made: list[Made] = []
     diagnostics: list[Diagnostic] = []
     with closing(
@@ -42,24 +45,31 @@ def made_of_each(
                 diagnostics += found.diagnostics
             elif not diagnostics:
                 made.append(found)
-    return None if _told(diagnostics) else made
+    _raise_if_any(diagnostics)
+    return made
 
 
-def _told(diagnostics: Sequence[Diagnostic], otherwise: str = "") -> bool:
-    """Tells all that is wrong; whether anything is."""
+def _raise_if_any(diagnostics: Sequence[Diagnostic], otherwise: str = "") -> None:
+    """Tells all that is wrong, and raises where anything is."""
     if not diagnostics:
-        return False
+        return
     tell(diagnostics)
     files = len({diagnostic.span.file for diagnostic in diagnostics})
     errors = count(len(diagnostics), "error")
     where = count(files, "scenario")
     complain(f"\n{errors} in {where}{f'; {otherwise}' if otherwise else ''}")
-    return True
+    raise InvalidTold
 
 
 def tell(diagnostics: Sequence[Diagnostic]) -> None:
     colour = wants_colour(COMMON.colour, to_file=False, stream="stderr")
     complain("\n\n".join(render(diagnostic, color=colour) for diagnostic in diagnostics))
+
+
+def none_selected(scenarios: Sequence[object]) -> Status:
+    """Tells why there is nothing to run of ``scenarios``."""
+    complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
+    return Status.NOTHING_SELECTED
 
 
 def count(number: int, what: str) -> str:

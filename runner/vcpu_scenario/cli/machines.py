@@ -51,10 +51,6 @@ class LabArguments(Struct, frozen=True):
 NO_LAB: Final = LabArguments()
 
 
-def _icount(value: str) -> int | None:
-    return None if value == "off" else int(value)
-
-
 _SETTINGS: Final[dict[str, Callable[[str], Any]]] = {
     "cpu": str,
     "memory": int,
@@ -64,7 +60,7 @@ _SETTINGS: Final[dict[str, Callable[[str], Any]]] = {
     "boot_seconds": float,
     "case_seconds": float,
     "nice": int,
-    "icount": _icount,
+    "icount": lambda value: None if value == "off" else int(value),
 }
 
 

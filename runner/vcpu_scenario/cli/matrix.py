@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from vcpu_scenario.cli.loading import scenarios_of
-from vcpu_scenario.cli.output import complain, say
+from vcpu_scenario.cli.loading import none_selected, scenarios_of
+from vcpu_scenario.cli.output import say
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import json_text
@@ -42,19 +42,12 @@ def matrix(
     if shards is not None and shards > most:
         raise UsageError(f"--shards {shards}: {reason.format(most=most)}")
     scenarios = scenarios_of(paths)
-    if scenarios is None:
-        return Status.USAGE
     cases = selection.cases(scenarios)
     if not cases:
-        complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
-        return Status.NOTHING_SELECTED
+        return none_selected(scenarios)
     of = shards or min(most, -(-len(cases) // per_shard))
     say(_FORMS[form](filled(cases, of)))
     return Status.OK
-
-
-def _text(shards: Mapping[Shard, int]) -> str:
-    return "".join(f"{shard}\n" for shard in shards)
 
 
 def _github(shards: Mapping[Shard, int]) -> str:
@@ -77,7 +70,7 @@ def _gitlab(shards: Mapping[Shard, int]) -> str:
 
 
 _FORMS: Final[Mapping[str, Callable[[Mapping[Shard, int]], str]]] = {
-    "text": _text,
+    "text": lambda shards: "".join(f"{shard}\n" for shard in shards),
     "github": _github,
     "gitlab": _gitlab,
 }

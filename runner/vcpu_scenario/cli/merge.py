@@ -17,8 +17,8 @@ from vcpu_scenario.host.reading import Unreadable as NotReadable
 from vcpu_scenario.host.reading import read_regular
 from vcpu_scenario.report.read import Json, Reader, Unreadable
 from vcpu_scenario.running.kept import Kept, pack
-from vcpu_scenario.running.merge import Document, Joined, MergeError, join, read
-from vcpu_scenario.running.select import SUFFIX
+from vcpu_scenario.running.merge import Document, Joined, join, read
+from vcpu_scenario.running.paths import SUFFIX
 from vcpu_scenario.source import InvalidScenario
 from vcpu_scenario.verdict.result import Result
 
@@ -32,19 +32,16 @@ def merge(files: Sequence[str], formats: Sequence[str], outputs: Sequence[str]) 
     A shard that is missing is told of and makes the status that of a run that was interrupted;
     reports that do not belong together are a usage error, and nothing is written.
     """
-    reports = Reports(formats, outputs)
-    try:
+    with Reports(formats, outputs) as reports:
         documents = [_document(file) for file in files]
-        joined = _joined(documents)
-        results = _results(joined, documents, files)
-    except BaseException as error:
-        reports.discard()
-        if isinstance(error, InvalidScenario):
-            tell(error.diagnostics)
+        joined = join(documents)
+        try:
+            results = _results(joined, documents, files)
+        except InvalidScenario as invalid:
+            tell(invalid.diagnostics)
             complain("\nthe scenarios are needed to tell what was found; nothing was merged")
             return Status.USAGE
-        raise
-    reports.write(Told(results, None, joined.note, joined.not_run))
+        reports.write(Told(results, None, joined.note, joined.not_run))
     status = status_of(results, complete=not joined.not_run)
     if not (results and reports.in_words):
         if joined.note:
@@ -54,18 +51,9 @@ def merge(files: Sequence[str], formats: Sequence[str], outputs: Sequence[str]) 
     return status
 
 
-def _joined(documents: Sequence[Document]) -> Joined:
-    try:
-        return join(documents)
-    except MergeError as error:
-        raise UsageError(str(error)) from None
-
-
 def _document(file: str) -> Document:
     try:
         return read(file, read_regular(Path(file), _LARGEST))
-    except MergeError as error:
-        raise UsageError(str(error)) from None
     except NotReadable as error:
         help_ = f"; {error.help}" if error.help else ""
         raise UsageError(f"cannot read {printable(file)}: {error}{help_}") from None

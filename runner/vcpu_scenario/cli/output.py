@@ -6,9 +6,11 @@ import contextlib
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Any, Final, Protocol, TextIO, cast
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, Self, TextIO, cast
 
+from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.status import CannotWrite
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable, tamed
@@ -21,28 +23,42 @@ if TYPE_CHECKING:
 LOG_WIDTH: Final = 100
 
 
-class Destination(Protocol):
-    """Where a report goes."""
+class Destination(ABC):
+    """Where a report goes. A block that ends without one leaves everything as it was."""
 
+    to_file: ClassVar[bool] = True
+
+    @abstractmethod
     def write(self, text: Iterable[str]) -> None:
         """Writes the whole report, in one piece or several; raises :class:`CannotWrite`."""
-        ...
 
-    def discard(self) -> None:
-        """Leaves everything as it was: there is no report."""
-        ...
+    def discard(self) -> None:  # noqa: B027  there may be nothing to undo
+        """Leaves everything as it was, unless a report was written."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.discard()
+
+    def painted(self, lines: Iterable[Line]) -> str:
+        """The lines as they are shown there."""
+        return painted(lines, to_file=self.to_file)
+
+    @property
+    def width(self) -> int:
+        return LOG_WIDTH if self.to_file else width()
 
 
-class _Stdout:
+class _Stdout(Destination):
+    to_file = False
+
     def write(self, text: Iterable[str]) -> None:
         for piece in _pieces(text):
             say(piece, raw=True)  # a report is safe in its own form
 
-    def discard(self) -> None:
-        """Nothing was written."""
 
-
-class _File:
+class _File(Destination):
     """A regular file: the report takes its place as a whole, or not at all."""
 
     def __init__(self, path: str) -> None:
@@ -64,7 +80,7 @@ class _File:
         self._fresh.discard()
 
 
-class _Special:
+class _Special(Destination):
     """A device or a pipe, which cannot be replaced."""
 
     def __init__(self, path: str) -> None:
@@ -78,9 +94,6 @@ class _Special:
                 file.writelines(_pieces(text))
         except OSError as error:
             raise cannot_write(self.path, error) from None
-
-    def discard(self) -> None:
-        """Nothing was opened."""
 
 
 def _pieces(text: Iterable[str]) -> Iterable[str]:
@@ -203,10 +216,11 @@ def abandon(stream: IO[Any]) -> None:
         os.close(nowhere)
 
 
-def paint(lines: Sequence[Line], *, colour: bool) -> str:
+def painted(lines: Iterable[Line], *, to_file: bool = False) -> str:
+    """The lines as they are shown on standard output, or in a file."""
     from vcpu_scenario.report.styled import coloured, plain
 
-    return coloured(lines) if colour else plain(lines)
+    return (coloured if wants_colour(COMMON.colour, to_file=to_file) else plain)(list(lines))
 
 
 def wants_colour(choice: str, *, to_file: bool, stream: str = "stdout") -> bool:

@@ -47,8 +47,6 @@ def record(
     if vmms and form != "vmm":
         raise UsageError("--vmm: only with --format vmm")
     scenarios = scenarios_of(paths, "nothing was recorded")
-    if scenarios is None:
-        return Status.USAGE
     with machine(name, lab, selection.hosts) as target:
         if target.kernel is None:
             raise UsageError("--machine: name one kernel: lab:6.12, emulated:6.12 or kvm")
@@ -205,10 +203,9 @@ def _oracle(cases: Sequence[ScenarioCase], target: Target, output: str | None) -
     """One entry for each case, as ``scenario conform`` reads them."""
     from vcpu_scenario.recordings.write import Unrecordable
 
-    to = destination(output)
     entries = []
     left_out = 0
-    try:
+    with destination(output) as to:
         with UntilAsked(cases) as to_do:
             for case in to_do:
                 try:
@@ -216,10 +213,7 @@ def _oracle(cases: Sequence[ScenarioCase], target: Target, output: str | None) -
                 except Unrecordable as reason:
                     left_out += 1
                     complain(f"{printable(case.id)}: no recorded job can say this: {reason}")
-    except BaseException:
-        to.discard()
-        raise
-    to.write(json_text(entries))
+        to.write(json_text(entries))
     complain(f"{count(len(entries), 'case')} recorded on {target.name}, {left_out} left out")
     if to_do.left:
         complain(f"interrupted: {to_do.left} of {count(len(cases), 'case')} were not recorded")

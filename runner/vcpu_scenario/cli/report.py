@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from vcpu_scenario.cli.loading import scenarios_of
+from vcpu_scenario.cli.loading import none_selected, scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
-from vcpu_scenario.cli.output import complain, destination
+from vcpu_scenario.cli.output import destination
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.package import VERSION
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from vcpu_scenario.analysis.history import History
     from vcpu_scenario.language import Scenario, ScenarioCase
     from vcpu_scenario.report.mail import Evidence, OnReal
-    from vcpu_scenario.running.targets import Target
     from vcpu_scenario.verdict.result import Result
 
 
@@ -35,25 +32,15 @@ def report(
 ) -> Status:
     """Runs the scenario on every release that it is for, and on the real kernels named, and tells
     what came. Exit status 0 whatever that is: a failure is what is reported."""
-    to = destination(output)
-    try:
+    with destination(output) as to:
         scenarios = scenarios_of([path])
-        if scenarios is None:
-            to.discard()
-            return Status.USAGE
         found = [each for one in scenarios for each in _evidence(one, selection, machines, lab)]
         if not found:
-            to.discard()
-            complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
-            return Status.NOTHING_SELECTED
+            return none_selected(scenarios)
         from vcpu_scenario.report import mail
 
-        text = mail.markdown(found) if form == "markdown" else mail.text(found)
-    except BaseException:
-        to.discard()
-        raise
-    to.write(text)
-    return Status.OK
+        to.write(mail.markdown(found) if form == "markdown" else mail.text(found))
+        return Status.OK
 
 
 def _evidence(
@@ -64,9 +51,7 @@ def _evidence(
     from vcpu_scenario.report.mail import Evidence
     from vcpu_scenario.running.execute import execute
 
-    kernels = selection.kernels or scenario.audience.rows(selection.hosts)
-    vmms = selection.vmms or scenario.vmms[:1]
-    cases = replace(selection, kernels=tuple(kernels), vmms=tuple(vmms)).cases([scenario])
+    cases = selection.wherever_meant(scenario)
     real = list(_on_real(cases, machines, lab))
     for history in histories(cases):
         mine = [case for case in cases if _same(case, history.case)]
@@ -99,17 +84,13 @@ def _on_real(
     for name in machines:
         if name.partition(":")[0] == "emulated":
             raise UsageError(f"--machine: {name} is no real kernel; releases are emulated anyway")
-        with failing(), _target(name, lab) as target:
+        with failing(), machine(name, lab) as target:
             mine = [case for case in cases if case.kernel == target.kernel]
             if not mine:
                 raise UsageError(f"--machine: no case is for {target.kernel}, which {name} is")
             for case in mine:
                 result = execute_on(case, target)
                 yield OnReal(target.name, target.itself, result)
-
-
-def _target(name: str, lab: LabArguments) -> Target:
-    return machine(name, lab)
 
 
 def _code(case: ScenarioCase) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, Self
 
 from msgspec import Struct
 
 from vcpu_scenario.cli.options import COMMON
-from vcpu_scenario.cli.output import LOG_WIDTH, Destination, destination, paint, wants_colour, width
+from vcpu_scenario.cli.output import Destination, destination
 from vcpu_scenario.cli.status import CannotWrite
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.running.kept import Kept
@@ -49,10 +49,10 @@ class Reports:
     def __init__(self, formats: Sequence[str], outputs: Sequence[str]) -> None:
         formats = formats or ["text"]
         files = _paired(formats, outputs)
-        self._open: list[tuple[str, Destination, bool]] = []
+        self._open: list[tuple[str, Destination]] = []
         try:
             for form, file in zip(formats, files, strict=True):
-                self._open.append((form, destination(file), file not in (None, "-")))
+                self._open.append((form, destination(file)))
         except UsageError:
             self.discard()
             raise
@@ -60,19 +60,19 @@ class Reports:
     @property
     def in_words(self) -> bool:
         """Whether one of the reports is for who sits at the terminal."""
-        return any(form == "text" and not to_file for form, _, to_file in self._open)
+        return any(form == "text" and not to.to_file for form, to in self._open)
 
     @property
     def with_traces(self) -> bool:
         """Whether any of the reports needs the results' traces."""
-        return any(form in WITH_TRACES for form, _, _ in self._open)
+        return any(form in WITH_TRACES for form, _ in self._open)
 
     def write(self, told: Told) -> None:
         """Writes every report. Raises :class:`CannotWrite` when all others are written."""
         failed: CannotWrite | None = None
-        for form, to, to_file in self._open:
+        for form, to in self._open:
             try:
-                text = _FORMS[form](told, to_file)
+                text = _FORMS[form](told, to)
                 if text is None:
                     to.discard()
                 else:
@@ -82,9 +82,15 @@ class Reports:
         if failed is not None:
             raise failed
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.discard()
+
     def discard(self) -> None:
-        """Leaves every file as it was: there is nothing to report."""
-        for _, to, _ in self._open:
+        """Leaves every file as it was that no report was written to."""
+        for _, to in self._open:
             to.discard()
 
 
@@ -107,7 +113,7 @@ def _paired(formats: Sequence[str], outputs: Sequence[str]) -> list[str | None]:
     return files
 
 
-def _text(told: Told, to_file: bool) -> str | None:
+def _text(told: Told, to: Destination) -> str | None:
     if not told.results:
         return None
     from vcpu_scenario.report.text import report
@@ -115,39 +121,39 @@ def _text(told: Told, to_file: bool) -> str | None:
     lines = report(
         told.results,
         seconds=told.seconds,
-        width=LOG_WIDTH if to_file else width(),
+        width=to.width,
         debug=COMMON.debug,
         note=_note(told),
     )
-    return paint(lines, colour=wants_colour(COMMON.colour, to_file=to_file))
+    return to.painted(lines)
 
 
-def _json(told: Told, to_file: bool) -> Iterable[str]:
+def _json(told: Told, to: Destination) -> Iterable[str]:
     from vcpu_scenario.report.json import pieces
 
     shard = None if told.share is None else told.share.to_json(told.results)
     return pieces(told.results, told.results.whole(), not_run=told.not_run, shard=shard)
 
 
-def _junit(told: Told, to_file: bool) -> str:
+def _junit(told: Told, to: Destination) -> str:
     from vcpu_scenario.report.junit import report
 
     return report(told.results, seconds=told.seconds, note=_note(told))
 
 
-def _ktap(told: Told, to_file: bool) -> str:
+def _ktap(told: Told, to: Destination) -> str:
     from vcpu_scenario.report.ktap import report
 
     return report(told.results, note=_note(told))
 
 
-def _html(told: Told, to_file: bool) -> Iterable[str]:
+def _html(told: Told, to: Destination) -> Iterable[str]:
     from vcpu_scenario.report.html import pieces
 
     return pieces(told.results, told.results.whole(), note=_note(told))
 
 
-def _github(told: Told, to_file: bool) -> str:
+def _github(told: Told, to: Destination) -> str:
     from vcpu_scenario.report.github import report, summary
 
     root = os.environ.get("GITHUB_WORKSPACE", "")
@@ -171,7 +177,7 @@ def _note(told: Told) -> str:
     return SKIPPED if told.results else NOTHING
 
 
-_FORMS: Final[Mapping[str, Callable[[Told, bool], Iterable[str] | None]]] = {
+_FORMS: Final[Mapping[str, Callable[[Told, Destination], Iterable[str] | None]]] = {
     "text": _text,
     "json": _json,
     "junit": _junit,

@@ -16,7 +16,7 @@ from vcpu_scenario.cli.output import cannot_write, complain, say
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.running.each import done_for_each
-from vcpu_scenario.running.select import find
+from vcpu_scenario.running.paths import find
 from vcpu_scenario.source import Diagnostic, InvalidScenario
 
 STDIN = "-"

@@ -100,12 +100,8 @@ def run(
     A case takes at most ``timeout`` seconds. ``follow`` shows what the guests send to their UARTs.
     """
     part = _shard(shard)
-    reports = Reports(formats, outputs)
-    try:
+    with Reports(formats, outputs) as reports:
         scenarios = scenarios_of(paths, "nothing was run")
-        if scenarios is None:
-            reports.discard()
-            return Status.USAGE
         with machine(on, lab, selection.hosts) as target:
             if follow and (cluster is not None or on.startswith("lab") or jobs > 1):
                 raise UsageError("--follow: of one process on this machine, and of no lab")
@@ -124,11 +120,8 @@ def run(
                 timeout=timeout,
                 follow=follow,
             )
-    except BaseException:
-        reports.discard()
-        raise
-    told = Told(done.results, done.seconds, done.note, done.not_run)
-    reports.write(told if shard is None else replace(told, share=share))
+        told = Told(done.results, done.seconds, done.note, done.not_run)
+        reports.write(told if shard is None else replace(told, share=share))
     if done.interrupted and not done.results:
         complain(done.note)
     elif done.status == Status.NOTHING_SELECTED and not (done.results and reports.in_words):

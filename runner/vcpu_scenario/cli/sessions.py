@@ -45,17 +45,13 @@ def sessions(
     if not cases:
         complain("no case is selected")
         return Status.NOTHING_SELECTED
-    to = destination(output)
-    try:
+    with destination(output) as to:
         asked = [(case, vmm) for vmm in dict.fromkeys(vmms or _DEFAULT) for case in cases]
         made: list[Session] = []
         with UntilAsked(asked) as to_do:
             made.extend(_sessions(to_do, target))
         release = target.itself if made else ""
-    except BaseException:
-        to.discard()
-        raise
-    to.write(json_text(document(made, target.kernel or "", release, cpu)))
+        to.write(json_text(document(made, target.kernel or "", release, cpu)))
     left_out = len(asked) - to_do.left - len(made)
     complain(f"{count(len(made), 'session')} recorded on {target.name}, {left_out} left out")
     if to_do.left:

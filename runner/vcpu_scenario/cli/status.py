@@ -21,5 +21,9 @@ class CannotWrite(Exception):
     """The report cannot be written to where it should go."""
 
 
+class InvalidTold(Exception):
+    """A scenario is invalid, and all that is wrong was told. Status 4."""
+
+
 class NoMachine(Exception):
     """A real kernel does not come up, or its lab fails: nothing can be run on it. Status 3."""

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from vcpu_scenario.cli.debug import check_vmm
-from vcpu_scenario.cli.loading import scenarios_of
+from vcpu_scenario.cli.loading import none_selected, scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine, selection_for
-from vcpu_scenario.cli.options import COMMON
-from vcpu_scenario.cli.output import complain, destination, paint, wants_colour
+from vcpu_scenario.cli.output import Destination, destination
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.course import Course, End, Recorded
 from vcpu_scenario.machine.errors import Unsupported
@@ -40,38 +39,21 @@ def stops(
     unless it is to be ``acted`` as the others are."""
     for vmm in vmms:
         check_vmm(vmm)
-    to = destination(output)
-    try:
+    with destination(output) as to:
         scenarios = scenarios_of(paths)
-        if scenarios is None:
-            to.discard()
-            return Status.USAGE
         with machine(on, lab, selection.hosts) as target, failing():
             cases = cases_to_step(scenarios, selection_for(target, selection))
             if not cases:
-                to.discard()
-                none = "no scenario (*.vcpu.yaml) was found"
-                complain("no case is selected" if scenarios else none)
-                return Status.NOTHING_SELECTED
+                return none_selected(scenarios)
             found = _stepped(cases, tuple(dict.fromkeys(vmms)) or tuple(VMMS), target, acted)
-        text = _told(found, form, to_file=output not in (None, "-"))
-    except BaseException:
-        to.discard()
-        raise
-    to.write(text)
-    return _status(found)
+        to.write(_told(found, form, to))
+        return _status(found)
 
 
 def cases_to_step(scenarios: Sequence[Scenario], selection: Selection) -> list[ScenarioCase]:
     """Of each scenario the cases selected, for its first VMM alone: which one steps it is chosen
     apart."""
-    return [case for each in scenarios for case in _cases(each, selection)]
-
-
-def _cases(scenario: Scenario, selection: Selection) -> Sequence[ScenarioCase]:
-    kernels = selection.kernels or scenario.audience.rows(selection.hosts)
-    chosen = replace(selection, kernels=tuple(kernels), vmms=scenario.vmms[:1])
-    return chosen.cases([scenario])
+    return [case for each in scenarios for case in selection.wherever_meant(each)]
 
 
 def _stepped(
@@ -104,7 +86,7 @@ def _status(found: Sequence[Table]) -> Status:
     return Status.NOT_MODELLED if unmodelled else Status.OK
 
 
-def _told(found: Sequence[Table], form: str, *, to_file: bool) -> str:
+def _told(found: Sequence[Table], form: str, to: Destination) -> str:
     from vcpu_scenario.report import stops as report
 
     if form == "json":
@@ -113,4 +95,4 @@ def _told(found: Sequence[Table], form: str, *, to_file: bool) -> str:
         from vcpu_scenario.report.stops_html import page
 
         return page(found)
-    return paint(report.text(found), colour=wants_colour(COMMON.colour, to_file=to_file))
+    return to.painted(report.text(found))

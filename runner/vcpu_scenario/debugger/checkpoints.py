@@ -1,7 +1,7 @@
 """The quick way back: processes that wait, each with the guest as it was some steps ago.
 
-The process that serves the debugger forks as it goes on, and the fork stays where it is. To go
-back, it hands what is to be done to the last fork before that place, which forks once more: the new
+The process that serves the debugger forks as it continues, and the fork stays where it is. To go
+back, it hands what is to be done to the last fork before that place, which forks again: the new
 process does the few steps that are left and serves from then on, and the one that served is done.
 So nothing copies a guest but the kernel, page by page. The first process, which the user started,
 waits until the last one that serves has ended. All end with it.
@@ -126,7 +126,7 @@ class Checkpoints:
         self._every *= 2
 
     def _wait_for_orders(self, orders: int) -> None:
-        """Stays as it is; comes back in a fork that is to go on from here."""
+        """Stays as it is; comes back in a fork that is to continue from here."""
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         while True:

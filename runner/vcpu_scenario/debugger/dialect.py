@@ -24,7 +24,7 @@ class Dialect(Struct, frozen=True):
     and ``thread_words`` what it says of a thread. ``refuses`` and ``cannot_reach`` are the errors
     of a breakpoint, and of memory, ``not_set`` that of one to be removed that is not there,
     ``no_thread`` what ``T`` is answered with of no thread; ``hexadecimal``: so are the others.
-    ``lists_threads``: all in one packet. ``survives``: the VM goes on after ``k``. ``clears``:
+    ``lists_threads``: all in one packet. ``survives``: the VM continues after ``k``. ``clears``:
     ``?`` and ``D`` take breakpoints away. ``gdbstub``: it answers as the crate of that name where
     that differs, and ``qemu``: as QEMU, whose buffer keeps what packets before had where one comes
     short, and whose process some packets end. ``ends_at_detach``: so does the VM.

@@ -225,26 +225,18 @@ class Stub:
         self.resume = None
         if gone:
             self.closing = self.cut = True
-            return _EMPTY
-        if told is None:
-            return _EMPTY
-        return self._told(told, resume.back)
+        return _EMPTY if gone or told is None else self._told(told, resume.back)
 
     def _told(self, told: Told, back: bool) -> bytes:
-        begin = back and told == Stopped(Why.START)
-        return b"".join((*self._said(told, begin), *self._answers()))
+        said = self._said(told, begin=back and told == Stopped(Why.START))
+        return b"".join((*said, *self._answers()))
 
     # -- another process ---------------------------------------------------------------------------
 
     @property
     def conversation(self) -> dict[str, Any]:
-        """All that there is to know of it, for a stub that goes on with it in another process."""
-        of_its_own = ("target", "dialect", "monitor", "arrived")
-        return {
-            name: value
-            for name, value in vars(self).items()
-            if name not in of_its_own and name not in ("_whole", "_handlers", "_longest")
-        }
+        """All that there is to know of it, for a stub that continues with it in another process."""
+        return {name: value for name, value in vars(self).items() if name not in _OF_A_PROCESS}
 
     def arrive(self, conversation: dict[str, Any], told: Told) -> None:
         """Goes on with a conversation in which the debugger waits to be told of a way back."""
@@ -253,8 +245,7 @@ class Stub:
         self.arrived = self._told(told, back=True)
 
     def _run(self, resume: Resume, interrupted: Callable[[], bool]) -> Told | None:
-        vmm = self.target.session.vmm
-        if vmm.dead:
+        if self.target.session.vmm.dead:
             return None
         if not resume.back:
             return self.target.resume(resume.step, interrupted)
@@ -300,5 +291,10 @@ def console(text: str) -> Iterator[bytes]:
         yield b"O" + text[start : start + _MOST_TEXT].encode().hex().encode()
 
 
+_OF_A_PROCESS: Final = (
+    *("target", "dialect", "monitor", "arrived"),
+    *("_whole", "_handlers", "_longest"),
+)
+"""What a stub in another process has of its own."""
 _WATCH: Final = {"w": "watch", "r": "rwatch", "rw": "awatch"}
 _POINTS: Final = {Why.SOFTWARE: "swbreak", Why.HARDWARE: "hwbreak"}

@@ -17,46 +17,35 @@ class Target(Protocol):
 
     def select(self, vcpu: int) -> None:
         """Registers and memory are that vCPU's from now on."""
-        ...
 
     def choose(self, vcpu: int) -> None:
         """Steps that do not say of which vCPU are that one's, until another one stops."""
-        ...
 
     def read_register(self, number: int) -> int:
         """Raises :class:`~vcpu_scenario.vmm.vmms.terms.Unknown`."""
-        ...
 
     def synchronize(self) -> None:
         """All registers are asked for."""
-        ...
 
     def write_register(self, number: int, value: int) -> None:
         """Raises :class:`~vcpu_scenario.vmm.vmms.terms.Refused`."""
-        ...
 
     def read_memory(self, addr: int, length: int) -> bytes:
         """Raises :class:`~vcpu_scenario.vmm.memory.Unreachable`."""
-        ...
 
     def write_memory(self, addr: int, data: bytes) -> None:
         """Raises :class:`~vcpu_scenario.vmm.memory.Unreachable`."""
-        ...
 
     def insert(self, kind: int, addr: int, length: int) -> None:
         """Raises :class:`~vcpu_scenario.vmm.vmms.terms.Refused`."""
-        ...
 
     def remove(self, kind: int, addr: int, length: int) -> None:
         """Raises :class:`~vcpu_scenario.vmm.vmms.terms.Refused`."""
-        ...
 
     def clear_points(self) -> None:
         """Takes all breakpoints away."""
-        ...
 
     def resume(self, step: Steps, interrupted: Callable[[], bool]) -> Told: ...
 
     def back(self, step: bool) -> Told | None:
         """One stop back, or to the breakpoint that was passed last; None at the start."""
-        ...

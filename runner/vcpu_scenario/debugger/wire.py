@@ -19,11 +19,9 @@ class Wire(Protocol):
 
     def wait(self, seconds: float) -> bytes | None:
         """The next bytes, none where none came in time."""
-        ...
 
     def poll(self) -> bytes | None:
         """The bytes that are there, none where there are none."""
-        ...
 
     def write(self, data: bytes) -> None: ...
 
@@ -72,36 +70,37 @@ class SocketWire:
         self._client.close()
 
 
+_STDIN, _STDOUT = 0, 1
+
+
 class StandardWire:
     """The client is whoever has the standard streams, as ``target remote |`` gives them."""
 
-    def __init__(self, read: int = 0, write: int = 1) -> None:
-        self._read: Final = read
-        self._write: Final = write
+    def __init__(self) -> None:
         self._gone = False
 
     def fileno(self) -> int:
-        return self._read
+        return _STDIN
 
     def wait(self, seconds: float) -> bytes | None:
-        select.select([self._read], [], [], seconds)
+        select.select([_STDIN], [], [], seconds)
         return self.poll()
 
     def poll(self) -> bytes | None:
         if self._gone:
             return None
-        if not select.select([self._read], [], [], 0)[0]:
+        if not select.select([_STDIN], [], [], 0)[0]:
             return b""
         try:
-            return os.read(self._read, _AT_ONCE) or None
+            return os.read(_STDIN, _AT_ONCE) or None
         except OSError:
             return None
 
     def write(self, data: bytes) -> None:
         while data and not self._gone:
-            ready = select.select([], [self._write], [], _PATIENCE)[1]
+            ready = select.select([], [_STDOUT], [], _PATIENCE)[1]
             try:
-                data = data[os.write(self._write, data[:4096]) :] if ready else b""
+                data = data[os.write(_STDOUT, data[:4096]) :] if ready else b""
             except OSError:
                 ready = []
             self._gone = not ready

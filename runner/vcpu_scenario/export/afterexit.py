@@ -30,7 +30,7 @@ def _goes_on_past_an_end(branch: Branch) -> bool:
 
 
 def after_exit(branch: Branch, names: Names) -> Iterator[str]:
-    """What the VMM does after each exit, and whether it goes on."""
+    """What the VMM does after each exit, and whether it continues."""
     case, past = branch.clause.case, _goes_on_past_an_end(branch)
     on = [(number, acting) for number, acting in case.on if acting]
     looking = list(_looking(branch, on, names))

@@ -14,11 +14,7 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.verdict.match import speaks_of_result
 
 _EVENTS: Final = {
-    abi.KVM_SYSTEM_EVENT_SHUTDOWN: "KVM_SYSTEM_EVENT_SHUTDOWN",
-    abi.KVM_SYSTEM_EVENT_RESET: "KVM_SYSTEM_EVENT_RESET",
-    abi.KVM_SYSTEM_EVENT_CRASH: "KVM_SYSTEM_EVENT_CRASH",
-    abi.KVM_SYSTEM_EVENT_WAKEUP: "KVM_SYSTEM_EVENT_WAKEUP",
-    abi.KVM_SYSTEM_EVENT_SUSPEND: "KVM_SYSTEM_EVENT_SUSPEND",
+    kind: f"KVM_SYSTEM_EVENT_{word.upper()}" for word, kind in abi.SYSTEM_EVENTS.items()
 }
 _CLASSES: Final = {
     esr.EC_SOFTSTP_LOW: "is_step",

@@ -32,7 +32,7 @@ def definitions(branch: Branch, names: Names, remarks: Remarks) -> list[str]:
     declared: list[str] = []
     if exits is None:
         out += after_exit(branch, names)
-        body = _to_the_end(branch)
+        body = ["do {", "\trun_vcpu();", f"}} while (go_on{branch.suffix}());", ""]
     elif all(item.least == item.most for item in exits):
         out += after_exit(branch, names) if case.reactions else ()
         body = list(_one_by_one(exits, branch, names, remarks))
@@ -177,7 +177,3 @@ def _attended(acting: Sequence[Action], case: Case, names: Names) -> Iterator[st
     skips = case.skip_brk == "always" or (case.skip_brk == "without-actions" and not acting)
     yield f"handle_exit({'true' if skips else 'false'});"
     yield from actions.statements(acting, names)
-
-
-def _to_the_end(branch: Branch) -> list[str]:
-    return ["do {", "\trun_vcpu();", f"}} while (go_on{branch.suffix}());", ""]

@@ -17,7 +17,7 @@ _MOST_INPUT: Final = 4096
 
 class Model(NamedTuple):
     """A device in C: what is defined for it, and the lines that answer a read and take a write at
-    ``offset``. A read that no line answers goes on to the next device."""
+    ``offset``. A read that no line answers continues to the next device."""
 
     definitions: list[str]
     read: list[str]

@@ -10,13 +10,7 @@ from vcpu_scenario.case import Case, Load
 from vcpu_scenario.export.text import identifier
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.errnos import ERRNOS
-from vcpu_scenario.kvm.registers import (
-    ALIASES,
-    OTHER_REGISTERS,
-    SYSTEM_REGISTERS,
-    id_of,
-    size_of,
-)
+from vcpu_scenario.kvm.registers import ALIASES, OTHER_REGISTERS, SYSTEM_REGISTERS, id_of, size_of
 from vcpu_scenario.vmm.setup import features_of
 
 _CORE: Final = {
@@ -74,7 +68,7 @@ class Names:
         """Macros by name: registers and the bases of devices."""
         self._places = sorted((addr, name) for name, addr in self.labels.items())
         self._regions = [
-            (each.base, each.size, _base(each.name), each.base)
+            (each.base, each.size, f"{identifier(each.name).upper()}_BASE", each.base)
             for each in case.devices
             if each.size < 1 << 48
         ]
@@ -131,7 +125,7 @@ class Names:
         return macro
 
     def width(self, name: str) -> int:
-        """Bytes of the register: 4, 8 or 16, or more where there is none such."""
+        """Bytes of the register: 4, 8 or 16, or more where there is no such register."""
         return size_of(id_of(name))
 
     def _other(self, name: str, reg: int) -> str:
@@ -154,10 +148,6 @@ def _frames(
         redists = redist, 0x20000 * vcpus, "GICR_BASE", redist
         return [(dist, 0x10000, "GICD_BASE", dist), redists]
     return [(dist, 0x1000, "GICD_BASE", dist), (cpu, 0x2000, "GICC_BASE", cpu)]
-
-
-def _base(device: str) -> str:
-    return f"{identifier(device).upper()}_BASE"
 
 
 def _plus(name: str, offset: int) -> str:

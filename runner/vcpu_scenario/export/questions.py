@@ -1,4 +1,4 @@
-"""What the VMM asks only to hear the answer, and the ioctls that make a VM once more, in C."""
+"""What the VMM asks only to hear the answer, and the ioctls that make a VM again, in C."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def expected_events(action: Ask) -> str | None:
 
 
 def get_register(action: GetRegister, names: Names) -> Iterator[str]:
-    """``KVM_GET_ONE_REG`` of a register, held to the value expected."""
+    """``KVM_GET_ONE_REG`` of a register, compared with the value expected."""
     assert action.value is not None
     name = names.register(action.reg)
     if names.width(action.reg) > 8:

@@ -1,4 +1,4 @@
-"""Snapshots in C: the VM that goes on from one, and what a program does not do beside them."""
+"""Snapshots in C: the VM that continues from one, and what a program does not do beside them."""
 
 from __future__ import annotations
 

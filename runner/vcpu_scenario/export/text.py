@@ -13,20 +13,20 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*")
 _QUOTED: Final = re.compile(r'"(?:\\.|[^"\\])*"|/\*.*?\*/', re.DOTALL)
 
 
-def comment(text: str, indent: str = "") -> list[str]:
+def comment(text: str) -> list[str]:
     """``text`` as a comment, on one line where it fits. Blank lines part paragraphs."""
     safe = plain(text).replace("*/", "* /").replace("/*", "/ *").strip()
-    width = WIDTH - len(indent.expandtabs(_TAB)) - 3
-    if "\n" not in safe and len(safe) <= width - 3:
-        return [f"{indent}/* {safe} */"]
-    lines = [f"{indent}/*"]
+    width = WIDTH - len(" * ")
+    if "\n" not in safe and len(safe) <= width - len("/* "):
+        return [f"/* {safe} */"]
+    lines = ["/*"]
     for number, paragraph in enumerate(safe.split("\n\n")):
-        lines += [f"{indent} *"] if number else []
+        lines += [" *"] if number else []
         wrapped = textwrap.wrap(
             " ".join(paragraph.split()), width, break_long_words=False, break_on_hyphens=False
         )
-        lines += [f"{indent} * {line}" for line in wrapped]
-    return [*lines, f"{indent} */"]
+        lines += [f" * {line}" for line in wrapped]
+    return [*lines, " */"]
 
 
 def plain(text: str) -> str:
@@ -151,5 +151,5 @@ def function(head: str, body: Iterable[str]) -> list[str]:
     return [head, "{", *indented(body), "}"]
 
 
-def indented(lines: Iterable[str], tabs: int = 1) -> Iterator[str]:
-    return ("\t" * tabs + line if line and not line.startswith("#") else line for line in lines)
+def indented(lines: Iterable[str]) -> Iterator[str]:
+    return (f"\t{line}" if line and not line.startswith("#") else line for line in lines)

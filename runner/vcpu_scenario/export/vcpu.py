@@ -23,23 +23,16 @@ from vcpu_scenario.ioctls.vm import CreateVcpu
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.features import bits_of
 
-_CONTROL: Final = {
-    abi.KVM_GUESTDBG_ENABLE: "KVM_GUESTDBG_ENABLE",
-    abi.KVM_GUESTDBG_SINGLESTEP: "KVM_GUESTDBG_SINGLESTEP",
-    abi.KVM_GUESTDBG_USE_SW_BP: "KVM_GUESTDBG_USE_SW_BP",
-    abi.KVM_GUESTDBG_USE_HW: "KVM_GUESTDBG_USE_HW",
-}
+
+def _named(prefix: str, *names: str) -> dict[int, str]:
+    """Constants of the uAPI's headers, by their values."""
+    return {getattr(abi, f"{prefix}{name}"): f"{prefix}{name}" for name in names}
+
+
+_CONTROL: Final = _named("KVM_GUESTDBG_", "ENABLE", "SINGLESTEP", "USE_SW_BP", "USE_HW")
 _BCR: Final = 0x1E7
-_IRQ_TYPES: Final = {
-    abi.KVM_ARM_IRQ_TYPE_CPU: "KVM_ARM_IRQ_TYPE_CPU",
-    abi.KVM_ARM_IRQ_TYPE_SPI: "KVM_ARM_IRQ_TYPE_SPI",
-    abi.KVM_ARM_IRQ_TYPE_PPI: "KVM_ARM_IRQ_TYPE_PPI",
-}
-MP_STATES: Final = {
-    abi.KVM_MP_STATE_RUNNABLE: "KVM_MP_STATE_RUNNABLE",
-    abi.KVM_MP_STATE_STOPPED: "KVM_MP_STATE_STOPPED",
-    abi.KVM_MP_STATE_SUSPENDED: "KVM_MP_STATE_SUSPENDED",
-}
+_IRQ_TYPES: Final = _named("KVM_ARM_IRQ_TYPE_", "CPU", "SPI", "PPI")
+MP_STATES: Final = _named("KVM_MP_STATE_", "RUNNABLE", "STOPPED", "SUSPENDED")
 _LONG: Final = (1 << 64) - 1
 
 

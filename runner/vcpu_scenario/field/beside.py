@@ -1,4 +1,4 @@
-"""A trace from the field beside the model: the run of a scenario, held to the exits of the trace.
+"""A trace from the field beside the model: the run of a scenario compared with its exits.
 
 What the trace shows is expected, field by field with the line that shows it; what it does not show
 is not compared.

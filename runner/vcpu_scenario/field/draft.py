@@ -1,7 +1,7 @@
 """A trace from the field as the draft of a scenario: the exits that were seen, and what is unknown.
 
 The draft is a scenario that ``check`` takes. What no trace shows, the guest's code before all, is
-said as comments, for whoever goes on from it.
+said as comments, for whoever continues from it.
 """
 
 from __future__ import annotations

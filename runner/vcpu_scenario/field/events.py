@@ -30,7 +30,7 @@ _LOST: Final = re.compile(r"\s*CPU:?\s*\d+ \[(?:LOST (\d+) EVENTS|EVENTS DROPPED
 _UNSHOWN: Final = re.compile(
     r"(?:CAN'T FIND FIELD \"\w{1,64}\"|<CANT FIND FIELD \w{1,64}>|\[FAILED TO PARSE\].*)+"
 )
-"""What trace-cmd's plugin for x86 writes; the newer one goes on with the fields of arm64."""
+"""What trace-cmd's plugin for x86 writes; the newer one continues with the fields of arm64."""
 _HOW: Final = "`trace-cmd report -N` leaves out the plugin, made for x86, that hides them"
 
 

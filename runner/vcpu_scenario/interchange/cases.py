@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vcpu_scenario.case import Case
-from vcpu_scenario.interchange.records import decode, encode
+from vcpu_scenario.interchange.records import decode, encode, one_line
 
 
 def case_to_json(case: Case) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def case_from_json(document: Mapping[str, Any]) -> Case:
 
 def dump_case(case: Case) -> str:
     """One line of JSON."""
-    return json.dumps(case_to_json(case), separators=(",", ":"))
+    return one_line(case_to_json(case))
 
 
 def load_case(line: str) -> Case:

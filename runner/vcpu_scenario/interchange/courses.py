@@ -7,12 +7,13 @@ from typing import Any
 
 from vcpu_scenario.course import Course, End, Landing, Recorded, Steps, Why
 from vcpu_scenario.interchange.cases import case_from_json, case_to_json
+from vcpu_scenario.interchange.records import one_line
 from vcpu_scenario.interchange.traces import trace_from_json, trace_to_json
 
 
 def dump_steps(steps: Steps) -> str:
     """One line of JSON."""
-    return _line({"case": case_to_json(steps.case), "vmm": steps.vmm})
+    return one_line({"case": case_to_json(steps.case), "vmm": steps.vmm})
 
 
 def load_steps(line: str) -> Steps:
@@ -26,7 +27,7 @@ def load_steps(line: str) -> Steps:
 
 def dump_course(course: Course) -> str:
     """One line of JSON: the fields of :class:`vcpu_scenario.course.Course`."""
-    return _line(_course_to_json(course))
+    return one_line(_course_to_json(course))
 
 
 def load_course(line: str) -> Course:
@@ -40,7 +41,7 @@ def load_course(line: str) -> Course:
 
 def dump_recorded(recorded: Recorded) -> str:
     """One line of JSON: the fields of :class:`vcpu_scenario.course.Recorded`."""
-    return _line({**recorded._asdict(), "course": _course_to_json(recorded.course)})
+    return one_line({**recorded._asdict(), "course": _course_to_json(recorded.course)})
 
 
 def load_recorded(line: str) -> Recorded:
@@ -82,7 +83,3 @@ def _landing(fields: Any) -> Landing:
 
 def _point(kind: int, addr: int, length: int) -> tuple[int, int, int]:
     return int(kind), int(addr), int(length)
-
-
-def _line(document: Any) -> str:
-    return json.dumps(document, separators=(",", ":"))

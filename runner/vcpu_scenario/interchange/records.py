@@ -7,6 +7,7 @@ kernel's worth; a tuple is a list. Standard library and records only.
 from __future__ import annotations
 
 import base64
+import json
 import math
 import types
 import zlib
@@ -29,6 +30,11 @@ _WORTH_PACKING: Final = 1 << 20
 """Bytes from which on they are packed: hexadecimal doubles what a kernel's image has."""
 _MOST_UNPACKED: Final = 256 << 20
 """Bytes: all the contents that a scenario may have."""
+
+
+def one_line(document: Any) -> str:
+    """A document as one line of JSON."""
+    return json.dumps(document, separators=(",", ":"))
 
 
 def encode(record: Any) -> dict[str, Any]:
@@ -66,10 +72,6 @@ _KINDS: Final = frozenset(_DEEDS.values())
 
 def _is_record(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Struct) and kind is not Struct
-
-
-def _defaults(kind: type) -> Mapping[str, Any]:
-    return {field.name: _default(field) for field in fields(kind)}
 
 
 def _default(field: FieldInfo) -> Any:
@@ -113,10 +115,6 @@ def _decode_record(kind: type, document: Mapping[str, Any]) -> Any:
     decoders = _DECODERS[kind]
     given = {name: value for name, value in document.items() if name != _MARK}
     return kind(**{name: decoders[name](value) for name, value in given.items()})
-
-
-def _decoders(kind: type) -> Mapping[str, Decode]:
-    return {field.name: _decoder(field.type) for field in fields(kind)}
 
 
 def _decoder(hint: Any) -> Decode:
@@ -180,5 +178,9 @@ def _optional_decoder(parts: tuple[Any, ...]) -> Decode:
 _RECORDS: Final = {
     kind for kind in (*vars(records).values(), *_KINDS, DeviceAttr, Watchpoint) if _is_record(kind)
 }
-_DEFAULTS: Final = {kind: _defaults(kind) for kind in _RECORDS}
-_DECODERS: Final = {kind: _decoders(kind) for kind in _RECORDS}
+_DEFAULTS: Final = {
+    kind: {field.name: _default(field) for field in fields(kind)} for kind in _RECORDS
+}
+_DECODERS: Final = {
+    kind: {field.name: _decoder(field.type) for field in fields(kind)} for kind in _RECORDS
+}

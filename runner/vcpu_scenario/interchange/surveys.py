@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import astuple
 
 from vcpu_scenario.interchange.cases import case_from_json, case_to_json
+from vcpu_scenario.interchange.records import one_line
 from vcpu_scenario.survey import (
     Answer,
     Answers,
@@ -31,7 +32,7 @@ _NAMES = {kind: name for name, kind in _ASKS.items()}
 
 def dump_survey(survey: Survey) -> str:
     """One line of JSON."""
-    return _line({"case": case_to_json(survey.case), "asks": list(map(_ask, survey.asks))})
+    return one_line({"case": case_to_json(survey.case), "asks": list(map(_ask, survey.asks))})
 
 
 def load_survey(line: str) -> Survey:
@@ -46,16 +47,12 @@ def load_survey(line: str) -> Survey:
 
 def dump_answers(answers: Answers) -> str:
     """One line of JSON."""
-    return _line(answers.given)
+    return one_line(answers.given)
 
 
 def load_answers(line: str) -> Answers:
     """Raises ValueError where ``line`` is no answers."""
     return Answers(tuple(_answers(json.loads(line))))
-
-
-def _line(document: Any) -> str:
-    return json.dumps(document, separators=(",", ":"))
 
 
 def _ask(ask: Ask) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from msgspec.structs import asdict
 
-from vcpu_scenario.interchange.records import decode, decode_deed, encode
+from vcpu_scenario.interchange.records import decode, decode_deed, encode, one_line
 from vcpu_scenario.ioctls.vcpu import GuestDebug
 from vcpu_scenario.trace import (
     Ending,
@@ -89,7 +89,7 @@ def trace_from_json(document: Json) -> Trace:
 
 def dump_trace(trace: Trace) -> str:
     """One line of JSON."""
-    return json.dumps(trace_to_json(trace), separators=(",", ":"))
+    return one_line(trace_to_json(trace))
 
 
 def load_trace(line: str) -> Trace:

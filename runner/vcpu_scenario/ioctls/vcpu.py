@@ -45,7 +45,7 @@ class SetMpState(Struct, frozen=True):
 
 
 class InitVcpu(Struct, frozen=True):
-    """``KVM_ARM_VCPU_INIT`` once more, with these features, or with those of the set-up where they
+    """``KVM_ARM_VCPU_INIT`` again, with these features, or with those of the set-up where they
     are None: the vCPU is reset."""
 
     features: tuple[str, ...] | None = None

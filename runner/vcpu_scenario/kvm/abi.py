@@ -44,6 +44,14 @@ KVM_SYSTEM_EVENT_RESET: Final = 2
 KVM_SYSTEM_EVENT_CRASH: Final = 3
 KVM_SYSTEM_EVENT_WAKEUP: Final = 4
 KVM_SYSTEM_EVENT_SUSPEND: Final = 5
+SYSTEM_EVENTS: Final = {
+    "shutdown": KVM_SYSTEM_EVENT_SHUTDOWN,
+    "reset": KVM_SYSTEM_EVENT_RESET,
+    "crash": KVM_SYSTEM_EVENT_CRASH,
+    "wakeup": KVM_SYSTEM_EVENT_WAKEUP,
+    "suspend": KVM_SYSTEM_EVENT_SUSPEND,
+}
+"""By what they are called in scenarios and reports."""
 
 KVM_MP_STATE_RUNNABLE: Final = 0
 KVM_MP_STATE_STOPPED: Final = 5

@@ -9,14 +9,7 @@ from msgspec import Struct, field
 import vcpu_scenario.actions as actions
 from vcpu_scenario.actions.attempt import KEY as ERRNO
 from vcpu_scenario.actions.guestdebug import read_guest_debug
-from vcpu_scenario.case import (
-    FOR_THE_NEXT_RUN,
-    Action,
-    Attempt,
-    Memslot,
-    SetRegister,
-    WriteMemory,
-)
+from vcpu_scenario.case import FOR_THE_NEXT_RUN, Action, Attempt, Memslot, SetRegister, WriteMemory
 from vcpu_scenario.ioctls.devices import ReadResamples, SignalIrqfd
 from vcpu_scenario.ioctls.doorbells import EmptyRing, ReadIoeventfd
 from vcpu_scenario.ioctls.memory import DiscardMemory, GetUserfaults, SetMemoryRegion
@@ -36,15 +29,7 @@ from vcpu_scenario.ioctls.vm import (
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.memory import Bytes, Memory, joined, read_placed, read_slot
-from vcpu_scenario.language.nodes import (
-    Map,
-    Node,
-    Scalar,
-    entries_of,
-    items_of,
-    text_of,
-    value_at,
-)
+from vcpu_scenario.language.nodes import Map, Node, Scalar, entries_of, items_of, text_of, value_at
 from vcpu_scenario.language.scope import MAX_VCPUS, Scope
 from vcpu_scenario.source import Span, quoted
 

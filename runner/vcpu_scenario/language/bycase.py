@@ -56,18 +56,15 @@ class Visitor(Protocol):
     """What is done at each part of a clause that may depend on the case."""
 
     def goes_through(self, item: Node) -> bool:
-        """Whether an exit, a stop or an entry of the ring is to be gone through: it stays as it
+        """Whether an exit, a stop or an entry of the ring is to be taken apart: it stays as it
         is otherwise."""
-        ...
 
     def comes(self, body: Map) -> bool:
         """Whether an exit, a stop or an entry of the ring is there."""
-        ...
 
     def value(self, choices: Map, rest: Left, *, whole: bool) -> Node | None:
         """What is left of a value by case; ``rest`` does the same with each of its values.
         ``whole`` if there has to be one for each case."""
-        ...
 
 
 def rewritten(clause: Map, visitor: Visitor) -> Map:

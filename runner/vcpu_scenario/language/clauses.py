@@ -22,20 +22,13 @@ from vcpu_scenario.language.contradictions import check_contradictions
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.exits import ReadExit, read_register_checks
 from vcpu_scenario.language.final import check_whole, read_final
+from vcpu_scenario.language.limits import MAX_EXITS
 from vcpu_scenario.language.means import means_of
-from vcpu_scenario.language.nodes import (
-    Map,
-    Node,
-    Scalar,
-    entries_of,
-    items_of,
-    text_of,
-    value_at,
-)
+from vcpu_scenario.language.nodes import Map, Node, Scalar, entries_of, items_of, text_of, value_at
 from vcpu_scenario.language.nodes import Sequence as Items
 from vcpu_scenario.language.possible import check_order, check_possible
 from vcpu_scenario.language.sense import check_asserts
-from vcpu_scenario.language.setup import MAX_EXITS, Setup, check_doings
+from vcpu_scenario.language.setup import Setup, check_doings
 
 
 class Clause(NamedTuple):

@@ -1,4 +1,4 @@
-"""The codes of a scenario: assembled once each, from what is stored or anew."""
+"""The codes of a scenario: assembled once each, from what is stored or again."""
 
 from __future__ import annotations
 

@@ -120,19 +120,10 @@ def _mmio(variant: Variant) -> None:
         variant.check("data", read[:_MOST_DATA], raw)
 
 
-_EVENTS: Final = {
-    "shutdown": abi.KVM_SYSTEM_EVENT_SHUTDOWN,
-    "reset": abi.KVM_SYSTEM_EVENT_RESET,
-    "crash": abi.KVM_SYSTEM_EVENT_CRASH,
-    "wakeup": abi.KVM_SYSTEM_EVENT_WAKEUP,
-    "suspend": abi.KVM_SYSTEM_EVENT_SUSPEND,
-}
-
-
 def _system_event(variant: Variant) -> None:
     variant.checks.append(_is("exit", "SYSTEM_EVENT", variant))
     if (kind := variant.body.get("type")) is not None:
-        named = _EVENTS.get(text_of(kind))
+        named = abi.SYSTEM_EVENTS.get(text_of(kind))
         variant.check("type", variant.scope.word(kind, 32) if named is None else named, kind)
     variant.word("ndata", bits=32)
     data = variant.body.get("data")

@@ -33,17 +33,29 @@ def expectation_lines(case: Case, trace: Trace, kernel: str) -> Iterator[str]:
             yield from (f"        {line}" for line in lines)
 
 
-def _exit(exit_: Exit) -> dict[str, Any]:
+def said_of_exit(
+    exit_: Exit, variant: Callable[[Exit], tuple[str, dict[str, Any]]]
+) -> tuple[str, dict[str, Any]]:
+    """The variant of ``exits:`` that an exit is, with what may be said of any behind it."""
     exit_, vcpu = exit_.of_vcpu()
-    kind, fields = _variant(exit_)
-    body = {**fields, "pc": exit_.pc}
-    if vcpu:
+    kind, body = variant(exit_)
+    if vcpu:  # where none is named, 0 is meant
         body["vcpu"] = Decimal(vcpu)
     if "device_irq_level" in exit_.fields:
         body["device_irq_level"] = exit_.fields["device_irq_level"]
     if exit_.regs:
         body["regs"] = dict(exit_.regs)
+    return kind, body
+
+
+def _exit(exit_: Exit) -> dict[str, Any]:
+    kind, body = said_of_exit(exit_, _with_pc)
     return {kind: body}
+
+
+def _with_pc(exit_: Exit) -> tuple[str, dict[str, Any]]:
+    kind, body = _variant(exit_)
+    return kind, {**body, "pc": exit_.pc}
 
 
 def _variant(exit_: Exit) -> tuple[str, dict[str, Any]]:

@@ -12,26 +12,13 @@ from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.guest import Program
 from vcpu_scenario.language.nodes import Map, Node, Scalar, items_of, text_of
 from vcpu_scenario.language.nodes import Sequence as Items
+from vcpu_scenario.language.regions import Region, check_overlaps
 from vcpu_scenario.language.scope import IPA_LIMIT, PAGE, Scope
 from vcpu_scenario.source import Span
 
 MAX_SLOTS: Final = 128
 MAX_MEMORY: Final = 1 << 30
 """All slots of a scenario together; a real host has to find it too."""
-
-
-class Region(NamedTuple):
-    """A stretch of guest physical addresses; ``kind`` decides what it may share them with.
-
-    ``implicit`` is set where the file does not speak of it, so that no fault is put on it.
-    """
-
-    kind: str
-    name: str
-    low: int
-    high: int
-    span: Span
-    implicit: bool = False
 
 
 class Bytes(NamedTuple):
@@ -205,10 +192,6 @@ def _integers(bits: int) -> Callable[[Node, Scope, Folder], bytes]:
     return read
 
 
-def _text(node: Node, scope: Scope, folder: Folder) -> bytes:
-    return node.text.encode() if isinstance(node, Scalar) else b""
-
-
 def _file(node: Node, scope: Scope, folder: Folder) -> bytes:
     return (folder.read(node) or b"") if isinstance(node, Scalar) else b""
 
@@ -217,18 +200,8 @@ _NOTATIONS: Final[Mapping[str, Callable[[Node, Scope, Folder], bytes]]] = {
     "hex": lambda node, scope, folder: read_hex(node, scope),
     "words": _integers(32),
     "quads": _integers(64),
-    "text": _text,
+    "text": lambda node, scope, folder: node.text.encode() if isinstance(node, Scalar) else b"",
     "file": _file,
-}
-
-_MAY_SHARE: Final = {
-    # What is no RAM for writes: a device sees the writes to a read-only slot.
-    frozenset(("rom", "userspace")),
-    frozenset(("rom", "kernel bus")),
-    # A doorbell in a device that is otherwise userspace's.
-    frozenset(("kernel bus", "userspace")),
-    frozenset(("kernel bus",)),
-    frozenset(("kernel bus", "vgic")),
 }
 
 
@@ -253,31 +226,6 @@ def joined(memory: Memory, added: Memory) -> Memory:
         [*memory.regions, *added.regions],
         complete=memory.complete and added.complete,
     )
-
-
-def check_overlaps(regions: Iterable[Region], scope: Scope) -> None:
-    """Reports regions that lie over each other where one of them would be out of reach."""
-    ordered = sorted(regions, key=lambda region: region.low)
-    for number, first in enumerate(ordered):
-        for second in ordered[number + 1 :]:
-            if second.low >= first.high:
-                break
-            if frozenset((first.kind, second.kind)) not in _MAY_SHARE:
-                _report_overlap(first, second, scope)
-
-
-def _report_overlap(first: Region, second: Region, scope: Scope) -> None:
-    early, late = sorted((first, second), key=_place)
-    scope.problems.add(
-        f"{late.name} overlaps {early.name}",
-        late.span,
-        found=f"{late.low:#x} to {late.high:#x}, "
-        f"and {early.low:#x} to {early.high:#x} at line {early.span.line}",
-    )
-
-
-def _place(region: Region) -> tuple[int, int]:
-    return (0, 0) if region.implicit else (region.span.line, region.span.column)
 
 
 def check_in_memory(

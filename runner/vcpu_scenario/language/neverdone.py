@@ -34,7 +34,7 @@ class Run(NamedTuple):
     means: Means
     exits: tuple[ExpectedExit, ...] | None
     most: int
-    """So many exits it has at the most, none where the set-up is to be refused."""
+    """So many exits it has at most, none where the set-up is to be refused."""
     ends_there: bool
     """It ends with the last of its exits."""
     acts_there: bool
@@ -53,7 +53,7 @@ class Run(NamedTuple):
 
 
 def never_done(setup: Setup, clauses: Sequence[Clause]) -> Told:
-    """What ``setup`` has the VMM do, held against the runs of ``clauses``."""
+    """What ``setup`` has the VMM do, compared with the runs of ``clauses``."""
     if not (setup.acting or setup.reactions or setup.devices.typing):
         return
     limited = setup.limited

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from vcpu_scenario.case import Memslot
-from vcpu_scenario.language.devices import Devices
+from vcpu_scenario.language.deviceentry import Devices
 from vcpu_scenario.language.guest import Program
 from vcpu_scenario.language.memory import Bytes, Memory, check_in_memory
 from vcpu_scenario.language.scope import Scope

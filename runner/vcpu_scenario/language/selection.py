@@ -7,12 +7,7 @@ from typing import Final
 
 from vcpu_scenario.kernels.hosts import host
 from vcpu_scenario.kernels.meant import kernels_meant
-from vcpu_scenario.kernels.release import (
-    KNOWN_RELEASES,
-    KernelRange,
-    RangeError,
-    parse_range,
-)
+from vcpu_scenario.kernels.release import KNOWN_RELEASES, KernelRange, RangeError, parse_range
 from vcpu_scenario.language.audience import Selector
 from vcpu_scenario.language.nodes import Map, Node, Scalar, entries_of
 from vcpu_scenario.language.nodes import Sequence as Items

@@ -11,16 +11,17 @@ from vcpu_scenario.case import Case, Limits
 from vcpu_scenario.expectation import Acting
 from vcpu_scenario.kvm.features import PSCI_0_2
 from vcpu_scenario.language.actions import Doings, read_debug, read_each, read_first
-from vcpu_scenario.language.devices import Devices, read_devices
+from vcpu_scenario.language.deviceentry import Devices
+from vcpu_scenario.language.devices import read_devices
 from vcpu_scenario.language.exits import ExitReader
 from vcpu_scenario.language.files import Folder
 from vcpu_scenario.language.guest import Program, Sources, read_program
+from vcpu_scenario.language.limits import LIMITS_OF_LINUX, MAX_INSTRUCTIONS, read_limits
 from vcpu_scenario.language.memory import (
     Bytes,
     Memory,
     check_added,
     check_in_memory,
-    check_overlaps,
     joined,
     loads_of,
     read_memory,
@@ -39,6 +40,7 @@ from vcpu_scenario.language.nodes import (
 from vcpu_scenario.language.placed import check_flashes, check_loads, check_over
 from vcpu_scenario.language.problems import Problems
 from vcpu_scenario.language.reactions import ReadReaction, read_on
+from vcpu_scenario.language.regions import check_overlaps
 from vcpu_scenario.language.renamed import said_twice
 from vcpu_scenario.language.scope import MAX_VCPUS, Scope
 from vcpu_scenario.source import quoted
@@ -133,7 +135,9 @@ def read_setup(root: Map, problems: Problems, sources: Sources, exits: ExitReade
         vcpus=scope.vcpus,
         quantum=quantum,
         features=tuple(name for name in features if name != PSCI_0_2),
-        limits=_limits(root.get("limits"), _LIMITS_OF_LINUX if program.linux else Limits(), scope),
+        limits=read_limits(
+            root.get("limits"), LIMITS_OF_LINUX if program.linux else Limits(), scope
+        ),
         missing=folder.missing,
     )
     check_doings(doings, memory)
@@ -167,7 +171,7 @@ def _read_names(root: Map, scope: Scope, sources: Sources) -> tuple[Program, Dev
         scope.complete &= not is_faulty(guest.get("symbols"))
     devices = read_devices(written, scope)
     scope.devices, scope.registers_of = devices.addresses, devices.registers
-    scope.devices_written = _names_of(written)
+    scope.devices_written = frozenset(key.text for key, _ in entries_of(written))
     scope.loses_devices = not _is_whole(root, "devices")
     program = read_program(guest, scope, sources) if isinstance(guest, Map) else Program(ok=False)
     scope.labels = program.symbols
@@ -200,7 +204,7 @@ def _read_turns(root: Map, scope: Scope) -> int | None:
         scope.problems.add(
             "one vCPU takes no turns", quantum.span, help="leave `quantum` out, or say `vcpus`"
         )
-    return scope.number(quantum, low=100, high=_MAX_INSTRUCTIONS) if quantum else None
+    return scope.number(quantum, low=100, high=MAX_INSTRUCTIONS) if quantum else None
 
 
 def _is_faulty_but_for_clauses(root: Map) -> bool:
@@ -221,13 +225,6 @@ def check_doings(doings: Doings, memory: Memory) -> None:
         check_added(later, doings.scope)
     for written in doings.written:
         check_in_memory(written, later, "this writes", doings.scope)
-
-
-def _names_of(devices: Node | None) -> frozenset[str]:
-    return frozenset(key.text for key, _ in devices.entries) if isinstance(devices, Map) else _NONE
-
-
-_NONE: Final[frozenset[str]] = frozenset()
 
 
 def _check_names(devices: Node | None, program: Program, scope: Scope) -> None:
@@ -282,47 +279,3 @@ def _observe(
         return tuple(dict.fromkeys((*DEFAULT_OBSERVE, *waited_for)))
     names = (scope.register(item) for item in _one_or_more(node) if isinstance(item, Scalar))
     return tuple(dict.fromkeys((*(name for name in names if name is not None), *waited_for)))
-
-
-MAX_EXITS: Final = 100_000
-_MAX_INSTRUCTIONS: Final = 100_000_000_000
-_MAX_SECONDS: Final = 600.0
-
-_LIMITS_OF_LINUX: Final = Limits(instructions=10_000_000_000, seconds=300.0)
-"""It boots within one KVM_RUN."""
-
-
-def _limits(node: Node | None, default: Limits, scope: Scope) -> Limits:
-    if not isinstance(node, Map):
-        return default
-
-    def count(key: str, otherwise: int, high: int) -> int:
-        value = node.get(key)
-        return otherwise if value is None else scope.number(value, low=1, high=high)
-
-    return Limits(
-        exits=count("exits", default.exits, MAX_EXITS),
-        instructions=count("instructions", default.instructions, _MAX_INSTRUCTIONS),
-        seconds=_seconds(node.get("seconds"), default.seconds, scope),
-        repeats=count("repeats", 0, MAX_EXITS) or None,
-        stop_on_intr=scope.flag(node.get("stop_on_eintr"), default.stop_on_intr),
-        stop_on_event=scope.flag(node.get("stop_on_event"), default.stop_on_event),
-    )
-
-
-def _seconds(node: Node | None, default: float, scope: Scope) -> float:
-    if not isinstance(node, Scalar):
-        return default
-    try:
-        value = float(node.text)
-    except ValueError:
-        value = -1.0
-    if 0 < value <= _MAX_SECONDS:
-        return value
-    scope.problems.add(
-        "no number of seconds for a limit",
-        node.span,
-        found=quoted(node.text),
-        expected=f"more than 0, at most {_MAX_SECONDS:g}",
-    )
-    return default

@@ -15,15 +15,7 @@ from typing import Any, Final, cast
 import yaml
 from msgspec import Struct, field
 
-from vcpu_scenario.language.nodes import (
-    Map,
-    Node,
-    Scalar,
-    Sequence,
-    Style,
-    Value,
-    scalar,
-)
+from vcpu_scenario.language.nodes import Map, Node, Scalar, Sequence, Style, Value, scalar
 from vcpu_scenario.language.quoting import quotes_missing
 from vcpu_scenario.language.syntax import syntax_error
 from vcpu_scenario.source import Diagnostic, Span, quoted, split_lines

@@ -7,13 +7,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Final
 
-from lsprotocol.types import (
-    CodeAction,
-    CodeActionKind,
-    Range,
-    TextEdit,
-    WorkspaceEdit,
-)
+from lsprotocol.types import CodeAction, CodeActionKind, Range, TextEdit, WorkspaceEdit
 
 from vcpu_scenario.host.printable import meant
 from vcpu_scenario.lsp.documents import Document

@@ -24,12 +24,8 @@ def _utf16(text: str) -> int:
     return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)
 
 
-def _utf8(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
-
-
 _UNITS: Final[Mapping[str, Callable[[str], int]]] = {
-    PositionEncodingKind.Utf8: _utf8,
+    PositionEncodingKind.Utf8: lambda text: len(text.encode("utf-8", "surrogatepass")),
     PositionEncodingKind.Utf16: _utf16,
     PositionEncodingKind.Utf32: len,
 }

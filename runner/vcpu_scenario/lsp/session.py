@@ -74,7 +74,7 @@ class Session(Struct):
             self._take(document, text, version)
 
     def again(self, uri: str) -> None:
-        """Checks a document once more as it is: the files that it names may be others by now."""
+        """Checks a document again as it is: the files that it names may be others by now."""
         document = self.documents.get(uri)
         if document is not None:
             self._take(document, self.text(document.now.text, document.path), document.version)
@@ -148,7 +148,7 @@ class Session(Struct):
         )
 
     def refresh(self) -> None:
-        """Has the editor ask for lenses anew, if it can."""
+        """Has the editor ask for lenses again, if it can."""
         workspace = self.server.client_capabilities.workspace
         if workspace and workspace.code_lens and workspace.code_lens.refresh_support:
             self.server.workspace_code_lens_refresh(None)

@@ -18,7 +18,8 @@ from vcpu_scenario.language.permission import granting
 from vcpu_scenario.machine.emulated.machine import create
 from vcpu_scenario.pytest_plugin.settings import MARKER, allowed
 from vcpu_scenario.running.execute import execute
-from vcpu_scenario.running.select import check_within, find, load_all
+from vcpu_scenario.running.paths import check_within, find
+from vcpu_scenario.running.select import load_all
 from vcpu_scenario.source import InvalidScenario
 from vcpu_scenario.verdict.result import Result, Verdict
 

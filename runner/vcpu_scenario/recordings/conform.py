@@ -9,6 +9,7 @@ exit, makes the machine give all of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import Any
 
 from msgspec import Struct
@@ -161,11 +162,8 @@ def summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
 
 
 def _run(case: Case, kernel: str, create: Create) -> Trace:
-    machine = create(kernel)
-    try:
+    with closing(create(kernel)) as machine:
         return run_case(machine, case)
-    finally:
-        machine.close()
 
 
 def _interrupt_places(difference: Difference) -> range:

@@ -1,4 +1,4 @@
-"""Files of recorded jobs: read, and held to their shape. Standard library only.
+"""Files of recorded jobs: read, and compared with their shape. Standard library only.
 
 A file is a JSON list of ``{"job": {...}, "traces": [...]}``, plain or compressed with xz. What is
 wrong with it is reported with its place in the document, ``[3] (rnd-7): job.ram[0].size``.

@@ -40,7 +40,7 @@ class Field(Struct, frozen=True):
 
 
 class Beside(Struct, frozen=True):
-    """An exit that was expected, held against one that came.
+    """An exit that was expected, compared with one that came.
 
     ``expected`` describes the one, ``span`` is where it is written, ``exit`` is the index of the
     other; expected and span are None for an extra exit, exit for a missing one. ``fields`` are

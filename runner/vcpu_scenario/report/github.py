@@ -1,7 +1,7 @@
 """The report for GitHub's actions: annotations at the lines that broke, all else in a summary.
 
 Annotations are workflow commands on standard output, of which a step may give ten errors; the
-summary is Markdown for the file that ``GITHUB_STEP_SUMMARY`` names, of one MiB at the most.
+summary is Markdown for the file that ``GITHUB_STEP_SUMMARY`` names, of one MiB at most.
 """
 
 from __future__ import annotations

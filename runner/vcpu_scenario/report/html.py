@@ -40,7 +40,7 @@ def report(results: Sequence[Result], *, note: str = "") -> str:
 def pieces(results: Sequence[Result], traced: Iterable[Result], *, note: str = "") -> Iterator[str]:
     """The page, which needs no other file and no network, in pieces from top to bottom.
 
-    ``traced`` are the same results once more, with their traces, of which one is looked at after
+    ``traced`` are the same results again, with their traces, of which one is looked at after
     the other and none is kept. ``note`` says why there are fewer results than were asked for, and
     stands above all else.
     """

@@ -33,7 +33,7 @@ def pieces(
 ) -> Iterator[str]:
     """``{"cases": [...], "summary": {...}}``, ended by a line break, in pieces.
 
-    ``traced`` are the same results once more, with their traces, of which none is kept.
+    ``traced`` are the same results again, with their traces, of which none is kept.
     The summary counts cases by verdict; ``not_run`` are those that an interrupt or ``-x`` left.
     The report on a shard has ``shard`` as well, what
     :meth:`vcpu_scenario.running.shards.Share.to_json` gives.

@@ -132,7 +132,7 @@ class _Ladder:
         if inside.entered is None or inside.left is None or exit_.errno == EINTR:
             return None
         if exit_.exit in _CALLS:  # pc is behind the call
-            return self._way(inside.entered, exit_.pc)
+            return self.guest.way(inside.entered, exit_.pc)
         if inside.entered != inside.left:
             return self.guest.path(inside.entered, inside.left)
         # An exit at the very instruction of the entry comes at once; but what a watchpoint makes
@@ -141,9 +141,6 @@ class _Ladder:
         if class_of(hsr) == EC_WATCHPT_LOW and self.guest.loop(inside.left):
             return None
         return ()
-
-    def _way(self, start: int, end: int) -> tuple[int, ...] | None:
-        return self.guest.loop(start) if start == end else self.guest.path(start, end)
 
     def _held(self, entry: Entry, exit_: Exit) -> Place | None:
         """The instruction that the exit holds back, or that KVM is in the middle of."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vcpu_scenario.running.targets import Create
 
 LARGEST: Final = 256
-"""Cases in a batch at the most: some 0.2 s of work, beside which the sending costs little."""
+"""Cases in a batch at most: some 0.2 s of work, beside which the sending costs little."""
 
 _BATCHES: Final = 64
 """Fewer cases than fill these make smaller batches, so that all workers get some."""

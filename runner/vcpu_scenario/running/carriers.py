@@ -39,15 +39,12 @@ class Carrier(Protocol):
 
     def send(self, work: Work, *arguments: Any) -> Future[Any]:
         """Submit ``work(*arguments)``. Raises what the executor does, and OSError."""
-        ...
 
     def receive(self, future: Future[Any]) -> bytes:
         """What came of a future that is done. Raises what the work did, or the executor."""
-        ...
 
     def close(self) -> None:
         """Nobody wants what is under way any more: what has not begun is not done."""
-        ...
 
 
 def carrier(executor: Executor) -> Carrier:

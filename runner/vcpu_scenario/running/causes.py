@@ -11,6 +11,7 @@ nothing, since another has the same effect, and taking all of them away does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from msgspec.structs import replace
@@ -200,11 +201,8 @@ def _so_far(which: Kernel, case: Case) -> Trace:
 
 def run_as(which: Kernel, case: Case) -> Trace:
     """The run of ``case`` on an emulated machine of ``which``."""
-    machine = EmulatedMachine(which)
-    try:
+    with closing(EmulatedMachine(which)) as machine:
         return run_case(machine, case)
-    finally:
-        machine.close()
 
 
 class Asked:

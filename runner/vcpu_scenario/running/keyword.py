@@ -18,6 +18,8 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from vcpu_scenario.errors import UsageError
+
 Selects: TypeAlias = Callable[[str], bool]
 
 _TOKEN: Final = re.compile(
@@ -27,7 +29,7 @@ _TOKEN: Final = re.compile(
 _DEEPEST: Final = 100
 
 
-class KeywordError(ValueError):
+class KeywordError(UsageError):
     """The expression cannot be read; the message has a caret under the column at fault."""
 
     def __init__(self, text: str, column: int, message: str) -> None:

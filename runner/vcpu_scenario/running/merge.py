@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
+from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable
 from vcpu_scenario.host.reading import Unreadable, parse_json
 from vcpu_scenario.interchange.shapes import BadShape
@@ -17,7 +18,7 @@ from vcpu_scenario.running.shards import Shard, shard_of
 Json: TypeAlias = Mapping[str, Any]
 
 
-class MergeError(ValueError):
+class MergeError(UsageError):
     """Reports that are none, or do not belong together; the message names them."""
 
 

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from vcpu_scenario.interchange.shapes import (
-    Check,
-    hex,
-    integer,
-    list_of,
-    map_of,
-    of_type,
-    record,
-)
+from vcpu_scenario.interchange.shapes import Check, hex, integer, list_of, map_of, of_type, record
 from vcpu_scenario.running.shards import MOST
 
 _MOST_CASES: Final = 1 << 32

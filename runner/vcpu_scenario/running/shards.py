@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vcpu_scenario.verdict.result import Result
 
 MOST: Final = 10_000
-"""Shards at the most."""
+"""Shards at most."""
 
 _SHARD: Final = re.compile(r"(\d{1,6})/(\d{1,6})\Z")
 

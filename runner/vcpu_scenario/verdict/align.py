@@ -1,8 +1,8 @@
 """Aligns a pattern of expectations with a sequence of what happened, at the least cost.
 
 The pattern is a row of items, each of which comes between ``least`` and ``most`` times. The
-alignment says for each thing that happened which item it is held against, and which items are
-missing. It knows nothing of exits: what two things cost when held against each other is the
+alignment says for each thing that happened which item it is compared with, and which items are
+missing. It knows nothing of exits: what two things cost when compared with each other is the
 caller's business.
 
 It explains, and does not decide: a table too large is cut, and the alignment says so. Whether a
@@ -32,7 +32,7 @@ Cost = Callable[[int, int], int]
 
 
 class Pair(Struct, frozen=True):
-    """Item ``expected`` held against thing ``actual``; one of them None for a gap.
+    """Item ``expected`` compared with thing ``actual``; one of them None for a gap.
 
     ``before`` is the item that was due when the pair was made, the pattern's length at its end.
     """

@@ -6,11 +6,10 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
+from vcpu_scenario.arm64.branches import successors
 from vcpu_scenario.case import Case, Load
 from vcpu_scenario.source import Span
 from vcpu_scenario.verdict.records import Place
-
-_MASK64 = (1 << 64) - 1
 
 
 class Guest:
@@ -97,6 +96,10 @@ class Guest:
         shortest = min((way for way in ways if way is not None), key=len, default=None)
         return None if shortest is None else (pc, *shortest)
 
+    def way(self, start: int, end: int) -> tuple[int, ...] | None:
+        """The same on the way from ``start`` to ``end``, once round where the two are one."""
+        return self.loop(start) if start == end else self.path(start, end)
+
     def _successors(self, pc: int) -> tuple[int, ...]:
         word = self.word(pc)
         return () if word is None else successors(word, pc)
@@ -128,23 +131,3 @@ def _regions(case: Case) -> Iterator[tuple[str, int, int]]:
             yield "GICR", case.gic.redist, 0x20000
         else:
             yield "GICC", case.gic.cpu, 0x2000
-
-
-def successors(word: int, pc: int) -> tuple[int, ...]:
-    """Where the instruction can lead, exceptions aside; nothing for indirect branches.
-
-    Encodings: Arm ARM (DDI 0487) C4.1.93, branches.
-    """
-    if word >> 26 & 0x1F == 0b00101:  # B, BL
-        return (pc + _signed(word & 0x3FFFFFF, 26) * 4 & _MASK64,)
-    if word >> 24 == 0x54 or word >> 25 & 0x3F == 0b011010:  # B.cond, CBZ, CBNZ
-        return (pc + _signed(word >> 5 & 0x7FFFF, 19) * 4 & _MASK64, pc + 4)
-    if word >> 25 & 0x3F == 0b011011:  # TBZ, TBNZ
-        return (pc + _signed(word >> 5 & 0x3FFF, 14) * 4 & _MASK64, pc + 4)
-    if word >> 25 == 0b1101011:  # BR, BLR, RET, ERET
-        return ()
-    return (pc + 4,)
-
-
-def _signed(value: int, bits: int) -> int:
-    return value - (1 << bits) if value >> (bits - 1) else value

@@ -247,7 +247,7 @@ def _refused_action(expectation: Expectation, trace: Trace) -> Iterator[Mismatch
 
 
 def _asking(expectation: Expectation, trace: Trace) -> Span | None:
-    """The text that asks for the action that ended the run. A VMM may do it late, when it goes on:
+    """The text that asks for the action that ended the run. A VMM may do it late, as it goes on:
     then the one text that asks for anything there. None if none or several do."""
     asked = asked_at(expectation, trace)
     if trace.asked:

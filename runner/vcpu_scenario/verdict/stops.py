@@ -65,7 +65,7 @@ def found_between(
             yield StopFinding("twice", guest.place(later.pc), number)
         return
     if executed is None:
-        executed = _way(guest, earlier.pc, later.pc)
+        executed = guest.way(earlier.pc, later.pc) or ()
     if later.reason is StopReason.STEP:
         for pc in _behind(earlier.pc, executed):
             yield StopFinding("skipped", guest.place(pc), number)
@@ -82,11 +82,6 @@ def _executed(entries: Sequence[Entry]) -> tuple[int, ...] | None:
         found += [addr for addr in (inside.access, inside.jumped) if addr is not None]
         found += inside.ran
     return tuple(found)
-
-
-def _way(guest: Guest, start: int, end: int) -> tuple[int, ...]:
-    """The instructions that the code leads over, none where it does not say."""
-    return (guest.loop(start) if start == end else guest.path(start, end)) or ()
 
 
 def _behind(stop: int, executed: tuple[int, ...]) -> tuple[int, ...]:

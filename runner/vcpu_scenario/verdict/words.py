@@ -66,13 +66,7 @@ _ISS: Final[Mapping[int, Callable[[int], str]]] = {
     EC_BRK64: lambda hsr: f"BRK #{hsr & 0xFFFF:#x}",
 }
 
-EVENT_NAMES: Final = {
-    abi.KVM_SYSTEM_EVENT_SHUTDOWN: "shutdown",
-    abi.KVM_SYSTEM_EVENT_RESET: "reset",
-    abi.KVM_SYSTEM_EVENT_CRASH: "crash",
-    abi.KVM_SYSTEM_EVENT_WAKEUP: "wakeup",
-    abi.KVM_SYSTEM_EVENT_SUSPEND: "suspend",
-}
+EVENT_NAMES: Final = {kind: word for word, kind in abi.SYSTEM_EVENTS.items()}
 
 
 def describe(fields: Mapping[str, Any], name: Name) -> str:

@@ -64,27 +64,21 @@ class Asker(Protocol):
 
     def begin(self, debug: GuestDebug | None) -> Iterator[Deed]:
         """What is done for the scenario's own ``debug``, after which the set-up is complete."""
-        ...
 
     def do(self, action: Action) -> Iterator[Deed]:
         """Does what the scenario asks for."""
-        ...
 
     def reason(self, exit_: Exit) -> StopReason | None:
         """Why the debugger is told of the exit, None where it is not; nothing is done."""
-        ...
 
     def exited(self, exit_: Exit) -> tuple[Deed, ...]:
         """What the VMM does at the exit, before anybody acts."""
-        ...
 
     def stopped(self) -> Iterable[Deed]:
         """What the VMM does as it stops."""
-        ...
 
     def resume(self, told: bool) -> Iterable[Deed]:
-        """What it does as it goes on; ``told`` says whether from a stop."""
-        ...
+        """What it does as it continues; ``told`` says whether from a stop."""
 
 
 class Itself:

@@ -23,7 +23,6 @@ class DeviceModel(Protocol):
 
     def output(self) -> bytes:
         """What the device has sent out so far."""
-        ...
 
 
 _ALL: Final = (1 << 64) - 1

@@ -41,7 +41,7 @@ class Endings:
 
     def at(self, result: int, exits: Sequence[Exit], *, acts: bool) -> Ending | None:
         """Why the run ends with the last of ``exits``, for which KVM_RUN gave ``result``; None
-        where it goes on. ``acts`` if the scenario has something done there."""
+        where it continues. ``acts`` if the scenario has something done there."""
         limits = self._limits
         if result < 0 or exits[-1].exit == "SYSTEM_EVENT":
             if result == -errno.EINTR:

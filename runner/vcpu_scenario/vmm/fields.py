@@ -40,20 +40,12 @@ def _describe_system_event(run: abi.kvm_run) -> dict[str, Any]:
     return {"type": event.type, "ndata": event.ndata, "data": list(event.data[: event.ndata])}
 
 
-def _describe_nisv(run: abi.kvm_run) -> dict[str, Any]:
-    return {"iss": run.arm_nisv.esr_iss, "ipa": run.arm_nisv.fault_ipa}
-
-
-def _describe_hypercall(run: abi.kvm_run) -> dict[str, Any]:
-    return {"nr": run.hypercall.nr, "flags": run.hypercall.flags}
-
-
 _DESCRIBE: dict[int, Callable[[abi.kvm_run], dict[str, Any]]] = {
     abi.KVM_EXIT_DEBUG: _describe_debug,
     abi.KVM_EXIT_MMIO: _describe_mmio,
     abi.KVM_EXIT_SYSTEM_EVENT: _describe_system_event,
-    abi.KVM_EXIT_ARM_NISV: _describe_nisv,
-    abi.KVM_EXIT_HYPERCALL: _describe_hypercall,
+    abi.KVM_EXIT_ARM_NISV: lambda run: {"iss": run.arm_nisv.esr_iss, "ipa": run.arm_nisv.fault_ipa},
+    abi.KVM_EXIT_HYPERCALL: lambda run: {"nr": run.hypercall.nr, "flags": run.hypercall.flags},
 }
 
 

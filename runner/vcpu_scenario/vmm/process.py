@@ -173,7 +173,7 @@ class Process:
         return None
 
     def reset(self) -> None:
-        """Every vCPU begins once more, of several the first alone."""
+        """Every vCPU begins again, of several the first alone."""
         for number in reversed(range(self.count)):
             self.select(number)
             self._reset_vcpu()

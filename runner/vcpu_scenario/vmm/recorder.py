@@ -12,16 +12,7 @@ from vcpu_scenario.kvm import abi
 from vcpu_scenario.kvm.registers import CORE_REGISTERS, id_of
 from vcpu_scenario.machine.errors import KvmError, Unsupported
 from vcpu_scenario.machine.interface import Machine
-from vcpu_scenario.trace import (
-    Deed,
-    Ending,
-    Entry,
-    Exit,
-    Inside,
-    StopReason,
-    Trace,
-    Unmodelled,
-)
+from vcpu_scenario.trace import Deed, Ending, Entry, Exit, Inside, StopReason, Trace, Unmodelled
 from vcpu_scenario.vmm.debugger import Asked
 from vcpu_scenario.vmm.fields import fields_of, ring_of
 

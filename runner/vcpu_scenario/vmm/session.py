@@ -45,7 +45,7 @@ class Session(Process):
 
     ``told`` is what the debugger was told last. Of several vCPUs each has its turn, as the loop of
     their VMM's threads is not in step; ``vcpu`` is the one that the debugger looks at, ``chosen``
-    the one that it is told of, or has chosen. Where the VMM stops one alone the others go on
+    the one that it is told of, or has chosen. Where the VMM stops one alone the others continue
     meanwhile: for one turn, as long as the debugger may look.
     """
 

@@ -66,7 +66,7 @@ class Snapshots:
     def restore(
         self, action: RestoreSnapshot, machine: Machine, current: int
     ) -> tuple[Machine, frozenset[int]]:
-        """The VM that goes on, ``machine`` or a new one, and the breakpoints in its memory."""
+        """The VM that continues, ``machine`` or a new one, and the breakpoints in its memory."""
         snapshot = self._kept.get(action.name)
         if snapshot is None:
             raise VmmEnds(f"the snapshot `{action.name}` was not taken before it is restored")

@@ -12,12 +12,9 @@ class Watch(Protocol):
 
     def begins(self) -> None:
         """A run does."""
-        ...
 
     def sent(self, byte: int) -> None:
         """A UART was sent a character."""
-        ...
 
     def ended(self) -> None:
         """The run has."""
-        ...

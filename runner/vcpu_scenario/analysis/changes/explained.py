@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import Final
 
 from vcpu_scenario.analysis.changes.records import Change, Found
@@ -70,10 +71,8 @@ class _Search:
 
 
 def _answers(which: Kernel, survey: Survey) -> Sequence[Answer] | None:
-    machine = EmulatedMachine(which)
-    try:
-        return surveyor.do(machine, survey).given
-    except (KvmError, NotModelled, Unsupported):
-        return None
-    finally:
-        machine.close()
+    with closing(EmulatedMachine(which)) as machine:
+        try:
+            return surveyor.do(machine, survey).given
+        except (KvmError, NotModelled, Unsupported):
+            return None

@@ -65,14 +65,6 @@ def _state(course: Course) -> c.Action:
     return Ask(plainioctls.GET_VCPU_EVENTS, 0, 0)
 
 
-def _target(course: Course) -> c.Action:
-    return Ask(plainioctls.PREFERRED_TARGET, 0, 5)
-
-
-def _of_others(course: Course) -> c.Action:
-    return c.Attempt(Ask(course.random.choice(_OF_OTHERS)), EINVAL)
-
-
 def _attribute(course: Course) -> c.Action:
     random = course.random
     if random.random() < 0.5:
@@ -119,8 +111,8 @@ ACTIONS: Final[dict[str, Make]] = vm.VM_ACTIONS | {
     "capability": (_capability, 8),
     "register": (_register, 8),
     "state": (_state, 14),
-    "target": (_target, 1),
-    "of_others": (_of_others, 8),
+    "target": (lambda course: Ask(plainioctls.PREFERRED_TARGET, 0, 5), 1),
+    "of_others": (lambda course: c.Attempt(Ask(course.random.choice(_OF_OTHERS)), EINVAL), 8),
     "attribute": (_attribute, 4),
     "msi": (_msi, 4),
     "routes": (_routes, 6),

@@ -16,11 +16,11 @@ from vcpu_scenario.analysis.generate.writing import (
     DEVICE,
     DISTRIBUTOR_BASE,
     ELSEWHERE,
-    RETURN_FROM_EL0,
     Block,
     Writing,
 )
-from vcpu_scenario.arm64 import sysregs
+
+_SCTLR_EE: Final = 1 << 25
 
 
 def _arithmetic(to: Writing) -> None:
@@ -184,29 +184,16 @@ def _call(to: Writing) -> None:
 
 def _el0(to: Writing) -> None:
     """To EL0 and back by an SVC that the vectors know."""
-    random, program = to.random, to.program
-    there = program.fresh()
-    program.to(there, lambda offset: w.adr(ADDRESS, offset))
-    to.emit(w.msr(ADDRESS, sysregs.ELR_EL1))
-    to.constant(ADDRESS, random.choice((0, 0x3C0)))
-    to.emit(w.msr(ADDRESS, sysregs.SPSR_EL1), w.ERET)
-    program.label(there)
-    for _ in range(random.randrange(1, 4)):
-        random.choice((_arithmetic, _access, systemblocks.exception, systemblocks.hint))(to)
-    to.emit(w.svc(RETURN_FROM_EL0))
+    kinds = (_arithmetic, _access, systemblocks.exception, systemblocks.hint)
+    to.visit_el0(kinds, (0, 0x3C0), 3)
 
 
 def _big_endian(to: Writing) -> None:
     """Data accesses at EL1 are big-endian for a while."""
-    sctlr = sysregs.SCTLR_EL1
-    to.emit(w.mrs(ADDRESS, sctlr))
-    to.constant(9, 1 << 25)
-    to.emit(w.operation("eor", ADDRESS, ADDRESS, 9), w.msr(ADDRESS, sctlr), w.ISB)
+    to.change_sctlr("eor", _SCTLR_EE)
     _access(to)
     _access(to)
-    to.emit(w.mrs(ADDRESS, sctlr))
-    to.constant(9, 1 << 25)
-    to.emit(w.operation("bic", ADDRESS, ADDRESS, 9), w.msr(ADDRESS, sctlr), w.ISB)
+    to.change_sctlr("bic", _SCTLR_EE)
 
 
 def _beyond(to: Writing) -> None:

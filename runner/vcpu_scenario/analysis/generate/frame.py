@@ -1,6 +1,6 @@
 """What every generated program has around its blocks: a start, an end, data, vectors, tables.
 
-The vectors count exceptions in x8 and go on behind the instruction that made one; an SVC that
+The vectors count exceptions in x8 and continue behind the instruction that made one; an SVC that
 asks for EL1 gets it, a jump into the void comes back by its link, and an interrupt is
 acknowledged and then masked, so that a program ends whatever it meets.
 """

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.analysis.generate.surroundings import NOWHERE
-from vcpu_scenario.analysis.generate.writing import (
-    ADDRESS,
-    DISTRIBUTOR_BASE,
-    Writing,
-)
+from vcpu_scenario.analysis.generate.writing import ADDRESS, DISTRIBUTOR_BASE, Writing
 from vcpu_scenario.arm64 import sysregs
 
 

@@ -26,13 +26,7 @@ from vcpu_scenario.analysis.generate.writing import ADDRESS, DEVICE, DISTRIBUTOR
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.mmioregisters import ITS
 from vcpu_scenario.ioctls.attributes import DeviceAttr, GetDeviceAttr, SetDeviceAttr
-from vcpu_scenario.ioctls.devices import (
-    CreateDevice,
-    Irqfd,
-    SetGsiRouting,
-    SignalIrqfd,
-    SignalMsi,
-)
+from vcpu_scenario.ioctls.devices import CreateDevice, Irqfd, SetGsiRouting, SignalIrqfd, SignalMsi
 from vcpu_scenario.kvm import vgicattrs as attrs
 
 _BASE: Final = 0x4000_0000

@@ -2,7 +2,7 @@
 
 Tables and pages lie at the end of the RAM, from above: the first table, a page for a stack, the
 second and the third table, and the pages that a program plays with. All else of the RAM is as
-EL1 needs it, so that a program goes on whatever its pages are.
+EL1 needs it, so that a program continues whatever its pages are.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Two vCPUs that share a vGIC: SGIs between them, priorities, targets, enables, active state.
 
 Each runs blocks of its own. Whatever one of them reads it tells, so that the VMM, which is one
-thread, may let the other go on there; and so does each interrupt that is taken. At the end both
+thread, may let the other continue there; and so does each interrupt that is taken. At the end both
 tell what the vGIC holds, again and again.
 
 What they are made of is in :mod:`.pairwords` and :mod:`.pairblocks`.
@@ -39,11 +39,7 @@ from vcpu_scenario.analysis.generate.surroundings import (
     VECTORS,
     Surroundings,
 )
-from vcpu_scenario.analysis.generate.writing import (
-    DEVICE,
-    DISTRIBUTOR_BASE,
-    Writing,
-)
+from vcpu_scenario.analysis.generate.writing import DEVICE, DISTRIBUTOR_BASE, Writing
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.ioctls.vcpu import SetIrqLine, SetMpState
 from vcpu_scenario.kvm import abi

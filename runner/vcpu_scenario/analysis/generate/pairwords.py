@@ -10,11 +10,7 @@ from typing import Final
 
 import vcpu_scenario.case as c
 from vcpu_scenario.analysis.generate import words as w
-from vcpu_scenario.analysis.generate.surroundings import (
-    CPU_INTERFACE,
-    DISTRIBUTOR,
-    REDISTRIBUTOR,
-)
+from vcpu_scenario.analysis.generate.surroundings import CPU_INTERFACE, DISTRIBUTOR, REDISTRIBUTOR
 from vcpu_scenario.analysis.generate.writing import ADDRESS, DEVICE, Writing
 from vcpu_scenario.arm64 import sysregs
 

@@ -11,7 +11,6 @@ from random import Random
 from typing import Final
 
 import vcpu_scenario.case as c
-from vcpu_scenario.analysis.generate import unprivileged
 from vcpu_scenario.analysis.generate import words as w
 from vcpu_scenario.analysis.generate.course import Course, set_register
 from vcpu_scenario.analysis.generate.surroundings import Surroundings
@@ -148,7 +147,7 @@ def pmu_at_el0(to: Writing) -> None:
     """The same where PMUSERENR_EL0 allows it or not."""
     to.constant(ADDRESS, _user(to.random))
     to.emit(w.msr(ADDRESS, sysregs.PMUSERENR_EL0))
-    unprivileged.visit(to, (_register,))
+    to.visit_el0((_register,))
 
 
 def increments(to: Writing) -> None:

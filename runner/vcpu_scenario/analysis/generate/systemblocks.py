@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from vcpu_scenario.analysis.generate import words as w
-from vcpu_scenario.analysis.generate.writing import (
-    ADDRESS,
-    Writing,
-)
+from vcpu_scenario.analysis.generate.writing import ADDRESS, Writing
 from vcpu_scenario.arm64 import sysregs
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from vcpu_scenario.analysis.generate import pages, systemblocks
 from vcpu_scenario.analysis.generate import words as w
-from vcpu_scenario.analysis.generate.writing import ADDRESS, DATA, RETURN_FROM_EL0, Block, Writing
+from vcpu_scenario.analysis.generate.writing import ADDRESS, DATA, Writing
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.sysregs import Encoding
 
@@ -50,9 +49,8 @@ _OPERATIONS: Final = (
 def allow(to: Writing) -> None:
     """What EL0 may do, and whether stack pointers are checked, turned over."""
     random = to.random
-    to.emit(w.mrs(ADDRESS, sysregs.SCTLR_EL1))
-    to.constant(9, sum(1 << bit for bit in random.sample(_ALLOWING, random.randrange(1, 4))))
-    to.emit(w.operation("eor", ADDRESS, ADDRESS, 9), w.msr(ADDRESS, sysregs.SCTLR_EL1), w.ISB)
+    bits = random.sample(_ALLOWING, random.randrange(1, 4))
+    to.change_sctlr("eor", sum(1 << bit for bit in bits))
 
 
 def stack_askew(to: Writing) -> None:
@@ -64,21 +62,7 @@ def stack_askew(to: Writing) -> None:
 
 def at_el0(to: Writing) -> None:
     """To EL0, where system registers, pages and operations on caches are tried, and back."""
-    visit(to, (_register, _register, _operation, pages.touch, _stack, _sundry))
-
-
-def visit(to: Writing, kinds: Sequence[Block]) -> None:
-    """To EL0, a few of ``kinds`` there, and back."""
-    random, program = to.random, to.program
-    there = program.fresh()
-    program.to(there, lambda offset: w.adr(ADDRESS, offset))
-    to.emit(w.msr(ADDRESS, sysregs.ELR_EL1))
-    to.constant(ADDRESS, random.choice((0, 0x3C0, 0x6000_0000)))
-    to.emit(w.msr(ADDRESS, sysregs.SPSR_EL1), w.ERET)
-    program.label(there)
-    for _ in range(random.randrange(1, 6)):
-        random.choice(kinds)(to)
-    to.emit(w.svc(RETURN_FROM_EL0))
+    to.visit_el0((_register, _register, _operation, pages.touch, _stack, _sundry))
 
 
 def _register(to: Writing) -> None:

@@ -9,12 +9,7 @@ import vcpu_scenario.case as c
 from vcpu_scenario.analysis.generate.course import WIDER_ACTIONS, Course, Make, set_irq_line
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.ioctls.attributes import DeviceAttr, GetDeviceAttr, SetDeviceAttr
-from vcpu_scenario.ioctls.devices import (
-    Irqfd,
-    ReadResamples,
-    RemoveIrqfd,
-    SignalIrqfd,
-)
+from vcpu_scenario.ioctls.devices import Irqfd, ReadResamples, RemoveIrqfd, SignalIrqfd
 from vcpu_scenario.kvm import vgicattrs as attrs
 
 _GSIS: Final = (0, 1, 8, 31)

@@ -70,9 +70,7 @@ def _checked_alignment(to: Writing) -> None:
                 )
             )
         )
-    to.emit(w.mrs(ADDRESS, sysregs.SCTLR_EL1))
-    to.constant(9, _SCTLR_A)
-    to.emit(w.operation("bic", ADDRESS, ADDRESS, 9), w.msr(ADDRESS, sysregs.SCTLR_EL1), w.ISB)
+    to.change_sctlr("bic", _SCTLR_A)
 
 
 def _translate(to: Writing) -> None:

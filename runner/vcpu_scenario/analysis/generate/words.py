@@ -52,8 +52,8 @@ def movz(rd: int, value: int, shift: int = 0, sf: int = X) -> int:
     return sf << 31 | 0x52800000 | shift // 16 << 21 | _field(value, 16) << 5 | rd
 
 
-def movk(rd: int, value: int, shift: int = 0, sf: int = X) -> int:
-    return sf << 31 | 0x72800000 | shift // 16 << 21 | _field(value, 16) << 5 | rd
+def movk(rd: int, value: int, shift: int = 0) -> int:
+    return 0xF2800000 | shift // 16 << 21 | _field(value, 16) << 5 | rd
 
 
 def mov(rd: int, value: int) -> list[int]:
@@ -121,8 +121,8 @@ def b_cond(condition: int, offset: int) -> int:
     return 0x54000000 | _field(offset >> 2, 19) << 5 | condition
 
 
-def cbz(rt: int, offset: int, *, not_zero: bool = False, sf: int = X) -> int:
-    return sf << 31 | 0x34000000 | not_zero << 24 | _field(offset >> 2, 19) << 5 | rt
+def cbz(rt: int, offset: int, *, not_zero: bool = False) -> int:
+    return 0xB4000000 | not_zero << 24 | _field(offset >> 2, 19) << 5 | rt
 
 
 def tbz(rt: int, bit: int, offset: int, *, not_zero: bool = False) -> int:

@@ -40,7 +40,7 @@ def _register(stub: Stub, n: int) -> bytes:
 
 
 def write_all(stub: Stub, rest: bytes) -> bytes | None:
-    """As many as there are; what is left of the last is not written. QEMU goes on to write all of
+    """As many as there are; what is left of the last is not written. QEMU continues to write all of
     them then, from its buffer (``handle_write_all_regs``: its count of bytes runs below 0)."""
     if not rest and stub.dialect.qemu:
         return None

@@ -34,24 +34,17 @@ from vcpu_scenario.machine.emulated.kvm import (
     stealtime,
 )
 from vcpu_scenario.machine.emulated.kvm.access import Access
+from vcpu_scenario.machine.emulated.kvm.coreregs import at_once
 from vcpu_scenario.machine.emulated.kvm.devices import Devices
 from vcpu_scenario.machine.emulated.kvm.events import get_vcpu_events, set_vcpu_events
 from vcpu_scenario.machine.emulated.kvm.firstrun import first_run
 from vcpu_scenario.machine.emulated.kvm.idregs import identify
-from vcpu_scenario.machine.emulated.kvm.interrupts import (
-    bare_interface,
-    connect,
-    irq_line,
-)
+from vcpu_scenario.machine.emulated.kvm.interrupts import bare_interface, connect, irq_line
 from vcpu_scenario.machine.emulated.kvm.ioeventfds import Ioeventfds
 from vcpu_scenario.machine.emulated.kvm.irqfds import Irqfds
 from vcpu_scenario.machine.emulated.kvm.mpstate import set_mp_state
 from vcpu_scenario.machine.emulated.kvm.regids import DEAD, UNINITIALISED, unknown
-from vcpu_scenario.machine.emulated.kvm.registers import (
-    at_once,
-    registers_of,
-    reset_unloaded,
-)
+from vcpu_scenario.machine.emulated.kvm.registers import registers_of, reset_unloaded
 from vcpu_scenario.machine.emulated.kvm.reglist import listed
 from vcpu_scenario.machine.emulated.kvm.reset import vcpu_init
 from vcpu_scenario.machine.emulated.kvm.slots import Memslots

@@ -12,7 +12,7 @@ class LabError(Exception):
 
 
 class LabUnavailableError(LabError):
-    """What the lab needs is not to be had here: QEMU, apt, a package. A reason to skip it."""
+    """What the lab needs is not available here: QEMU, apt, a package. A reason to skip it."""
 
 
 class NotFetchedError(LabUnavailableError):

@@ -22,7 +22,7 @@ _BOX: Final = SIZE // 2
 _HEADER: Final = struct.Struct("<III")
 """Number of the message from 1, its length, and the CRC-32 of both it and its number.
 
-The other side may look while the header is half written; none such has a matching CRC.
+The other side may look while the header is half written; no such one has a matching CRC.
 """
 
 READY: Final = "ready"

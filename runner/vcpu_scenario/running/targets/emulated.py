@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
 from vcpu_scenario.arm64.cpumodels import CORTEX_A57
@@ -69,10 +70,8 @@ class Made(Closing):
         try:
             machine = self._create(kernel)
             self._last = getattr(machine, "kernel", None)
-            try:
+            with closing(machine):
                 return use(machine)
-            finally:
-                machine.close()
         except NotSeenThere:
             raise
         except Unsupported as reason:

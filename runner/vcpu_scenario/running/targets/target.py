@@ -55,49 +55,39 @@ class Target(Protocol):
     @property
     def name(self) -> str:
         """As the command line names it, ``lab:6.12``."""
-        ...
 
     @property
     def kernel(self) -> str | None:
         """The release that it is; None where it is whatever a case is for."""
-        ...
 
     @property
     def real(self) -> bool:
         """Whether it is KVM itself."""
-        ...
 
     watch: Watch | None
 
     @property
     def itself(self) -> str:
         """What a real kernel says that it is, as ``uname -r`` does; empty for the emulated one."""
-        ...
 
     def run(self, case: Case, kernel: str) -> Found:
         """What became of ``case``; ``kernel`` counts only where :attr:`kernel` is None."""
-        ...
 
     def step(self, case: Case, kernel: str, vmm: str) -> Course | Skipped | Lost:
         """What a debugger is told that steps ``case`` through, as :meth:`run` otherwise."""
-        ...
 
     def ask(self, survey: Survey) -> Answers | Skipped | Lost:
         """What a vCPU answers about its registers, on a machine with a kernel of its own."""
-        ...
 
     @property
     def carries(self) -> Collection[str]:
         """The VMMs that it has itself, by the names of those that act on it."""
-        ...
 
     def record(self, case: Case, vmm: str) -> Recorded | Skipped | Lost:
         """What a VMM that it :attr:`carries` tells a debugger that steps ``case`` through."""
-        ...
 
     def has_rules(self, kernel: str) -> bool:
         """Whether what was run last behaved by the rules of ``kernel``, which can be taken away."""
-        ...
 
     def __enter__(self) -> Self: ...
 

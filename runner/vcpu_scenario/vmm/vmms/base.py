@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from vcpu_scenario.actions.guestdebug import struct_of
 from vcpu_scenario.ioctls.vcpu import GuestDebug, Watchpoint
@@ -19,14 +19,13 @@ from vcpu_scenario.machine.interface import Machine
 from vcpu_scenario.trace import Exit
 from vcpu_scenario.vmm.debugger import BRK, reason_of
 from vcpu_scenario.vmm.memory import Memory, Unreachable
-from vcpu_scenario.vmm.told import SIGINT, Stopped, Told, Watch, Why
+from vcpu_scenario.vmm.told import Stopped, Told, Watch, Why
 from vcpu_scenario.vmm.vmms.terms import (
     CPSR,
     FPCR,
     FPSR,
     HARDWARE,
     PC,
-    POINTS,
     SOFTWARE,
     SP,
     SP_EL0,
@@ -34,9 +33,9 @@ from vcpu_scenario.vmm.vmms.terms import (
     V0,
     WATCHES,
     WHY,
-    Known,
     Refused,
 )
+from vcpu_scenario.vmm.vmms.traits import Traits
 
 _IDS: Final = {
     **{n: CORE_REGISTERS[f"x{n}"] for n in range(31)},
@@ -50,47 +49,14 @@ _X: Final = tuple(_IDS[n] for n in range(SP))
 _EL1H: Final = 0b0101
 
 
-class Vmm:
+class Vmm(Traits):
     """One that tells of every ``KVM_EXIT_DEBUG``, asks for what its debugger asks, and does nothing
     of its own. The others differ from it in what they override."""
 
-    name: ClassVar[str] = "plain"
-    known: ClassVar[Known] = Known()
-    kicks: ClassVar[bool] = False
-    """Whether the first ``KVM_RUN`` after each stop has ``immediate_exit`` set."""
-    always_asks: ClassVar[bool] = False
-    """Whether it has guest debug on, whatever its debugger sets."""
-    tells_of: ClassVar[frozenset[str]] = frozenset({"DEBUG"})
-    """The exits that it may tell its debugger of, where guest debug is on."""
-    knows_nisv: ClassVar[bool] = True
-    """Whether it goes on after ``KVM_EXIT_ARM_NISV``."""
-    runs_at_pause: ClassVar[bool] = False
-    """Whether it makes one ``KVM_RUN`` with ``immediate_exit`` set as it stops."""
     inside = False
     """Whether the vCPU is in ``KVM_RUN`` while the debugger looks, where it is not paused."""
     dead = False
     """Whether it stopped for good: it answers no resume any more."""
-    interrupt: ClassVar[int] = SIGINT
-    """The signal that a ^C is told with."""
-    points: ClassVar[frozenset[int]] = frozenset(POINTS)
-    """The kinds of breakpoints that its stub has packets for."""
-    most_hardware: ClassVar[int] = 16
-    most_watches: ClassVar[int] = 16
-    refuses_several: ClassVar[str] = ""
-    """Why it has no debugger where there are several vCPUs."""
-    pauses: ClassVar[bool] = True
-    """Whether all vCPUs stop as one of them does."""
-    queues: ClassVar[bool] = False
-    """Whether another one that stops meanwhile is told of next; else it is told of in its place."""
-    locks: ClassVar[bool] = True
-    """Whether it resumes some of its vCPUs without the others."""
-    names_thread: ClassVar[bool] = True
-    """Whether a step and a ^C are told with the vCPU that they are of."""
-    interrupted_vcpu: ClassVar[int | None] = None
-    """The vCPU that a ^C is told of, where that is always the same."""
-    types_system: ClassVar[bool] = False
-    """Whether it says of each of its :attr:`system_registers` that it is an integer."""
-
     stepping: bool
     debug: GuestDebug
     """What KVM was asked for last."""
@@ -260,7 +226,7 @@ class Vmm:
         return steps
 
     def resume(self, step: bool) -> Told | None:
-        """What it does as it goes on from a stop; what it tells where it cannot."""
+        """What it does as it continues from a stop; what it tells where it cannot."""
         self.stepping = step
         self.ask(self.wanted())
         return None
@@ -287,7 +253,7 @@ class Vmm:
             self.machine.set_guest_debug(struct_of(debug))
 
     def tells(self, exit_: Exit) -> Told | None:
-        """What the debugger is told of an exit that was answered, None where the VMM goes on;
+        """What the debugger is told of an exit that was answered, None where the VMM continues;
         nothing is done."""
         reason = reason_of(exit_)
         return None if reason is None else Stopped(WHY[reason])

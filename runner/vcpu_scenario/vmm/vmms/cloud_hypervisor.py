@@ -36,7 +36,7 @@ class CloudHypervisor(FewRegisters):
 
     def resumes(self, steps: Sequence[bool | None]) -> Sequence[bool | None]:
         """``clear_resume_actions`` ends a step with ``SetSingleStep(false)`` of vCPU 0, which
-        programs no breakpoint. All go on (``debug_resume``)."""
+        programs no breakpoint. All continue (``debug_resume``)."""
         if self.single_step:
             self.single_step = False
             self.ask(self._request((), step=False))

@@ -99,7 +99,7 @@ class Firecracker(FewRegisters):
 
     def tells(self, exit_: Exit) -> Told | None:
         """``get_stop_reason``: while stepping everything is a step. A stop that it does not know is
-        the guest's, to which it gives nothing (``vcpu_inject_bp``): the vCPU goes on at the same
+        the guest's, to which it gives nothing (``vcpu_inject_bp``): the vCPU continues at the same
         instruction. One where the guest began is a breakpoint to it (``entry_addr``), and one at an
         address that it cannot translate is an error that ends the VM."""
         if reason_of(exit_) is None:

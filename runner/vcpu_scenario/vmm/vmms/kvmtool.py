@@ -39,7 +39,7 @@ class Kvmtool(MemoryAlone):
     PSTATE's A, I and F as they were before, whatever the instruction did to them.
 
     Of several vCPUs it steps the one that stopped, and shows that one's registers, whatever its
-    debugger asks for; which of two goes on that stopped at once is a matter of time.
+    debugger asks for; which of two continues that stopped at once is a matter of time.
     """
 
     name = "kvmtool"
@@ -111,7 +111,7 @@ class Kvmtool(MemoryAlone):
 
     def exited(self, exit_: Exit) -> Told | None:
         """A BRK that it did not write, or has lifted, becomes the guest's exception
-        (``reinject_sw_bp``), and a step goes on into that."""
+        (``reinject_sw_bp``), and a step continues into that."""
         told, reason = self.tells(exit_), reason_of(exit_)
         self._is_alone(told, reason)
         if self._is_the_guests(exit_):

@@ -36,14 +36,12 @@ class Watchpoints(Protocol):
     @property
     def breaks(self) -> bool:
         """A breakpoint hits the next instruction."""
-        ...
 
     watches: bool
     """Some watchpoint is enabled."""
 
     def hit_at(self, va: int, length: int, *, is_write: bool) -> int | None:
         """Where an access of ``length`` bytes hits, None where it does not."""
-        ...
 
     def report_hit(self, far: int, *, is_write: bool) -> int | None: ...
 

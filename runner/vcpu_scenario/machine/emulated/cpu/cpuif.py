@@ -162,9 +162,9 @@ class CpuInterface:
         active[group] ^= bit
         return bit.bit_length() - 1 << 3
 
-    def find_active(self, intid: int, source: int | None = None) -> ListRegister | None:
+    def find_active(self, intid: int) -> ListRegister | None:
         for lr in self.lrs:
-            if lr.active and lr.intid == intid and (source is None or lr.source == source):
+            if lr.active and lr.intid == intid:
                 return lr
         return None
 

@@ -20,10 +20,7 @@ from msgspec import Struct
 from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.machine.emulated.cpu import decode, matching, uc
 from vcpu_scenario.machine.emulated.cpu.controls import HCR_TVM
-from vcpu_scenario.machine.emulated.cpu.debugregisters import (
-    BREAKPOINTS,
-    DebugRegisters,
-)
+from vcpu_scenario.machine.emulated.cpu.debugregisters import BREAKPOINTS, DebugRegisters
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 from vcpu_scenario.machine.emulated.cpu.walk import translate
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
+from vcpu_scenario.arm64.branches import signed
+
 IL = 1 << 25
 ISV = 1 << 24
 _SSE = 1 << 21
@@ -154,11 +156,6 @@ def _lane(word: int) -> int:
     if opcode == 3:  # it is replicated
         return 1 << size
     return 8 if opcode == 2 and size == 1 else 1 << opcode
-
-
-def signed(value: int, bits: int) -> int:
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if value >> bits - 1 else value
 
 
 def _literal_length(word: int) -> int:

@@ -1,4 +1,4 @@
-"""What an instruction does at the most, by its word: which registers and whether memory it writes.
+"""What an instruction does at most, by its word: which registers and whether memory it writes.
 
 Nothing that it does is missing; some may be told that it does not do.
 """

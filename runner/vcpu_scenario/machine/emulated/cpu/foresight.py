@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from vcpu_scenario.arm64 import sysregs
+from vcpu_scenario.arm64.branches import signed
 from vcpu_scenario.machine.emulated.cpu import decode
 from vcpu_scenario.machine.emulated.cpu.effects import (
     accesses_memory,
@@ -86,7 +87,7 @@ _Make = Callable[[Foresight, int], int]
 
 def _pc_relative(ahead: Foresight, n: int) -> int:
     word, at = ahead.word(n), ahead.block.pc + 4 * n
-    offset = decode.signed(word >> 5 << 2 | word >> 29 & 3, 21)
+    offset = signed(word >> 5 << 2 | word >> 29 & 3, 21)
     return (at & ~0xFFF) + (offset << 12) if word >> 31 else at + offset
 
 
@@ -117,7 +118,7 @@ def _shifted(ahead: Foresight, n: int) -> int:
     if kind == 1:
         return value >> amount
     if kind == 2:
-        return decode.signed(value, bits) >> amount
+        return signed(value, bits) >> amount
     raise Unforeseen
 
 
@@ -132,7 +133,7 @@ def _add_extended(ahead: Foresight, n: int) -> int:
     option = word >> 13 & 7
     bits = 8 << (option & 3)
     value = _zero_or(ahead, n, word >> 16 & 31) & (1 << bits) - 1
-    value = (decode.signed(value, bits) if option & 4 else value) << (word >> 10 & 7)
+    value = (signed(value, bits) if option & 4 else value) << (word >> 10 & 7)
     return ahead.register(n, word >> 5 & 31) + (-value if word >> 30 & 1 else value)
 
 
@@ -172,7 +173,7 @@ def _bitfield(ahead: Foresight, n: int) -> int:
     value = _zero_or(ahead, n, word >> 5 & 31) & (1 << bits) - 1
     width = imms - immr + 1 if imms >= immr else imms + 1
     field = (value >> immr if imms >= immr else value) & (1 << width) - 1
-    field = field if opc else decode.signed(field, width)
+    field = field if opc else signed(field, width)
     return field if imms >= immr else field << bits - immr
 
 
@@ -244,7 +245,7 @@ def _written_back(ahead: Foresight, n: int, register: int) -> int:
     pair = word >> 27 & 7 == 0b101
     if word >> 5 & 31 != register or is_atomic(word) or not (pair or word >> 27 & 7 == 0b111):
         raise Unforeseen
-    offset = decode.pair_offset(word) if pair else decode.signed(word >> 12, 9)
+    offset = decode.pair_offset(word) if pair else signed(word >> 12, 9)
     return ahead.register(n, register) + offset & _U64
 
 
@@ -266,10 +267,10 @@ def _extended(word: int, value: int, bits: int) -> int:
     """What a register of 64 bits gets."""
     kind, opc = word >> 27 & 7, word >> 22 & 3
     if kind == 0b011:
-        return decode.signed(value, bits) & _U64 if word >> 30 == 2 else value
+        return signed(value, bits) & _U64 if word >> 30 == 2 else value
     if kind == 0b101:
-        return decode.signed(value, bits) & _U64 if word >> 30 == 1 else value
-    return value if opc == 1 else decode.signed(value, bits) & (_U64 if opc == 2 else _U32)
+        return signed(value, bits) & _U64 if word >> 30 == 1 else value
+    return value if opc == 1 else signed(value, bits) & (_U64 if opc == 2 else _U32)
 
 
 def _access(ahead: Foresight, n: int) -> decode.Access:

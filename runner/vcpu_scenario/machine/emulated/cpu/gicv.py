@@ -126,10 +126,6 @@ def _write_pmr(cpuif: CpuInterface, value: int) -> None:
     cpuif.pmr = value & PRIORITY_MASK
 
 
-def _write_bpr(cpuif: CpuInterface, value: int) -> None:
-    cpuif.set_binary_point(0, value & 7)
-
-
 _LEAST_ABPR: Final = 1
 """Below what the priorities have bits for, and below its value at reset."""
 
@@ -157,7 +153,7 @@ _READS: Final[dict[int, Callable[[CpuInterface], int]]] = {
 _WRITES: Final[dict[int, Callable[[CpuInterface, int], None]]] = {
     0x00: _write_ctlr,
     0x04: _write_pmr,
-    0x08: _write_bpr,
+    0x08: lambda cpuif, value: cpuif.set_binary_point(0, value & 7),
     0x10: _end_of_interrupt,
     0x1C: _write_abpr,
     0xD0: _write_apr,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from vcpu_scenario.arm64.branches import signed
 from vcpu_scenario.arm64.disassembly import disassemble
 from vcpu_scenario.machine.emulated.cpu import decode
 from vcpu_scenario.machine.emulated.cpu.gicport import GicvPort
@@ -42,7 +43,7 @@ def access(cpu: Hardware, gicv: GicvPort, ipa: int, word: int, *, is_write: bool
         cpu.set_x(rt, decode.extended(value, iss))
     if writes_back:
         base = word >> 5 & 31
-        cpu.regs[base] = cpu.regs[base] + decode.signed(word >> 12, 9) & (1 << 64) - 1
+        cpu.regs[base] = cpu.regs[base] + signed(word >> 12, 9) & (1 << 64) - 1
     cpu.sync_interrupt_lines()
     outcome = cpu.finish_natively()
     return EXIT_IRQ if outcome is None and gicv.maintenance() else outcome

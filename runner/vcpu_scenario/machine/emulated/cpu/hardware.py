@@ -12,14 +12,7 @@ from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.controls import MDCR_TDE, Controls
 from vcpu_scenario.machine.emulated.cpu.gicport import GicvPort
 from vcpu_scenario.machine.emulated.cpu.perfcounters import PerfCounters
-from vcpu_scenario.machine.emulated.cpu.regfile import (
-    DAIF,
-    EL1H,
-    PAN,
-    PSR_A,
-    PSR_D,
-    SS,
-)
+from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H, PAN, PSR_A, PSR_D, SS
 from vcpu_scenario.machine.emulated.cpu.stage2 import Stage2
 from vcpu_scenario.machine.emulated.cpu.timers import Timers
 
@@ -61,7 +54,7 @@ class Hardware(Controls):
         self.perf: PerfCounters
         self._failed_store: int | None
         self.passed_hooks = False
-        """The guest has passed hooks that are to go before it goes on."""
+        """The guest has passed hooks that are to go before it continues."""
         self.failed_pc = 0
         """The store's instruction."""
         self._hook = uc.MEM_INVALID_HOOK(self._note_failed_store)
@@ -186,7 +179,7 @@ class Hardware(Controls):
     def failed_at(self, *, is_write: bool) -> int:
         """The IPA of the load or store that Unicorn could not make.
 
-        A load ends there. A store that crosses into another page goes on byte by byte, and only a
+        A load ends there. A store that crosses into another page continues byte by byte, and only a
         hook tells where it failed first.
         """
         if not is_write:

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-import os
 import struct
-from collections.abc import Callable, Iterator, Mapping
-from ctypes import c_size_t, c_uint64, c_void_p
+from collections.abc import Mapping
+from ctypes import c_uint64
 from functools import cache
 from typing import Final
 
@@ -23,14 +22,13 @@ from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.arm64.cpumodels import CpuModel
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.engine import Engine
+from vcpu_scenario.machine.emulated.cpu.enginehandle import FEATURES, X0, Handle
 
-_X0 = 0x5EED_0000_0000_0A64
 _PC = 0x5EED000
 _EL1H = 5
 _SVC_IMM = 0x5EED
 _HVC_IMM = 0x5EEE
 _EXCLUSIVE = _PC + 0xAB8
-_COUNT = 0x5EED_C047
 _SVC = 0xD4000001 | _SVC_IMM << 5
 _LDXR_X1_X0 = 0xC85F7C01
 _HVC = 0xD4000002 | _HVC_IMM << 5
@@ -44,16 +42,6 @@ _SYSTEM_REGISTERS: Final = {
 }
 """Registers without a side effect, and the values to know them by."""
 
-_FEATURES: Final = (
-    sysregs.ID_AA64ISAR0_EL1,
-    sysregs.ID_AA64ISAR1_EL1,
-    sysregs.ID_AA64PFR0_EL1,
-    sysregs.ID_AA64PFR1_EL1,
-    sysregs.ID_AA64MMFR0_EL1,
-    sysregs.ID_AA64MMFR1_EL1,
-    sysregs.ID_AA64MMFR2_EL1,
-)
-"""As they follow each other in Unicorn's CPU."""
 _LEFT_OUT: Final = {sysregs.ID_AA64PFR0_EL1: 0xFF << 16}
 """The fields FP and AdvSIMD: half precision, where they are 1."""
 
@@ -62,15 +50,6 @@ UNKNOWN_LAYOUT: Final = (
     "this build of Unicorn keeps its CPU in an unknown layout; "
     "install the pinned one: pip install unicorn==2.1.4"
 )
-
-_HANDLE_SIZE: Final = 8192
-_CPU_SIZE: Final = 65536
-"""More than the pointer and the registers have ever been from the beginning."""
-
-_USUAL: Final = (440, 41872)
-"""Where both are on 64-bit Linux, to look there first."""
-
-_libc: Final = ctypes.CDLL(None)
 
 
 class Layout(Struct, frozen=True):
@@ -107,15 +86,15 @@ class Layout(Struct, frozen=True):
         of physical addresses.
         """
         address = c_uint64.from_address(engine.address + self.cpu).value + self.features
-        held = (c_uint64 * len(_FEATURES)).from_address(address)
-        if list(held) != [engine.read_sys(encoding) for encoding in _FEATURES]:
+        held = (c_uint64 * len(FEATURES)).from_address(address)
+        if list(held) != [engine.read_sys(encoding) for encoding in FEATURES]:
             raise uc.UnicornError(UNKNOWN_LAYOUT)
         if model.armv8_2:
             held[:] = [
                 model.id_registers.get(encoding, 0) & ~_LEFT_OUT.get(encoding, 0)
-                for encoding in _FEATURES
+                for encoding in FEATURES
             ]
-        at = _FEATURES.index(sysregs.ID_AA64MMFR0_EL1)
+        at = FEATURES.index(sysregs.ID_AA64MMFR0_EL1)
         return c_uint64.from_address(address + ctypes.sizeof(c_uint64) * at)
 
     def state_address(self, engine: Engine) -> int:
@@ -126,8 +105,8 @@ class Layout(Struct, frozen=True):
         pointer = c_uint64.from_address(engine.address + self.cpu)
         address: int = pointer.value + self.state_of_cpu
         x0 = c_uint64.from_address(address + self.x0)
-        engine.write(uc.UC_ARM64_REG_X0, _X0)
-        if x0.value != _X0:
+        engine.write(uc.UC_ARM64_REG_X0, X0)
+        if x0.value != X0:
             raise uc.UnicornError(UNKNOWN_LAYOUT)
         x0.value = 0
         return address
@@ -150,7 +129,7 @@ def cpu_layout() -> Layout:
     page[0:12] = struct.pack("<III", _SVC, _HVC, _LDXR_X1_X0)
     engine.write_sys(sysregs.SCR_EL3, 0x531)
     engine.write_sys(sysregs.HCR_EL2, 1 << 31)
-    engine.write(uc.UC_ARM64_REG_X0, _X0)
+    engine.write(uc.UC_ARM64_REG_X0, X0)
 
     def run(pc: int) -> bytes:
         engine.run(pc, 1)
@@ -169,12 +148,12 @@ def cpu_layout() -> Layout:
     engine.write(uc.UC_ARM64_REG_X0, _EXCLUSIVE)
     after_ldxr = run(_PC + 8)
     system = _system_registers(engine)
-    x0 = after_svc.find(struct.pack("<Q", _X0))
+    x0 = after_svc.find(struct.pack("<Q", X0))
     pc_found = struct.unpack_from("<Q", after_svc, x0 + 32 * 8)[0] if x0 >= 0 else 0
     syndrome = after_svc.find(struct.pack("<I", 0x56000000 | _SVC_IMM))
     exclusive = _monitor(after_svc, after_ldxr)
     state = x0 + 33 * 8
-    handle = _Handle(engine)
+    handle = Handle(engine)
     fault = handle.fault_address(fetch_fault, load_fault)
     executed = handle.executed(lambda count: engine.run(_PC, count))
     cpu, x0_of_cpu = handle.live_registers(fault)
@@ -224,88 +203,3 @@ def _system_registers(engine: Engine) -> dict[tuple[int, int, int, int, int], in
         alone = after.find(sought, at + 1) < 0 and before[at : at + 8] != sought
         found[encoding] = at if alone else -1
     return found
-
-
-class _Handle:
-    """What the handle of an engine points to, where the CPU is found without a name."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._reading, self._writing = os.pipe()
-        os.set_blocking(self._writing, False)
-
-    def close(self) -> None:
-        os.close(self._reading)
-        os.close(self._writing)
-
-    def _peek(self, address: int, size: int) -> bytes:
-        """Up to ``size`` bytes from ``address``, which may lead nowhere: the kernel says so of
-        what it is asked to write to a pipe, where a load would crash."""
-        found = b""
-        while len(found) < size:
-            start, left = c_void_p(address + len(found)), c_size_t(size - len(found))
-            count = _libc.write(self._writing, start, left)
-            if count <= 0:
-                break
-            found += os.read(self._reading, count)
-        return found
-
-    def fault_address(self, *failing: Callable[[], int]) -> int:
-        """The offset of the address that a run failed to access; -1 where there is none. Each of
-        ``failing`` makes a run fail and tells where."""
-        offsets: set[int] = set()
-        for fail in failing:
-            address = struct.pack("<Q", fail())
-            content = self._peek(self._engine.address, _HANDLE_SIZE)
-            now = {at for at in range(0, len(content), 8) if content[at : at + 8] == address}
-            offsets = offsets & now if offsets else now
-        return min(offsets, default=-1)
-
-    def executed(self, run: Callable[[int], object]) -> int:
-        """The offset of the count of instructions, which is followed by what it may come to; -1
-        where that is not plain to see. ``run`` runs one that ends the run."""
-        run(_COUNT)
-        sought = struct.pack("<QQ", 1, _COUNT)
-        content = self._peek(self._engine.address, _HANDLE_SIZE)
-        at = content.find(sought)
-        return at if content.find(sought, at + 1) < 0 else -1
-
-    def features(self, cpu: int) -> int:
-        """The offset of the ID registers in the CPU, to which the pointer at ``cpu`` leads; -1
-        where they are not, or twice."""
-        if cpu < 0:
-            return -1
-        sought = struct.pack("<7Q", *map(self._engine.read_sys, _FEATURES))
-        pointer = c_uint64.from_address(self._engine.address + cpu).value
-        content = self._peek(pointer, _CPU_SIZE)
-        at = content.find(sought)
-        return at if content.find(sought, at + 1) < 0 else -1
-
-    def live_registers(self, size: int) -> tuple[int, int]:
-        """The offset of the pointer to the CPU, in the first ``size`` bytes, and that of x0 from
-        where it points; (-1, -1) where none leads to registers that follow Unicorn's own.
-
-        Pointers to what happens to lie before the CPU lead there too, but from further away.
-        """
-        content = self._peek(self._engine.address, size)
-        pointers = [pointer for (pointer,) in struct.iter_unpack("<Q", content)]
-        sought = self._mark_registers(_X0)
-        at, x0 = _USUAL
-        if at >= size or self._peek(pointers[at // 8] + x0, len(sought)) != sought:
-            x0, at = min(self._leads(pointers, sought), default=(-1, -1))
-        followed = self._mark_registers(_X0 + 8)
-        found = at >= 0 and self._peek(pointers[at // 8] + x0, len(followed)) == followed
-        return (at, x0) if found else (-1, -1)
-
-    def _leads(self, pointers: list[int], sought: bytes) -> Iterator[tuple[int, int]]:
-        """How far behind each pointer ``sought`` is, with the pointer's offset."""
-        for n, pointer in enumerate(pointers):
-            x0 = self._peek(pointer, _CPU_SIZE).find(sought) if pointer and not pointer % 8 else -1
-            if x0 >= 0:
-                yield x0, 8 * n
-
-    def _mark_registers(self, first: int) -> bytes:
-        """Gives x0 to x7 values that follow on ``first``, and returns what they look like."""
-        for n in range(8):
-            self._engine.write(uc.UC_ARM64_REG_X0 + n, first + n)
-        return struct.pack("<8Q", *range(first, first + 8))

@@ -10,8 +10,15 @@ from typing import Final
 
 from vcpu_scenario.arm64 import esr, sysregs
 from vcpu_scenario.arm64.sysregs import Encoding, encoding_of
-from vcpu_scenario.machine.emulated.cpu.aborts import fetch_abort_at, zero_block_abort
-from vcpu_scenario.machine.emulated.cpu.controls import HCR_TID2, MDCR_TDE
+from vcpu_scenario.machine.emulated.cpu.aborts import zero_block_abort
+from vcpu_scenario.machine.emulated.cpu.controls import HCR_TID2
+from vcpu_scenario.machine.emulated.cpu.debugexceptions import (
+    NotHandled,
+    breakpoint_hit,
+    own_breakpoint,
+    own_step,
+    software_step,
+)
 from vcpu_scenario.machine.emulated.cpu.features import check_system
 from vcpu_scenario.machine.emulated.cpu.gicport import GicPort
 from vcpu_scenario.machine.emulated.cpu.hardware import EXIT_IRQ, Hardware
@@ -19,7 +26,6 @@ from vcpu_scenario.machine.emulated.cpu.icv import UNDEF
 from vcpu_scenario.machine.errors import NotModelled
 
 _MSR_OR_MRS: Final = 0b1101010100
-_BREAKPOINT: Final = esr.EC_BREAKPT_LOW << esr.EC_SHIFT | esr.IL | 0x22
 _DC_ZVA_ISS: Final = 1 << 20 | 3 << 14 | 1 << 17 | 7 << 10 | 4 << 1
 _BLOCK: Final = 64
 _TRAPPED_DEBUG: Final = {sysregs.MDCCSR_EL0}
@@ -41,8 +47,6 @@ _ONE_WAY: Final[dict[bool, frozenset[Encoding]]] = {
 }
 """Debug registers that cannot be read (True) or written (False): undefined, which comes before
 any trap."""
-
-
 _IMPLEMENTATION_DEFINED: Final = frozenset(
     {
         sysregs.L2CTLR_EL1,
@@ -81,10 +85,6 @@ def check_half_precision(cpu: Hardware, word: int) -> None:
         raise NotModelled(
             f"the instruction {word:#010x}: half precision, or unallocated (FEAT_FP16)"
         )
-
-
-class NotHandled(Exception):
-    """The instruction is UNDEFINED on the hardware too."""
 
 
 def undefined(cpu: Hardware) -> int | None:
@@ -235,50 +235,6 @@ def _zero_block(cpu: Hardware, rt: int) -> int | None:
     return cpu.finish_natively()
 
 
-def software_step(cpu: Hardware) -> int | None:
-    """KVM's step."""
-    return pending_step(cpu) if cpu.hsr == esr.STEP_PENDING else esr.EC_SOFTSTP_LOW
-
-
-def own_step(cpu: Hardware) -> int | None:
-    """The guest's own."""
-    if cpu.hsr & esr.STEP_ISV:
-        raise NotHandled
-    return pending_step(cpu)
-
-
-def pending_step(cpu: Hardware) -> int | None:
-    """A pending step waits for the fetch of its instruction, which may abort first."""
-    ipa = cpu.translate_fetch(cpu.pc)
-    if ipa is not None:
-        slot = cpu.stage2.slot_at(ipa)
-        if slot is None or not slot.maps(ipa):
-            return fetch_abort_at(cpu, ipa)
-    return cpu.step_exception(esr.STEP_PENDING)
-
-
-def breakpoint_hit(cpu: Hardware) -> int | None:
-    """A pending step comes before a breakpoint on the same instruction."""
-    return pending_step(cpu) if cpu.step_due else esr.EC_BREAKPT_LOW
-
-
-def breakpoint_at(cpu: Hardware) -> int | None:
-    """The exception of a breakpoint that Unicorn did not come to."""
-    cpu.hsr = _BREAKPOINT
-    if cpu.mdcr & MDCR_TDE:
-        return esr.EC_BREAKPT_LOW
-    cpu.hsr += cpu.current_el << esr.EC_SHIFT
-    return own_breakpoint(cpu)
-
-
-def own_breakpoint(cpu: Hardware) -> int | None:
-    """The guest's own, with which QEMU clears the address."""
-    if cpu.step_due:
-        return pending_step(cpu)
-    cpu.take_to_el1(cpu.hsr, 0)
-    return None
-
-
 def invalid(cpu: Hardware) -> None:
     """Unicorn cannot decode the word at all."""
     check_half_precision(cpu, cpu.word_at_pc())
@@ -296,7 +252,6 @@ BELOW_KVM: Final = {
     esr.EC_BREAKPT_LOW: breakpoint_hit,
 }
 """Exceptions to EL2 that the hardware settles or changes before KVM sees them."""
-
 ABOVE_UNICORN: Final = {
     esr.EC_UNKNOWN: undefined,
     esr.EC_SYS64: trap_to_el1,

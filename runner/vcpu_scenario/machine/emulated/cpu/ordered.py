@@ -16,9 +16,9 @@ from vcpu_scenario.machine.emulated.cpu.foresight import Block, Foresight, Unfor
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 
 _MOST: Final = 32
-"""Instructions that are hooked at a time; where there would be more, all hooks are set anew."""
+"""Instructions that are hooked at a time; where there would be more, all hooks are set again."""
 _MOST_HOOKED: Final = 4096
-"""How often the hook of an instruction goes again: to translate its block anew takes time too."""
+"""How often the hook of an instruction goes again: to translate its block again takes time too."""
 _MOST_BLOCKS: Final = 4096
 """The same of blocks."""
 
@@ -41,7 +41,7 @@ def length_of(word: int) -> int:
 
 class OrderedAccesses:
     """Those of one CPU. ``hook_code`` hooks one instruction; ``retranslate`` is called inside a
-    hook with the block that is to be stopped before, and translated anew with its new hooks."""
+    hook with the block that is to be stopped before, and translated again with its new hooks."""
 
     def __init__(
         self, cpu: Hardware, hook_code: HookCode, retranslate: Callable[[int, int], None]
@@ -66,7 +66,7 @@ class OrderedAccesses:
         """Hooks are gone that translated code still calls."""
 
     def inspect(self, pc: int, words: Sequence[int]) -> bool:
-        """Looks at a block that was just translated; whether it has to be translated anew."""
+        """Looks at a block that was just translated; whether it has to be translated again."""
         unhookable, self._unhookable = self._unhookable, _may_be_cut(pc, words)
         found = tuple(n for n, word in enumerate(words) if is_ordered(word))
         if not found:

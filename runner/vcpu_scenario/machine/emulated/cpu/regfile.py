@@ -52,7 +52,7 @@ class RegisterFile:
         self.state: Final = c_uint64.from_address(base + at.state)
         """PSTATE without flags and masks; above it 1 for AArch64."""
         self.unprepared = False
-        """Something may have to be done before the guest goes on: what, :meth:`Cpu.enter` knows."""
+        """Something may have to be done before the guest runs; :meth:`Cpu.enter` knows what."""
         self.may_be_illegal = False
         """Whether the execution state may be illegal (PSTATE.IL), or get so by an ERET: somebody
         has written PSTATE or SPSR_EL1 otherwise than an exception does."""
@@ -129,7 +129,7 @@ class RegisterFile:
             self.state.value = state ^ SS
 
     def rebuild_flags(self) -> None:
-        """Any system register written through the host makes Unicorn derive its flags anew."""
+        """Any system register written through the host makes Unicorn derive its flags again."""
         self.engine.write_sys(sysregs.MDSCR_EL1, self.mdscr)
 
     def sp_el(self, el: int) -> int:

@@ -84,7 +84,7 @@ class Timer(Struct):
         return self.clock.read() + self.clock.ahead[self.counter] & _WORD
 
     def set_count(self, value: int) -> None:
-        """The counter goes on from ``value``."""
+        """The counter continues from ``value``."""
         self.clock.ahead[self.counter] = value - self.clock.count & _WORD
         self.clock.read()
 
@@ -146,7 +146,7 @@ class Timers:
             self.first_used()
 
     def polled(self, pc: int, executed: int) -> None:
-        """A counter was read. Time goes on by what the guest may be waiting, but not beyond a
+        """A counter was read. Time continues by what the guest may be waiting, but not beyond a
         timer that fires before."""
         ticks = self._wait.longer(pc, executed, self.clock.count)
         if ticks:

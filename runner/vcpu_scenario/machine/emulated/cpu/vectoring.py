@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from vcpu_scenario.arm64 import esr
-from vcpu_scenario.machine.emulated.cpu import aborts, native
+from vcpu_scenario.machine.emulated.cpu import aborts, debugexceptions, native
 from vcpu_scenario.machine.emulated.cpu.alignment import misaligned
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 from vcpu_scenario.machine.emulated.cpu.walk import oversized, unflagged_leaf, unmapped_table
@@ -24,7 +24,7 @@ def taken_to_el1(cpu: Hardware) -> int | None:
     if (settle := native.ABOVE_UNICORN.get(exception)) is not None:
         try:
             return settle(cpu)
-        except native.NotHandled:
+        except debugexceptions.NotHandled:
             pass
     if exception not in _ABORTS:
         cpu.take_to_el1(cpu.hsr)
@@ -35,9 +35,9 @@ def taken_to_el1(cpu: Hardware) -> int | None:
         if aborts.fetched_on(cpu, va):
             return misaligned(cpu)
         if aborts.fetched_below(cpu, va) and cpu.step_due:
-            return native.pending_step(cpu)
+            return debugexceptions.pending_step(cpu)
         if _breaks(cpu):
-            return native.breakpoint_at(cpu)
+            return debugexceptions.breakpoint_at(cpu)
     if cpu.mmu_on:
         translated = cpu.hsr & _FAULT_STATUS < _EXTERNAL
         if translated and (level := oversized(cpu, va)) is not None:
@@ -55,7 +55,7 @@ def taken_to_el1(cpu: Hardware) -> int | None:
 
 def fetch_abort(cpu: Hardware) -> int | None:
     """An instruction that stage 2 does not let the guest fetch."""
-    return native.breakpoint_at(cpu) if _breaks(cpu) else aborts.fetch_abort(cpu)
+    return debugexceptions.breakpoint_at(cpu) if _breaks(cpu) else aborts.fetch_abort(cpu)
 
 
 def _breaks(cpu: Hardware) -> bool:

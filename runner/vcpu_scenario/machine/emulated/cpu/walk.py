@@ -1,7 +1,7 @@
-"""The guest's stage-1 walk, where Unicorn's own is not to be had.
+"""The guest's stage-1 walk, where Unicorn's own is not available.
 
 A walk that meets a page which stage 2 does not map yet is a stage-2 fault of its own
-(ESR_EL2.ISS.S1PTW): KVM maps the page and the guest goes on. Unicorn would report an abort to EL1
+(ESR_EL2.ISS.S1PTW): KVM maps the page and the guest continues. Unicorn would report an abort to EL1
 instead. And it must not be asked for an address while it makes an access.
 """
 

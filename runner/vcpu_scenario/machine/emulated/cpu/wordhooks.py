@@ -77,7 +77,7 @@ _NOTABLE: Final = re.compile(
     + rb"\x48\x88\xc8\xd5]"  # LDAR and STLR, and system instructions
 )
 _MOST_SIMD: Final = 64
-"""Where there would be more hooks of SIMD, they are taken away and set anew as code runs."""
+"""Where there would be more hooks of SIMD, they are taken away and set again as code runs."""
 _MOST_RETURNS: Final = 32
 """The same of ERET."""
 _MOST_TRANSLATING: Final = 32
@@ -147,12 +147,12 @@ class WordHooks:
             self._stop_before(pc, size)
 
     def watch_returns(self) -> None:
-        """From now on. What was translated before is, once more, since it may have an ERET."""
+        """From now on. What was translated before is, again, since it may have an ERET."""
         self._all_stale |= not self._watches_returns
         self._watches_returns = True
 
     def _stop_before(self, pc: int, size: int) -> None:
-        """Stops the CPU for a block to be translated anew."""
+        """Stops the CPU for a block to be translated again."""
         self.hooked = pc, pc + size
         uc.uc_emu_stop(self._cpu.engine.handle)
 

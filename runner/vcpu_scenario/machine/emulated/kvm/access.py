@@ -6,6 +6,8 @@ from collections.abc import Callable
 from errno import EINVAL
 from typing import TypeAlias
 
+from vcpu_scenario.arm64.cpumodels import CpuModel
+from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.kvm.vcpu import Refused, Vcpu
 
 Read: TypeAlias = Callable[[Vcpu], int]
@@ -22,3 +24,25 @@ def fixed(read: Read) -> Access:
             raise Refused(EINVAL)
 
     return read, write
+
+
+def system(encoding: Encoding) -> Access:
+    """A register of the CPU's own."""
+    return (
+        lambda vcpu: vcpu.cpu.read_sys(encoding),
+        lambda vcpu, value: vcpu.cpu.write_sys(encoding, value),
+    )
+
+
+def kept(encoding: Encoding, reset: int) -> Access:
+    """A register that KVM keeps, and whose value has no effect on a guest of this machine."""
+    return kept_of(encoding, lambda _cpu: reset)
+
+
+def kept_of(encoding: Encoding, reset: Callable[[CpuModel], int]) -> Access:
+    """The same, of a value at reset that depends on the CPU."""
+
+    def write(vcpu: Vcpu, value: int) -> None:
+        vcpu.kept[encoding] = value
+
+    return lambda vcpu: vcpu.kept.get(encoding, reset(vcpu.model)), write

@@ -32,7 +32,6 @@ class BusDevice(Protocol):
 
     def read(self, ipa: int, length: int) -> int | None:
         """The value read, None where the device declines."""
-        ...
 
     def write(self, ipa: int, length: int, value: int) -> bool: ...
 

@@ -1,4 +1,4 @@
-"""What KVM looks after before an entry and after an exit, but for what every vCPU has: the vGIC,
+"""What KVM maintains before an entry and after an exit, but for what every vCPU has: the vGIC,
 timers in use, the PMU, the stolen time, signals, debug state that changed, and whether the vCPU
 was stopped. It is all in :attr:`.vcpu.Vcpu.company`: nothing here is called while that is empty.
 """

@@ -1,4 +1,4 @@
-"""The ioctls that make a VM, made once more: which of them KVM refuses, and how.
+"""The ioctls that make a VM, made again: which of them KVM refuses, and how.
 
 What it does not refuse would make another VM than the case has, and is not modelled.
 """

@@ -61,10 +61,6 @@ def _raz_wi(_vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
     return 0
 
 
-def _oslsr(vcpu: Vcpu, _encoding: Encoding, _value: int | None) -> int | None:
-    return vcpu.oslsr
-
-
 def _oslar(vcpu: Vcpu, _encoding: Encoding, value: int | None) -> int | None:
     if value is not None and vcpu.behaviour.os_lock_emulated:
         vcpu.oslsr = vcpu.oslsr & ~OSLK | (value & 1) * OSLK
@@ -93,7 +89,7 @@ HANDLERS: Final[dict[Encoding, Access]] = {
     sysregs.OSECCR_EL1: _raz_wi,
     sysregs.MDRAR_EL1: _raz_wi,
     sysregs.OSLAR_EL1: _oslar,
-    sysregs.OSLSR_EL1: _oslsr,
+    sysregs.OSLSR_EL1: lambda vcpu, _encoding, _value: vcpu.oslsr,
     sysregs.OSDLR_EL1: _raz_wi,
     sysregs.DBGPRCR_EL1: _raz_wi,
     sysregs.DBGCLAIMSET_EL1: _raz_wi,
@@ -104,7 +100,7 @@ HANDLERS: Final[dict[Encoding, Access]] = {
 
 def access_untrapped(vcpu: Vcpu) -> int | None:
     """What looks like a trap of a debug register and is none (``debug_untrapped``): the guest's own
-    access, behind which it goes on. An exit if that is its step's or no such access."""
+    access, behind which it continues. An exit if that is its step's or no such access."""
     cpu = vcpu.cpu
     iss = cpu.hsr & 0x1FFFFFF
     encoding, rt = iss_encoding(iss), iss >> 5 & 31

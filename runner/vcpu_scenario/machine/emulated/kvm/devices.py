@@ -33,11 +33,9 @@ class _Attributes(Protocol):
 
     def set(self, group: int, attr: int, value: int | None) -> None:
         """None where there is no address to read a value from."""
-        ...
 
     def get(self, group: int, attr: int, given: int) -> int:
         """``given`` is in the place of the value."""
-        ...
 
     def has(self, group: int, attr: int) -> None: ...
 

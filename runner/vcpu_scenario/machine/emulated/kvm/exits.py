@@ -180,7 +180,7 @@ def _emulate_icc(vcpu: Vcpu, exception: int) -> int | None:
 
 
 def _settled(vcpu: Vcpu) -> int | None:
-    """The guest goes on behind an access that hyp has done."""
+    """The guest continues behind an access that hyp has done."""
     cpu = vcpu.cpu
     _skip_in_hyp(vcpu)
     if vcpu.behaviour.hyp_skip_faked and vcpu.stepping:

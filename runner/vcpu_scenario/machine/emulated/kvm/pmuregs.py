@@ -13,14 +13,7 @@ from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.registers import sys_reg
 from vcpu_scenario.machine.emulated.kvm.access import Access
 from vcpu_scenario.machine.emulated.kvm.inject import inject_undefined
-from vcpu_scenario.machine.emulated.kvm.pmu import (
-    CYCLES,
-    N_MASK,
-    N_SHIFT,
-    PMCR_C,
-    PMCR_P,
-    Pmu,
-)
+from vcpu_scenario.machine.emulated.kvm.pmu import CYCLES, N_MASK, N_SHIFT, PMCR_C, PMCR_P, Pmu
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 
 _EN, _SW, _CR, _ER = 1, 2, 4, 8

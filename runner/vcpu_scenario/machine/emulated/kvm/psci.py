@@ -70,10 +70,6 @@ def _offers(vcpu: Vcpu, function: int) -> bool:
     return psci_version(vcpu) >= _SINCE.get(function, 0)
 
 
-def _psci_version(vcpu: Vcpu) -> int:
-    return answer(vcpu, (psci_version(vcpu), 0, 0, 0))
-
-
 def _cpu_suspend(vcpu: Vcpu) -> int:
     """CPU_SUSPEND is a WFI; its result is written when it wakes."""
     answer(vcpu, (0, 0, 0, 0))
@@ -162,7 +158,7 @@ _PSCI_0_1: Final[dict[int, Callable[[Vcpu], int]]] = {
     _PSCI_0_1_CPU_ON: _cpu_on,
 }
 _PSCI: Final[dict[int, Callable[[Vcpu], int]]] = {
-    PSCI_VERSION: _psci_version,
+    PSCI_VERSION: lambda vcpu: answer(vcpu, (psci_version(vcpu), 0, 0, 0)),
     PSCI_CPU_SUSPEND: _cpu_suspend,
     PSCI_CPU_SUSPEND | SMCCC_64: _cpu_suspend,
     PSCI_CPU_OFF: _cpu_off,

@@ -12,16 +12,8 @@ from functools import cached_property, cmp_to_key
 from vcpu_scenario.machine.emulated.cpu.cpuif import CpuInterface, ListRegister
 from vcpu_scenario.machine.emulated.vgic.distributor import Distributor, affinity_of
 from vcpu_scenario.machine.emulated.vgic.features import VgicFeatures
-from vcpu_scenario.machine.emulated.vgic.irq import (
-    FIRST_LPI,
-    NR_PRIVATE_IRQS,
-    VgicIrq,
-)
-from vcpu_scenario.machine.emulated.vgic.listregisters import (
-    ListRegisters,
-    active_first,
-    lr_count,
-)
+from vcpu_scenario.machine.emulated.vgic.irq import FIRST_LPI, NR_PRIVATE_IRQS, VgicIrq
+from vcpu_scenario.machine.emulated.vgic.listregisters import ListRegisters, active_first, lr_count
 from vcpu_scenario.machine.emulated.vgic.tablebase import INITIAL
 
 

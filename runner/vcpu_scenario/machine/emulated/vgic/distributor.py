@@ -16,15 +16,12 @@ class GuestMemory(Protocol):
 
     def read(self, ipa: int, length: int) -> bytes | None:
         """``kvm_read_guest``; None where it fails."""
-        ...
 
     def write(self, ipa: int, data: bytes) -> bool:
         """``kvm_write_guest``."""
-        ...
 
     def has(self, ipa: int) -> bool:
         """``kvm_is_visible_gfn``."""
-        ...
 
 
 class Distributor(Generic[_Interface]):

@@ -80,14 +80,6 @@ def _read_id(gic: Interrupts, offset: int, length: int) -> int:
     return _PIDR2_GICV3 if offset == 0x18 else 0
 
 
-def _read_redist_iidr(gic: Interrupts, offset: int, length: int) -> int:
-    return IIDR
-
-
-def _read_redist_typer(gic: Interrupts, offset: int, length: int) -> int:
-    return _redist_typer(gic, offset, length, gic.is_last())
-
-
 def _read_redist_typer_by_user(gic: Interrupts, offset: int, length: int) -> int:
     last = gic.features.user_sees_last and gic.is_last()
     return _redist_typer(gic, offset, length, last)
@@ -158,11 +150,11 @@ def distributor(features: VgicFeatures) -> list[Register]:
 
 def redistributor(features: VgicFeatures) -> list[Register]:
     return [
-        Register(0x0004, 4, _read_redist_iidr),
+        Register(0x0004, 4, lambda gic, offset, length: IIDR),
         Register(
             0x0008,
             8,
-            _read_redist_typer,
+            lambda gic, offset, length: _redist_typer(gic, offset, length, gic.is_last()),
             sizes=m.WORD_OR_LONG,
             user_read=_read_redist_typer_by_user,
         ),

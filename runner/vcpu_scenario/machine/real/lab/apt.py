@@ -96,6 +96,16 @@ class PrivateApt:
         (folder / "sources.list").write_text("".join(_sources(suites, mirror)))
         self._configuration.write_text(_configuration(folder) + _machine_acquire())
 
+    @classmethod
+    def updated(
+        cls, folder: Path, suites: Sequence[str], mirror: str | None, progress: Progress
+    ) -> PrivateApt:
+        """One that has fetched the indices from ``mirror``, or this machine's own."""
+        apt = cls(folder, suites, machine_mirror() if mirror is None else Mirror(mirror))
+        progress(f"reading the package lists of {', '.join(suites)}")
+        apt.update()
+        return apt
+
     def update(self) -> None:
         """Fetches the indices. A suite that is gone counts only if its packages are missed."""
         done = self._apt(["apt-get", "--quiet", "update"], check=False)

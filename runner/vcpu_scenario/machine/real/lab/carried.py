@@ -14,14 +14,7 @@ from elftools.elf.elffile import ELFFile
 
 from vcpu_scenario.machine.real.errors import LabError
 from vcpu_scenario.machine.real.lab import cache
-from vcpu_scenario.machine.real.lab.apt import (
-    Mirror,
-    PrivateApt,
-    Progress,
-    announce,
-    files_of,
-    machine_mirror,
-)
+from vcpu_scenario.machine.real.lab.apt import PrivateApt, Progress, announce, files_of
 from vcpu_scenario.machine.real.lab.cpio import Archive
 
 CARRIED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -38,7 +31,7 @@ _LIBRARY: Final = ".so"
 _DYNAMIC: Final = ".dynamic"
 
 _FORMAT: Final = 1
-"""Raised when the archive's layout changes, so that one of an older layout is made anew."""
+"""Raised when the archive's layout changes, so that one of an older layout is made again."""
 
 
 def archive(vmm: str, mirror: str | None = None, *, progress: Progress = announce) -> Path:
@@ -50,12 +43,9 @@ def archive(vmm: str, mirror: str | None = None, *, progress: Progress = announc
     made = cache.root() / "vmm" / f"{vmm}-{_FORMAT}"
     if (made / "vmm.cpio").exists():
         return made / "vmm.cpio"
-    source = Mirror(mirror) if mirror is not None else machine_mirror()
     suites = CARRIED[vmm]
     with cache.replacing(made) as work:
-        apt = PrivateApt(work.scratch / "apt", suites, source)
-        progress(f"reading the package lists of {', '.join(suites)}")
-        apt.update()
+        apt = PrivateApt.updated(work.scratch / "apt", suites, mirror, progress)
         packages = apt.needed_by(_PACKAGE)
         progress(f"downloading {_PACKAGE} of {suites[0]} and what it depends on")
         files = apt.download(packages, work.scratch / "packages")

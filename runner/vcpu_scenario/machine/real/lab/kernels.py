@@ -11,21 +11,9 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from vcpu_scenario.machine.real.errors import (
-    LabError,
-    LabUnavailableError,
-    NotFetchedError,
-)
+from vcpu_scenario.machine.real.errors import LabError, LabUnavailableError, NotFetchedError
 from vcpu_scenario.machine.real.lab import cache
-from vcpu_scenario.machine.real.lab.apt import (
-    Mirror,
-    Package,
-    PrivateApt,
-    Progress,
-    announce,
-    files_of,
-    machine_mirror,
-)
+from vcpu_scenario.machine.real.lab.apt import Package, PrivateApt, Progress, announce, files_of
 
 CATALOGUE: Final[dict[str, tuple[str, ...]]] = {
     "5.10": ("bullseye",),
@@ -93,11 +81,8 @@ def fetch(
     if kept is not None and not update:
         return kept
     suites = _suites(name)
-    source = Mirror(mirror) if mirror is not None else machine_mirror()
     with cache.replacing(_folder(name)) as work:
-        apt = PrivateApt(work.scratch / "apt", suites, source)
-        progress(f"reading the package lists of {', '.join(suites)}")
-        apt.update()
+        apt = PrivateApt.updated(work.scratch / "apt", suites, mirror, progress)
         package, image = _download(name, apt, work.scratch, progress)
         (work.entry / "vmlinuz").write_bytes(image)
         kernel = Kernel(name, Path("vmlinuz"), package.name, package.version)

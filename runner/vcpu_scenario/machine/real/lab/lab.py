@@ -71,7 +71,7 @@ class Lab:
     the thread that booted it, if :meth:`close` does not end it before. A case that takes its
     guest along is :class:`Lost`, and the next one has a guest of its own.
 
-    Raises :class:`LabUnavailableError` where QEMU or a package is not to be had,
+    Raises :class:`LabUnavailableError` where QEMU or a package is not available,
     :class:`BootError` where the kernel does not come up for the first time, :class:`LabError` for
     the rest.
     """
@@ -158,7 +158,7 @@ class Lab:
             self._forget(kind)
 
     def _guest_again(self, kind: Kind) -> Guest:
-        """The guest; one that has failed to boot several times is not waited for once more."""
+        """The guest; one that has failed to boot several times is not waited for again."""
         failed = self._failed.setdefault(kind, [])
         if len(failed) >= _BOOTS:
             raise failed[-1]

@@ -9,20 +9,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from vcpu_scenario.machine.real.errors import (
-    LabError,
-    LabUnavailableError,
-    NotFetchedError,
-)
+from vcpu_scenario.machine.real.errors import LabError, LabUnavailableError, NotFetchedError
 from vcpu_scenario.machine.real.lab import cache
-from vcpu_scenario.machine.real.lab.apt import (
-    Mirror,
-    PrivateApt,
-    Progress,
-    announce,
-    files_of,
-    machine_mirror,
-)
+from vcpu_scenario.machine.real.lab.apt import PrivateApt, Progress, announce, files_of
 
 SUITES: Final = ("trixie", "trixie-security")
 _NAME: Final = re.compile(r"[a-z][a-z0-9.+-]+")
@@ -59,11 +48,8 @@ def fetch(
     folder = _folder(name)
     if (folder / "package.json").exists() and not update:
         return path(name)
-    source = Mirror(mirror) if mirror is not None else machine_mirror()
     with cache.replacing(folder) as work:
-        apt = PrivateApt(work.scratch / "apt", SUITES, source)
-        progress(f"reading the package lists of {', '.join(SUITES)}")
-        apt.update()
+        apt = PrivateApt.updated(work.scratch / "apt", SUITES, mirror, progress)
         offered = apt.versions(re.escape(name))
         if not offered:
             where = ", ".join(SUITES)

@@ -9,15 +9,7 @@ from typing import Final
 
 from vcpu_scenario.machine.real.errors import LabUnavailableError
 from vcpu_scenario.machine.real.lab import cache
-from vcpu_scenario.machine.real.lab.apt import (
-    Mirror,
-    Package,
-    PrivateApt,
-    Progress,
-    announce,
-    files_of,
-    machine_mirror,
-)
+from vcpu_scenario.machine.real.lab.apt import Package, PrivateApt, Progress, announce, files_of
 from vcpu_scenario.machine.real.lab.bytecode import compiled
 from vcpu_scenario.machine.real.lab.cpio import Archive
 
@@ -58,7 +50,7 @@ _PACKAGES_OF_STDLIB: Final = (
 """The packages of the standard library that are taken along; of its plain modules, all are."""
 
 _FORMAT: Final = 2
-"""Raised when the archive's layout changes, so that one of an older layout is made anew."""
+"""Raised when the archive's layout changes, so that one of an older layout is made again."""
 
 
 def archive(mirror: str | None = None, *, progress: Progress = announce) -> Path:
@@ -70,11 +62,8 @@ def archive(mirror: str | None = None, *, progress: Progress = announce) -> Path
     made = folder / f"python3.11-{_magic()}-{_FORMAT}"
     if (made / "rootfs.cpio").exists():
         return made / "rootfs.cpio"
-    source = Mirror(mirror) if mirror is not None else machine_mirror()
     with cache.replacing(made) as work:
-        apt = PrivateApt(work.scratch / "apt", SUITES, source)
-        progress(f"reading the package lists of {', '.join(SUITES)}")
-        apt.update()
+        apt = PrivateApt.updated(work.scratch / "apt", SUITES, mirror, progress)
         packages = [_newest(apt, name) for name in _PACKAGES]
         progress("downloading the guest's Python")
         files = apt.download(packages, work.scratch / "packages")

@@ -1,4 +1,4 @@
-"""The commands of an ITS. KVM ignores one that it cannot do, and goes on with the next."""
+"""The commands of an ITS. KVM ignores one that it cannot do, and continues with the next."""
 
 from __future__ import annotations
 
@@ -112,14 +112,6 @@ def _mapc(its: Its, command: _Command) -> None:
                 event.irq.target = command.target
 
 
-def _mapi(its: Its, command: _Command) -> None:
-    _map(its, command, command.event)
-
-
-def _mapti(its: Its, command: _Command) -> None:
-    _map(its, command, command.intid)
-
-
 def _map(its: Its, command: _Command, intid: int) -> None:
     device = its.devices.get(command.device)
     if device is None or not can_have(its, device, command.event):
@@ -206,8 +198,8 @@ _HANDLERS: Final[dict[int, Callable[[Its, _Command], None]]] = {
     0x05: _sync,
     0x08: _mapd,
     0x09: _mapc,
-    0x0A: _mapti,
-    0x0B: _mapi,
+    0x0A: lambda its, command: _map(its, command, command.intid),
+    0x0B: lambda its, command: _map(its, command, command.event),
     0x0C: _inv,
     0x0D: _invall,
     0x0E: _movall,
