@@ -61,7 +61,8 @@ def run_case(machine: Machine, case: Case, watch: Watch | None = None) -> Trace:
             return run.to_the_end()
     except KvmError as refusal:
         words, ended = told(refusal), Ending.REFUSED
-        return Trace(error=words, errno=refusal.errno, ended=ended, asked=asked.number)
+        left = asked.left_of(case)
+        return Trace(error=words, errno=refusal.errno, ended=ended, asked=asked.number, left=left)
     except ENDS as error:
         ended, refused = ending_of(error)
         return Trace(refused=refused, ended=ended, asked=asked.number)
@@ -122,6 +123,7 @@ class _Run:
         self.asked = asked
         self.note(self.vmm.begin(self.case.debug))
         self.ask(self.case.before, first=len(self.case.setup) + 1)
+        asked.done += len(self.case.before)
         self.note(self.vmm.resume(told=True))
 
     def ask(self, actions: Sequence[Action], first: int = 1) -> None:
