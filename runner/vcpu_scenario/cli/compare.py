@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from vcpu_scenario.cli.interrupt import UntilAsked
 from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine, selection_for
+from vcpu_scenario.cli.nothing import nothing
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, paint, say, wants_colour, width
 from vcpu_scenario.cli.status import Status
@@ -73,7 +74,7 @@ def compare(
 def _why_nothing(selection: Selection, scenarios: Sequence[Scenario], kernel: str | None) -> str:
     if kernel is not None and replace(selection, kernels=(kernel,)).cases(scenarios):
         return f"no case is selected: nothing is expected on {kernel}"
-    return "no case is selected"
+    return nothing(scenarios, selection)
 
 
 def _on(target: Target, case: ScenarioCase) -> Found:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from vcpu_scenario.cli.loading import count, scenarios_of
+from vcpu_scenario.cli.nothing import nothing
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, paint, say, wants_colour, width
 from vcpu_scenario.cli.run import run_cases
@@ -36,7 +37,7 @@ def explain(path: str, selection: Selection) -> Status:
     selected = selection.cases(scenarios)
     cases = selected if selection.kernels else _newest(selected)
     if not cases:
-        complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
+        complain(nothing(scenarios, selection))
         return Status.NOTHING_SELECTED
     done = run_cases([_with_expectation(case) for case in cases])
     from vcpu_scenario.analysis.later import not_yet

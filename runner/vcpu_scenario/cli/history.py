@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from vcpu_scenario.cli.loading import scenarios_of
+from vcpu_scenario.cli.nothing import nothing
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, destination, paint, wants_colour
 from vcpu_scenario.cli.status import Status
@@ -35,7 +36,7 @@ def history(path: str, selection: Selection, form: str, output: str | None) -> S
         found = histories(case for each in scenarios for case in _cases(each, selection))
         if not found:
             to.discard()
-            complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
+            complain(nothing(scenarios, selection))
             return Status.NOTHING_SELECTED
         text = _told(found, form, to_file=output not in (None, "-"))
     except BaseException:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from vcpu_scenario.cli.loading import count, scenarios_of, tell
+from vcpu_scenario.cli.nothing import nothing
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, destination, paint, wants_colour
 from vcpu_scenario.cli.status import Status
@@ -74,7 +75,7 @@ def _cases(path: str, selection: Selection) -> list[ScenarioCase] | None:
         if case.expectation is not None or selection.kernels
     ]
     if not found:
-        complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
+        complain(nothing(scenarios, selection))
     return found
 
 

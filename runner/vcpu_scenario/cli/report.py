@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from vcpu_scenario.cli.loading import scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
+from vcpu_scenario.cli.nothing import nothing
 from vcpu_scenario.cli.output import complain, destination
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
@@ -44,7 +45,7 @@ def report(
         found = [each for one in scenarios for each in _evidence(one, selection, machines, lab)]
         if not found:
             to.discard()
-            complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
+            complain(nothing(scenarios, selection))
             return Status.NOTHING_SELECTED
         from vcpu_scenario.report import mail
 

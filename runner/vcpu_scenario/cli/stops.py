@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from vcpu_scenario.cli.debug import check_vmm
 from vcpu_scenario.cli.loading import scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine, selection_for
+from vcpu_scenario.cli.nothing import nothing
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, destination, paint, wants_colour
 from vcpu_scenario.cli.status import Status
@@ -50,8 +51,7 @@ def stops(
             cases = cases_to_step(scenarios, selection_for(target, selection))
             if not cases:
                 to.discard()
-                none = "no scenario (*.vcpu.yaml) was found"
-                complain("no case is selected" if scenarios else none)
+                complain(nothing(scenarios, selection))
                 return Status.NOTHING_SELECTED
             found = _stepped(cases, tuple(dict.fromkeys(vmms)) or tuple(VMMS), target, acted)
         text = _told(found, form, to_file=output not in (None, "-"))
