@@ -80,3 +80,32 @@ def test_nor_is_there_one_before_the_run_or_at_an_exit_of_another_kind(
 def test_another_vcpus_read_may_still_wait_for_its_answer() -> None:
     text = at("debug: {brk: 0x40000008}", "run_vcpu: 1, reply: 1")
     assert faults(f"vcpus: 2\n{text}") == []
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        ("", ["this changes nothing"]),
+        ("before: [irqfd: {gsi: 4}]\n", ["this changes nothing"]),
+        ("before: [irqfd: {gsi: 3}]\n", []),
+        ("before: [{irqfd: {gsi: 3}, errno: EAGAIN}]\n", []),
+        ("on: [{first: {mmio: {read: d}}, then: [irqfd: {gsi: 3}]}]\n", []),
+    ],
+)
+def test_an_eventfd_that_kvm_never_listens_to_raises_nothing(before: str, told: list[str]) -> None:
+    text = f"expect: [{{exits: [mmio: {{read: d, then: [signal_irqfd: {{gsi: 3}}]}}, {REST}]}}]\n"
+    assert faults(before + text) == told
+    nothing = f"expect: [{{exits: [mmio: {{read: d}}, {REST}]}}]\n"
+    again = before.removesuffix("]\n") + ", " if before.startswith("before") else "before: ["
+    if not before.startswith("on"):
+        assert faults(f"{again}signal_irqfd: {{gsi: 3}}]\n{nothing}") == told
+    reacts = "on: [{first: {mmio: {write: d}}, then: [signal_irqfd: {gsi: 3}]}]\n"
+    if not before.startswith("on"):
+        assert faults(before + reacts + nothing) == told
+
+
+def test_what_changes_something_with_some_parameters_is_none() -> None:
+    reacts = "on: [{first: {mmio: {write: d}}, then: [signal_irqfd: {gsi: 3}]}]\n"
+    reacts += "matrix: {gsi: [3, 4]}\nbefore: [irqfd: {gsi: '${gsi}'}]\n"
+    text = f"expect: [{{exits: [mmio: {{read: d}}, {REST}]}}]\n"
+    assert faults(reacts + text) == []

@@ -99,7 +99,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
     if setup.clean and problems.reports == before:
         check_possible(exits or (), expectation, means_of(case), problems)
         check_order(exits or (), case, problems)
-        check_effects(exits or (), problems)
+        check_effects(exits or (), case, problems)
         check_asserts(expectation, node, limits.exits, problems)
         check_contradictions(expectation, problems)
     return Clause(case, expectation)

@@ -60,17 +60,18 @@ def never_done(setup: Setup, clauses: Sequence[Clause]) -> Told:
     limited = setup.limited
     runs = [Run.of(case, wanted, limited=limited) for case, wanted in clauses]
     runs = runs or [Run.of(setup.case, None, limited=limited)]
+    cases = [setup.case, *(case for case, _ in clauses)]
     on = dict(setup.case.on)
     bounds = Bounds.of(runs)
     first = [acting.span for acting in setup.acting if acting.exit < 0]
-    idles = dict(idle(setup.case.before, first[len(setup.case.setup) :], None))
+    idles = dict(idle(setup.case.before, first[len(setup.case.setup) :], None, cases))
     for acting in setup.acting:
         if acting.exit < 0:
             yield acting.span, idles.get(acting.span, "")
         else:
             yield from _acted(acting, on.get(acting.exit, ()), bounds)
     for reaction in setup.reactions if clauses else ():
-        yield from _reacted(reaction, runs)
+        yield from _reacted(reaction, runs, cases)
     refused = _REFUSED if bounds.refused else ""
     yield from ((typing.span, refused) for typing in setup.devices.typing)
 
@@ -96,21 +97,21 @@ def _acted(acting: Acting, actions: Sequence[Action], bounds: Bounds) -> Told:
     yield acting.span, "" if done else never
     if done:
         followed = acting.exit < bounds.followed
-        yield from _for_the_next_run(actions, acting.each, {}, followed=followed)
+        yield from _each(actions, acting.each, {}, followed=followed)
 
 
-def _reacted(read: ReadReaction, runs: Sequence[Run]) -> Told:
+def _reacted(read: ReadReaction, runs: Sequence[Run], cases: Sequence[Case]) -> Told:
     """What is asked for at exits as they come, as a whole and each action."""
     why = _why_never(read, runs, followed=False)
     yield read.expected.span, why
     if not why:
         followed = not _why_never(read, runs, followed=True)
         actions, each = read.reaction.actions, read.each
-        idles = dict(idle(actions, each, read.expected))
-        yield from _for_the_next_run(actions, each, idles, followed=followed)
+        idles = dict(idle(actions, each, read.expected, cases))
+        yield from _each(actions, each, idles, followed=followed)
 
 
-def _for_the_next_run(
+def _each(
     actions: Sequence[Action],
     each: Sequence[Span],
     idles: Mapping[Span, str],
@@ -118,8 +119,8 @@ def _for_the_next_run(
     followed: bool,
 ) -> Told:
     for action, span in zip(actions, each, strict=False):
-        if isinstance(action, FOR_THE_NEXT_RUN):
-            yield span, idles.get(span, "") if followed else NO_RUN_FOLLOWS
+        undone = isinstance(action, FOR_THE_NEXT_RUN) and not followed
+        yield span, NO_RUN_FOLLOWS if undone else idles.get(span, "")
 
 
 def _why_never(read: ReadReaction, runs: Sequence[Run], *, followed: bool) -> str:
