@@ -130,6 +130,8 @@ def _why_never(read: ReadReaction, runs: Sequence[Run], *, followed: bool) -> st
     for run in runs if not why else ():
         impossible = why_not(read.expected, run.means)
         but_last = followed or not run.acts_there
+        if read.reaction.nth > run.most - but_last:
+            continue
         if not impossible and can_come(read, run.exits, all=run.ends_there, but_last=but_last):
             return ""
         why = impossible or why
