@@ -92,6 +92,7 @@ _ACTIONS: Final[tuple[Plain, ...]] = (
 
 
 def _action(random: Random, document: Plain) -> bool:
+    entry: Plain
     action = deepcopy(random.choice(_ACTIONS))
     found = [body for _, body in _exits(document) if isinstance(body.get("then", []), list)]
     match random.randrange(4):
@@ -155,13 +156,13 @@ def _part(random: Random, document: Plain) -> bool:
 def _idle(random: Random, document: Plain) -> bool:
     """A clause, a value of a parameter, a VMM or a host that no case is for, and what no machine
     runs."""
-    first, empty = document["expect"][0], {}
+    first = document["expect"][0]
     at = random.randrange(len(document["expect"]) + 1)
     if not isinstance(first, dict):
         return False
     match random.randrange(8):
         case 0:
-            document["expect"].insert(at, empty)
+            document["expect"].insert(at, {})
         case 1:
             document["expect"].insert(at, {"kernels": ">=9.0", **deepcopy(first)})
         case 2:
