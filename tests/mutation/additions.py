@@ -43,7 +43,6 @@ _OF_ALL: Final = {
     "regs": {"x27": 0x7777_7777_7777},
     "device_irq_level": 0x77,
     "vcpu": 7,
-    "repeat": 77,
 }
 
 
