@@ -240,6 +240,9 @@ class Trace(Struct, frozen=True, eq=False):
     from 1; 0 where none did."""
     after: tuple[Deed, ...] = ()
     """What the VMM did after the last ``KVM_RUN``."""
+    left: int = 0
+    """How many of the actions before the first KVM_RUN the VMM never came to, as the kernel refused
+    one before them or the set-up itself."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Trace) and self._compared() == other._compared()
@@ -248,7 +251,7 @@ class Trace(Struct, frozen=True, eq=False):
         return not self == other  # that of Struct does not ask __eq__
 
     def _compared(self) -> tuple[Any, ...]:
-        return astuple(replace(self, entries=(), asked=0, after=()))
+        return astuple(replace(self, entries=(), asked=0, after=(), left=0))
 
     @classmethod
     def never_begun(cls, what: str) -> Trace:

@@ -6,6 +6,7 @@ import pytest
 from vcpu_scenario.case import SetRegister
 from vcpu_scenario.ioctls.attributes import DeviceAttr, GetDeviceAttr, Holder
 from vcpu_scenario.language import Scenario, ScenarioCase
+from vcpu_scenario.source import InvalidScenario
 
 from tests.language.build import scenario
 
@@ -109,6 +110,33 @@ def test_a_value_and_an_exit_are_by_parameter() -> None:
     found = by_parameter(text).cases(["6.12"], ["plain"])
     assert [checks(case)["len"] for case in found] == [4, 4, 8]
     assert [len(pcs(case)) for case in found] == [2, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "vcpu: {'<6.1': 0, else: null}",
+        "repeat: {'<6.1': 2, else: null}",
+        "vcpu: {'<6.1': {qemu: any, else: null}, else: 0}",
+        "then: [get_vcpu_events: {serror_pending: {'<6.1': true, else: null}}]",
+        "then: [get_vcpu_events: {serror_esr: {'<6.1': 1, else: null}}]",
+        "then: [preferred_target: {'<6.1': 1, else: null}]",
+        "then: [reg_writable_masks: {masks: {id_aa64pfr0_el1: {'<6.1': 1, else: null}}}]",
+    ],
+)
+def test_null_is_an_error_where_what_is_not_named_has_a_value(value: str) -> None:
+    """The first vCPU, once, 0: to take null for that compares what null says is not compared."""
+    with pytest.raises(InvalidScenario) as invalid:
+        scenario(f"{HEAD}- exits:\n    - debug: {{step: start, {value}}}\n    - any: {{}}\n")
+    assert "wrong value for `else`" in [one.message for one in invalid.value.diagnostics]
+
+
+def test_whose_exit_it_is_may_be_left_open_in_some_cases() -> None:
+    text = "- exits: [debug: {step: start, vcpu: {'<6.1': any, else: 0}}, any: {}]\n"
+    head = f"vcpus: 2\n{HEAD.replace('[plain, qemu, qemu-2017]', 'plain')}"
+    for kernel, vcpu in (("6.0", None), ("6.1", 0)):
+        (case,) = scenario(head + text).cases([kernel])
+        assert checks(case).get("vcpu") == vcpu
 
 
 def test_what_the_vmm_does_after_an_exit_is_done_only_where_that_comes() -> None:

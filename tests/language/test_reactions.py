@@ -113,7 +113,7 @@ def test_an_action_whose_exit_does_not_come_fails_the_case_at_its_place() -> Non
 
 
 def test_an_exit_that_ends_the_run_is_too_late_for_an_action() -> None:
-    on = "on: [{nth: 4, of: {mmio: {}}, then: [{set: {x2: 1}}]}]\nlimits: {exits: 4}\n"
+    on = "on: [{nth: 3, of: {mmio: {}}, then: [{set: {x2: 1}}]}]\nlimits: {repeats: 2}\n"
     text = POLL + on + "expect: [{never: [interrupted: {}]}]\n"
     (found,) = scenario(text).cases(["6.12"])
     assert [one.kind for one in execute(found).mismatches] == ["not done"]

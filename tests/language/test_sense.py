@@ -315,11 +315,20 @@ def test_what_comes_behind_the_end_of_the_run_is_an_error(exits: str, told: list
     assert messages(f"expect: [{{exits: [{exits}]}}]\n") == told
 
 
+FIT = "of: {any: {}}, then: [set: {x0: 1}]}]"
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
         ("on: [{exit: 39, then: [skip_instruction: true]}]\n", [NOT_DONE]),
         ("on: [{exit: 38, then: [skip_instruction: true]}]\n", []),
+        (f"on: [{{nth: 40, {FIT}\nexpect: [{{never: [interrupted: {{}}]}}]\n", [NOT_DONE]),
+        (f"on: [{{nth: 39, {FIT}\nexpect: [{{never: [interrupted: {{}}]}}]\n", []),
+        (
+            f"on: [{{nth: 9, {FIT}\nlimits: {{exits: 9}}\nexpect: [{{stops: []}}]\n{STEPS}",
+            [NOT_DONE],
+        ),
         ("on: [{exit: 4, then: [skip_instruction: true]}]\nlimits: {exits: 5}\n", [NOT_DONE]),
         (f"on: [{{exit: 1, then: [set: {{x0: 1}}]}}]\nexpect: [{{exits: [{READ}]}}]\n", [NOT_DONE]),
         (

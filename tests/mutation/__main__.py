@@ -3,20 +3,22 @@
 ``clauses`` changes what passing cases expect and compares the verdict with a judge of its own;
 ``patterns`` does so for short patterns over short texts, ``conditions`` for what a clause expects
 in one case and not in another. ``claims`` changes one thing that a scenario expects in its text and
-runs it. ``faults`` spoils one word of a scenario, which must draw one kind
-of error. Each is a function of its seed.
+runs it, ``additions`` adds one that is false, impossible or empty. ``faults`` spoils one word of a
+scenario, which must draw one kind of error. Each is a function of its seed.
 """
 
 from __future__ import annotations
 
 import argparse
 
+from tests.mutation.additions import additions
 from tests.mutation.claims import claims
 from tests.mutation.conditions import conditions
 from tests.mutation.faults import faults
 from tests.mutation.search import clauses, patterns
 
 _SEARCHES = {
+    "additions": additions,
     "claims": claims,
     "clauses": clauses,
     "patterns": patterns,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.mutation.additions import additions
 from tests.mutation.claims import claims
 from tests.mutation.conditions import conditions
 from tests.mutation.faults import faults
@@ -44,3 +45,10 @@ def test_nothing_that_a_scenario_claims_can_be_changed_and_pass() -> None:
     tally = claims(seed=0, count=40)
     assert tally.wrong == []
     assert tally.false > 60
+
+
+@pytest.mark.slow
+def test_nothing_that_is_false_impossible_or_empty_can_be_added_and_pass() -> None:
+    tally = additions(seed=0, count=40)
+    assert tally.wrong == []
+    assert tally.false > 30

@@ -126,6 +126,15 @@ def test_the_report_of_one_run_can_become_any_other(scenario: Scenario) -> None:
     assert without_time(scenario("merge", "all.json").out) == without_time(whole.out)
 
 
+def test_a_case_that_is_lost_from_the_report_of_a_whole_run_is_noticed(scenario: Scenario) -> None:
+    scenario("run", "s", "--kernel", "6.12", "--format", "json", "--output", "all.json")
+    change("all.json", lambda document: document["cases"].pop(0))
+    outcome = scenario("merge", "all.json")
+    assert (outcome.status, outcome.out) == (4, "")
+    assert "all.json was damaged: its summary is of" in outcome.err
+
+
+@pytest.mark.slow
 def test_reports_on_different_runs_can_be_joined_where_no_case_is_in_two(
     scenario: Scenario,
 ) -> None:

@@ -210,14 +210,14 @@ KINDS: Final = (
                 [],
                 **{
                     key: of(
-                        "number_by_case" if key == "serror_esr" else "flag_by_case",
+                        f"definite_{'number' if key == 'serror_esr' else 'flag'}_by_case",
                         f"exception.{key}. Default: {0 if key == 'serror_esr' else 'false'}.",
                     )
                     for key in _EVENTS
                 },
             ),
             "preferred_target": of(
-                "number_by_case",
+                "definite_number_by_case",
                 "KVM_ARM_PREFERRED_TARGET, and the target that it is expected to give.",
             ),
             "set_device_addr": fields(

@@ -123,7 +123,9 @@ KINDS: Final = (
                     "masks": {
                         "description": "The masks expected: these, and 0 of all other registers.",
                         "type": "object",
-                        "additionalProperties": of("number_by_case", "The register's mask."),
+                        "additionalProperties": of(
+                            "definite_number_by_case", "The register's mask."
+                        ),
                     },
                     "range": number("range. Default: 0, the only one so far."),
                     "reserved": number("Each word of reserved. Default: 0."),

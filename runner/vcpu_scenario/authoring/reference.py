@@ -17,6 +17,8 @@ Schema = Mapping[str, Any]
 
 _BY_CASE: Final = "_by_case"
 """What the name of a definition ends with whose value may be one by case."""
+_DEFINITE: Final = "definite_"
+"""What it begins with where there has to be a value in each case: none is one of its own."""
 _CASE: Final = "case_key"
 
 _PLAIN: Final = {
@@ -82,7 +84,7 @@ class _Book(Struct):
         name = self._definition(schema)
         if not name.endswith(_BY_CASE):
             return schema
-        plain = name.removesuffix(_BY_CASE)
+        plain = name.removesuffix(_BY_CASE).removeprefix(_DEFINITE)
         if plain in self.root["definitions"]:
             return {**schema, "$ref": f"#/definitions/{plain}"}
         target = self._resolved(schema)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vcpu_scenario.cli.loading import count, scenarios_of
+from vcpu_scenario.cli.nothing import NO_SCENARIO
 from vcpu_scenario.cli.output import cannot_write, complain, say
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
@@ -22,7 +23,7 @@ def assemble(paths: Sequence[str], check: bool) -> Status:
 
     scenarios = scenarios_of(paths, "nothing was assembled")
     if not scenarios:
-        complain("no scenario (*.vcpu.yaml) was found")
+        complain(NO_SCENARIO)
         return Status.NOTHING_SELECTED
     try:
         return _compare(scenarios) if check else _keep(scenarios)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from vcpu_scenario.cli.loading import count, made_of_each, none_selected
+from vcpu_scenario.cli.loading import count, made_of_each
+from vcpu_scenario.cli.nothing import NO_CASE, NO_SCENARIO
 from vcpu_scenario.cli.output import complain, say
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.host.printable import json_text, printable
@@ -24,7 +25,7 @@ def check(paths: Sequence[str]) -> Status:
     """Loads every scenario and tells what is wrong with any."""
     cases = made_of_each(paths, _count, strictly=True)
     if not cases:
-        complain("no scenario (*.vcpu.yaml) was found")
+        complain(NO_SCENARIO)
         return Status.NOTHING_SELECTED
     say(f"{count(len(cases), 'scenario')}, {count(sum(cases), 'case')}: no errors\n")
     return Status.OK
@@ -43,7 +44,8 @@ def list_cases(paths: Sequence[str], selection: Selection, report: str) -> Statu
     for text in _joined(texts) if is_json else texts:
         say(text)
     if not any(found):
-        return none_selected(found)
+        complain(NO_CASE if found else NO_SCENARIO)
+        return Status.NOTHING_SELECTED
     return Status.OK
 
 

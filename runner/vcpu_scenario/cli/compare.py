@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from vcpu_scenario.cli.interrupt import UntilAsked
 from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine, selection_for
+from vcpu_scenario.cli.nothing import NO_CASE, nothing
 from vcpu_scenario.cli.output import complain, painted, say, width
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
@@ -69,8 +70,8 @@ def compare(
 
 def _why_nothing(selection: Selection, scenarios: Sequence[Scenario], kernel: str | None) -> str:
     if kernel is not None and replace(selection, kernels=(kernel,)).cases(scenarios):
-        return f"no case is selected: nothing is expected on {kernel}"
-    return "no case is selected"
+        return f"{NO_CASE}: nothing is expected on {kernel}"
+    return nothing(scenarios, selection)
 
 
 def _on(target: Target, case: ScenarioCase) -> Found:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from vcpu_scenario.cli.loading import count, none_selected, scenarios_of
+from vcpu_scenario.cli.loading import count, scenarios_of
+from vcpu_scenario.cli.nothing import none_selected
 from vcpu_scenario.cli.output import complain, painted, say, width
 from vcpu_scenario.cli.run import run_cases
 from vcpu_scenario.cli.status import Status
@@ -33,7 +34,7 @@ def explain(path: str, selection: Selection) -> Status:
     selected = selection.cases(scenarios)
     cases = selected if selection.kernels else _newest(selected)
     if not cases:
-        return none_selected(scenarios)
+        return none_selected(scenarios, selection)
     done = run_cases([_with_expectation(case) for case in cases])
     from vcpu_scenario.analysis.later import not_yet
     from vcpu_scenario.report.ladder import ladder

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from vcpu_scenario.cli.loading import count, scenarios_of
+from vcpu_scenario.cli.nothing import NO_CASE
 from vcpu_scenario.cli.output import cannot_write, complain, destination, say
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
@@ -56,7 +57,7 @@ def export(
         for scenario in scenarios:
             found += _subjects(scenario, each, choice.kernels, choice.vmms, choice.selects)
     if not found:
-        complain("no case is selected")
+        complain(NO_CASE)
         return Status.NOTHING_SELECTED
     folder = output is not None and (output.endswith("/") or os.path.isdir(output))
     if len(found) > 1 and not folder:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vcpu_scenario.cli.loading import none_selected, scenarios_of
+from vcpu_scenario.cli.loading import scenarios_of
+from vcpu_scenario.cli.nothing import none_selected
 from vcpu_scenario.cli.output import Destination, destination
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.running.select import Selection
@@ -26,7 +27,7 @@ def history(path: str, selection: Selection, form: str, output: str | None) -> S
 
         found = histories(case for each in scenarios for case in selection.wherever_meant(each))
         if not found:
-            return none_selected(scenarios)
+            return none_selected(scenarios, selection)
         to.write(_told(found, form, to))
         return Status.OK
 

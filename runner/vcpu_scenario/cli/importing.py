@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vcpu_scenario.cli.loading import count, none_selected, scenarios_of, tell
+from vcpu_scenario.cli.loading import count, scenarios_of, tell
+from vcpu_scenario.cli.nothing import none_selected
 from vcpu_scenario.cli.output import Destination, complain, destination
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
@@ -61,7 +62,7 @@ def _cases(path: str, selection: Selection) -> list[ScenarioCase]:
         if case.expectation is not None or selection.kernels
     ]
     if not found:
-        none_selected(scenarios)
+        none_selected(scenarios, selection)
     return found
 
 

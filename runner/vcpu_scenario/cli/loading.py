@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import complain, wants_colour
-from vcpu_scenario.cli.status import InvalidTold, Status
+from vcpu_scenario.cli.status import InvalidTold
 from vcpu_scenario.running.paths import find
 from vcpu_scenario.running.project import paths_of_project
 from vcpu_scenario.running.select import load_all, made_of
@@ -64,12 +64,6 @@ def _raise_if_any(diagnostics: Sequence[Diagnostic], otherwise: str = "") -> Non
 def tell(diagnostics: Sequence[Diagnostic]) -> None:
     colour = wants_colour(COMMON.colour, to_file=False, stream="stderr")
     complain("\n\n".join(render(diagnostic, color=colour) for diagnostic in diagnostics))
-
-
-def none_selected(scenarios: Sequence[object]) -> Status:
-    """Tells why there is nothing to run of ``scenarios``."""
-    complain("no case is selected" if scenarios else "no scenario (*.vcpu.yaml) was found")
-    return Status.NOTHING_SELECTED
 
 
 def count(number: int, what: str) -> str:

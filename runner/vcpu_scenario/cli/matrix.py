@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from vcpu_scenario.cli.loading import none_selected, scenarios_of
+from vcpu_scenario.cli.loading import scenarios_of
+from vcpu_scenario.cli.nothing import none_selected
 from vcpu_scenario.cli.output import say
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
@@ -44,7 +45,7 @@ def matrix(
     scenarios = scenarios_of(paths)
     cases = selection.cases(scenarios)
     if not cases:
-        return none_selected(scenarios)
+        return none_selected(scenarios, selection)
     of = shards or min(most, -(-len(cases) // per_shard))
     say(_FORMS[form](filled(cases, of)))
     return Status.OK

@@ -14,6 +14,7 @@ from vcpu_scenario.cli.difference import difference
 from vcpu_scenario.cli.interrupt import UntilAsked
 from vcpu_scenario.cli.loading import count, scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, host_of, machine
+from vcpu_scenario.cli.nothing import NO_CASE
 from vcpu_scenario.cli.output import cannot_write, complain, destination, say
 from vcpu_scenario.cli.run import cases_on
 from vcpu_scenario.cli.status import Status
@@ -71,7 +72,7 @@ def _selected(cases: Sequence[ScenarioCase], selection: Selection) -> list[Scena
 
 def _scenarios(cases: Sequence[ScenarioCase], target: Target, *, yes: bool) -> Status:
     if not cases:
-        complain("no case is selected")
+        complain(NO_CASE)
         return Status.NOTHING_SELECTED
     by_file: dict[Path, list[ScenarioCase]] = {}
     for case in cases:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from vcpu_scenario.cli.loading import none_selected, scenarios_of
+from vcpu_scenario.cli.loading import scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine
+from vcpu_scenario.cli.nothing import none_selected
 from vcpu_scenario.cli.output import destination
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.errors import UsageError
@@ -36,7 +37,7 @@ def report(
         scenarios = scenarios_of([path])
         found = [each for one in scenarios for each in _evidence(one, selection, machines, lab)]
         if not found:
-            return none_selected(scenarios)
+            return none_selected(scenarios, selection)
         from vcpu_scenario.report import mail
 
         to.write(mail.markdown(found) if form == "markdown" else mail.text(found))

@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from msgspec import Struct
 
+from vcpu_scenario.cli.nothing import NO_CASE
 from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.output import Destination, destination
 from vcpu_scenario.cli.status import CannotWrite
@@ -22,7 +23,7 @@ STREAMS: Final = frozenset({"text", "github"})
 WITH_TRACES: Final = frozenset({"json", "html"})
 """Forms that tell more of a run than its verdict and its differences."""
 
-NOTHING: Final = "no case is selected"
+NOTHING: Final = NO_CASE
 SKIPPED: Final = "nothing was run: every case was skipped"
 
 

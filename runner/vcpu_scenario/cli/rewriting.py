@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from vcpu_scenario.cli.difference import difference
 from vcpu_scenario.cli.loading import count, tell
+from vcpu_scenario.cli.nothing import NO_SCENARIO
 from vcpu_scenario.cli.output import cannot_write, complain, say
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.host.printable import printable
@@ -42,7 +43,7 @@ def rewrite(paths: Sequence[str], form: Form, *, check: bool, diff: bool) -> Sta
         return _stdin(form, check, diff)
     files = [file for file, _ in find(paths, complain)]
     if not files:
-        complain("no scenario (*.vcpu.yaml) was found")
+        complain(NO_SCENARIO)
         return Status.NOTHING_SELECTED
     work = _Work(form, dry=check or diff, diff=diff)
     with closing(done_for_each(lambda number: work.outcome(files[number]), len(files))) as coming:

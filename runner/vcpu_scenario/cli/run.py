@@ -16,6 +16,7 @@ from vcpu_scenario.cli.collect import collect
 from vcpu_scenario.cli.follow import Follower
 from vcpu_scenario.cli.loading import scenarios_of
 from vcpu_scenario.cli.machines import NO_LAB, LabArguments, failing, machine, selection_for
+from vcpu_scenario.cli.nothing import nothing
 from vcpu_scenario.cli.output import complain
 from vcpu_scenario.cli.reports import SKIPPED, Reports, Told
 from vcpu_scenario.cli.status import NoMachine, Status
@@ -125,7 +126,7 @@ def run(
     if done.interrupted and not done.results:
         complain(done.note)
     elif done.status == Status.NOTHING_SELECTED and not (done.results and reports.in_words):
-        complain(_why_nothing(done, share, any_scenario=bool(scenarios)))
+        complain(_why_nothing(done, share, nothing(scenarios, selection)))
     return done.status
 
 
@@ -146,12 +147,12 @@ def _shard(text: str | None) -> Shard:
         raise UsageError(f"--shard: {error}") from None
 
 
-def _why_nothing(done: Run, share: Share, *, any_scenario: bool) -> str:
+def _why_nothing(done: Run, share: Share, unselected: str) -> str:
     if done.results:
         return SKIPPED
     if share.cases:
         return f"no case is in shard {share.shard}"
-    return "no case is selected" if any_scenario else "no scenario (*.vcpu.yaml) was found"
+    return unselected
 
 
 def cases_on(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vcpu_scenario.cli.interrupt import UntilAsked
 from vcpu_scenario.cli.loading import count
 from vcpu_scenario.cli.machines import failing, selection_for
+from vcpu_scenario.cli.nothing import none_selected
 from vcpu_scenario.cli.output import complain, destination
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.cli.stops import cases_to_step
@@ -43,8 +44,7 @@ def sessions(
             raise UsageError(f"--vmm: a lab carries {' and '.join(target.carries)}, not `{vmm}`")
     cases = cases_to_step(scenarios, selection_for(target, selection))
     if not cases:
-        complain("no case is selected")
-        return Status.NOTHING_SELECTED
+        return none_selected(scenarios, selection)
     with destination(output) as to:
         asked = [(case, vmm) for vmm in dict.fromkeys(vmms or _DEFAULT) for case in cases]
         made: list[Session] = []

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from vcpu_scenario.cli.debug import check_vmm
-from vcpu_scenario.cli.loading import none_selected, scenarios_of
+from vcpu_scenario.cli.loading import scenarios_of
 from vcpu_scenario.cli.machines import LabArguments, failing, machine, selection_for
+from vcpu_scenario.cli.nothing import none_selected
 from vcpu_scenario.cli.output import Destination, destination
 from vcpu_scenario.cli.status import Status
 from vcpu_scenario.course import Course, End, Recorded
@@ -44,7 +45,7 @@ def stops(
         with machine(on, lab, selection.hosts) as target, failing():
             cases = cases_to_step(scenarios, selection_for(target, selection))
             if not cases:
-                return none_selected(scenarios)
+                return none_selected(scenarios, selection)
             found = _stepped(cases, tuple(dict.fromkeys(vmms)) or tuple(VMMS), target, acted)
         to.write(_told(found, form, to))
         return _status(found)

@@ -31,7 +31,7 @@ _NOTHING: Final = asdict(Inside())
 def trace_to_json(trace: Trace) -> dict[str, Any]:
     """``exits``, and of the rest what there is: ``eventfd``, ``ring``, ``error``, ``errno``,
     ``ended``, ``refused``, ``not_modelled``, ``final_regs``, ``memory``, ``output``, ``entries``,
-    ``reg_list``, ``asked``, ``after``.
+    ``reg_list``, ``asked``, ``after``, ``left``.
 
     An entry has the fields of :class:`vcpu_scenario.trace.Entry`, those with their default value
     left out, and ``debug`` and ``breakpoints`` only where they are not as at the entry before.
@@ -48,6 +48,7 @@ def trace_to_json(trace: Trace) -> dict[str, Any]:
         "reg_list": None if trace.reg_list is None else list(trace.reg_list),
         "asked": trace.asked,
         "after": [encode(deed) for deed in trace.after],
+        "left": trace.left,
     }
     return trace.to_json() | {key: value for key, value in state.items() if value}
 
@@ -100,6 +101,7 @@ def load_trace(line: str) -> Trace:
 def _read_trace(document: Json) -> Trace:
     _number(document.get("errno", 0), "errno")
     _number(document.get("asked", 0), "asked")
+    _number(document.get("left", 0), "left")
     _number(document.get("eventfd", []), "eventfd")
     _registers(document.get("final_regs", {}), "final_regs")
     _text(document.get("refused", ""), "refused")
@@ -120,6 +122,7 @@ def _read_trace(document: Json) -> Trace:
         _reg_list(document.get("reg_list")),
         document.get("asked", 0),
         tuple(map(decode_deed, document.get("after", ()))),
+        document.get("left", 0),
     )
 
 

@@ -19,6 +19,7 @@ from vcpu_scenario.expectation import (
 )
 from vcpu_scenario.language.actions import check_snapshots
 from vcpu_scenario.language.contradictions import check_contradictions
+from vcpu_scenario.language.effects import check_effects
 from vcpu_scenario.language.errno import read_errno
 from vcpu_scenario.language.exits import ReadExit, read_register_checks
 from vcpu_scenario.language.final import check_whole, read_final
@@ -91,6 +92,7 @@ def read_clause(node: Map, setup: Setup) -> Clause:
     if setup.clean and problems.reports == before:
         check_possible(exits or (), expectation, means_of(case), problems)
         check_order(exits or (), case, problems)
+        check_effects(exits or (), case, problems)
         check_asserts(expectation, node, limits.exits, problems)
         check_contradictions(expectation, problems)
     return Clause(case, expectation)

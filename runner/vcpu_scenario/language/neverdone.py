@@ -9,6 +9,7 @@ from vcpu_scenario.case import FOR_THE_NEXT_RUN, Action, Case
 from vcpu_scenario.expectation import Acting, Expectation, ExpectedExit
 from vcpu_scenario.language.clauses import Clause
 from vcpu_scenario.language.contradictions import like_none
+from vcpu_scenario.language.effects import IDLE, WHYS, idle
 from vcpu_scenario.language.means import Means, means_of
 from vcpu_scenario.language.possible import NO_RUN_FOLLOWS, why_not
 from vcpu_scenario.language.problems import Problems
@@ -59,12 +60,18 @@ def never_done(setup: Setup, clauses: Sequence[Clause]) -> Told:
     limited = setup.limited
     runs = [Run.of(case, wanted, limited=limited) for case, wanted in clauses]
     runs = runs or [Run.of(setup.case, None, limited=limited)]
+    cases = [setup.case, *(case for case, _ in clauses)]
     on = dict(setup.case.on)
     bounds = Bounds.of(runs)
+    first = [acting.span for acting in setup.acting if acting.exit < 0]
+    idles = dict(idle(setup.case.before, first[len(setup.case.setup) :], None, cases))
     for acting in setup.acting:
-        yield from _acted(acting, on.get(acting.exit, ()), bounds)
+        if acting.exit < 0:
+            yield acting.span, idles.get(acting.span, "")
+        else:
+            yield from _acted(acting, on.get(acting.exit, ()), bounds)
     for reaction in setup.reactions if clauses else ():
-        yield from _reacted(reaction, runs)
+        yield from _reacted(reaction, runs, cases)
     refused = _REFUSED if bounds.refused else ""
     yield from ((typing.span, refused) for typing in setup.devices.typing)
 
@@ -87,25 +94,33 @@ def _acted(acting: Acting, actions: Sequence[Action], bounds: Bounds) -> Told:
     """What is asked for after an exit by its number, as a whole and each of its ``actions``."""
     done = acting.exit < bounds.done
     never = _REFUSED if bounds.refused else _AT_THE_LIMIT
-    yield acting.span, "" if done or acting.exit < 0 else never
+    yield acting.span, "" if done else never
     if done:
         followed = acting.exit < bounds.followed
-        yield from _for_the_next_run(actions, acting.each, followed=followed)
+        yield from _each(actions, acting.each, {}, followed=followed)
 
 
-def _reacted(read: ReadReaction, runs: Sequence[Run]) -> Told:
+def _reacted(read: ReadReaction, runs: Sequence[Run], cases: Sequence[Case]) -> Told:
     """What is asked for at exits as they come, as a whole and each action."""
     why = _why_never(read, runs, followed=False)
     yield read.expected.span, why
     if not why:
         followed = not _why_never(read, runs, followed=True)
-        yield from _for_the_next_run(read.reaction.actions, read.each, followed=followed)
+        actions, each = read.reaction.actions, read.each
+        idles = dict(idle(actions, each, read.expected, cases))
+        yield from _each(actions, each, idles, followed=followed)
 
 
-def _for_the_next_run(actions: Sequence[Action], each: Sequence[Span], *, followed: bool) -> Told:
+def _each(
+    actions: Sequence[Action],
+    each: Sequence[Span],
+    idles: Mapping[Span, str],
+    *,
+    followed: bool,
+) -> Told:
     for action, span in zip(actions, each, strict=False):
-        if isinstance(action, FOR_THE_NEXT_RUN):
-            yield span, "" if followed else NO_RUN_FOLLOWS
+        undone = isinstance(action, FOR_THE_NEXT_RUN) and not followed
+        yield span, NO_RUN_FOLLOWS if undone else idles.get(span, "")
 
 
 def _why_never(read: ReadReaction, runs: Sequence[Run], *, followed: bool) -> str:
@@ -115,6 +130,8 @@ def _why_never(read: ReadReaction, runs: Sequence[Run], *, followed: bool) -> st
     for run in runs if not why else ():
         impossible = why_not(read.expected, run.means)
         but_last = followed or not run.acts_there
+        if read.reaction.nth > run.most - but_last:
+            continue
         if not impossible and can_come(read, run.exits, all=run.ends_there, but_last=but_last):
             return ""
         why = impossible or why
@@ -122,7 +139,7 @@ def _why_never(read: ReadReaction, runs: Sequence[Run], *, followed: bool) -> st
 
 
 def check_done(never: Mapping[Span, str], problems: Problems) -> None:
-    """Reports each text of ``never`` that has a reason why it is never done."""
+    """Reports each text of ``never`` that has a reason why it is never done, or does nothing."""
     for span, why in never.items():
         if why:
-            problems.add("this is never done", span, help=why)
+            problems.add(IDLE if why in WHYS else "this is never done", span, help=why)

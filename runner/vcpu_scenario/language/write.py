@@ -50,7 +50,7 @@ def write(
     holds that all of its actions are done.
     """
     if trace is not None:
-        case = replace(case, on=_done(case, trace))
+        case = _done(case, trace)
     lines = [f"title: {quoted_text(title)}"]
     if about:
         lines += ["about: |", *(f"  {line}".rstrip() for line in about.splitlines())]
@@ -74,9 +74,17 @@ def one_host(name: str) -> str:
     return name
 
 
-def _done(case: Case, trace: Trace) -> tuple[tuple[int, tuple[c.Action, ...]], ...]:
+def _done(case: Case, trace: Trace) -> Case:
+    """``case`` with what was done of it, up to what was refused."""
     reacted = len(trace.exits) - (not trace.ended.is_between_runs)
-    return tuple((exit_, actions) for exit_, actions in case.on if exit_ < reacted)
+    first = len(case.setup)
+    done = first + len(case.before) - trace.left
+    return replace(
+        case,
+        on=tuple((exit_, actions) for exit_, actions in case.on if exit_ < reacted),
+        setup=case.setup[:done],
+        before=case.before[: max(done - first, 0)],
+    )
 
 
 def _list(key: str, texts: Iterable[str]) -> list[str]:

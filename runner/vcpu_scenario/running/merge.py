@@ -76,7 +76,12 @@ def read(name: str, raw: bytes) -> Document:
 def _document(name: str, document: Json) -> Document:
     cases, shard = document["cases"], document.get("shard")
     part = _part(name, shard, cases) if shard is not None else None
-    return Document(name, tuple(cases), document["summary"]["not_run"], part)
+    total, not_run = (document["summary"][key] for key in ("total", "not_run"))
+    if total != len(cases):
+        raise MergeError(
+            f"{name} was damaged: its summary is of {total} cases, and it has {len(cases)}"
+        )
+    return Document(name, tuple(cases), not_run, part)
 
 
 def _part(name: str, of_whole: Json, cases: Sequence[Json]) -> Part:

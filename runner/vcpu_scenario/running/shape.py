@@ -69,7 +69,11 @@ _SHARD: Final = record(
     }
 )
 _REPORT: Final = record(
-    {"cases": of_type(list, "a list"), "summary": record({"not_run": _COUNT})}, {"shard": _SHARD}
+    {
+        "cases": of_type(list, "a list"),
+        "summary": record({"total": _COUNT, "not_run": _COUNT}),
+    },
+    {"shard": _SHARD},
 )
 
 

@@ -213,19 +213,19 @@ def _refusal(expectation: Expectation, trace: Trace) -> Iterator[Mismatch]:
             found=found,
             notes=(trace.error,),
         )
-    elif expectation.always_refused and trace.asked:
-        for span in dict.fromkeys(asked_at(expectation, trace)[trace.asked :]):
+    elif expectation.always_refused and trace.left:
+        for span in dict.fromkeys(asked_at(expectation, trace)[-trace.left :]):
             yield Mismatch(
                 Kind.NOT_DONE,
-                "not done: what the VMM does behind the action that the kernel refused",
+                "not done: what the VMM does behind what the kernel refused",
                 span,
                 notes=(trace.error, _SAY_ERRNO),
             )
 
 
 _SAY_ERRNO: Final = (
-    "no clause has a run in which it is done: leave it out, or say `errno` beside the action that"
-    " is refused"
+    "no clause has a run in which it is done: leave it out, or say `errno` beside an action that is"
+    " refused"
 )
 
 

@@ -80,6 +80,7 @@ class Doing:
         self.asked = asked
         self.note(self.vmm.begin(self.case.debug))
         self.ask(self.case.before, first=len(self.case.setup) + 1)
+        asked.done += len(self.case.before)
         self.note(self.vmm.resume(told=True))
 
     def ask(self, actions: Sequence[Action], first: int = 1) -> None:

@@ -35,8 +35,8 @@ def run_case(machine: Machine, case: Case, watch: Watch | None = None) -> Trace:
             run.begin(asked)
             return run.to_the_end()
     except KvmError as refusal:
-        words, ended = told(refusal), Ending.REFUSED
-        return Trace(error=words, errno=refusal.errno, ended=ended, asked=asked.number)
+        words, ended, left = told(refusal), Ending.REFUSED, asked.left_of(case)
+        return Trace(error=words, errno=refusal.errno, ended=ended, asked=asked.number, left=left)
     except ENDS as error:
         ended, refused = ending_of(error)
         return Trace(refused=refused, ended=ended, asked=asked.number)

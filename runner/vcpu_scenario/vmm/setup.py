@@ -21,6 +21,12 @@ class Asked:
     or after the last exit; 0 where none is."""
 
     number = 0
+    done = 0
+    """How many of those before the first ``KVM_RUN`` were done."""
+
+    def left_of(self, case: Case) -> int:
+        """How many of those of ``case`` the VMM has not come to."""
+        return len(case.setup) + len(case.before) - max(self.number, self.done)
 
 
 def set_up(machine: Machine, case: Case, asked: Asked | None = None) -> None:
@@ -31,7 +37,7 @@ def set_up(machine: Machine, case: Case, asked: Asked | None = None) -> None:
     asked = asked or Asked()
     for asked.number, action in enumerate(case.setup, 1):
         perform(machine, action)
-    asked.number = 0
+    asked.number, asked.done = 0, len(case.setup)
     for slot in case.slots:
         machine.memory.add(slot)
     for load in case.loads:

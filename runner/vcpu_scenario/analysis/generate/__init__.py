@@ -27,7 +27,17 @@ from vcpu_scenario.analysis.generate.surroundings import Surroundings, surroundi
 from vcpu_scenario.analysis.generate.vgicactions import VGIC_ACTIONS
 from vcpu_scenario.analysis.generate.wider import WIDER
 from vcpu_scenario.analysis.generate.writing import DATA_SIZE, Block
-from vcpu_scenario.case import Action, AddMemslot, Case, HostInterrupt, Limits, Load, Memslot
+from vcpu_scenario.case import (
+    Action,
+    AddMemslot,
+    Case,
+    HostInterrupt,
+    Limits,
+    Load,
+    Memslot,
+    SetMmioData,
+    SetRunField,
+)
 
 OBSERVED: Final = ("x0", "x1", "x2", "x3", "x4", "x5", "x6", "x8", "pstate")
 """What generated cases always observe."""
@@ -192,9 +202,16 @@ def _actions(
             return not again
         return profile.host_interrupts or not isinstance(action, HostInterrupt)
 
-    before = tuple(filter(possible, course.before()))
+    before = tuple(one for one in filter(possible, course.before()) if not _is_for_an_access(one))
     on = [(index, tuple(filter(possible, actions))) for index, actions in course.on()]
     return before, tuple((index, actions) for index, actions in on if actions)
+
+
+def _is_for_an_access(action: Action) -> bool:
+    """Whether it is nothing before the first exit, where no access waits for KVM to complete it."""
+    return isinstance(action, SetMmioData) or (
+        isinstance(action, SetRunField) and action.field != "exit_reason"
+    )
 
 
 def _registers(random: Random, ram: Memslot) -> tuple[tuple[str, int], ...]:
