@@ -1,5 +1,5 @@
-"""How long a vCPU waits for its timer in its turn: on real kernels (5.10, 6.12) until it fires, where
-that is within the 10 ms of a turn. The values here are what those gave."""
+"""How long a vCPU waits for its timer in its turn: on real kernels (5.10, 6.12) until it fires,
+where that is within the 10 ms of a turn. The values here are what those gave."""
 
 from __future__ import annotations
 
@@ -74,7 +74,11 @@ OTHERS = {
     "off": (ON, PAUSE, "str w10, [x19, #4]; ldr w0, =0x84000002; hvc #0"),
     "parked": (ON, PAUSE, PARKED),
     "waits for less": (ON, PAUSE, f"ldr x1, ={A_MILLISECOND}; bl arm; mov w10, #1; {PARKED}"),
-    "waits for longer": (ON, PAUSE, f"ldr x1, ={25 * A_MILLISECOND}; bl arm; mov w10, #1; {PARKED}"),
+    "waits for longer": (
+        ON,
+        PAUSE,
+        f"ldr x1, ={25 * A_MILLISECOND}; bl arm; mov w10, #1; {PARKED}",
+    ),
 }
 OTHERS["busy"] = (ON, PAUSE, "str w10, [x19, #4]; spin: b spin")
 OTHERS["interrupted"] = (  # by an SGI that is pending and not taken, so that its WFI ends at once
@@ -113,7 +117,8 @@ def _run(text: str, kernel: str) -> tuple[str, list[object]]:
 @pytest.mark.parametrize("wait", WAITS)
 @pytest.mark.parametrize(
     ("other", "devices"),
-    [(other, GIC) for other in OTHERS] + [(other, "") for other in OTHERS if other != "interrupted"],
+    [(other, GIC) for other in OTHERS]
+    + [(other, "") for other in OTHERS if other != "interrupted"],
 )
 def test_a_wait_lasts_until_the_timer(
     other: str, wait: str, devices: str, ticks: int, kernel: str

@@ -28,7 +28,7 @@ class Timed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._machine, name)
 
-    def kvm_run(self, *, instructions: int, seconds: float, turn: float) -> int:
+    def kvm_run(self, *, instructions: int, seconds: float, turn: float | None = None) -> int:
         self.seconds.append(seconds)
         return self._machine.kvm_run(instructions=100, seconds=seconds, turn=turn)
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from vcpu_scenario.machine.emulated.cpu import uc
-from vcpu_scenario.machine.emulated.cpu.foresight import Block, Foresight, Unforeseen, written_by
+from vcpu_scenario.machine.emulated.cpu.effects import written_by
+from vcpu_scenario.machine.emulated.cpu.foresight import Block, Foresight, Unforeseen
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 
 _MOST: Final = 32

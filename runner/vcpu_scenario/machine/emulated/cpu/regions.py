@@ -1,7 +1,8 @@
 """The regions of Unicorn's memory map.
 
-Each region makes every later change of the map slower, so that pages beside each other, which stage 2
-maps one by one, are one region as soon as they are alike: two of a size that are aligned to twice that.
+Each region makes every later change of the map slower, so that pages beside each other, which
+stage 2 maps one by one, are one region as soon as they are alike: two of a size that are aligned to
+twice that.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ class _Region(NamedTuple):
 
 
 class Regions:
-    """All of an address space. ``code`` has the pages, by their numbers, that Unicorn has translated
-    code of: it keeps that of memory that is there no more."""
+    """All of an address space. ``code`` has the pages, by their numbers, that Unicorn has
+    translated code of: it keeps that of memory that is there no more."""
 
     def __init__(self, engine: Engine, drop_code: Callable[[int, int], None]) -> None:
         """``drop_code`` makes Unicorn forget what it translated from between two addresses."""
