@@ -198,8 +198,7 @@ class WordHooks:
         self.translate_anew()
 
     def simd_changed_by_turn(self) -> None:
-        """It is, since it is another vCPU's turn. From now on code has the hooks for either, so
-        that it need not be translated anew at each turn."""
+        """It is another vCPU's turn. From now on code has the hooks for either."""
         if not self._shared:
             self.simd_changed()
             self._shared = True
