@@ -11,7 +11,7 @@ from vcpu_scenario.ioctls.vcpu import GuestDebug, SetGuestDebug, Watchpoint
 from vcpu_scenario.kernels.release import KNOWN_RELEASES
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.machine import create
-from vcpu_scenario.trace import Trace
+from vcpu_scenario.trace import Ending, Trace
 from vcpu_scenario.vmm.loop import run_case
 
 from tests.guests import binary
@@ -202,3 +202,50 @@ def test_a_watchpoint_set_while_the_mmu_is_off_is_hit_when_it_is_on_again() -> N
         machine.close()
     assert exits[0].exit == "MMIO"
     assert (exits[1].pc, exits[1].fields["far"]) == (RAM + 0x10, va)
+
+
+MISPLACED = binary("""
+    ldr x0, tcr
+    msr tcr_el1, x0
+    mov x0, #0x44ff
+    msr mair_el1, x0
+    ldr x0, ttbr
+    msr ttbr0_el1, x0
+    isb
+    mrs x1, sctlr_el1
+    orr x1, x1, #1
+    msr sctlr_el1, x1
+    isb
+    mov x11, #0x40200000
+    cbz x12, 1f
+    at s1e1r, x11
+    1: ldr x4, [x11]
+    hvc #0
+    tcr: .quad 0x200993519
+    ttbr: .quad 0x40040000
+""")
+
+
+@pytest.mark.parametrize("by_at", [0, 1], ids=["load", "AT"])
+def test_a_block_that_is_not_aligned_is_not_modelled(by_at: int) -> None:
+    """Unicorn comes to 0x40003000, and a Cortex-A57 of QEMU 7.2 to 0x40000000 (Debian's 6.12)."""
+    case = Case(
+        slots=(Memslot(RAM, 1 << 20),),
+        loads=(
+            Load(RAM, MISPLACED),
+            Load(LEVEL1, entries(_1=LEVEL2_RAM | TABLE)),
+            Load(
+                LEVEL2_RAM,
+                entries(_0=RAM | BLOCK | ACCESSED, _1=(RAM + 0x3000) | BLOCK | ACCESSED),
+            ),
+        ),
+        regs=(("pc", RAM), ("x12", by_at)),
+    )
+    machine = create("6.12")
+    try:
+        trace = run_case(machine, case)
+    finally:
+        machine.close()
+    assert trace.ended is Ending.NOT_MODELLED
+    assert trace.unmodelled is not None
+    assert trace.unmodelled.what == "a block of stage 1 whose address is not aligned to its size"

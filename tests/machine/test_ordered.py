@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from vcpu_scenario import loads, run
+from vcpu_scenario.machine.emulated.cpu.foresight import Foresight
 
 from tests.guests import words
 
@@ -82,3 +83,38 @@ def test_it_faults_after_a_hundred_that_were_aligned() -> None:
     )
     (result,) = run(loads(text), "6.12")
     assert result.verdict == "pass"
+
+
+def test_the_address_of_a_lock_is_looked_at_without_following_the_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That is a call for each loop of the guest; what is not aligned is still seen."""
+    followed = list[int]()
+    follow = Foresight.register
+
+    def noted(ahead: Foresight, n: int, register: int) -> int:
+        followed.append(n)
+        return follow(ahead, n, register)
+
+    monkeypatch.setattr(Foresight, "register", noted)
+    code = [
+        *words("mov w4, #5; b . + 4; stlr w1, [x0]; sub w4, w4, #1; cbnz w4, . - 8; brk #7"),
+        *[0] * 0x7A,
+        *HANDLER,
+        *[0] * 0x80,
+    ]
+    for address, brk, imm, times in (
+        (0x40000300, 0x40000014, 7, 0),
+        (0x40000301, 0x40000208, 0x99, 1),
+    ):
+        text = TEXT.format(
+            words=", ".join(map(hex, code)),
+            address=address,
+            imm=imm,
+            brk=brk,
+            syndrome=0 if imm == 7 else WRITE,
+            far=0 if imm == 7 else address,
+        )
+        followed.clear()
+        assert run(loads(text), "6.12")[0].verdict == "pass"
+        assert len(followed) == times

@@ -28,9 +28,9 @@ class Timed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._machine, name)
 
-    def kvm_run(self, *, instructions: int, seconds: float) -> int:
+    def kvm_run(self, *, instructions: int, seconds: float, turn: float | None = None) -> int:
         self.seconds.append(seconds)
-        return self._machine.kvm_run(instructions=100, seconds=seconds)
+        return self._machine.kvm_run(instructions=100, seconds=seconds, turn=turn)
 
 
 def case(text: str) -> ScenarioCase:

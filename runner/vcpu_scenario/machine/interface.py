@@ -232,9 +232,11 @@ class Machine(Protocol):
         """A host interrupt arrives between two entries of the next run, where that can be
         asked for; else :class:`Unsupported`."""
 
-    def kvm_run(self, *, instructions: int, seconds: float) -> int:
+    def kvm_run(self, *, instructions: int, seconds: float, turn: float | None = None) -> int:
         """``ioctl(KVM_RUN)``: 0, or the negative errno. Bounded: by ``instructions`` on the
-        emulated machine, by a signal after ``seconds`` on a real one; both give ``-EINTR``."""
+        emulated machine, by a signal after ``seconds`` on a real one; both give ``-EINTR``. In
+        the turn of one of several vCPUs the emulated machine waits for at most the seconds of a
+        real ``turn``."""
 
     @property
     def counts_instructions(self) -> bool:

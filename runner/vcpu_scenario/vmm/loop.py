@@ -125,7 +125,8 @@ class _Run(Doing):
         turn, left = (quantum, limits.instructions) if counts else (TURN, limits.seconds)
         while True:
             ticks = min(turn, left)
-            result = self.machine.kvm_run(instructions=int(ticks), seconds=ticks)
+            seconds = limits.seconds if counts else ticks
+            result = self.machine.kvm_run(instructions=int(ticks), seconds=seconds, turn=TURN)
             left -= ticks
             if result != -errno.EINTR or left <= 0:
                 return result

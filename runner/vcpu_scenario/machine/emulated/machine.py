@@ -263,16 +263,16 @@ class EmulatedMachine:
     def inside(self) -> Inside:
         return self._on_cpu.inside
 
-    def kvm_run(self, *, instructions: int, seconds: float) -> int:
+    def kvm_run(self, *, instructions: int, seconds: float, turn: float | None = None) -> int:
         if not self._vcpu.timers_enabled:
-            return self._run_without_timers(instructions, seconds)
-        return self._on_cpu.run(instructions, seconds)
+            return self._run_without_timers(instructions, seconds, turn)
+        return self._on_cpu.run(instructions, seconds, turn)
 
-    def _run_without_timers(self, instructions: int, seconds: float) -> int:
+    def _run_without_timers(self, instructions: int, seconds: float, turn: float | None) -> int:
         if not self._vcpu.has_run and (error := first_run(self._vcpu)):
             self._show_registers()
             return error
-        result = self._on_cpu.run(instructions, seconds)
+        result = self._on_cpu.run(instructions, seconds, turn)
         if not self._vcpu.timers_enabled and self._cpu.timers.in_use:
             raise NotModelled("a timer of a vCPU whose vGIC could not be mapped")
         return result

@@ -26,11 +26,9 @@ class Seats:
         self._turns = Turns(cpu)
         self._on_cpu = _Seat(first)
         self._seats = {first.vcpu.number: self._on_cpu}
-        first.vcpu.shares_clock = True
 
     def add(self, run: VcpuRun) -> VcpuRun:
         """A further one, which is put on the CPU as the last one has left it."""
-        run.vcpu.shares_clock = True
         seat = _Seat(run)
         self._seats[run.vcpu.number] = seat
         self._on_cpu.kept = self._turns.take_off()

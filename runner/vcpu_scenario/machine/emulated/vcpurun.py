@@ -53,7 +53,7 @@ class VcpuRun:
         known = None if ran is None else tuple(ran)
         return inside_of(self._completed, self._entered, self._left, known)
 
-    def run(self, instructions: int, seconds: float) -> int:
+    def run(self, instructions: int, seconds: float, turn: float | None) -> int:
         """``kvm_arch_vcpu_ioctl_run`` of a vCPU that may run: 0, or the negative errno."""
         vcpu = self.vcpu
         run, behaviour = vcpu.run, vcpu.behaviour
@@ -74,10 +74,12 @@ class VcpuRun:
         else:
             run.exit_reason = abi.KVM_EXIT_UNKNOWN
             run.flags = 0
-            vcpu.seconds = seconds
+            vcpu.seconds = seconds if turn is None else turn
+            vcpu.turn = None if turn is None else instructions
+            vcpu.waits = False
             try:
                 if vcpu.company:
-                    company.begin(vcpu, instructions)
+                    company.begin(vcpu)
                 result = self._loop(step, instructions, seconds)
                 if vcpu.company:
                     company.tell_user(vcpu)

@@ -247,8 +247,8 @@ class RealMachine:
     def host_interrupt(self) -> None:
         raise Unsupported("real KVM takes host interrupts when they come, not on request")
 
-    def kvm_run(self, *, instructions: int, seconds: float) -> int:
-        """``ioctl(KVM_RUN)``. Real time bounds it; ``instructions`` is for the other machine."""
+    def kvm_run(self, *, instructions: int, seconds: float, turn: float | None = None) -> int:
+        """``ioctl(KVM_RUN)``. Real time bounds it; the others are for the other machine."""
         with alarms.after(seconds):
             try:
                 return fcntl.ioctl(self._vcpu, uapi.KVM_RUN, 0)

@@ -12,7 +12,7 @@ from vcpu_scenario.arm64 import esr
 from vcpu_scenario.machine.emulated.cpu import decode, gicvaccess, uc
 from vcpu_scenario.machine.emulated.cpu.alignment import misaligned
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
-from vcpu_scenario.machine.emulated.cpu.walk import AF, Unmapped, oversized
+from vcpu_scenario.machine.emulated.cpu.walk import AF, Unmapped, oversized, refuse_misplaced
 
 _PAGE_OFFSET: Final = 0xFFF
 _HALF: Final = 8
@@ -48,6 +48,8 @@ def data_abort(cpu: Hardware) -> int | None:
     if translated and (level := oversized(cpu, far, ipa)) is not None:
         cpu.take_to_el1(esr.address_size_fault(cpu.current_el, level, is_write=is_write), far)
         return None
+    if translated:
+        refuse_misplaced(cpu, far, ipa)
     cpu.hsr = _DATA_ABORT | iss | is_write * decode.WNR | cpu.stage2.fault_status(ipa)
     cpu.ipa = ipa & ~_PAGE_OFFSET
     cpu.far = far

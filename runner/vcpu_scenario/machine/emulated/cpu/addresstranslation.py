@@ -10,7 +10,9 @@ from vcpu_scenario.machine.emulated.cpu.aborts import set_access_flag, table_wal
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 from vcpu_scenario.machine.emulated.cpu.walk import (
     Unmapped,
+    misplaced,
     oversized,
+    refuse_misplaced,
     unflagged_leaf,
     unmapped_table,
 )
@@ -23,6 +25,8 @@ _TO_WRITE: Final = 1 << 5
 """Whose access AT translates, and which."""
 _READONLY: Final = 1 << 7
 """AP[2] of a descriptor."""
+_MISPLACED: Final = -1
+"""In place of the level of a fault: there is none, and the address is another."""
 _S1E1R, _S1E1RP = 0xD508_7800, 0xD508_7900
 
 
@@ -39,12 +43,16 @@ def fault(cpu: Hardware, word: int) -> int | Unmapped | None:
         return None
     va = cpu.x_or_zero(word & 31)
     level = oversized(cpu, va)
+    if level is None and misplaced(cpu, va):
+        return _MISPLACED
     return unmapped_table(cpu, va) or unflagged_leaf(cpu, va) if level is None else level
 
 
 def finish(cpu: Hardware, word: int) -> int | None:
     """Does what Unicorn misses."""
     found, va = fault(cpu, word), cpu.x_or_zero(word & 31)
+    if found == _MISPLACED:
+        refuse_misplaced(cpu, va)
     if isinstance(found, Unmapped):
         slot = cpu.stage2.slot_at(found.at)
         if slot is None or not slot.maps(found.at):

@@ -59,10 +59,12 @@ class HookedHardware(Hardware):
         self.engine.flush_tlb()
         self.hooks_changed(simd=bool(simd), alignment=False if checked else None)
 
-    def hooks_changed(self, *, simd: bool, alignment: bool | None) -> None:
+    def hooks_changed(self, *, simd: bool, alignment: bool | None, by_turn: bool = False) -> None:
         """Other words have to be caught than before, since the registers that say so were changed
-        from outside."""
-        if simd:
+        from outside, or are another vCPU's."""
+        if simd and by_turn:
+            self._word_hooks.simd_changed_by_turn()
+        elif simd:
             self._word_hooks.simd_changed()
         if alignment is not None:
             self._word_hooks.check_alignment(alignment)

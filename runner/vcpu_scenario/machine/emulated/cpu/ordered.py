@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from vcpu_scenario.machine.emulated.cpu import uc
+from vcpu_scenario.machine.emulated.cpu.effects import written_by
 from vcpu_scenario.machine.emulated.cpu.foresight import Block, Foresight, Unforeseen
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
 
@@ -58,6 +59,9 @@ class OrderedAccesses:
         """Those that ran of which no block's hook tells: up to the next entry they stay hooked."""
         self._checks = dict[int, dict[Block, tuple[int, ...]]]()
         """By the blocks' addresses, for each code that has been there: which words are such."""
+        self._simple = dict[int, set[tuple[int, int]]]()
+        """By the blocks' addresses: registers that are such addresses as they are there, and the
+        bits that have to be clear in them. A block that has others is not here."""
         self._known = 0
         self._callback = uc.CODE_HOOK(self._on_block)
         self._unhookable = False
@@ -83,6 +87,7 @@ class OrderedAccesses:
             self.clear()
         self._known += block not in self._checks.get(pc, ())
         self._checks.setdefault(pc, {})[block] = found
+        self._simplify(pc)
         if pc in self._blocks:
             return False
         engine = self._cpu.engine
@@ -100,7 +105,23 @@ class OrderedAccesses:
             self._instructions[at] = self._hook_code(at)
         return True
 
+    def _simplify(self, pc: int) -> None:
+        checks = [
+            _simple_check(block, n) for block, found in self._checks[pc].items() for n in found
+        ]
+        self._simple.pop(pc, None)
+        if None not in checks:
+            self._simple[pc] = {check for check in checks if check}
+
     def _on_block(self, _uc: int, pc: int, size: int, _data: int) -> None:
+        simple = self._simple.get(pc)  # all there is in most loops, of locks above all
+        if simple is not None:
+            regs = self._cpu.regs
+            for register, mask in simple:
+                if regs[register] & mask:
+                    break
+            else:
+                return
         suspects = [
             pc + 4 * n
             for block, found in self._checks.get(pc, {}).items()
@@ -151,10 +172,21 @@ class OrderedAccesses:
         self._drop(self._instructions)
         self._drop(self._blocks)
         self._checks.clear()
+        self._simple.clear()
         self._passing.clear()
         self.passed_by.clear()
         self._known = 0
         self._unhookable = False
+
+
+def _simple_check(block: Block, n: int) -> tuple[int, int] | None:
+    """The register that the ``n``-th instruction has its address in, and the bits that have to be
+    clear; None where one before it in the block writes that register."""
+    word = block.words[n]
+    register = word >> 5 & 31
+    if any(written_by(before) >> register & 1 for before in block.words[:n]):
+        return None
+    return register, length_of(word) - 1
 
 
 def _may_be_cut(pc: int, words: Sequence[int]) -> bool:

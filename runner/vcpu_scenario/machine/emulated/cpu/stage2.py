@@ -17,10 +17,9 @@ from msgspec import Struct, field
 from vcpu_scenario.case import Memslot
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.engine import Engine
+from vcpu_scenario.machine.emulated.cpu.regions import BLOCK, PAGE, Regions
 from vcpu_scenario.machine.emulated.cpu.stage2tables import Tables
 
-PAGE = 4096
-BLOCK = 2 << 20
 _LARGE = 16 << 20
 """A slot of this size is in huge pages where it holds all of one."""
 _ANONYMOUS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
@@ -101,6 +100,7 @@ class Stage2:
         """``drop_code`` makes Unicorn forget what it translated from between two addresses."""
         self._engine = engine
         self._drop_code = drop_code
+        self._regions = Regions(engine, drop_code)
         self._slots: list[HostSlot] = []
         self._apart: list[HostSlot] = []
         """Memory that is in no slot."""
@@ -179,7 +179,7 @@ class Stage2:
         if host.mapped:
             self._unmap_within(host, base, size)
         prot = uc.UC_PROT_ALL if writable else uc.UC_PROT_READ | uc.UC_PROT_EXEC
-        self._engine.map_ptr(base, size, prot, host.address + base - host.base)
+        self._regions.map(base, size, prot, host.address + base - host.base, host.code)
         host.mapped[base] = Leaf(base, size, writable)
         self.tables.add(base, size)
         if base + size == host.end and writable and host.end_hook is None:
@@ -194,10 +194,9 @@ class Stage2:
         leaf = host.entry(ipa)
         if leaf is not None and leaf.writable:
             base, size, _ = leaf
-            self._forget_code(host, base, size)
-            self._engine.unmap(base, size)
+            self._regions.unmap(base, size, host.code)
             prot = uc.UC_PROT_READ | uc.UC_PROT_EXEC
-            self._engine.map_ptr(base, size, prot, host.address + base - host.base)
+            self._regions.map(base, size, prot, host.address + base - host.base, host.code)
             host.mapped[base] = Leaf(base, size, False)
 
     def unmap(self, host: HostSlot) -> None:
@@ -211,9 +210,7 @@ class Stage2:
                 self.tables.add(leaf.base, leaf.size)
 
     def _take_out(self, host: HostSlot) -> None:
-        for base, size, _ in host.mapped.values():
-            self._forget_code(host, base, size)
-            self._engine.unmap(base, size)
+        self._regions.unmap_all(host.base, host.end, host.code)
         host.mapped.clear()
         if host.end_hook is not None:
             self._engine.remove_hook(host.end_hook)
@@ -225,14 +222,8 @@ class Stage2:
         for at in pages:
             leaf = host.mapped.get(at)
             if leaf is not None and leaf.base + leaf.size > base:
-                self._forget_code(host, leaf.base, leaf.size)
-                self._engine.unmap(leaf.base, leaf.size)
+                self._regions.unmap(leaf.base, leaf.size, host.code)
                 del host.mapped[at]
-
-    def _forget_code(self, host: HostSlot, base: int, size: int) -> None:
-        """Unicorn keeps what it translated from memory that is there no more."""
-        if host.code and not host.code.isdisjoint(range(base // PAGE, (base + size) // PAGE)):
-            self._drop_code(base, base + size)
 
     # Unicorn writes what of a store lies on the first of two pages before it finds that the second
     # one is not there. The hardware writes nothing.

@@ -75,6 +75,7 @@ class Turns:
         cpu.reassert_hcr()
         cpu.engine.flush_tlb()
         cpu.hooks_changed(
+            by_turn=True,
             simd=_simd(cpu) != simd,
             alignment=_checks_alignment(cpu) if _checks_alignment(cpu) != checked else None,
         )

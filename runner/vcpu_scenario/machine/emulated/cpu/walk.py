@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from vcpu_scenario.arm64 import sysregs
 from vcpu_scenario.machine.emulated.cpu.hardware import Hardware
+from vcpu_scenario.machine.errors import NotModelled
 
 _ADDRESS: Final = 0xFFFF_FFFF_F000
 _PAGE_BITS_TG0: Final = {0: 12, 1: 16, 2: 14}
@@ -26,6 +27,7 @@ _OUTPUT_BITS: Final = (32, 36, 40, 42, 44)
 _BITS_OF_MEMORY: Final = 40
 """Beyond these there is none, so that no table is there that Unicorn could have read."""
 _LAST_LEVEL: Final = 3
+_IN_A_BLOCK: Final = (1 << 21) - 1
 _HA: Final = 1 << 39
 AF: Final = 1 << 10
 """A descriptor's access flag."""
@@ -142,6 +144,21 @@ def oversized(cpu: Hardware, va: int, ipa: int = -1) -> int | None:
         if step.descriptor & 1 and (step.descriptor & _ADDRESS) >> bits:
             return step.level
     return None
+
+
+def misplaced(cpu: Hardware, va: int) -> bool:
+    """Whether the walk for ``va`` ends at a block that is not aligned to its size: the hardware
+    ignores the lower bits of its address, and Unicorn has them in all that it translates by it."""
+    return any(
+        step.maps and step.descriptor & _ADDRESS & (1 << step.bits) - 1 for step in _walk(cpu, va)
+    )
+
+
+def refuse_misplaced(cpu: Hardware, va: int, ipa: int = -1) -> None:
+    """The same, which is not modelled. ``ipa`` is where Unicorn came to: it spares the walk where
+    an aligned block has ``va`` there too."""
+    if (ipa ^ va) & _IN_A_BLOCK and misplaced(cpu, va):
+        raise NotModelled("a block of stage 1 whose address is not aligned to its size")
 
 
 def translate(cpu: Hardware, va: int) -> int | None:

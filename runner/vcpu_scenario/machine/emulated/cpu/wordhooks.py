@@ -91,6 +91,8 @@ class WordHooks:
         self._cpu = cpu
         self._registers = registers
         self._simd = dict[int, int]()
+        self._shared = False
+        """Code is run in turn by vCPUs that have SIMD on and off: it is hooked for both."""
         self._translating = dict[int, int]()
         self._beyond = dict[int, int]()
         self._returns = dict[int, int]()
@@ -128,7 +130,7 @@ class WordHooks:
             if new:
                 self._stop_before(pc, size)
             return
-        trapping = not self._simd_enabled()
+        trapping = self._shared or not self._simd_enabled()
         for address, word in zip(count(pc, 4), words):
             if addresstranslation.is_at(self._cpu.model, word):
                 new |= self._hook(self._translating, _MOST_TRANSLATING, address)
@@ -136,6 +138,7 @@ class WordHooks:
                 new |= self._hook_beyond(address)
             elif _is_simd(word):
                 if trapping:
+                    self._shared &= len(self._simd) < _MOST_SIMD
                     new |= self._hook(self._simd, _MOST_SIMD, address)
                     trapping = False  # it does at this one, and none behind is run
             else:
@@ -190,11 +193,19 @@ class WordHooks:
 
     def simd_changed(self) -> None:
         """CPACR_EL1.FPEN is another: other words trap."""
+        self._shared = False
         self._remove(self._simd)
         self.translate_anew()
 
+    def simd_changed_by_turn(self) -> None:
+        """It is another vCPU's turn. From now on code has the hooks for either."""
+        if not self._shared:
+            self.simd_changed()
+            self._shared = True
+
     def clear(self) -> None:
         """Takes all hooks away."""
+        self._shared = False
         self._remove(self._simd)
         self._remove(self._translating)
         self._remove(self._beyond)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from errno import EINTR
 
 from vcpu_scenario.kvm import abi
-from vcpu_scenario.machine.emulated.cpu.timers import TICKS_OF_A_SECOND
 from vcpu_scenario.machine.emulated.kvm import guestdebug, stealtime, timerlines, userlines
 from vcpu_scenario.machine.emulated.kvm.mpstate import wait_to_run
 from vcpu_scenario.machine.emulated.kvm.power import reset_at_once
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
+from vcpu_scenario.machine.emulated.kvm.wait import go_on
 
 
 def load(vcpu: Vcpu) -> None:
@@ -25,11 +25,11 @@ def load(vcpu: Vcpu) -> None:
         vcpu.gic.cpuif.load()
 
 
-def begin(vcpu: Vcpu, instructions: int) -> None:
-    """Before the first entry of one that is to take so many ``instructions``."""
-    if vcpu.shares_clock:
-        vcpu.seconds = min(vcpu.seconds, instructions / TICKS_OF_A_SECOND)
+def begin(vcpu: Vcpu) -> None:
+    """Before the first entry."""
     stealtime.update(vcpu)
+    if vcpu.until is not None:
+        go_on(vcpu)
 
 
 def flush(vcpu: Vcpu) -> int | None:

@@ -10,7 +10,8 @@ from typing import Final
 from msgspec import Struct, field
 
 from vcpu_scenario.ioctls.memory import Access
-from vcpu_scenario.machine.emulated.cpu.stage2 import PAGE, HostSlot, Stage2
+from vcpu_scenario.machine.emulated.cpu.regions import PAGE
+from vcpu_scenario.machine.emulated.cpu.stage2 import HostSlot, Stage2
 from vcpu_scenario.machine.errors import NotModelled
 
 NO_MEMORY: Final = ("unmapped", "past_end")

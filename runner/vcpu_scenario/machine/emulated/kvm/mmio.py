@@ -9,7 +9,7 @@ from typing import TypeAlias
 from vcpu_scenario.arm64 import esr
 from vcpu_scenario.kvm import abi
 from vcpu_scenario.machine.emulated.cpu import decode
-from vcpu_scenario.machine.emulated.cpu.stage2 import PAGE
+from vcpu_scenario.machine.emulated.cpu.regions import PAGE
 from vcpu_scenario.machine.emulated.cpu.walk import unflagged_leaf, unmapped_table
 from vcpu_scenario.machine.emulated.kvm.inject import inject_abort, skip_instruction
 from vcpu_scenario.machine.emulated.kvm.vcpu import MmioDecode, Vcpu

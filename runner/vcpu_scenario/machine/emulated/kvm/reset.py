@@ -107,6 +107,7 @@ def reset(vcpu: Vcpu) -> None:
 
     Where another one has switched it on it begins as that asked for. What was asked of guest debug
     stays, and so do an access in flight, the ID registers and what describes the VM."""
+    vcpu.waits, vcpu.until = False, None
     registers = registers_of(vcpu.behaviour)
     kept = {}
     if vcpu.behaviour.reset_keeps_el1_banked:

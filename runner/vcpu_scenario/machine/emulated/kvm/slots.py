@@ -11,7 +11,8 @@ from vcpu_scenario.case import Memslot
 from vcpu_scenario.ioctls.memory import Access, ClearDirtyLog, DiscardMemory, SetMemoryRegion
 from vcpu_scenario.kernels.behaviour import Behaviour
 from vcpu_scenario.kvm.abi import KVM_DIRTY_LOG_INITIALLY_SET, KVM_MEM_GUEST_MEMFD
-from vcpu_scenario.machine.emulated.cpu.stage2 import PAGE, HostSlot, Stage2
+from vcpu_scenario.machine.emulated.cpu.regions import PAGE
+from vcpu_scenario.machine.emulated.cpu.stage2 import HostSlot, Stage2
 from vcpu_scenario.machine.emulated.kvm.memslot import NO_MEMORY, Slot
 from vcpu_scenario.machine.errors import KvmError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vcpu_scenario.machine.emulated.cpu.timers import TICKS_OF_A_SECOND, Timers
+from vcpu_scenario.machine.emulated.cpu.timers import Timers
 from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 
 
@@ -34,12 +34,16 @@ def is_up(timers: Timers) -> bool:
     return timers.virtual.output or timers.physical.output
 
 
-def wait_for_next(vcpu: Vcpu) -> bool:
-    """Time goes by until a timer fires that has not, or until the time limit's signal. Whether one
-    has fired."""
-    timers = vcpu.cpu.timers
+def left_of_next(timers: Timers) -> int | None:
+    """Ticks until a timer fires that has not; None where none does."""
     waits = [each.left for each in (timers.virtual, timers.physical) if each.armed and each.left]
-    left, patience = min(waits, default=None), int(vcpu.seconds * TICKS_OF_A_SECOND)
+    return min(waits, default=None)
+
+
+def wait_for_next(timers: Timers, patience: int) -> bool:
+    """Time goes by until a timer fires that has not, or for so many ticks. Whether one has
+    fired."""
+    left = left_of_next(timers)
     if left is None or left > patience:
         timers.clock.count += patience
         return False

@@ -101,8 +101,6 @@ class Vcpu:
     """The debug state has to be programmed before the next entry."""
     loads_vmcr = _Beside[bool](False)
     """The next entry loads ICH_VMCR_EL2, though the VM has no vGIC."""
-    shares_clock = _Beside[bool](False)
-    """Other vCPUs wait for their turn, by the same clock."""
 
     def __init__(
         self,
@@ -175,7 +173,15 @@ class Vcpu:
         """Address of the access that went out to userspace, until it is completed."""
         self.fault_far = 0
         self.seconds = 0.0
-        """How long the current ``KVM_RUN`` may take."""
+        """How long the current ``KVM_RUN`` may wait."""
+        self.turn: int | None = None
+        """The ticks that it may wait while another vCPU has something to do in its turn."""
+        self.waits = False
+        """Its last ``KVM_RUN`` ended while it waited for an interrupt."""
+        self.wakes: int | None = None
+        """When a timer ends such a wait, by the clock."""
+        self.until: int | None = None
+        """When a signal would end that wait for a timer, and not only the turn."""
         self.mdccint = 0
         self.unloaded: Final = dict[int, int]()
         """By its id what the VMM wrote to a register of which the CPU does not keep all: KVM has it
