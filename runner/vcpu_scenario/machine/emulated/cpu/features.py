@@ -45,23 +45,27 @@ def check_controls(cpu: Hardware) -> None:
             raise NotModelled(on)
 
 
-GRANULE: Final = "stage 1 with a granule that the CPU lacks (TCR_EL1.TG0, TG1)"
-"""For which a CPU takes another one. Unicorn has them all."""
+_GRANULE: Final = "stage 1 with a granule that the CPU lacks (TCR_EL1.TG0, TG1)"
+_SIZE: Final = "stage 1 of a size that no CPU here has (TCR_EL1.T0SZ of {}; 16 to 39)"
 
 
-def lacks_granule(model: CpuModel, tcr: int) -> bool:
-    """Whether a walk by TCR_EL1 would take one that the CPU does not have."""
+def unwalkable(model: CpuModel, tcr: int) -> str:
+    """What of TCR_EL1 says of stage 1 that each CPU takes for something else; empty where nothing
+    does. Unicorn has every granule, and takes the size that is next. The upper half's size counts
+    for who uses it alone, and is what small guests leave at 0."""
     lacks_16k = not model.id_registers[sysregs.ID_AA64MMFR0_EL1] >> 20 & 0xF
-    tg0, tg1 = tcr >> 14 & 3, tcr >> 30 & 3
+    tg0, tg1, size = tcr >> 14 & 3, tcr >> 30 & 3, tcr & 0x3F
     lower = not tcr & _EPD0 and (tg0 == 3 or (tg0 == 2 and lacks_16k))
     upper = not tcr & _EPD1 and tg1 == 1 and lacks_16k
-    return lower or upper
+    if lower or upper:
+        return _GRANULE
+    return "" if tcr & _EPD0 or 16 <= size <= 39 else _SIZE.format(size)
 
 
-def check_granule(cpu: Hardware) -> None:
+def check_walks(cpu: Hardware) -> None:
     """Raises :class:`NotModelled` where a register was written so that there is one."""
-    if cpu.mmu_on and lacks_granule(cpu.model, cpu.read_sys(sysregs.TCR_EL1)):
-        raise NotModelled(GRANULE)
+    if cpu.mmu_on and (what := unwalkable(cpu.model, cpu.read_sys(sysregs.TCR_EL1))):
+        raise NotModelled(what)
 
 
 def check_pstate(model: CpuModel, value: int) -> None:

@@ -80,7 +80,7 @@ class HookedHardware(Hardware):
         if encoding == sysregs.SPSR_EL1:
             self.may_be_illegal = self.unprepared = True
         if encoding in (sysregs.SCTLR_EL1, sysregs.TCR_EL1):
-            features.check_granule(self)
+            features.check_walks(self)
 
     def _prepare(self) -> None:
         """The hooks are as the guest needs them from here on."""

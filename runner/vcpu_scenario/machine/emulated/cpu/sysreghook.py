@@ -14,9 +14,8 @@ from vcpu_scenario.arm64.sysregs import Encoding
 from vcpu_scenario.machine.emulated.cpu import uc
 from vcpu_scenario.machine.emulated.cpu.features import (
     CONTROLS,
-    GRANULE,
-    lacks_granule,
     switched_on,
+    unwalkable,
 )
 from vcpu_scenario.machine.emulated.cpu.timers import ENABLE, ISTATUS
 
@@ -112,7 +111,7 @@ class RegisterHooks:
             return 0
         if encoding == sysregs.TCR_EL1:
             value = self._cpu.x_or_zero(self._cpu.word_at_pc() & 31)
-            return self._check_granule(value, self._cpu.sctlr_el1.value)
+            return self._check_walks(value, self._cpu.sctlr_el1.value)
         if encoding == sysregs.SCTLR_EL1:
             return self._check_sctlr()
         if encoding == sysregs.CPACR_EL1:
@@ -134,17 +133,17 @@ class RegisterHooks:
             self._change()
         return bool(on)
 
-    def _check_granule(self, tcr: int, sctlr: int) -> int:
-        """Stops where stage 1 comes to have a granule that there is not."""
-        if self._cpu.current_el and sctlr & 1 and lacks_granule(self._cpu.model, tcr):
-            self.unmodelled = GRANULE
+    def _check_walks(self, tcr: int, sctlr: int) -> int:
+        """Stops where stage 1 comes to be one that no CPU walks as it is said."""
+        if self._cpu.current_el and sctlr & 1 and (what := unwalkable(self._cpu.model, tcr)):
+            self.unmodelled = what
             self._change()
         return 0
 
     def _check_sctlr(self) -> int:
         """Stops where SCTLR_EL1.A changes, so that hooks can be set."""
         value = self._cpu.x_or_zero(self._cpu.word_at_pc() & 31)
-        self._check_granule(self._cpu.read_sys(sysregs.TCR_EL1), value)
+        self._check_walks(self._cpu.read_sys(sysregs.TCR_EL1), value)
         checked = bool(value & SCTLR_A)
         if self._cpu.current_el and checked != bool(self._cpu.sctlr_el1.value & SCTLR_A):
             self.alignment = checked
