@@ -8,6 +8,7 @@ import os
 import sys
 
 from vcpu_scenario.host import signals
+from vcpu_scenario.host.streams import abandon, occupy_standard_streams
 
 _INTERRUPTED = 2
 _SELDOM = 20_000
@@ -38,26 +39,8 @@ def main() -> int:
     return status
 
 
-def occupy_standard_streams() -> None:
-    """Gives standard streams that were closed to nowhere.
-
-    A file that is opened later would get the number of one, and what is said would go there.
-    """
-    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(number, True)
-    os.close(number)
-    for name, number in (("stdout", 1), ("stderr", 2)):
-        if getattr(sys, name) is None:
-            stream = open(number, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-            setattr(sys, name, stream)
-    if sys.stdin is None:
-        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
-
-
 def _drain() -> None:
     """What cannot be written any more must not change the status that Python ends with."""
-    from vcpu_scenario.cli.output import abandon
-
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -14,6 +14,7 @@ from vcpu_scenario.cli.options import COMMON
 from vcpu_scenario.cli.status import CannotWrite
 from vcpu_scenario.errors import UsageError
 from vcpu_scenario.host.printable import printable, tamed
+from vcpu_scenario.host.streams import abandon
 from vcpu_scenario.host.writing import Replacement
 
 if TYPE_CHECKING:
@@ -206,14 +207,6 @@ def complain(text: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(text if text.endswith("\n") else f"{text}\n")
         sys.stderr.flush()
-
-
-def abandon(stream: IO[Any]) -> None:
-    """Sends whatever Python still wants to flush at its exit nowhere."""
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
 
 
 def painted(lines: Iterable[Line], *, to_file: bool = False) -> str:

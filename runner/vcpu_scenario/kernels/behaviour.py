@@ -154,8 +154,6 @@ class Behaviour(Struct, frozen=True, eq=False):
     vgic_pending_table_zero_hidden: bool
     vgic_outer_same_as_inner: bool
     timer_lines_uncached: bool
-    timer_line_taken_on_enable: bool
-    physical_tval_wrong: bool
     physical_tval_word: bool
     vgic_redistributor_one_region: bool
     vgic_ends_checked: bool
@@ -196,6 +194,8 @@ class Behaviour(Struct, frozen=True, eq=False):
     pmu_seen: bool
     gicv2_pending_told_to_vmm: bool
     reg_masks_seen: bool
+    timer_line_taken_on_enable: bool
+    physical_tval_seen: bool
 
 
 def behaviour_of(switches: Set[str]) -> Behaviour:

@@ -61,28 +61,6 @@ TIMERS: Final[tuple[Rule, ...]] = (
         (Commit("77f66dc27c5c", "KVM: arm64: timer: Kill the per-timer level cache", "7.2"),),
     ),
     Rule(
-        "timer_line_taken_on_enable",
-        (">=5.3",),
-        "the line of a timer's interrupt is taken from the timer when the guest enables the "
-        "interrupt; before, a line that fell while it was disabled is still pending then",
-        source("vgic_mmio_write_senable before and after the commit"),
-        (
-            Commit(
-                "16e604a437c8",
-                "KVM: arm/arm64: vgic: Reevaluate level sensitive interrupts on enable",
-                "5.3",
-            ),
-        ),
-    ),
-    Rule(
-        "physical_tval_wrong",
-        ("5.1",),
-        "CNTP_TVAL_EL0 of the timer that KVM emulates gives and takes wrong values (mended in "
-        "5.1.6 as well)",
-        source("the commit that mends it; what 84135d3d18da made of it was not read"),
-        (Commit("8fa761624871", "KVM: arm/arm64: arch_timer: Fix CNTP_TVAL calculation", "5.2"),),
-    ),
-    Rule(
         "physical_tval_word",
         (">=5.6",),
         "CNTP_TVAL_EL0 of the timer that KVM emulates is a signed number of 32 bits; before, "

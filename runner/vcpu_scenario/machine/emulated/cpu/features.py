@@ -63,7 +63,7 @@ def unwalkable(model: CpuModel, tcr: int) -> str:
 
 
 def check_walks(cpu: Hardware) -> None:
-    """Raises :class:`NotModelled` where a register was written so that there is one."""
+    """Raises :class:`NotModelled` where stage 1 is on and is such a one."""
     if cpu.mmu_on and (what := unwalkable(cpu.model, cpu.read_sys(sysregs.TCR_EL1))):
         raise NotModelled(what)
 

@@ -80,11 +80,12 @@ class HookedHardware(Hardware):
         if encoding == sysregs.SPSR_EL1:
             self.may_be_illegal = self.unprepared = True
         if encoding in (sysregs.SCTLR_EL1, sysregs.TCR_EL1):
-            features.check_walks(self)
+            self.unprepared = True  # a VMM may write the one before it writes the other
 
     def _prepare(self) -> None:
         """The hooks are as the guest needs them from here on."""
         self.unprepared = self.may_be_illegal
+        features.check_walks(self)
         if self._registers.changed:
             self._hook_anew()
         if self.passed_hooks:

@@ -58,7 +58,7 @@ def access_physical(vcpu: Vcpu, encoding: Encoding, value: int | None) -> int | 
 def _emulated_tval(vcpu: Vcpu, timer: Timer, value: int | None) -> int | None:
     """CNTP_TVAL_EL0 of the timer that KVM emulates, of which the releases before 5.6 took and gave
     64 bits."""
-    if vcpu.behaviour.physical_tval_wrong:
+    if not vcpu.behaviour.physical_tval_seen:
         raise NotModelled("CNTP_TVAL_EL0 of 5.1")
     word = vcpu.behaviour.physical_tval_word
     if value is None:
