@@ -109,7 +109,7 @@ XFAIL = "xfail: {reason: why, link: 'https://example.org/1'}"
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ("on: [{nth: 3, of: {mmio: {write: flash}}, then: [set: {x1: 1}]}]\n", "not done"),
+        ("on: [{nth: 1, of: {mmio: {write: flash+8}}, then: [set: {x1: 1}]}]\n", "not done"),
         ("", "unexpected pass"),
     ],
 )
