@@ -1,7 +1,8 @@
 """Exceptions and skips that KVM puts into the guest.
 
 Up to 5.10 KVM changes the vCPU's state at once; since 5.11 it notes what is to be done and does
-it at the next entry, after the debug state is set up (rule ``pc_adjusted_at_entry``).
+it at the next entry, after the debug state is set up (rule ``pc_adjusted_at_entry``). The syndrome
+and the address are the guest's at once in either: what a VMM writes over them stays.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from vcpu_scenario.arm64 import esr
 from vcpu_scenario.kvm.registers import CORE_REGISTERS
 from vcpu_scenario.machine.emulated.cpu.hardware import SERROR_OFFSET
 from vcpu_scenario.machine.emulated.cpu.regfile import DAIF, EL1H, PAN, SS
-from vcpu_scenario.machine.emulated.kvm.vcpu import PendingException, Vcpu
+from vcpu_scenario.machine.emulated.kvm.vcpu import Vcpu
 
 _NZCV = 0xF << 28
 _PSTATE = CORE_REGISTERS["pstate"]
@@ -36,20 +37,24 @@ def skip_now(vcpu: Vcpu) -> None:
         cpu.clear_ss()
 
 
-def inject(vcpu: Vcpu, exception: PendingException) -> None:
-    """Takes ``exception`` to EL1 now or at the next entry."""
+def inject(vcpu: Vcpu, syndrome: int, far: int | None = None, offset: int = 0) -> None:
+    """Takes an exception to EL1 now or at the next entry, to the vector at ``offset`` from that of
+    a synchronous one."""
+    vcpu.cpu.esr_el1.value = syndrome
+    if far is not None:
+        vcpu.cpu.far_el1.value = far
     if vcpu.behaviour.pc_adjusted_at_entry:
-        vcpu.pending_exception = exception
+        vcpu.pending_exception = offset
     else:
-        take(vcpu, exception)
+        take(vcpu, offset)
 
 
-def take(vcpu: Vcpu, exception: PendingException) -> None:
+def take(vcpu: Vcpu, offset: int) -> None:
     cpu, behaviour = vcpu.cpu, vcpu.behaviour
     spsr = cpu.spsr_el1.value
     # What the VMM wrote is KVM's until the vCPU runs, with bits that the CPU has not.
     old = cpu.pstate | vcpu.unloaded.pop(_PSTATE, 0) & ~SS
-    cpu.take_to_el1(exception.syndrome, exception.far, exception.offset)
+    cpu.take_to_el1(cpu.esr_el1.value, offset=offset)
     cpu.spsr_el1.value = spsr if behaviour.injected_spsr_lost else old
     # KVM keeps the condition flags; the hardware's own exceptions here do not.
     kept = old & _NZCV | cpu.pstate & PAN if behaviour.injected_flags_kept else 0
@@ -58,9 +63,9 @@ def take(vcpu: Vcpu, exception: PendingException) -> None:
 
 def adjust_pc(vcpu: Vcpu) -> None:
     """``__kvm_adjust_pc``: does what was noted. Either way PSTATE.SS ends up clear."""
-    if (exception := vcpu.pending_exception) is not None:
+    if (offset := vcpu.pending_exception) is not None:
         vcpu.pending_exception = None
-        take(vcpu, exception)
+        take(vcpu, offset)
     elif vcpu.increment_pc:
         cpu = vcpu.cpu
         cpu.regs[32] += 4
@@ -70,7 +75,7 @@ def adjust_pc(vcpu: Vcpu) -> None:
 
 
 def inject_undefined(vcpu: Vcpu) -> None:
-    inject(vcpu, PendingException(esr.EC_UNKNOWN << esr.EC_SHIFT | esr.IL))
+    inject(vcpu, esr.EC_UNKNOWN << esr.EC_SHIFT | esr.IL)
 
 
 def inject_abort(vcpu: Vcpu, *, far: int, fetch: bool, level: int | None = None) -> None:
@@ -84,7 +89,7 @@ def inject_abort(vcpu: Vcpu, *, far: int, fetch: bool, level: int | None = None)
         syndrome &= ~esr.IL | vcpu.cpu.hsr
     if vcpu.behaviour.injected_esr_sign_extended:
         syndrome |= 0xFFFF_FFFF_0000_0000
-    inject(vcpu, PendingException(syndrome, far))
+    inject(vcpu, syndrome, far)
 
 
 def pend_serror(vcpu: Vcpu, syndrome: int | None = None) -> None:
@@ -102,4 +107,4 @@ def inject_unmasked_serror(vcpu: Vcpu, syndrome: int | None = None) -> None:
     syndrome = esr.EC_SERROR << esr.EC_SHIFT | iss
     if vcpu.behaviour.injected_il_set:
         syndrome |= esr.IL
-    inject(vcpu, PendingException(syndrome, offset=SERROR_OFFSET))
+    inject(vcpu, syndrome, offset=SERROR_OFFSET)

@@ -44,15 +44,6 @@ class MmioDecode(Struct, frozen=True):
     """All ones, as wide as the access."""
 
 
-class PendingException(Struct, frozen=True):
-    """An exception to be taken to EL1 at the next entry, or when the run returns."""
-
-    syndrome: int
-    far: int | None = None
-    offset: int = 0
-    """Of its vector from that of a synchronous exception."""
-
-
 class Reset(Struct, frozen=True):
     """Where a vCPU begins that is switched on, what it has in x0, and whether it is big-endian."""
 
@@ -166,7 +157,9 @@ class Vcpu:
         self.guest_ss_active_pending = False
         # Emulation in flight.
         self.increment_pc = False
-        self.pending_exception: PendingException | None = None
+        self.pending_exception: int | None = None
+        """An exception to be taken to EL1 at the next entry, or when the run returns: the offset of
+        its vector from that of a synchronous one."""
         self.mmio_needed = False
         self.mmio_decode: MmioDecode | None = None
         self.access_at: int | None = None
